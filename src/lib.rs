@@ -7,12 +7,14 @@
 //! - [`provider`]: the targets. One contract, one folder per provider, shared HTTP, limits and
 //!   retries.
 //! - [`engine`]: one worker per integration; one file per step of a pass.
+//! - [`http`]: HTTP as all services need it, and what may be shown of an answer.
+//! - [`telemetry`]: metrics, health, the loops of the process.
 //! - [`cluster`]: everything that uses Kubernetes: watches, statuses, events, Secrets, leadership.
-//! - [`server`]: metrics, health and the webhooks of Bob.
+//! - [`server`]: serves metrics and health, and takes Bob's webhooks.
 //! - [`cli`]: the commands.
 //!
-//! Imports point one way: `cli, server → engine → {bob, provider, cluster} → domain`, with `api`
-//! next to `domain`.
+//! Imports point one way: `cli → server → engine → {bob, provider, cluster} → telemetry →
+//! {domain, api, http}`.
 #![forbid(unsafe_code)]
 
 pub mod api;

@@ -8,7 +8,8 @@ use std::{
 };
 
 /// Pages that name files, functions and types of the code.
-const ABOUT_THE_CODE: [&str; 4] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/adding-a-provider.md", "docs/testing.md"];
+const ABOUT_THE_CODE: [&str; 4] =
+    ["ARCHITECTURE.md", "CONTRIBUTING.md", "docs/adding-a-provider.md", "docs/testing.md"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -17,7 +18,9 @@ fn root() -> &'static Path {
 /// Returns every file of the repository with this extension, with its path from the root.
 fn files(extension: &str) -> Vec<PathBuf> {
     fn walk(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
-        for path in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        for path in
+            fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path())
+        {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             if path.is_dir() {
                 if name != "target" && name != ".git" {
@@ -34,7 +37,8 @@ fn files(extension: &str) -> Vec<PathBuf> {
 }
 
 fn read(path: &Path) -> String {
-    fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    fs::read_to_string(root().join(path))
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 fn is_rust(name: &str) -> bool {
@@ -58,9 +62,14 @@ fn prose(text: &str) -> String {
 /// Returns the anchors of a page, as GitHub makes them of its headings.
 fn anchors(text: &str) -> HashSet<String> {
     let text = prose(text);
-    let headings = text.lines().filter(|line| line.starts_with('#')).map(|line| line.trim_start_matches('#').trim().to_lowercase());
+    let headings = text
+        .lines()
+        .filter(|line| line.starts_with('#'))
+        .map(|line| line.trim_start_matches('#').trim().to_lowercase());
     let kept = |c: &char| c.is_alphanumeric() || [' ', '-', '_'].contains(c);
-    headings.map(|heading| heading.chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+    headings
+        .map(|heading| heading.chars().filter(kept).collect::<String>().replace(' ', "-"))
+        .collect()
 }
 
 #[test]
@@ -68,12 +77,24 @@ fn every_link_leads_somewhere() {
     let (mut wrong, mut seen) = (Vec::new(), 0);
     for page in files("md") {
         let text = read(&page);
-        let links = prose(&text).split("](").skip(1).filter_map(|rest| Some(rest.split_once(')')?.0.to_owned())).collect::<Vec<_>>();
+        let links = prose(&text)
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once(')')?.0.to_owned()))
+            .collect::<Vec<_>>();
         for link in links.iter().filter(|link| !link.contains("://")) {
             seen += 1;
-            let (path, anchor) = link.split_once('#').map_or((link.as_str(), None), |(path, anchor)| (path, Some(anchor)));
-            let target = if path.is_empty() { root().join(&page) } else { root().join(&page).with_file_name("").join(path) };
-            let has = |anchor: &str| fs::read_to_string(&target).is_ok_and(|text| anchors(&text).contains(anchor));
+            let (path, anchor) = link
+                .split_once('#')
+                .map_or((link.as_str(), None), |(path, anchor)| (path, Some(anchor)));
+            let target = if path.is_empty() {
+                root().join(&page)
+            } else {
+                root().join(&page).with_file_name("").join(path)
+            };
+            let has = |anchor: &str| {
+                fs::read_to_string(&target).is_ok_and(|text| anchors(&text).contains(anchor))
+            };
             if !target.exists() || anchor.is_some_and(|anchor| !has(anchor)) {
                 wrong.push(format!("{}: {link}", page.display()));
             }
@@ -88,25 +109,35 @@ fn named() -> Vec<(&'static str, String)> {
     let mut named = Vec::new();
     for page in ABOUT_THE_CODE {
         let text = prose(&read(Path::new(page)));
-        named.extend(text.split('`').skip(1).step_by(2).map(|code| (page, code.split_whitespace().collect::<Vec<_>>().join(" "))));
+        named.extend(
+            text.split('`')
+                .skip(1)
+                .step_by(2)
+                .map(|code| (page, code.split_whitespace().collect::<Vec<_>>().join(" "))),
+        );
     }
     named
 }
 
 #[test]
 fn files_that_are_named_exist() {
-    let sources: Vec<String> = files("rs").iter().map(|path| format!("/{}", path.display())).collect();
-    let plain = |code: &str| code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte));
+    let sources: Vec<String> =
+        files("rs").iter().map(|path| format!("/{}", path.display())).collect();
+    let plain = |code: &str| {
+        code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte))
+    };
     let (mut wrong, mut seen) = (Vec::new(), 0);
     for (page, code) in named() {
         let is_source = is_rust(&code);
-        let is_path = is_source || code.ends_with('/') || (code.contains('/') && code.contains('.'));
+        let is_path =
+            is_source || code.ends_with('/') || (code.contains('/') && code.contains('.'));
         // A path that begins with a slash or leaves the repository is one of another machine.
         if !is_path || !plain(&code) || code.starts_with(['/', '~', '.']) {
             continue;
         }
         seen += 1;
-        let named_alone = is_source && sources.iter().any(|source| source.ends_with(&format!("/{code}")));
+        let named_alone =
+            is_source && sources.iter().any(|source| source.ends_with(&format!("/{code}")));
         if !named_alone && !root().join(&code).exists() {
             wrong.push(format!("{page}: {code}"));
         }
@@ -118,7 +149,10 @@ fn files_that_are_named_exist() {
 /// Returns the names that a text of Rust defines.
 fn defined(text: &str) -> HashSet<&str> {
     let kinds = ["fn", "struct", "enum", "trait", "type", "const", "static", "mod", "macro_rules"];
-    let words: Vec<&str> = text.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = text
+        .split(|c: char| !c.is_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty())
+        .collect();
     words.windows(2).filter(|pair| kinds.contains(&pair[0])).map(|pair| pair[1]).collect()
 }
 
@@ -128,30 +162,47 @@ fn defined(text: &str) -> HashSet<&str> {
 fn functions_and_types_that_are_named_exist() {
     let page = prose(&read(Path::new("ARCHITECTURE.md")));
     let page = page.split_whitespace().collect::<Vec<_>>().join(" ");
-    let sources: Vec<(String, String)> = files("rs").iter().map(|path| (format!("/{}", path.display()), read(path))).collect();
+    let sources: Vec<(String, String)> =
+        files("rs").iter().map(|path| (format!("/{}", path.display()), read(path))).collect();
     let all: HashSet<&str> = sources.iter().flat_map(|(_, text)| defined(text)).collect();
     let pieces: Vec<&str> = page.split('`').collect();
     let (mut wrong, mut located, mut named) = (Vec::new(), 0, 0);
     for at in (1..pieces.len()).step_by(2) {
         let parts: Vec<&str> = pieces[at].split("::").collect();
-        if !parts.iter().all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_')) {
+        if !parts
+            .iter()
+            .all(|part| !part.is_empty() && part.chars().all(|c| c.is_alphanumeric() || c == '_'))
+        {
             continue;
         }
         let file = pieces.get(at + 2).filter(|file| pieces[at + 1] == " in " && is_rust(file));
         let ok = if let Some(file) = file {
             located += 1;
             let name = parts[parts.len() - 1];
-            sources.iter().any(|(path, text)| path.ends_with(&format!("/{file}")) && defined(text).contains(name))
-        } else if parts.len() > 1 || parts[0].starts_with(char::is_uppercase) && parts[0].ends_with(char::is_lowercase) {
+            sources.iter().any(|(path, text)| {
+                path.ends_with(&format!("/{file}")) && defined(text).contains(name)
+            })
+        } else if parts.len() > 1
+            || parts[0].starts_with(char::is_uppercase) && parts[0].ends_with(char::is_lowercase)
+        {
             named += 1;
-            parts.iter().all(|part| all.contains(part) || part.starts_with(char::is_uppercase) && parts[0] != *part)
+            parts.iter().all(|part| {
+                all.contains(part) || part.starts_with(char::is_uppercase) && parts[0] != *part
+            })
         } else {
             true
         };
         if !ok {
-            wrong.push(format!("{}{}", parts.join("::"), file.map(|file| format!(" in {file}")).unwrap_or_default()));
+            wrong.push(format!(
+                "{}{}",
+                parts.join("::"),
+                file.map(|file| format!(" in {file}")).unwrap_or_default()
+            ));
         }
     }
-    assert!(located > 25 && named > 25, "{located} names with a file and {named} without one were found");
+    assert!(
+        located > 25 && named > 25,
+        "{located} names with a file and {named} without one were found"
+    );
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }

@@ -13,7 +13,7 @@ use bobsync::{
         known::{Known, Met},
         settings::Settings,
     },
-    engine::validate::{AllowedEndpoints, validate},
+    engine::settings::validate::{AllowedEndpoints, validate},
 };
 use serde_json::{Value, json};
 use simulators::{Options, World};
@@ -34,13 +34,37 @@ pub async fn measure() -> Result<Vec<Ratio>> {
     }))?;
     let mut ratios = Vec::new();
     for (settings, speed, allocations) in [
-        (plain, "decisions per second on one core, default settings", "allocations per decision, default settings"),
-        (rich, "decisions per second on one core, with domains and a CEL scope", "allocations per decision, with domains and a CEL scope"),
+        (
+            plain,
+            "decisions per second on one core, default settings",
+            "allocations per decision, default settings",
+        ),
+        (
+            rich,
+            "decisions per second on one core, with domains and a CEL scope",
+            "allocations per decision, with domains and a CEL scope",
+        ),
     ] {
         let employees = employees(&settings).await?;
         let (per_second, per_decision) = cost(&settings, &employees);
-        ratios.push(Ratio { id: "D1", what: speed, employees: EMPLOYEES, value: per_second, goal: "", met: true, provider: "-" });
-        ratios.push(Ratio { id: "D2", what: allocations, employees: EMPLOYEES, value: per_decision, goal: "", met: true, provider: "-" });
+        ratios.push(Ratio {
+            id: "D1",
+            what: speed,
+            employees: EMPLOYEES,
+            value: per_second,
+            goal: "",
+            met: true,
+            provider: "-",
+        });
+        ratios.push(Ratio {
+            id: "D2",
+            what: allocations,
+            employees: EMPLOYEES,
+            value: per_decision,
+            goal: "",
+            met: true,
+            provider: "-",
+        });
     }
     Ok(ratios)
 }
@@ -49,7 +73,12 @@ pub async fn measure() -> Result<Vec<Ratio>> {
 fn cost(settings: &Settings, employees: &[Employee]) -> (f64, f64) {
     let known = Known { met: Met::Managed, ..Known::default() };
     let now = jiff::Timestamp::now();
-    let everybody = || employees.iter().map(|employee| u64::from(decide(settings, &known, employee, now).managed)).sum::<u64>();
+    let everybody = || {
+        employees
+            .iter()
+            .map(|employee| u64::from(decide(settings, &known, employee, now).managed))
+            .sum::<u64>()
+    };
     let allocated = allocation_counter::measure(|| {
         std::hint::black_box(everybody());
     });
@@ -59,7 +88,10 @@ fn cost(settings: &Settings, employees: &[Employee]) -> (f64, f64) {
         std::hint::black_box(everybody());
         decisions += employees.len();
     }
-    (decisions as f64 / began.elapsed().as_secs_f64(), allocated.count_total as f64 / employees.len() as f64)
+    (
+        decisions as f64 / began.elapsed().as_secs_f64(),
+        allocated.count_total as f64 / employees.len() as f64,
+    )
 }
 
 fn settings(provisioning: Value) -> Result<Settings> {
@@ -69,14 +101,19 @@ fn settings(provisioning: Value) -> Result<Settings> {
         "provider": {"oneLogin": {"region": "US", "credentialsSecretRef": {"name": "onelogin"}}},
         "provisioning": provisioning,
     }))?;
-    Ok(validate(&spec, &AllowedEndpoints::default()).map_err(|stop| anyhow::anyhow!(stop.message))?.settings)
+    Ok(validate(&spec, &AllowedEndpoints::default())
+        .map_err(|stop| anyhow::anyhow!(stop.message))?
+        .settings)
 }
 
 async fn employees(settings: &Settings) -> Result<Vec<Employee>> {
-    let world = World::try_start(Options { employees: EMPLOYEES, seed: 11, ..Options::default() }).await?;
+    let world =
+        World::try_start(Options { employees: EMPLOYEES, seed: 11, ..Options::default() }).await?;
     let fields = &settings.mapping.fields;
     let body = json!({"fields": fields.ids(), "showInactive": true, "humanReadable": "APPEND"});
-    let request = reqwest::Client::new().post(format!("{}/v1/people/search", world.bob_url())).basic_auth("SERVICE-1", Some("bob-token-1"));
+    let request = reqwest::Client::new()
+        .post(format!("{}/v1/people/search", world.bob_url()))
+        .basic_auth("SERVICE-1", Some("bob-token-1"));
     let answer = request.json(&body).send().await?.error_for_status()?.bytes().await?;
     let mut reader = Reader::new(fields);
     reader.feed(&answer).map_err(|error| anyhow::anyhow!("{error}"))?;

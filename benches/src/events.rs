@@ -35,15 +35,44 @@ pub async fn measure(plane: &ControlPlane, sizes: &[usize]) -> Result<Vec<Ratio>
     for &employees in sizes {
         eprintln!("bench: events among {employees} employees");
         let cost = among(plane, employees).await?;
-        let [cpu, alone, latency] = [cost.cpu, cost.alone, cost.latency].map(|seconds| seconds * 1e3);
-        eprintln!("bench:   one event takes {cpu:.2} ms of CPU; its account changes after {alone:.0} ms, and {latency:.0} ms in a row");
-        let row = |id, what, value, goal, met| Ratio { id, what, employees, value, goal, met, provider: "OneLogin" };
-        ratios.push(row("-", "seconds from an event alone to the changed account, median", cost.alone, "<= 0.5", cost.alone <= 0.5));
-        ratios.push(row("-", "the same in a row of events", cost.latency, "<= 1", cost.latency <= 1.0));
+        let [cpu, alone, latency] =
+            [cost.cpu, cost.alone, cost.latency].map(|seconds| seconds * 1e3);
+        eprintln!(
+            "bench:   one event takes {cpu:.2} ms of CPU; its account changes after {alone:.0} ms, and {latency:.0} ms in a row"
+        );
+        let row = |id, what, value, goal, met| Ratio {
+            id,
+            what,
+            employees,
+            value,
+            goal,
+            met,
+            provider: "OneLogin",
+        };
+        ratios.push(row(
+            "-",
+            "seconds from an event alone to the changed account, median",
+            cost.alone,
+            "<= 0.5",
+            cost.alone <= 0.5,
+        ));
+        ratios.push(row(
+            "-",
+            "the same in a row of events",
+            cost.latency,
+            "<= 1",
+            cost.latency <= 1.0,
+        ));
         ratios.push(row("-", "the slowest of all", cost.slowest, "<= 2", cost.slowest <= 2.0));
         if let Some((_, small)) = &smallest {
             let value = cost.cpu / small.cpu;
-            ratios.push(row("R10", "CPU of one webhook / the same in the smallest company", value, "<= 1.2", value <= 1.2));
+            ratios.push(row(
+                "R10",
+                "CPU of one webhook / the same in the smallest company",
+                value,
+                "<= 1.2",
+                value <= 1.2,
+            ));
         } else {
             smallest = Some((employees, cost));
         }
@@ -88,7 +117,13 @@ async fn among(plane: &ControlPlane, employees: usize) -> Result<Cost> {
 /// Changes an employee's title in Bob, pushes the event, and waits until the provider has the
 /// change.
 async fn changed(scene: &Scene, controller: &Controller, id: &str) -> Result<Duration> {
-    scene.control("PATCH", &format!("/bob/employees/{id}"), json!({"work.title": "Keeper of Numbers"})).await?;
+    scene
+        .control(
+            "PATCH",
+            &format!("/bob/employees/{id}"),
+            json!({"work.title": "Keeper of Numbers"}),
+        )
+        .await?;
     let writes = scene.writes().await?;
     let began = Instant::now();
     push(controller, "employee.updated", id).await?;
@@ -113,7 +148,8 @@ async fn written(scene: &Scene, before: f64, began: Instant) -> Result<Duration>
 
 async fn at_work(scene: &Scene, most: usize) -> Result<Vec<String>> {
     let employees = scene.control("GET", "/bob/employees", Value::Null).await?;
-    let word = |employee: &Value, field: &str| employee[field].as_str().unwrap_or_default().to_lowercase();
+    let word =
+        |employee: &Value, field: &str| employee[field].as_str().unwrap_or_default().to_lowercase();
     let works = |employee: &&Value| {
         word(employee, "internal.lifecycleStatus") == "employed"
             && word(employee, "internal.status") == "active"
@@ -121,7 +157,10 @@ async fn at_work(scene: &Scene, most: usize) -> Result<Vec<String>> {
             && employee["employee.lastDayOfWork"].is_null()
     };
     let found = employees.as_array().into_iter().flatten().filter(works);
-    Ok(found.filter_map(|employee| employee["root.id"].as_str().map(str::to_owned)).take(most).collect())
+    Ok(found
+        .filter_map(|employee| employee["root.id"].as_str().map(str::to_owned))
+        .take(most)
+        .collect())
 }
 
 /// Measures R7. The joiners wait for the provider at its published limit, so most of them wait for
@@ -133,7 +172,12 @@ pub async fn overtaking(plane: &ControlPlane, joiners: usize) -> Result<Vec<Rati
     for from in (0..joiners).step_by(2000) {
         let many: Vec<Value> = (from..joiners.min(from + 2000)).map(starter).collect();
         let made = scene.control("POST", "/bob/employees", Value::Array(many)).await?;
-        ids.extend(made.as_array().into_iter().flatten().filter_map(|one| one["id"].as_str().map(str::to_owned)));
+        ids.extend(
+            made.as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(|one| one["id"].as_str().map(str::to_owned)),
+        );
     }
     let controller = Controller::start(plane, &scene.namespace, &scene.endpoints()).await?;
     scene.integrate().await?;
@@ -177,7 +221,15 @@ pub async fn overtaking(plane: &ControlPlane, joiners: usize) -> Result<Vec<Rati
     );
     let value = behind / idle;
     let what = "a leaver's time behind queued joiners / the same on an idle queue";
-    Ok(vec![Ratio { id: "R7", what, employees: joiners, value, goal: "<= 1.2", met: value <= 1.2, provider: "OneLogin" }])
+    Ok(vec![Ratio {
+        id: "R7",
+        what,
+        employees: joiners,
+        value,
+        goal: "<= 1.2",
+        met: value <= 1.2,
+        provider: "OneLogin",
+    }])
 }
 
 /// A joiner of the flood with a distant start date.
@@ -193,7 +245,11 @@ fn starter(number: usize) -> Value {
 /// Returns the time until the account of a leaver is suspended.
 async fn left(scene: &Scene, controller: &Controller, id: &str) -> Result<Duration> {
     scene
-        .control("PATCH", &format!("/bob/employees/{id}"), json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}))
+        .control(
+            "PATCH",
+            &format!("/bob/employees/{id}"),
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
         .await?;
     let suspended = async || scene.suspensions().await;
     let before = suspended().await?;

@@ -24,11 +24,23 @@ const LIMIT: usize = 5000;
 const AT_ONCE: usize = 2000;
 
 /// Without faults, and with 5 % of the calls to the provider answered 429 or 503.
-pub async fn measure(plane: &ControlPlane, joiners: usize, windows: [u32; 2]) -> Result<Vec<Ratio>> {
+pub async fn measure(
+    plane: &ControlPlane,
+    joiners: usize,
+    windows: [u32; 2],
+) -> Result<Vec<Ratio>> {
     let [plain, faulty] = windows;
     let value = flood(plane, "flood", joiners, plain, &[]).await?;
     let what = "time to converge joiners / the floor of the provider's limit";
-    let mut ratios = vec![Ratio { id: "R6a", what, employees: joiners, value, goal: "<= 1.05", met: value <= 1.05, provider: "OneLogin" }];
+    let mut ratios = vec![Ratio {
+        id: "R6a",
+        what,
+        employees: joiners,
+        value,
+        goal: "<= 1.05",
+        met: value <= 1.05,
+        provider: "OneLogin",
+    }];
     // The second rule sees the calls that the first one passes.
     let faults = [
         json!({"kind": "status", "status": 429, "headers": {"Retry-After": "1"}, "pathPrefix": "/api/", "probability": 0.025, "seed": 5}),
@@ -36,14 +48,28 @@ pub async fn measure(plane: &ControlPlane, joiners: usize, windows: [u32; 2]) ->
     ];
     let value = flood(plane, "faulty-flood", joiners, faulty, &faults).await?;
     let what = "the same with 5 % of 429 and 503";
-    ratios.push(Ratio { id: "R6b", what, employees: joiners, value, goal: "<= 1.15", met: value <= 1.15, provider: "OneLogin" });
+    ratios.push(Ratio {
+        id: "R6b",
+        what,
+        employees: joiners,
+        value,
+        goal: "<= 1.15",
+        met: value <= 1.15,
+        provider: "OneLogin",
+    });
     Ok(ratios)
 }
 
 /// Returns the time until all employees are in sync, divided by the time that the calls need at the
 /// limit.
 #[allow(clippy::cast_precision_loss)]
-async fn flood(plane: &ControlPlane, name: &str, joiners: usize, window: u32, faults: &[Value]) -> Result<f64> {
+async fn flood(
+    plane: &ControlPlane,
+    name: &str,
+    joiners: usize,
+    window: u32,
+    faults: &[Value],
+) -> Result<f64> {
     let scene = Scene::set(plane, name, 0, &ONE_LOGIN).await?;
     let mut hired = 0;
     while hired < joiners {
@@ -61,14 +87,22 @@ async fn flood(plane: &ControlPlane, name: &str, joiners: usize, window: u32, fa
     scene.integrate().await?;
     scene.converged().await?;
     let took = began.elapsed();
-    let accounts = scene.control("GET", "/onelogin/users", Value::Null).await?.as_array().map_or(0, Vec::len);
+    let accounts =
+        scene.control("GET", "/onelogin/users", Value::Null).await?.as_array().map_or(0, Vec::len);
     anyhow::ensure!(accounts == joiners, "{accounts} accounts for {joiners} joiners");
     // A window is open from its first call on: the calls of the first window are free, and each
     // further window must be waited for.
     let calls = granted(&scene).await?;
     let floor = Duration::from_secs(u64::from(window)) * u32::try_from((calls - 1) / LIMIT)?;
-    anyhow::ensure!(!floor.is_zero(), "{joiners} joiners fit into one window of {LIMIT}: there is no floor to compare with");
-    eprintln!("bench:   {name}: {calls} calls in {:.1} s, and the floor is {:.1} s", took.as_secs_f64(), floor.as_secs_f64());
+    anyhow::ensure!(
+        !floor.is_zero(),
+        "{joiners} joiners fit into one window of {LIMIT}: there is no floor to compare with"
+    );
+    eprintln!(
+        "bench:   {name}: {calls} calls in {:.1} s, and the floor is {:.1} s",
+        took.as_secs_f64(),
+        floor.as_secs_f64()
+    );
     Ok(took.as_secs_f64() / floor.as_secs_f64())
 }
 

@@ -109,7 +109,11 @@ async fn main() -> Result<()> {
     bobsync::cluster::connect::install_crypto();
     let mut ratios = Vec::new();
     eprintln!("bench: starting the control plane");
-    let plane = testbed::ControlPlane::start(testbed::Options { audit: true, ..testbed::Options::default() }).await?;
+    let plane = testbed::ControlPlane::start(testbed::Options {
+        audit: true,
+        ..testbed::Options::default()
+    })
+    .await?;
     plane.apply_yaml(&bobsync::api::crds_yaml()?).await?;
     if options.wants(Part::Passes) {
         for &employees in &options.employees {
@@ -154,14 +158,18 @@ async fn main() -> Result<()> {
     if let Some(folder) = options.out.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let text = serde_json::to_string_pretty(&Results { machine: process::Machine::look(), ratios })?;
+    let text =
+        serde_json::to_string_pretty(&Results { machine: process::Machine::look(), ratios })?;
     std::fs::write(&options.out, text + "\n").with_context(|| options.out.display().to_string())?;
     eprintln!("bench: written to {}", options.out.display());
     Ok(())
 }
 
 fn print_table(ratios: &[Ratio]) {
-    println!("{:<5} {:<16} {:>10} {:>10}  {:<10} {:<5} what", "id", "provider", "employees", "value", "goal", "met");
+    println!(
+        "{:<5} {:<16} {:>10} {:>10}  {:<10} {:<5} what",
+        "id", "provider", "employees", "value", "goal", "met"
+    );
     for ratio in ratios {
         println!(
             "{:<5} {:<16} {:>10} {:>10.3}  {:<10} {:<5} {}",

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use bobsync::{
     bob::Reader,
     domain::employee::Fields,
-    engine::validate::{AllowedEndpoints, validate},
+    engine::settings::validate::{AllowedEndpoints, validate},
 };
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
@@ -74,11 +74,21 @@ impl Payloads {
 impl Account<'_> {
     /// Reads every field, so that the parse leaves none out.
     fn is_somebody(&self) -> bool {
-        let texts =
-            [&self.external_id, &self.email, &self.username, &self.firstname, &self.lastname, &self.phone, &self.title, &self.department];
+        let texts = [
+            &self.external_id,
+            &self.email,
+            &self.username,
+            &self.firstname,
+            &self.lastname,
+            &self.phone,
+            &self.title,
+            &self.department,
+        ];
         self.id > 0
             && self.status >= 0
-            && (texts.iter().any(|text| text.is_some()) || self.manager_user_id.is_some() || self.custom_attributes.is_some())
+            && (texts.iter().any(|text| text.is_some())
+                || self.manager_user_id.is_some()
+                || self.custom_attributes.is_some())
     }
 }
 
@@ -89,14 +99,16 @@ fn fields() -> Result<Fields> {
         "bob": {"credentialsSecretRef": {"name": "bob"}},
         "provider": {"oneLogin": {"region": "US", "credentialsSecretRef": {"name": "onelogin"}}},
     }))?;
-    let validated = validate(&spec, &AllowedEndpoints::default()).map_err(|stop| anyhow::anyhow!(stop.message))?;
+    let validated = validate(&spec, &AllowedEndpoints::default())
+        .map_err(|stop| anyhow::anyhow!(stop.message))?;
     Ok(validated.settings.mapping.fields)
 }
 
 async fn bob_payload(scene: &Scene, fields: &Fields) -> Result<Vec<u8>> {
     let body = json!({"fields": fields.ids(), "showInactive": true, "humanReadable": "APPEND"});
-    let request =
-        reqwest::Client::new().post(format!("{}/v1/people/search", scene.world.bob_url())).basic_auth("SERVICE-1", Some("bob-token-1"));
+    let request = reqwest::Client::new()
+        .post(format!("{}/v1/people/search", scene.world.bob_url()))
+        .basic_auth("SERVICE-1", Some("bob-token-1"));
     Ok(request.json(&body).send().await?.error_for_status()?.bytes().await?.to_vec())
 }
 
@@ -118,7 +130,11 @@ async fn one_login_payload(scene: &Scene) -> Result<Vec<Vec<u8>>> {
     for page in 1.. {
         let url = format!("{base}/api/2/users?limit=100&page={page}&fields={fields}");
         let answer = http.get(url).bearer_auth(token).send().await?.error_for_status()?;
-        let total: u32 = answer.headers().get("total-pages").and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
+        let total: u32 = answer
+            .headers()
+            .get("total-pages")
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .unwrap_or(0);
         pages.push(answer.bytes().await?.to_vec());
         if page >= total {
             break;

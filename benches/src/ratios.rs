@@ -19,7 +19,14 @@ fn passes(employees: usize) -> u32 {
     u32::try_from(100_000 / employees.max(1)).unwrap_or(u32::MAX).clamp(3, 25)
 }
 
-fn ratio(id: &'static str, what: &'static str, employees: usize, value: f64, goal: &'static str, met: bool) -> Ratio {
+fn ratio(
+    id: &'static str,
+    what: &'static str,
+    employees: usize,
+    value: f64,
+    goal: &'static str,
+    met: bool,
+) -> Ratio {
     Ratio { id, what, employees, value, goal, met, provider: "OneLogin" }
 }
 
@@ -41,7 +48,8 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
     scene.pass().await?;
 
     // Steady passes: nothing changed.
-    let accounts = scene.control("GET", "/onelogin/users", Value::Null).await?.as_array().map_or(0, Vec::len);
+    let accounts =
+        scene.control("GET", "/onelogin/users", Value::Null).await?.as_array().map_or(0, Vec::len);
     let payloads = Payloads::fetch(&scene).await?;
     scene.forget_calls().await?;
     plane.audit_mark().await?;
@@ -75,7 +83,14 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
     let changed = changed as f64;
     let grown = settled.saturating_sub(idle) as f64 / employees as f64;
     Ok(vec![
-        ratio("R1", "provider writes / changed employees", employees, writes / changed, "1.00", (writes / changed - 1.0).abs() < 0.005),
+        ratio(
+            "R1",
+            "provider writes / changed employees",
+            employees,
+            writes / changed,
+            "1.00",
+            (writes / changed - 1.0).abs() < 0.005,
+        ),
         ratio(
             "R2",
             "provider reads per pass / ceil(accounts / page)",
@@ -85,11 +100,46 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
             (reads - (accounts as f64 / PAGE).ceil()).abs() < 0.01,
         ),
         ratio("R3", "Bob calls per pass", employees, searches, "1", (searches - 1.0).abs() < 0.01),
-        ratio("R4a", "provider writes in all steady passes", employees, steady_writes, "0", steady_writes == 0.0),
-        ratio("R4b", "EmployeeSync writes in all steady passes", employees, steady_patches, "0", steady_patches == 0.0),
-        ratio("R5", "status patches / employees whose outcome changed", employees, patches / changed, "<= 1.0", patches <= changed),
-        ratio("R8", "CPU of a steady pass / CPU of parsing its two payloads", employees, cpu / parse, "<= 1.5", cpu / parse <= 1.5),
-        ratio("R9a", "KiB resident per employee beyond the idle process", employees, grown, "<= 1.5", grown <= 1.5),
+        ratio(
+            "R4a",
+            "provider writes in all steady passes",
+            employees,
+            steady_writes,
+            "0",
+            steady_writes == 0.0,
+        ),
+        ratio(
+            "R4b",
+            "EmployeeSync writes in all steady passes",
+            employees,
+            steady_patches,
+            "0",
+            steady_patches == 0.0,
+        ),
+        ratio(
+            "R5",
+            "status patches / employees whose outcome changed",
+            employees,
+            patches / changed,
+            "<= 1.0",
+            patches <= changed,
+        ),
+        ratio(
+            "R8",
+            "CPU of a steady pass / CPU of parsing its two payloads",
+            employees,
+            cpu / parse,
+            "<= 1.5",
+            cpu / parse <= 1.5,
+        ),
+        ratio(
+            "R9a",
+            "KiB resident per employee beyond the idle process",
+            employees,
+            grown,
+            "<= 1.5",
+            grown <= 1.5,
+        ),
         ratio(
             "R9b",
             "peak / settled resident memory",
@@ -103,19 +153,31 @@ pub async fn of_company(plane: &ControlPlane, employees: usize) -> Result<Vec<Ra
 
 /// Measures R1, R2 and R4 of another provider, at its published limits.
 #[allow(clippy::cast_precision_loss)]
-pub async fn of_provider(plane: &ControlPlane, provider: &'static Provider, employees: usize) -> Result<Vec<Ratio>> {
-    let mut scene = Scene::set(plane, &format!("bench-{}", provider.service), employees, provider).await?;
+pub async fn of_provider(
+    plane: &ControlPlane,
+    provider: &'static Provider,
+    employees: usize,
+) -> Result<Vec<Ratio>> {
+    let mut scene =
+        Scene::set(plane, &format!("bench-{}", provider.service), employees, provider).await?;
     let _controller = Controller::start(plane, &scene.namespace, &scene.endpoints()).await?;
     scene.integrate().await?;
     scene.converged().await?;
     scene.pass().await?;
-    let accounts = scene.control("GET", &format!("/{}/users", provider.service), Value::Null).await?.as_array().map_or(0, Vec::len);
+    let accounts = scene
+        .control("GET", &format!("/{}/users", provider.service), Value::Null)
+        .await?
+        .as_array()
+        .map_or(0, Vec::len);
     scene.forget_calls().await?;
     let passes = 5;
     for _ in 0..passes {
         scene.pass().await?;
     }
-    let all = scene.control("GET", &format!("/{}/calls", provider.service), Value::Null).await?["total"].as_f64().unwrap_or(f64::NAN);
+    let all =
+        scene.control("GET", &format!("/{}/calls", provider.service), Value::Null).await?["total"]
+            .as_f64()
+            .unwrap_or(f64::NAN);
     let reads = all / f64::from(passes) / (accounts as f64 / provider.page as f64).ceil();
     let steady = scene.writes().await?;
     let changed = change_titles(&scene, employees / 10).await? as f64;
@@ -125,9 +187,26 @@ pub async fn of_provider(plane: &ControlPlane, provider: &'static Provider, empl
     let exact = |value: f64| (value - 1.0).abs() < 0.005;
     let name = provider.name;
     Ok(vec![
-        ratio("R1", "provider writes / changed employees", employees, writes, "1.00", exact(writes)).of(name),
-        ratio("R2", "all provider calls per pass / ceil(accounts / page)", employees, reads, "1.00", exact(reads)).of(name),
-        ratio("R4a", "provider writes in all steady passes", employees, steady, "0", steady == 0.0).of(name),
+        ratio(
+            "R1",
+            "provider writes / changed employees",
+            employees,
+            writes,
+            "1.00",
+            exact(writes),
+        )
+        .of(name),
+        ratio(
+            "R2",
+            "all provider calls per pass / ceil(accounts / page)",
+            employees,
+            reads,
+            "1.00",
+            exact(reads),
+        )
+        .of(name),
+        ratio("R4a", "provider writes in all steady passes", employees, steady, "0", steady == 0.0)
+            .of(name),
     ])
 }
 
@@ -142,8 +221,22 @@ pub async fn of_start(plane: &ControlPlane) -> Result<Vec<Ratio>> {
     let ready = median(milliseconds);
     let megabytes = std::fs::metadata(binary()?)?.len() as f64 / 1e6;
     Ok(vec![
-        ratio("R13a", "milliseconds from start to ready, median of five", 0, ready, "<= 100", ready <= 100.0),
-        ratio("R13b", "megabytes of the binary, which is all that an image holds", 0, megabytes, "<= 15", megabytes <= 15.0),
+        ratio(
+            "R13a",
+            "milliseconds from start to ready, median of five",
+            0,
+            ready,
+            "<= 100",
+            ready <= 100.0,
+        ),
+        ratio(
+            "R13b",
+            "megabytes of the binary, which is all that an image holds",
+            0,
+            megabytes,
+            "<= 15",
+            megabytes <= 15.0,
+        ),
     ])
 }
 
@@ -156,7 +249,12 @@ pub fn median(mut values: Vec<f64>) -> f64 {
 #[allow(clippy::cast_precision_loss)]
 async fn people_writes(plane: &ControlPlane, namespace: &str) -> Result<f64> {
     let events = plane.audit().await?;
-    Ok(events.iter().filter(|event| event.namespace == namespace && event.resource == "employeesyncs" && event.is_write()).count() as f64)
+    Ok(events
+        .iter()
+        .filter(|event| {
+            event.namespace == namespace && event.resource == "employeesyncs" && event.is_write()
+        })
+        .count() as f64)
 }
 
 async fn change_titles(scene: &Scene, most: usize) -> Result<usize> {
@@ -169,7 +267,13 @@ async fn change_titles(scene: &Scene, most: usize) -> Result<usize> {
             && word("internal.status") == "active"
         {
             let id = employee["root.id"].as_str().unwrap_or_default();
-            scene.control("PATCH", &format!("/bob/employees/{id}"), json!({"work.title": "Keeper of Numbers"})).await?;
+            scene
+                .control(
+                    "PATCH",
+                    &format!("/bob/employees/{id}"),
+                    json!({"work.title": "Keeper of Numbers"}),
+                )
+                .await?;
             changed += 1;
             if changed == most {
                 break;

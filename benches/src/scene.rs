@@ -29,8 +29,14 @@ pub struct Controller {
 
 impl Controller {
     /// Starts the release binary with the administrator's rights and waits until it is ready.
-    pub async fn start(plane: &ControlPlane, namespace: &str, endpoints: &[String]) -> Result<Self> {
-        let free = || -> Result<String> { Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string()) };
+    pub async fn start(
+        plane: &ControlPlane,
+        namespace: &str,
+        endpoints: &[String],
+    ) -> Result<Self> {
+        let free = || -> Result<String> {
+            Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
+        };
         let (listen, webhooks) = (free()?, free()?);
         let mut command = Command::new(binary()?);
         command.args([
@@ -48,13 +54,25 @@ impl Controller {
             command.args(["--allow-endpoint", endpoint]);
         }
         let began = Instant::now();
-        let child =
-            command.env("KUBECONFIG", plane.kubeconfig()).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
-        let mut controller =
-            Self { child, webhooks: format!("http://{webhooks}/webhooks/bob/{namespace}/onelogin"), ready_after: Duration::ZERO };
+        let child = command
+            .env("KUBECONFIG", plane.kubeconfig())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let mut controller = Self {
+            child,
+            webhooks: format!("http://{webhooks}/webhooks/bob/{namespace}/onelogin"),
+            ready_after: Duration::ZERO,
+        };
         let http = reqwest::Client::new();
         for _ in 0..3000 {
-            if http.get(format!("http://{listen}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+            if http
+                .get(format!("http://{listen}/readyz"))
+                .send()
+                .await
+                .is_ok_and(|answer| answer.status().is_success())
+            {
                 controller.ready_after = began.elapsed();
                 return Ok(controller);
             }
@@ -80,7 +98,11 @@ impl Drop for Controller {
 pub fn binary() -> Result<PathBuf> {
     let here = std::env::current_exe()?;
     let path = here.parent().context("no folder")?.join("bobsync");
-    if path.exists() { Ok(path) } else { bail!("{} is missing: cargo build --release -p bobsync", path.display()) }
+    if path.exists() {
+        Ok(path)
+    } else {
+        bail!("{} is missing: cargo build --release -p bobsync", path.display())
+    }
 }
 
 /// The secret of the webhook.
@@ -131,7 +153,11 @@ pub const GOOGLE_WORKSPACE: Provider = Provider {
     page: 500,
     spec: |url| json!({"googleWorkspace": {"endpoint": url, "tokenEndpoint": url, "adminEmail": "admin@example.com", "credentialsSecretRef": {"name": "google"}}}),
     address: World::google_url,
-    secret: ("google", "/google/service-account", |key| json!({"serviceAccount.json": key.to_string()})),
+    secret: (
+        "google",
+        "/google/service-account",
+        |key| json!({"serviceAccount.json": key.to_string()}),
+    ),
     prepared: Vec::new,
 };
 
@@ -144,7 +170,11 @@ pub const ENTRA_ID: Provider = Provider {
     page: 100,
     spec: |url| json!({"entraID": {"tenantId": "example.com", "endpoint": url, "tokenEndpoint": url, "credentialsSecretRef": {"name": "entra"}}}),
     address: World::entra_url,
-    secret: ("entra", "/entra/app", |app| json!({"clientId": app["clientId"], "clientSecret": app["clientSecret"]})),
+    secret: (
+        "entra",
+        "/entra/app",
+        |app| json!({"clientId": app["clientId"], "clientSecret": app["clientSecret"]}),
+    ),
     prepared: Vec::new,
 };
 
@@ -176,11 +206,28 @@ pub struct Scene {
 
 impl Scene {
     /// Makes it.
-    pub async fn set(plane: &ControlPlane, name: &str, employees: usize, provider: &'static Provider) -> Result<Self> {
+    pub async fn set(
+        plane: &ControlPlane,
+        name: &str,
+        employees: usize,
+        provider: &'static Provider,
+    ) -> Result<Self> {
         let world = World::try_start(Options { employees, seed: 11, ..Options::default() }).await?;
-        let scene = Self { provider, client: plane.client(), namespace: name.to_owned(), world, http: reqwest::Client::new(), requests: 0 };
-        let namespace = Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..Namespace::default() };
-        Api::<Namespace>::all(scene.client.clone()).create(&PostParams::default(), &namespace).await?;
+        let scene = Self {
+            provider,
+            client: plane.client(),
+            namespace: name.to_owned(),
+            world,
+            http: reqwest::Client::new(),
+            requests: 0,
+        };
+        let namespace = Namespace {
+            metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+            ..Namespace::default()
+        };
+        Api::<Namespace>::all(scene.client.clone())
+            .create(&PostParams::default(), &namespace)
+            .await?;
         let (secret, path, content) = provider.secret;
         let content = content(scene.control("GET", path, Value::Null).await?);
         for (secret, data) in [
@@ -188,8 +235,11 @@ impl Scene {
             ("hook", json!({"webhookSecret": SIGNED_WITH})),
             (secret, content),
         ] {
-            let object: Secret = serde_json::from_value(json!({"metadata": {"name": secret}, "stringData": data}))?;
-            Api::<Secret>::namespaced(scene.client.clone(), name).create(&PostParams::default(), &object).await?;
+            let object: Secret =
+                serde_json::from_value(json!({"metadata": {"name": secret}, "stringData": data}))?;
+            Api::<Secret>::namespaced(scene.client.clone(), name)
+                .create(&PostParams::default(), &object)
+                .await?;
         }
         for (path, body) in (provider.prepared)() {
             scene.control("PUT", path, body).await?;
@@ -221,7 +271,9 @@ impl Scene {
 
     /// Returns the calls counted by route.
     pub async fn calls(&self, service: &str, route: &str) -> Result<f64> {
-        Ok(self.control("GET", &format!("/{service}/calls"), Value::Null).await?["byRoute"][route].as_f64().unwrap_or(0.0))
+        Ok(self.control("GET", &format!("/{service}/calls"), Value::Null).await?["byRoute"][route]
+            .as_f64()
+            .unwrap_or(0.0))
     }
 
     /// Returns the writes at the provider.
@@ -252,7 +304,9 @@ impl Scene {
             "provider": (self.provider.spec)((self.provider.address)(&self.world)),
         });
         let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": spec});
-        self.integrations().patch("onelogin", &PatchParams::apply("bench").force(), &Patch::Apply(object)).await?;
+        self.integrations()
+            .patch("onelogin", &PatchParams::apply("bench").force(), &Patch::Apply(object))
+            .await?;
         Ok(())
     }
 
@@ -268,14 +322,19 @@ impl Scene {
             let object = self.integrations().get("onelogin").await?;
             let status = object.status.unwrap_or_default();
             let ready = status.conditions.iter().find(|c| c.type_ == "Ready");
-            let all = status.employees.as_ref().is_some_and(|counts| counts.ready == counts.in_scope);
+            let all =
+                status.employees.as_ref().is_some_and(|counts| counts.ready == counts.in_scope);
             if all && ready.is_some_and(|c| c.reason == "Converged") {
                 return Ok(());
             }
             if told.elapsed() > Duration::from_secs(10) {
                 told = Instant::now();
                 let accounts = self.calls(self.provider.service, self.provider.create).await?;
-                eprintln!("bench:   {accounts} accounts after {}s ({})", began.elapsed().as_secs(), ready.map_or("", |c| &c.reason));
+                eprintln!(
+                    "bench:   {accounts} accounts after {}s ({})",
+                    began.elapsed().as_secs(),
+                    ready.map_or("", |c| &c.reason)
+                );
             }
             if began.elapsed() > Duration::from_mins(30) {
                 bail!("not converged: {:?}", status.conditions);
@@ -286,8 +345,11 @@ impl Scene {
 
     /// Asks for a pass without waiting.
     pub async fn ask(&self) -> Result<()> {
-        let patch = json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "at once"}}});
-        self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        let patch =
+            json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "at once"}}});
+        self.integrations()
+            .patch("onelogin", &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
         Ok(())
     }
 
@@ -296,7 +358,9 @@ impl Scene {
         self.requests += 1;
         let value = format!("bench-{}", self.requests);
         let patch = json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": value}}});
-        self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await?;
+        self.integrations()
+            .patch("onelogin", &PatchParams::default(), &Patch::Merge(patch))
+            .await?;
         for _ in 0..6000 {
             let object = self.integrations().get("onelogin").await?;
             if object.status.and_then(|status| status.last_handled_sync_at) == Some(value.clone()) {

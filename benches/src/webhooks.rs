@@ -12,7 +12,7 @@ use bobsync::{
     api::key::IntegrationKey,
     bob::webhook::SigningSecrets,
     cluster::{leadership::Leadership, roster::Roster},
-    engine::{clock::Clock, inbox::Inbox},
+    engine::{clock::Clock, intake::inbox::Inbox},
     http::secret::Secret,
     server::{front, webhooks},
     telemetry::metrics::Metrics,
@@ -36,24 +36,56 @@ const SECRET: &str = "s3cret";
 pub async fn measure() -> Result<Vec<Ratio>> {
     let (mut ours, mut empty) = (Vec::new(), Vec::new());
     for round in 0..3 {
-        empty.push(per_second(Router::new().route("/webhooks/bob/{*place}", post(async || StatusCode::OK)), round).await?);
+        empty.push(
+            per_second(
+                Router::new().route("/webhooks/bob/{*place}", post(async || StatusCode::OK)),
+                round,
+            )
+            .await?,
+        );
         ours.push(per_second(real()?, round).await?);
     }
     let (ours, empty) = (crate::ratios::median(ours), crate::ratios::median(empty));
-    eprintln!("bench:   {ours:.0} webhooks in a second of CPU, and {empty:.0} with an empty handler");
-    let row = |what, value, goal, met| Ratio { id: "-", what, employees: 0, value, goal, met, provider: "-" };
+    eprintln!(
+        "bench:   {ours:.0} webhooks in a second of CPU, and {empty:.0} with an empty handler"
+    );
+    let row = |what, value, goal, met| Ratio {
+        id: "-",
+        what,
+        employees: 0,
+        value,
+        goal,
+        met,
+        provider: "-",
+    };
     Ok(vec![
         row("webhooks per second of one core", ours, ">= 5000", ours >= 5000.0),
-        row("the same / the same server with an empty handler", ours / empty, ">= 0.5", ours / empty >= 0.5),
+        row(
+            "the same / the same server with an empty handler",
+            ours / empty,
+            ">= 0.5",
+            ours / empty >= 0.5,
+        ),
     ])
 }
 
 /// Returns what the product serves: one integration with a secret, and no worker on its line.
 fn real() -> Result<Router> {
     let nowhere = kube::Config::new("http://127.0.0.1:9".parse().context("an address")?);
-    let inbox = Inbox::new(kube::Client::try_from(nowhere)?, Roster::default(), Clock::system(), Leadership::always());
+    let inbox = Inbox::new(
+        kube::Client::try_from(nowhere)?,
+        Roster::default(),
+        Clock::system(),
+        Leadership::always(),
+    );
     let key = IntegrationKey { namespace: "people".into(), name: "onelogin".into() };
-    inbox.open(&key, "uid".to_owned(), Arc::default()).sign_with(Some(SigningSecrets { current: Secret::new(SECRET), previous: None }));
+    inbox
+        .open(
+            &key,
+            "uid".to_owned(),
+            Arc::new(bobsync::engine::integration::said::Saying::default()),
+        )
+        .sign_with(Some(SigningSecrets { current: Secret::new(SECRET), previous: None }));
     inbox.listed();
     Ok(webhooks::router(inbox, Arc::new(Metrics::new())))
 }
@@ -64,10 +96,13 @@ async fn per_second(router: Router, round: usize) -> Result<f64> {
     let (stop, stopped) = oneshot::channel::<()>();
     // A runtime of its own on a thread of its own: one core.
     let serving = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let own = std::fs::read_link("/proc/thread-self").ok().and_then(|link| link.file_name()?.to_str()?.parse().ok());
+            let own = std::fs::read_link("/proc/thread-self")
+                .ok()
+                .and_then(|link| link.file_name()?.to_str()?.parse().ok());
             let place = own
                 .ok_or_else(|| "no thread id".to_owned())
                 .and_then(|own: u64| Ok((listener.local_addr().map_err(|e| e.to_string())?, own)));
@@ -107,8 +142,7 @@ async fn deliver(address: SocketAddr, requests: &[Vec<u8>]) -> Result<()> {
 
 /// As Bob sends it: about one of a thousand employees, and never the same twice.
 fn request(number: usize, round: usize) -> Vec<u8> {
-    let data =
-        json!({"employeeId": (1_000_000 + number % 1000).to_string(), "fieldUpdates": [{"id": "work.title"}, {"id": "work.department"}]});
+    let data = json!({"employeeId": (1_000_000 + number % 1000).to_string(), "fieldUpdates": [{"id": "work.title"}, {"id": "work.department"}]});
     let mut body = event("employee.updated", &data, jiff::Timestamp::now());
     body["triggeredAt"] = format!("2026-10-14T09:21:{round:02}.{number:06}").into();
     let body = body.to_string();

@@ -57,7 +57,12 @@ impl Control {
         Self { base: base.into().trim_end_matches('/').to_owned(), http: http() }
     }
 
-    async fn send(&self, method: Method, path: &str, body: Option<Value>) -> Result<reqwest::Response> {
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> Result<reqwest::Response> {
         let mut request = self.http.request(method.clone(), format!("{}{path}", self.base));
         if let Some(body) = body {
             request = request.json(&body);
@@ -144,7 +149,13 @@ impl Control {
     }
 
     pub async fn rename_list_item(&self, list: &str, from: &str, to: &str) -> Result {
-        self.send(Method::PATCH, &format!("/bob/lists/{list}"), Some(json!({"item": from, "rename": to}))).await.map(drop)
+        self.send(
+            Method::PATCH,
+            &format!("/bob/lists/{list}"),
+            Some(json!({"item": from, "rename": to})),
+        )
+        .await
+        .map(drop)
     }
 
     pub async fn bob_credentials(&self, id: &str, token: &str) -> Result {
@@ -217,7 +228,12 @@ impl Control {
         self.put("/onelogin/custom-attributes", json!({"shortnames": shortnames})).await
     }
 
-    pub async fn onelogin_credentials(&self, client_id: &str, client_secret: &str, scope: &str) -> Result {
+    pub async fn onelogin_credentials(
+        &self,
+        client_id: &str,
+        client_secret: &str,
+        scope: &str,
+    ) -> Result {
         let body = json!({"clientId": client_id, "clientSecret": client_secret, "scope": scope});
         self.put("/onelogin/credentials", body).await
     }
@@ -239,7 +255,8 @@ impl Control {
 
     /// Refuses writes with a field that contains the text, with 422; pairs of field and text.
     pub async fn refuse(&self, rules: &[(&str, &str)]) -> Result {
-        let rules: Vec<Value> = rules.iter().map(|(field, text)| json!({"field": field, "contains": text})).collect();
+        let rules: Vec<Value> =
+            rules.iter().map(|(field, text)| json!({"field": field, "contains": text})).collect();
         self.put("/onelogin/refuse", json!({"rules": rules})).await
     }
 

@@ -65,11 +65,32 @@ enum Command {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Serve { bob, onelogin, google, entra, jumpcloud, control, employees, seed, today } => {
+        Command::Serve {
+            bob,
+            onelogin,
+            google,
+            entra,
+            jumpcloud,
+            control,
+            employees,
+            seed,
+            today,
+        } => {
             // The signals are caught before the line is printed, so that none is missed.
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
-            let world = World::try_start(Options { bob, onelogin, google, entra, jumpcloud, control, employees, seed, today }).await?;
+            let world = World::try_start(Options {
+                bob,
+                onelogin,
+                google,
+                entra,
+                jumpcloud,
+                control,
+                employees,
+                seed,
+                today,
+            })
+            .await?;
             let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "entra": world.entra_url(), "jumpCloud": world.jumpcloud_url(), "control": world.control_url()});
             writeln!(std::io::stdout(), "{line}")?;
             std::io::stdout().flush()?;

@@ -61,7 +61,8 @@ pub struct World {
 
 async fn open(address: Option<SocketAddr>, site: Site) -> anyhow::Result<(String, Listening)> {
     let address = address.unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
-    let listening = listen(address, site).await.with_context(|| format!("listening on {address}"))?;
+    let listening =
+        listen(address, site).await.with_context(|| format!("listening on {address}"))?;
     Ok((format!("http://{}", listening.address), listening))
 }
 

@@ -28,7 +28,11 @@ fn all() -> Value {
 async fn a_person_comes_in_three_representations() {
     let world = world(0).await;
     let bob = BobCaller::of(&world);
-    let boss = bob.control.create_employee(json!({"root.displayName": "Ada Okoro", "root.email": "ada@example.com"})).await.unwrap();
+    let boss = bob
+        .control
+        .create_employee(json!({"root.displayName": "Ada Okoro", "root.email": "ada@example.com"}))
+        .await
+        .unwrap();
     let id = bob
         .control
         .create_employee(json!({
@@ -49,13 +53,19 @@ async fn a_person_comes_in_three_representations() {
     assert_eq!(noa["/work/title"]["value"], title);
     assert_eq!(noa["humanReadable"]["work"]["title"], "Engineer");
     assert!(noa["work"]["siteId"].is_i64());
-    assert_eq!((&noa["work"]["site"], &noa["humanReadable"]["work"]["siteId"]), (&json!("London"), &json!("London")));
+    assert_eq!(
+        (&noa["work"]["site"], &noa["humanReadable"]["work"]["siteId"]),
+        (&json!("London"), &json!("London"))
+    );
     // The manager: an id, an object, a name.
     assert_eq!(noa["work"]["manager"], json!(boss));
     assert_eq!(noa["work"]["reportsTo"]["email"], "ada@example.com");
     assert_eq!(noa["humanReadable"]["work"]["reportsTo"], "Ada Okoro");
     // Dates: ISO for machines, locale text for humans.
-    assert_eq!((&noa["work"]["startDate"], &noa["humanReadable"]["work"]["startDate"]), (&json!("2026-11-02"), &json!("02/11/2026")));
+    assert_eq!(
+        (&noa["work"]["startDate"], &noa["humanReadable"]["work"]["startDate"]),
+        (&json!("2026-11-02"), &json!("02/11/2026"))
+    );
     assert_eq!(noa["internal"]["lifecycleStatus"], "employed");
     // Null: a nested null, and nothing elsewhere.
     assert_eq!(noa["work"]["workPhone"], Value::Null);
@@ -68,7 +78,8 @@ async fn a_person_comes_in_three_representations() {
 async fn replace_throws_the_machine_values_away_and_no_form_has_only_them() {
     let world = world(1).await;
     let bob = BobCaller::of(&world);
-    let replaced = bob.people(json!({"fields": ["work.startDate"], "humanReadable": "REPLACE"})).await;
+    let replaced =
+        bob.people(json!({"fields": ["work.startDate"], "humanReadable": "REPLACE"})).await;
     assert!(replaced[0].get("/work/startDate").is_none());
     assert!(replaced[0]["work"]["startDate"].as_str().unwrap().contains('/'));
     let plain = bob.people(json!({"fields": ["work.startDate"]})).await;
@@ -92,10 +103,19 @@ async fn the_default_search_hides_leavers_and_future_starters() {
 async fn one_person_by_id_or_email_inactive_ones_too_and_404_otherwise() {
     let world = world(0).await;
     let bob = BobCaller::of(&world);
-    let id = bob.control.create_employee(json!({"root.email": "Ines@example.com", "internal.status": "Inactive"})).await.unwrap();
+    let id = bob
+        .control
+        .create_employee(json!({"root.email": "Ines@example.com", "internal.status": "Inactive"}))
+        .await
+        .unwrap();
     for identifier in [id.as_str(), "ines@example.com", "ines%40example.com"] {
-        let answer = bob.post(&format!("/v1/people/{identifier}"), json!({"fields": ["root.email"]})).await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["id"]), (200, &json!(id)), "{identifier}");
+        let answer =
+            bob.post(&format!("/v1/people/{identifier}"), json!({"fields": ["root.email"]})).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["id"]),
+            (200, &json!(id)),
+            "{identifier}"
+        );
     }
     bob.control.delete_employee(&id).await.unwrap();
     let gone = bob.post(&format!("/v1/people/{id}"), json!({"fields": ["root.email"]})).await;
@@ -107,8 +127,10 @@ async fn one_person_by_id_or_email_inactive_ones_too_and_404_otherwise() {
 async fn a_filter_takes_many_ids_at_once() {
     let world = world(40).await;
     let bob = BobCaller::of(&world);
-    let ids: Vec<String> =
-        bob.control.employees().await.unwrap()[..3].iter().map(|person| person["id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<String> = bob.control.employees().await.unwrap()[..3]
+        .iter()
+        .map(|person| person["id"].as_str().unwrap().to_owned())
+        .collect();
     let found = bob
         .people(json!({"fields": ["root.id"], "showInactive": true,
                        "filters": [{"fieldPath": "root.id", "operator": "equals", "values": ids}]}))
@@ -142,10 +164,14 @@ async fn people_outside_the_access_rights_are_silently_absent() {
     assert_eq!(bob.people(all()).await.len(), counts.lifecycle["Employed"]);
     // A read by id has one of two answers, and neither says anything about the employee.
     let truth = bob.control.employees().await.unwrap();
-    let hidden = truth.iter().find(|person| person["internal.lifecycleStatus"] != "Employed").unwrap();
+    let hidden =
+        truth.iter().find(|person| person["internal.lifecycleStatus"] != "Employed").unwrap();
     let path = format!("/v1/people/{}", hidden["root.id"].as_str().unwrap());
     for (switch, status) in [("notFound", 404), ("forbidden", 403)] {
-        bob.control.bob_permissions(json!({"visibleLifecycles": ["employed"], "outOfSight": switch})).await.unwrap();
+        bob.control
+            .bob_permissions(json!({"visibleLifecycles": ["employed"], "outOfSight": switch}))
+            .await
+            .unwrap();
         let answer = bob.post(&path, json!({})).await;
         assert_eq!((answer.status.as_u16(), answer.is_html()), (status, false), "{}", answer.text);
         assert_eq!(bob.post("/v1/people/7", json!({})).await.status, 404, "nobody has this id");
@@ -175,12 +201,21 @@ async fn bad_requests_are_refused() {
     let bob = BobCaller::of(&world);
     let filters = json!({"filters": [{"fieldPath": "work.site", "operator": "equals", "values": ["London"]}]});
     assert_eq!(bob.search(filters).await.status, 400);
-    let request = || bob.http.post(format!("{}/v1/people/search", bob.base)).basic_auth("SERVICE-1", Some("bob-token-1"));
-    let malformed = request().header("content-type", "application/json").body("{").send().await.unwrap();
+    let request = || {
+        bob.http
+            .post(format!("{}/v1/people/search", bob.base))
+            .basic_auth("SERVICE-1", Some("bob-token-1"))
+    };
+    let malformed =
+        request().header("content-type", "application/json").body("{").send().await.unwrap();
     assert_eq!(malformed.status(), 400);
     assert_eq!(request().body("{}").send().await.unwrap().status(), 415);
-    let get = bob.http.get(format!("{}/v1/company/named-lists", bob.base)).basic_auth("SERVICE-1", Some("bob-token-1"));
-    let get = Answer::read(get.header("content-type", "application/json").send().await.unwrap()).await;
+    let get = bob
+        .http
+        .get(format!("{}/v1/company/named-lists", bob.base))
+        .basic_auth("SERVICE-1", Some("bob-token-1"));
+    let get =
+        Answer::read(get.header("content-type", "application/json").send().await.unwrap()).await;
     assert_eq!(get.status, 400);
     assert!(get.is_html());
 }
@@ -189,10 +224,15 @@ async fn bad_requests_are_refused() {
 async fn unknown_body_keys_are_ignored_and_counted() {
     let world = world(2).await;
     let bob = BobCaller::of(&world);
-    let people = bob.people(json!({"fields": ["root.id"], "showInactive": true, "limit": 1, "cursor": "abc"})).await;
+    let people = bob
+        .people(json!({"fields": ["root.id"], "showInactive": true, "limit": 1, "cursor": "abc"}))
+        .await;
     assert_eq!(people.len(), 2);
     let calls = bob.control.calls(simulators::client::Service::Bob).await.unwrap();
-    assert_eq!((calls.unknown_body_keys, calls.writes, calls.by_route["POST /v1/people/search"]), (2, 0, 1));
+    assert_eq!(
+        (calls.unknown_body_keys, calls.writes, calls.by_route["POST /v1/people/search"]),
+        (2, 0, 1)
+    );
 }
 
 #[tokio::test]
@@ -201,7 +241,10 @@ async fn fifty_calls_a_minute_and_route() {
     let bob = BobCaller::of(&world);
     for left in (0..50).rev() {
         let answer = bob.search(json!({"fields": ["root.id"]})).await;
-        assert_eq!((answer.status.as_u16(), answer.header("x-ratelimit-remaining")), (200, Some(left.to_string().as_str())));
+        assert_eq!(
+            (answer.status.as_u16(), answer.header("x-ratelimit-remaining")),
+            (200, Some(left.to_string().as_str()))
+        );
     }
     let over = bob.search(all()).await;
     assert_eq!((over.status.as_u16(), over.header("x-ratelimit-limit")), (429, Some("50")));
@@ -272,7 +315,8 @@ async fn a_lagging_read_shows_the_old_values_for_a_while() {
     let title = || async {
         let path = format!("/v1/people/{id}");
         let body = json!({"fields": ["work.title"], "humanReadable": "APPEND"});
-        let single = bob.post(&path, body.clone()).await.json()["humanReadable"]["work"]["title"].clone();
+        let single =
+            bob.post(&path, body.clone()).await.json()["humanReadable"]["work"]["title"].clone();
         assert_eq!(bob.people(body).await[0]["humanReadable"]["work"]["title"], single);
         single
     };
@@ -296,14 +340,25 @@ async fn metadata_and_lists_tell_what_the_values_mean() {
     let world = world(30).await;
     let bob = BobCaller::of(&world);
     let fields = bob.get("/v1/company/people/fields").await.json();
-    let title = fields.as_array().unwrap().iter().find(|field| field["id"] == "work.title").unwrap();
-    assert_eq!((&title["type"], &title["typeData"]["listId"], &title["jsonPath"]), (&json!("list"), &json!("title"), &json!("work.title")));
-    let phone = fields.as_array().unwrap().iter().find(|field| field["id"] == "work.workPhone").unwrap();
+    let title =
+        fields.as_array().unwrap().iter().find(|field| field["id"] == "work.title").unwrap();
+    assert_eq!(
+        (&title["type"], &title["typeData"]["listId"], &title["jsonPath"]),
+        (&json!("list"), &json!("title"), &json!("work.title"))
+    );
+    let phone =
+        fields.as_array().unwrap().iter().find(|field| field["id"] == "work.workPhone").unwrap();
     assert_eq!(phone["categoryId"], "workContact");
     let list = bob.get("/v1/company/named-lists/title").await.json();
     assert_eq!(list["values"], list["items"]);
-    bob.control.rename_list_item("title", list["items"][0]["name"].as_str().unwrap(), "Grand Title").await.unwrap();
-    assert_eq!(bob.get("/v1/company/named-lists/title").await.json()["items"][0]["name"], "Grand Title");
+    bob.control
+        .rename_list_item("title", list["items"][0]["name"].as_str().unwrap(), "Grand Title")
+        .await
+        .unwrap();
+    assert_eq!(
+        bob.get("/v1/company/named-lists/title").await.json()["items"][0]["name"],
+        "Grand Title"
+    );
     assert_eq!(bob.get("/v1/company/named-lists/Title").await.status, 404);
     assert!(bob.get("/v1/company/named-lists").await.json()["site"]["items"][0]["id"].is_i64());
 }
@@ -332,7 +387,9 @@ async fn a_big_company_streams_as_one_well_formed_answer() {
     assert_eq!(answer.header("content-length"), None);
     let body = answer.json();
     let people = body["employees"].as_array().unwrap();
-    let ids: std::collections::HashSet<&str> = people.iter().map(|person| person["id"].as_str().unwrap()).collect();
-    let emails: std::collections::HashSet<&str> = people.iter().map(|person| person["email"].as_str().unwrap()).collect();
+    let ids: std::collections::HashSet<&str> =
+        people.iter().map(|person| person["id"].as_str().unwrap()).collect();
+    let emails: std::collections::HashSet<&str> =
+        people.iter().map(|person| person["email"].as_str().unwrap()).collect();
     assert_eq!((ids.len(), emails.len()), (5_000, 5_000));
 }

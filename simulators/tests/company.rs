@@ -9,7 +9,10 @@ use simulators::company::{SITES, Summary, generate};
 fn people(count: usize, seed: u64) -> (Summary, Vec<Value>) {
     let now: Timestamp = "2026-11-24T09:00:00Z".parse().unwrap();
     let company = generate(count, seed, now);
-    (Summary::of(&company), company.employees.iter().map(|employee| company.human(employee)).collect())
+    (
+        Summary::of(&company),
+        company.employees.iter().map(|employee| company.human(employee)).collect(),
+    )
 }
 
 #[test]
@@ -26,7 +29,10 @@ fn every_kind_is_there_in_about_its_share() {
     let share = |count: usize| count * 1_000 / 2_000;
     assert!((25..60).contains(&share(summary.future_starters)), "{summary:?}");
     assert!((75..125).contains(&share(summary.leavers)), "{summary:?}");
-    assert!(summary.on_leave_active > 0 && summary.on_leave_inactive > 0 && summary.garden_leave > 0, "{summary:?}");
+    assert!(
+        summary.on_leave_active > 0 && summary.on_leave_inactive > 0 && summary.garden_leave > 0,
+        "{summary:?}"
+    );
     assert!(summary.on_notice > 0 && summary.without_mobile > 0, "{summary:?}");
     assert_eq!(summary.active + summary.inactive, 2_000);
     assert_eq!(summary.sites.len(), SITES.len());
@@ -35,8 +41,10 @@ fn every_kind_is_there_in_about_its_share() {
 #[test]
 fn managers_form_one_tree_and_addresses_are_unique_and_plain() {
     let (_, people) = people(3_000, 9);
-    let bosses: HashMap<&str, Option<&str>> =
-        people.iter().map(|person| (person["id"].as_str().unwrap(), person["work.manager"].as_str())).collect();
+    let bosses: HashMap<&str, Option<&str>> = people
+        .iter()
+        .map(|person| (person["id"].as_str().unwrap(), person["work.manager"].as_str()))
+        .collect();
     for id in bosses.keys() {
         let mut at = *id;
         let mut steps = 0;
@@ -47,8 +55,13 @@ fn managers_form_one_tree_and_addresses_are_unique_and_plain() {
         }
         assert_eq!(at, people[0]["id"].as_str().unwrap());
     }
-    let mut emails: Vec<&str> = people.iter().map(|person| person["root.email"].as_str().unwrap()).collect();
-    assert!(emails.iter().all(|email| email.is_ascii() && email.ends_with("@example.com") && !email.contains(' ')));
+    let mut emails: Vec<&str> =
+        people.iter().map(|person| person["root.email"].as_str().unwrap()).collect();
+    assert!(
+        emails.iter().all(|email| email.is_ascii()
+            && email.ends_with("@example.com")
+            && !email.contains(' '))
+    );
     emails.sort_unstable();
     emails.dedup();
     assert_eq!(emails.len(), 3_000);

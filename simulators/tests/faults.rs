@@ -22,16 +22,37 @@ fn ann() -> Value {
 async fn the_journal_tells_what_was_applied_and_not_what_was_answered() {
     let world = world(0).await;
     let (control, caller) = (world.control(), OneLoginCaller::of(&world).await);
-    control.fault(Service::OneLogin, &Fault::new(FaultKind::Status).method("POST").path(USERS).times(1)).await.unwrap();
+    control
+        .fault(
+            Service::OneLogin,
+            &Fault::new(FaultKind::Status).method("POST").path(USERS).times(1),
+        )
+        .await
+        .unwrap();
     assert_eq!(create(&caller).await, Some(503));
     assert!(control.journal(0).await.unwrap().is_empty(), "nothing was applied");
-    control.fault(Service::OneLogin, &Fault::new(FaultKind::ResetAfterApply).method("POST").path(USERS).times(1)).await.unwrap();
+    control
+        .fault(
+            Service::OneLogin,
+            &Fault::new(FaultKind::ResetAfterApply).method("POST").path(USERS).times(1),
+        )
+        .await
+        .unwrap();
     assert_eq!(create(&caller).await, None);
     assert_eq!(create(&caller).await, Some(422), "a duplicate changes nothing");
     let journal = control.journal(0).await.unwrap();
-    assert_eq!((journal.len(), &journal[0].before, &journal[0].after["email"]), (1, &Value::Null, &json!("ann@example.com")));
+    assert_eq!(
+        (journal.len(), &journal[0].before, &journal[0].after["email"]),
+        (1, &Value::Null, &json!("ann@example.com"))
+    );
     control.change_user(journal[0].id, json!({"title": "Keeper"})).await.unwrap();
-    let gone = caller.http.delete(format!("{}{USERS}/{}", caller.base, journal[0].id)).bearer_auth(&caller.token).send().await.unwrap();
+    let gone = caller
+        .http
+        .delete(format!("{}{USERS}/{}", caller.base, journal[0].id))
+        .bearer_auth(&caller.token)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(gone.status().as_u16(), 204);
     let journal = control.journal(journal[0].seq).await.unwrap();
     assert_eq!(
@@ -43,7 +64,8 @@ async fn the_journal_tells_what_was_applied_and_not_what_was_answered() {
 
 /// Returns the create's outcome: a status, or a broken connection.
 async fn create(caller: &OneLoginCaller) -> Option<u16> {
-    let request = caller.http.post(format!("{}{USERS}", caller.base)).bearer_auth(&caller.token).json(&ann());
+    let request =
+        caller.http.post(format!("{}{USERS}", caller.base)).bearer_auth(&caller.token).json(&ann());
     request.send().await.ok().map(|response| response.status().as_u16())
 }
 
@@ -51,7 +73,10 @@ async fn create(caller: &OneLoginCaller) -> Option<u16> {
 async fn a_call_that_is_held_is_let_go_when_the_faults_are_taken_away() {
     let world = world(0).await;
     let (control, caller) = (world.control(), OneLoginCaller::of(&world).await);
-    control.fault(Service::OneLogin, &Fault::new(FaultKind::Hold).method("POST").path(USERS)).await.unwrap();
+    control
+        .fault(Service::OneLogin, &Fault::new(FaultKind::Hold).method("POST").path(USERS))
+        .await
+        .unwrap();
     let take_away = async {
         tokio::time::sleep(Duration::from_millis(300)).await;
         control.clear_faults(Service::OneLogin).await.unwrap();
@@ -59,7 +84,10 @@ async fn a_call_that_is_held_is_let_go_when_the_faults_are_taken_away() {
     let began = std::time::Instant::now();
     let (outcome, ()) = tokio::join!(create(&caller), take_away);
     let held = began.elapsed();
-    assert!(outcome.is_none() && held >= Duration::from_millis(300) && held < Duration::from_secs(20), "{outcome:?} {held:?}");
+    assert!(
+        outcome.is_none() && held >= Duration::from_millis(300) && held < Duration::from_secs(20),
+        "{outcome:?} {held:?}"
+    );
     assert_eq!(create(&caller).await, Some(201));
 }
 
@@ -87,7 +115,11 @@ async fn what_is_applied_and_what_is_answered_under_each_fault() {
         assert_eq!((calls.writes, calls.applied_writes), (1, users as u64), "{kind:?}");
         let log = caller.control.log(Service::OneLogin, 0).await.unwrap();
         assert_eq!(log.last().unwrap().status, outcome.unwrap_or(0), "{kind:?}");
-        assert_eq!(create(&caller).await, Some(if users == 1 { 422 } else { 201 }), "{kind:?} strikes once");
+        assert_eq!(
+            create(&caller).await,
+            Some(if users == 1 { 422 } else { 201 }),
+            "{kind:?} strikes once"
+        );
     }
 }
 
@@ -96,15 +128,24 @@ async fn a_held_call_is_never_answered_and_is_applied_or_not_as_ordered() {
     for (kind, applied) in [(FaultKind::Hold, 0), (FaultKind::HoldAfterApply, 1)] {
         let world = world(0).await;
         let (control, caller) = (world.control(), OneLoginCaller::of(&world).await);
-        control.fault(Service::OneLogin, &Fault::new(kind).method("POST").path(USERS).times(1)).await.unwrap();
+        control
+            .fault(Service::OneLogin, &Fault::new(kind).method("POST").path(USERS).times(1))
+            .await
+            .unwrap();
         let waited = tokio::time::timeout(Duration::from_millis(300), create(&caller)).await;
         assert!(waited.is_err(), "{kind:?}: {waited:?}");
         // It is in the log while it is held, and nothing happens once the caller has gone.
         let log = control.log(Service::OneLogin, 0).await.unwrap();
-        assert!(log.iter().any(|call| call.method == "POST" && call.path == USERS && call.status == 0), "{kind:?}");
+        assert!(
+            log.iter().any(|call| call.method == "POST" && call.path == USERS && call.status == 0),
+            "{kind:?}"
+        );
         assert_eq!(control.users().await.unwrap().len(), applied, "{kind:?}");
         assert_eq!(control.journal(0).await.unwrap().len(), applied, "{kind:?}");
-        assert!(control.fault(Service::OneLogin, &Fault::new(kind).status(503)).await.is_err(), "there is no answer to have a status");
+        assert!(
+            control.fault(Service::OneLogin, &Fault::new(kind).status(503)).await.is_err(),
+            "there is no answer to have a status"
+        );
     }
 }
 
@@ -112,17 +153,33 @@ async fn a_held_call_is_never_answered_and_is_applied_or_not_as_ordered() {
 async fn an_injected_answer_is_as_ordered() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;
-    let fault = Fault::new(FaultKind::Status).status(429).header("Retry-After", "7").body(json!({"slow": "down"}));
+    let fault = Fault::new(FaultKind::Status)
+        .status(429)
+        .header("Retry-After", "7")
+        .body(json!({"slow": "down"}));
     caller.control.fault(Service::OneLogin, &fault).await.unwrap();
     let answer = caller.get(USERS).await;
-    assert_eq!((answer.status.as_u16(), answer.header("retry-after"), answer.json()), (429, Some("7"), json!({"slow": "down"})));
+    assert_eq!(
+        (answer.status.as_u16(), answer.header("retry-after"), answer.json()),
+        (429, Some("7"), json!({"slow": "down"}))
+    );
     caller.control.clear_faults(Service::OneLogin).await.unwrap();
     assert_eq!(caller.get(USERS).await.status, 200);
-    caller.control.fault(Service::OneLogin, &Fault::new(FaultKind::Html).status(502)).await.unwrap();
+    caller
+        .control
+        .fault(Service::OneLogin, &Fault::new(FaultKind::Html).status(502))
+        .await
+        .unwrap();
     let page = caller.get(USERS).await;
     assert_eq!(page.status, 502);
     assert!(page.is_html());
-    assert!(caller.control.fault(Service::OneLogin, &Fault::new(FaultKind::Status).status(42)).await.is_err());
+    assert!(
+        caller
+            .control
+            .fault(Service::OneLogin, &Fault::new(FaultKind::Status).status(42))
+            .await
+            .is_err()
+    );
 }
 
 #[tokio::test]
@@ -132,7 +189,10 @@ async fn a_cut_body_is_an_error_for_sized_and_for_streamed_answers() {
         let bob = BobCaller::of(&world);
         bob.control.fault(Service::Bob, &Fault::new(FaultKind::Truncate).times(1)).await.unwrap();
         let search = || {
-            let request = bob.http.post(format!("{}/v1/people/search", bob.base)).basic_auth("SERVICE-1", Some("bob-token-1"));
+            let request = bob
+                .http
+                .post(format!("{}/v1/people/search", bob.base))
+                .basic_auth("SERVICE-1", Some("bob-token-1"));
             request.json(&json!({"showInactive": true})).send()
         };
         let cut = search().await.unwrap();
@@ -151,13 +211,22 @@ async fn calls_are_counted_by_route_and_logged_without_secrets() {
     caller.get("/api/2/users?limit=100&page=1").await;
     caller.call(Method::GET, "/nowhere", None).await;
     let calls = caller.control.calls(Service::OneLogin).await.unwrap();
-    for route in ["POST /auth/oauth2/v2/token", "POST /api/2/users", "PUT /api/2/users/{id}", "GET /api/2/users", "GET (unknown)"] {
+    for route in [
+        "POST /auth/oauth2/v2/token",
+        "POST /api/2/users",
+        "PUT /api/2/users/{id}",
+        "GET /api/2/users",
+        "GET (unknown)",
+    ] {
         assert_eq!(calls.by_route.get(route), Some(&1), "{route} in {calls:?}");
     }
     assert_eq!((calls.total, calls.writes, calls.applied_writes), (5, 2, 1));
     let log = caller.control.log(Service::OneLogin, 0).await.unwrap();
     assert_eq!((log[0].path.as_str(), &log[0].body), ("/auth/oauth2/v2/token", &Value::Null));
-    assert_eq!((log[2].body_keys.as_slice(), log[2].status), (["colour".to_owned(), "title".to_owned()].as_slice(), 400));
+    assert_eq!(
+        (log[2].body_keys.as_slice(), log[2].status),
+        (["colour".to_owned(), "title".to_owned()].as_slice(), 400)
+    );
     assert_eq!(log[3].query, "limit=100&page=1");
     assert_eq!(caller.control.log(Service::OneLogin, log[3].seq).await.unwrap().len(), 1);
     caller.control.reset_calls(Service::OneLogin).await.unwrap();
@@ -211,7 +280,12 @@ struct Binary {
 
 impl Binary {
     fn serve(arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_simulators")).arg("serve").args(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_simulators"))
+            .arg("serve")
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
         Self { child, addresses: serde_json::from_str(&line).unwrap() }
@@ -233,11 +307,16 @@ impl Drop for Binary {
 fn the_binary_tells_its_addresses_and_ends_on_a_signal() {
     let mut binary = Binary::serve(&["--employees", "5", "--today", "2026-11-24T09:00:00Z"]);
     for name in ["bob", "oneLogin", "control"] {
-        assert!(binary.addresses[name].as_str().unwrap().starts_with("http://127.0.0.1:"), "{}", binary.addresses);
+        assert!(
+            binary.addresses[name].as_str().unwrap().starts_with("http://127.0.0.1:"),
+            "{}",
+            binary.addresses
+        );
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     assert_eq!(runtime.block_on(binary.control().company()).unwrap().employees, 5);
-    let killed = Command::new("kill").args(["-TERM", &binary.child.id().to_string()]).status().unwrap();
+    let killed =
+        Command::new("kill").args(["-TERM", &binary.child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     let mut waited = Duration::ZERO;
     let status = loop {
@@ -256,10 +335,14 @@ fn the_binary_tells_its_addresses_and_ends_on_a_signal() {
 async fn the_binary_pushes_what_changes_in_bob() {
     let binary = Binary::serve(&[]);
     let (heard, mut hears) = tokio::sync::mpsc::unbounded_channel();
-    let hear = async move |headers: axum::http::HeaderMap, body: String| heard.send((headers.contains_key("bob-signature"), body)).unwrap();
+    let hear = async move |headers: axum::http::HeaderMap, body: String| {
+        heard.send((headers.contains_key("bob-signature"), body)).unwrap()
+    };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    tokio::spawn(async { axum::serve(listener, axum::Router::new().route("/hook", axum::routing::post(hear))).await });
+    tokio::spawn(async {
+        axum::serve(listener, axum::Router::new().route("/hook", axum::routing::post(hear))).await
+    });
     let control = binary.control();
     control.push_to(&url, "s3cret").await.unwrap();
     assert_eq!(hears.recv().await.unwrap(), (false, "Ping test".to_owned()));

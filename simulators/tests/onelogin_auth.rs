@@ -27,7 +27,8 @@ const BASIC: &str = "Basic Y2xpZW50LTE6c2VjcmV0LTE=";
 #[tokio::test]
 async fn four_forms_of_the_token_request_answer_the_same_token() {
     let world = world(0).await;
-    let whole = r#"{"grant_type":"client_credentials","client_id":"client-1","client_secret":"secret-1"}"#;
+    let whole =
+        r#"{"grant_type":"client_credentials","client_id":"client-1","client_secret":"secret-1"}"#;
     let form = "grant_type=client_credentials&client_id=client-1&client_secret=secret-1";
     let mut tokens = Vec::new();
     for (authorization, media, body) in [
@@ -68,8 +69,15 @@ async fn other_forms_and_wrong_secrets_are_refused() {
 async fn the_first_version_wraps_the_token() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;
-    let request = caller.http.post(format!("{}/auth/oauth2/token", caller.base)).basic_auth("client-1", Some("secret-1"));
-    let answer = Answer::read(request.json(&json!({"grant_type": "client_credentials"})).send().await.unwrap()).await.json();
+    let request = caller
+        .http
+        .post(format!("{}/auth/oauth2/token", caller.base))
+        .basic_auth("client-1", Some("secret-1"));
+    let answer = Answer::read(
+        request.json(&json!({"grant_type": "client_credentials"})).send().await.unwrap(),
+    )
+    .await
+    .json();
     assert_eq!(answer["data"][0]["access_token"], json!(caller.token));
     assert_eq!(answer["status"]["code"], 200);
 }
@@ -88,7 +96,10 @@ async fn a_token_dies_by_age_revocation_and_another_client() {
     assert_eq!(caller.get("/api/2/users").await.status, 401);
 
     caller.renew().await;
-    let revoke = caller.http.post(format!("{}/auth/oauth2/revoke", caller.base)).basic_auth("client-1", Some("secret-1"));
+    let revoke = caller
+        .http
+        .post(format!("{}/auth/oauth2/revoke", caller.base))
+        .basic_auth("client-1", Some("secret-1"));
     let revoked = revoke.json(&json!({"access_token": caller.token})).send().await.unwrap();
     assert_eq!(revoked.status(), 200);
     assert_eq!(caller.get("/api/2/users").await.status, 401);
@@ -105,8 +116,14 @@ async fn a_deleted_owner_of_the_credential_is_a_server_error() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;
     caller.control.onelogin_quirks(json!({"credentialOwnerDeleted": true})).await.unwrap();
-    let request = caller.http.post(format!("{}/auth/oauth2/v2/token", caller.base)).basic_auth("client-1", Some("secret-1"));
-    assert_eq!(request.json(&json!({"grant_type": "client_credentials"})).send().await.unwrap().status(), 500);
+    let request = caller
+        .http
+        .post(format!("{}/auth/oauth2/v2/token", caller.base))
+        .basic_auth("client-1", Some("secret-1"));
+    assert_eq!(
+        request.json(&json!({"grant_type": "client_credentials"})).send().await.unwrap().status(),
+        500
+    );
 }
 
 #[tokio::test]
@@ -114,10 +131,16 @@ async fn the_bearer_header_is_taken_with_a_blank_and_with_a_colon() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;
     let token = &caller.token;
-    for (header, status) in
-        [(format!("bearer {token}"), 200), (format!("bearer:{token}"), 200), (token.clone(), 401), ("Bearer nonsense".into(), 401)]
-    {
-        let request = caller.http.get(format!("{}/api/2/users", caller.base)).header("authorization", &header);
+    for (header, status) in [
+        (format!("bearer {token}"), 200),
+        (format!("bearer:{token}"), 200),
+        (token.clone(), 401),
+        ("Bearer nonsense".into(), 401),
+    ] {
+        let request = caller
+            .http
+            .get(format!("{}/api/2/users", caller.base))
+            .header("authorization", &header);
         assert_eq!(request.send().await.unwrap().status(), status, "{header}");
     }
 }
@@ -127,7 +150,10 @@ async fn the_bearer_header_is_taken_with_a_blank_and_with_a_colon() {
 async fn scopes_decide_what_is_allowed() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;
-    let id = caller.control.create_user(json!({"username": "zoe", "state": 1})).await.unwrap()["id"].as_i64().unwrap();
+    let id =
+        caller.control.create_user(json!({"username": "zoe", "state": 1})).await.unwrap()["id"]
+            .as_i64()
+            .unwrap();
     let table = [
         ("Authentication Only", [403, 403, 403, 200, 403]),
         ("Read Users", [200, 403, 403, 403, 403]),
@@ -142,7 +168,11 @@ async fn scopes_decide_what_is_allowed() {
         let got = [
             caller.get("/api/2/users").await.status.as_u16(),
             caller.post("/api/2/users", user).await.status.as_u16(),
-            caller.put(&format!("/api/1/users/{id}/set_state"), json!({"state": 2})).await.status.as_u16(),
+            caller
+                .put(&format!("/api/1/users/{id}/set_state"), json!({"state": 2}))
+                .await
+                .status
+                .as_u16(),
             caller.put(&format!("/api/1/users/{id}/logout"), json!({})).await.status.as_u16(),
             caller.post("/api/2/users/custom_attributes", field).await.status.as_u16(),
         ];
@@ -155,11 +185,20 @@ async fn passwords_and_roles_are_beyond_manage_users() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;
     let id = caller.create("ann", json!({})).await;
-    assert_eq!(caller.update(id, json!({"password": "x", "password_confirmation": "x"})).await.status, 403);
+    assert_eq!(
+        caller.update(id, json!({"password": "x", "password_confirmation": "x"})).await.status,
+        403
+    );
     assert_eq!(caller.update(id, json!({"role_ids": [1]})).await.status, 403);
     caller.control.onelogin_credentials("client-1", "secret-1", "Manage All").await.unwrap();
-    assert_eq!(caller.update(id, json!({"password": "x", "password_confirmation": "y"})).await.status, 422);
-    assert_eq!(caller.update(id, json!({"password": "x", "password_confirmation": "x"})).await.status, 200);
+    assert_eq!(
+        caller.update(id, json!({"password": "x", "password_confirmation": "y"})).await.status,
+        422
+    );
+    assert_eq!(
+        caller.update(id, json!({"password": "x", "password_confirmation": "x"})).await.status,
+        200
+    );
     assert!(caller.user(id).await.get("password").is_none());
     assert!(caller.user(id).await["password_changed_at"].is_string());
 }
@@ -169,15 +208,22 @@ async fn the_hour_has_a_limit_and_says_so() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;
     let first = caller.get("/api/2/users").await;
-    assert_eq!((first.header("x-ratelimit-limit"), first.header("x-ratelimit-remaining")), (Some("5000"), Some("4999")));
+    assert_eq!(
+        (first.header("x-ratelimit-limit"), first.header("x-ratelimit-remaining")),
+        (Some("5000"), Some("4999"))
+    );
     caller.control.onelogin_limits(5_000, Some(1)).await.unwrap();
     assert_eq!(caller.get("/api/2/users").await.header("x-ratelimit-remaining"), Some("0"));
-    let over = caller.post("/api/2/users", json!({"username": "a", "email": "a@example.com"})).await;
+    let over =
+        caller.post("/api/2/users", json!({"username": "a", "email": "a@example.com"})).await;
     assert_eq!((over.status.as_u16(), over.header("retry-after")), (429, None));
     let wait: i64 = over.header("x-ratelimit-reset").unwrap().parse().unwrap();
     assert!((3_500..=3_600).contains(&wait), "seconds to go, not an epoch: {wait}");
     let report = caller.get("/auth/rate_limit").await.json();
-    assert_eq!((&report["data"]["X-RateLimit-Limit"], &report["data"]["X-RateLimit-Remaining"]), (&json!(5000), &json!(0)));
+    assert_eq!(
+        (&report["data"]["X-RateLimit-Limit"], &report["data"]["X-RateLimit-Remaining"]),
+        (&json!(5000), &json!(0))
+    );
     assert!(caller.control.users().await.unwrap().is_empty(), "a throttled create creates nobody");
     caller.control.advance(wait).await.unwrap();
     assert_eq!(caller.get("/api/2/users").await.header("x-ratelimit-remaining"), Some("4999"));
@@ -190,5 +236,8 @@ async fn unknown_routes_look_like_a_token_problem_in_v2_and_not_in_v1() {
     assert_eq!(caller.put("/api/2/users/1/add_roles", json!({})).await.status, 401);
     assert_eq!(caller.call(Method::PATCH, "/api/2/users/1", Some(json!({}))).await.status, 401);
     let old = caller.put("/api/1/users/1/dance", json!({})).await;
-    assert_eq!((old.status.as_u16(), &old.json()["status"]["message"]), (404, &json!("No Route Exists")));
+    assert_eq!(
+        (old.status.as_u16(), &old.json()["status"]["message"]),
+        (404, &json!("No Route Exists"))
+    );
 }

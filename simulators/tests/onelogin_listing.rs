@@ -23,7 +23,12 @@ async fn a_listing_is_thin_unless_it_names_fields() {
     let caller = OneLoginCaller::of(&world).await;
     caller.control.custom_attributes(&["badge"]).await.unwrap();
     let boss = caller.create("boss", json!({})).await;
-    caller.create("ann", json!({"title": "T", "manager_user_id": boss, "custom_attributes": {"badge": "7"}})).await;
+    caller
+        .create(
+            "ann",
+            json!({"title": "T", "manager_user_id": boss, "custom_attributes": {"badge": "7"}}),
+        )
+        .await;
     let thin = caller.get("/api/2/users").await.json()[1].clone();
     for absent in [
         "custom_attributes",
@@ -39,7 +44,11 @@ async fn a_listing_is_thin_unless_it_names_fields() {
         assert!(thin.get(absent).is_none(), "{absent}");
     }
     assert_eq!(thin["email"], "ann@example.com");
-    let named = caller.get("/api/2/users?fields=title,manager_user_id,custom_attributes,colour").await.json()[1].clone();
+    let named = caller
+        .get("/api/2/users?fields=title,manager_user_id,custom_attributes,colour")
+        .await
+        .json()[1]
+        .clone();
     let expected = json!({"id": named["id"], "title": "T", "manager_user_id": boss, "custom_attributes": {"badge": "7"}});
     assert_eq!(named, expected);
 }
@@ -50,13 +59,17 @@ async fn pages_by_number() {
     let caller = OneLoginCaller::of(&world).await;
     let all = tenant(&caller, 231).await;
     let first = caller.get("/api/2/users?limit=100&fields=id").await;
-    for (name, value) in [("total-count", "231"), ("total-pages", "3"), ("current-page", "1"), ("page-items", "100")] {
+    for (name, value) in
+        [("total-count", "231"), ("total-pages", "3"), ("current-page", "1"), ("page-items", "100")]
+    {
         assert_eq!(first.header(name), Some(value), "{name}");
     }
     assert!(first.header("link").unwrap().contains("/api/v5"));
     let mut seen = ids(&first);
     for page in 2..=3 {
-        seen.extend(ids(&caller.get(&format!("/api/2/users?limit=100&page={page}&fields=id")).await));
+        seen.extend(ids(&caller
+            .get(&format!("/api/2/users?limit=100&page={page}&fields=id"))
+            .await));
     }
     assert_eq!(seen, all);
     assert_eq!(ids(&caller.get("/api/2/users").await).len(), 50, "the default page");
@@ -83,9 +96,15 @@ async fn pages_by_cursor_which_carries_neither_fields_nor_filters() {
     assert!(second.header("after-cursor").is_none() && second.header("before-cursor").is_some());
     let both = caller.get(&format!("/api/2/users?cursor={cursor}&limit=100")).await;
     assert_eq!((both.status.as_u16(), &both.json()["error"]), (400, &json!("BadRequestError")));
-    assert_eq!(both.json()["description"], "Requests can only have cursor xor pagination arguments");
+    assert_eq!(
+        both.json()["description"],
+        "Requests can only have cursor xor pagination arguments"
+    );
     let made_up = caller.get(&format!("/api/2/users?cursor={}", all[99])).await;
-    assert_eq!((made_up.status.as_u16(), &made_up.json()["description"]), (400, &json!("Invalid pagination cursor")));
+    assert_eq!(
+        (made_up.status.as_u16(), &made_up.json()["description"]),
+        (400, &json!("Invalid pagination cursor"))
+    );
 }
 
 #[tokio::test]
@@ -104,7 +123,11 @@ async fn filters_find_people_and_empty_ones_find_everybody() {
     let world = world(0).await;
     let caller = OneLoginCaller::of(&world).await;
     let all = tenant(&caller, 12).await;
-    caller.control.change_user(all[3], json!({"custom_attributes": {"badge": "B-7"}})).await.unwrap();
+    caller
+        .control
+        .change_user(all[3], json!({"custom_attributes": {"badge": "B-7"}}))
+        .await
+        .unwrap();
     for (query, found) in [
         ("external_id=3", vec![all[3]]),
         ("email=u0003%40example.com", vec![all[3]]),
@@ -124,7 +147,10 @@ async fn filters_find_people_and_empty_ones_find_everybody() {
     let count = caller.get("/api/2/users?external_id=3").await;
     assert_eq!(count.header("total-count"), Some("1"));
     let unknown = caller.get("/api/2/users?status=1&colour=red").await;
-    assert_eq!((unknown.status.as_u16(), &unknown.json()["message"]), (400, &json!("query parameter(s) not allowed: status, colour")));
+    assert_eq!(
+        (unknown.status.as_u16(), &unknown.json()["message"]),
+        (400, &json!("query parameter(s) not allowed: status, colour"))
+    );
     assert_eq!(caller.get("/api/2/users?custom_attributes.nothing=1").await.status, 400);
     caller.control.onelogin_quirks(json!({"filterCase": "sensitive"})).await.unwrap();
     assert!(ids(&caller.get("/api/2/users?email=u0003@example.com").await).is_empty());
@@ -147,7 +173,11 @@ async fn times_bound_and_order_the_listing() {
     // An unescaped plus is a blank in a query.
     for wrong in ["sort=+username", "sort=colour"] {
         let answer = caller.get(&query(wrong)).await;
-        assert_eq!((answer.status.as_u16(), &answer.json()["field"]), (422, &json!("sort")), "{wrong}");
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["field"]),
+            (422, &json!("sort")),
+            "{wrong}"
+        );
         assert_eq!(answer.json()["name"], "UnprocessableEntityFieldError");
     }
 }

@@ -101,13 +101,20 @@ mod tests {
 
     #[test]
     fn what_kubectl_explain_says_of_conditions_names_every_type_of_the_resource_and_no_other() {
-        for (crd, own) in [(ProvisioningIntegration::crd(), On::Integration), (EmployeeSync::crd(), On::Employee)] {
+        for (crd, own) in
+            [(ProvisioningIntegration::crd(), On::Integration), (EmployeeSync::crd(), On::Employee)]
+        {
             let crd = serde_json::to_value(crd).expect("JSON");
             let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/conditions/description";
-            let description = crd.pointer(path).and_then(|text| text.as_str()).expect("a description");
+            let description =
+                crd.pointer(path).and_then(|text| text.as_str()).expect("a description");
             for kind in Type::ALL {
                 let has = kind.on() == own || kind.on() == On::Both;
-                assert_eq!(description.contains(&format!("`{}`", kind.as_str())), has, "{kind:?}: {description}");
+                assert_eq!(
+                    description.contains(&format!("`{}`", kind.as_str())),
+                    has,
+                    "{kind:?}: {description}"
+                );
             }
         }
     }
@@ -115,8 +122,15 @@ mod tests {
     #[test]
     fn the_types_that_a_status_keeps_are_all_of_an_integration_that_no_pass_says_anew() {
         let own = Type::ALL.iter().filter(|kind| kind.on() != On::Employee);
-        let kept: Vec<_> =
-            own.filter(|kind| ![Type::Ready, Type::Reconciling, Type::Stalled, Type::ControllerHealthy].contains(kind)).collect();
-        assert!(kept.len() == Type::KEPT.len() && kept.iter().all(|kind| Type::KEPT.contains(kind)), "{kept:?}");
+        let kept: Vec<_> = own
+            .filter(|kind| {
+                ![Type::Ready, Type::Reconciling, Type::Stalled, Type::ControllerHealthy]
+                    .contains(kind)
+            })
+            .collect();
+        assert!(
+            kept.len() == Type::KEPT.len() && kept.iter().all(|kind| Type::KEPT.contains(kind)),
+            "{kept:?}"
+        );
     }
 }

@@ -24,18 +24,26 @@ pub struct Wanted {
 /// Returns the new list. Types that are not wanted any more are removed, and a transition time
 /// changes only if the status changes.
 #[must_use]
-pub fn merge(before: &[Condition], wanted: &[Wanted], generation: i64, now: Timestamp) -> Vec<Condition> {
+pub fn merge(
+    before: &[Condition],
+    wanted: &[Wanted],
+    generation: i64,
+    now: Timestamp,
+) -> Vec<Condition> {
     let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
     wanted
         .iter()
         .map(|want| {
             let status = if want.status { "True" } else { "False" };
-            let kept = before.iter().find(|old| old.type_ == want.kind && old.status == status).map(|old| old.last_transition_time.clone());
+            let kept = before
+                .iter()
+                .find(|old| old.type_ == want.kind && old.status == status)
+                .map(|old| old.last_transition_time.clone());
             Condition {
                 type_: want.kind.as_str().to_owned(),
                 status: status.to_owned(),
                 reason: want.reason.to_owned(),
-                message: cut(&sentence(&want.message)),
+                message: cut(&sentence(&want.message), MAX_MESSAGE),
                 observed_generation: Some(generation),
                 last_transition_time: kept.unwrap_or(Time(now)),
             }
@@ -60,6 +68,13 @@ pub fn sentence(text: &str) -> String {
     out
 }
 
+/// Returns the text with one more sentence, which is there in full however long the text is.
+#[must_use]
+pub fn followed_by(text: &str, sentence: &str) -> String {
+    let room = MAX_MESSAGE.saturating_sub(sentence.len() + " …".len());
+    format!("{} {sentence}", cut(text, room))
+}
+
 /// Returns whether two lists say the same, without transition times.
 #[must_use]
 pub fn same(a: &[Condition], b: &[Condition]) -> bool {
@@ -69,7 +84,10 @@ pub fn same(a: &[Condition], b: &[Condition]) -> bool {
 /// Returns the same conditions, with one time for all of their transitions.
 #[must_use]
 pub fn timeless(conditions: &[Condition]) -> Vec<Condition> {
-    conditions.iter().map(|one| Condition { last_transition_time: Time(Timestamp::UNIX_EPOCH), ..one.clone() }).collect()
+    conditions
+        .iter()
+        .map(|one| Condition { last_transition_time: Time(Timestamp::UNIX_EPOCH), ..one.clone() })
+        .collect()
 }
 
 /// Returns the condition of this type.
@@ -78,17 +96,30 @@ pub fn find(list: &[Condition], kind: impl AsRef<str>) -> Option<&Condition> {
     list.iter().find(|c| c.type_ == kind.as_ref())
 }
 
-fn cut(message: &str) -> String {
-    if message.len() <= MAX_MESSAGE {
+fn cut(message: &str, most: usize) -> String {
+    if message.len() <= most {
         return message.to_owned();
     }
-    let end = (0..=MAX_MESSAGE).rev().find(|&i| message.is_char_boundary(i)).unwrap_or(0);
+    let end = (0..=most).rev().find(|&i| message.is_char_boundary(i)).unwrap_or(0);
     format!("{}…", &message[..end])
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_sentence_that_follows_is_there_however_long_the_text_is() {
+        assert_eq!(followed_by("It failed.", "Next try at noon."), "It failed. Next try at noon.");
+        let long = followed_by(&"é".repeat(2_000), "Next try at noon.");
+        let shown = merge(
+            &[],
+            &[Wanted { kind: Type::Ready, status: false, reason: "X", message: long }],
+            1,
+            Timestamp::UNIX_EPOCH,
+        );
+        assert!(shown[0].message.ends_with("é… Next try at noon."), "{}", shown[0].message);
+    }
 
     #[test]
     fn a_sentence_begins_with_a_capital_letter_and_ends_with_a_full_stop() {
@@ -100,8 +131,17 @@ mod tests {
             ("phones.work is gone", "phones.work is gone."),
         ] {
             assert_eq!(sentence(text), said);
-            let wanted = [Wanted { kind: Type::Ready, status: true, reason: "InSync", message: text.to_owned() }];
-            assert_eq!(merge(&[], &wanted, 1, Timestamp::UNIX_EPOCH)[0].message, said, "every message goes through here");
+            let wanted = [Wanted {
+                kind: Type::Ready,
+                status: true,
+                reason: "InSync",
+                message: text.to_owned(),
+            }];
+            assert_eq!(
+                merge(&[], &wanted, 1, Timestamp::UNIX_EPOCH)[0].message,
+                said,
+                "every message goes through here"
+            );
         }
     }
 }

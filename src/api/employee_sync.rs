@@ -1,6 +1,9 @@
 //! `EmployeeSync`: one employee in one integration. Its status is the audit trail of that employee.
 
-#![allow(dead_code, reason = "everything here is public, and the macro makes second structs of fields that nothing reads there")]
+#![allow(
+    dead_code,
+    reason = "everything here is public, and the macro makes second structs of fields that nothing reads there"
+)]
 
 use std::collections::BTreeMap;
 
@@ -12,7 +15,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::integration::UserStatus;
 
 /// One employee in one integration.
-#[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq)]
+#[derive(
+    CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, Default, PartialEq, Eq,
+)]
 #[kube(
     group = "bobsync.dev",
     version = "v1alpha1",

@@ -10,7 +10,9 @@ use serde::{Deserialize, Serialize};
 pub use super::mapping::{Apply, MappingRow};
 pub use super::numbers::{BudgetState, BudgetStates, EmployeeCounts, LastPass, Progress, Step};
 use super::provider::Provider;
-pub use super::safety::{AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share};
+pub use super::safety::{
+    AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share,
+};
 
 /// Keeps the accounts of one identity provider true to one Bob company.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -343,6 +345,9 @@ pub struct ProvisioningIntegrationStatus {
     /// most, and goes with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
+    /// When a pass is tried again that was stopped, or left something undone. Absent while nothing is to be tried again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_try_at: Option<Time>,
     /// What a dry run would do, or what a guard holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,
@@ -355,9 +360,13 @@ pub struct ProvisioningIntegrationStatus {
     /// Since when access that was given before is not given again, because the integration began without a status: until a person has approved it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reactivations_held_since: Option<Time>,
-    /// The provider's tenant that the recorded accounts belong to: its address, and what else tells it from others there.
+    /// The provider's tenant that the recorded accounts belong to: what the service itself says it is, and the name in the settings
+    /// where the service does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
+    /// The name that the settings had for that tenant: the provider's address, and what else tells it from others there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tenant_named: Option<String>,
     /// The plan that was released last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
@@ -413,14 +422,16 @@ impl Approved {
     #[must_use]
     pub fn plan_of(&self, part: u64, of: impl Fn(&str) -> u64) -> Option<&str> {
         let last = self.after.as_deref().map(|after| (&*self.digest, after));
-        let all = last.into_iter().chain(self.earlier.iter().map(|plan| (&*plan.digest, &*plan.after)));
+        let all =
+            last.into_iter().chain(self.earlier.iter().map(|plan| (&*plan.digest, &*plan.after)));
         all.filter(|(_, after)| of(after) == part).map(|(digest, _)| digest).next()
     }
 
     /// Returns this plan and the earlier ones, which are the earlier plans of the next release.
     #[must_use]
     pub fn and_earlier(&self) -> Vec<EarlierPlan> {
-        let this = self.after.clone().map(|after| EarlierPlan { digest: self.digest.clone(), after });
+        let this =
+            self.after.clone().map(|after| EarlierPlan { digest: self.digest.clone(), after });
         this.into_iter().chain(self.earlier.iter().cloned()).take(10).collect()
     }
 }

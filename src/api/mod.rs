@@ -18,7 +18,9 @@ pub mod reasons;
 mod safety;
 
 pub use employee_sync::{EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus};
-pub use integration::{ProvisioningIntegration, ProvisioningIntegrationSpec, ProvisioningIntegrationStatus};
+pub use integration::{
+    ProvisioningIntegration, ProvisioningIntegrationSpec, ProvisioningIntegrationStatus,
+};
 
 use kube::CustomResourceExt as _;
 
@@ -71,7 +73,9 @@ pub fn crds_yaml() -> Result<String, serde_json::Error> {
     for crd in [ProvisioningIntegration::crd(), EmployeeSync::crd()] {
         let mut value = serde_json::to_value(crd)?;
         prune(&mut value);
-        if let Some(status) = value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status") {
+        if let Some(status) =
+            value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status")
+        {
             status["default"] = serde_json::json!({"observedGeneration": UNSAID});
         }
         out.push_str("---\n");
@@ -85,7 +89,9 @@ pub fn crds_yaml() -> Result<String, serde_json::Error> {
 fn prune(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(map) => {
-            if map.get("format").is_some_and(|f| matches!(f.as_str(), Some("uint32" | "uint64" | "uint" | "uint16"))) {
+            if map.get("format").is_some_and(|f| {
+                matches!(f.as_str(), Some("uint32" | "uint64" | "uint" | "uint16"))
+            }) {
                 map.insert("format".into(), "int64".into());
             }
             map.values_mut().for_each(prune);
@@ -119,12 +125,16 @@ mod tests {
     fn no_item_of_a_list_has_a_default_and_no_default_belongs_to_a_pin() {
         for crd in [ProvisioningIntegration::crd(), EmployeeSync::crd()] {
             let crd = serde_json::to_value(crd).expect("JSON");
-            let (mut found, schema) = (Vec::new(), &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
+            let (mut found, schema) =
+                (Vec::new(), &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]);
             defaults(schema, false, "", &mut found);
             assert!(found.is_empty(), "who compares a list with Git sees a difference: {found:?}");
             if crd["spec"]["names"]["kind"] == "EmployeeSync" {
                 defaults(&schema["properties"]["spec"], true, ".spec", &mut found);
-                assert!(found.is_empty(), "who applies a pin meets a field of another owner: {found:?}");
+                assert!(
+                    found.is_empty(),
+                    "who applies a pin meets a field of another owner: {found:?}"
+                );
             }
         }
     }

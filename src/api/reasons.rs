@@ -141,7 +141,13 @@ impl EmployeeReason {
     pub const fn is_ready(self) -> bool {
         matches!(
             self,
-            Self::InSync | Self::NotDue | Self::AwaitingChange | Self::Drifted | Self::DomainNotListed | Self::OutOfScope | Self::HandsOff
+            Self::InSync
+                | Self::NotDue
+                | Self::AwaitingChange
+                | Self::Drifted
+                | Self::DomainNotListed
+                | Self::OutOfScope
+                | Self::HandsOff
         )
     }
 
@@ -207,7 +213,10 @@ pub fn markdown() -> String {
          `Stalled` True says that a person should act. It never means that bobsync has given up: it keeps trying.\n",
     );
     let mut table = |title: &str, rows: Vec<(String, &str, &str, &str)>| {
-        let _ = write!(page, "\n## {title}\n\n| `Ready` | reason | it means | what to do |\n| --- | --- | --- | --- |\n");
+        let _ = write!(
+            page,
+            "\n## {title}\n\n| `Ready` | reason | it means | what to do |\n| --- | --- | --- | --- |\n"
+        );
         for (ready, reason, meaning, todo) in rows {
             let _ = writeln!(page, "| {ready} | `{reason}` | {meaning} | {todo} |");
         }
@@ -222,13 +231,21 @@ pub fn markdown() -> String {
     };
     table(
         "EmployeeSync",
-        EmployeeReason::ALL.iter().map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do())).collect(),
+        EmployeeReason::ALL
+            .iter()
+            .map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do()))
+            .collect(),
     );
     table(
         "ProvisioningIntegration",
-        IntegrationReason::ALL.iter().map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do())).collect(),
+        IntegrationReason::ALL
+            .iter()
+            .map(|r| (ready(r.is_ready(), r.is_stalled()), r.as_str(), r.meaning(), r.what_to_do()))
+            .collect(),
     );
-    page.push_str("\n## The types of conditions\n\n| type | resource | True means |\n| --- | --- | --- |\n");
+    page.push_str(
+        "\n## The types of conditions\n\n| type | resource | True means |\n| --- | --- | --- |\n",
+    );
     for kind in Type::ALL {
         let on = match kind.on() {
             On::Employee => "EmployeeSync",
@@ -237,9 +254,17 @@ pub fn markdown() -> String {
         };
         let _ = writeln!(page, "| `{}` | {on} | {} |", kind.as_str(), kind.meaning());
     }
-    page.push_str("\n## The other conditions\n\n| reason | it means | what to do |\n| --- | --- | --- |\n");
+    page.push_str(
+        "\n## The other conditions\n\n| reason | it means | what to do |\n| --- | --- | --- |\n",
+    );
     for reason in DetailReason::ALL {
-        let _ = writeln!(page, "| `{}` | {} | {} |", reason.as_str(), reason.meaning(), reason.what_to_do());
+        let _ = writeln!(
+            page,
+            "| `{}` | {} | {} |",
+            reason.as_str(),
+            reason.meaning(),
+            reason.what_to_do()
+        );
     }
     page
 }

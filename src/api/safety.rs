@@ -48,7 +48,10 @@ pub struct Safety {
 /// An e-mail, a username or the provider's id of one account; no pattern and no list.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(transparent)]
-pub struct AccountName(#[schemars(length(min = 1, max = 320), regex(pattern = r"^[^\s,*]([^,*]*[^\s,*])?$"))] pub String);
+pub struct AccountName(
+    #[schemars(length(min = 1, max = 320), regex(pattern = r"^[^\s,*]([^,*]*[^\s,*])?$"))]
+    pub  String,
+);
 
 /// At most so many changes within a sliding window: the larger of a share and a floor. What passes it is held whole.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]

@@ -69,8 +69,12 @@ fn indent(depth: usize, out: &mut String) {
 }
 
 fn quoted_key(key: &str) -> String {
-    let plain = key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
-        && !matches!(key, "" | "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n" | "-");
+    let plain =
+        key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
+            && !matches!(
+                key,
+                "" | "true" | "false" | "null" | "yes" | "no" | "on" | "off" | "y" | "n" | "-"
+            );
     if plain && !key.starts_with(|c: char| c.is_ascii_digit() || c == '-') {
         key.to_owned()
     } else {

@@ -39,7 +39,10 @@ impl Catalogue {
         }
         let rows: Vec<Row> = serde_json::from_slice(body).ok()?;
         let field = |row: Row| {
-            let path = row.json_path.filter(|path| !path.is_empty()).unwrap_or_else(|| plain_path(&row.id).into());
+            let path = row
+                .json_path
+                .filter(|path| !path.is_empty())
+                .unwrap_or_else(|| plain_path(&row.id).into());
             (row.id, Field { name: row.name.unwrap_or_default(), path })
         };
         Some(Self { fields: rows.into_iter().map(field).collect() })
@@ -67,10 +70,15 @@ impl Catalogue {
             .fields
             .iter()
             .map(|(known, field)| {
-                let name: String = field.name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+                let name: String = field
+                    .name
+                    .chars()
+                    .filter(|c| c.is_alphanumeric())
+                    .flat_map(char::to_lowercase)
+                    .collect();
                 let by_id = strsim::normalized_damerau_levenshtein(&whole, &known.to_lowercase());
-                let by_name =
-                    strsim::normalized_damerau_levenshtein(&end, &name).max(strsim::normalized_damerau_levenshtein(&end, &last(known)));
+                let by_name = strsim::normalized_damerau_levenshtein(&end, &name)
+                    .max(strsim::normalized_damerau_levenshtein(&end, &last(known)));
                 // The end of an id says less than the whole id.
                 (by_id.max(by_name * 0.95), &**known)
             })
@@ -116,7 +124,11 @@ mod tests {
         let catalogue = catalogue();
         assert_eq!(catalogue.moved("about.hobbies"), Some("personal.hobbies"));
         assert_eq!(
-            (catalogue.moved("root.email"), catalogue.moved("work.custom.field_100"), catalogue.moved("work.none")),
+            (
+                catalogue.moved("root.email"),
+                catalogue.moved("work.custom.field_100"),
+                catalogue.moved("work.none")
+            ),
             (None, None, None)
         );
         assert!(catalogue.has("root.email") && !catalogue.has("email"));

@@ -76,8 +76,11 @@ struct Patience {
     small: Duration,
 }
 
-const PATIENCE: Patience =
-    Patience { between_chunks: Duration::from_secs(30), search: Duration::from_secs(600), small: Duration::from_secs(60) };
+const PATIENCE: Patience = Patience {
+    between_chunks: Duration::from_secs(30),
+    search: Duration::from_secs(600),
+    small: Duration::from_secs(60),
+};
 
 /// The most bytes of one employee's JSON, of the metadata of all fields, and of an error body.
 const EMPLOYEE: usize = 1 << 20;
@@ -136,9 +139,17 @@ impl Client {
 
     fn with_patience(mut config: Config, patience: Patience) -> Result<Self, Error> {
         config.base.truncate(config.base.trim_end_matches('/').len());
-        let http =
-            client::Client::new(&config.base).map_err(|error| Error::unavailable(format!("no HTTPS client: {}", root_cause(&error))))?;
-        Ok(Self { config, http, patience, catalogue: Mutex::default(), moved: Mutex::default(), granted: AtomicBool::new(false) })
+        let http = client::Client::new(&config.base).map_err(|error| {
+            Error::unavailable(format!("no HTTPS client: {}", root_cause(&error)))
+        })?;
+        Ok(Self {
+            config,
+            http,
+            patience,
+            catalogue: Mutex::default(),
+            moved: Mutex::default(),
+            granted: AtomicBool::new(false),
+        })
     }
 
     /// Returns all employees in Bob that the service user may see, also employees who left and
@@ -158,7 +169,12 @@ impl Client {
     ///
     /// # Errors
     /// [`Error`].
-    pub async fn some(&self, fields: &Fields, ids: &[&str], urgency: Urgency) -> Result<People, Error> {
+    pub async fn some(
+        &self,
+        fields: &Fields,
+        ids: &[&str],
+        urgency: Urgency,
+    ) -> Result<People, Error> {
         self.searched(fields, Some(ids), urgency).await
     }
 
@@ -175,9 +191,17 @@ impl Client {
         (self.config.waits)(Wait { until: tokio::time::Instant::now() + wait, why: Why::Asked });
     }
 
-    async fn searched(&self, fields: &Fields, ids: Option<&[&str]>, urgency: Urgency) -> Result<People, Error> {
+    async fn searched(
+        &self,
+        fields: &Fields,
+        ids: Option<&[&str]>,
+        urgency: Urgency,
+    ) -> Result<People, Error> {
         self.admit(Route::Search, urgency).await?;
-        let outcome = self.in_time(self.patience.search, self.search(fields, ids)).await.map_err(|error| self.if_granted_before(error));
+        let outcome = self
+            .in_time(self.patience.search, self.search(fields, ids))
+            .await
+            .map_err(|error| self.if_granted_before(error));
         self.granted.fetch_or(outcome.is_ok(), Ordering::Relaxed);
         self.tell(Route::Search, outcome.as_ref().map(|_| "ok"));
         outcome
@@ -211,7 +235,12 @@ impl Client {
     /// # Errors
     /// [`Error`]. An id that is not all digits is [`Error::Unavailable`] without a call: Bob also
     /// takes e-mail addresses there, and could return another employee.
-    pub async fn one(&self, fields: &Fields, id: &str, urgency: Urgency) -> Result<Option<Employee>, Error> {
+    pub async fn one(
+        &self,
+        fields: &Fields,
+        id: &str,
+        urgency: Urgency,
+    ) -> Result<Option<Employee>, Error> {
         if id.is_empty() || id.len() > 40 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Error::unavailable("not a Bob employee id"));
         }
@@ -259,12 +288,19 @@ impl Client {
         let answer = self.send(Route::Metadata, request).await?;
         let mut answer = self.accept(answer).await?;
         let body = self.body(&mut answer, METADATA).await?;
-        Catalogue::read(&body).ok_or_else(|| Error::unavailable("the answer is not a list of fields"))
+        Catalogue::read(&body)
+            .ok_or_else(|| Error::unavailable("the answer is not a list of fields"))
     }
 
     async fn search(&self, fields: &Fields, ids: Option<&[&str]>) -> Result<People, Error> {
-        let filters = ids.map(|values| [Filter { field_path: "root.id", operator: "equals", values }]);
-        let ask = Ask { fields: fields.ids(), filters, show_inactive: Some(true), human_readable: "APPEND" };
+        let filters =
+            ids.map(|values| [Filter { field_path: "root.id", operator: "equals", values }]);
+        let ask = Ask {
+            fields: fields.ids(),
+            filters,
+            show_inactive: Some(true),
+            human_readable: "APPEND",
+        };
         let answer = self.post(Route::Search, "search", &ask).await?;
         let mut answer = self.accept(answer).await?;
         let mut reader = Reader::with_paths(fields, &self.moved());
@@ -275,18 +311,25 @@ impl Client {
     }
 
     async fn read(&self, fields: &Fields, id: &str) -> Result<Option<Employee>, Error> {
-        let ask = Ask { fields: fields.ids(), filters: None, show_inactive: None, human_readable: "APPEND" };
+        let ask = Ask {
+            fields: fields.ids(),
+            filters: None,
+            show_inactive: None,
+            human_readable: "APPEND",
+        };
         let mut answer = self.post(Route::Read, id, &ask).await?;
         if answer.status() == StatusCode::NOT_FOUND && is_json(&answer) {
             let body = self.body(&mut answer, ERROR_BODY).await?;
-            return match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body) {
+            return match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body)
+            {
                 Ok(members) if !members.is_empty() => Ok(None),
                 Ok(_) | Err(_) => Err(Error::unavailable("404 without Bob's words")),
             };
         }
         answer = self.accept(answer).await?;
         let body = self.body(&mut answer, EMPLOYEE).await?;
-        let employee = row::read(&Wanted::new(fields, &self.moved()), &body).and_then(Employee::from_values);
+        let employee =
+            row::read(&Wanted::new(fields, &self.moved()), &body).and_then(Employee::from_values);
         match employee {
             Some(employee) if employee.id() == id => Ok(Some(employee)),
             Some(_) => Err(Error::unavailable("200 with another employee than was asked for")),
@@ -321,7 +364,9 @@ impl Client {
         let status = answer.status();
         match status {
             StatusCode::OK if is_json(&answer) => Ok(answer),
-            StatusCode::OK => Err(Error::unavailable("200, but not with JSON: a log-in page or somebody else's server")),
+            StatusCode::OK => Err(Error::unavailable(
+                "200, but not with JSON: a log-in page or somebody else's server",
+            )),
             StatusCode::UNAUTHORIZED => Err(Error::Unauthorized),
             StatusCode::TOO_MANY_REQUESTS => {
                 let wait = wait_of(answer.headers(), Timestamp::now());
@@ -329,7 +374,9 @@ impl Client {
                 self.tell_wait(wait);
                 Err(Error::Throttled { wait: Some(wait) })
             }
-            _ if status.is_redirection() => Err(Error::unavailable(format!("{}: redirects are not followed", status.as_u16()))),
+            _ if status.is_redirection() => {
+                Err(Error::unavailable(format!("{}: redirects are not followed", status.as_u16())))
+            }
             _ => {
                 let is_json = is_json(&answer);
                 let mut body = Vec::new();
@@ -343,7 +390,8 @@ impl Client {
                 Err(match status {
                     StatusCode::FORBIDDEN if is_json => Error::Forbidden { said },
                     StatusCode::FORBIDDEN => Error::unavailable(format!(
-                        "{said}, and not in Bob's words: a firewall in front of Bob may have blocked this address for some minutes"
+                        "{} without Bob's words: a firewall in front of Bob may have blocked this address for some minutes",
+                        status.as_u16()
                     )),
                     _ => Error::Unavailable { said },
                 })
@@ -356,7 +404,10 @@ impl Client {
         let mut body = Vec::new();
         while let Some(chunk) = self.chunk(answer).await? {
             if body.len() + chunk.len() > most {
-                return Err(Error::unavailable(format!("the answer passes the limit of {} MiB", most >> 20)));
+                return Err(Error::unavailable(format!(
+                    "the answer passes the limit of {} MiB",
+                    most >> 20
+                )));
             }
             body.extend_from_slice(&chunk);
         }
@@ -368,14 +419,23 @@ impl Client {
         match tokio::time::timeout(silence, answer.chunk()).await {
             Ok(Ok(chunk)) => Ok(chunk),
             Ok(Err(error)) => Err(self.no_answer(&error.with_url(answer.url().clone()))),
-            Err(_) => Err(Error::unavailable(format!("the answer stopped for {} s", silence.as_secs()))),
+            Err(_) => {
+                Err(Error::unavailable(format!("the answer stopped for {} s", silence.as_secs())))
+            }
         }
     }
 
-    async fn in_time<T>(&self, whole: Duration, call: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        tokio::time::timeout(whole, call)
-            .await
-            .unwrap_or_else(|_| Err(Error::unavailable(format!("the answer was not through after {} s", whole.as_secs()))))
+    async fn in_time<T>(
+        &self,
+        whole: Duration,
+        call: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, Error> {
+        tokio::time::timeout(whole, call).await.unwrap_or_else(|_| {
+            Err(Error::unavailable(format!(
+                "the answer was not through after {} s",
+                whole.as_secs()
+            )))
+        })
     }
 
     fn no_answer(&self, error: &reqwest::Error) -> Error {
@@ -386,7 +446,9 @@ impl Client {
     /// back anything.
     fn without_secrets(&self, error: Error) -> Error {
         match error {
-            Error::Unavailable { said } => Error::Unavailable { said: scrub(&said, &self.secrets()) },
+            Error::Unavailable { said } => {
+                Error::Unavailable { said: scrub(&said, &self.secrets()) }
+            }
             other => other,
         }
     }
@@ -401,8 +463,15 @@ impl Client {
 }
 
 fn is_json(answer: &Response) -> bool {
-    let content_type = answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    let media = content_type.unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let content_type =
+        answer.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let media = content_type
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     media == "application/json" || (media.starts_with("application/") && media.ends_with("+json"))
 }
 

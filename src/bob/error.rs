@@ -64,7 +64,7 @@ struct Body {
 pub(super) fn describe(status: u16, body: &[u8], secrets: &[&str]) -> String {
     match sentence(body, secrets) {
         Some(text) => format!("{status}: {text}"),
-        None => status.to_string(),
+        None => format!("{status} without Bob's words"),
     }
 }
 
@@ -72,11 +72,14 @@ pub(super) fn describe(status: u16, body: &[u8], secrets: &[&str]) -> String {
 /// (apidocs.hibob.com, "Error handling").
 pub(super) fn sentence(body: &[u8], secrets: &[&str]) -> Option<String> {
     let body: Body = serde_json::from_slice(body).ok()?;
-    let text = match (body.key, body.error) {
-        (Some(key), Some(error)) => format!("{key}: {error}"),
-        (one, other) => one.or(other)?,
-    };
-    Some(scrub(&text, secrets))
+    let texts: Vec<String> = body
+        .key
+        .into_iter()
+        .chain(body.error)
+        .map(|text| scrub(&text, secrets))
+        .filter(|text| !text.is_empty())
+        .collect();
+    (!texts.is_empty()).then(|| texts.join(": "))
 }
 
 /// Takes out of a text what may be an employee's value or a secret.
@@ -91,10 +94,18 @@ mod tests {
     #[test]
     fn an_error_object_gives_its_words_and_nothing_else_does() {
         let body = br#"{"key":"bad.request.filter","error":"Only root.id may be filtered","data":{"email":"a@example.com"}}"#;
-        assert_eq!(describe(400, body, &[]), "400: bad.request.filter: Only root.id may be filtered");
-        assert_eq!(describe(503, b"<html>Noa Lind</html>", &[]), "503");
-        assert_eq!(describe(500, br#"{"name":"Noa Lind"}"#, &[]), "500");
-        assert_eq!(describe(500, br#"["Noa Lind"]"#, &[]), "500");
+        assert_eq!(
+            describe(400, body, &[]),
+            "400: bad.request.filter: Only root.id may be filtered"
+        );
+        for body in [
+            &b"<html>Noa Lind</html>"[..],
+            br#"{"name":"Noa Lind"}"#,
+            br#"["Noa Lind"]"#,
+            br#"{"error":""}"#,
+        ] {
+            assert_eq!(describe(503, body, &[]), "503 without Bob's words");
+        }
         let body = br#"{"key":"no.access","error":"s3cr3t may not see noa.lind@example.com, 3332883894235038486"}"#;
         assert_eq!(describe(403, body, &["s3cr3t", ""]), "403: no.access: … may not see … …");
     }

@@ -123,7 +123,11 @@ impl Lane {
         counted.tidy(now);
         if counted.free(urgency) == 0 {
             let starts = &counted.starts;
-            let own = starts.len().checked_sub(limit(urgency)).and_then(|over| starts.get(over)).map(|start| *start + WINDOW);
+            let own = starts
+                .len()
+                .checked_sub(limit(urgency))
+                .and_then(|over| starts.get(over))
+                .map(|start| *start + WINDOW);
             let theirs = counted.told.filter(|told| told.free(urgency) == 0).map(|told| told.ends);
             return own.into_iter().chain(theirs).max();
         }
@@ -173,7 +177,8 @@ impl Pace {
     /// Takes in how many calls an answer says are left of this route's minute. `ends` is the time
     /// until the minute ends.
     pub(super) fn told(&self, route: Route, left: usize, limit: Option<usize>, ends: Duration) {
-        let (now, reserve) = (Instant::now(), limit.map_or(RESERVE, |limit| RESERVE.min(limit / 5)));
+        let (now, reserve) =
+            (Instant::now(), limit.map_or(RESERVE, |limit| RESERVE.min(limit / 5)));
         let mut counted = self.lane(route).counted.lock().unwrap_or_else(PoisonError::into_inner);
         counted.tidy(now);
         let ends = now + ends;
@@ -212,7 +217,10 @@ impl Pace {
 
 /// Returns what an answer's headers say about the minute: calls left, calls in total, and the time
 /// until it ends.
-pub(super) fn left_of(headers: &HeaderMap, now: Timestamp) -> Option<(usize, Option<usize>, Duration)> {
+pub(super) fn left_of(
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Option<(usize, Option<usize>, Duration)> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.trim().parse().ok();
     let left = number("x-ratelimit-remaining")?;
     let ends = until_reset(headers, now).unwrap_or(UNKNOWN).clamp(Duration::from_secs(1), WINDOW);
@@ -221,7 +229,9 @@ pub(super) fn left_of(headers: &HeaderMap, now: Timestamp) -> Option<(usize, Opt
 
 /// Returns the time until `X-RateLimit-Reset`, counted from the answer's own `Date`, or from `now`.
 fn until_reset(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
-    let text = |value: Option<&reqwest::header::HeaderValue>| Some(value?.to_str().ok()?.trim().to_owned());
+    let text = |value: Option<&reqwest::header::HeaderValue>| {
+        Some(value?.to_str().ok()?.trim().to_owned())
+    };
     let reset: i64 = text(headers.get("x-ratelimit-reset"))?.parse().ok()?;
     let date = text(headers.get(DATE)).and_then(|date| jiff::fmt::rfc2822::parse(&date).ok());
     let now = date.map_or(now, |date| date.timestamp()).as_second();
@@ -232,7 +242,8 @@ fn until_reset(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
 /// `X-RateLimit-Reset` in seconds of the epoch, counted from the answer's own `Date` or from `now`,
 /// else a minute. It is at least a second and at most an hour.
 pub(super) fn wait_of(headers: &HeaderMap, now: Timestamp) -> Duration {
-    let after = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
+    let after =
+        headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse::<u64>().ok());
     let wait = after.map(Duration::from_secs).or_else(|| until_reset(headers, now));
     wait.unwrap_or(UNKNOWN).clamp(Duration::from_secs(1), LONGEST)
 }
@@ -259,7 +270,10 @@ mod tests {
         for window in starts.windows(51) {
             assert!(window[50] - window[0] > Duration::from_secs(60));
         }
-        assert!(starts[169] - starts[0] < Duration::from_secs(185), "no slower than the limit asks for");
+        assert!(
+            starts[169] - starts[0] < Duration::from_secs(185),
+            "no slower than the limit asks for"
+        );
         let before = Instant::now();
         pace.admit(Route::Read, Urgency::Urgent).await.unwrap();
         assert_eq!(Instant::now(), before, "the other route has a limit of its own");
@@ -273,7 +287,9 @@ mod tests {
         }
         let began = Instant::now();
         let mut normal = std::pin::pin!(pace.admit(Route::Search, Urgency::Normal));
-        tokio::time::timeout(Duration::from_secs(30), &mut normal).await.expect_err("the share of normal calls is used up");
+        tokio::time::timeout(Duration::from_secs(30), &mut normal)
+            .await
+            .expect_err("the share of normal calls is used up");
         for _ in 0..RESERVE {
             pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
         }
@@ -302,7 +318,9 @@ mod tests {
         for _ in 0..CALLS {
             pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
         }
-        let (waited, ()) = tokio::join!(pace.admit(Route::Search, Urgency::Urgent), async { pace.be_silent(Duration::from_secs(300)) });
+        let (waited, ()) = tokio::join!(pace.admit(Route::Search, Urgency::Urgent), async {
+            pace.be_silent(Duration::from_secs(300))
+        });
         assert!(matches!(waited, Err(Error::Throttled { wait: Some(_) })), "{waited:?}");
     }
 
@@ -312,7 +330,10 @@ mod tests {
         pace.admit(Route::Search, Urgency::Normal).await.unwrap();
         // Other programs call with the same service user.
         pace.told(Route::Search, 12, Some(50), Duration::from_secs(40));
-        assert_eq!((pace.free(Route::Search, Urgency::Normal), pace.free(Route::Read, Urgency::Normal)), (2, CALLS - RESERVE));
+        assert_eq!(
+            (pace.free(Route::Search, Urgency::Normal), pace.free(Route::Read, Urgency::Normal)),
+            (2, CALLS - RESERVE)
+        );
         let began = Instant::now();
         for _ in 0..2 {
             pace.admit(Route::Search, Urgency::Normal).await.unwrap();
@@ -340,12 +361,20 @@ mod tests {
         let date = ("date", "Tue, 24 Nov 2026 09:00:10 GMT");
         for (pairs, told) in [
             (
-                &[("x-ratelimit-remaining", "7"), ("x-ratelimit-limit", "50"), ("x-ratelimit-reset", "1795510830"), date][..],
+                &[
+                    ("x-ratelimit-remaining", "7"),
+                    ("x-ratelimit-limit", "50"),
+                    ("x-ratelimit-reset", "1795510830"),
+                    date,
+                ][..],
                 Some((7, Some(50), 20)),
             ),
             (&[("x-ratelimit-remaining", "7")], Some((7, None, 60))),
             // Bob's minute is a minute, even if clocks differ.
-            (&[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9999999999999")], Some((0, None, 61))),
+            (
+                &[("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "9999999999999")],
+                Some((0, None, 61)),
+            ),
             (&[("x-ratelimit-remaining", "many")], None),
             (&[("x-ratelimit-reset", "1795510830")], None),
         ] {

@@ -55,7 +55,8 @@ impl Reader {
     /// Returns such a reader with the paths of fields that are not where their ids say.
     pub(super) fn with_paths(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
         let people = People { seen: vec![false; fields.ids().len()], ..People::default() };
-        let rows = Rows { wanted: Wanted::new(fields, moved), people, ids: Ids::default(), error: None };
+        let rows =
+            Rows { wanted: Wanted::new(fields, moved), people, ids: Ids::default(), error: None };
         Self { splitter: Splitter::default(), rows }
     }
 
@@ -65,7 +66,9 @@ impl Reader {
     /// [`Error::Unavailable`] as soon as the body cannot be an answer any more.
     pub fn feed(&mut self, chunk: &[u8]) -> Result<(), Error> {
         let rows = &mut self.rows;
-        self.splitter.feed(chunk, &mut |piece| rows.take(piece)).map_err(|malformed| self.refuse(malformed))
+        self.splitter
+            .feed(chunk, &mut |piece| rows.take(piece))
+            .map_err(|malformed| self.refuse(malformed))
     }
 
     /// Returns all employees, if the body was complete.
@@ -106,7 +109,9 @@ impl Rows {
         }
         match Employee::from_values(values) {
             None => self.people.without_id += 1,
-            Some(employee) if self.ids.insert(employee.id()) => self.people.employees.push(employee),
+            Some(employee) if self.ids.insert(employee.id()) => {
+                self.people.employees.push(employee)
+            }
             Some(_) => self.people.duplicates += 1,
         }
         Ok(())

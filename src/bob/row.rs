@@ -19,7 +19,8 @@ pub(super) fn read(wanted: &Wanted, bytes: &[u8]) -> Option<Values> {
     let mut json = serde_json::Deserializer::from_str(text);
     json.deserialize_map(Top { wanted, found: &mut found }).ok()?;
     json.end().ok()?;
-    let shown: Vec<Shown<'_>> = found.iter().zip(&wanted.kinds).map(|(found, kind)| found.show(*kind)).collect();
+    let shown: Vec<Shown<'_>> =
+        found.iter().zip(&wanted.kinds).map(|(found, kind)| found.show(*kind)).collect();
     Some(Values::from_cells(shown.iter().map(|shown| match shown {
         Shown::Absent => Cell::Absent,
         Shown::Null => Cell::Null,
@@ -148,7 +149,9 @@ impl<'de> DeserializeSeed<'de> for Inside<'_, 'de> {
         if raw.starts_with('{') {
             // Only an employee's object is both a field and a way to others. It is small enough to
             // be read twice.
-            return serde_json::Deserializer::from_str(raw).deserialize_any(self).map_err(serde::de::Error::custom);
+            return serde_json::Deserializer::from_str(raw)
+                .deserialize_any(self)
+                .map_err(serde::de::Error::custom);
         }
         if raw == "null" && self.node.person && matches!(self.form, Form::Nested) {
             let found = &mut *self.found;

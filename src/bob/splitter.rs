@@ -83,7 +83,14 @@ pub struct Splitter {
 
 impl Default for Splitter {
     fn default() -> Self {
-        Self { at: At::Start, taking: Taking::Nothing, carry: Vec::new(), key: Vec::new(), seen: 0, found_array: false }
+        Self {
+            at: At::Start,
+            taking: Taking::Nothing,
+            carry: Vec::new(),
+            key: Vec::new(),
+            seen: 0,
+            found_array: false,
+        }
     }
 }
 
@@ -92,7 +99,11 @@ impl Splitter {
     ///
     /// # Errors
     /// [`Malformed`] as soon as the bytes cannot become an answer any more, or the error of `sink`.
-    pub fn feed(&mut self, chunk: &[u8], sink: &mut impl FnMut(Piece<'_>) -> Result<(), Malformed>) -> Result<(), Malformed> {
+    pub fn feed(
+        &mut self,
+        chunk: &[u8],
+        sink: &mut impl FnMut(Piece<'_>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
         self.seen += chunk.len() as u64;
         if self.seen > WHOLE {
             return Err(Malformed::TooLarge("2 GiB in all"));
@@ -100,7 +111,9 @@ impl Splitter {
         let mut rest = chunk;
         loop {
             if self.taking == Taking::Nothing {
-                let Some(start) = rest.iter().position(|byte| !is_blank(*byte)) else { return Ok(()) };
+                let Some(start) = rest.iter().position(|byte| !is_blank(*byte)) else {
+                    return Ok(());
+                };
                 let used = self.step(rest[start])?;
                 rest = &rest[start + usize::from(used)..];
                 continue;
@@ -156,10 +169,14 @@ impl Splitter {
                 }
                 _ => return Err(Malformed::NoEmployees),
             },
-            (At::Value, b'{' | b'[') => (At::Value, Taking::Nested { depth: 0, text: false, escaped: false }),
+            (At::Value, b'{' | b'[') => {
+                (At::Value, Taking::Nested { depth: 0, text: false, escaped: false })
+            }
             (At::Value, b'"') => (At::Value, Taking::Text { escaped: false }),
             (At::Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => (At::Value, Taking::Scalar),
-            (At::ElementOrEnd | At::Element, b'{') => (At::Element, Taking::Nested { depth: 0, text: false, escaped: false }),
+            (At::ElementOrEnd | At::Element, b'{') => {
+                (At::Element, Taking::Nested { depth: 0, text: false, escaped: false })
+            }
             (At::AfterElement, b',') => (At::Element, Taking::Nothing),
             (At::ElementOrEnd | At::AfterElement, b']') => (At::AfterValue, Taking::Nothing),
             (At::AfterValue, b',') => (At::Key, Taking::Nothing),
@@ -177,7 +194,9 @@ impl Splitter {
     fn value_end(&mut self, bytes: &[u8]) -> Result<Option<usize>, Malformed> {
         match &mut self.taking {
             Taking::Nothing => Ok(Some(0)),
-            Taking::Scalar => Ok(bytes.iter().position(|byte| is_blank(*byte) || matches!(byte, b',' | b'}' | b']'))),
+            Taking::Scalar => Ok(bytes
+                .iter()
+                .position(|byte| is_blank(*byte) || matches!(byte, b',' | b'}' | b']'))),
             Taking::Text { escaped } => {
                 // The opening quote is the first byte of the value. It may have come with an
                 // earlier chunk.
@@ -188,13 +207,18 @@ impl Splitter {
         }
     }
 
-    fn deliver(&mut self, value: &[u8], sink: &mut impl FnMut(Piece<'_>) -> Result<(), Malformed>) -> Result<(), Malformed> {
+    fn deliver(
+        &mut self,
+        value: &[u8],
+        sink: &mut impl FnMut(Piece<'_>) -> Result<(), Malformed>,
+    ) -> Result<(), Malformed> {
         match self.at {
             At::Key => {
                 self.key.clear();
                 // A key may have escapes, and only then has to be decoded.
                 if value.contains(&b'\\') {
-                    let plain: String = serde_json::from_slice(value).map_err(|_| Malformed::Grammar)?;
+                    let plain: String =
+                        serde_json::from_slice(value).map_err(|_| Malformed::Grammar)?;
                     self.key.extend_from_slice(format!("\"{plain}\"").as_bytes());
                 } else {
                     self.key.extend_from_slice(value);
@@ -239,7 +263,12 @@ fn text_end(bytes: &[u8], from: usize, escaped: &mut bool) -> Option<usize> {
 
 /// Returns the place after the bracket that closes the first one. Kinds of brackets are not
 /// compared: the parser refuses a value with brackets that do not match.
-fn nested_end(bytes: &[u8], depth: &mut u32, text: &mut bool, escaped: &mut bool) -> Result<Option<usize>, Malformed> {
+fn nested_end(
+    bytes: &[u8],
+    depth: &mut u32,
+    text: &mut bool,
+    escaped: &mut bool,
+) -> Result<Option<usize>, Malformed> {
     let mut at = 0;
     while at < bytes.len() {
         if *text {
@@ -281,13 +310,17 @@ mod tests {
     use super::*;
 
     /// Returns the elements and members of a body that arrives in these chunks.
-    fn split<'a>(chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<(Vec<String>, Vec<String>), Malformed> {
+    fn split<'a>(
+        chunks: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Result<(Vec<String>, Vec<String>), Malformed> {
         let (mut employees, mut members) = (Vec::new(), Vec::new());
         let mut splitter = Splitter::default();
         for chunk in chunks {
             splitter.feed(chunk, &mut |piece| {
                 match piece {
-                    Piece::Employee(bytes) => employees.push(String::from_utf8(bytes.to_vec()).unwrap()),
+                    Piece::Employee(bytes) => {
+                        employees.push(String::from_utf8(bytes.to_vec()).unwrap())
+                    }
                     Piece::Member(key, value) => {
                         members.push(String::from_utf8([key, b"=", value].concat()).unwrap());
                     }
@@ -310,7 +343,12 @@ mod tests {
         assert_eq!(employees.len(), 3);
         assert_eq!(employees[0], r#"{"id":"1","a":"quote \" brace } bracket ] back\\"}"#);
         assert_eq!(employees[2], "{}");
-        let expected = [r#""before"=[1, {"employees": ["no"]}]"#, r#""n"=-1.5e3"#, r#""after"=null"#, r#""text"="]}\"""#];
+        let expected = [
+            r#""before"=[1, {"employees": ["no"]}]"#,
+            r#""n"=-1.5e3"#,
+            r#""after"=null"#,
+            r#""text"="]}\"""#,
+        ];
         assert_eq!(members, expected);
     }
 
@@ -331,15 +369,23 @@ mod tests {
     fn every_truncation_is_an_error() {
         let bytes = BODY.trim_end().as_bytes();
         for end in 0..bytes.len() {
-            assert_eq!(split([&bytes[..end]]), Err(Malformed::CutOff), "{}", String::from_utf8_lossy(&bytes[..end]));
+            assert_eq!(
+                split([&bytes[..end]]),
+                Err(Malformed::CutOff),
+                "{}",
+                String::from_utf8_lossy(&bytes[..end])
+            );
         }
         assert!(split([bytes]).is_ok());
     }
 
     #[test]
     fn what_is_no_search_answer_says_why() {
-        let deep = |levels: usize| format!("{{\"employees\":[{}{}]}}", "{\"a\":".repeat(levels), "}".repeat(levels));
-        let long = |bytes: usize| format!("{{\"employees\":[{{\"a\":\"{}\"}}]}}", "x".repeat(bytes));
+        let deep = |levels: usize| {
+            format!("{{\"employees\":[{}{}]}}", "{\"a\":".repeat(levels), "}".repeat(levels))
+        };
+        let long =
+            |bytes: usize| format!("{{\"employees\":[{{\"a\":\"{}\"}}]}}", "x".repeat(bytes));
         for (body, expected) in [
             ("{}", Malformed::NoEmployees),
             (r#"{"key":"k","error":"e"}"#, Malformed::NoEmployees),
@@ -371,7 +417,12 @@ mod tests {
             (" \n", Malformed::CutOff),
         ] {
             assert_eq!(split([body.as_bytes()]), Err(expected), "{}", &body[..body.len().min(80)]);
-            assert_eq!(split(body.as_bytes().chunks(7)), Err(expected), "{}", &body[..body.len().min(80)]);
+            assert_eq!(
+                split(body.as_bytes().chunks(7)),
+                Err(expected),
+                "{}",
+                &body[..body.len().min(80)]
+            );
         }
         assert!(split([deep(62).as_bytes()]).is_ok());
         assert!(split([long(ELEMENT - 8).as_bytes()]).is_ok());
@@ -401,7 +452,8 @@ mod tests {
                     .prop_map(|map| serde_json::Value::Object(map.into_iter().collect())),
             ]
         });
-        prop::collection::btree_map(r#"[a-c"\\\[{]{0,4}"#, value, 0..5).prop_map(|map| serde_json::Value::Object(map.into_iter().collect()))
+        prop::collection::btree_map(r#"[a-c"\\\[{]{0,4}"#, value, 0..5)
+            .prop_map(|map| serde_json::Value::Object(map.into_iter().collect()))
     }
 
     proptest! {

@@ -43,7 +43,9 @@ pub(super) enum Shown<'a> {
 
 impl<'a> Found<'a> {
     pub fn show(&self, kind: Kind) -> Shown<'a> {
-        let Some(machine) = self.nested.or_else(|| inner(self.slash?)) else { return Shown::Absent };
+        let Some(machine) = self.nested.or_else(|| inner(self.slash?)) else {
+            return Shown::Absent;
+        };
         let human = || label(self.human?);
         let text = match (machine.as_bytes().first(), kind) {
             (Some(b'n'), _) => return Shown::Null,
@@ -54,11 +56,17 @@ impl<'a> Found<'a> {
                 machine => human().or(machine),
             },
             (Some(b'{'), Kind::Reference) => member(machine, &["id"]),
-            (Some(b'{'), Kind::Label) => human().or_else(|| member(machine, &["displayName", "name", "value"])),
+            (Some(b'{'), Kind::Label) => {
+                human().or_else(|| member(machine, &["displayName", "name", "value"]))
+            }
             (Some(b'['), Kind::Label) => human().or_else(|| label(machine)),
             (Some(b'[' | b'{'), _) => None,
-            (Some(b't' | b'f'), _) | (_, Kind::Reference | Kind::Date) => Some(Cow::Borrowed(machine)),
-            _ => human().filter(|label| !is_same_number(machine, label)).or(Some(Cow::Borrowed(machine))),
+            (Some(b't' | b'f'), _) | (_, Kind::Reference | Kind::Date) => {
+                Some(Cow::Borrowed(machine))
+            }
+            _ => human()
+                .filter(|label| !is_same_number(machine, label))
+                .or(Some(Cow::Borrowed(machine))),
         };
         text.map_or(Shown::Absent, Shown::Text)
     }
@@ -72,7 +80,9 @@ fn inner(slash: &str) -> Option<&str> {
         #[serde(borrow, default, deserialize_with = "present")]
         value: Option<&'a RawValue>,
     }
-    fn present<'de, D: serde::Deserializer<'de>>(json: D) -> Result<Option<&'de RawValue>, D::Error> {
+    fn present<'de, D: serde::Deserializer<'de>>(
+        json: D,
+    ) -> Result<Option<&'de RawValue>, D::Error> {
         <&RawValue as serde::Deserialize>::deserialize(json).map(Some)
     }
     serde_json::from_str::<Slash<'_>>(slash).ok()?.value.map(RawValue::get)
@@ -94,7 +104,8 @@ fn label(raw: &str) -> Option<Cow<'_, str>> {
         b'{' => member(raw, &["displayName", "name", "value"])?,
         b'[' => {
             let items: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
-            let labels: Vec<Cow<'_, str>> = items.iter().filter_map(|item| label(item.get())).collect();
+            let labels: Vec<Cow<'_, str>> =
+                items.iter().filter_map(|item| label(item.get())).collect();
             Cow::Owned(labels.join(", "))
         }
         b'n' => return None,
@@ -111,7 +122,9 @@ fn member(raw: &str, names: &[&str]) -> Option<Cow<'static, str>> {
     names.iter().find_map(|name| {
         let raw = members.get(*name)?.get();
         match raw.as_bytes().first()? {
-            b'"' => text(raw).filter(|text| !text.trim().is_empty()).map(|text| Cow::Owned(text.into_owned())),
+            b'"' => text(raw)
+                .filter(|text| !text.trim().is_empty())
+                .map(|text| Cow::Owned(text.into_owned())),
             b'-' | b'0'..=b'9' => Some(Cow::Owned(raw.to_owned())),
             _ => None,
         }
@@ -148,7 +161,8 @@ fn is_same_number(raw: &str, label: &str) -> bool {
     let Some(rest) = shown.strip_prefix(&number) else { return false };
     let decimals = label.chars().rev().take_while(char::is_ascii_digit).count();
     // Two zeros after the last separator are cents, three are thousands.
-    rest.is_empty() || (rest.len() <= 2 && rest.bytes().all(|digit| digit == b'0') && decimals == rest.len())
+    rest.is_empty()
+        || (rest.len() <= 2 && rest.bytes().all(|digit| digit == b'0') && decimals == rest.len())
 }
 
 #[cfg(test)]
@@ -157,7 +171,8 @@ mod tests {
 
     fn show(kind: Kind, nested: &str, slash: &str, human: &str) -> String {
         let given = |text| Some(text).filter(|text: &&str| !text.is_empty());
-        match (Found { nested: given(nested), slash: given(slash), human: given(human) }).show(kind) {
+        match (Found { nested: given(nested), slash: given(slash), human: given(human) }).show(kind)
+        {
             Shown::Absent => "absent".to_owned(),
             Shown::Null => "null".to_owned(),
             Shown::Text(text) => format!("'{text}'"),
@@ -191,7 +206,12 @@ mod tests {
             (r#""half \ud83d""#, "", r#""whole""#, "'whole'"),
             // Days stay as the machine writes them.
             (r#""2026-11-02""#, "", r#""02/11/2026""#, "'2026-11-02'"),
-            (r#""2023-05-19T11:13:40.175639""#, "", r#""19/05/2023""#, "'2023-05-19T11:13:40.175639'"),
+            (
+                r#""2023-05-19T11:13:40.175639""#,
+                "",
+                r#""19/05/2023""#,
+                "'2023-05-19T11:13:40.175639'",
+            ),
             (r#""2026-11-02-A""#, "", r#""Batch""#, "'Batch'"),
             // Yes and no.
             ("true", "", r#""Yes""#, "'true'"),
@@ -224,7 +244,11 @@ mod tests {
             (r#"{"value":5,"currency":"EUR"}"#, "", "", "'5'"),
             (r#"{"x":1}"#, "", "", "absent"),
         ] {
-            assert_eq!(show(Kind::Label, nested, slash, human), expected, "{nested} {slash} {human}");
+            assert_eq!(
+                show(Kind::Label, nested, slash, human),
+                expected,
+                "{nested} {slash} {human}"
+            );
         }
     }
 
@@ -234,7 +258,11 @@ mod tests {
             (r#""3332883884017713238""#, r#""Ada Okoro""#, "'3332883884017713238'"),
             ("3332883884017713238", r#""Ada Okoro""#, "'3332883884017713238'"),
             ("18446744073709551617123", "", "'18446744073709551617123'"),
-            (r#"{"displayName":"Ada Okoro","id":"3332883884017713238"}"#, r#""Ada Okoro""#, "'3332883884017713238'"),
+            (
+                r#"{"displayName":"Ada Okoro","id":"3332883884017713238"}"#,
+                r#""Ada Okoro""#,
+                "'3332883884017713238'",
+            ),
             (r#"{"id":3332883884017713238}"#, "", "'3332883884017713238'"),
             (r#"{"displayName":"Ada Okoro"}"#, r#""Ada Okoro""#, "absent"),
             (r#"["3332883884017713238"]"#, "", "absent"),

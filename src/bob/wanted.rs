@@ -22,7 +22,8 @@ pub(super) enum Kind {
 }
 
 /// Fields with the id of an employee as their value.
-pub const REFERENCES: [&str; 4] = ["root.id", "work.manager", "work.secondLevelManager", "work.reportsTo"];
+pub const REFERENCES: [&str; 4] =
+    ["root.id", "work.manager", "work.secondLevelManager", "work.reportsTo"];
 const DATES: [&str; 5] = [
     "work.startDate",
     "internal.terminationDate",
@@ -59,7 +60,8 @@ impl Wanted {
     /// Returns the paths of these fields. `moved` has the paths of fields that are not where their
     /// ids say.
     pub fn new(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
-        let mut wanted = Self { nested: Node::default(), slash: Node::default(), kinds: Box::default() };
+        let mut wanted =
+            Self { nested: Node::default(), slash: Node::default(), kinds: Box::default() };
         for (field, id) in fields.ids().iter().enumerate() {
             let path = moved.get(id).map_or_else(|| plain_path(id), |path| &**path);
             let path: Vec<&str> = path.split('.').collect();
@@ -67,7 +69,9 @@ impl Wanted {
             let key = format!("/{}", id.replace('.', "/"));
             wanted.slash.add(&[&key], field);
         }
-        if let Some(person) = wanted.nested.child_mut(PERSON[0]).and_then(|work| work.child_mut(PERSON[1])) {
+        if let Some(person) =
+            wanted.nested.child_mut(PERSON[0]).and_then(|work| work.child_mut(PERSON[1]))
+        {
             person.person = true;
         }
         wanted.kinds = fields.ids().iter().map(|id| kind(id)).collect();
@@ -143,7 +147,10 @@ mod tests {
         let inner = &work.children[work.child("custom", 0).unwrap()];
         assert_eq!(inner.children[inner.child("field_100", 0).unwrap()].field, Some(custom));
         let flat = &wanted.slash;
-        assert_eq!(flat.children[flat.child("/work/custom/field_100", 0).unwrap()].field, Some(custom));
+        assert_eq!(
+            flat.children[flat.child("/work/custom/field_100", 0).unwrap()].field,
+            Some(custom)
+        );
         assert_eq!(flat.children[flat.child("/root/id", 5).unwrap()].field, Some(0));
     }
     #[test]

@@ -41,7 +41,8 @@ pub type Tag = [u8; TAG];
 /// sender knows anyway.
 #[must_use]
 pub fn verify(secrets: Option<&SigningSecrets>, signature: &[u8], body: &[u8]) -> Option<Tag> {
-    let sent: Tag = base64::engine::general_purpose::STANDARD.decode(signature).ok()?.try_into().ok()?;
+    let sent: Tag =
+        base64::engine::general_purpose::STANDARD.decode(signature).ok()?.try_into().ok()?;
     let signs = |secret: Option<&Secret>| {
         // If there is no secret, an empty key takes its place. Its result does not count.
         let key = secret.map_or(&[][..], |secret| secret.expose().as_bytes());
@@ -68,7 +69,9 @@ pub fn is_ping(body: &[u8]) -> bool {
         return false;
     }
     let text = body.trim_ascii();
-    text == b"Ping test" || text == b"\"Ping test\"" || object::<Ping<'_>>(text).is_some_and(|ping| ping.text == "Ping test")
+    text == b"Ping test"
+        || text == b"\"Ping test\""
+        || object::<Ping<'_>>(text).is_some_and(|ping| ping.text == "Ping test")
 }
 
 /// Reads a JSON object. An array with the members in order does not count as one.
@@ -234,9 +237,13 @@ impl Event {
     pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
         let envelope: Envelope<'_> = object(body).ok_or(Unreadable)?;
         let data: Option<Data<'_>> = envelope.data.and_then(|raw| object(raw.get().as_bytes()));
-        let v1: Option<LegacyEmployee<'_>> = envelope.employee.and_then(|raw| object(raw.get().as_bytes()));
+        let v1: Option<LegacyEmployee<'_>> =
+            envelope.employee.and_then(|raw| object(raw.get().as_bytes()));
         let legacy = data.is_none() && v1.is_some();
-        let employee = data.as_ref().and_then(|data| data.employee_id.as_ref()).or_else(|| v1.as_ref()?.id.as_ref());
+        let employee = data
+            .as_ref()
+            .and_then(|data| data.employee_id.as_ref())
+            .or_else(|| v1.as_ref()?.id.as_ref());
         Ok(Self {
             kind: Kind::read(&envelope.kind),
             legacy,

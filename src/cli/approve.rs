@@ -61,7 +61,10 @@ pub struct Options {
 /// # Errors
 /// A sentence for the person at the terminal: what prevents the approval, and what to do.
 pub fn main(options: Options) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("cannot start: {e}"))?;
     runtime.block_on(async {
         connect::install_crypto();
         let (client, default_namespace) = connect::client().await?;
@@ -103,7 +106,8 @@ async fn approve(options: &Options, place: &Place) -> Result<(), String> {
 /// Returns whether a line of input says yes. No input means no.
 fn says_yes(input: &mut impl BufRead) -> bool {
     let mut line = String::new();
-    input.read_line(&mut line).is_ok() && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    input.read_line(&mut line).is_ok()
+        && matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }
 
 /// One integration, and the API server that has it.
@@ -127,7 +131,10 @@ impl Place {
     async fn integration(&self) -> Result<ProvisioningIntegration, String> {
         bounded(TIMEOUT, self.integrations().get(&self.name)).await.map_err(|error| {
             if error.is_not_found() {
-                format!("there is no ProvisioningIntegration `{}` in the namespace `{}`", self.name, self.namespace)
+                format!(
+                    "there is no ProvisioningIntegration `{}` in the namespace `{}`",
+                    self.name, self.namespace
+                )
             } else {
                 format!("{self} cannot be read: {error}")
             }
@@ -143,8 +150,15 @@ impl Place {
         loop {
             let list = match bounded(TIMEOUT, api.list(&page)).await {
                 Ok(list) => list,
-                Err(CallError::Failed(kube::Error::Api(status))) if status.is_forbidden() => return Ok(None),
-                Err(error) => return Err(format!("the EmployeeSyncs in `{}` cannot be listed: {error}", self.namespace)),
+                Err(CallError::Failed(kube::Error::Api(status))) if status.is_forbidden() => {
+                    return Ok(None);
+                }
+                Err(error) => {
+                    return Err(format!(
+                        "the EmployeeSyncs in `{}` cannot be listed: {error}",
+                        self.namespace
+                    ));
+                }
             };
             // The spec decides, and not the label, because people and Git write such objects too.
             for person in list.items.iter().filter_map(|person| person.0.as_ref().ok()) {
@@ -162,10 +176,20 @@ impl Place {
     /// Returns the name by which the API server knows the caller.
     async fn whoami(&self) -> Result<String, String> {
         let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
-        let review = bounded(TIMEOUT, reviews.create(&PostParams::default(), &SelfSubjectReview::default())).await;
-        let review = review.map_err(|error| format!("the API server does not say who you are, so nothing was approved: {error}"))?;
-        let user = review.status.and_then(|status| status.user_info).and_then(|user| user.username).filter(|name| !name.is_empty());
-        user.ok_or_else(|| "the API server does not know who you are, so nothing was approved".to_owned())
+        let review =
+            bounded(TIMEOUT, reviews.create(&PostParams::default(), &SelfSubjectReview::default()))
+                .await;
+        let review = review.map_err(|error| {
+            format!("the API server does not say who you are, so nothing was approved: {error}")
+        })?;
+        let user = review
+            .status
+            .and_then(|status| status.user_info)
+            .and_then(|user| user.username)
+            .filter(|name| !name.is_empty());
+        user.ok_or_else(|| {
+            "the API server does not know who you are, so nothing was approved".to_owned()
+        })
     }
 
     /// Writes `spec.approvedPlan` and nothing else. With the uid, the write fails if the
@@ -179,13 +203,15 @@ impl Place {
         });
         // The write uses force, to take over the field from the user who approved the plan before.
         let params = PatchParams::apply(&field_manager(who)).force();
-        bounded(TIMEOUT, self.integrations().patch(&self.name, &params, &Patch::Apply(&patch))).await.map_err(|error| {
-            if error.is_conflict() || error.is_not_found() {
-                format!("nothing was approved: {self} was deleted meanwhile")
-            } else {
-                format!("nothing was approved: {error}")
-            }
-        })
+        bounded(TIMEOUT, self.integrations().patch(&self.name, &params, &Patch::Apply(&patch)))
+            .await
+            .map_err(|error| {
+                if error.is_conflict() || error.is_not_found() {
+                    format!("nothing was approved: {self} was deleted meanwhile")
+                } else {
+                    format!("nothing was approved: {error}")
+                }
+            })
     }
 }
 
@@ -195,9 +221,15 @@ mod tests {
 
     #[test]
     fn only_a_yes_is_a_yes() {
-        for (line, yes) in
-            [("y\n", true), ("YES\n", true), (" yes \n", true), ("", false), ("\n", false), ("n\n", false), ("yesterday\n", false)]
-        {
+        for (line, yes) in [
+            ("y\n", true),
+            ("YES\n", true),
+            (" yes \n", true),
+            ("", false),
+            ("\n", false),
+            ("n\n", false),
+            ("yesterday\n", false),
+        ] {
             assert_eq!(says_yes(&mut line.as_bytes()), yes, "{line:?}");
         }
     }

@@ -6,7 +6,9 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use clap::{ArgAction, Args, ValueEnum};
 use tokio::{signal::unix::SignalKind, sync::watch};
-use tracing_subscriber::{Layer as _, filter::FilterExt as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
+use tracing_subscriber::{
+    Layer as _, filter::FilterExt as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 use crate::{
     cluster::{
@@ -16,7 +18,11 @@ use crate::{
         roster::Roster,
     },
     engine::{
-        clock::Clock, connection::Pacers, inbox::Inbox, supervisor::supervise, tenants::Tenants, validate::AllowedEndpoints, worker::Shared,
+        clock::Clock,
+        intake::inbox::Inbox,
+        integration::{pacers::Pacers, worker::Shared},
+        settings::{tenants::Tenants, validate::AllowedEndpoints},
+        supervisor::supervise,
     },
     server,
     telemetry::{health::Health, metrics::Metrics, parts::Parts},
@@ -38,10 +44,20 @@ pub struct Options {
     #[arg(long, env = "BOBSYNC_ALLOW_ENDPOINT", value_delimiter = ',', value_name = "URL")]
     pub allow_endpoint: Vec<String>,
     /// Where /metrics, /healthz and /readyz are served.
-    #[arg(long, env = "BOBSYNC_HTTP_LISTEN", default_value = "0.0.0.0:8080", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "BOBSYNC_HTTP_LISTEN",
+        default_value = "0.0.0.0:8080",
+        value_name = "ADDRESS"
+    )]
     pub http_listen: SocketAddr,
     /// Where Bob pushes events to: POST /webhooks/bob/{namespace}/{integration}.
-    #[arg(long, env = "BOBSYNC_WEBHOOK_LISTEN", default_value = "0.0.0.0:8081", value_name = "ADDRESS")]
+    #[arg(
+        long,
+        env = "BOBSYNC_WEBHOOK_LISTEN",
+        default_value = "0.0.0.0:8081",
+        value_name = "ADDRESS"
+    )]
     pub webhook_listen: SocketAddr,
     /// Whether replicas elect one of them to work.
     #[arg(long, env = "BOBSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
@@ -50,7 +66,13 @@ pub struct Options {
     #[arg(long, env = "BOBSYNC_LEASE_NAMESPACE", value_name = "NAME")]
     pub lease_namespace: Option<String>,
     /// Format of the log on standard error.
-    #[arg(long, env = "BOBSYNC_LOG_FORMAT", value_enum, default_value = "text", value_name = "FORMAT")]
+    #[arg(
+        long,
+        env = "BOBSYNC_LOG_FORMAT",
+        value_enum,
+        default_value = "text",
+        value_name = "FORMAT"
+    )]
     pub log_format: LogFormat,
 }
 
@@ -69,7 +91,10 @@ pub enum LogFormat {
 /// If it cannot start, or had to stop for another reason than a signal.
 pub fn main(options: Options) -> Result<(), String> {
     log(options.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("cannot start: {e}"))?;
     runtime.block_on(async {
         let (stop, stopping) = watch::channel(false);
         tokio::spawn(async move {
@@ -101,7 +126,9 @@ pub async fn run(
     let metrics = Arc::new(Metrics::new());
     let health = Health::new();
     let parts = Parts::new(health.clone(), metrics.clone());
-    let listener = server::listen(options.http_listen, metrics.clone(), parts.clone(), stopping.clone()).await?;
+    let listener =
+        server::listen(options.http_listen, metrics.clone(), parts.clone(), stopping.clone())
+            .await?;
     let leadership = if options.leader_elect {
         let mut stop = stopping.clone();
         let past = tokio::select! {
@@ -131,7 +158,14 @@ pub async fn run(
         move || clock.now()
     });
     let (close, closing) = watch::channel(false);
-    let webhooks = server::webhooks::listen(options.webhook_listen, inbox.clone(), metrics.clone(), parts.clone(), closing).await?;
+    let webhooks = server::webhooks::listen(
+        options.webhook_listen,
+        inbox.clone(),
+        metrics.clone(),
+        parts.clone(),
+        closing,
+    )
+    .await?;
     let events = Events::kept(client.clone(), leadership.clone(), parts.clone(), stopping.clone());
     metrics.watch_events({
         let events = events.clone();
@@ -183,9 +217,15 @@ fn namespaces(values: &[String]) -> Result<Vec<String>, String> {
         let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         plain && name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-')
     };
-    let names: Vec<String> = values.iter().map(|value| value.trim().to_owned()).filter(|name| !name.is_empty()).collect();
+    let names: Vec<String> = values
+        .iter()
+        .map(|value| value.trim().to_owned())
+        .filter(|name| !name.is_empty())
+        .collect();
     match names.iter().find(|name| !label(name)) {
-        Some(name) => Err(format!("--namespace {name}: no name of a namespace (lower case letters, digits and dashes, at most 63)")),
+        Some(name) => Err(format!(
+            "--namespace {name}: no name of a namespace (lower case letters, digits and dashes, at most 63)"
+        )),
         None => Ok(names),
     }
 }
@@ -209,11 +249,17 @@ fn log(format: LogFormat) {
     let asked = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG");
     // The client libraries log addresses and objects below this level. Bobsync logs the result of a
     // call to the API server in a line of its own.
-    let filter = asked.unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn,kube_client=off,bobsync=info"));
+    let filter = asked.unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new("warn,kube_client=off,bobsync=info")
+    });
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
-        LogFormat::Text => tracing_subscriber::registry().with(layer.with_ansi(false).with_filter(discreet(filter))).init(),
-        LogFormat::Json => tracing_subscriber::registry().with(layer.json().flatten_event(true).with_filter(discreet(filter))).init(),
+        LogFormat::Text => tracing_subscriber::registry()
+            .with(layer.with_ansi(false).with_filter(discreet(filter)))
+            .init(),
+        LogFormat::Json => tracing_subscriber::registry()
+            .with(layer.json().flatten_event(true).with_filter(discreet(filter)))
+            .init(),
     }
 }
 
@@ -225,7 +271,9 @@ where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {
     let shows_answers = |target: &str| target == "kube_client::client";
-    filter.and(tracing_subscriber::filter::filter_fn(move |metadata| !shows_answers(metadata.target())))
+    filter.and(tracing_subscriber::filter::filter_fn(move |metadata| {
+        !shows_answers(metadata.target())
+    }))
 }
 
 #[cfg(test)]
@@ -234,7 +282,9 @@ mod tests {
 
     #[test]
     fn namespaces_are_trimmed_and_nonsense_is_refused() {
-        let read = |values: &[&str]| namespaces(&values.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let read = |values: &[&str]| {
+            namespaces(&values.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
         assert_eq!(read(&["a", " b "]).unwrap(), ["a", "b"]);
         assert!(read(&[""]).unwrap().is_empty(), "an empty variable is no namespace");
         for bad in ["Foo_", "-a", "a.b"] {

@@ -61,7 +61,11 @@ pub struct Options {
 /// Reads a label selector that is not empty. An empty one would mean all employees in the
 /// namespace, of every integration.
 fn selector(text: &str) -> Result<String, &'static str> {
-    if text.trim().is_empty() { Err("give labels, or leave it out for everybody of an integration") } else { Ok(text.to_owned()) }
+    if text.trim().is_empty() {
+        Err("give labels, or leave it out for everybody of an integration")
+    } else {
+        Ok(text.to_owned())
+    }
 }
 
 /// Requests a sync, and waits if `--wait` is set. Succeeds only if every employee who was meant was
@@ -70,14 +74,21 @@ fn selector(text: &str) -> Result<String, &'static str> {
 /// # Errors
 /// A sentence for the person at the terminal.
 pub fn main(options: Options) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("cannot start: {e}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("cannot start: {e}"))?;
     runtime.block_on(async {
         connect::install_crypto();
         let (client, default_namespace) = connect::client().await?;
         let namespace = options.namespace.clone().unwrap_or(default_namespace);
         let value = jiff::Timestamp::now().to_string();
         let desk = Desk { client, namespace, options, value };
-        if desk.options.selector.is_none() && desk.options.employee.is_empty() { desk.everybody().await } else { desk.some().await }
+        if desk.options.selector.is_none() && desk.options.employee.is_empty() {
+            desk.everybody().await
+        } else {
+            desk.some().await
+        }
     })
 }
 
@@ -116,7 +127,8 @@ impl Person {
     }
 
     fn is(&self, who: &str) -> bool {
-        self.employee == who || self.username.as_deref().is_some_and(|username| key(username) == key(who))
+        self.employee == who
+            || self.username.as_deref().is_some_and(|username| key(username) == key(who))
     }
 }
 
@@ -124,12 +136,24 @@ impl Person {
 ///
 /// # Errors
 /// Names an employee who is not there.
-fn meant(people: Vec<Person>, integration: Option<&str>, employees: &[String]) -> Result<Vec<Person>, String> {
-    let people: Vec<Person> = people.into_iter().filter(|person| integration.is_none_or(|name| person.integration == name)).collect();
+fn meant(
+    people: Vec<Person>,
+    integration: Option<&str>,
+    employees: &[String],
+) -> Result<Vec<Person>, String> {
+    let people: Vec<Person> = people
+        .into_iter()
+        .filter(|person| integration.is_none_or(|name| person.integration == name))
+        .collect();
     if employees.is_empty() {
-        return if people.is_empty() { Err("no EmployeeSync has these labels".to_owned()) } else { Ok(people) };
+        return if people.is_empty() {
+            Err("no EmployeeSync has these labels".to_owned())
+        } else {
+            Ok(people)
+        };
     }
-    if let Some(stranger) = employees.iter().find(|who| !people.iter().any(|person| person.is(who))) {
+    if let Some(stranger) = employees.iter().find(|who| !people.iter().any(|person| person.is(who)))
+    {
         return Err(format!(
             "no EmployeeSync is about `{stranger}`: give Bob's employee id, or the username in the status (absent with privacy.usernames: Hide)"
         ));
@@ -144,11 +168,16 @@ impl Desk {
 
     async fn everybody(&self) -> Result<(), String> {
         let name = self.options.integration.as_deref().unwrap_or_default();
-        let api: Api<ProvisioningIntegration> = Api::namespaced(self.client.clone(), &self.namespace);
-        let asked = bounded(TIMEOUT, api.patch(name, &PatchParams::default(), &self.request())).await;
+        let api: Api<ProvisioningIntegration> =
+            Api::namespaced(self.client.clone(), &self.namespace);
+        let asked =
+            bounded(TIMEOUT, api.patch(name, &PatchParams::default(), &self.request())).await;
         let asked = asked.map_err(|error| match error {
             error if error.is_not_found() => self.no_such(name),
-            error => format!("ProvisioningIntegration `{name}` in `{}` cannot be annotated: {error}", self.namespace),
+            error => format!(
+                "ProvisioningIntegration `{name}` in `{}` cannot be annotated: {error}",
+                self.namespace
+            ),
         })?;
         println!("a sync of everybody in {}/{name} is requested", self.namespace);
         if !self.options.wait {
@@ -160,13 +189,15 @@ impl Desk {
         let began = Instant::now();
         let mut said = String::new();
         loop {
-            let object = bounded(TIMEOUT, api.get(name)).await.map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+            let object = bounded(TIMEOUT, api.get(name))
+                .await
+                .map_err(|error| format!("`{name}` cannot be read: {error}"))?;
             if object.spec.suspend {
                 return Err(self.is_suspended(name));
             }
             let status = object.status.unwrap_or_default();
-            let ready =
-                conditions::find(&status.conditions, conditions::Type::Ready).map(|ready| format!("{}: {}", ready.reason, ready.message));
+            let ready = conditions::find(&status.conditions, conditions::Type::Ready)
+                .map(|ready| format!("{}: {}", ready.reason, ready.message));
             let line = ready.unwrap_or_default();
             if status.last_handled_sync_at.as_deref() == Some(&*self.value) {
                 println!("done. {line}");
@@ -185,20 +216,26 @@ impl Desk {
         if let Some(integration) = &self.options.integration {
             self.works(integration).await?;
         }
-        let people = meant(self.list().await?, self.options.integration.as_deref(), &self.options.employee)?;
+        let people =
+            meant(self.list().await?, self.options.integration.as_deref(), &self.options.employee)?;
         let api: Api<Lenient<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
         let request = self.request();
         let asked = stream::iter(&people).map(|person| {
             let (api, request) = (&api, &request);
             async move {
-                let asked = bounded(TIMEOUT, api.patch(&person.name, &PatchParams::default(), request)).await;
-                asked.map(drop).map_err(|error| format!("{} cannot be annotated: {error}", person.name))
+                let asked =
+                    bounded(TIMEOUT, api.patch(&person.name, &PatchParams::default(), request))
+                        .await;
+                asked
+                    .map(drop)
+                    .map_err(|error| format!("{} cannot be annotated: {error}", person.name))
             }
         });
         asked.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
         println!("a sync of {} in `{}` is requested", words(people.len()), self.namespace);
         let names: BTreeSet<&str> = people.iter().map(|person| &*person.name).collect();
-        let integrations: BTreeSet<&str> = people.iter().map(|person| &*person.integration).collect();
+        let integrations: BTreeSet<&str> =
+            people.iter().map(|person| &*person.integration).collect();
         if !self.options.wait {
             for integration in integrations {
                 if !self.works(integration).await? {
@@ -214,8 +251,14 @@ impl Desk {
                     return Err(self.is_suspended(integration));
                 }
             }
-            let now: Vec<Person> = self.list().await?.into_iter().filter(|person| names.contains(&*person.name)).collect();
-            let through = now.iter().filter(|person| person.handled.as_deref() == Some(&*self.value)).count();
+            let now: Vec<Person> = self
+                .list()
+                .await?
+                .into_iter()
+                .filter(|person| names.contains(&*person.name))
+                .collect();
+            let through =
+                now.iter().filter(|person| person.handled.as_deref() == Some(&*self.value)).count();
             if through == now.len() {
                 println!("done: {}", by_reason(&now));
                 return Ok(());
@@ -233,7 +276,8 @@ impl Desk {
     /// Returns whether this integration works, and is not suspended. One that cannot be read counts
     /// as working, because a caller who asks for employees does not need the right to read it.
     async fn works(&self, integration: &str) -> Result<bool, String> {
-        let api: Api<ProvisioningIntegration> = Api::namespaced(self.client.clone(), &self.namespace);
+        let api: Api<ProvisioningIntegration> =
+            Api::namespaced(self.client.clone(), &self.namespace);
         match bounded(TIMEOUT, api.get(integration)).await {
             Ok(object) => Ok(!object.spec.suspend),
             Err(error) if error.is_not_found() => Err(self.no_such(integration)),
@@ -242,11 +286,17 @@ impl Desk {
     }
 
     fn is_suspended(&self, integration: &str) -> String {
-        format!("{}/{integration} is suspended: the request is answered once spec.suspend is removed", self.namespace)
+        format!(
+            "{}/{integration} is suspended: the request is answered once spec.suspend is removed",
+            self.namespace
+        )
     }
 
     fn no_such(&self, integration: &str) -> String {
-        format!("there is no ProvisioningIntegration `{integration}` in the namespace `{}`", self.namespace)
+        format!(
+            "there is no ProvisioningIntegration `{integration}` in the namespace `{}`",
+            self.namespace
+        )
     }
 
     fn in_time(&self, began: Instant, line: &str) -> Result<(), String> {
@@ -266,12 +316,18 @@ impl Desk {
             let list = bounded(TIMEOUT, api.list(&page)).await;
             let list = list.map_err(|error| match (&self.options.selector, error) {
                 // What the API server says about a selector is only about the selector.
-                (Some(selector), CallError::Failed(kube::Error::Api(status))) if status.code == 400 => {
+                (Some(selector), CallError::Failed(kube::Error::Api(status)))
+                    if status.code == 400 =>
+                {
                     format!("`{selector}` is not a label selector: {}", status.message)
                 }
-                (_, error) => format!("the EmployeeSyncs in `{}` cannot be listed: {error}", self.namespace),
+                (_, error) => {
+                    format!("the EmployeeSyncs in `{}` cannot be listed: {error}", self.namespace)
+                }
             })?;
-            people.extend(list.items.iter().filter_map(|person| person.0.as_ref().ok()).map(Person::of));
+            people.extend(
+                list.items.iter().filter_map(|person| person.0.as_ref().ok()).map(Person::of),
+            );
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page.continue_token = Some(token),
                 None => return Ok(people),
@@ -308,10 +364,17 @@ mod tests {
 
     #[test]
     fn a_person_is_meant_by_id_or_username_and_a_stranger_is_named() {
-        let all = || vec![person("a", "1", Some("Noa.Lind@example.com")), person("b", "1", None), person("a", "2", None)];
+        let all = || {
+            vec![
+                person("a", "1", Some("Noa.Lind@example.com")),
+                person("b", "1", None),
+                person("a", "2", None),
+            ]
+        };
         let names = |integration, who: &[&str]| {
             let who: Vec<String> = who.iter().map(ToString::to_string).collect();
-            meant(all(), integration, &who).map(|people| people.into_iter().map(|person| person.name).collect::<Vec<_>>())
+            meant(all(), integration, &who)
+                .map(|people| people.into_iter().map(|person| person.name).collect::<Vec<_>>())
         };
         assert_eq!(names(None, &["noa.lind@EXAMPLE.com"]).unwrap(), ["a-1"]);
         assert_eq!(names(None, &["1"]).unwrap(), ["a-1", "b-1"], "in each of the integrations");
@@ -331,7 +394,10 @@ mod tests {
         };
         for arguments in [&[][..], &["--wait"]] {
             let said = refused(arguments);
-            assert!(said.contains("INTEGRATION|--selector <LABELS>|--employee <ID|EMAIL>"), "{said}");
+            assert!(
+                said.contains("INTEGRATION|--selector <LABELS>|--employee <ID|EMAIL>"),
+                "{said}"
+            );
         }
         for empty in ["", " "] {
             let said = refused(&["onelogin", "--selector", empty]);

@@ -25,9 +25,12 @@ pub fn install_crypto() {
 /// # Errors
 /// A sentence for the person who starts the process: neither configuration can be read.
 pub async fn client() -> Result<(Client, String), String> {
-    let config = Config::infer().await.map_err(|error| format!("no way to reach a Kubernetes API server is configured: {error}"))?;
+    let config = Config::infer().await.map_err(|error| {
+        format!("no way to reach a Kubernetes API server is configured: {error}")
+    })?;
     let namespace = config.default_namespace.clone();
-    let client = with_settings(config).map_err(|error| format!("the Kubernetes configuration cannot be used: {error}"))?;
+    let client = with_settings(config)
+        .map_err(|error| format!("the Kubernetes configuration cannot be used: {error}"))?;
     Ok((client, namespace))
 }
 
@@ -44,9 +47,10 @@ pub fn with_settings(mut config: Config) -> Result<Client, kube::Error> {
     config.write_timeout = Some(WRITE_TIMEOUT);
     config.read_timeout = Some(READ_TIMEOUT);
     config.reset_reader_on_write = true;
-    config
-        .headers
-        .push((axum::http::header::USER_AGENT, axum::http::HeaderValue::from_static(concat!("bobsync/", env!("CARGO_PKG_VERSION")))));
+    config.headers.push((
+        axum::http::header::USER_AGENT,
+        axum::http::HeaderValue::from_static(concat!("bobsync/", env!("CARGO_PKG_VERSION"))),
+    ));
     Client::try_from(config)
 }
 
@@ -107,7 +111,11 @@ impl CallError {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let Self::Failed(kube::Error::Api(status)) = self else { return None };
-        let seconds = status.details.as_ref().map(|details| details.retry_after_seconds).filter(|seconds| *seconds > 0);
+        let seconds = status
+            .details
+            .as_ref()
+            .map(|details| details.retry_after_seconds)
+            .filter(|seconds| *seconds > 0);
         seconds.map(|seconds| Duration::from_secs(seconds.into()))
     }
 }
@@ -117,18 +125,28 @@ fn is_timeout(error: &std::io::Error) -> bool {
     std::iter::from_fn(|| {
         let this = next?;
         // An error in an error of the same type hides itself and shows its cause.
-        let inner = this.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref).map(|inner| inner as _);
+        let inner = this
+            .downcast_ref::<std::io::Error>()
+            .and_then(std::io::Error::get_ref)
+            .map(|inner| inner as _);
         next = inner.or_else(|| this.source());
         Some(this)
     })
-    .any(|error| error.downcast_ref::<std::io::Error>().is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut))
+    .any(|error| {
+        error
+            .downcast_ref::<std::io::Error>()
+            .is_some_and(|error| error.kind() == std::io::ErrorKind::TimedOut)
+    })
 }
 
 /// Runs a call with a bound: the client itself waits for an answer for ever.
 ///
 /// # Errors
 /// [`CallError`].
-pub async fn bounded<T>(within: Duration, call: impl Future<Output = Result<T, kube::Error>>) -> Result<T, CallError> {
+pub async fn bounded<T>(
+    within: Duration,
+    call: impl Future<Output = Result<T, kube::Error>>,
+) -> Result<T, CallError> {
     match tokio::time::timeout(within, call).await {
         Ok(answer) => answer.map_err(CallError::Failed),
         Err(_) => Err(CallError::Timeout(within)),
@@ -161,8 +179,12 @@ mod tests {
             count.fetch_add(1, Ordering::SeqCst);
             async { axum::http::StatusCode::SERVICE_UNAVAILABLE }
         });
-        let server =
-            tokio::spawn(crate::server::front::serve(listener, router, crate::server::front::Limits::default(), std::future::pending()));
+        let server = tokio::spawn(crate::server::front::serve(
+            listener,
+            router,
+            crate::server::front::Limits::default(),
+            std::future::pending(),
+        ));
         let config = Config::new(format!("http://{address}").parse().expect("an address"));
         let client = with_settings(config).expect("a client");
         let answer = bounded(Duration::from_secs(5), client.apiserver_version()).await;
@@ -186,10 +208,18 @@ mod tests {
                 (code, "404 page not found\n")
             }
         });
-        let server =
-            tokio::spawn(crate::server::front::serve(listener, router, crate::server::front::Limits::default(), std::future::pending()));
-        let file = kube::config::Kubeconfig::from_yaml(&kubeconfig(format!("http://{address}"))).expect("a kubeconfig");
-        let config = Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
+        let server = tokio::spawn(crate::server::front::serve(
+            listener,
+            router,
+            crate::server::front::Limits::default(),
+            std::future::pending(),
+        ));
+        let file = kube::config::Kubeconfig::from_yaml(&kubeconfig(format!("http://{address}")))
+            .expect("a kubeconfig");
+        let config =
+            Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+                .await
+                .expect("a configuration");
         let client = with_settings(config).expect("a client");
         let answer = bounded(Duration::from_secs(5), client.apiserver_version()).await.map(drop);
         server.abort();
@@ -208,23 +238,35 @@ mod tests {
     async fn the_token_of_an_identity_provider_in_a_kubeconfig_is_sent() {
         use base64::Engine as _;
         let part = |text: &str| base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(text);
-        let token = format!("{}.{}.{}", part("{\"alg\":\"none\"}"), part("{\"exp\":4102444800}"), part("x"));
+        let token = format!(
+            "{}.{}.{}",
+            part("{\"alg\":\"none\"}"),
+            part("{\"exp\":4102444800}"),
+            part("x")
+        );
         let user = format!(
             "{{auth-provider: {{name: oidc, config: {{client-id: bobsync, idp-issuer-url: 'https://127.0.0.1:9', id-token: '{token}'}}}}}}"
         );
-        let (headers, _) = asked(|server| kubeconfig(&server, &user), axum::http::StatusCode::OK).await;
+        let (headers, _) =
+            asked(|server| kubeconfig(&server, &user), axum::http::StatusCode::OK).await;
         assert_eq!(headers["authorization"].to_str().expect("text"), format!("Bearer {token}"));
     }
 
     // A kind that is not served is refused in plain text.
     #[tokio::test]
     async fn a_code_is_known_whatever_the_body_is_and_the_caller_has_a_name() {
-        let (headers, answer) = asked(|server| kubeconfig(&server, "{token: t}"), axum::http::StatusCode::NOT_FOUND).await;
+        let (headers, answer) =
+            asked(|server| kubeconfig(&server, "{token: t}"), axum::http::StatusCode::NOT_FOUND)
+                .await;
         let error = answer.expect_err("refused");
         assert!(error.is_not_found() && !error.is_busy() && !error.is_silence(), "{error:?}");
         assert_eq!(error.to_string(), "Not Found (404)");
         assert_eq!(headers["user-agent"], concat!("bobsync/", env!("CARGO_PKG_VERSION")));
-        let (_, answer) = asked(|server| kubeconfig(&server, "{token: t}"), axum::http::StatusCode::TOO_MANY_REQUESTS).await;
+        let (_, answer) = asked(
+            |server| kubeconfig(&server, "{token: t}"),
+            axum::http::StatusCode::TOO_MANY_REQUESTS,
+        )
+        .await;
         assert!(answer.expect_err("refused").is_busy());
     }
 }

@@ -91,7 +91,12 @@ impl Events {
 
     /// The same as one of the parts of the process, until it stops.
     #[must_use]
-    pub fn kept(client: Client, leadership: Leadership, parts: Parts, stopping: watch::Receiver<bool>) -> Self {
+    pub fn kept(
+        client: Client,
+        leadership: Leadership,
+        parts: Parts,
+        stopping: watch::Receiver<bool>,
+    ) -> Self {
         let (queue, items) = mpsc::channel(QUEUE);
         let events = Self { queue, dropped: Arc::default(), failed: Arc::default() };
         let (counts, items) = (Counts::of(&events), Arc::new(tokio::sync::Mutex::new(items)));
@@ -108,7 +113,14 @@ impl Events {
 
     /// Queues an event about an object: `warning` or normal, a word why, a word what was done, and a sentence. The
     /// sentence must hold no attribute value. Returns at once; a full queue drops the event and counts it.
-    pub fn publish(&self, regarding: ObjectReference, warning: bool, reason: &'static str, action: &'static str, note: String) {
+    pub fn publish(
+        &self,
+        regarding: ObjectReference,
+        warning: bool,
+        reason: &'static str,
+        action: &'static str,
+        note: String,
+    ) {
         let told = Told {
             namespace: regarding.namespace.unwrap_or_else(|| "default".to_owned()),
             kind: regarding.kind,
@@ -188,7 +200,10 @@ impl Sender {
     }
 
     fn counting(client: Client, leadership: Leadership, counts: Counts) -> Self {
-        let instance = std::env::var("HOSTNAME").ok().filter(|name| !name.is_empty()).unwrap_or_else(|| CONTROLLER.to_owned());
+        let instance = std::env::var("HOSTNAME")
+            .ok()
+            .filter(|name| !name.is_empty())
+            .unwrap_or_else(|| CONTROLLER.to_owned());
         Self { client, leadership, instance, counts, sent: 0, known: HashMap::new() }
     }
 
@@ -229,14 +244,21 @@ impl Sender {
                 self.known.clear();
             }
         }
-        if let Some(known) = self.known.get_mut(&told).filter(|known| known.at.elapsed() < SAME_WITHIN) {
+        if let Some(known) =
+            self.known.get_mut(&told).filter(|known| known.at.elapsed() < SAME_WITHIN)
+        {
             known.count = known.count.saturating_add(1);
             let series = EventSeries { count: known.count, last_observed_time: now };
             return Call::Count { namespace: told.namespace, name: known.name.clone(), series };
         }
         self.sent += 1;
         let stem = cut(told.name.clone(), 200);
-        let name = format!("{}.{:x}{:04x}", stem.trim_end_matches(['.', '-']), now.0.as_nanosecond(), self.sent & 0xffff);
+        let name = format!(
+            "{}.{:x}{:04x}",
+            stem.trim_end_matches(['.', '-']),
+            now.0.as_nanosecond(),
+            self.sent & 0xffff
+        );
         let event = self.event(&told, &name, now);
         self.known.insert(told, Known { name, count: 1, at: Instant::now() });
         Call::Create(Box::new(event))
@@ -244,7 +266,11 @@ impl Sender {
 
     fn event(&self, told: &Told, name: &str, now: MicroTime) -> Event {
         Event {
-            metadata: ObjectMeta { namespace: Some(told.namespace.clone()), name: Some(name.to_owned()), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                namespace: Some(told.namespace.clone()),
+                name: Some(name.to_owned()),
+                ..ObjectMeta::default()
+            },
             event_time: Some(now),
             type_: Some(if told.warning { "Warning" } else { "Normal" }.to_owned()),
             reason: Some(told.reason.to_owned()),

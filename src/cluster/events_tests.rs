@@ -24,9 +24,13 @@ struct Seen {
 
 /// A client of a server that answers every write with what was written (or 403), and what that server saw.
 async fn server(refuse: bool) -> (Client, Seen) {
-    async fn answer(State(seen): State<Seen>, request: Request) -> Result<(StatusCode, Json<Value>), StatusCode> {
+    async fn answer(
+        State(seen): State<Seen>,
+        request: Request,
+    ) -> Result<(StatusCode, Json<Value>), StatusCode> {
         let (head, body) = request.into_parts();
-        let body: Bytes = axum::body::to_bytes(body, 1 << 20).await.map_err(|_| StatusCode::BAD_REQUEST)?;
+        let body: Bytes =
+            axum::body::to_bytes(body, 1 << 20).await.map_err(|_| StatusCode::BAD_REQUEST)?;
         let body: Value = serde_json::from_slice(&body).map_err(|_| StatusCode::BAD_REQUEST)?;
         let call = (head.method.to_string(), head.uri.path().to_owned(), body.clone());
         seen.calls.lock().expect("no panic elsewhere").push(call);
@@ -68,20 +72,31 @@ const SOON: Duration = Duration::from_secs(10);
 async fn an_event_says_who_what_and_why() {
     let (client, seen) = server(false).await;
     let events = Events::start(client, Leadership::always());
-    events.publish(about("onelogin-1"), false, "AccountUpdated", "Update", "Updated the account (title).".to_owned());
+    events.publish(
+        about("onelogin-1"),
+        false,
+        "AccountUpdated",
+        "Update",
+        "Updated the account (title).".to_owned(),
+    );
     events.publish(about("onelogin-1"), true, "Rejected", "Update", "é".repeat(1_000));
     events.flush(SOON).await;
     let calls = seen.calls.lock().expect("no panic elsewhere").clone();
     assert_eq!(calls.len(), 2);
-    let (method, path, event) = calls.iter().find(|(_, _, event)| event["reason"] == "AccountUpdated").expect("there");
-    assert_eq!((method.as_str(), path.as_str()), ("POST", "/apis/events.k8s.io/v1/namespaces/people/events"));
+    let (method, path, event) =
+        calls.iter().find(|(_, _, event)| event["reason"] == "AccountUpdated").expect("there");
+    assert_eq!(
+        (method.as_str(), path.as_str()),
+        ("POST", "/apis/events.k8s.io/v1/namespaces/people/events")
+    );
     assert_eq!(event["type"], "Normal");
     assert_eq!(event["action"], "Update");
     assert_eq!(event["note"], "Updated the account (title).");
     assert_eq!(event["reportingController"], "bobsync");
     assert_eq!(event["regarding"]["uid"], "0b5e");
     assert!(event["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("onelogin-1.")));
-    let (.., warning) = calls.iter().find(|(_, _, event)| event["reason"] == "Rejected").expect("there");
+    let (.., warning) =
+        calls.iter().find(|(_, _, event)| event["reason"] == "Rejected").expect("there");
     assert_eq!(warning["type"], "Warning");
     assert_eq!(warning["note"].as_str().map(str::len), Some(1_024));
 }
@@ -91,11 +106,29 @@ async fn the_same_again_is_counted_and_not_repeated() {
     let (client, seen) = server(false).await;
     let events = Events::start(client, Leadership::always());
     for _ in 0..3 {
-        events.publish(about("onelogin-1"), false, "Rejected", "Update", "The provider refused title.".to_owned());
+        events.publish(
+            about("onelogin-1"),
+            false,
+            "Rejected",
+            "Update",
+            "The provider refused title.".to_owned(),
+        );
         events.flush(SOON).await;
     }
-    events.publish(about("onelogin-1"), false, "Rejected", "Update", "The provider refused phone.".to_owned());
-    events.publish(about("onelogin-2"), false, "Rejected", "Update", "The provider refused title.".to_owned());
+    events.publish(
+        about("onelogin-1"),
+        false,
+        "Rejected",
+        "Update",
+        "The provider refused phone.".to_owned(),
+    );
+    events.publish(
+        about("onelogin-2"),
+        false,
+        "Rejected",
+        "Update",
+        "The provider refused title.".to_owned(),
+    );
     events.flush(SOON).await;
     let calls = seen.calls.lock().expect("no panic elsewhere").clone();
     let methods: Vec<_> = calls.iter().map(|(method, ..)| method.as_str()).collect();
@@ -110,7 +143,13 @@ async fn a_full_queue_drops_and_counts_and_never_waits() {
     let events = Events::start(client, Leadership::always());
     // No await in between: on this runtime of one thread the sending task cannot run, as if it hung.
     for index in 0..1_500 {
-        events.publish(about(&format!("onelogin-{index}")), false, "AccountCreated", "Create", String::new());
+        events.publish(
+            about(&format!("onelogin-{index}")),
+            false,
+            "AccountCreated",
+            "Create",
+            String::new(),
+        );
     }
     assert_eq!(events.dropped(), 500);
     events.flush(Duration::from_mins(1)).await;

@@ -109,15 +109,21 @@ pub async fn past(client: &Client, namespaces: &[String]) -> Past {
             match bounded(Terms::default().request, api.list(&ListParams::default())).await {
                 Err(error) if error.is_busy() && began.elapsed() < BUSY_FOR => {
                     tracing::info!(%error, "the integrations could not be listed before the election; trying again");
-                    let wait =
-                        error.retry_after().unwrap_or(BUSY_WAIT).clamp(BUSY_WAIT, BUSY_FOR.saturating_sub(began.elapsed()).max(BUSY_WAIT));
+                    let wait = error
+                        .retry_after()
+                        .unwrap_or(BUSY_WAIT)
+                        .clamp(BUSY_WAIT, BUSY_FOR.saturating_sub(began.elapsed()).max(BUSY_WAIT));
                     tokio::time::sleep(wait).await;
                 }
                 found => break found,
             }
         };
         match found {
-            Ok(list) if list.items.iter().all(|integration| said(integration.status.clone()).is_none()) => {}
+            Ok(list)
+                if list
+                    .items
+                    .iter()
+                    .all(|integration| said(integration.status.clone()).is_none()) => {}
             Ok(_) => return Past::Unknown,
             // Without the CRD there is no integration.
             Err(error) if error.is_not_found() => {}
@@ -240,14 +246,25 @@ impl Leadership {
     /// For a process that is alone: it leads until [`release`](Self::release).
     #[must_use]
     pub fn always() -> Self {
-        Self(Arc::new(Inner { terms: Terms::default(), state: Arc::new(Shared::new(Standing::Always)), release: None }))
+        Self(Arc::new(Inner {
+            terms: Terms::default(),
+            state: Arc::new(Shared::new(Standing::Always)),
+            release: None,
+        }))
     }
 
     /// Takes part in the election in this namespace, and shows the result in `metrics`.
     #[must_use]
     pub fn start(client: Client, namespace: &str, past: Past, metrics: &Arc<Metrics>) -> Self {
         let metrics = metrics.clone();
-        Self::run(client, namespace, Identity::of_this_process(), Terms::default(), past, move |leads| metrics.leader(leads))
+        Self::run(
+            client,
+            namespace,
+            Identity::of_this_process(),
+            Terms::default(),
+            past,
+            move |leads| metrics.leader(leads),
+        )
     }
 
     /// Takes part as `identity`, which no other process may use, and calls `told` whenever the result changes.
@@ -262,12 +279,21 @@ impl Leadership {
     ) -> Self {
         let state = Arc::new(Shared::new(Standing::Follows { term: 0 }));
         let (release, mut commands) = mpsc::channel(1);
-        let (told, shared, namespace): (Arc<contender::Told>, _, _) = (Arc::new(told), state.clone(), namespace.to_owned());
+        let (told, shared, namespace): (Arc<contender::Told>, _, _) =
+            (Arc::new(told), state.clone(), namespace.to_owned());
         let identity = identity.into();
         tokio::spawn(async move {
             let mut past = past;
             loop {
-                let contender = Contender::new(client.clone(), &namespace, identity.clone(), terms, past, shared.clone(), told.clone());
+                let contender = Contender::new(
+                    client.clone(),
+                    &namespace,
+                    identity.clone(),
+                    terms,
+                    past,
+                    shared.clone(),
+                    told.clone(),
+                );
                 if AssertUnwindSafe(contender.run(&mut commands)).catch_unwind().await.is_ok() {
                     return;
                 }
@@ -343,7 +369,10 @@ impl Leadership {
     /// Stops leading and leaves the Lease to run out by itself.
     pub fn retire(&self) {
         self.0.state.released.store(true, Ordering::SeqCst);
-        self.0.state.standing.send_modify(|standing| *standing = Standing::Follows { term: standing.term() + 1 });
+        self.0
+            .state
+            .standing
+            .send_modify(|standing| *standing = Standing::Follows { term: standing.term() + 1 });
     }
 
     /// Waits until this work has ended, at most so long, and gives the Lease back if it has. Work that has not ended, or that
@@ -358,7 +387,9 @@ impl Leadership {
         if let Some(Ok(_)) = &ended {
             self.release().await;
         } else {
-            tracing::warn!("some work did not end in time, and a write may be under way; the lease is not given back and runs out");
+            tracing::warn!(
+                "some work did not end in time, and a write may be under way; the lease is not given back and runs out"
+            );
             self.retire();
         }
         ended
@@ -384,7 +415,12 @@ impl Leadership {
 
 impl Shared {
     fn new(standing: Standing) -> Self {
-        Self { standing: watch::Sender::new(standing), released: AtomicBool::new(false), on_turn: OnceLock::new(), on_end: OnceLock::new() }
+        Self {
+            standing: watch::Sender::new(standing),
+            released: AtomicBool::new(false),
+            on_turn: OnceLock::new(),
+            on_end: OnceLock::new(),
+        }
     }
 }
 

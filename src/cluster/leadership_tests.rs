@@ -54,11 +54,23 @@ impl Store {
     }
 
     fn join_after(&self, name: &'static str, past: Past) -> Leadership {
-        Leadership::run(self.client(name), "people", name.to_owned(), Terms::default(), past, |_| ())
+        Leadership::run(
+            self.client(name),
+            "people",
+            name.to_owned(),
+            Terms::default(),
+            past,
+            |_| (),
+        )
     }
 
     fn holder(&self) -> String {
-        self.world().lease.as_ref().and_then(|lease| lease.spec.clone()).and_then(|spec| spec.holder_identity).unwrap_or_default()
+        self.world()
+            .lease
+            .as_ref()
+            .and_then(|lease| lease.spec.clone())
+            .and_then(|spec| spec.holder_identity)
+            .unwrap_or_default()
     }
 }
 
@@ -73,7 +85,10 @@ impl World {
 
     fn carry_out(&mut self, method: &str, path: &str, body: &[u8]) -> (u16, Value) {
         let failure = |code: u16, reason: &str| {
-            (code, json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}))
+            (
+                code,
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}),
+            )
         };
         if let Some(dice) = &mut self.busy {
             *dice ^= *dice << 13;
@@ -97,7 +112,10 @@ impl World {
                     return failure(409, "AlreadyExists");
                 }
                 let mut lease: Lease = serde_json::from_slice(body).expect("a Lease");
-                assert_eq!(lease.metadata.resource_version, None, "the API server refuses a version on a create");
+                assert_eq!(
+                    lease.metadata.resource_version, None,
+                    "the API server refuses a version on a create"
+                );
                 self.creates += 1;
                 lease.metadata.uid = Some(format!("uid-{}", self.creates));
                 self.lease = Some(lease);
@@ -109,7 +127,9 @@ impl World {
                 assert!(path.ends_with("/namespaces/people/leases/bobsync"), "{path}");
                 let Some(before) = &self.lease else { return failure(404, "NotFound") };
                 assert!(lease.metadata.resource_version.is_some(), "a blind write");
-                if before.metadata.resource_version != lease.metadata.resource_version || before.metadata.uid != lease.metadata.uid {
+                if before.metadata.resource_version != lease.metadata.resource_version
+                    || before.metadata.uid != lease.metadata.uid
+                {
                     return failure(409, "Conflict");
                 }
                 self.lease = Some(lease);
@@ -138,8 +158,10 @@ impl tower_service::Service<Request> for Connection {
     fn call(&mut self, request: Request) -> Self::Future {
         let (store, name) = (self.store.clone(), self.name);
         Box::pin(async move {
-            let (method, path) = (request.method().as_str().to_owned(), request.uri().path().to_owned());
-            let body = request.into_body().collect().await.map_err(std::io::Error::other)?.to_bytes();
+            let (method, path) =
+                (request.method().as_str().to_owned(), request.uri().path().to_owned());
+            let body =
+                request.into_body().collect().await.map_err(std::io::Error::other)?.to_bytes();
             tokio::time::sleep(Duration::from_millis(20)).await;
             if store.world().cut_off.contains(name) {
                 std::future::pending::<()>().await;
@@ -164,7 +186,9 @@ async fn seconds(count: u64) {
 /// How long until `leadership` leads, at most five minutes.
 async fn until_leads(leadership: &Leadership) -> Duration {
     let began = Instant::now();
-    tokio::time::timeout(Duration::from_mins(5), leadership.wait_to_lead()).await.expect("leads at last");
+    tokio::time::timeout(Duration::from_mins(5), leadership.wait_to_lead())
+        .await
+        .expect("leads at last");
     began.elapsed()
 }
 
@@ -183,7 +207,10 @@ async fn the_first_leads_at_once_and_the_second_follows() {
     for _ in 0..300 {
         seconds(1).await;
         assert!(first.is_leader() && !second.is_leader());
-        assert!(first.may_start(Duration::from_secs(30)), "a write of 30 s always fits while all is well");
+        assert!(
+            first.may_start(Duration::from_secs(30)),
+            "a write of 30 s always fits while all is well"
+        );
         assert!(!second.may_start(Duration::ZERO));
     }
     let spec = store.world().lease.clone().and_then(|lease| lease.spec).expect("a spec");
@@ -203,7 +230,15 @@ async fn a_released_lease_is_taken_within_a_look() {
     assert!(until_leads(&second).await < Duration::from_secs(4));
     seconds(100).await;
     assert!(!first.is_leader() && second.is_leader(), "who released does not come back");
-    assert_eq!(store.world().lease.clone().and_then(|lease| lease.spec).and_then(|spec| spec.lease_transitions), Some(1));
+    assert_eq!(
+        store
+            .world()
+            .lease
+            .clone()
+            .and_then(|lease| lease.spec)
+            .and_then(|spec| spec.lease_transitions),
+        Some(1)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -247,7 +282,10 @@ async fn an_unanswered_renewal_counts_for_nothing() {
     assert!(lost <= Duration::from_secs(60), "{lost:?}");
     store.world().unheard.clear();
     // A request that nobody heard of ends first.
-    assert!(until_leads(&first).await < Duration::from_secs(15), "the lease was its own all the time");
+    assert!(
+        until_leads(&first).await < Duration::from_secs(15),
+        "the lease was its own all the time"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -335,7 +373,10 @@ async fn somebody_elses_name_in_the_lease_ends_it_at_once() {
         world.touch();
     }
     assert!(until_lost(&first).await <= Duration::from_secs(12), "seen at the next renewal");
-    assert!(until_leads(&first).await >= Duration::from_secs(58), "and the other's time is respected");
+    assert!(
+        until_leads(&first).await >= Duration::from_secs(58),
+        "and the other's time is respected"
+    );
 }
 
 // A record from a machine whose clock is years behind or ahead, and one that promises more than our own term.
@@ -361,7 +402,9 @@ async fn without_an_election_one_leads_until_it_releases() {
     leadership.release().await;
     assert!(!leadership.is_leader() && !leadership.may_start(Duration::ZERO));
     leadership.lost().await;
-    tokio::time::timeout(Duration::from_hours(1), leadership.wait_to_lead()).await.expect_err("never again");
+    tokio::time::timeout(Duration::from_hours(1), leadership.wait_to_lead())
+        .await
+        .expect_err("never again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -380,9 +423,16 @@ async fn what_is_told_is_what_is() {
     let store = Store::default();
     let told: Arc<Mutex<Vec<bool>>> = Arc::default();
     let heard = told.clone();
-    let first = Leadership::run(store.client("first"), "people", "first".to_owned(), Terms::default(), Past::Untouched, move |leads| {
-        heard.lock().expect("no panic elsewhere").push(leads);
-    });
+    let first = Leadership::run(
+        store.client("first"),
+        "people",
+        "first".to_owned(),
+        Terms::default(),
+        Past::Untouched,
+        move |leads| {
+            heard.lock().expect("no panic elsewhere").push(leads);
+        },
+    );
     until_leads(&first).await;
     store.world().cut_off.insert("first");
     until_lost(&first).await;
@@ -462,7 +512,10 @@ async fn never_two_leaders_and_no_write_outlives_its_lease() {
             assert!(leaders.len() <= 1, "seed {seed}: {leaders:?}");
             writes.retain(|(_, end)| *end > Instant::now());
             if let Some(&leader) = leaders.first() {
-                assert!(writes.iter().all(|(writer, _)| *writer == leader), "seed {seed}: a write of another is still under way");
+                assert!(
+                    writes.iter().all(|(writer, _)| *writer == leader),
+                    "seed {seed}: a write of another is still under way"
+                );
                 if last.is_some_and(|last| last != leader) {
                     took_over += 1;
                 }

@@ -29,7 +29,10 @@ async fn an_api_server_that_answers_late_is_waited_for() {
     assert!(until_leads(&first).await < Duration::from_secs(20));
     for _ in 0..300 {
         seconds(1).await;
-        assert!(first.may_start(Duration::from_secs(30)), "a write of 30 s always fits while it answers");
+        assert!(
+            first.may_start(Duration::from_secs(30)),
+            "a write of 30 s always fits while it answers"
+        );
     }
 }
 
@@ -37,7 +40,14 @@ async fn an_api_server_that_answers_late_is_waited_for() {
 async fn the_next_process_of_a_pod_does_not_wait_for_the_one_before() {
     let pod = |store: &Store, uid| {
         let identity = Identity::of("bobsync-7d9f", uid);
-        Leadership::run(store.client("pod"), "people", identity, Terms::default(), Past::Unknown, |_| ())
+        Leadership::run(
+            store.client("pod"),
+            "people",
+            identity,
+            Terms::default(),
+            Past::Unknown,
+            |_| (),
+        )
     };
     let store = Store::default();
     let killed = pod(&store, Some("1f3c"));
@@ -110,7 +120,11 @@ fn lines() -> Vec<String> {
     // A subscriber of one thread alone would miss lines that another thread has come to first.
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
-        let format = tracing_subscriber::fmt().with_ansi(false).without_time().with_target(false).with_writer(|| Pen);
+        let format = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .without_time()
+            .with_target(false)
+            .with_writer(|| Pen);
         tracing::subscriber::set_global_default(format.finish()).expect("no other test sets one");
     });
     let text = LOGGED.with_borrow_mut(std::mem::take);
@@ -136,8 +150,11 @@ async fn a_line_every_ten_seconds_says_what_is_waited_for() {
     drop(first);
     until_leads(&second).await;
     let told = lines();
-    let waits =
-        told.iter().filter(|line| line.contains("INFO the holder of the lease has not renewed it; waiting for its end holder=\"first\""));
+    let waits = told.iter().filter(|line| {
+        line.contains(
+            "INFO the holder of the lease has not renewed it; waiting for its end holder=\"first\"",
+        )
+    });
     assert!((4..=5).contains(&waits.count()), "{told:#?}");
     assert!(told.last().is_some_and(|line| line.contains("leading")), "{told:#?}");
 
@@ -147,7 +164,12 @@ async fn a_line_every_ten_seconds_says_what_is_waited_for() {
     until_leads(&third).await;
     let told = lines();
     let of = |what: &str| told.iter().filter(|line| line.contains(what)).count();
-    assert!((2..=3).contains(&of("the lease is not there, and whoever held it may not have noticed; waiting")), "{told:#?}");
+    assert!(
+        (2..=3).contains(&of(
+            "the lease is not there, and whoever held it may not have noticed; waiting"
+        )),
+        "{told:#?}"
+    );
     assert!((5..=7).contains(&of("the lease was made anew")), "{told:#?}");
 }
 
@@ -173,7 +195,12 @@ impl tower_service::Service<Request> for Scripted {
             404 => "404 page not found\n".to_owned(),
             code => json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "X", "code": code}).to_string(),
         };
-        Box::pin(async move { Ok(axum::http::Response::builder().status(code).body(Body::from(body.into_bytes())).expect("a response")) })
+        Box::pin(async move {
+            Ok(axum::http::Response::builder()
+                .status(code)
+                .body(Body::from(body.into_bytes()))
+                .expect("a response"))
+        })
     }
 }
 

@@ -7,10 +7,16 @@ use kube::{
     Resource,
     core::{ObjectMeta, object::HasStatus},
 };
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _, ser::Error as _};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned, de::Error as _,
+    ser::Error as _,
+};
 use serde_json::{Map, Value, json};
 
-use crate::api::{EmployeeSync, EmployeeSyncSpec, ProvisioningIntegration, ProvisioningIntegrationStatus, employee_sync::IntegrationRef};
+use crate::api::{
+    EmployeeSync, EmployeeSyncSpec, ProvisioningIntegration, ProvisioningIntegrationStatus,
+    employee_sync::IntegrationRef,
+};
 
 /// An object as far as it can be read. It is enough that its metadata can be.
 #[derive(Clone, Debug)]
@@ -27,7 +33,9 @@ pub struct Unreadable {
 }
 
 /// A kind of object that is read leniently.
-pub trait Readable: Resource<DynamicType = ()> + HasStatus<Status: DeserializeOwned> + DeserializeOwned {
+pub trait Readable:
+    Resource<DynamicType = ()> + HasStatus<Status: DeserializeOwned> + DeserializeOwned
+{
     /// Returns what is known of an object whose spec cannot be read, where that is enough to go on with.
     ///
     /// # Errors
@@ -42,7 +50,9 @@ impl Readable for ProvisioningIntegration {}
 impl Readable for EmployeeSync {
     /// The name holds the integration and the id. Nobody knows what the spec asks for, so hands are off.
     fn stand_in(unreadable: Box<Unreadable>) -> Result<Self, Box<Unreadable>> {
-        let Some((integration, employee)) = unreadable.metadata.name.as_deref().and_then(|name| name.rsplit_once('-')) else {
+        let Some((integration, employee)) =
+            unreadable.metadata.name.as_deref().and_then(|name| name.rsplit_once('-'))
+        else {
             return Err(unreadable);
         };
         let spec = EmployeeSyncSpec {
@@ -68,7 +78,10 @@ impl Unreadable {
 // What cannot be read may be what nobody should see.
 impl std::fmt::Debug for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unreadable").field("name", &self.metadata.name).field("field", &self.field).finish_non_exhaustive()
+        f.debug_struct("Unreadable")
+            .field("name", &self.metadata.name)
+            .field("field", &self.field)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,14 +91,20 @@ impl<'de, K: Readable> Deserialize<'de> for Lenient<K> {
         if let Ok(object) = K::deserialize(&value) {
             return Ok(Self(Ok(object)));
         }
-        let status = legible::<K::Status>(value.get_mut("status").map(Value::take).unwrap_or_default());
+        let status =
+            legible::<K::Status>(value.get_mut("status").map(Value::take).unwrap_or_default());
         value["status"] = status.clone();
         if let Ok(object) = K::deserialize(&value) {
             return Ok(Self(Ok(object)));
         }
-        let metadata = ObjectMeta::deserialize(&value["metadata"]).map_err(|_| D::Error::custom("the metadata cannot be read"))?;
+        let metadata = ObjectMeta::deserialize(&value["metadata"])
+            .map_err(|_| D::Error::custom("the metadata cannot be read"))?;
         let metadata = ObjectMeta { managed_fields: None, ..metadata };
-        Ok(Self(K::stand_in(Box::new(Unreadable { metadata, field: culprit::<K>(&value), status }))))
+        Ok(Self(K::stand_in(Box::new(Unreadable {
+            metadata,
+            field: culprit::<K>(&value),
+            status,
+        }))))
     }
 }
 
@@ -151,10 +170,15 @@ fn culprit<K: DeserializeOwned>(object: &Value) -> String {
     let refusal = |object: &Value| K::deserialize(object).err().map(|error| error.to_string());
     let whole = refusal(object);
     let mut path = vec!["spec"];
-    while let Some(fields) = path.iter().try_fold(object, |value, key| value.get(key)).and_then(Value::as_object) {
+    while let Some(fields) =
+        path.iter().try_fold(object, |value, key| value.get(key)).and_then(Value::as_object)
+    {
         let matters = |key: &&String| {
             let mut less = object.clone();
-            let parent = path.iter().try_fold(&mut less, |value, key| value.get_mut(key)).and_then(Value::as_object_mut);
+            let parent = path
+                .iter()
+                .try_fold(&mut less, |value, key| value.get_mut(key))
+                .and_then(Value::as_object_mut);
             parent.is_some_and(|parent| parent.remove(*key).is_some()) && refusal(&less) != whole
         };
         let Some(key) = fields.keys().find(matters) else { break };
@@ -190,13 +214,27 @@ mod tests {
             "nextTransition": {"at": "2026-12-01T00:00:00Z", "timeZone": "UTC", "access": "Active", "because": "Moon"},
             "history": [line("Clock"), line("Webhook")], "unheardOf": {"a": 1},
         });
-        let object: EmployeeSync = read(person(json!({"suspend": true, "attributes": {"title": "x"}}), status)).expect("readable");
-        assert!(object.spec.suspend && !object.spec.unreadable && object.spec.attributes.len() == 1, "the spec is as it is");
+        let object: EmployeeSync =
+            read(person(json!({"suspend": true, "attributes": {"title": "x"}}), status))
+                .expect("readable");
+        assert!(
+            object.spec.suspend && !object.spec.unreadable && object.spec.attributes.len() == 1,
+            "the spec is as it is"
+        );
         let status = object.status.expect("a status");
         assert_eq!(status.access, Some(Access::Unknown));
-        assert_eq!(status.account.map(|account| (account.id, account.matched_by)), Some(("31".to_owned(), MatchedBy::Mark)));
-        assert_eq!(status.evidence.map(|evidence| evidence.kind), Some(EvidenceKind::Unknown("Retired".to_owned())));
-        assert_eq!((status.username, status.next_transition, status.history.len()), (None, None, 1));
+        assert_eq!(
+            status.account.map(|account| (account.id, account.matched_by)),
+            Some(("31".to_owned(), MatchedBy::Mark))
+        );
+        assert_eq!(
+            status.evidence.map(|evidence| evidence.kind),
+            Some(EvidenceKind::Unknown("Retired".to_owned()))
+        );
+        assert_eq!(
+            (status.username, status.next_transition, status.history.len()),
+            (None, None, 1)
+        );
     }
 
     #[test]
@@ -222,8 +260,13 @@ mod tests {
 
     fn leaves(value: &Value, path: String, into: &mut Vec<String>) {
         match value {
-            Value::Object(map) => map.iter().for_each(|(key, value)| leaves(value, format!("{path}/{key}"), into)),
-            Value::Array(items) => items.iter().enumerate().for_each(|(at, value)| leaves(value, format!("{path}/{at}"), into)),
+            Value::Object(map) => {
+                map.iter().for_each(|(key, value)| leaves(value, format!("{path}/{key}"), into))
+            }
+            Value::Array(items) => items
+                .iter()
+                .enumerate()
+                .for_each(|(at, value)| leaves(value, format!("{path}/{at}"), into)),
             _ => into.push(path),
         }
     }
@@ -231,11 +274,18 @@ mod tests {
     #[test]
     fn hands_are_off_where_the_spec_of_an_employee_cannot_be_read() {
         let status = json!({"account": {"id": "31", "matchedBy": "Created"}, "access": "Active"});
-        let object: EmployeeSync = read(person(json!({"userStatus": "ByCalendar"}), status)).expect("a stand-in");
+        let object: EmployeeSync =
+            read(person(json!({"userStatus": "ByCalendar"}), status)).expect("a stand-in");
         assert!(object.spec.suspend && object.spec.unreadable);
-        assert_eq!((object.spec.integration_ref.name.as_str(), object.spec.employee_id.as_str()), ("one-login", "7"));
+        assert_eq!(
+            (object.spec.integration_ref.name.as_str(), object.spec.employee_id.as_str()),
+            ("one-login", "7")
+        );
         assert_eq!(object.metadata.generation, Some(2));
-        assert_eq!(object.status.and_then(|status| status.account).map(|account| account.id), Some("31".to_owned()));
+        assert_eq!(
+            object.status.and_then(|status| status.account).map(|account| account.id),
+            Some("31".to_owned())
+        );
     }
 
     #[test]
@@ -245,16 +295,24 @@ mod tests {
             json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin", "uid": "u"}, "spec": spec, "status": status})
         };
         let bob = json!({"credentialsSecretRef": {"name": "bob"}});
-        let provider = json!({"oneLogin": {"region": "US", "credentialsSecretRef": {"name": "onelogin"}}});
+        let provider =
+            json!({"oneLogin": {"region": "US", "credentialsSecretRef": {"name": "onelogin"}}});
         let good = json!({"mode": "Enforce", "bob": bob, "provider": provider});
-        read::<ProvisioningIntegration>(integration(good.clone())).expect("the spec is good, and no status is in its way");
-        for (path, field) in [("/mode", "spec.mode"), ("/provider/oneLogin/region", "spec.provider.oneLogin.region")] {
+        read::<ProvisioningIntegration>(integration(good.clone()))
+            .expect("the spec is good, and no status is in its way");
+        for (path, field) in
+            [("/mode", "spec.mode"), ("/provider/oneLogin/region", "spec.provider.oneLogin.region")]
+        {
             let mut spec = good.clone();
             *spec.pointer_mut(path).expect("there") = json!("Swordfish");
-            let unreadable = read::<ProvisioningIntegration>(integration(spec)).expect_err("not readable");
+            let unreadable =
+                read::<ProvisioningIntegration>(integration(spec)).expect_err("not readable");
             assert_eq!(unreadable.field, field);
             assert_eq!(unreadable.metadata.uid.as_deref(), Some("u"));
-            assert_eq!(unreadable.integration_status().last_handled_sync_at.as_deref(), Some("now"));
+            assert_eq!(
+                unreadable.integration_status().last_handled_sync_at.as_deref(),
+                Some("now")
+            );
             assert!(!format!("{unreadable:?}").contains("Swordfish"));
         }
     }

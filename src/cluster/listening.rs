@@ -103,7 +103,9 @@ where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let listening = Listening { api, ear, state: State::Begin, failures: 0, not_before: None };
-    futures::stream::unfold(listening, |mut listening| async { Some((listening.next().await, listening)) })
+    futures::stream::unfold(listening, |mut listening| async {
+        Some((listening.next().await, listening))
+    })
 }
 
 impl<K> Listening<K>
@@ -123,7 +125,9 @@ where
                 State::Page(next) => self.page(next).await,
                 State::Told(objects, then) => self.tell(objects, then),
                 State::Start { version, failed } => self.start(version, failed).await,
-                State::Watching { version, changes, since } => self.watch(version, changes, since).await,
+                State::Watching { version, changes, since } => {
+                    self.watch(version, changes, since).await
+                }
             };
             if let Some(told) = told {
                 return told;
@@ -133,21 +137,30 @@ where
 
     /// Asks for a page.
     async fn page(&mut self, next: Option<String>) -> Option<Told<K>> {
-        let params = ListParams { limit: Some(PAGE), continue_token: next.clone(), ..ListParams::default() };
+        let params =
+            ListParams { limit: Some(PAGE), continue_token: next.clone(), ..ListParams::default() };
         let list = match bounded(PAGE_WITHIN, self.api.list(&params)).await {
             Ok(list) => list,
             Err(why) => {
                 // The pages of a list that is too old are gone.
-                self.state = next.filter(|_| why.code() != Some(410)).map_or(State::Begin, |next| State::Page(Some(next)));
+                self.state = next
+                    .filter(|_| why.code() != Some(410))
+                    .map_or(State::Begin, |next| State::Page(Some(next)));
                 return Some(self.failed(true, why));
             }
         };
         let given = |text: Option<String>| text.filter(|text| !text.is_empty());
-        let then = match (given(list.metadata.continue_), given(list.metadata.resource_version)) {
-            (Some(next), _) => Then::Page(next),
-            (None, Some(version)) => Then::Watch(version),
-            (None, None) => return Some(self.failed(true, CallError::Odd("the API server sent a list without a version"))),
-        };
+        let then =
+            match (given(list.metadata.continue_), given(list.metadata.resource_version)) {
+                (Some(next), _) => Then::Page(next),
+                (None, Some(version)) => Then::Watch(version),
+                (None, None) => {
+                    return Some(self.failed(
+                        true,
+                        CallError::Odd("the API server sent a list without a version"),
+                    ));
+                }
+            };
         self.ear.beat();
         self.state = State::Told(list.items.into(), then);
         None
@@ -176,25 +189,41 @@ where
         match bounded(START_WITHIN, self.api.watch(&params, &version)).await {
             Ok(changes) => {
                 self.ear.beat();
-                self.state = State::Watching { version, changes: changes.boxed(), since: Instant::now() };
+                self.state =
+                    State::Watching { version, changes: changes.boxed(), since: Instant::now() };
                 None
             }
             Err(why) => {
                 // A version that is too old, or that the API server has not reached, stays so: the list says which it is.
-                let odd = why.code().is_some_and(|code| !matches!(code, 401 | 403 | 429 | 500 | 503));
-                self.state = if odd || failed + 1 >= STARTS { State::Begin } else { State::Start { version, failed: failed + 1 } };
+                let odd =
+                    why.code().is_some_and(|code| !matches!(code, 401 | 403 | 429 | 500 | 503));
+                self.state = if odd || failed + 1 >= STARTS {
+                    State::Begin
+                } else {
+                    State::Start { version, failed: failed + 1 }
+                };
                 Some(self.failed(false, why))
             }
         }
     }
 
     /// Waits for the next change.
-    async fn watch(&mut self, version: String, mut changes: Changes<K>, since: Instant) -> Option<Told<K>> {
+    async fn watch(
+        &mut self,
+        version: String,
+        mut changes: Changes<K>,
+        since: Instant,
+    ) -> Option<Told<K>> {
         let Ok(change) = tokio::time::timeout(SILENT_FOR, changes.next()).await else {
             self.state = State::Start { version, failed: 0 };
             return Some(self.failed(false, CallError::Timeout(SILENT_FOR)));
         };
-        if since.elapsed() >= CALM || matches!(change, Some(Ok(WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_)))) {
+        if since.elapsed() >= CALM
+            || matches!(
+                change,
+                Some(Ok(WatchEvent::Added(_) | WatchEvent::Modified(_) | WatchEvent::Deleted(_)))
+            )
+        {
             self.failures = 0;
         }
         let told = match change {
@@ -208,10 +237,13 @@ where
             }
             Some(Ok(WatchEvent::Bookmark(mark))) => {
                 self.ear.beat();
-                self.state = State::Watching { version: mark.metadata.resource_version, changes, since };
+                self.state =
+                    State::Watching { version: mark.metadata.resource_version, changes, since };
                 return None;
             }
-            Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => Event::Apply(object),
+            Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
+                Event::Apply(object)
+            }
             Some(Ok(WatchEvent::Deleted(object))) => Event::Delete(object),
             Some(Ok(WatchEvent::Error(status))) => {
                 return Some(self.broken(version, kube::Error::Api(status.boxed())));
@@ -232,7 +264,9 @@ where
     /// change, and after what the API server calls an error its word is asked for anew.
     fn broken(&mut self, version: String, error: kube::Error) -> Told<K> {
         self.state = match error {
-            kube::Error::ReadEvents(_) | kube::Error::HyperError(_) => State::Start { version, failed: 0 },
+            kube::Error::ReadEvents(_) | kube::Error::HyperError(_) => {
+                State::Start { version, failed: 0 }
+            }
             _ => State::Begin,
         };
         self.failed(false, CallError::Failed(error))

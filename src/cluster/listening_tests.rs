@@ -58,7 +58,11 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
-        let server = Self { world: Arc::default(), changed: watch::Sender::new(0), dead: watch::Sender::new(0) };
+        let server = Self {
+            world: Arc::default(),
+            changed: watch::Sender::new(0),
+            dead: watch::Sender::new(0),
+        };
         server.change("a");
         server.change("b");
         server
@@ -78,7 +82,11 @@ impl Server {
         version
     }
 
-    fn answer(&self, watching: bool, query: &str) -> BoxFuture<'static, Result<Response, std::io::Error>> {
+    fn answer(
+        &self,
+        watching: bool,
+        query: &str,
+    ) -> BoxFuture<'static, Result<Response, std::io::Error>> {
         let server = self.clone();
         let mut world = self.world();
         world.asked.push((Instant::now(), watching));
@@ -88,14 +96,26 @@ impl Server {
             *fault
         });
         drop(world);
-        let value = |key: &str| query.split('&').find_map(|pair| pair.strip_prefix(key)?.strip_prefix('=')).map(str::to_owned);
-        let (since, page) = (value("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0), value("continue"));
+        let value = |key: &str| {
+            query
+                .split('&')
+                .find_map(|pair| pair.strip_prefix(key)?.strip_prefix('='))
+                .map(str::to_owned)
+        };
+        let (since, page) = (
+            value("resourceVersion").and_then(|text| text.parse().ok()).unwrap_or(0),
+            value("continue"),
+        );
         let lasts: u64 = value("timeoutSeconds").and_then(|text| text.parse().ok()).unwrap_or(290);
         Box::pin(async move {
             match strikes {
                 Some(Fault::Never) => std::future::pending().await,
                 Some(Fault::Code(code)) => return Ok(refusal(code)),
-                Some(Fault::Page) => return Ok(Response::new(Body::from("<html>\n<body>It works!</body>\n</html>\n"))),
+                Some(Fault::Page) => {
+                    return Ok(Response::new(Body::from(
+                        "<html>\n<body>It works!</body>\n</html>\n",
+                    )));
+                }
                 Some(Fault::Late(by)) => tokio::time::sleep(by).await,
                 Some(Fault::Refused) => return Err(std::io::ErrorKind::ConnectionRefused.into()),
                 Some(Fault::Half | Fault::Error(_)) | None => {}
@@ -103,10 +123,16 @@ impl Server {
             let half = strikes == Some(Fault::Half);
             if !watching {
                 let list = server.list(page.as_deref()).to_string();
-                return Ok(Response::new(Body::from(if half { list[..list.len() / 2].to_owned() } else { list })));
+                return Ok(Response::new(Body::from(if half {
+                    list[..list.len() / 2].to_owned()
+                } else {
+                    list
+                })));
             }
             let first = match strikes {
-                Some(Fault::Error(code)) => Some(json!({"type": "ERROR", "object": status(code)}).to_string() + "\n"),
+                Some(Fault::Error(code)) => {
+                    Some(json!({"type": "ERROR", "object": status(code)}).to_string() + "\n")
+                }
                 _ => half.then(|| "{\"type\":\"MODIFIED\",\"obj".to_owned()),
             };
             Ok(Response::new(server.changes(since, Duration::from_secs(lasts), first)))
@@ -115,7 +141,8 @@ impl Server {
 
     fn list(&self, page: Option<&str>) -> Value {
         let world = self.world();
-        let all: Vec<_> = world.objects.iter().map(|(name, version)| object(name, *version)).collect();
+        let all: Vec<_> =
+            world.objects.iter().map(|(name, version)| object(name, *version)).collect();
         let version = world.version.to_string();
         let at: usize = page.and_then(|page| page.parse().ok()).unwrap_or(0);
         let next = (world.small && at + 1 < all.len()).then(|| (at + 1).to_string());
@@ -139,11 +166,19 @@ impl Server {
             }
             let mut told = since;
             loop {
-                let mut fresh: Vec<_> = server.world().objects.iter().map(|(name, at)| (*at, *name)).filter(|(at, _)| *at > told).collect();
+                let mut fresh: Vec<_> = server
+                    .world()
+                    .objects
+                    .iter()
+                    .map(|(name, at)| (*at, *name))
+                    .filter(|(at, _)| *at > told)
+                    .collect();
                 fresh.sort_unstable();
                 for (version, name) in fresh {
                     told = version;
-                    let event = json!({"type": "MODIFIED", "object": object(name, version)}).to_string() + "\n";
+                    let event = json!({"type": "MODIFIED", "object": object(name, version)})
+                        .to_string()
+                        + "\n";
                     if *server.dead.borrow() > number {
                         std::future::pending::<()>().await;
                     }
@@ -169,13 +204,17 @@ impl Server {
 }
 
 /// The stream of what a task sends.
-fn async_stream<F>(task: impl FnOnce(tokio::sync::mpsc::Sender<String>) -> F) -> impl Stream<Item = Result<String, std::io::Error>>
+fn async_stream<F>(
+    task: impl FnOnce(tokio::sync::mpsc::Sender<String>) -> F,
+) -> impl Stream<Item = Result<String, std::io::Error>>
 where
     F: Future<Output = ()> + Send + 'static,
 {
     let (send, receive) = tokio::sync::mpsc::channel(16);
     tokio::spawn(task(send));
-    futures::stream::unfold(receive, |mut receive| async { Some((Ok(receive.recv().await?), receive)) })
+    futures::stream::unfold(receive, |mut receive| async {
+        Some((Ok(receive.recv().await?), receive))
+    })
 }
 
 fn object(name: &str, version: u64) -> Value {
@@ -219,9 +258,14 @@ fn heard(server: &Server, health: &Health) -> watch::Receiver<u64> {
     tokio::spawn(async move {
         let mut stream = std::pin::pin!(stream);
         while let Some(event) = stream.next().await {
-            if let Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) = event {
-                let version = object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0);
-                tell.send_if_modified(|newest| std::mem::replace(newest, (*newest).max(version)) < version);
+            if let Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) =
+                event
+            {
+                let version =
+                    object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0);
+                tell.send_if_modified(|newest| {
+                    std::mem::replace(newest, (*newest).max(version)) < version
+                });
             }
         }
     });
@@ -232,7 +276,10 @@ fn heard(server: &Server, health: &Health) -> watch::Receiver<u64> {
 async fn until(told: &mut watch::Receiver<u64>, version: u64) -> Duration {
     let began = Instant::now();
     let wait = told.wait_for(|told| *told >= version);
-    tokio::time::timeout(Duration::from_mins(10), wait).await.expect("it is told of").expect("a listener");
+    tokio::time::timeout(Duration::from_mins(10), wait)
+        .await
+        .expect("it is told of")
+        .expect("a listener");
     began.elapsed()
 }
 
@@ -293,7 +340,10 @@ async fn whatever_is_wrong_with_a_watch_a_change_is_told_within_its_bound() {
         }
         let version = server.change("b");
         let took = until(&mut told, version).await;
-        assert!(took <= Duration::from_secs(within), "{fault:?} {times}, the second time: {took:?}");
+        assert!(
+            took <= Duration::from_secs(within),
+            "{fault:?} {times}, the second time: {took:?}"
+        );
     }
 }
 
@@ -322,7 +372,12 @@ async fn whatever_is_wrong_with_the_first_list_it_is_asked_for_again_within_its_
 
 #[tokio::test(start_paused = true)]
 async fn a_process_that_hears_nothing_is_unhealthy_and_one_that_is_refused_is_not() {
-    for (fault, healthy) in [(Fault::Never, false), (Fault::Code(500), true), (Fault::Refused, true), (Fault::Page, true)] {
+    for (fault, healthy) in [
+        (Fault::Never, false),
+        (Fault::Code(500), true),
+        (Fault::Refused, true),
+        (Fault::Page, true),
+    ] {
         let (server, health, mut told) = listening().await;
         server.world().lists = Some((fault, u32::MAX));
         server.world().watches = Some((fault, u32::MAX));
@@ -345,7 +400,8 @@ async fn a_page_that_failed_is_asked_for_again_and_the_list_does_not_begin_anew(
         let (server, health) = (Server::start(), Health::new());
         server.world().small = true;
         let ear = health.register_within("the watch", DEAF);
-        let mut stream = std::pin::pin!(listen(Api::<ConfigMap>::namespaced(server.client(), "people"), ear));
+        let mut stream =
+            std::pin::pin!(listen(Api::<ConfigMap>::namespaced(server.client(), "people"), ear));
         let mut told = Vec::new();
         loop {
             let event = stream.next().await.expect("a stream without end");
@@ -363,8 +419,11 @@ async fn a_page_that_failed_is_asked_for_again_and_the_list_does_not_begin_anew(
                 }
             });
         }
-        let expected: &[&str] =
-            if fault == Fault::Code(410) { &["init", "a", "failed", "init", "a", "b"] } else { &["init", "a", "failed", "b"] };
+        let expected: &[&str] = if fault == Fault::Code(410) {
+            &["init", "a", "failed", "init", "a", "b"]
+        } else {
+            &["init", "a", "failed", "b"]
+        };
         assert_eq!(told, expected, "{fault:?}");
         assert_eq!(server.world().asked.len(), pages, "{fault:?}");
     }

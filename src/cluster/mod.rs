@@ -19,11 +19,18 @@ pub fn brief(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => {
             // A refusal in plain text has no word of its own.
-            let word = Some(&*status.reason).filter(|reason| !reason.is_empty() && !reason.contains(' '));
-            let known = || axum::http::StatusCode::from_u16(status.code).ok().and_then(|code| code.canonical_reason());
+            let word =
+                Some(&*status.reason).filter(|reason| !reason.is_empty() && !reason.contains(' '));
+            let known = || {
+                axum::http::StatusCode::from_u16(status.code)
+                    .ok()
+                    .and_then(|code| code.canonical_reason())
+            };
             format!("{} ({})", word.or_else(known).unwrap_or("refused"), status.code)
         }
-        kube::Error::HyperError(_) | kube::Error::Service(_) => "the API server cannot be reached".to_owned(),
+        kube::Error::HyperError(_) | kube::Error::Service(_) => {
+            "the API server cannot be reached".to_owned()
+        }
         kube::Error::SerdeError(_) => "the API server's answer cannot be read".to_owned(),
         kube::Error::Auth(_) => "the credentials for the API server do not work".to_owned(),
         _ => "the call to the API server failed".to_owned(),

@@ -34,7 +34,10 @@ pub use self::{
 use self::{
     objects::key_of,
     people::People,
-    reading::{access, ended, kept, leaderless, managed_by_another, met, only_found, overrides, revoked, several, unready_since},
+    reading::{
+        access, ended, kept, leaderless, managed_by_another, met, only_found, overrides, revoked,
+        several, unready_since,
+    },
 };
 use crate::{
     api::{
@@ -163,8 +166,13 @@ impl Roster {
                 let same_status = known.digest == fresh.digest;
                 let ours = same_status || known.writing;
                 // An answer to a request is no request.
-                let asked = fresh.sync_requested.is_some() && known.sync_requested != fresh.sync_requested;
-                let news = if known.generation == fresh.generation && ours && !asked { News::Nothing } else { News::Wake };
+                let asked =
+                    fresh.sync_requested.is_some() && known.sync_requested != fresh.sync_requested;
+                let news = if known.generation == fresh.generation && ours && !asked {
+                    News::Nothing
+                } else {
+                    News::Wake
+                };
                 let verdict = if same_status { known.verdict } else { 0 };
                 let fresh = Entry { verdict, writing: known.writing, ..fresh.after(known) };
                 people.put(employee, fresh);
@@ -172,7 +180,8 @@ impl Roster {
             }
             known => {
                 // One that a person or Git wrote has neither a status nor an owner; the controller's own is on its way to a status.
-                let written_by_somebody = object.status.is_none() && object.owner_references().is_empty();
+                let written_by_somebody =
+                    object.status.is_none() && object.owner_references().is_empty();
                 let news = if written_by_somebody { News::Wake } else { News::Nothing };
                 let fresh = known.map_or(fresh.clone(), |known| fresh.after(known));
                 people.put(employee, fresh);
@@ -192,7 +201,11 @@ impl Roster {
     pub fn settle(&self, key: &IntegrationKey) {
         let mut rows = self.rows();
         let Some(people) = rows.get_mut(key) else { return };
-        let writing: Vec<Box<str>> = people.iter().filter(|(_, entry)| entry.writing).map(|(employee, _)| employee.into()).collect();
+        let writing: Vec<Box<str>> = people
+            .iter()
+            .filter(|(_, entry)| entry.writing)
+            .map(|(employee, _)| employee.into())
+            .collect();
         for employee in writing {
             if let Some(entry) = people.aside(&employee) {
                 entry.writing = false;
@@ -207,7 +220,12 @@ impl Roster {
         let mut rows = self.rows();
         let people = rows.entry(key).or_default();
         match people.aside(&employee) {
-            Some(known) if known.version > fresh.version || !known.exists && known.version == fresh.version => known.writing = false,
+            Some(known)
+                if known.version > fresh.version
+                    || !known.exists && known.version == fresh.version =>
+            {
+                known.writing = false
+            }
             Some(known) => {
                 let fresh = fresh.after(known);
                 people.put(employee, fresh);
@@ -250,7 +268,9 @@ impl Roster {
     #[must_use]
     pub fn revoked(&self, key: &IntegrationKey) -> BTreeMap<Box<str>, Revoked> {
         let mut revoked = BTreeMap::new();
-        self.for_each(key, |employee, entry| revoked.extend(entry.revoked.map(|at| (employee.into(), at))));
+        self.for_each(key, |employee, entry| {
+            revoked.extend(entry.revoked.map(|at| (employee.into(), at)))
+        });
         revoked
     }
 
@@ -279,17 +299,24 @@ impl Roster {
     pub fn without_account(&self, key: &IntegrationKey, employee: Option<&str>) {
         let mut rows = self.rows();
         let Some(people) = rows.get_mut(key) else { return };
-        let is_meant = |id: &str, entry: &Entry| employee.map_or(!entry.exists, |employee| employee == id);
-        let unknown = |(id, entry): &(&str, &Entry)| entry.is_unknown_against_evidence() && is_meant(id, entry);
-        let unknown: Vec<Box<str>> = people.iter().filter(unknown).map(|(id, _)| id.into()).collect();
-        unknown.iter().for_each(|id| people.change(id, |entry| entry.access = Some(Access::Absent)));
+        let is_meant =
+            |id: &str, entry: &Entry| employee.map_or(!entry.exists, |employee| employee == id);
+        let unknown = |(id, entry): &(&str, &Entry)| {
+            entry.is_unknown_against_evidence() && is_meant(id, entry)
+        };
+        let unknown: Vec<Box<str>> =
+            people.iter().filter(unknown).map(|(id, _)| id.into()).collect();
+        unknown
+            .iter()
+            .for_each(|id| people.change(id, |entry| entry.access = Some(Access::Absent)));
     }
 
     /// Forgets which accounts are on record: they are another tenant's.
     pub fn forget_accounts(&self, key: &IntegrationKey) {
         if let Some(people) = self.rows().get_mut(key) {
             people.sift(|_, entry| {
-                (entry.account, entry.found, entry.in_place, entry.kept, entry.verdict) = (None, None, None, None, 0);
+                (entry.account, entry.found, entry.in_place, entry.kept, entry.verdict) =
+                    (None, None, None, None, 0);
                 true
             });
         }
@@ -369,7 +396,10 @@ impl Roster {
     #[must_use]
     pub fn newest(&self, namespace: Option<&str>) -> u64 {
         let rows = self.rows();
-        let people = rows.iter().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace)).map(|(_, people)| people);
+        let people = rows
+            .iter()
+            .filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace))
+            .map(|(_, people)| people);
         people.flat_map(|people| people.iter().map(|(_, entry)| entry.version)).max().unwrap_or(0)
     }
 
@@ -382,11 +412,18 @@ impl Roster {
         listed: &std::collections::HashSet<(Arc<str>, Box<str>)>,
     ) -> Vec<IntegrationKey> {
         let (mut rows, mut woken) = (self.rows(), Vec::new());
-        for (key, people) in rows.iter_mut().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace)) {
-            let unlisted = |employee: &str| !listed.contains(&(key.namespace.clone(), object_name(&key.name, employee).into()));
+        for (key, people) in
+            rows.iter_mut().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace))
+        {
+            let unlisted = |employee: &str| {
+                !listed.contains(&(key.namespace.clone(), object_name(&key.name, employee).into()))
+            };
             let gone = |entry: &Entry| entry.exists && entry.version <= version;
-            let lost: Vec<Box<str>> =
-                people.iter().filter(|(employee, entry)| gone(entry) && unlisted(employee)).map(|(employee, _)| employee.into()).collect();
+            let lost: Vec<Box<str>> = people
+                .iter()
+                .filter(|(employee, entry)| gone(entry) && unlisted(employee))
+                .map(|(employee, _)| employee.into())
+                .collect();
             lost.iter().for_each(|employee| people.lose(employee, version));
             if !lost.is_empty() {
                 woken.push(key.clone());
@@ -437,7 +474,12 @@ impl Roster {
     }
 
     /// Looks at one entry where it is. `look` must not come back to the roster.
-    pub fn with<T>(&self, key: &IntegrationKey, employee: &str, look: impl FnOnce(Option<&Entry>) -> T) -> T {
+    pub fn with<T>(
+        &self,
+        key: &IntegrationKey,
+        employee: &str,
+        look: impl FnOnce(Option<&Entry>) -> T,
+    ) -> T {
         look(self.rows().get(key).and_then(|people| people.get(employee)))
     }
 
@@ -486,7 +528,12 @@ fn entry(object: &EmployeeSync) -> Entry {
     let handled = status.and_then(|s| s.last_handled_sync_at.as_deref());
     let account = status.and_then(|s| s.account.as_ref());
     let only_found = status.is_some_and(only_found);
-    let requested = object.metadata.annotations.as_ref().and_then(|a| a.get(SYNC_REQUESTED)).map(String::as_str);
+    let requested = object
+        .metadata
+        .annotations
+        .as_ref()
+        .and_then(|a| a.get(SYNC_REQUESTED))
+        .map(String::as_str);
     Entry {
         exists: true,
         going: object.metadata.deletion_timestamp.is_some(),
@@ -503,11 +550,18 @@ fn entry(object: &EmployeeSync) -> Entry {
         account: account.filter(|_| !only_found).map(|a| (a.id.as_str().into(), a.matched_by)),
         found: account.filter(|_| only_found).map(|a| a.id.as_str().into()),
         several: status.is_some_and(several),
-        file_deleted: status.and_then(|s| s.evidence.as_ref()).filter(|e| e.kind == EvidenceKind::FileDeleted).map(|e| e.observed_at.0),
+        file_deleted: status
+            .and_then(|s| s.evidence.as_ref())
+            .filter(|e| e.kind == EvidenceKind::FileDeleted)
+            .map(|e| e.observed_at.0),
         latest: status.map(Latest::of_status).unwrap_or_default(),
-        awaited_start: status.and_then(|s| s.next_transition.as_ref()).is_some_and(|next| next.because == Because::StartDate),
+        awaited_start: status
+            .and_then(|s| s.next_transition.as_ref())
+            .is_some_and(|next| next.because == Because::StartDate),
         leaderless: status.is_some_and(leaderless),
-        part: status.and_then(|s| u64::from_str_radix(s.held_part.as_deref()?, 16).ok()).and_then(NonZeroU64::new),
+        part: status
+            .and_then(|s| u64::from_str_radix(s.held_part.as_deref()?, 16).ok())
+            .and_then(NonZeroU64::new),
         in_place: status
             .map(|s| &s.last_applied)
             .filter(|list| !list.is_empty())
@@ -518,7 +572,10 @@ fn entry(object: &EmployeeSync) -> Entry {
             .and_then(|next| Some((next.at.parse::<Timestamp>().ok()?.as_second(), next.access))),
         unready_since: status.map_or(0, unready_since),
         row: 0,
-        lifecycle: status.and_then(ended).filter(|e| e.why == Why::Terminated).map_or(Word::default(), |_| Word::terminated()),
+        lifecycle: status
+            .and_then(ended)
+            .filter(|e| e.why == Why::Terminated)
+            .map_or(Word::default(), |_| Word::terminated()),
         absence: Absence::default(),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
         sync_handled: handled.map(Into::into),
@@ -551,7 +608,8 @@ impl Entry {
     /// This one in place of `known`. An object without a status says nothing of the person, and one that has evidence alone
     /// says nothing of the account, so what was known stays.
     fn after(mut self, known: &Self) -> Self {
-        (self.row, self.lifecycle, self.absence) = (known.row, known.lifecycle.or(self.lifecycle), known.absence);
+        (self.row, self.lifecycle, self.absence) =
+            (known.row, known.lifecycle.or(self.lifecycle), known.absence);
         self.kept = self.kept_after(known);
         // The same object or another one: what went out has gone out.
         let latest = self.latest.or_later(&known.latest);
@@ -565,7 +623,11 @@ impl Entry {
             met: self.met.or(known.met),
             access: self.access.or(known.access),
             standing: if self.digest == 0 { known.standing } else { self.standing },
-            managed_by_another: if self.digest == 0 { known.managed_by_another } else { self.managed_by_another },
+            managed_by_another: if self.digest == 0 {
+                known.managed_by_another
+            } else {
+                self.managed_by_another
+            },
             // Evidence has been written anew, or taken back.
             revoked: if self.digest == 0 { known.revoked } else { self.revoked },
             ended: self.ended.or_else(|| known.ended.clone()),

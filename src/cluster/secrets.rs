@@ -61,7 +61,9 @@ pub enum SecretError {
         key: String,
     },
     /// The API server refused the read: the controller's role lacks `get` on Secrets here.
-    #[error("reading Secret {secret} is not allowed; the controller needs the verb get on secrets in this namespace")]
+    #[error(
+        "reading Secret {secret} is not allowed; the controller needs the verb get on secrets in this namespace"
+    )]
     Forbidden {
         /// Its name.
         secret: String,
@@ -80,7 +82,12 @@ pub enum SecretError {
 ///
 /// # Errors
 /// [`SecretError`]; the first key that cannot be used is named.
-pub async fn read(client: &Client, namespace: &str, name: &str, keys: &[&str]) -> Result<SecretValues, SecretError> {
+pub async fn read(
+    client: &Client,
+    namespace: &str,
+    name: &str,
+    keys: &[&str],
+) -> Result<SecretValues, SecretError> {
     read_some(client, namespace, name, keys, &[]).await
 }
 
@@ -100,14 +107,21 @@ pub async fn read_some(
         let secret = name.to_owned();
         match error {
             error if error.is_not_found() => SecretError::NotFound { secret },
-            CallError::Failed(kube::Error::Api(status)) if status.is_forbidden() => SecretError::Forbidden { secret },
+            CallError::Failed(kube::Error::Api(status)) if status.is_forbidden() => {
+                SecretError::Forbidden { secret }
+            }
             error => SecretError::Unavailable { secret, why: error.to_string() },
         }
     })?;
     pick(name, found, required, optional)
 }
 
-fn pick(name: &str, found: KubeSecret, required: &[&str], optional: &[&str]) -> Result<SecretValues, SecretError> {
+fn pick(
+    name: &str,
+    found: KubeSecret,
+    required: &[&str],
+    optional: &[&str],
+) -> Result<SecretValues, SecretError> {
     let mut data = found.data.unwrap_or_default();
     // An optional value that was emptied is as good as one that was taken away.
     let filled = |key: &&str| data.get(*key).is_some_and(|value| !value.0.trim_ascii().is_empty());
@@ -125,14 +139,19 @@ fn pick(name: &str, found: KubeSecret, required: &[&str], optional: &[&str]) -> 
                 return Err(SecretError::KeyNotText { secret, key: owned });
             };
             // Editors and `echo` end a file with a newline, which is never meant.
-            let text = text.strip_suffix('\n').map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
+            let text = text
+                .strip_suffix('\n')
+                .map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));
             if text.is_empty() {
                 return Err(SecretError::KeyEmpty { secret, key: owned });
             }
             Ok((owned, Secret::new(text)))
         })
         .collect::<Result<_, _>>()?;
-    Ok(SecretValues { resource_version: found.metadata.resource_version.unwrap_or_default(), values })
+    Ok(SecretValues {
+        resource_version: found.metadata.resource_version.unwrap_or_default(),
+        values,
+    })
 }
 
 #[cfg(test)]
@@ -140,7 +159,10 @@ mod tests {
     use super::*;
 
     fn secret(data: &[(&str, &[u8])]) -> KubeSecret {
-        let data = data.iter().map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec()))).collect();
+        let data = data
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), ByteString(value.to_vec())))
+            .collect();
         let mut secret = KubeSecret { data: Some(data), ..KubeSecret::default() };
         secret.metadata.resource_version = Some("42".to_owned());
         secret
@@ -148,8 +170,14 @@ mod tests {
 
     #[test]
     fn one_newline_at_the_end_is_not_part_of_a_value() {
-        let found =
-            secret(&[("a", b"alpha\n"), ("b", b"beta\n\n"), ("c", b"gamma\r\n"), ("d", b" delta "), ("e", b"unasked"), ("g", b" \n")]);
+        let found = secret(&[
+            ("a", b"alpha\n"),
+            ("b", b"beta\n\n"),
+            ("c", b"gamma\r\n"),
+            ("d", b" delta "),
+            ("e", b"unasked"),
+            ("g", b" \n"),
+        ]);
         let mut read = pick("bob", found, &["a", "b", "c"], &["d", "f", "g"]).expect("all there");
         assert_eq!(read.resource_version, "42");
         assert_eq!(read.take("a").expect("asked").expose(), "alpha");
@@ -166,19 +194,33 @@ mod tests {
         let data: &[(&str, &[u8])] = &[("user", b"u"), ("empty", b"\n"), ("binary", b"\xff\xfe")];
         let (secret_name, key) = ("bob".to_owned(), |key: &str| key.to_owned());
         let missing = pick("bob", secret(data), &["user", "token"], &[]);
-        assert_eq!(missing, Err(SecretError::KeyMissing { secret: secret_name.clone(), key: key("token") }));
+        assert_eq!(
+            missing,
+            Err(SecretError::KeyMissing { secret: secret_name.clone(), key: key("token") })
+        );
         let empty = pick("bob", secret(data), &["empty"], &[]);
-        assert_eq!(empty, Err(SecretError::KeyEmpty { secret: secret_name.clone(), key: key("empty") }));
+        assert_eq!(
+            empty,
+            Err(SecretError::KeyEmpty { secret: secret_name.clone(), key: key("empty") })
+        );
         let binary = pick("bob", secret(data), &["binary"], &[]);
-        assert_eq!(binary, Err(SecretError::KeyNotText { secret: secret_name, key: key("binary") }));
-        assert_eq!(pick("bob", KubeSecret::default(), &["x"], &[]).unwrap_err().to_string(), "Secret bob has no key x");
+        assert_eq!(
+            binary,
+            Err(SecretError::KeyNotText { secret: secret_name, key: key("binary") })
+        );
+        assert_eq!(
+            pick("bob", KubeSecret::default(), &["x"], &[]).unwrap_err().to_string(),
+            "Secret bob has no key x"
+        );
     }
 
     #[test]
     fn no_value_shows_itself() {
         let read = pick("bob", secret(&[("token", b"swordfish")]), &["token"], &[]).expect("there");
         assert!(!format!("{read:?}").contains("swordfish"));
-        let error = pick("bob", secret(&[("token", b"swordfish"), ("x", b"")]), &["token", "x"], &[]).unwrap_err();
+        let error =
+            pick("bob", secret(&[("token", b"swordfish"), ("x", b"")]), &["token", "x"], &[])
+                .unwrap_err();
         assert!(!format!("{error:?} {error}").contains("swordfish"));
     }
 }

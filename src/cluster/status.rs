@@ -23,8 +23,9 @@ use super::{
     roster::{object_name, owner_reference, owners},
 };
 use crate::api::{
-    EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL, ProvisioningIntegration,
-    ProvisioningIntegrationStatus, employee_sync::IntegrationRef, key::IntegrationKey,
+    EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, FIELD_MANAGER, INTEGRATION_LABEL,
+    ProvisioningIntegration, ProvisioningIntegrationStatus, employee_sync::IntegrationRef,
+    key::IntegrationKey,
 };
 
 /// How long one call to the API server may take. It waits for an admission webhook for up to 30 s, and drops the write where
@@ -135,7 +136,12 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached.
-    pub async fn create_person(&self, key: &IntegrationKey, uid: &str, employee: &str) -> Result<EmployeeSync, WriteError> {
+    pub async fn create_person(
+        &self,
+        key: &IntegrationKey,
+        uid: &str,
+        employee: &str,
+    ) -> Result<EmployeeSync, WriteError> {
         let name = object_name(&key.name, employee);
         let mut object = EmployeeSync::new(
             &name,
@@ -152,12 +158,19 @@ impl Writer {
             owner_references: Some(vec![owner_reference(key, uid)]),
             ..ObjectMeta::default()
         };
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params =
+            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let object = Lenient(Ok(object));
-        let created = readable(self.write("creating an EmployeeSync", || self.people.create(&params, &object)).await);
+        let created = readable(
+            self.write("creating an EmployeeSync", || self.people.create(&params, &object)).await,
+        );
         match created {
-            Err(Failed::Api(status)) if status.is_already_exists() => self.read_person(key, employee).await,
-            other => other.map(unsaid).map_err(|failed| failed.into_error("creating an EmployeeSync")),
+            Err(Failed::Api(status)) if status.is_already_exists() => {
+                self.read_person(key, employee).await
+            }
+            other => {
+                other.map(unsaid).map_err(|failed| failed.into_error("creating an EmployeeSync"))
+            }
         }
     }
 
@@ -165,7 +178,11 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, or the object is gone.
-    pub async fn read_person(&self, key: &IntegrationKey, employee: &str) -> Result<EmployeeSync, WriteError> {
+    pub async fn read_person(
+        &self,
+        key: &IntegrationKey,
+        employee: &str,
+    ) -> Result<EmployeeSync, WriteError> {
         let name = object_name(&key.name, employee);
         let read = tried("reading an EmployeeSync", || self.people.get(&name)).await;
         readable(read).map(unsaid).map_err(|failed| failed.into_error("reading an EmployeeSync"))
@@ -175,21 +192,38 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
-    pub async fn tie(&self, key: &IntegrationKey, uid: &str, employee: &str) -> Result<(), WriteError> {
+    pub async fn tie(
+        &self,
+        key: &IntegrationKey,
+        uid: &str,
+        employee: &str,
+    ) -> Result<(), WriteError> {
         let object = self.read_person(key, employee).await?;
         let Some(owners) = owners(&object, key, uid) else { return Ok(()) };
         let metadata = json!({"uid": object.metadata.uid, "resourceVersion": object.metadata.resource_version, "ownerReferences": owners});
-        let (name, patch) = (object_name(&key.name, employee), Patch::Merge(json!({ "metadata": metadata })));
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let written = self.write("changing the owner of an EmployeeSync", || self.people.patch(&name, &params, &patch)).await;
-        written.map(drop).map_err(|failed| failed.into_error("changing the owner of an EmployeeSync"))
+        let (name, patch) =
+            (object_name(&key.name, employee), Patch::Merge(json!({ "metadata": metadata })));
+        let params =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let written = self
+            .write("changing the owner of an EmployeeSync", || {
+                self.people.patch(&name, &params, &patch)
+            })
+            .await;
+        written
+            .map(drop)
+            .map_err(|failed| failed.into_error("changing the owner of an EmployeeSync"))
     }
 
     /// Replaces the status of one person's object, which is as it was read.
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
-    pub async fn apply_person(&self, object: &EmployeeSync, status: &EmployeeSyncStatus) -> Result<EmployeeSync, WriteError> {
+    pub async fn apply_person(
+        &self,
+        object: &EmployeeSync,
+        status: &EmployeeSyncStatus,
+    ) -> Result<EmployeeSync, WriteError> {
         self.apply(&self.people, &object.metadata, object.status.as_ref(), status).await.map(unsaid)
     }
 
@@ -200,7 +234,10 @@ impl Writer {
     /// When the API server refuses or cannot be reached.
     pub async fn delete_person(&self, object: &EmployeeSync) -> Result<(), WriteError> {
         let name = object.metadata.name.as_deref().unwrap_or_default();
-        let preconditions = Preconditions { uid: object.metadata.uid.clone(), resource_version: object.metadata.resource_version.clone() };
+        let preconditions = Preconditions {
+            uid: object.metadata.uid.clone(),
+            resource_version: object.metadata.resource_version.clone(),
+        };
         let params = DeleteParams { preconditions: Some(preconditions), ..DeleteParams::default() };
         match self.write("deleting an EmployeeSync", || self.people.delete(name, &params)).await {
             Ok(_) => Ok(()),
@@ -226,13 +263,19 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, or the object is gone.
-    pub async fn read_integration(&self, name: &str) -> Result<ProvisioningIntegration, WriteError> {
+    pub async fn read_integration(
+        &self,
+        name: &str,
+    ) -> Result<ProvisioningIntegration, WriteError> {
         let what = "reading the integration";
         // The right to list is there anyway.
         let params = ListParams::default().fields(&format!("metadata.name={name}"));
-        let list = tried(what, || self.integrations.list(&params)).await.map_err(|failed| failed.into_error(what))?;
+        let list = tried(what, || self.integrations.list(&params))
+            .await
+            .map_err(|failed| failed.into_error(what))?;
         let gone = || WriteError { what, why: "it does not exist".to_owned(), kind: Kind::Gone };
-        let object = readable(Ok(list.items.into_iter().next().ok_or_else(gone)?)).map_err(|failed| failed.into_error(what))?;
+        let object = readable(Ok(list.items.into_iter().next().ok_or_else(gone)?))
+            .map_err(|failed| failed.into_error(what))?;
         Ok(ProvisioningIntegration { status: crate::api::said(object.status), ..object })
     }
 
@@ -241,13 +284,23 @@ impl Writer {
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, or this process does not lead.
-    pub async fn patch_unread(&self, name: &str, of: &ObjectMeta, generation: i64, conditions: &[Condition]) -> Result<(), WriteError> {
+    pub async fn patch_unread(
+        &self,
+        name: &str,
+        of: &ObjectMeta,
+        generation: i64,
+        conditions: &[Condition],
+    ) -> Result<(), WriteError> {
         let patch = Patch::Merge(json!({
             "metadata": {"uid": of.uid, "resourceVersion": of.resource_version},
             "status": {"observedGeneration": generation, "conditions": conditions},
         }));
-        let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        match self.write("writing a status", || self.integrations.patch_status(name, &params, &patch)).await {
+        let params =
+            PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        match self
+            .write("writing a status", || self.integrations.patch_status(name, &params, &patch))
+            .await
+        {
             // Another version of it has come, and says what is to be said now.
             Err(Failed::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
             written => written.map(drop).map_err(|failed| failed.into_error("writing a status")),
@@ -255,7 +308,13 @@ impl Writer {
     }
 
     /// Applies a status over `old` at the version that was read, after removing what only others would keep of it.
-    async fn apply<K, S>(&self, api: &Api<Lenient<K>>, read: &ObjectMeta, old: Option<&S>, status: &S) -> Result<K, WriteError>
+    async fn apply<K, S>(
+        &self,
+        api: &Api<Lenient<K>>,
+        read: &ObjectMeta,
+        old: Option<&S>,
+        status: &S,
+    ) -> Result<K, WriteError>
     where
         K: Readable + kube::Resource<Scope = NamespaceResourceScope> + Clone + Debug,
         S: serde::Serialize,
@@ -265,9 +324,15 @@ impl Writer {
         let mut version = read.resource_version.clone();
         let status = serde_json::to_value(status).unwrap_or_default();
         let old = old.and_then(|old| serde_json::to_value(old).ok()).unwrap_or_default();
-        if let Some(removed) = owner::leftovers(read.managed_fields.as_deref().unwrap_or_default(), &old, &status) {
-            let patch = Patch::Merge(json!({"metadata": {"resourceVersion": version}, "status": removed}));
-            let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        if let Some(removed) =
+            owner::leftovers(read.managed_fields.as_deref().unwrap_or_default(), &old, &status)
+        {
+            let patch =
+                Patch::Merge(json!({"metadata": {"resourceVersion": version}, "status": removed}));
+            let params = PatchParams {
+                field_manager: Some(FIELD_MANAGER.to_owned()),
+                ..PatchParams::default()
+            };
             let trimmed = self.write(what, || api.patch_status(name, &params, &patch)).await;
             version = trimmed.map_err(|failed| failed.into_error(what))?.resource_version();
         }
@@ -278,7 +343,8 @@ impl Writer {
             "status": status,
         }));
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        readable(self.write(what, || api.patch_status(name, &params, &patch)).await).map_err(|failed| failed.into_error(what))
+        readable(self.write(what, || api.patch_status(name, &params, &patch)).await)
+            .map_err(|failed| failed.into_error(what))
     }
 
     /// Makes a call that changes something, each try of it only while this process leads until it has ended.
@@ -286,7 +352,9 @@ impl Writer {
     where
         F: Future<Output = Result<T, kube::Error>>,
     {
-        let call = || async { if self.leadership.may_start(TIMEOUT) { call().await.map_err(Some) } else { Err(None) } };
+        let call = || async {
+            if self.leadership.may_start(TIMEOUT) { call().await.map_err(Some) } else { Err(None) }
+        };
         repeated(what, self.tries, call).await
     }
 }
@@ -298,7 +366,9 @@ fn unsaid(object: EmployeeSync) -> EmployeeSync {
 
 /// What was read or written. An answer whose spec cannot be read comes by the watch as well, and is seen to there.
 fn readable<K: Readable>(answer: Result<Lenient<K>, Failed>) -> Result<K, Failed> {
-    answer?.0.map_err(|unreadable| Failed::Other(format!("this version cannot read {}", unreadable.field)))
+    answer?.0.map_err(|unreadable| {
+        Failed::Other(format!("this version cannot read {}", unreadable.field))
+    })
 }
 
 enum Failed {
@@ -312,7 +382,8 @@ impl Failed {
         let (why, kind) = match self {
             Self::Api(status) => {
                 // A namespace that is being deleted answers 403 to creates.
-                let terminating = status.is_forbidden() && status.message.contains("because it is being terminated");
+                let terminating = status.is_forbidden()
+                    && status.message.contains("because it is being terminated");
                 let kind = match status.code {
                     _ if status.is_not_found() || terminating => Kind::Gone,
                     409 => Kind::Outdated,
@@ -322,7 +393,14 @@ impl Failed {
                     _ => Kind::ForNow,
                 };
                 let why = answer::shown(&status.message);
-                (if why.is_empty() { format!("{} ({})", status.reason, status.code) } else { why }, kind)
+                (
+                    if why.is_empty() {
+                        format!("{} ({})", status.reason, status.code)
+                    } else {
+                        why
+                    },
+                    kind,
+                )
             }
             Self::Follows => ("this process does not lead".to_owned(), Kind::Follows),
             Self::Other(why) => (why, Kind::ForNow),

@@ -52,7 +52,14 @@ pub fn scopes(namespaces: Vec<String>) -> Vec<Scope> {
 
 /// Watches these scopes until the process stops or the receiver is dropped: integrations and people of each scope by
 /// themselves, so that what keeps one watch up keeps up no other. Errors back off and are logged without ending the watch.
-pub async fn watch(client: Client, scopes: Vec<Scope>, roster: Roster, seen: mpsc::Sender<Seen>, parts: Parts, stopping: Stopping) {
+pub async fn watch(
+    client: Client,
+    scopes: Vec<Scope>,
+    roster: Roster,
+    seen: mpsc::Sender<Seen>,
+    parts: Parts,
+    stopping: Stopping,
+) {
     let watches = scopes.into_iter().map(|scope| {
         let (client, roster, seen) = (client.clone(), roster.clone(), seen.clone());
         let (parts, stopping) = (parts.clone(), stopping.clone());
@@ -61,10 +68,22 @@ pub async fn watch(client: Client, scopes: Vec<Scope>, roster: Roster, seen: mps
         }
         async move {
             let of_integrations = parts.keep("watches", None, stopping.clone(), |beat| {
-                integrations(objects_in(&client, scope.as_deref()), scope.clone(), seen.clone(), parts.clone(), beat)
+                integrations(
+                    objects_in(&client, scope.as_deref()),
+                    scope.clone(),
+                    seen.clone(),
+                    parts.clone(),
+                    beat,
+                )
             });
             let of_people = parts.keep("watches", None, stopping, |beat| {
-                people(objects_in(&client, scope.as_deref()), scope.clone(), roster.clone(), seen.clone(), (parts.clone(), beat))
+                people(
+                    objects_in(&client, scope.as_deref()),
+                    scope.clone(),
+                    roster.clone(),
+                    seen.clone(),
+                    (parts.clone(), beat),
+                )
             });
             tokio::join!(of_integrations, of_people);
         }
@@ -100,7 +119,10 @@ fn strip<K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said>>(obj
 }
 
 /// A stream of objects without managed fields. An object that does not fit the type must not stop the watch.
-fn objects<K>(api: Api<Lenient<K>>, ear: Beat) -> impl futures::Stream<Item = Result<Event<Result<K, Box<Unreadable>>>, Trouble>>
+fn objects<K>(
+    api: Api<Lenient<K>>,
+    ear: Beat,
+) -> impl futures::Stream<Item = Result<Event<Result<K, Box<Unreadable>>>, Trouble>>
 where
     K: Readable + HasStatus<Status: api::Said> + Clone + Debug + Send + 'static,
 {
@@ -125,7 +147,13 @@ fn ear(parts: &Parts, scope: &Scope, kind: &str) -> Beat {
     parts.health().register_within(format!("the watch of {kind}s{place}"), DEAF)
 }
 
-async fn integrations(api: Api<Lenient<ProvisioningIntegration>>, scope: Scope, seen: mpsc::Sender<Seen>, parts: Parts, beat: Beat) {
+async fn integrations(
+    api: Api<Lenient<ProvisioningIntegration>>,
+    scope: Scope,
+    seen: mpsc::Sender<Seen>,
+    parts: Parts,
+    beat: Beat,
+) {
     let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, INTEGRATION)));
     let mut listed = Vec::new();
     while let Some(event) = beat.during(stream.next()).await {
@@ -145,14 +173,18 @@ async fn integrations(api: Api<Lenient<ProvisioningIntegration>>, scope: Scope, 
             }
             Ok(Event::Apply(object)) => integration(object),
             Ok(Event::Delete(object)) => {
-                let metadata = object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
+                let metadata = object
+                    .as_ref()
+                    .map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
                 key_of(metadata).map(Seen::IntegrationGone)
             }
             Ok(Event::InitDone) => {
                 parts.listed(scope.as_deref(), INTEGRATION, None);
                 Some(Seen::Integrations(scope.clone(), std::mem::take(&mut listed)))
             }
-            Err(error) => failed(&parts, &scope, INTEGRATION, &error).then(|| Seen::ListFailed(scope.clone())),
+            Err(error) => {
+                failed(&parts, &scope, INTEGRATION, &error).then(|| Seen::ListFailed(scope.clone()))
+            }
         };
         if let Some(told) = told
             && seen.send(told).await.is_err()
@@ -164,7 +196,8 @@ async fn integrations(api: Api<Lenient<ProvisioningIntegration>>, scope: Scope, 
 
 /// What an integration that is there means. One that is being deleted is gone: it may stay for as long as others please.
 fn integration(object: Result<ProvisioningIntegration, Box<Unreadable>>) -> Option<Seen> {
-    let metadata = object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
+    let metadata =
+        object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
     let (key, gone) = (key_of(metadata)?, metadata.deletion_timestamp.is_some());
     Some(match object {
         _ if gone => Seen::IntegrationGone(key),
@@ -173,7 +206,13 @@ fn integration(object: Result<ProvisioningIntegration, Box<Unreadable>>) -> Opti
     })
 }
 
-async fn people(api: Api<Lenient<EmployeeSync>>, scope: Scope, roster: Roster, seen: mpsc::Sender<Seen>, (parts, beat): (Parts, Beat)) {
+async fn people(
+    api: Api<Lenient<EmployeeSync>>,
+    scope: Scope,
+    roster: Roster,
+    seen: mpsc::Sender<Seen>,
+    (parts, beat): (Parts, Beat),
+) {
     let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, PERSON)));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
     // The least that the version of the list can be.
@@ -202,11 +241,20 @@ async fn people(api: Api<Lenient<EmployeeSync>>, scope: Scope, roster: Roster, s
                 last = Some(Seen::PeopleListed(scope.clone()));
             }
             Ok(Event::Apply(Err(unreadable)) | Event::InitApply(Err(unreadable))) => {
-                let (name, field) = (unreadable.metadata.name.as_deref().unwrap_or(""), &unreadable.field);
-                tracing::warn!(kind = PERSON, name, field, "an object cannot be read, and its name names no employee: it is left out");
+                let (name, field) =
+                    (unreadable.metadata.name.as_deref().unwrap_or(""), &unreadable.field);
+                tracing::warn!(
+                    kind = PERSON,
+                    name,
+                    field,
+                    "an object cannot be read, and its name names no employee: it is left out"
+                );
             }
             Ok(Event::Delete(Err(_))) => {}
-            Err(error) => last = failed(&parts, &scope, PERSON, &error).then(|| Seen::ListFailed(scope.clone())),
+            Err(error) => {
+                last =
+                    failed(&parts, &scope, PERSON, &error).then(|| Seen::ListFailed(scope.clone()))
+            }
         }
         let woken = woken.into_iter().map(|(key, employee)| Seen::Person(key, employee));
         for news in woken.chain(lost.into_iter().map(Seen::People)).chain(last) {
@@ -238,7 +286,10 @@ fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, B
         let name = object.metadata.name.as_deref();
         tracing::warn!(kind = PERSON, %namespace, name, "the spec of an object cannot be read: the account is left as it is");
     }
-    let key = || IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() };
+    let key = || IntegrationKey {
+        namespace: namespace.into(),
+        name: object.spec.integration_ref.name.as_str().into(),
+    };
     (roster.see(object) == News::Wake).then(|| (key(), object.spec.employee_id.as_str().into()))
 }
 
@@ -249,5 +300,8 @@ pub fn key(object: &ProvisioningIntegration) -> Option<IntegrationKey> {
 }
 
 fn key_of(metadata: &ObjectMeta) -> Option<IntegrationKey> {
-    Some(IntegrationKey { namespace: metadata.namespace.as_deref()?.into(), name: metadata.name.as_deref()?.into() })
+    Some(IntegrationKey {
+        namespace: metadata.namespace.as_deref()?.into(),
+        name: metadata.name.as_deref()?.into(),
+    })
 }

@@ -106,7 +106,9 @@ impl Why {
             Self::Unreadable => {
                 "this version of bobsync cannot read the spec of the EmployeeSync, so what it asks for is not known: the account is left as it is"
             }
-            Self::DomainNotListed => "the work e-mail (root.email) is in none of provisioning.emailDomains",
+            Self::DomainNotListed => {
+                "the work e-mail (root.email) is in none of provisioning.emailDomains"
+            }
             Self::OutOfScope => "provisioning.scope leaves this person out",
             Self::ScopeUnknown => {
                 "whether provisioning.scope or emailDomains leave this person out cannot be told: the account is left as it is"
@@ -115,20 +117,34 @@ impl Why {
                 "in Bob before the integration, and nothing that Bob says has changed since (existingEmployees: OnChange)"
             }
             Self::NotInBob => "Bob has no employee with this id (yet)",
-            Self::LeftAloneBefore => "the employee file was deleted in Bob, and the settings left this person alone before that",
+            Self::LeftAloneBefore => {
+                "the employee file was deleted in Bob, and the settings left this person alone before that"
+            }
             Self::FileDeleted => "the employee file was deleted in Bob (read by id: not found)",
-            Self::AccessRevoked => "Bob reported that access is revoked immediately (employee.access.revoked.immediately)",
+            Self::AccessRevoked => {
+                "Bob reported that access is revoked immediately (employee.access.revoked.immediately)"
+            }
             Self::Terminated => "Bob's lifecycle status (internal.lifecycleStatus) is Terminated",
             Self::LastDayOfWork => "the last day of work (employee.lastDayOfWork) has come",
             Self::TerminationDate => "the termination date (internal.terminationDate) has come",
             Self::BeforeStart => "the start date (work.startDate) lies ahead",
             Self::NoStartDate => "hired, but Bob has no start date (work.startDate)",
-            Self::AtWork => "at work: the start date (work.startDate) has come, and Bob shows no end and no leave",
-            Self::LeaveWithAccess => "on leave (internal.lifecycleStatus), and still active in Bob (internal.status)",
-            Self::LeaveWithoutAccess => "on leave (internal.lifecycleStatus), and inactive in Bob (internal.status)",
+            Self::AtWork => {
+                "at work: the start date (work.startDate) has come, and Bob shows no end and no leave"
+            }
+            Self::LeaveWithAccess => {
+                "on leave (internal.lifecycleStatus), and still active in Bob (internal.status)"
+            }
+            Self::LeaveWithoutAccess => {
+                "on leave (internal.lifecycleStatus), and inactive in Bob (internal.status)"
+            }
             Self::InactiveInBob => "inactive in Bob (internal.status)",
-            Self::AlwaysActive => "the user status is AlwaysActive, and nothing ended the employment",
-            Self::AlwaysInactive => "the user status is AlwaysInactive: accounts are created suspended and then left alone",
+            Self::AlwaysActive => {
+                "the user status is AlwaysActive, and nothing ended the employment"
+            }
+            Self::AlwaysInactive => {
+                "the user status is AlwaysInactive: accounts are created suspended and then left alone"
+            }
             Self::DatesHidden => {
                 "Bob does not show a date that decides (work.startDate, employee.lastDayOfWork, internal.terminationDate): access is left as it is"
             }
@@ -142,7 +158,11 @@ impl Why {
     #[must_use]
     pub const fn fields(self) -> &'static [&'static str] {
         match self {
-            Self::HandsOff | Self::Unreadable | Self::OutOfScope | Self::AwaitingChange | Self::LeftAloneBefore => &[],
+            Self::HandsOff
+            | Self::Unreadable
+            | Self::OutOfScope
+            | Self::AwaitingChange
+            | Self::LeftAloneBefore => &[],
             Self::DomainNotListed | Self::ScopeUnknown => &["root.email"],
             Self::NotInBob | Self::FileDeleted | Self::AccessRevoked => &["root.id"],
             Self::Terminated => &["internal.lifecycleStatus"],
@@ -150,9 +170,13 @@ impl Why {
             Self::TerminationDate => &["internal.terminationDate"],
             Self::BeforeStart | Self::NoStartDate => &["work.startDate"],
             Self::AtWork => &["work.startDate", "internal.lifecycleStatus"],
-            Self::LeaveWithAccess | Self::LeaveWithoutAccess | Self::NoEvidence => &["internal.lifecycleStatus", "internal.status"],
+            Self::LeaveWithAccess | Self::LeaveWithoutAccess | Self::NoEvidence => {
+                &["internal.lifecycleStatus", "internal.status"]
+            }
             Self::InactiveInBob => &["internal.status"],
-            Self::DatesHidden => &["work.startDate", "employee.lastDayOfWork", "internal.terminationDate"],
+            Self::DatesHidden => {
+                &["work.startDate", "employee.lastDayOfWork", "internal.terminationDate"]
+            }
             Self::AlwaysActive | Self::AlwaysInactive => &["internal.lifecycleStatus"],
         }
     }
@@ -194,7 +218,11 @@ impl Decision {
     #[must_use]
     pub const fn is_end(&self) -> bool {
         match self.why {
-            Why::FileDeleted | Why::AccessRevoked | Why::Terminated | Why::LastDayOfWork | Why::TerminationDate => true,
+            Why::FileDeleted
+            | Why::AccessRevoked
+            | Why::Terminated
+            | Why::LastDayOfWork
+            | Why::TerminationDate => true,
             Why::HandsOff
             | Why::Unreadable
             | Why::DomainNotListed
@@ -259,7 +287,10 @@ pub enum Phase {
 #[must_use]
 pub fn phase(settings: &Settings, employee: &Employee, now: Timestamp) -> Phase {
     let dates = Dates::of(settings, employee);
-    if employee.deleted || employee.lifecycle == Lifecycle::Terminated || dates.end.is_some_and(|end| end.at <= now) {
+    if employee.deleted
+        || employee.lifecycle == Lifecycle::Terminated
+        || dates.end.is_some_and(|end| end.at <= now)
+    {
         Phase::Ended
     } else if dates.start.map_or(employee.lifecycle == Lifecycle::Hired, |(at, _)| at > now) {
         Phase::Ahead
@@ -285,7 +316,13 @@ pub fn decide(settings: &Settings, known: &Known, employee: &Employee, now: Time
 
 /// Decides in the same way. `holds` gives what [`in_scope`] says, and is called once at most.
 #[must_use]
-pub fn decide_with(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp, holds: &dyn Fn() -> InScope) -> Decision {
+pub fn decide_with(
+    settings: &Settings,
+    known: &Known,
+    employee: &Employee,
+    now: Timestamp,
+    holds: &dyn Fn() -> InScope,
+) -> Decision {
     if employee.expected {
         return unmanaged(Why::NotInBob);
     }
@@ -309,12 +346,19 @@ pub fn decide_with(settings: &Settings, known: &Known, employee: &Employee, now:
 
 /// Returns the end that the dates of an ongoing employment announce.
 fn end_ahead(settings: &Settings, employee: &Employee) -> Option<Transition> {
-    let end = Dates::of(settings, employee).end.filter(|_| settings.disabling_trigger && !employee.deleted)?;
+    let end = Dates::of(settings, employee)
+        .end
+        .filter(|_| settings.disabling_trigger && !employee.deleted)?;
     Some(Transition { at: end.at, access: Access::Suspended, because: end.because })
 }
 
 /// Returns why the settings leave this employee out, or `None` if they manage the employee.
-fn left_out(settings: &Settings, known: &Known, employee: &Employee, holds: &dyn Fn() -> InScope) -> Option<Why> {
+fn left_out(
+    settings: &Settings,
+    known: &Known,
+    employee: &Employee,
+    holds: &dyn Fn() -> InScope,
+) -> Option<Why> {
     if employee.deleted {
         // Only the id is left, so no other setting can be checked.
         return (known.met == Met::Unmanaged).then_some(Why::LeftAloneBefore);
@@ -332,7 +376,12 @@ fn left_out(settings: &Settings, known: &Known, employee: &Employee, holds: &dyn
 
 /// Returns the decision if positive evidence says that the employment has ended. `decide_with`
 /// checks it before the settings that leave employees out.
-fn employment_end(settings: &Settings, known: &Known, employee: &Employee, now: Timestamp) -> Option<Decision> {
+fn employment_end(
+    settings: &Settings,
+    known: &Known,
+    employee: &Employee,
+    now: Timestamp,
+) -> Option<Decision> {
     if !settings.disabling_trigger {
         return None;
     }
@@ -367,14 +416,21 @@ fn managed(settings: &Settings, known: &Known, employee: &Employee, now: Timesta
     let decided = as_shown(settings, known, employee, now);
     let end_hidden = is_end_hidden(settings, employee);
     let taken_by_status = matches!(decided.why, Why::InactiveInBob | Why::LeaveWithoutAccess);
-    let given = decided.existing == Some(Access::Active) || decided.missing == Missing::Create(Access::Active);
+    let given = decided.existing == Some(Access::Active)
+        || decided.missing == Missing::Create(Access::Active);
     let rests_on_hidden = match employee.start {
         // It is not known whether the employment has begun: only a status that takes access counts.
         Day::Unknown => !taken_by_status && decided.existing.is_some(),
         Day::None | Day::On(_) => end_hidden && given,
     };
-    let is_end = |next: &Transition| matches!(next.because, Because::LastDayOfWork | Because::TerminationDate);
-    if rests_on_hidden { Decision { next: decided.next.filter(is_end), ..as_is(Missing::Never, Why::DatesHidden) } } else { decided }
+    let is_end = |next: &Transition| {
+        matches!(next.because, Because::LastDayOfWork | Because::TerminationDate)
+    };
+    if rests_on_hidden {
+        Decision { next: decided.next.filter(is_end), ..as_is(Missing::Never, Why::DatesHidden) }
+    } else {
+        decided
+    }
 }
 
 fn is_end_hidden(settings: &Settings, employee: &Employee) -> bool {
@@ -390,22 +446,28 @@ fn as_shown(settings: &Settings, known: &Known, employee: &Employee, now: Timest
         Some((at, _)) => at > now,
         None => employee.lifecycle == Lifecycle::Hired,
     };
-    let ends = end.map(|end| Transition { at: end.at, access: Access::Suspended, because: end.because });
+    let ends =
+        end.map(|end| Transition { at: end.at, access: Access::Suspended, because: end.because });
     // The last day is in the future, because the end is, and the end is not after the last day.
     let last_day_ahead = ends.is_some() && current(employee, employee.last_day).is_some();
     if waiting && employee.lifecycle != Lifecycle::Terminated {
         let waits = before_start(settings.create, user_status, start.map(|(_, date)| date));
         // An employment that ends when it starts brings no access.
-        let starts = start.filter(|(start, _)| ends.is_none_or(|end| *start < end.at)).and_then(|(at, _)| {
-            let then = employed(user_status, employee, last_day_ahead);
-            let access = first_day(&waits, &then).filter(|access| *access == Access::Suspended || !is_end_hidden(settings, employee));
-            access.map(|access| Transition { at, access, because: Because::StartDate })
-        });
+        let starts = start.filter(|(start, _)| ends.is_none_or(|end| *start < end.at)).and_then(
+            |(at, _)| {
+                let then = employed(user_status, employee, last_day_ahead);
+                let access = first_day(&waits, &then).filter(|access| {
+                    *access == Access::Suspended || !is_end_hidden(settings, employee)
+                });
+                access.map(|access| Transition { at, access, because: Because::StartDate })
+            },
+        );
         return Decision { next: starts.or(ends), ..waits };
     }
     let decided = employed(user_status, employee, last_day_ahead);
     // A leave takes nothing from an employee with access that is left as it is.
-    let left_alone = decided.existing == Some(Access::Active) && (is_end_hidden(settings, employee) || employee.start == Day::Unknown);
+    let left_alone = decided.existing == Some(Access::Active)
+        && (is_end_hidden(settings, employee) || employee.start == Day::Unknown);
     let leave = leave(user_status, &decided, employee, zone, now).filter(|_| !left_alone);
     let leave = leave.filter(|leave| ends.is_none_or(|end| leave.at < end.at));
     Decision { next: leave.or(ends), ..decided }
@@ -414,13 +476,21 @@ fn as_shown(settings: &Settings, known: &Known, employee: &Employee, now: Timest
 /// Returns the decision for an employee who may wait for a change, with
 /// `existingEmployees: OnChange`. `now_says` is what Bob says now, if any employee can wait.
 #[must_use]
-pub fn unless_waiting(settings: &Settings, known: &Known, decision: Decision, now_says: Option<Baseline>) -> Decision {
+pub fn unless_waiting(
+    settings: &Settings,
+    known: &Known,
+    decision: Decision,
+    now_says: Option<Baseline>,
+) -> Decision {
     let waits = match (settings.existing_employees, known.met) {
-        (ExistingEmployees::NextPass, _) | (ExistingEmployees::OnChange, Met::Managed | Met::Unmanaged) => false,
+        (ExistingEmployees::NextPass, _)
+        | (ExistingEmployees::OnChange, Met::Managed | Met::Unmanaged) => false,
         (ExistingEmployees::OnChange, Met::BeforeIntegration) => true,
         // If bobsync first sees an employee after the end, the end is no change. A return is.
         (ExistingEmployees::OnChange, Met::New) => decision.is_end(),
-        (ExistingEmployees::OnChange, Met::Waiting(before)) => now_says.is_none_or(|now_says| !now_says.differs_from(before)),
+        (ExistingEmployees::OnChange, Met::Waiting(before)) => {
+            now_says.is_none_or(|now_says| !now_says.differs_from(before))
+        }
     };
     // A revocation is a change of this employee, and does not wait.
     if !waits || !decision.managed || decision.why == Why::AccessRevoked {
@@ -439,8 +509,16 @@ enum Scope {
     Unknown,
 }
 
-fn scope(settings: &Settings, employee: &Employee, managed: bool, holds: &dyn Fn() -> InScope) -> Scope {
-    if !settings.email_domains.is_empty() && employee.email().is_none() && (managed || employee.values.get(EMAIL) == Cell::Absent) {
+fn scope(
+    settings: &Settings,
+    employee: &Employee,
+    managed: bool,
+    holds: &dyn Fn() -> InScope,
+) -> Scope {
+    if !settings.email_domains.is_empty()
+        && employee.email().is_none()
+        && (managed || employee.values.get(EMAIL) == Cell::Absent)
+    {
         // An employee without an e-mail has no e-mail in another domain.
         return Scope::Unknown;
     }
@@ -472,7 +550,10 @@ impl End {
     const fn why(self) -> Why {
         match self.because {
             Because::TerminationDate => Why::TerminationDate,
-            Because::LastDayOfWork | Because::StartDate | Because::LeaveStart | Because::LeaveEnd => Why::LastDayOfWork,
+            Because::LastDayOfWork
+            | Because::StartDate
+            | Because::LeaveStart
+            | Because::LeaveEnd => Why::LastDayOfWork,
         }
     }
 }
@@ -495,9 +576,12 @@ impl<'a> Dates<'a> {
 /// Returns the earlier one of last day of work and termination date, within the current employment.
 fn last_day(employee: &Employee) -> Option<(Date, Because)> {
     let last = current(employee, employee.last_day).map(|date| (date, Because::LastDayOfWork));
-    let termination = current(employee, employee.termination).map(|date| (date, Because::TerminationDate));
+    let termination =
+        current(employee, employee.termination).map(|date| (date, Because::TerminationDate));
     match (last, termination) {
-        (Some(last), Some(termination)) => Some(if termination.0 < last.0 { termination } else { last }),
+        (Some(last), Some(termination)) => {
+            Some(if termination.0 < last.0 { termination } else { last })
+        }
         (last, termination) => last.or(termination),
     }
 }
@@ -538,13 +622,23 @@ fn first_day(waits: &Decision, then: &Decision) -> Option<Access> {
 }
 
 /// Returns when a leave begins or ends, if that is known and changes access.
-fn leave(user_status: UserStatus, decided: &Decision, employee: &Employee, zone: &TimeZone, now: Timestamp) -> Option<Transition> {
+fn leave(
+    user_status: UserStatus,
+    decided: &Decision,
+    employee: &Employee,
+    zone: &TimeZone,
+    now: Timestamp,
+) -> Option<Transition> {
     if user_status != UserStatus::AccordingToBob {
         return None;
     }
     let (at, access, because) = match decided.why {
-        Why::LeaveWithoutAccess => (end_of(employee.leave_end.date()?, zone), Access::Active, Because::LeaveEnd),
-        Why::AtWork => (start_of(employee.leave_start.date()?, zone), Access::Suspended, Because::LeaveStart),
+        Why::LeaveWithoutAccess => {
+            (end_of(employee.leave_end.date()?, zone), Access::Active, Because::LeaveEnd)
+        }
+        Why::AtWork => {
+            (start_of(employee.leave_start.date()?, zone), Access::Suspended, Because::LeaveStart)
+        }
         Why::HandsOff
         | Why::Unreadable
         | Why::DomainNotListed
@@ -579,19 +673,37 @@ fn employed(user_status: UserStatus, employee: &Employee, last_day_ahead: bool) 
         UserStatus::AlwaysActive => active(Why::AlwaysActive),
         UserStatus::AlwaysInactive => as_is(create(Access::Suspended), Why::AlwaysInactive),
         UserStatus::AccordingToBob => match (employee.lifecycle, employee.status) {
-            (Lifecycle::Hired, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) => active(Why::AtWork),
+            (Lifecycle::Hired, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) => {
+                active(Why::AtWork)
+            }
             // The last day of work is known and in the future: Bob changed the status early, and
             // the date decides. Without that date only the status counts, which says that the last
             // day is over.
-            (Lifecycle::GardenLeave, BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown) if last_day_ahead => active(Why::AtWork),
-            (Lifecycle::Employed, BobStatus::Active | BobStatus::Unknown) | (Lifecycle::Unknown, BobStatus::Active) => active(Why::AtWork),
-            (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Active) => active(Why::LeaveWithAccess),
+            (
+                Lifecycle::GardenLeave,
+                BobStatus::Active | BobStatus::Inactive | BobStatus::Unknown,
+            ) if last_day_ahead => active(Why::AtWork),
+            (Lifecycle::Employed, BobStatus::Active | BobStatus::Unknown)
+            | (Lifecycle::Unknown, BobStatus::Active) => active(Why::AtWork),
+            (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Active) => {
+                active(Why::LeaveWithAccess)
+            }
             (Lifecycle::Leave | Lifecycle::GardenLeave, BobStatus::Inactive) => {
                 suspended(create(Access::Suspended), Why::LeaveWithoutAccess)
             }
-            (Lifecycle::Employed | Lifecycle::Unknown, BobStatus::Inactive) => suspended(create(Access::Suspended), Why::InactiveInBob),
-            (Lifecycle::Terminated, BobStatus::Inactive) => suspended(Missing::Never, Why::InactiveInBob),
-            (Lifecycle::Terminated | Lifecycle::Leave | Lifecycle::GardenLeave | Lifecycle::Unknown, BobStatus::Unknown)
+            (Lifecycle::Employed | Lifecycle::Unknown, BobStatus::Inactive) => {
+                suspended(create(Access::Suspended), Why::InactiveInBob)
+            }
+            (Lifecycle::Terminated, BobStatus::Inactive) => {
+                suspended(Missing::Never, Why::InactiveInBob)
+            }
+            (
+                Lifecycle::Terminated
+                | Lifecycle::Leave
+                | Lifecycle::GardenLeave
+                | Lifecycle::Unknown,
+                BobStatus::Unknown,
+            )
             | (Lifecycle::Terminated, BobStatus::Active) => as_is(Missing::Never, Why::NoEvidence),
         },
     }

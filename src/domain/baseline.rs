@@ -46,7 +46,12 @@ impl Baseline {
     /// Returns what Bob says about `employee` at `now`. `mapped` is the result of [`mapped`], which
     /// the caller computes once for all employees.
     #[must_use]
-    pub fn of(settings: &Settings, mapped: &[FieldIndex], employee: &Employee, now: Timestamp) -> Self {
+    pub fn of(
+        settings: &Settings,
+        mapped: &[FieldIndex],
+        employee: &Employee,
+        now: Timestamp,
+    ) -> Self {
         let ids = settings.mapping.fields.ids();
         Self {
             phase: phase(settings, employee, now),
@@ -58,7 +63,9 @@ impl Baseline {
     /// Returns whether Bob says something else about the employee than `before`.
     #[must_use]
     pub fn differs_from(self, before: Self) -> bool {
-        self.phase != before.phase || self.access.differs_from(before.access) || self.values.differs_from(before.values)
+        self.phase != before.phase
+            || self.access.differs_from(before.access)
+            || self.values.differs_from(before.values)
     }
 
     /// Returns the text that the status keeps.
@@ -70,7 +77,10 @@ impl Baseline {
             Phase::Ended => 'c',
         };
         let Self { access, values, .. } = self;
-        format!("{phase}-{:016x}-{:016x}-{:016x}-{:016x}", access.shown, access.value, values.shown, values.value)
+        format!(
+            "{phase}-{:016x}-{:016x}-{:016x}-{:016x}",
+            access.shown, access.value, values.shown, values.value
+        )
     }
 
     /// Reads a text of [`Baseline::to_text`]. Returns `None` for any other text.
@@ -83,9 +93,17 @@ impl Baseline {
             "c" => Phase::Ended,
             _ => return None,
         };
-        let digests: Vec<u64> = digests.split('-').map(|part| u64::from_str_radix(part, 16)).collect::<Result<_, _>>().ok()?;
+        let digests: Vec<u64> = digests
+            .split('-')
+            .map(|part| u64::from_str_radix(part, 16))
+            .collect::<Result<_, _>>()
+            .ok()?;
         let &[access_shown, access, values_shown, values] = &digests[..] else { return None };
-        Some(Self { phase, access: Said { shown: access_shown, value: access }, values: Said { shown: values_shown, value: values } })
+        Some(Self {
+            phase,
+            access: Said { shown: access_shown, value: access },
+            values: Said { shown: values_shown, value: values },
+        })
     }
 }
 

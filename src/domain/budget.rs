@@ -66,7 +66,12 @@ impl Default for Budgets {
     /// updates a day, and no limit for creates.
     fn default() -> Self {
         let budget = |max_percent, at_least| Some(Budget { max_percent, at_least, per: DAY });
-        Self { disables: budget(5, 5), reactivations: budget(5, 10), creates: None, updates: budget(30, 20) }
+        Self {
+            disables: budget(5, 5),
+            reactivations: budget(5, 10),
+            creates: None,
+            updates: budget(30, 20),
+        }
     }
 }
 
@@ -182,7 +187,8 @@ mod tests {
         assert!(!account(5, 0).is_over() && !account(1, 4).is_over() && !account(0, 9).is_over());
         assert!(account(6, 0).is_over() && account(1, 5).is_over());
         assert_eq!((account(9, 2).room(), account(9, 7).room()), (3, 0));
-        let leaves = [(0, 4), (0, 5), (2, 4), (1, 5), (5, 3), (6, 0)].map(|(planned, spent)| account(planned, spent).must_leave());
+        let leaves = [(0, 4), (0, 5), (2, 4), (1, 5), (5, 3), (6, 0)]
+            .map(|(planned, spent)| account(planned, spent).must_leave());
         assert_eq!(leaves, [None, Some(1), Some(1), Some(1), Some(3), None]);
     }
 }

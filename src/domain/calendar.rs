@@ -23,11 +23,17 @@ impl Zones {
     ///
     /// # Errors
     /// [`UnknownZone`] names the first name that does not exist.
-    pub fn new<'a>(default: &str, sites: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, UnknownZone> {
+    pub fn new<'a>(
+        default: &str,
+        sites: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, UnknownZone> {
         let find = |name: &str| TimeZone::get(name).map_err(|_| UnknownZone(name.to_owned()));
         Ok(Self {
             default: find(default)?,
-            sites: sites.into_iter().map(|(site, zone)| Ok((site.trim().into(), find(zone)?))).collect::<Result<_, _>>()?,
+            sites: sites
+                .into_iter()
+                .map(|(site, zone)| Ok((site.trim().into(), find(zone)?)))
+                .collect::<Result<_, _>>()?,
         })
     }
 
@@ -36,11 +42,31 @@ impl Zones {
     #[must_use]
     pub fn gaps<'a>(&self, sites: impl Iterator<Item = &'a str>) -> Gaps {
         let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
-        sites.map(str::trim).filter(|site| !site.is_empty()).for_each(|site| *counts.entry(site).or_default() += 1);
-        let unlisted = counts.iter().filter(|(site, _)| !self.sites.contains_key(**site)).map(|(site, count)| (Box::from(*site), *count));
+        sites
+            .map(str::trim)
+            .filter(|site| !site.is_empty())
+            .for_each(|site| *counts.entry(site).or_default() += 1);
+        self.gaps_in(&counts)
+    }
+
+    /// The same, where it is known how many employees each site has.
+    #[must_use]
+    pub fn gaps_in(&self, counts: &BTreeMap<&str, u32>) -> Gaps {
+        let unlisted = counts
+            .iter()
+            .filter(|(site, _)| !self.sites.contains_key(**site))
+            .map(|(site, count)| (Box::from(*site), *count));
         let unlisted: Vec<(Box<str>, u32)> = unlisted.collect();
-        let unused = self.sites.keys().filter(|site| !counts.contains_key(&***site)).map(|site| (site.clone(), nearest(site, &unlisted)));
-        Gaps { unused: unused.collect(), zone: self.default.iana_name().unwrap_or("UTC").into(), unlisted }
+        let unused = self
+            .sites
+            .keys()
+            .filter(|site| !counts.contains_key(&***site))
+            .map(|site| (site.clone(), nearest(site, &unlisted)));
+        Gaps {
+            unused: unused.collect(),
+            zone: self.default.iana_name().unwrap_or("UTC").into(),
+            unlisted,
+        }
     }
 
     /// Returns the zone of `site`. Returns the integration's zone for a site that is not listed,
@@ -75,8 +101,13 @@ impl Gaps {
 const ALIKE: f64 = 0.6;
 
 fn nearest(site: &str, unlisted: &[(Box<str>, u32)]) -> Option<Box<str>> {
-    let likeness = |other: &str| strsim::normalized_damerau_levenshtein(&site.to_lowercase(), &other.to_lowercase());
-    let alike = unlisted.iter().map(|(other, _)| (likeness(other), other)).filter(|(likeness, _)| *likeness >= ALIKE);
+    let likeness = |other: &str| {
+        strsim::normalized_damerau_levenshtein(&site.to_lowercase(), &other.to_lowercase())
+    };
+    let alike = unlisted
+        .iter()
+        .map(|(other, _)| (likeness(other), other))
+        .filter(|(likeness, _)| *likeness >= ALIKE);
     alike.max_by(|a, b| a.0.total_cmp(&b.0)).map(|(_, other)| other.clone())
 }
 
@@ -116,16 +147,31 @@ mod tests {
 
     #[test]
     fn midnight_is_the_midnight_of_the_site() {
-        assert_eq!(start_of(date(2026, 12, 1), &zone("Europe/Berlin")).to_string(), "2026-11-30T23:00:00Z");
-        assert_eq!(start_of(date(2026, 12, 1), &zone("Pacific/Auckland")).to_string(), "2026-11-30T11:00:00Z");
-        assert_eq!(end_of(date(2026, 12, 1), &zone("America/New_York")).to_string(), "2026-12-02T05:00:00Z");
+        assert_eq!(
+            start_of(date(2026, 12, 1), &zone("Europe/Berlin")).to_string(),
+            "2026-11-30T23:00:00Z"
+        );
+        assert_eq!(
+            start_of(date(2026, 12, 1), &zone("Pacific/Auckland")).to_string(),
+            "2026-11-30T11:00:00Z"
+        );
+        assert_eq!(
+            end_of(date(2026, 12, 1), &zone("America/New_York")).to_string(),
+            "2026-12-02T05:00:00Z"
+        );
     }
 
     #[test]
     fn a_day_without_midnight_begins_at_its_first_instant() {
         // Lebanon's clocks go from 00:00 to 01:00 on the last Sunday of March.
-        assert_eq!(start_of(date(2026, 3, 29), &zone("Asia/Beirut")).to_string(), "2026-03-28T22:00:00Z");
-        assert_eq!(with_offset(start_of(date(2026, 3, 29), &zone("Asia/Beirut")), &zone("Asia/Beirut")), "2026-03-29T01:00:00+03:00");
+        assert_eq!(
+            start_of(date(2026, 3, 29), &zone("Asia/Beirut")).to_string(),
+            "2026-03-28T22:00:00Z"
+        );
+        assert_eq!(
+            with_offset(start_of(date(2026, 3, 29), &zone("Asia/Beirut")), &zone("Asia/Beirut")),
+            "2026-03-29T01:00:00+03:00"
+        );
     }
 
     #[test]
@@ -139,8 +185,11 @@ mod tests {
 
     #[test]
     fn sites_without_a_zone_and_zones_without_a_site_are_found() {
-        let zones =
-            Zones::new("Europe/London", [("Paris", "Europe/Paris"), ("Berln", "Europe/Berlin"), ("Lagos", "Africa/Lagos")]).unwrap();
+        let zones = Zones::new(
+            "Europe/London",
+            [("Paris", "Europe/Paris"), ("Berln", "Europe/Berlin"), ("Lagos", "Africa/Lagos")],
+        )
+        .unwrap();
         let gaps = zones.gaps(["Paris", " Berlin", "Berlin ", "", "Tokyo", "paris"].into_iter());
         assert_eq!(gaps.unlisted, [("Berlin".into(), 2), ("Tokyo".into(), 1), ("paris".into(), 1)]);
         assert_eq!(gaps.unused, [("Berln".into(), Some("Berlin".into())), ("Lagos".into(), None)]);

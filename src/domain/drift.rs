@@ -56,7 +56,13 @@ impl InPlace {
             })
             .collect();
         let unmapped = |target: &str| !mapping.rows.iter().any(|row| *row.target == *target);
-        list.extend(before.into_iter().flat_map(|before| &before.0).filter(|(target, _)| unmapped(target)).cloned());
+        list.extend(
+            before
+                .into_iter()
+                .flat_map(|before| &before.0)
+                .filter(|(target, _)| unmapped(target))
+                .cloned(),
+        );
         list.sort_unstable();
         Self(list)
     }
@@ -64,8 +70,15 @@ impl InPlace {
     /// Returns whether the value that Bob wants now in `row` was already in place. If it was, the
     /// value was changed at the provider.
     #[must_use]
-    pub fn holds(&self, mapping: &Mapping, employee: &Employee, row: usize, manager: Option<&str>) -> bool {
-        digest(mapping, employee, row, manager).is_some_and(|now| self.of(&mapping.rows[row].target) == Some(now))
+    pub fn holds(
+        &self,
+        mapping: &Mapping,
+        employee: &Employee,
+        row: usize,
+        manager: Option<&str>,
+    ) -> bool {
+        digest(mapping, employee, row, manager)
+            .is_some_and(|now| self.of(&mapping.rows[row].target) == Some(now))
     }
 
     fn of(&self, target: &str) -> Option<u32> {
@@ -76,16 +89,27 @@ impl InPlace {
 /// Returns 32 bits of a digest over employee, target and value. That is enough to tell one value
 /// from another, and too little to find out the value. Returns `None` where Bob does not say which
 /// value there should be.
-fn digest(mapping: &Mapping, employee: &Employee, row: usize, manager: Option<&str>) -> Option<u32> {
+fn digest(
+    mapping: &Mapping,
+    employee: &Employee,
+    row: usize,
+    manager: Option<&str>,
+) -> Option<u32> {
     let value = match mapping.desired(row, employee) {
-        Desired::Text(text) => {
-            Some(if row == mapping.email || row == mapping.username { key(&text).into_owned() } else { text.into_owned() })
-        }
+        Desired::Text(text) => Some(if row == mapping.email || row == mapping.username {
+            key(&text).into_owned()
+        } else {
+            text.into_owned()
+        }),
         Desired::Person(id) => Some(format!("{id} {}", key(manager?))),
         Desired::Empty if !mapping.rows[row].required => None,
         Desired::Empty | Desired::Keep | Desired::Failed(_) => return None,
     };
-    Some(short_digest([employee.id(), &mapping.rows[row].target, value.as_deref().unwrap_or_default()]))
+    Some(short_digest([
+        employee.id(),
+        &mapping.rows[row].target,
+        value.as_deref().unwrap_or_default(),
+    ]))
 }
 
 /// Returns 32 bits of a digest over employee, target and value.

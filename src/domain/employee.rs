@@ -239,7 +239,9 @@ impl Day {
             Cell::Text(text) if text.trim().is_empty() => Self::None,
             Cell::Text(text) => {
                 let text = text.trim();
-                let date = text.get(..10).filter(|_| text.len() == 10 || text.as_bytes().get(10) == Some(&b'T'));
+                let date = text
+                    .get(..10)
+                    .filter(|_| text.len() == 10 || text.as_bytes().get(10) == Some(&b'T'));
                 date.and_then(|date| date.parse().ok()).map_or(Self::Unknown, Self::On)
             }
             Cell::Absent => Self::Unknown,
@@ -378,9 +380,22 @@ mod tests {
 
     #[test]
     fn absent_null_and_text_stay_apart() {
-        let row = Values::from_cells([Cell::Text("1"), Cell::Null, Cell::Absent, Cell::Text(""), Cell::Text("né")].into_iter());
+        let row = Values::from_cells(
+            [Cell::Text("1"), Cell::Null, Cell::Absent, Cell::Text(""), Cell::Text("né")]
+                .into_iter(),
+        );
         let cells: Vec<_> = (0..6).map(|i| row.get(i)).collect();
-        assert_eq!(cells, [Cell::Text("1"), Cell::Null, Cell::Absent, Cell::Text(""), Cell::Text("né"), Cell::Absent]);
+        assert_eq!(
+            cells,
+            [
+                Cell::Text("1"),
+                Cell::Null,
+                Cell::Absent,
+                Cell::Text(""),
+                Cell::Text("né"),
+                Cell::Absent
+            ]
+        );
     }
 
     #[test]
@@ -402,8 +417,14 @@ mod tests {
 
     #[test]
     fn only_iso_dates_are_dates() {
-        assert_eq!(Day::read(Cell::Text("2026-11-02")).date(), Some(jiff::civil::date(2026, 11, 2)));
-        assert_eq!(Day::read(Cell::Text("2026-11-02T00:00:00")).date(), Some(jiff::civil::date(2026, 11, 2)));
+        assert_eq!(
+            Day::read(Cell::Text("2026-11-02")).date(),
+            Some(jiff::civil::date(2026, 11, 2))
+        );
+        assert_eq!(
+            Day::read(Cell::Text("2026-11-02T00:00:00")).date(),
+            Some(jiff::civil::date(2026, 11, 2))
+        );
         assert_eq!(Day::read(Cell::Text("02/11/2026")), Day::Unknown);
         assert_eq!(Day::read(Cell::Null), Day::None);
         assert_eq!(Day::read(Cell::Absent), Day::Unknown);

@@ -55,19 +55,34 @@ mod tests {
     use crate::domain::access::{Decision, Missing};
 
     fn because(why: Why, date: Option<Date>, also: Option<Why>) -> String {
-        Decision { managed: true, existing: None, missing: Missing::Never, why, also, date, next: None }.because()
+        Decision {
+            managed: true,
+            existing: None,
+            missing: Missing::Never,
+            why,
+            also,
+            date,
+            next: None,
+        }
+        .because()
     }
 
     #[test]
     fn an_end_is_read_as_it_was_written() {
         let day = date(2026, 11, 20);
-        for (why, date) in
-            [(Why::Terminated, None), (Why::LastDayOfWork, Some(day)), (Why::TerminationDate, Some(day)), (Why::LastDayOfWork, None)]
-        {
+        for (why, date) in [
+            (Why::Terminated, None),
+            (Why::LastDayOfWork, Some(day)),
+            (Why::TerminationDate, Some(day)),
+            (Why::LastDayOfWork, None),
+        ] {
             let written = because(why, date, Some(Why::ScopeUnknown));
             let (first, rest) = written.split_at(1);
             let expected = Some(Ended { why, date, at: Timestamp::MIN });
-            for message in [format!("Not as decided yet: {written}."), format!("{}{rest}.", first.to_uppercase())] {
+            for message in [
+                format!("Not as decided yet: {written}."),
+                format!("{}{rest}.", first.to_uppercase()),
+            ] {
                 assert_eq!(Ended::read(&message), expected, "{message}");
             }
         }

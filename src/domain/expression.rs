@@ -93,7 +93,9 @@ pub enum Failure {
         function: Box<str>,
     },
     /// A function takes values of these types, but not these values.
-    #[error("`{function}` could not work with what it was given, such as text that is no number or a position beyond the end")]
+    #[error(
+        "`{function}` could not work with what it was given, such as text that is no number or a position beyond the end"
+    )]
     Refused {
         /// The function.
         function: Box<str>,
@@ -146,9 +148,17 @@ impl Expression {
     /// A sentence for a person that says what to do.
     pub fn compile(text: &str, fields: &mut Fields) -> Result<Self, String> {
         let reading = reading::read(text)?;
-        let fields = reading.fields.into_iter().map(|id| Field { index: fields.want(&id), id }).collect();
+        let fields =
+            reading.fields.into_iter().map(|id| Field { index: fields.want(&id), id }).collect();
         let patterns = reading.patterns.into_boxed_slice();
-        Ok(Self { program: Arc::new(Program { source: text.into(), tree: reading.tree, fields, patterns }) })
+        Ok(Self {
+            program: Arc::new(Program {
+                source: text.into(),
+                tree: reading.tree,
+                fields,
+                patterns,
+            }),
+        })
     }
 
     /// Returns the text as it was written.
@@ -191,9 +201,19 @@ impl Expression {
         })
     }
 
-    fn evaluate<T>(&self, employee: &Employee, read: impl FnOnce(&dyn Val) -> Result<T, Failure>) -> Result<Outcome<T>, Failure> {
+    fn evaluate<T>(
+        &self,
+        employee: &Employee,
+        read: impl FnOnce(&dyn Val) -> Result<T, Failure>,
+    ) -> Result<Outcome<T>, Failure> {
         let program = &*self.program;
-        let row = Row { program, employee, hidden: AtomicBool::new(false), long: AtomicU64::new(0), empty: AtomicU64::new(0) };
+        let row = Row {
+            program,
+            employee,
+            hidden: AtomicBool::new(false),
+            long: AtomicU64::new(0),
+            empty: AtomicU64::new(0),
+        };
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         context.set_variable_resolver(&row);
         let value = Value::resolve_val(&program.tree, &context);
@@ -242,7 +262,9 @@ impl VariableResolver for Row<'_> {
     /// other error does.
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
         let (number, presence) = match Reference::read(name)? {
-            Reference::Pattern(number) => return self.program.patterns.get(number).map(|pattern| CowVal::Borrowed(pattern)),
+            Reference::Pattern(number) => {
+                return self.program.patterns.get(number).map(|pattern| CowVal::Borrowed(pattern));
+            }
             Reference::Field(number) => (number, false),
             Reference::Has(number) => (number, true),
         };
@@ -275,7 +297,11 @@ static NULL: CelNull = CelNull;
 
 impl Program {
     fn fields_in(&self, bits: u64) -> impl Iterator<Item = &Field> {
-        self.fields.iter().enumerate().filter(move |(number, _)| bits >> number & 1 == 1).map(|(_, field)| field)
+        self.fields
+            .iter()
+            .enumerate()
+            .filter(move |(number, _)| bits >> number & 1 == 1)
+            .map(|(_, field)| field)
     }
 
     /// Returns the failure for an error of the `cel` crate. The crate's errors contain values, so
@@ -284,25 +310,40 @@ impl Program {
         let overload = |function: &str, null: bool| {
             let fields: Box<[_]> = if null { self.blame(function, empty) } else { Box::default() };
             let function = function.trim_matches(['_', '@']).into();
-            if fields.is_empty() { Failure::NoSuchOverload { function } } else { Failure::Empty { function, fields } }
+            if fields.is_empty() {
+                Failure::NoSuchOverload { function }
+            } else {
+                Failure::Empty { function, fields }
+            }
         };
         match error {
-            ExecutionError::NoSuchOverload(error) => {
-                overload(error.function(), error.argument_types().iter().any(|kind| kind == "null_type"))
-            }
+            ExecutionError::NoSuchOverload(error) => overload(
+                error.function(),
+                error.argument_types().iter().any(|kind| kind == "null_type"),
+            ),
             ExecutionError::UnsupportedBinaryOperator(operator, left, right) => {
                 overload(symbol(operator), *left == Value::Null || *right == Value::Null)
             }
-            ExecutionError::ValuesNotComparable(left, right) => overload("_<_", *left == Value::Null || *right == Value::Null),
+            ExecutionError::ValuesNotComparable(left, right) => {
+                overload("_<_", *left == Value::Null || *right == Value::Null)
+            }
             ExecutionError::UnexpectedType { want, .. } if want == "bool" => Failure::NotACondition,
             ExecutionError::UnexpectedType { want, .. } if want == "iterable" => Failure::NotAList,
             // All other errors of this kind come from `join`, which looks at each element itself.
             ExecutionError::UnexpectedType { got, .. } => overload("join", got == "null_type"),
-            ExecutionError::FunctionError { function, .. } => Failure::Refused { function: function.as_str().into() },
-            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => Failure::DivisionByZero,
+            ExecutionError::FunctionError { function, .. } => {
+                Failure::Refused { function: function.as_str().into() }
+            }
+            ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
+                Failure::DivisionByZero
+            }
             ExecutionError::Overflow(..) => Failure::Overflow,
-            ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_) => Failure::NoSuchElement,
-            ExecutionError::DuplicateKey(_) | ExecutionError::UnsupportedKeyType(_) => Failure::BadKey,
+            ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_) => {
+                Failure::NoSuchElement
+            }
+            ExecutionError::DuplicateKey(_) | ExecutionError::UnsupportedKeyType(_) => {
+                Failure::BadKey
+            }
             _ => Failure::Other,
         }
     }
@@ -348,7 +389,9 @@ fn operands(node: &IdedExpr, function: &str, found: &mut impl FnMut(usize)) {
                 operands(part, function, found);
             }
         }
-        Expr::List(list) => list.elements.iter().for_each(|element| operands(element, function, found)),
+        Expr::List(list) => {
+            list.elements.iter().for_each(|element| operands(element, function, found))
+        }
         Expr::Map(map) => {
             for entry in &map.entries {
                 if let EntryExpr::MapEntry(entry) = &entry.expr {
@@ -375,8 +418,13 @@ fn text_of(value: &dyn Val) -> Result<Option<String>, Failure> {
         Kind::Boolean => Ok(value.downcast_ref::<CelBool>().map(|truth| truth.inner().to_string())),
         Kind::Int => Ok(value.downcast_ref::<CelInt>().map(|number| number.inner().to_string())),
         Kind::UInt => Ok(value.downcast_ref::<CelUInt>().map(|number| number.inner().to_string())),
-        Kind::Double => Ok(value.downcast_ref::<CelDouble>().map(|number| number.inner().to_string())),
-        _ => Err(Failure::Result { got: kind(value), wanted: "text, a number, a truth, null or a list of text" }),
+        Kind::Double => {
+            Ok(value.downcast_ref::<CelDouble>().map(|number| number.inner().to_string()))
+        }
+        _ => Err(Failure::Result {
+            got: kind(value),
+            wanted: "text, a number, a truth, null or a list of text",
+        }),
     }
 }
 
@@ -390,7 +438,12 @@ fn joined(list: &[Box<dyn Val + '_>]) -> Result<Option<String>, Failure> {
                 Some(text) => text.extend([", ", part.inner()]),
             },
             None if element.get_type().kind() == Kind::NullType => {}
-            None => return Err(Failure::Result { got: "a list with something else than text in it", wanted: "a list of text" }),
+            None => {
+                return Err(Failure::Result {
+                    got: "a list with something else than text in it",
+                    wanted: "a list of text",
+                });
+            }
         }
     }
     Ok(text)
@@ -430,8 +483,15 @@ mod tests {
         }
     }
 
-    const STARTS: [&str; 7] =
-        ["employee.a.b", "['x', employee.a.b]", "[['x'], [employee.a.b]]", "'x,y'", "string(1e308)", "{'k': employee.a.b}", "[1, 2, 3]"];
+    const STARTS: [&str; 7] = [
+        "employee.a.b",
+        "['x', employee.a.b]",
+        "[['x'], [employee.a.b]]",
+        "'x,y'",
+        "string(1e308)",
+        "{'k': employee.a.b}",
+        "[1, 2, 3]",
+    ];
     const STEPS: [&str; 19] = [
         "{}.map(x, x + x)",
         "{}.map(x, [x, x])",

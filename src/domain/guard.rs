@@ -166,11 +166,19 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         .collect();
     let mut changes = vec![false; kinds.len()];
     for kind in [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update] {
-        let Some(account) = account(sight, &kinds, kind).filter(|account| account.is_over()) else { continue };
+        let Some(account) = account(sight, &kinds, kind).filter(|account| account.is_over()) else {
+            continue;
+        };
         // A suspension that was asked for by name is not part of a flood, as long as the budget has
         // room for it.
         let mut room = account.room();
-        for (held, change) in changes.iter_mut().zip(all).zip(&kinds).filter(|(_, own)| **own == Some(kind)).map(|(pair, _)| pair) {
+        for (held, change) in changes
+            .iter_mut()
+            .zip(all)
+            .zip(&kinds)
+            .filter(|(_, own)| **own == Some(kind))
+            .map(|(pair, _)| pair)
+        {
             let passes = kind == Kind::Disable && room > 0 && (sight.explicit)(change.person);
             room -= u32::from(passes);
             *held = !passes;
@@ -178,7 +186,11 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         let (one, several) = words(kind);
         // Few people with many changes are a fight about a value, and no flood.
         let updated = if kind == Kind::Update { (sight.updated)() } else { account.spent };
-        let whose = if updated < account.spent { format!(" to {}", employees(updated)) } else { String::new() };
+        let whose = if updated < account.spent {
+            format!(" to {}", employees(updated))
+        } else {
+            String::new()
+        };
         because.push(format!(
             "{BUDGET}: {} planned, {} done within the window{whose}, and the limit is {}",
             counted(account.planned, one, several),
@@ -187,8 +199,14 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         ));
     }
     let mut restored = 0_u32;
-    for ((held, change), (kind, continued)) in changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued)) {
-        if sight.restored && !continued && *kind == Some(Kind::Reactivate) && is_marked(sight, change) {
+    for ((held, change), (kind, continued)) in
+        changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued))
+    {
+        if sight.restored
+            && !continued
+            && *kind == Some(Kind::Reactivate)
+            && is_marked(sight, change)
+        {
             *held = true;
             restored += 1;
         }
@@ -199,7 +217,9 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         ));
     }
     let mut waiting = 0_u32;
-    for ((held, change), (kind, continued)) in changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued)) {
+    for ((held, change), (kind, continued)) in
+        changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued))
+    {
         let asked = *kind == Some(Kind::Disable) && (sight.explicit)(change.person);
         if !*held && !continued && !asked && (sight.held_before)(change.person).is_some() {
             *held = true;
@@ -207,14 +227,20 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         }
     }
     if waiting > 0 {
-        let (one, several) = ("of the employees has a change that is held already", "of the employees have changes that are held already");
+        let (one, several) = (
+            "of the employees has a change that is held already",
+            "of the employees have changes that are held already",
+        );
         because.push(format!("{BUDGET}: {}", counted(waiting, one, several)));
     }
     let part = |change: &Change, rows: Option<&[usize]>| {
         if let Some(before) = (sight.held_before)(change.person) {
             return (change.person, before);
         }
-        (change.person, sight.plan.part(change, rows, sight.mapping, sight.people, sight.released_before))
+        (
+            change.person,
+            sight.plan.part(change, rows, sight.mapping, sight.people, sight.released_before),
+        )
     };
     let over = changes.contains(&true);
     let room = room(sight, &kinds, &changes);
@@ -225,20 +251,28 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     let parts = all
         .iter()
         .zip(&changes)
-        .filter_map(
-            |(change, held)| if *held { Some(part(change, None)) } else { touched(change).then(|| part(change, Some(&frozen[..]))) },
-        )
+        .filter_map(|(change, held)| {
+            if *held {
+                Some(part(change, None))
+            } else {
+                touched(change).then(|| part(change, Some(&frozen[..])))
+            }
+        })
         .collect();
-    let content = sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
+    let content =
+        sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
     let digest = chained(&content, sight.released_before);
     if sight.approved == Some(&digest) {
         // A change that has a frozen row next to other parts is not what the person looked at.
         let only_frozen = |change: &Change| {
             let write = &change.write;
             let more = write.access.is_some() || write.mark.is_some() || change.manager.is_some();
-            !more && !write.attributes.is_empty() && write.attributes.iter().all(|(row, _)| frozen.contains(row))
+            !more
+                && !write.attributes.is_empty()
+                && write.attributes.iter().all(|(row, _)| frozen.contains(row))
         };
-        let approved = changes.iter().zip(all).map(|(held, change)| *held || only_frozen(change)).collect();
+        let approved =
+            changes.iter().zip(all).map(|(held, change)| *held || only_frozen(change)).collect();
         return Held {
             changes: vec![false; kinds.len()],
             released: Some(digest),
@@ -251,8 +285,15 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         };
     }
     let mut counts = sight.plan.counts_of(|index| changes[index]);
-    counts.updates += count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
-    let plan = Some(HeldPlan { digest, counts, because: because.join("\n"), only_fields: !over, restored: restored > 0 });
+    counts.updates +=
+        count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
+    let plan = Some(HeldPlan {
+        digest,
+        counts,
+        because: because.join("\n"),
+        only_fields: !over,
+        restored: restored > 0,
+    });
     Held { changes, frozen, plan, continued, kinds, room, parts, ..Held::default() }
 }
 
@@ -270,14 +311,17 @@ fn attributes(sight: &Sight<'_>, change: &Change, frozen: &[usize]) -> usize {
 
 /// Returns what is left of the budgets after everything that is not held has gone out.
 fn room(sight: &Sight<'_>, kinds: &[Option<Kind>], held: &[bool]) -> Room {
-    let left = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update].into_iter().filter_map(|kind| {
-        if sight.restored && kind == Kind::Reactivate {
-            return Some((kind, 0));
-        }
-        let account = account(sight, kinds, kind)?;
-        let goes = kinds.iter().zip(held).filter(|(own, held)| **own == Some(kind) && !**held).count();
-        Some((kind, account.room().saturating_sub(count(goes))))
-    });
+    let left = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update]
+        .into_iter()
+        .filter_map(|kind| {
+            if sight.restored && kind == Kind::Reactivate {
+                return Some((kind, 0));
+            }
+            let account = account(sight, kinds, kind)?;
+            let goes =
+                kinds.iter().zip(held).filter(|(own, held)| **own == Some(kind) && !**held).count();
+            Some((kind, account.room().saturating_sub(count(goes))))
+        });
     Room { left: left.collect(), first_pass: sight.first_pass }
 }
 
@@ -294,7 +338,10 @@ fn unlimited(sight: &Sight<'_>, change: &Change, kind: Kind) -> bool {
 }
 
 fn is_marked(sight: &Sight<'_>, change: &Change) -> bool {
-    sight.plan.standings[change.person as usize].account.as_ref().is_some_and(|account| account.marked)
+    sight.plan.standings[change.person as usize]
+        .account
+        .as_ref()
+        .is_some_and(|account| account.marked)
 }
 
 /// Returns the rows that would replace or clear a value for too many employees, and the reasons,
@@ -303,19 +350,34 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) 
     let mut because = Vec::new();
     let limit = sight.field_blackout.limit(with_account(sight));
     let mut replaced = vec![0_u32; sight.mapping.rows.len()];
-    let counts = |(change, continued): &(&Change, &bool)| !**continued && (!sight.first_pass || is_marked(sight, change));
+    let counts = |(change, continued): &(&Change, &bool)| {
+        !**continued && (!sight.first_pass || is_marked(sight, change))
+    };
     let changes = sight.plan.changes.iter().zip(continued).filter(counts);
     changes.flat_map(|(change, _)| &change.replaced).for_each(|row| replaced[*row] += 1);
-    let before: Vec<u32> = replaced.iter().enumerate().map(|(row, now)| if *now == 0 { 0 } else { (sight.replaced_before)(row) }).collect();
-    let frozen: Vec<usize> = (0..replaced.len()).filter(|row| replaced[*row].saturating_add(before[*row]) > limit).collect();
+    let before: Vec<u32> = replaced
+        .iter()
+        .enumerate()
+        .map(|(row, now)| if *now == 0 { 0 } else { (sight.replaced_before)(row) })
+        .collect();
+    let frozen: Vec<usize> = (0..replaced.len())
+        .filter(|row| replaced[*row].saturating_add(before[*row]) > limit)
+        .collect();
     for &row in &frozen {
         let target = &sight.mapping.rows[row].target;
         let fields = sight.mapping.fields_of(row).join(", ");
-        let from = if fields.is_empty() { "from the settings".to_owned() } else { format!("from {fields}") };
+        let from = if fields.is_empty() {
+            "from the settings".to_owned()
+        } else {
+            format!("from {fields}")
+        };
         let now = employees(replaced[row]);
         let already = match before[row] {
             0 => String::new(),
-            before => format!(", events have changed it for {} within the interval", counted(before, "other", "others")),
+            before => format!(
+                ", events have changed it for {} within the interval",
+                counted(before, "other", "others")
+            ),
         };
         because.push(format!("{BLACKOUT}: the target {target} ({from}) would change for {now} at once{already}, and the limit is {limit}"));
     }
@@ -339,7 +401,11 @@ fn with_account(sight: &Sight<'_>) -> u32 {
     if let Some(population) = sight.population {
         return population.accounts;
     }
-    let managed = sight.people.iter().zip(&sight.plan.standings).filter(|(person, _)| person.decision.managed);
+    let managed = sight
+        .people
+        .iter()
+        .zip(&sight.plan.standings)
+        .filter(|(person, _)| person.decision.managed);
     count(managed.filter(|(_, standing)| standing.account.is_some()).count())
 }
 
@@ -347,9 +413,10 @@ fn with_account(sight: &Sight<'_>) -> u32 {
 fn account(sight: &Sight<'_>, kinds: &[Option<Kind>], kind: Kind) -> Option<Account> {
     let budget = sight.budgets.of(kind)?;
     let of = match kind {
-        Kind::Create => sight
-            .population
-            .map_or_else(|| count(sight.people.iter().filter(|person| person.decision.managed).count()), |population| population.managed),
+        Kind::Create => sight.population.map_or_else(
+            || count(sight.people.iter().filter(|person| person.decision.managed).count()),
+            |population| population.managed,
+        ),
         Kind::Disable | Kind::Reactivate | Kind::Update => with_account(sight),
     };
     let planned = count(kinds.iter().filter(|own| **own == Some(kind)).count());

@@ -95,12 +95,15 @@ impl Kept {
     /// Returns why `want` is not written where the account has `have`; `None` where it is.
     #[must_use]
     pub fn left(&self, employee: &Employee, row: &Row, want: &str, have: &str) -> Option<Left> {
-        let (pair, set_back) = (self.pair(&row.target), self.set_back(&row.target).filter(|known| known.is_paused()));
+        let (pair, set_back) =
+            (self.pair(&row.target), self.set_back(&row.target).filter(|known| known.is_paused()));
         if pair.is_none() && set_back.is_none() {
             return None;
         }
         let sent = form(employee, row, want);
-        if pair.is_some_and(|pair| pair.sent == sent && pair.kept.is_none_or(|kept| kept == form(employee, row, have))) {
+        if pair.is_some_and(|pair| {
+            pair.sent == sent && pair.kept.is_none_or(|kept| kept == form(employee, row, have))
+        }) {
             return Some(Left::Kept);
         }
         set_back.filter(|known| known.sent == sent).map(|_| Left::Contested)
@@ -155,7 +158,8 @@ impl Kept {
     /// Returns the same with what another one knows of writes.
     #[must_use]
     pub fn with_writes_of(self, other: Option<&Self>) -> Self {
-        let (tries, set_back) = other.map(|other| (other.tries.clone(), other.set_back.clone())).unwrap_or_default();
+        let (tries, set_back) =
+            other.map(|other| (other.tries.clone(), other.set_back.clone())).unwrap_or_default();
         Self { tries, set_back, ..self }
     }
 
@@ -163,7 +167,11 @@ impl Kept {
     #[must_use]
     pub fn with_memory_of(mut self, known: Option<&Self>) -> Self {
         let Some(known) = known else { return self };
-        let untold = known.set_back.iter().filter(|own| !own.is_told() && self.set_back(&own.target).is_none()).cloned();
+        let untold = known
+            .set_back
+            .iter()
+            .filter(|own| !own.is_told() && self.set_back(&own.target).is_none())
+            .cloned();
         let untold: Vec<_> = untold.collect();
         self.set_back.extend(untold);
         Self { tries: known.tries.clone(), ..self }
@@ -224,7 +232,9 @@ impl Kept {
         let mut known = Self::default();
         // What is seen of a target that is mapped and was not written.
         let seen = |target: &str| {
-            let row = mapping.position(target).filter(|row| !written.answered.iter().any(|one| one.row == *row))?;
+            let row = mapping
+                .position(target)
+                .filter(|row| !written.answered.iter().any(|one| one.row == *row))?;
             Some(match mapping.desired(row, employee) {
                 Desired::Keep | Desired::Failed(_) => Look::Unseen,
                 Desired::Text(_) | Desired::Empty | Desired::Person(_) => look(row),
@@ -262,7 +272,10 @@ impl Kept {
 
     /// Takes down a write of this value.
     fn count(&mut self, before: Option<&Self>, row: &Row, sent: u32, window: Window) {
-        let known = before.and_then(|before| before.set_back(&row.target)).filter(|known| known.sent == sent).cloned();
+        let known = before
+            .and_then(|before| before.set_back(&row.target))
+            .filter(|known| known.sent == sent)
+            .cloned();
         self.set_back.push(match known {
             Some(mut known) => {
                 known.written(window);
@@ -272,10 +285,19 @@ impl Kept {
         });
     }
 
-    fn learn(&mut self, before: Option<&Self>, row: &Row, employee: &Employee, answered: &Answered, new: bool) {
+    fn learn(
+        &mut self,
+        before: Option<&Self>,
+        row: &Row,
+        employee: &Employee,
+        answered: &Answered,
+        new: bool,
+    ) {
         let sent = form(employee, row, &answered.sent);
-        let pair = before.and_then(|before| before.pair(&row.target)).filter(|pair| pair.sent == sent);
-        let tried = before.and_then(|before| before.tried(&row.target)).filter(|tried| tried.sent == sent);
+        let pair =
+            before.and_then(|before| before.pair(&row.target)).filter(|pair| pair.sent == sent);
+        let tried =
+            before.and_then(|before| before.tried(&row.target)).filter(|tried| tried.sent == sent);
         let mut misses = tried.map_or(0, |tried| tried.misses);
         let kept = answered.kept.as_deref().map(|kept| form(employee, row, kept));
         match kept {
@@ -354,7 +376,10 @@ mod tests {
 
     /// Hours since the beginning, in the window of a day.
     fn at(hours: i64) -> Window {
-        Window::of(&Budgets::default(), Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1000 + hours))
+        Window::of(
+            &Budgets::default(),
+            Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1000 + hours),
+        )
     }
 
     fn wrote(answered: &[Answered]) -> Writes<'_> {
@@ -373,7 +398,13 @@ mod tests {
             compare: Compare::Exact,
             required: false,
         };
-        let mapping = Mapping { rows: vec![row("title"), row("unit")], fields: Fields::default(), email: 0, username: 0, manager: None };
+        let mapping = Mapping {
+            rows: vec![row("title"), row("unit")],
+            fields: Fields::default(),
+            email: 0,
+            username: 0,
+            manager: None,
+        };
         let mut cells = vec![Cell::Null; mapping.fields.ids().len()];
         (cells[0], cells[1]) = (Cell::Text("1"), Cell::Text("A  B"));
         (mapping, Employee::from_values(Values::from_cells(cells.into_iter())).unwrap())
@@ -382,26 +413,50 @@ mod tests {
     #[test]
     fn a_form_that_the_answer_shows_is_known_at_once_and_only_for_this_value() {
         let (mapping, noa) = world();
-        let sent = |text: &str, kept: Option<&str>| [Answered { row: 0, sent: text.into(), seen: true, kept: kept.map(Into::into) }];
-        let known = Kept::after(None, &mapping, &noa, (Writes { new: true, ..wrote(&sent("A  B", Some("A B"))) }, at(0)), seen(false));
+        let sent = |text: &str, kept: Option<&str>| {
+            [Answered { row: 0, sent: text.into(), seen: true, kept: kept.map(Into::into) }]
+        };
+        let known = Kept::after(
+            None,
+            &mapping,
+            &noa,
+            (Writes { new: true, ..wrote(&sent("A  B", Some("A B"))) }, at(0)),
+            seen(false),
+        );
         let row = &mapping.rows[0];
         assert!(known.is_settled(&noa, row, "A  B ", " A B"));
-        assert!(!known.is_settled(&noa, row, "A  B", "A C") && !known.is_settled(&noa, row, "A  C", "A B"));
+        assert!(
+            !known.is_settled(&noa, row, "A  B", "A C")
+                && !known.is_settled(&noa, row, "A  C", "A B")
+        );
         assert!(!known.is_settled(&noa, &mapping.rows[1], "A  B", "A B"), "another target");
-        assert_eq!((known.settled().collect::<Vec<_>>(), known.has_tries()), (vec!["title"], false));
+        assert_eq!(
+            (known.settled().collect::<Vec<_>>(), known.has_tries()),
+            (vec!["title"], false)
+        );
         // It survives a restart, and ends when nothing is kept in another form any more.
         let read = Kept::from_list(known.to_list().iter().map(String::as_str));
         assert_eq!(read, known.lasting());
         assert!(!known.to_list()[0].contains('A'), "no value");
         assert_eq!(Kept::after(Some(&read), &mapping, &noa, (wrote(&[]), at(0)), seen(true)), read);
-        assert!(Kept::after(Some(&read), &mapping, &noa, (wrote(&[]), at(0)), seen(false)).is_empty());
+        assert!(
+            Kept::after(Some(&read), &mapping, &noa, (wrote(&[]), at(0)), seen(false)).is_empty()
+        );
         // Written again because a person changed it at the provider: what is known stays known.
         for answer in [Some("A B"), None] {
-            let again = Kept::after(Some(&read), &mapping, &noa, (wrote(&sent("A  B", answer)), at(0)), seen(false));
+            let again = Kept::after(
+                Some(&read),
+                &mapping,
+                &noa,
+                (wrote(&sent("A  B", answer)), at(0)),
+                seen(false),
+            );
             assert!(again.is_settled(&noa, row, "A  B", "A B"), "{answer:?}");
         }
         assert!(
-            Kept::after(Some(&read), &mapping, &noa, (wrote(&sent("C", None)), at(0)), seen(false)).to_list().is_empty(),
+            Kept::after(Some(&read), &mapping, &noa, (wrote(&sent("C", None)), at(0)), seen(false))
+                .to_list()
+                .is_empty(),
             "another value"
         );
     }
@@ -411,13 +466,26 @@ mod tests {
         let (mapping, noa) = world();
         let (row, mut known) = (&mapping.rows[0], None);
         for (write, form) in ["1", "2", "3"].into_iter().enumerate() {
-            assert!(!known.as_ref().is_some_and(|known: &Kept| known.is_settled(&noa, row, "A", "0")), "write {write}");
-            let answered = [Answered { row: 0, sent: "A".into(), seen: true, kept: Some(form.into()) }];
-            known = Some(Kept::after(known.as_ref(), &mapping, &noa, (wrote(&answered), at(0)), seen(false)));
+            assert!(
+                !known.as_ref().is_some_and(|known: &Kept| known.is_settled(&noa, row, "A", "0")),
+                "write {write}"
+            );
+            let answered =
+                [Answered { row: 0, sent: "A".into(), seen: true, kept: Some(form.into()) }];
+            known = Some(Kept::after(
+                known.as_ref(),
+                &mapping,
+                &noa,
+                (wrote(&answered), at(0)),
+                seen(false),
+            ));
         }
         let known = known.unwrap();
         assert!(known.is_settled(&noa, row, "A", "0") && known.is_settled(&noa, row, "A", "3"));
-        assert_eq!((known.settled().count(), known.given_up().collect::<Vec<_>>()), (0, vec!["title"]));
+        assert_eq!(
+            (known.settled().count(), known.given_up().collect::<Vec<_>>()),
+            (0, vec!["title"])
+        );
         assert!(!known.is_settled(&noa, row, "B", "3"), "Bob has another value");
         assert_eq!(Kept::from_list(known.to_list().iter().map(String::as_str)), known.lasting());
     }
@@ -432,7 +500,13 @@ mod tests {
         let mut known = known.unwrap_or_default();
         for hour in hours {
             known.look(at(hour), false);
-            known = Kept::after(Some(&known), &mapping, &noa, (Writes { ours: true, ..wrote(&answered) }, at(hour)), |_| look);
+            known = Kept::after(
+                Some(&known),
+                &mapping,
+                &noa,
+                (Writes { ours: true, ..wrote(&answered) }, at(hour)),
+                |_| look,
+            );
             known = looked(known, hour, look);
         }
         known
@@ -453,17 +527,27 @@ mod tests {
     const CONTESTED: Look = Look::Left(Left::Contested);
 
     #[test]
-    fn a_value_that_was_written_six_times_within_the_window_and_is_set_back_is_contested_whatever_was_seen_between() {
+    fn a_value_that_was_written_six_times_within_the_window_and_is_set_back_is_contested_whatever_was_seen_between()
+     {
         // Another writer who comes less often than bobsync looks: the value is in place in between.
         let known = fought(0..5, None, Look::InPlace);
         assert_eq!((leaves(&known, 5, BOB), known.contested().count()), (None, 0));
         let known = fought([5], Some(known), Look::InPlace);
-        assert_eq!((leaves(&known, 6, BOB), leaves(&known, 6, "B")), (Some(Left::Contested), None), "another value is written");
+        assert_eq!(
+            (leaves(&known, 6, BOB), leaves(&known, 6, "B")),
+            (Some(Left::Contested), None),
+            "another value is written"
+        );
         assert_eq!(known.contested().count(), 0, "it is in place");
         let known = looked(known, 6, CONTESTED);
-        let told: Vec<_> = known.contested().map(|known| (&*known.target, known.at.len(), known.until)).collect();
+        let told: Vec<_> =
+            known.contested().map(|known| (&*known.target, known.at.len(), known.until)).collect();
         assert_eq!(told, [("title", WRITES, (1005 + 24) * 3600)]);
-        assert_eq!((leaves(&known, 28, BOB), leaves(&known, 29, BOB)), (Some(Left::Contested), None), "a window after the last write");
+        assert_eq!(
+            (leaves(&known, 28, BOB), leaves(&known, 29, BOB)),
+            (Some(Left::Contested), None),
+            "a window after the last write"
+        );
         // Five within the window, and one before: no fight.
         assert_eq!(leaves(&fought([0, 24, 25, 26, 27, 28], None, Look::InPlace), 28, BOB), None);
     }
@@ -476,20 +560,37 @@ mod tests {
             (leaves(&tried, 31, BOB), leaves(&tried, 53, BOB), leaves(&tried, 54, BOB)),
             (Some(Left::Contested), Some(Left::Contested), None)
         );
-        assert_eq!(tried.contested().count(), 1, "it is not said to be in sync before it was looked at");
+        assert_eq!(
+            tried.contested().count(),
+            1,
+            "it is not said to be in sync before it was looked at"
+        );
         // In place: nothing is contested any more, and the next who sets it back within the window is known.
         let held = looked(fought([30], Some(known.clone()), CONTESTED), 31, Look::InPlace);
         assert_eq!((held.contested().count(), leaves(&held, 32, BOB)), (0, Some(Left::Contested)));
         assert!(looked(held, 54, Look::InPlace).is_empty(), "it stayed in place for a window");
-        assert_eq!(looked(known.clone(), 100, Look::Unseen).contested().count(), 1, "nothing is learnt where nothing is compared");
+        assert_eq!(
+            looked(known.clone(), 100, Look::Unseen).contested().count(),
+            1,
+            "nothing is learnt where nothing is compared"
+        );
         // A person asks, or Bob has another value.
         let mut asked = known.clone();
         asked.look(at(7), true);
         assert_eq!(leaves(&asked, 7, BOB), None);
         let other = [Answered { row: 0, sent: "B".into(), seen: true, kept: None }];
         let (mapping, noa) = world();
-        let other = Kept::after(Some(&known), &mapping, &noa, (Writes { ours: true, ..wrote(&other) }, at(7)), |_| CONTESTED);
-        assert_eq!((other.contested().count(), leaves(&other, 7, "B"), leaves(&other, 7, BOB)), (0, None, None));
+        let other = Kept::after(
+            Some(&known),
+            &mapping,
+            &noa,
+            (Writes { ours: true, ..wrote(&other) }, at(7)),
+            |_| CONTESTED,
+        );
+        assert_eq!(
+            (other.contested().count(), leaves(&other, 7, "B"), leaves(&other, 7, BOB)),
+            (0, None, None)
+        );
     }
 
     #[test]
@@ -499,13 +600,32 @@ mod tests {
         assert!(once.has_memory() && once.lasting().is_empty(), "no status grows by a write");
         assert!(looked(once.clone(), 24, Look::InPlace).is_empty());
         let again = fought([1], Some(once.clone()), Look::InPlace);
-        assert_eq!(again.lasting().set_backs().map(|known| known.at.len()).collect::<Vec<_>>(), [2]);
-        assert_eq!(again.lasting().with_memory_of(Some(&again)), again, "the status and the memory are one");
-        assert_eq!(Kept::default().with_memory_of(Some(&again)), Kept::default(), "a status that says that it is over is believed");
-        assert_eq!(Kept::default().with_memory_of(Some(&once)), once, "what no status tells stays known");
+        assert_eq!(
+            again.lasting().set_backs().map(|known| known.at.len()).collect::<Vec<_>>(),
+            [2]
+        );
+        assert_eq!(
+            again.lasting().with_memory_of(Some(&again)),
+            again,
+            "the status and the memory are one"
+        );
+        assert_eq!(
+            Kept::default().with_memory_of(Some(&again)),
+            Kept::default(),
+            "a status that says that it is over is believed"
+        );
+        assert_eq!(
+            Kept::default().with_memory_of(Some(&once)),
+            once,
+            "what no status tells stays known"
+        );
         // What was written to an account that was not managed before is no fight, nor is what made it.
         let answered = [Answered { row: 0, sent: BOB.into(), seen: true, kept: None }];
-        assert!(!Kept::after(None, &mapping, &noa, (wrote(&answered), at(0)), seen(false)).set_backs().any(|_| true));
+        assert!(
+            !Kept::after(None, &mapping, &noa, (wrote(&answered), at(0)), seen(false))
+                .set_backs()
+                .any(|_| true)
+        );
     }
 
     #[test]
@@ -513,11 +633,26 @@ mod tests {
         let (mapping, noa) = world();
         let answered = [Answered { row: 0, sent: "A".into(), seen: false, kept: None }];
         let known = Kept::after(None, &mapping, &noa, (wrote(&answered), at(0)), seen(false));
-        assert!(known.was_tried(&noa, &mapping.rows[0], "A") && !known.was_tried(&noa, &mapping.rows[0], "B"));
+        assert!(
+            known.was_tried(&noa, &mapping.rows[0], "A")
+                && !known.was_tried(&noa, &mapping.rows[0], "B")
+        );
         assert!(known.to_list().is_empty(), "no status grows by it");
-        assert!(Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(0)), seen(true)).has_tries(), "the next write waits");
-        assert!(Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(0)), seen(false)).is_empty(), "it is in place");
-        let made = Kept::after(None, &mapping, &noa, (Writes { new: true, ..wrote(&answered) }, at(0)), seen(false));
+        assert!(
+            Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(0)), seen(true)).has_tries(),
+            "the next write waits"
+        );
+        assert!(
+            Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(0)), seen(false)).is_empty(),
+            "it is in place"
+        );
+        let made = Kept::after(
+            None,
+            &mapping,
+            &noa,
+            (Writes { new: true, ..wrote(&answered) }, at(0)),
+            seen(false),
+        );
         assert!(made.is_empty(), "nothing is kept of every new account");
     }
 }

@@ -3,7 +3,15 @@
 
 use jiff::{Timestamp, civil::Date};
 
-use super::{baseline::Baseline, ended::Ended, settings::UserStatus};
+use super::{
+    baseline::Baseline,
+    employee::Employee,
+    ended::Ended,
+    settings::{ExistingEmployees, Settings, UserStatus},
+};
+
+/// The Bob field with the day on which the employee was entered.
+pub const CREATED: &str = "root.creationDate";
 
 /// What one `EmployeeSync` says about its employee.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +59,30 @@ pub enum Met {
     Unmanaged,
     /// It managed the employee.
     Managed,
+}
+
+impl Met {
+    /// Returns how far the integration has dealt with an employee without a status. `since` is the
+    /// day (UTC) on which the first pass ended.
+    ///
+    /// With `existingEmployees: OnChange`, Bob's date of entry tells who was there before. The
+    /// employee may appear late, because Bob did not show the employee, or because the
+    /// `EmployeeSync` was deleted.
+    #[must_use]
+    pub fn without_record(
+        settings: &Settings,
+        employee: &Employee,
+        first_pass: bool,
+        since: Option<Date>,
+    ) -> Self {
+        let entered = || {
+            let field = settings.mapping.fields.position(CREATED)?;
+            employee.values.get(field).text()?.get(..10)?.parse::<Date>().ok()
+        };
+        let on_change = settings.existing_employees == ExistingEmployees::OnChange;
+        let before = || since.zip(entered()).is_some_and(|(since, entered)| entered < since);
+        if first_pass || on_change && before() { Self::BeforeIntegration } else { Self::New }
+    }
 }
 
 /// The sentence that follows the name of another integration that manages the employee at the same

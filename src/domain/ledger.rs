@@ -39,7 +39,12 @@ impl Ledger {
     pub fn under_way(&self, kind: Kind, counted: &dyn Fn(&str, i64) -> bool) -> u32 {
         let mut people: HashMap<&str, i64> = HashMap::new();
         for (at, released) in self.open.values() {
-            people.extend(released.iter().filter(|(_, own)| *own == kind).map(|(employee, _)| (&**employee, *at)));
+            people.extend(
+                released
+                    .iter()
+                    .filter(|(_, own)| *own == kind)
+                    .map(|(employee, _)| (&**employee, *at)),
+            );
         }
         count(people.into_iter().filter(|(employee, at)| !counted(employee, *at)).count())
     }
@@ -87,7 +92,11 @@ mod tests {
         ledger.open(2, 20, of(&["2", "3"], Kind::Disable));
         ledger.open(3, 30, of(&["4"], Kind::Update));
         assert_eq!(ledger.under_way(Kind::Disable, &|_, _| false), 3);
-        assert_eq!(ledger.under_way(Kind::Disable, &|id, _| id == "3"), 2, "somebody whom a status tells of");
+        assert_eq!(
+            ledger.under_way(Kind::Disable, &|id, _| id == "3"),
+            2,
+            "somebody whom a status tells of"
+        );
         assert_eq!(ledger.under_way(Kind::Disable, &|_, at| at < 20), 2, "the later of two counts");
         assert_eq!(ledger.under_way(Kind::Update, &|_, _| false), 1);
         ledger.close(1);
@@ -104,7 +113,11 @@ mod tests {
         }
         ledger.replace("company", "9", 5);
         let since = |ledger: &Ledger, since| ledger.replaced("title", since, &|_| false);
-        assert_eq!([0, 15, 20, 30].map(|at| since(&ledger, at)), [2, 2, 1, 0], "the last time counts");
+        assert_eq!(
+            [0, 15, 20, 30].map(|at| since(&ledger, at)),
+            [2, 2, 1, 0],
+            "the last time counts"
+        );
         assert_eq!(ledger.replaced("title", 0, &|id| id == "2"), 1);
         ledger.forget_before(20);
         assert_eq!((since(&ledger, 0), ledger.replaced("company", 0, &|_| false)), (1, 0));

@@ -63,13 +63,18 @@ impl LostMemory {
             return Verdict::Gone;
         }
         let count = count(&lost.missing);
-        let agrees = |first: &Suspicion| first.count.abs_diff(count) <= larger(rule.max_percent, first.count, rule.at_least);
+        let agrees = |first: &Suspicion| {
+            first.count.abs_diff(count) <= larger(rule.max_percent, first.count, rule.at_least)
+        };
         // Each look finds fewer missing accounts while bobsync makes them again.
-        let Some(first) = self.suspicion.filter(|first| agrees(first) || self.believed && count <= first.count) else {
+        let Some(first) =
+            self.suspicion.filter(|first| agrees(first) || self.believed && count <= first.count)
+        else {
             (self.suspicion, self.believed) = (Some(Suspicion { count, since: moment.now }), false);
             return Verdict::Suspect;
         };
-        let later = moment.now >= first.since && moment.now.duration_since(first.since).unsigned_abs() >= moment.apart;
+        let later = moment.now >= first.since
+            && moment.now.duration_since(first.since).unsigned_abs() >= moment.apart;
         self.believed |= later || moment.asked;
         if self.believed { Verdict::Gone } else { Verdict::Suspect }
     }
@@ -86,17 +91,23 @@ impl LostMemory {
         if self.is_too_many(rule, lost, moment) {
             return Verdict::Unjudged;
         }
-        self.found.extend(lost.missing.iter().map(|employee| (Box::from(*employee), moment.now.as_second())));
+        self.found.extend(
+            lost.missing.iter().map(|employee| (Box::from(*employee), moment.now.as_second())),
+        );
         Verdict::Gone
     }
 
     fn is_too_many(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> bool {
         let since = moment.now.as_second().saturating_sub(moment.interval);
         self.found.retain(|_, at| *at > since);
-        let before = self.found.keys().filter(|employee| !lost.missing.contains(&***employee)).count();
+        let before =
+            self.found.keys().filter(|employee| !lost.missing.contains(&***employee)).count();
         let missing = count(&lost.missing);
         let all = missing >= lost.known;
-        missing > 0 && (all || missing.saturating_add(u32::try_from(before).unwrap_or(u32::MAX)) > rule.allows(lost.known))
+        missing > 0
+            && (all
+                || missing.saturating_add(u32::try_from(before).unwrap_or(u32::MAX))
+                    > rule.allows(lost.known))
     }
 }
 
@@ -112,14 +123,22 @@ mod tests {
 
     use super::*;
 
-    const IDS: [&str; 20] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16", "17", "18", "19"];
+    const IDS: [&str; 20] = [
+        "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+        "17", "18", "19",
+    ];
 
     fn lost(known: u32, missing: usize) -> Lost<'static> {
         Lost { known, missing: IDS.into_iter().take(missing).collect() }
     }
 
     fn at(second: i64, asked: bool) -> Moment {
-        Moment { now: Timestamp::from_second(second).unwrap(), interval: 600, apart: Duration::from_secs(300), asked }
+        Moment {
+            now: Timestamp::from_second(second).unwrap(),
+            interval: 600,
+            apart: Duration::from_secs(300),
+            asked,
+        }
     }
 
     #[test]
@@ -132,13 +151,28 @@ mod tests {
                 Verdict::Suspect,
                 "a request cannot confirm what no look has shown"
             );
-            assert_eq!(memory.some(rule, &lost(49, 1), at(1, false)), Verdict::Suspect, "no path goes around it");
+            assert_eq!(
+                memory.some(rule, &lost(49, 1), at(1, false)),
+                Verdict::Suspect,
+                "no path goes around it"
+            );
             assert_eq!(memory.everybody(rule, &lost(49, 8), at(299, false)), Verdict::Suspect);
-            assert_eq!(memory.everybody(rule, &lost(49, 8), at(if asked { 299 } else { 300 }, asked)), Verdict::Gone);
+            assert_eq!(
+                memory.everybody(rule, &lost(49, 8), at(if asked { 299 } else { 300 }, asked)),
+                Verdict::Gone
+            );
             assert_eq!(memory.some(rule, &lost(49, 1), at(301, false)), Verdict::Gone);
-            assert_eq!(memory.everybody(rule, &lost(49, 6), at(302, false)), Verdict::Gone, "two are made again");
+            assert_eq!(
+                memory.everybody(rule, &lost(49, 6), at(302, false)),
+                Verdict::Gone,
+                "two are made again"
+            );
             assert_eq!(memory.everybody(rule, &lost(49, 0), at(303, false)), Verdict::Gone);
-            assert_eq!(memory.everybody(rule, &lost(49, 8), at(900, false)), Verdict::Suspect, "another time");
+            assert_eq!(
+                memory.everybody(rule, &lost(49, 8), at(900, false)),
+                Verdict::Suspect,
+                "another time"
+            );
         }
     }
 

@@ -159,10 +159,12 @@ impl Mapping {
     /// value that Bob does not show, and a new account needs one.
     #[must_use]
     pub fn missing_required(&self, employee: &Employee, exists: bool) -> Option<usize> {
-        (0..self.rows.len()).filter(|&row| self.rows[row].required).find(|&row| match self.desired(row, employee) {
-            Desired::Empty => true,
-            Desired::Keep => !exists,
-            Desired::Text(_) | Desired::Person(_) | Desired::Failed(_) => false,
+        (0..self.rows.len()).filter(|&row| self.rows[row].required).find(|&row| {
+            match self.desired(row, employee) {
+                Desired::Empty => true,
+                Desired::Keep => !exists,
+                Desired::Text(_) | Desired::Person(_) | Desired::Failed(_) => false,
+            }
         })
     }
 
@@ -170,7 +172,9 @@ impl Mapping {
     /// cannot be typed, and the reason.
     #[must_use]
     pub fn failed(&self, employee: &Employee) -> Option<(usize, Box<str>)> {
-        let may_fail = |row: &usize| matches!(self.rows[*row].source, Source::Expression(_)) || self.is_address(*row);
+        let may_fail = |row: &usize| {
+            matches!(self.rows[*row].source, Source::Expression(_)) || self.is_address(*row)
+        };
         (0..self.rows.len()).filter(may_fail).find_map(|row| match self.desired(row, employee) {
             Desired::Failed(why) => Some((row, why)),
             Desired::Text(_) | Desired::Person(_) | Desired::Empty | Desired::Keep => None,
@@ -187,15 +191,26 @@ impl Mapping {
     /// if it is taken. Such a username is not known before, and no other account can block it.
     #[must_use]
     pub fn numbers_username(&self, employee: &Employee) -> bool {
-        self.rows[self.username].compare == Compare::Numbered && !self.keeps(self.username, employee)
+        self.rows[self.username].compare == Compare::Numbered
+            && !self.keeps(self.username, employee)
     }
 
     /// Adds rows for targets that an `EmployeeSync` pins and the settings do not map. `compare`
     /// knows the provider's targets, and a target that the provider does not have gets no row.
-    pub fn pin_also<'t>(&mut self, targets: impl Iterator<Item = &'t str>, compare: fn(&str) -> Option<Compare>) {
+    pub fn pin_also<'t>(
+        &mut self,
+        targets: impl Iterator<Item = &'t str>,
+        compare: fn(&str) -> Option<Compare>,
+    ) {
         for target in targets {
             if let Some(compare) = compare(target).filter(|_| self.position(target).is_none()) {
-                let row = Row { target: target.into(), source: Source::PinnedOnly, on_create_only: false, compare, required: false };
+                let row = Row {
+                    target: target.into(),
+                    source: Source::PinnedOnly,
+                    on_create_only: false,
+                    compare,
+                    required: false,
+                };
                 self.rows.push(row);
                 if compare.is_person() && self.manager.is_none() {
                     self.manager = Some(self.rows.len() - 1);
@@ -210,9 +225,12 @@ impl Mapping {
         let id = |field: FieldIndex| self.fields.ids().get(field).map_or("", |id| &**id);
         match &self.rows[row].source {
             Source::Field(field) => vec![id(*field)],
-            Source::Formula(parts) => {
-                parts.iter().filter_map(|part| if let Part::Field(field) = part { Some(id(*field)) } else { None }).collect()
-            }
+            Source::Formula(parts) => parts
+                .iter()
+                .filter_map(
+                    |part| if let Part::Field(field) = part { Some(id(*field)) } else { None },
+                )
+                .collect(),
             Source::Expression(expression) => expression.fields().map(id).collect(),
             Source::PinnedOnly => Vec::new(),
         }
@@ -272,7 +290,11 @@ fn join<'a>(parts: &[Part], employee: &Employee) -> Desired<'a> {
         }
     }
     let trimmed = text.trim();
-    if any && !trimmed.is_empty() { Desired::Text(Cow::Owned(trimmed.to_owned())) } else { Desired::Empty }
+    if any && !trimmed.is_empty() {
+        Desired::Text(Cow::Owned(trimmed.to_owned()))
+    } else {
+        Desired::Empty
+    }
 }
 
 /// Reads a formula: fields in braces, `{{` and `}}` for braces.
@@ -311,7 +333,12 @@ pub fn formula(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
                 }
                 parts.push(Part::Field(fields.want(id)));
             }
-            '}' => return Err("the formula has a closing brace without its opening one; write }} for a brace".to_owned()),
+            '}' => {
+                return Err(
+                    "the formula has a closing brace without its opening one; write }} for a brace"
+                        .to_owned(),
+                );
+            }
             c => literal.push(c),
         }
     }
@@ -321,7 +348,8 @@ pub fn formula(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
     if parts.iter().any(|part| matches!(part, Part::Field(_))) {
         Ok(parts)
     } else {
-        Err("the formula names no Bob field; put field ids in braces, such as {work.department}".to_owned())
+        Err("the formula names no Bob field; put field ids in braces, such as {work.department}"
+            .to_owned())
     }
 }
 
@@ -331,7 +359,9 @@ pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
     let (have, want) = (have.trim(), want.trim());
     match compare {
         Compare::Exact | Compare::Person => have == want,
-        Compare::IgnoringCase | Compare::Numbered | Compare::PersonByEmail => have == want || key(have) == key(want),
+        Compare::IgnoringCase | Compare::Numbered | Compare::PersonByEmail => {
+            have == want || key(have) == key(want)
+        }
     }
 }
 
@@ -349,7 +379,9 @@ pub fn key(text: &str) -> Cow<'_, str> {
     let text = trimmed(text);
     match text {
         // Most texts are their own key.
-        _ if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) => Cow::Borrowed(text),
+        _ if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) => {
+            Cow::Borrowed(text)
+        }
         _ if text.is_ascii() => Cow::Owned(text.to_ascii_lowercase()),
         _ => Cow::Owned(text.to_lowercase()),
     }
@@ -380,10 +412,16 @@ mod tests {
     fn formulas_join_escape_and_refuse() {
         let mut fields = Fields::default();
         let parts = formula("{{{work.department}}} - {work.title}", &mut fields).unwrap();
-        assert_eq!(join(&parts, &employee(&[Cell::Text("Finance"), Cell::Text("Lead")])), Desired::Text("{Finance} - Lead".into()));
+        assert_eq!(
+            join(&parts, &employee(&[Cell::Text("Finance"), Cell::Text("Lead")])),
+            Desired::Text("{Finance} - Lead".into())
+        );
         assert_eq!(join(&parts, &employee(&[Cell::Text("Finance"), Cell::Absent])), Desired::Keep);
         let parts = formula("{work.department} - {work.title}", &mut fields).unwrap();
-        assert_eq!(join(&parts, &employee(&[Cell::Text("Finance"), Cell::Null])), Desired::Text("Finance -".into()));
+        assert_eq!(
+            join(&parts, &employee(&[Cell::Text("Finance"), Cell::Null])),
+            Desired::Text("Finance -".into())
+        );
         assert_eq!(join(&parts, &employee(&[Cell::Null, Cell::Null])), Desired::Empty);
         for bad in ["{work.title", "work.title}", "{}", "plain", "{work.{title}}"] {
             assert!(formula(bad, &mut fields).is_err(), "{bad}");
@@ -396,7 +434,9 @@ mod tests {
         assert!(!equal(Compare::Exact, "engineer", "Engineer"));
         assert!(equal(Compare::Exact, " Engineer", "Engineer "));
         assert!(equal(Compare::IgnoringCase, "\u{feff}Noa@Example.com\u{200b}", "noa@example.com"));
-        assert!(is_disguised("noa@example.com\u{200b}") && !is_disguised(" noa@m\u{fc}nchen.example "));
+        assert!(
+            is_disguised("noa@example.com\u{200b}") && !is_disguised(" noa@m\u{fc}nchen.example ")
+        );
     }
 
     #[test]
@@ -410,7 +450,8 @@ mod tests {
         };
         let mut fields = Fields::default();
         let title = fields.want("work.title");
-        let rows = vec![row("email", 1, Compare::IgnoringCase), row("title", title, Compare::Exact)];
+        let rows =
+            vec![row("email", 1, Compare::IgnoringCase), row("title", title, Compare::Exact)];
         let mapping = Mapping { rows, fields, email: 0, username: 0, manager: None };
         let says = |email: &str, title: &str| {
             let mut cells = vec![Cell::Null; mapping.fields.ids().len()];
@@ -421,7 +462,11 @@ mod tests {
         let employee = says("\u{feff}noa@example.com\u{200b}", "Head\u{200b}");
         assert_eq!(mapping.text(0, &employee).as_deref(), Some("noa@example.com"));
         assert_eq!(employee.email(), Some("noa@example.com"));
-        assert_eq!((mapping.text(1, &employee).as_deref(), mapping.failed(&employee)), (Some("Head\u{200b}"), None), "no address");
+        assert_eq!(
+            (mapping.text(1, &employee).as_deref(), mapping.failed(&employee)),
+            (Some("Head\u{200b}"), None),
+            "no address"
+        );
         let (row, why) = mapping.failed(&says("noa\u{ad}@example.com", "Head")).unwrap();
         assert!(row == 0 && why.contains("U+00AD") && !why.contains("noa"), "{why}");
         assert_eq!(mapping.desired(0, &says("\u{200b}", "Head")), Desired::Empty);

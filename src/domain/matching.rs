@@ -138,7 +138,9 @@ impl Taken {
             (Self::No, other) => other,
             (this, Self::No) => this,
             (this, other) if this == other => this,
-            (Self::By(..) | Self::ForGood(_), Self::By(..) | Self::ForGood(_)) => Self::ForGood(Holder::Several),
+            (Self::By(..) | Self::ForGood(_), Self::By(..) | Self::ForGood(_)) => {
+                Self::ForGood(Holder::Several)
+            }
         }
     }
 }
@@ -214,7 +216,9 @@ impl Match {
     pub fn among_several(self) -> Self {
         let in_use = match self {
             Self::Ambiguous { in_use, .. } => in_use,
-            Self::One { candidate, .. } if candidate.state != AccountState::Suspended && candidate.may_be_suspended() => {
+            Self::One { candidate, .. }
+                if candidate.state != AccountState::Suspended && candidate.may_be_suspended() =>
+            {
                 vec![candidate.account]
             }
             Self::None | Self::One { .. } | Self::Taken { .. } => Vec::new(),
@@ -333,9 +337,15 @@ impl<'a> Matcher<'a> {
         let nobodys = if account.mark.is_none() { Holder::Stranger } else { Holder::Marked };
         let holder = || {
             let id: Box<str> = (*account.id).into();
-            owner.map_or_else(|| Taken::ForGood(nobodys(id.clone())), |owner| Taken::By(owner, id.clone()))
+            owner.map_or_else(
+                || Taken::ForGood(nobodys(id.clone())),
+                |owner| Taken::By(owner, id.clone()),
+            )
         };
-        let wants_email = email.as_deref().and_then(|k| self.by_email.get(k)).filter(|owners| !owners.are_only(owner));
+        let wants_email = email
+            .as_deref()
+            .and_then(|k| self.by_email.get(k))
+            .filter(|owners| !owners.are_only(owner));
         let wants_email: Vec<_> = wants_email.map(|o| o.iter().collect()).unwrap_or_default();
         let others_email = wants_email.iter().any(|&person| Some(person) != owner);
         for person in wants_email {
@@ -353,10 +363,16 @@ impl<'a> Matcher<'a> {
         }
         // If the username equals the e-mail and no employee wants it only as a username, the code
         // above has already handled it.
-        if let Some(name) = username.filter(|name| !(self.by_username.is_empty() && email.as_ref() == Some(name))) {
+        if let Some(name) =
+            username.filter(|name| !(self.by_username.is_empty() && email.as_ref() == Some(name)))
+        {
             // Two kinds of employees want a username: those with a separate username, and those
             // with a username equal to their e-mail.
-            let others = self.by_username.get(&*name).map(|o| o.iter().collect::<Vec<_>>()).unwrap_or_default();
+            let others = self
+                .by_username
+                .get(&*name)
+                .map(|o| o.iter().collect::<Vec<_>>())
+                .unwrap_or_default();
             let same = if email.as_ref() == Some(&name) { None } else { self.by_email.get(&*name) };
             let same: Vec<_> = same
                 .map(|o| {
@@ -364,7 +380,8 @@ impl<'a> Matcher<'a> {
                         .filter(|&p| {
                             let employee = &self.people[p as usize].employee;
                             let wanted = self.mapping.text(self.mapping.username, employee);
-                            wanted.is_some_and(|text| key(&text) == name) && !self.mapping.numbers_username(employee)
+                            wanted.is_some_and(|text| key(&text) == name)
+                                && !self.mapping.numbers_username(employee)
                         })
                         .collect()
                 })
@@ -372,7 +389,9 @@ impl<'a> Matcher<'a> {
             for person in others.into_iter().chain(same) {
                 let adoptable = free
                     && self.adopt
-                    && email.as_deref().is_some_and(|k| self.by_email.get(k).is_some_and(|o| o.iter().any(|p| p == person)));
+                    && email.as_deref().is_some_and(|k| {
+                        self.by_email.get(k).is_some_and(|o| o.iter().any(|p| p == person))
+                    });
                 if Some(person) != owner && !adoptable {
                     self.found[person as usize].take(holder());
                 }
@@ -401,7 +420,8 @@ impl<'a> Matcher<'a> {
                 // another account.
                 Some(own) if own.marked => found.take_if(has.any(), &candidate.account),
                 own => {
-                    let recorded = own.as_ref().filter(|_| found.own_has.any()).map(|own| own.account.clone());
+                    let recorded =
+                        own.as_ref().filter(|_| found.own_has.any()).map(|own| own.account.clone());
                     if let Some(recorded) = recorded {
                         found.take_if(true, &recorded);
                     }
@@ -423,12 +443,19 @@ impl<'a> Matcher<'a> {
     /// accounts as they are, Bob's own status.
     fn is_active(&self, person: PersonIndex) -> bool {
         let Person { employee, decision, .. } = &self.people[person as usize];
-        decision.existing.map_or(employee.status == BobStatus::Active, |access| access == Access::Active)
+        decision
+            .existing
+            .map_or(employee.status == BobStatus::Active, |access| access == Access::Active)
     }
 
     /// Returns `account` as a candidate, with what differs from what the employee should have.
     /// Access and manager are left to the plan.
-    fn candidate(&self, person: PersonIndex, account: &Account<'_>, marked: bool) -> Box<Candidate> {
+    fn candidate(
+        &self,
+        person: PersonIndex,
+        account: &Account<'_>,
+        marked: bool,
+    ) -> Box<Candidate> {
         let employee = &self.people[person as usize].employee;
         let mut write = AccountWrite::default();
         let mut left = Vec::new();
@@ -439,22 +466,50 @@ impl<'a> Matcher<'a> {
                 write.mark = Some(employee.id().into());
             }
         }
-        let had = |row: usize| account.attributes.get(row).and_then(Option::as_deref).is_some_and(|have| !have.trim().is_empty());
-        let replaced = write.attributes.iter().map(|(row, _)| *row).filter(|row| had(*row)).collect();
+        let had = |row: usize| {
+            account
+                .attributes
+                .get(row)
+                .and_then(Option::as_deref)
+                .is_some_and(|have| !have.trim().is_empty())
+        };
+        let replaced =
+            write.attributes.iter().map(|(row, _)| *row).filter(|row| had(*row)).collect();
         let write = (!write.is_empty()).then(|| {
             write.foreign = account.foreign.as_deref().map(Into::into);
             Box::new(write)
         });
-        let manager = self.mapping.manager.and_then(|row| account.attributes.get(row)?.as_deref()).map(Into::into);
+        let manager = self
+            .mapping
+            .manager
+            .and_then(|row| account.attributes.get(row)?.as_deref())
+            .map(Into::into);
         let role = || account.administrator.then_some(ProtectedBy::Role);
         let protected = self.protected.map_or_else(role, |protected| protected.covers(account));
         let leaves = self.people[person as usize].decision.ends_access();
-        let lets_go = leaves && protected.is_some_and(|by| self.protected.is_some_and(|protected| protected.lets_go(by)));
-        let by_email = self.mapping.manager.is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
+        let lets_go = leaves
+            && protected
+                .is_some_and(|by| self.protected.is_some_and(|protected| protected.lets_go(by)));
+        let by_email = self
+            .mapping
+            .manager
+            .is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
         let email = account.email.as_deref().filter(|_| by_email).map(Into::into);
         let (account, state, elsewhere) = ((*account.id).into(), account.state, account.elsewhere);
         let left = left.into();
-        Box::new(Candidate { account, state, manager, email, marked, protected, lets_go, elsewhere, replaced, left, write })
+        Box::new(Candidate {
+            account,
+            state,
+            manager,
+            email,
+            marked,
+            protected,
+            lets_go,
+            elsewhere,
+            replaced,
+            left,
+            write,
+        })
     }
 
     /// Returns the matches, in the order of the employees.
@@ -464,21 +519,39 @@ impl<'a> Matcher<'a> {
         self.found
             .into_iter()
             .map(|found| match found {
-                Found { own_again: true, own_in_use: mut in_use, own_stays_open: stays_open, open, .. } => {
+                Found {
+                    own_again: true,
+                    own_in_use: mut in_use,
+                    own_stays_open: stays_open,
+                    open,
+                    ..
+                } => {
                     in_use.sort_unstable();
                     Match::Ambiguous { in_use, open, stays_open }
                 }
-                Found { own: Some(candidate), by_email: Some(other), taken, .. } => {
-                    Match::One { candidate, taken: taken.also(Taken::ForGood(Holder::Stranger(other.account))) }
+                Found { own: Some(candidate), by_email: Some(other), taken, .. } => Match::One {
+                    candidate,
+                    taken: taken.also(Taken::ForGood(Holder::Stranger(other.account))),
+                },
+                Found { own: Some(candidate), by_email: None, taken, .. } => {
+                    Match::One { candidate, taken }
                 }
-                Found { own: Some(candidate), by_email: None, taken, .. } => Match::One { candidate, taken },
-                Found { by_email: None, taken: by @ (Taken::By(..) | Taken::ForGood(_)), open, .. } => Match::Taken { by, open },
+                Found {
+                    by_email: None,
+                    taken: by @ (Taken::By(..) | Taken::ForGood(_)),
+                    open,
+                    ..
+                } => Match::Taken { by, open },
                 // Adopting writes e-mail and username, and another account still has one of them.
-                Found { by_email: Some(_), taken: Taken::By(..) | Taken::ForGood(_), open, .. } => {
-                    Match::Taken { by: Taken::ForGood(Holder::Several), open }
+                Found {
+                    by_email: Some(_), taken: Taken::By(..) | Taken::ForGood(_), open, ..
+                } => Match::Taken { by: Taken::ForGood(Holder::Several), open },
+                Found { by_email_again: true, open, .. } => {
+                    Match::Ambiguous { in_use: Vec::new(), open, stays_open: open }
                 }
-                Found { by_email_again: true, open, .. } => Match::Ambiguous { in_use: Vec::new(), open, stays_open: open },
-                Found { by_email: Some(candidate), taken: Taken::No, .. } => Match::One { candidate, taken: Taken::No },
+                Found { by_email: Some(candidate), taken: Taken::No, .. } => {
+                    Match::One { candidate, taken: Taken::No }
+                }
                 Found { by_email: None, taken: Taken::No, .. } => Match::None,
             })
             .collect()
@@ -500,7 +573,9 @@ impl<'a> Matcher<'a> {
             });
             for &person in &all {
                 if Some(person) != winner {
-                    let other = winner.or_else(|| all.iter().copied().find(|other| *other != person)).unwrap_or(person);
+                    let other = winner
+                        .or_else(|| all.iter().copied().find(|other| *other != person))
+                        .unwrap_or(person);
                     self.found[person as usize].taken = Taken::ForGood(Holder::SameEmail(other));
                     self.found[person as usize].by_email = None;
                     self.found[person as usize].open &= self.found[person as usize].own.is_some();
@@ -536,11 +611,17 @@ pub fn differences(
         if !mapping.keeps(index, employee) || row.compare.is_person() {
             continue;
         }
-        let have = account.attributes.get(index).and_then(Option::as_deref).filter(|have| !have.trim().is_empty());
+        let have = account
+            .attributes
+            .get(index)
+            .and_then(Option::as_deref)
+            .filter(|have| !have.trim().is_empty());
         let why = |want: &str| known?.left(employee, row, want, have.unwrap_or_default());
         let mut is_left = |want: &str| why(want).map(|why| left.push((index, why))).is_some();
         match (mapping.desired(index, employee), have) {
-            (Desired::Text(want), Some(have)) if equal(row.compare, have, &want) && !(mapping.is_address(index) && is_disguised(have)) => {}
+            (Desired::Text(want), Some(have))
+                if equal(row.compare, have, &want)
+                    && !(mapping.is_address(index) && is_disguised(have)) => {}
             (Desired::Text(want), _) if is_left(&want) => {}
             (Desired::Text(want), _) => out.push((index, NewValue::Set(want.as_ref().into()))),
             // An account cannot be without a required value: the person is told, the value stays.

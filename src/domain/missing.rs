@@ -20,7 +20,9 @@ impl Word {
     pub fn of(cell: Cell<'_>) -> Self {
         let Some(text) = cell.text() else { return Self::default() };
         // This is FNV-1a.
-        let digest = plain(text).bytes().fold(0x811c_9dc5_u32, |digest, byte| (digest ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        let digest = plain(text).bytes().fold(0x811c_9dc5_u32, |digest, byte| {
+            (digest ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+        });
         Self(digest.max(1))
     }
 
@@ -133,7 +135,8 @@ impl Absence {
     /// 404 yet.
     #[must_use]
     pub fn second_look(self, apart: Duration) -> Option<Timestamp> {
-        let first = Timestamp::from_second(i64::from(self.since)).ok().filter(|_| self.is_doubt())?;
+        let first =
+            Timestamp::from_second(i64::from(self.since)).ok().filter(|_| self.is_doubt())?;
         Some(first.checked_add(apart).unwrap_or(Timestamp::MAX))
     }
 }
@@ -183,7 +186,9 @@ impl Answer<'_> {
         if word.is_known() {
             return self.shown.has(word);
         }
-        self.memory.is_some_and(|memory| !memory.incomplete && memory.words.0.keys().all(|word| self.shown.has(*word)))
+        self.memory.is_some_and(|memory| {
+            !memory.incomplete && memory.words.0.keys().all(|word| self.shown.has(*word))
+        })
     }
 
     /// Returns the statuses that no row of the answer has although employees who had them are
@@ -192,11 +197,21 @@ impl Answer<'_> {
     pub fn lost(&self, missing: &[Missing]) -> Vec<Lost> {
         let mut lost: BTreeMap<Word, Lost> = BTreeMap::new();
         let unknown = missing.iter().any(|missing| !missing.word.is_known());
-        for (word, text) in self.memory.iter().flat_map(|memory| &memory.words.0).filter(|(word, _)| !self.shown.has(**word)) {
+        for (word, text) in self
+            .memory
+            .iter()
+            .flat_map(|memory| &memory.words.0)
+            .filter(|(word, _)| !self.shown.has(**word))
+        {
             lost.insert(*word, Lost { word: *word, text: Some(text.clone()), holders: 0 });
         }
-        for missing in missing.iter().filter(|missing| missing.word.is_known() && !self.shown.has(missing.word)) {
-            lost.entry(missing.word).or_insert(Lost { word: missing.word, text: None, holders: 0 }).holders += 1;
+        for missing in missing
+            .iter()
+            .filter(|missing| missing.word.is_known() && !self.shown.has(missing.word))
+        {
+            lost.entry(missing.word)
+                .or_insert(Lost { word: missing.word, text: None, holders: 0 })
+                .holders += 1;
         }
         lost.into_values().filter(|lost| lost.holders > 0 || unknown).collect()
     }
@@ -207,18 +222,25 @@ impl Answer<'_> {
     pub fn remember(&self, missing: &[Missing]) -> Memory {
         let unknown = missing.iter().any(|missing| !missing.word.is_known());
         let mut words = self.shown.clone();
-        words.0.extend(self.lost(missing).into_iter().filter_map(|lost| Some((lost.word, lost.text?))));
-        let beyond = |text: &str| matches!(Lifecycle::read(Cell::Text(text)), Lifecycle::Hired | Lifecycle::Terminated);
+        words.0.extend(
+            self.lost(missing).into_iter().filter_map(|lost| Some((lost.word, lost.text?))),
+        );
+        let beyond = |text: &str| {
+            matches!(Lifecycle::read(Cell::Text(text)), Lifecycle::Hired | Lifecycle::Terminated)
+        };
         Memory {
             incomplete: unknown && self.memory.is_none_or(|memory| memory.incomplete),
-            beyond_work: self.memory.is_some_and(|memory| memory.beyond_work) || self.shown.texts().any(beyond),
+            beyond_work: self.memory.is_some_and(|memory| memory.beyond_work)
+                || self.shown.texts().any(beyond),
             leavers: self.has_shown_leavers(),
             words,
         }
     }
 
     fn has_shown_leavers(&self) -> bool {
-        let before = self.memory.is_some_and(|memory| memory.leavers || memory.words.has(Word::terminated()));
+        let before = self
+            .memory
+            .is_some_and(|memory| memory.leavers || memory.words.has(Word::terminated()));
         before || self.shown.has(Word::terminated())
     }
 
@@ -236,8 +258,12 @@ impl Answer<'_> {
     pub fn suspects(&self, missing: &[Missing]) -> Vec<Lost> {
         let mut lost = self.lost(missing);
         lost.retain(|lost| match lost.holders {
-            0 => missing.iter().any(|missing| !missing.word.is_known() && missing.absence.is_doubt()),
-            1 => missing.iter().any(|missing| missing.word == lost.word && !missing.absence.forbidden),
+            0 => {
+                missing.iter().any(|missing| !missing.word.is_known() && missing.absence.is_doubt())
+            }
+            1 => missing
+                .iter()
+                .any(|missing| missing.word == lost.word && !missing.absence.forbidden),
             _ => true,
         });
         lost
@@ -284,50 +310,86 @@ mod tests {
 
     #[test]
     fn only_a_second_404_next_to_others_of_the_status_says_that_a_file_is_gone() {
-        let (shown, before) = (["Employed"].into_iter().collect(), memory(&["Employed", "Parental leave"]));
-        let answer = |now| Answer { shown: &shown, memory: Some(&before), now: at(now), apart: APART };
+        let (shown, before) =
+            (["Employed"].into_iter().collect(), memory(&["Employed", "Parental leave"]));
+        let answer =
+            |now| Answer { shown: &shown, memory: Some(&before), now: at(now), apart: APART };
         let first = Absence::default().not_found(at(0));
         assert_eq!(first.not_found(at(100)), first, "the first one counts");
         let employed = missing("1", "Employed", first);
         assert!(!answer(299).confirms(&employed) && answer(300).confirms(&employed));
-        assert!(!answer(900).confirms(&missing("1", "Employed", Absence::default())), "the first one");
-        assert!(!answer(900).confirms(&missing("1", "Employed", Absence::FORBIDDEN.not_found(at(800)))), "a refusal counts for nothing");
-        assert!(!answer(900).confirms(&missing("1", "Parental leave", first)), "no other employee has it");
-        assert!(answer(0).confirms(&missing("1", "Terminated", Absence::default())), "who had left needs no second one");
+        assert!(
+            !answer(900).confirms(&missing("1", "Employed", Absence::default())),
+            "the first one"
+        );
+        assert!(
+            !answer(900).confirms(&missing("1", "Employed", Absence::FORBIDDEN.not_found(at(800)))),
+            "a refusal counts for nothing"
+        );
+        assert!(
+            !answer(900).confirms(&missing("1", "Parental leave", first)),
+            "no other employee has it"
+        );
+        assert!(
+            answer(0).confirms(&missing("1", "Terminated", Absence::default())),
+            "who had left needs no second one"
+        );
         // Without a record of the employee's status, a 404 proves nothing while any status is lost
         // or while there is no memory of statuses.
         let unknown = missing("1", "", first);
         assert!(!answer(900).confirms(&unknown));
-        let (kept, gap) = (memory(&["Employed"]), Memory { incomplete: true, ..memory(&["Employed"]) });
+        let (kept, gap) =
+            (memory(&["Employed"]), Memory { incomplete: true, ..memory(&["Employed"]) });
         for (memory, confirmed) in [(Some(&kept), true), (Some(&gap), false), (None, false)] {
-            assert_eq!(Answer { memory, ..answer(900) }.confirms(&unknown), confirmed, "{memory:?}");
+            assert_eq!(
+                Answer { memory, ..answer(900) }.confirms(&unknown),
+                confirmed,
+                "{memory:?}"
+            );
         }
     }
 
     #[test]
     fn a_status_is_lost_where_employees_who_had_it_are_missing() {
-        let (shown, before) = (["Employed"].into_iter().collect(), memory(&["Employed", "Parental leave", "Sabbatical"]));
+        let (shown, before) = (
+            ["Employed"].into_iter().collect(),
+            memory(&["Employed", "Parental leave", "Sabbatical"]),
+        );
         let answer = Answer { shown: &shown, memory: Some(&before), now: at(0), apart: APART };
-        let texts =
-            |lost: Vec<Lost>| lost.into_iter().map(|lost| (lost.text.unwrap().into(), lost.holders)).collect::<Vec<(String, usize)>>();
+        let texts = |lost: Vec<Lost>| {
+            lost.into_iter()
+                .map(|lost| (lost.text.unwrap().into(), lost.holders))
+                .collect::<Vec<(String, usize)>>()
+        };
         assert_eq!(texts(answer.lost(&[])), [], "they are in the answer with another status");
-        let two = [missing("1", "parental leave", Absence::FORBIDDEN), missing("2", "Parental leave", Absence::default())];
+        let two = [
+            missing("1", "parental leave", Absence::FORBIDDEN),
+            missing("2", "Parental leave", Absence::default()),
+        ];
         assert_eq!(texts(answer.suspects(&two)), [("Parental leave".into(), 2)]);
         assert_eq!(texts(answer.suspects(&two[1..])), [("Parental leave".into(), 1)]);
         assert_eq!(texts(answer.suspects(&two[..1])), [], "a refusal concerns that employee only");
         let remembered = answer.remember(&two[..1]);
-        assert_eq!(remembered.words.texts().collect::<Vec<_>>(), ["Employed", "Parental leave"], "as long as the employee is missing");
+        assert_eq!(
+            remembered.words.texts().collect::<Vec<_>>(),
+            ["Employed", "Parental leave"],
+            "as long as the employee is missing"
+        );
         // After a restart it is not known which employee had which status.
         let unknown = [missing("1", "", Absence::default().not_found(at(0)))];
         assert_eq!(answer.suspects(&unknown).len(), 2);
         assert_eq!(answer.suspects(&[missing("1", "", Absence::FORBIDDEN)]), []);
         assert_eq!(answer.remember(&unknown).words, before.words);
-        assert!(!answer.remember(&unknown).incomplete && Answer { memory: None, ..answer }.remember(&unknown).incomplete);
+        assert!(
+            !answer.remember(&unknown).incomplete
+                && Answer { memory: None, ..answer }.remember(&unknown).incomplete
+        );
     }
 
     #[test]
     fn leavers_are_hidden_where_bob_has_shown_some_and_shows_none() {
-        let (both, one) = (["Employed", "terminated"].into_iter().collect(), ["Employed"].into_iter().collect());
+        let (both, one) =
+            (["Employed", "terminated"].into_iter().collect(), ["Employed"].into_iter().collect());
         let answer = Answer { shown: &one, memory: None, now: at(0), apart: APART };
         assert!(!answer.hides_leavers() && !answer.remember(&[]).leavers, "none was ever shown");
         let first = Answer { shown: &both, ..answer };
@@ -337,7 +399,10 @@ mod tests {
         let second = Answer { memory: Some(&first), ..answer };
         assert!(second.hides_leavers() && second.lost(&[]).is_empty());
         let second = second.remember(&[]);
-        assert!(Answer { memory: Some(&second), ..answer }.hides_leavers(), "as long as Bob shows none");
+        assert!(
+            Answer { memory: Some(&second), ..answer }.hides_leavers(),
+            "as long as Bob shows none"
+        );
         assert!(!Answer { shown: &both, memory: Some(&second), ..answer }.hides_leavers());
         // A status of an older version has no such mark.
         assert!(Answer { memory: Some(&memory(&["Terminated"])), ..answer }.hides_leavers());
@@ -345,10 +410,14 @@ mod tests {
 
     #[test]
     fn it_is_remembered_for_ever_that_bob_has_shown_people_who_are_not_at_work() {
-        let (shown, later) = (["Employed", "HIRED"].into_iter().collect(), ["Employed"].into_iter().collect());
+        let (shown, later) =
+            (["Employed", "HIRED"].into_iter().collect(), ["Employed"].into_iter().collect());
         let answer = Answer { shown: &later, memory: None, now: at(0), apart: APART };
         assert!(!answer.remember(&[]).beyond_work);
         let first = Answer { shown: &shown, ..answer }.remember(&[]);
-        assert!(first.beyond_work && Answer { memory: Some(&first), ..answer }.remember(&[]).beyond_work);
+        assert!(
+            first.beyond_work
+                && Answer { memory: Some(&first), ..answer }.remember(&[]).beyond_work
+        );
     }
 }

@@ -85,10 +85,15 @@ impl Change {
     /// of them.
     #[must_use]
     pub fn only_rows(&self, rows: &[usize]) -> Option<Self> {
-        let attributes: Vec<_> = self.write.attributes.iter().filter(|(row, _)| rows.contains(row)).cloned().collect();
+        let attributes: Vec<_> =
+            self.write.attributes.iter().filter(|(row, _)| rows.contains(row)).cloned().collect();
         let write = AccountWrite { attributes, ..AccountWrite::default() };
         let touched = self.kind != Kind::Create && !write.attributes.is_empty();
-        touched.then(|| Self { person: self.person, account: self.account.clone(), ..Self::new(write) })
+        touched.then(|| Self {
+            person: self.person,
+            account: self.account.clone(),
+            ..Self::new(write)
+        })
     }
 
     /// Returns whether the change takes access away.
@@ -244,7 +249,13 @@ pub type Elsewhere<'a> = &'a dyn Fn(&str) -> Option<Box<str>>;
 /// Makes the plan for some of the employees. `elsewhere` gives the accounts of managers who are not
 /// among them.
 #[must_use]
-pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool, elsewhere: Elsewhere<'_>) -> Plan {
+pub fn plan_of_some(
+    mapping: &Mapping,
+    people: &[Person],
+    matcher: Matcher<'_>,
+    whole: bool,
+    elsewhere: Elsewhere<'_>,
+) -> Plan {
     let managers: Vec<Option<PersonIndex>> = reporting::managers(mapping, people, &matcher);
     let matches = matcher.finish();
     let after = hand_overs(mapping, people, &matches);
@@ -260,8 +271,10 @@ pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, 
         let uncertain = person.several && !whole;
         let unseen = uncertain && matches!(found, Match::None | Match::Taken { .. });
         let found = if uncertain { found.among_several() } else { found };
-        let (standing, change) = one(mapping, (people, person), found, after[index as usize], whole);
-        let change = change.or_else(|| unlisted(person).filter(|_| unseen && standing.beside.is_some()));
+        let (standing, change) =
+            one(mapping, (people, person), found, after[index as usize], whole);
+        let change =
+            change.or_else(|| unlisted(person).filter(|_| unseen && standing.beside.is_some()));
         plan.standings.push(standing);
         if let Some(mut change) = change {
             change.person = index;
@@ -270,7 +283,13 @@ pub fn plan_of_some(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, 
         }
     }
     if let Some(row) = mapping.manager {
-        reporting::set_managers(&mut plan, mapping, people, (row, &managers, elsewhere), &current_manager);
+        reporting::set_managers(
+            &mut plan,
+            mapping,
+            people,
+            (row, &managers, elsewhere),
+            &current_manager,
+        );
     }
     order::order(&mut plan);
     plan.managers = managers;
@@ -287,13 +306,16 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
         let wanted = keys(mapping, to);
         own && holder.decision.managed
             && holder.claimed_by.is_none()
-            && keys(mapping, holder)
-                .iter()
-                .all(|(row, own)| mapping.keeps(*row, &holder.employee) && own.is_some() && !wanted.iter().any(|(_, key)| key == own))
+            && keys(mapping, holder).iter().all(|(row, own)| {
+                mapping.keeps(*row, &holder.employee)
+                    && own.is_some()
+                    && !wanted.iter().any(|(_, key)| key == own)
+            })
     };
     let leaves = |person: PersonIndex| match &matches[person as usize] {
         Match::One { candidate, .. } => {
-            people[person as usize].decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended
+            people[person as usize].decision.existing == Some(Access::Suspended)
+                && candidate.state != AccountState::Suspended
         }
         Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => false,
     };
@@ -312,7 +334,9 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
                     // An employee who leaves does not wait, and gives up nothing while something
                     // else is taken.
                     Taken::By(..) if at != person && leaves(at) => return None,
-                    Taken::By(next, account) if seen.insert(at) && gives_up(*next, account, at) => at = *next,
+                    Taken::By(next, account) if seen.insert(at) && gives_up(*next, account, at) => {
+                        at = *next
+                    }
                     Taken::By(..) | Taken::ForGood(_) => return None,
                 }
             }
@@ -324,7 +348,8 @@ fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Op
 /// unless it is chosen with a number.
 fn keys<'a>(mapping: &'a Mapping, person: &'a Person) -> Vec<(usize, Option<Cow<'a, str>>)> {
     let rows = [mapping.email, mapping.username].into_iter();
-    let rows = rows.filter(|row| *row == mapping.email || !mapping.numbers_username(&person.employee));
+    let rows =
+        rows.filter(|row| *row == mapping.email || !mapping.numbers_username(&person.employee));
     rows.map(|row| (row, mapping.text(row, &person.employee).map(key_of))).collect()
 }
 
@@ -342,16 +367,25 @@ fn one(
     if let Some(other) = &person.claimed_by {
         let beside = match &found {
             Match::One { candidate, .. } => Some(candidate.state),
-            Match::Ambiguous { open, .. } if person.decision.ends_access() => Some(open_or_not(*open)),
+            Match::Ambiguous { open, .. } if person.decision.ends_access() => {
+                Some(open_or_not(*open))
+            }
             Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => None,
         };
-        return (Standing { beside, ..standing(None, Some(Block::ClaimedBy(other.clone()))) }, None);
+        return (
+            Standing { beside, ..standing(None, Some(Block::ClaimedBy(other.clone()))) },
+            None,
+        );
     }
-    let missing = |exists| mapping.missing_required(&person.employee, exists).map(Block::MissingAttribute);
+    let missing =
+        |exists| mapping.missing_required(&person.employee, exists).map(Block::MissingAttribute);
     let failed = || {
-        let expression = mapping.failed(&person.employee).map(|(row, why)| Block::MappingFailed(row, why));
+        let expression =
+            mapping.failed(&person.employee).map(|(row, why)| Block::MappingFailed(row, why));
         let scope = || person.scope_failure.clone().map(Block::ScopeFailed);
-        expression.or_else(scope).or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
+        expression
+            .or_else(scope)
+            .or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
     };
     match found {
         Match::Ambiguous { in_use, open, stays_open } => {
@@ -360,50 +394,94 @@ fn one(
             let leaves = person.decision.existing == Some(Access::Suspended);
             let change = if leaves { suspensions(in_use) } else { None };
             let beside = leaves.then(|| open_or_not(open));
-            (Standing { beside, several: true, stays_open, ..standing(None, Some(Block::Ambiguous)) }, change)
+            (
+                Standing {
+                    beside,
+                    several: true,
+                    stays_open,
+                    ..standing(None, Some(Block::Ambiguous))
+                },
+                change,
+            )
         }
         Match::One { candidate, .. } if let Some(by) = candidate.protected => {
-            let change = (candidate.lets_go && candidate.state != AccountState::Suspended).then(|| suspension(candidate.account.clone()));
+            let change = (candidate.lets_go && candidate.state != AccountState::Suspended)
+                .then(|| suspension(candidate.account.clone()));
             (standing(Some(held(&candidate)), Some(Block::Protected(by))), change)
         }
-        Match::One { candidate, .. } if candidate.elsewhere => (standing(Some(held(&candidate)), Some(Block::ManagedElsewhere)), None),
+        Match::One { candidate, .. } if candidate.elsewhere => {
+            (standing(Some(held(&candidate)), Some(Block::ManagedElsewhere)), None)
+        }
         Match::One { mut candidate, taken } => {
             let account = held(&candidate);
             if person.employee.unread {
                 // Only a row of Bob says which values the account should have in addition to
                 // access.
                 candidate.replaced.clear();
-                candidate.write = candidate.write.map(|write| Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() }));
+                candidate.write = candidate.write.map(|write| {
+                    Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() })
+                });
             }
             let drifted = drifted(mapping, person, &mut candidate);
-            let rows = |why| candidate.left.iter().filter(move |(_, own)| *own == why).map(|(row, _)| *row).collect();
+            let rows = |why| {
+                candidate
+                    .left
+                    .iter()
+                    .filter(move |(_, own)| *own == why)
+                    .map(|(row, _)| *row)
+                    .collect()
+            };
             let (kept, contested) = (rows(Left::Kept), rows(Left::Contested));
-            let suspends = person.decision.existing == Some(Access::Suspended) && candidate.state != AccountState::Suspended;
+            let suspends = person.decision.existing == Some(Access::Suspended)
+                && candidate.state != AccountState::Suspended;
             // An employee who leaves does not wait for an e-mail to become free.
             let after = after.filter(|_| !suspends);
-            let conflict = (taken != Taken::No && after.is_none()).then(|| Block::Conflict(Conflict::new(&taken, people)));
-            let missing = missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
+            let conflict = (taken != Taken::No && after.is_none())
+                .then(|| Block::Conflict(Conflict::new(&taken, people)));
+            let missing =
+                missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
             let mut withheld = match missing {
                 Some(Block::MissingAttribute(row) | Block::MappingFailed(row, _)) => vec![row],
                 _ => Vec::new(),
             };
             let taken = conflict.is_some();
-            let differs = candidate.write.iter().flat_map(|write| &write.attributes).map(|(row, _)| *row);
-            withheld.extend(differs.filter(|row| taken && [mapping.email, mapping.username].contains(row)));
-            let change = existing(mapping, person, *candidate, taken).map(|change| Change { after, ..change });
-            (Standing { drifted, kept, contested, withheld, ..standing(Some(account), conflict.or(missing)) }, change)
+            let differs =
+                candidate.write.iter().flat_map(|write| &write.attributes).map(|(row, _)| *row);
+            withheld.extend(
+                differs.filter(|row| taken && [mapping.email, mapping.username].contains(row)),
+            );
+            let change = existing(mapping, person, *candidate, taken)
+                .map(|change| Change { after, ..change });
+            (
+                Standing {
+                    drifted,
+                    kept,
+                    contested,
+                    withheld,
+                    ..standing(Some(account), conflict.or(missing))
+                },
+                change,
+            )
         }
         // An account without a mark that has the e-mail of an employee who left may belong to that
         // employee. It is reported, because bobsync may not adopt it.
         Match::Taken { open: true, by } if person.decision.ends_access() => {
             let beside = Some(AccountState::Active);
-            (Standing { beside, ..standing(None, Some(Block::Conflict(Conflict::new(&by, people)))) }, unlisted(person))
+            (
+                Standing {
+                    beside,
+                    ..standing(None, Some(Block::Conflict(Conflict::new(&by, people))))
+                },
+                unlisted(person),
+            )
         }
         Match::None | Match::Taken { .. } => match person.decision.missing {
             Missing::NotYet | Missing::Never => (standing(None, None), unlisted(person)),
             Missing::Create(access) => {
                 let taken = match &found {
-                    Match::Taken { by, .. } if after.is_none() => Some(Block::Conflict(Conflict::new(by, people))),
+                    Match::Taken { by, .. } if after.is_none() => {
+                        Some(Block::Conflict(Conflict::new(by, people)))
+                    }
                     _ => None,
                 };
                 let failed = failed();
@@ -419,7 +497,10 @@ fn one(
                     | Block::MissingAttribute(_) => false,
                 };
                 let block = missing(false).or(taken).or(failed);
-                let change = block.as_ref().is_none_or(possible).then(|| create(mapping, person, access, whole));
+                let change = block
+                    .as_ref()
+                    .is_none_or(possible)
+                    .then(|| create(mapping, person, access, whole));
                 (standing(None, block), change.map(|change| Change { after, ..change }))
             }
         },
@@ -447,7 +528,8 @@ fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
 /// mark. An account that another integration manages is left to that integration.
 fn left_out(person: &Person, found: Match) -> (Standing, Option<Change>) {
     let leaves = person.decision.only_ends_access() && person.claimed_by.is_none();
-    let unknown = [Some(person.decision.why), person.decision.also].contains(&Some(Why::ScopeUnknown));
+    let unknown =
+        [Some(person.decision.why), person.decision.also].contains(&Some(Why::ScopeUnknown));
     let failure = person.scope_failure.clone().filter(|_| unknown).map(Block::ScopeFailed);
     match found {
         // No e-mail is matched for such an employee, so the account has the mark or is the recorded
@@ -460,13 +542,18 @@ fn left_out(person: &Person, found: Match) -> (Standing, Option<Change>) {
                 _ => None,
             };
             let writes = leaves && (block.is_none() || candidate.lets_go);
-            let change = access_of(person, &candidate).filter(|_| writes).map(|_| suspension(candidate.account.clone()));
+            let change = access_of(person, &candidate)
+                .filter(|_| writes)
+                .map(|_| suspension(candidate.account.clone()));
             (standing(Some(held(&candidate)), block.or(failure)), change)
         }
         Match::Ambiguous { in_use, open, stays_open } if leaves => {
             let block = open.then_some(Block::Ambiguous).or(failure);
             let beside = Some(open_or_not(open));
-            (Standing { beside, several: true, stays_open, ..standing(None, block) }, suspensions(in_use))
+            (
+                Standing { beside, several: true, stays_open, ..standing(None, block) },
+                suspensions(in_use),
+            )
         }
         Match::None | Match::Taken { .. } if leaves => (standing(None, failure), unlisted(person)),
         Match::Ambiguous { .. } => (Standing { several: true, ..standing(None, failure) }, None),
@@ -489,7 +576,10 @@ fn unlisted(person: &Person) -> Option<Change> {
 
 /// Returns a change that takes access from this account and does nothing else.
 fn suspension(account: Box<str>) -> Change {
-    Change { account: Some(account), ..Change::new(AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() }) }
+    Change {
+        account: Some(account),
+        ..Change::new(AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() })
+    }
 }
 
 /// Returns a change that takes access from each of these accounts, or `None` without accounts.
@@ -502,19 +592,32 @@ fn suspensions(accounts: Vec<Box<str>>) -> Option<Change> {
 /// Takes rows that were changed at the provider out of the write, if drift is only reported.
 /// Returns these rows.
 fn drifted(mapping: &Mapping, person: &Person, candidate: &mut Candidate) -> Vec<usize> {
-    let (Some(in_place), Some(write)) = (&person.in_place, &mut candidate.write) else { return Vec::new() };
+    let (Some(in_place), Some(write)) = (&person.in_place, &mut candidate.write) else {
+        return Vec::new();
+    };
     let is_drift = |row: usize| in_place.holds(mapping, &person.employee, row, None);
-    let drifted = write.attributes.iter().map(|(row, _)| *row).filter(|&row| is_drift(row)).collect();
+    let drifted =
+        write.attributes.iter().map(|(row, _)| *row).filter(|&row| is_drift(row)).collect();
     write.attributes.retain(|(row, _)| !is_drift(*row));
     candidate.replaced.retain(|&row| !is_drift(row));
     drifted
 }
 
 fn held(candidate: &Candidate) -> Held {
-    Held { id: candidate.account.clone(), state: candidate.state, marked: candidate.marked, email: candidate.email.clone() }
+    Held {
+        id: candidate.account.clone(),
+        state: candidate.state,
+        marked: candidate.marked,
+        email: candidate.email.clone(),
+    }
 }
 
-fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: bool) -> Option<Change> {
+fn existing(
+    mapping: &Mapping,
+    person: &Person,
+    candidate: Candidate,
+    taken: bool,
+) -> Option<Change> {
     let access = access_of(person, &candidate);
     let mut write = candidate.write.map(|write| *write).unwrap_or_default();
     if taken {
@@ -523,7 +626,8 @@ fn existing(mapping: &Mapping, person: &Person, candidate: Candidate, taken: boo
     write.access = access;
     let kind = if candidate.marked { Kind::Update } else { Kind::Adopt };
     let replaced = candidate.replaced;
-    Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) }).filter(|change| !change.write.is_empty())
+    Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) })
+        .filter(|change| !change.write.is_empty())
 }
 
 /// Returns the access to give or take.
@@ -531,15 +635,25 @@ fn access_of(person: &Person, candidate: &Candidate) -> Option<Access> {
     match (person.decision.existing, candidate.state) {
         (
             Some(Access::Suspended),
-            AccountState::Active | AccountState::Unactivated | AccountState::Staged | AccountState::Unlicensed | AccountState::Other,
+            AccountState::Active
+            | AccountState::Unactivated
+            | AccountState::Staged
+            | AccountState::Unlicensed
+            | AccountState::Other,
         ) => Some(Access::Suspended),
         // Bobsync does not end the sessions of another account than the recorded one.
         (Some(Access::Suspended), AccountState::Suspended)
-            if person.sessions_open && person.known_account.as_ref().is_none_or(|known| *known == candidate.account) =>
+            if person.sessions_open
+                && person
+                    .known_account
+                    .as_ref()
+                    .is_none_or(|known| *known == candidate.account) =>
         {
             Some(Access::Suspended)
         }
-        (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => Some(Access::Active),
+        (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => {
+            Some(Access::Active)
+        }
         _ => None,
     }
 }
@@ -552,8 +666,17 @@ fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Ch
             Desired::Empty | Desired::Keep | Desired::Person(_) | Desired::Failed(_) => None,
         })
         .collect();
-    let write = AccountWrite { attributes, mark: Some(employee.id().into()), access: Some(access), foreign: None };
-    Change { kind: Kind::Create, look_up_first: !whole || person.forgotten || person.known_account.is_some(), ..Change::new(write) }
+    let write = AccountWrite {
+        attributes,
+        mark: Some(employee.id().into()),
+        access: Some(access),
+        foreign: None,
+    };
+    Change {
+        kind: Kind::Create,
+        look_up_first: !whole || person.forgotten || person.known_account.is_some(),
+        ..Change::new(write)
+    }
 }
 
 impl Plan {

@@ -41,7 +41,8 @@ pub enum Class {
 
 impl Class {
     /// All of them, the most urgent first.
-    pub const ALL: [Self; 5] = [Self::Revocation, Self::Leaver, Self::Joiner, Self::Mover, Self::Cosmetic];
+    pub const ALL: [Self; 5] =
+        [Self::Revocation, Self::Leaver, Self::Joiner, Self::Mover, Self::Cosmetic];
 
     /// Returns the word for metrics.
     #[must_use]
@@ -60,17 +61,27 @@ impl Class {
     #[must_use]
     pub fn of(change: &Change, person: &Person, mapping: &Mapping) -> Self {
         if change.suspends() {
-            return if person.decision.why == Why::AccessRevoked { Self::Revocation } else { Self::Leaver };
+            return if person.decision.why == Why::AccessRevoked {
+                Self::Revocation
+            } else {
+                Self::Leaver
+            };
         }
         if change.write.access == Some(Access::Active) {
             return Self::Joiner;
         }
         let positional = |row: usize| {
-            let keys = [mapping.email, mapping.username].contains(&row) || mapping.rows[row].compare.is_person();
+            let keys = [mapping.email, mapping.username].contains(&row)
+                || mapping.rows[row].compare.is_person();
             keys || mapping.fields_of(row).into_iter().any(is_position)
         };
-        let moves = change.kind != Kind::Update || change.manager.is_some() || change.write.mark.is_some();
-        if moves || change.write.attributes.iter().any(|(row, _)| positional(*row)) { Self::Mover } else { Self::Cosmetic }
+        let moves =
+            change.kind != Kind::Update || change.manager.is_some() || change.write.mark.is_some();
+        if moves || change.write.attributes.iter().any(|(row, _)| positional(*row)) {
+            Self::Mover
+        } else {
+            Self::Cosmetic
+        }
     }
 
     const fn is_urgent(self) -> bool {
@@ -84,7 +95,8 @@ impl Class {
 pub fn is_position(field: &str) -> bool {
     let phones = ["work.workPhone", "work.workMobile"];
     let tables = ["work.", "internal.", "employee."];
-    field == "root.email" || (tables.iter().any(|table| field.starts_with(table)) && !phones.contains(&field))
+    field == "root.email"
+        || (tables.iter().any(|table| field.starts_with(table)) && !phones.contains(&field))
 }
 
 /// How many turns of changes that are not urgent make a round. In a round, every fourth turn goes
@@ -153,7 +165,15 @@ impl Queue {
             let person = &people[change.person as usize];
             let class = Class::of(change, person, mapping);
             let (failed, since) = (failed(change), since(change.person));
-            items.push(Item { change: index, class, failed, since, waits_for: 0, lets_go: Vec::new(), taken: false });
+            items.push(Item {
+                change: index,
+                class,
+                failed,
+                since,
+                waits_for: 0,
+                lets_go: Vec::new(),
+                taken: false,
+            });
         }
         let of = |person: PersonIndex| place[plan.standings.get(person as usize)?.change?];
         let needs: Vec<[Option<usize>; 2]> = items
@@ -164,7 +184,9 @@ impl Queue {
                 match change.stage {
                     Stage::Suspend | Stage::Reactivate => [None, None],
                     Stage::GiveUp => [None, after],
-                    Stage::Create | Stage::Rest => [manager, after.filter(|after| Some(*after) != manager)],
+                    Stage::Create | Stage::Rest => {
+                        [manager, after.filter(|after| Some(*after) != manager)]
+                    }
                 }
             })
             .collect();
@@ -175,10 +197,20 @@ impl Queue {
             }
             lend(&mut items, &needs, item);
         }
-        let mut queue = Self { ready: Default::default(), left: Default::default(), blocked: 0, under_way: (0, 0), items };
+        let mut queue = Self {
+            ready: Default::default(),
+            left: Default::default(),
+            blocked: 0,
+            under_way: (0, 0),
+            items,
+        };
         for item in 0..queue.items.len() {
             queue.left[queue.items[item].class as usize] += 1;
-            if queue.items[item].waits_for == 0 { queue.make_ready(item) } else { queue.blocked += 1 }
+            if queue.items[item].waits_for == 0 {
+                queue.make_ready(item)
+            } else {
+                queue.blocked += 1
+            }
         }
         queue
     }
@@ -190,7 +222,9 @@ impl Queue {
         if self.blocked > 0 && self.under_way.0 == 0 && self.ready.iter().all(BTreeSet::is_empty) {
             // The changes wait for each other. A wrong first change is better than none at all.
             let stuck = self.items.iter().enumerate().filter(|(_, item)| !item.taken);
-            let first = stuck.min_by_key(|(_, item)| (item.class, item.failed, item.since, item.change)).map(|(item, _)| item)?;
+            let first = stuck
+                .min_by_key(|(_, item)| (item.class, item.failed, item.since, item.change))
+                .map(|(item, _)| item)?;
             self.items[first].waits_for = 0;
             self.blocked -= 1;
             self.make_ready(first);
@@ -207,7 +241,9 @@ impl Queue {
     /// Notes that this change has ended, whether it succeeded or failed. Returns whether it is one
     /// that turns count.
     pub fn ended(&mut self, change: usize) -> bool {
-        let Ok(item) = self.items.binary_search_by_key(&change, |item| item.change) else { return false };
+        let Ok(item) = self.items.binary_search_by_key(&change, |item| item.change) else {
+            return false;
+        };
         let counts = !self.items[item].class.is_urgent();
         self.under_way.0 -= 1;
         self.under_way.1 -= u64::from(counts);
@@ -231,7 +267,10 @@ impl Queue {
         Class::ALL.map(|class| {
             let ready = &self.ready[class as usize];
             let oldest = [ready.first(), ready.range((true, i64::MIN, 0)..).next()];
-            (self.left[class as usize], oldest.into_iter().flatten().map(|(_, since, _)| *since).min())
+            (
+                self.left[class as usize],
+                oldest.into_iter().flatten().map(|(_, since, _)| *since).min(),
+            )
         })
     }
 
@@ -248,7 +287,10 @@ impl Queue {
             other if other % MOVERS == MOVERS - 1 => [Mover, Cosmetic, Joiner],
             _ => [Joiner, Mover, Cosmetic],
         };
-        [Revocation, Leaver].into_iter().chain(by_turn).find(|class| !self.ready[*class as usize].is_empty())
+        [Revocation, Leaver]
+            .into_iter()
+            .chain(by_turn)
+            .find(|class| !self.ready[*class as usize].is_empty())
     }
 }
 

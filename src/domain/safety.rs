@@ -73,11 +73,16 @@ impl ShortRead {
         if !self.is_suspect(read.before, read.count) {
             return None;
         }
-        let agrees = |first: &Suspicion| first.count.abs_diff(read.count) <= larger(self.max_percent, first.count, self.at_least);
-        let Some(first) = read.suspicion.filter(|first| first.count > 0 && read.count > 0 && agrees(first)) else {
+        let agrees = |first: &Suspicion| {
+            first.count.abs_diff(read.count) <= larger(self.max_percent, first.count, self.at_least)
+        };
+        let Some(first) =
+            read.suspicion.filter(|first| first.count > 0 && read.count > 0 && agrees(first))
+        else {
             return Some(Suspicion { count: read.count, since: read.at });
         };
-        let later = read.at.duration_since(first.since).unsigned_abs() >= read.apart && read.at >= first.since;
+        let later = read.at.duration_since(first.since).unsigned_abs() >= read.apart
+            && read.at >= first.since;
         (!later && !read.asked).then_some(first)
     }
 }
@@ -102,7 +107,10 @@ pub struct Protected {
 impl Protected {
     /// Returns the accounts with these provider ids, e-mails or usernames, in any case.
     pub fn new<'a>(names: impl Iterator<Item = &'a str>) -> Self {
-        Self { names: names.map(|name| shape(name).into()).collect(), suspends_administrators: false }
+        Self {
+            names: names.map(|name| shape(name).into()).collect(),
+            suspends_administrators: false,
+        }
     }
 
     /// Sets whether administrators who leave are suspended. Accounts that the settings list are
@@ -130,9 +138,15 @@ impl Protected {
     #[must_use]
     pub fn covers(&self, account: &Account<'_>) -> Option<ProtectedBy> {
         let has = |name: Option<&str>| name.is_some_and(|name| self.names(name));
-        let listed =
-            !self.names.is_empty() && (has(Some(&account.id)) || has(account.email.as_deref()) || has(account.username.as_deref()));
-        if listed { Some(ProtectedBy::Settings) } else { account.administrator.then_some(ProtectedBy::Role) }
+        let listed = !self.names.is_empty()
+            && (has(Some(&account.id))
+                || has(account.email.as_deref())
+                || has(account.username.as_deref()));
+        if listed {
+            Some(ProtectedBy::Settings)
+        } else {
+            account.administrator.then_some(ProtectedBy::Role)
+        }
     }
 }
 
@@ -151,22 +165,42 @@ mod tests {
         let rule = ShortRead::default();
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let read = |count, seconds, suspicion, asked| {
-            rule.judge(&Read { before: 250, count, at: at(seconds), suspicion, apart: Duration::from_secs(300), asked })
+            rule.judge(&Read {
+                before: 250,
+                count,
+                at: at(seconds),
+                suspicion,
+                apart: Duration::from_secs(300),
+                asked,
+            })
         };
         let first = read(100, 0, None, true);
-        assert_eq!(first, Some(Suspicion { count: 100, since: at(0) }), "a request cannot confirm what no look has shown");
+        assert_eq!(
+            first,
+            Some(Suspicion { count: 100, since: at(0) }),
+            "a request cannot confirm what no look has shown"
+        );
         assert_eq!(read(100, 299, first, false), first, "too soon");
         assert_eq!(read(105, 300, first, false), None);
         assert_eq!(read(100, 1, first, true), None, "a person asks again");
-        assert_eq!(read(60, 300, first, true), Some(Suspicion { count: 60, since: at(300) }), "it does not agree");
+        assert_eq!(
+            read(60, 300, first, true),
+            Some(Suspicion { count: 60, since: at(300) }),
+            "it does not agree"
+        );
         assert_eq!(read(250, 1, first, false), None, "the people are back");
         let nothing = read(0, 0, None, false);
         assert_eq!(nothing, Some(Suspicion { count: 0, since: at(0) }));
-        assert_eq!(read(0, 900, nothing, true), Some(Suspicion { count: 0, since: at(900) }), "a count of 0 is never trusted");
+        assert_eq!(
+            read(0, 900, nothing, true),
+            Some(Suspicion { count: 0, since: at(900) }),
+            "a count of 0 is never trusted"
+        );
     }
 
     #[test]
-    fn an_account_is_protected_by_its_names_and_where_the_provider_says_that_it_is_an_administrators() {
+    fn an_account_is_protected_by_its_names_and_where_the_provider_says_that_it_is_an_administrators()
+     {
         let account = |administrator| Account {
             id: "7".into(),
             mark: None,
@@ -179,16 +213,34 @@ mod tests {
             foreign: None,
         };
         let none = Protected::default();
-        assert_eq!((none.covers(&account(false)), none.covers(&account(true))), (None, Some(ProtectedBy::Role)));
-        for name in ["7", "boss@EXAMPLE.com", "The.Boss", "\u{feff}boss@example.com", "bo\u{200b}ss@example.com\u{200e}"] {
-            assert_eq!(Protected::new([name].into_iter()).covers(&account(false)), Some(ProtectedBy::Settings), "{name}");
+        assert_eq!(
+            (none.covers(&account(false)), none.covers(&account(true))),
+            (None, Some(ProtectedBy::Role))
+        );
+        for name in [
+            "7",
+            "boss@EXAMPLE.com",
+            "The.Boss",
+            "\u{feff}boss@example.com",
+            "bo\u{200b}ss@example.com\u{200e}",
+        ] {
+            assert_eq!(
+                Protected::new([name].into_iter()).covers(&account(false)),
+                Some(ProtectedBy::Settings),
+                "{name}"
+            );
         }
         let other = Protected::new(["8", "other@example.com"].into_iter());
-        assert_eq!((other.covers(&account(false)), other.covers(&account(true))), (None, Some(ProtectedBy::Role)));
+        assert_eq!(
+            (other.covers(&account(false)), other.covers(&account(true))),
+            (None, Some(ProtectedBy::Role))
+        );
         assert!(!other.names("boss@example.com"));
         assert!(!other.lets_go(ProtectedBy::Role) && !other.lets_go(ProtectedBy::Settings));
         let suspending = other.suspending_administrators(true);
-        assert!(suspending.lets_go(ProtectedBy::Role) && !suspending.lets_go(ProtectedBy::Settings));
+        assert!(
+            suspending.lets_go(ProtectedBy::Role) && !suspending.lets_go(ProtectedBy::Settings)
+        );
     }
 
     #[test]

@@ -21,8 +21,14 @@ impl Window {
     /// Returns the window that ends now.
     #[must_use]
     pub fn of(budgets: &Budgets, now: Timestamp) -> Self {
-        let per = budgets.updates.or(Budgets::default().updates).map_or(Duration::ZERO, |budget| budget.per);
-        Self { now: u32::try_from(now.as_second()).unwrap_or(0), per: u32::try_from(per.as_secs()).unwrap_or(u32::MAX) }
+        let per = budgets
+            .updates
+            .or(Budgets::default().updates)
+            .map_or(Duration::ZERO, |budget| budget.per);
+        Self {
+            now: u32::try_from(now.as_second()).unwrap_or(0),
+            per: u32::try_from(per.as_secs()).unwrap_or(u32::MAX),
+        }
     }
 
     /// Returns when what happened at this second of the epoch leaves the window.
@@ -52,7 +58,8 @@ impl SetBack {
     /// Returns what is known of a value after its first write.
     #[must_use]
     pub fn first(target: Box<str>, sent: u32, window: Window) -> Self {
-        let mut new = Self { target, sent, at: vec![window.now], contested: false, until: 0, paused: false };
+        let mut new =
+            Self { target, sent, at: vec![window.now], contested: false, until: 0, paused: false };
         new.look(window);
         new
     }

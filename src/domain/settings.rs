@@ -97,14 +97,17 @@ impl Settings {
         if self.email_domains.is_empty() {
             return true;
         }
-        let Some((_, domain)) = email.and_then(|email| email.rsplit_once('@')) else { return false };
+        let Some((_, domain)) = email.and_then(|email| email.rsplit_once('@')) else {
+            return false;
+        };
         ascii_domain(domain).is_some_and(|domain| self.email_domains.contains(&domain))
     }
 
     /// Returns whether a setting uses this field of Bob: a mapping row, or the scope.
     #[must_use]
     pub fn uses(&self, field: FieldIndex) -> bool {
-        self.mapping.uses(field) || self.scope.as_ref().is_some_and(|scope| scope.fields().any(|used| used == field))
+        self.mapping.uses(field)
+            || self.scope.as_ref().is_some_and(|scope| scope.fields().any(|used| used == field))
     }
 }
 
@@ -131,8 +134,10 @@ pub fn go_duration(text: &str) -> Result<Duration, String> {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.').ok_or_else(bad)?;
         let number: f64 = rest[..digits].parse().map_err(|_| bad())?;
         rest = &rest[digits..];
-        let (unit, length) =
-            [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)].into_iter().find(|(unit, _)| rest.starts_with(unit)).ok_or_else(bad)?;
+        let (unit, length) = [("ms", 0.001), ("h", 3600.0), ("m", 60.0), ("s", 1.0)]
+            .into_iter()
+            .find(|(unit, _)| rest.starts_with(unit))
+            .ok_or_else(bad)?;
         seconds += number * length;
         rest = &rest[unit.len()..];
     }

@@ -114,17 +114,22 @@ impl<'a> Shrink<'a> {
             hash.update(employee);
             hash.update("\n");
         }
-        hash.chain_update(after).finalize().iter().fold(String::from("sha256:"), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+        hash.chain_update(after).finalize().iter().fold(
+            String::from("sha256:"),
+            |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            },
+        )
     }
 
     /// Returns why the shrink is held, in one sentence.
     #[must_use]
     pub fn because(&self, rule: ScopeShrink, before: u32) -> String {
         let mut by = Vec::new();
-        for (count, setting) in [(self.by_domain, "provisioning.emailDomains"), (self.by_scope, "provisioning.scope")] {
+        for (count, setting) in
+            [(self.by_domain, "provisioning.emailDomains"), (self.by_scope, "provisioning.scope")]
+        {
             if count > 0 {
                 by.push(format!("{count} by {setting}"));
             }
@@ -132,7 +137,10 @@ impl<'a> Shrink<'a> {
         let already = if before == 0 {
             String::new()
         } else {
-            format!(", events have taken out {} within the interval", counted(before, "other", "others"))
+            format!(
+                ", events have taken out {} within the interval",
+                counted(before, "other", "others")
+            )
         };
         let named: Vec<&str> = self.leaving().take(NAMED).collect();
         let more = self.leaving.len() - named.len();
@@ -178,17 +186,29 @@ impl ScopeMemory {
     /// Returns how many other employees left after `since` because of events.
     #[must_use]
     pub fn left(&self, since: i64, shrink: &Shrink<'_>) -> u32 {
-        let others = self.left.iter().filter(|(employee, at)| **at > since && !shrink.leaving.contains(&***employee));
+        let others = self
+            .left
+            .iter()
+            .filter(|(employee, at)| **at > since && !shrink.leaving.contains(&***employee));
         u32::try_from(others.count()).unwrap_or(u32::MAX)
     }
 
     /// Judges a look at some of the employees. Notes the employees who leave.
-    pub fn some(&mut self, settings: u64, shrink: &Shrink<'_>, rule: ScopeShrink, managed: u32, (since, now): (i64, i64)) -> Verdict {
+    pub fn some(
+        &mut self,
+        settings: u64,
+        shrink: &Shrink<'_>,
+        rule: ScopeShrink,
+        managed: u32,
+        (since, now): (i64, i64),
+    ) -> Verdict {
         if self.judged == Some((settings, true)) {
             return Verdict::Held;
         }
         self.left.retain(|_, at| *at > since);
-        if self.judged != Some((settings, false)) || shrink.is_over(rule, self.left(since, shrink), Some(managed)) {
+        if self.judged != Some((settings, false))
+            || shrink.is_over(rule, self.left(since, shrink), Some(managed))
+        {
             return Verdict::Unjudged;
         }
         self.left.extend(shrink.leaving().map(|employee| (Box::from(employee), now)));
@@ -204,7 +224,15 @@ mod tests {
     const RULE: ScopeShrink = ScopeShrink { max_percent: 5, at_least: 1 };
 
     fn decided(why: Why, managed: bool) -> Decision {
-        Decision { managed, existing: None, missing: Missing::Never, why, also: None, date: None, next: None }
+        Decision {
+            managed,
+            existing: None,
+            missing: Missing::Never,
+            why,
+            also: None,
+            date: None,
+            next: None,
+        }
     }
 
     #[test]
@@ -216,12 +244,22 @@ mod tests {
             shrink
         };
         let mut memory = ScopeMemory::default();
-        let some = |memory: &mut ScopeMemory, id, settings, now| memory.some(settings, &one(id), RULE, 20, (now - 600, now));
-        assert_eq!(some(&mut memory, "1", 7, 1000), Verdict::Unjudged, "no full look has judged it");
+        let some = |memory: &mut ScopeMemory, id, settings, now| {
+            memory.some(settings, &one(id), RULE, 20, (now - 600, now))
+        };
+        assert_eq!(
+            some(&mut memory, "1", 7, 1000),
+            Verdict::Unjudged,
+            "no full look has judged it"
+        );
         memory.judge(7, false);
         assert_eq!(some(&mut memory, "1", 8, 1000), Verdict::Unjudged, "other settings");
         assert_eq!(some(&mut memory, "1", 7, 1000), Verdict::LetGo);
-        assert_eq!(some(&mut memory, "1", 7, 1001), Verdict::LetGo, "the same employee counts once");
+        assert_eq!(
+            some(&mut memory, "1", 7, 1001),
+            Verdict::LetGo,
+            "the same employee counts once"
+        );
         assert_eq!(some(&mut memory, "2", 7, 1002), Verdict::Unjudged, "two of twenty");
         assert_eq!(some(&mut memory, "2", 7, 1602), Verdict::LetGo, "an interval later");
         memory.judge(7, true);
@@ -231,7 +269,11 @@ mod tests {
     #[test]
     fn an_ended_employment_is_no_employee_who_leaves_management() {
         let mut shrink = Shrink::default();
-        shrink.see("1", true, &Decision { also: Some(Why::OutOfScope), ..decided(Why::Terminated, false) });
+        shrink.see(
+            "1",
+            true,
+            &Decision { also: Some(Why::OutOfScope), ..decided(Why::Terminated, false) },
+        );
         shrink.see("2", true, &decided(Why::HandsOff, false));
         shrink.see("3", true, &decided(Why::NotInBob, false));
         shrink.see("4", false, &decided(Why::OutOfScope, false));
@@ -244,7 +286,11 @@ mod tests {
         let mut shrink = Shrink::default();
         let ids: Vec<String> = (100..107).map(|id: u32| id.to_string()).collect();
         for (index, id) in ids.iter().enumerate() {
-            shrink.see(id, true, &decided(if index == 0 { Why::OutOfScope } else { Why::DomainNotListed }, false));
+            shrink.see(
+                id,
+                true,
+                &decided(if index == 0 { Why::OutOfScope } else { Why::DomainNotListed }, false),
+            );
         }
         assert_eq!(
             shrink.because(RULE, 2),

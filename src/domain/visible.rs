@@ -51,7 +51,11 @@ const fn is_full_width(c: char) -> bool {
 /// Returns the text without blanks and invisible characters at its ends.
 #[must_use]
 pub fn trimmed(text: &str) -> &str {
-    if text.is_ascii() { text.trim() } else { text.trim_matches(|c: char| c.is_whitespace() || is_unseen(c)) }
+    if text.is_ascii() {
+        text.trim()
+    } else {
+        text.trim_matches(|c: char| c.is_whitespace() || is_unseen(c))
+    }
 }
 
 /// Returns the same for a text that may be owned, or `None` if nothing is left of it.
@@ -73,7 +77,8 @@ pub fn fault(address: &str) -> Option<String> {
         return None;
     }
     let bad = address.chars().find(|c| is_unseen(*c) || is_full_width(*c))?;
-    let what = if is_full_width(bad) { "a letter of full width" } else { "a character that is not seen" };
+    let what =
+        if is_full_width(bad) { "a letter of full width" } else { "a character that is not seen" };
     Some(format!("its value holds {what} (U+{:04X}); type the value anew in Bob", u32::from(bad)))
 }
 
@@ -84,7 +89,9 @@ pub fn look(text: &str) -> Cow<'_, str> {
     if text.is_ascii() || !text.chars().any(|c| is_unseen(c) || is_full_width(c)) {
         return Cow::Borrowed(text);
     }
-    let narrow = |c: char| if is_full_width(c) { char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c) } else { c };
+    let narrow = |c: char| {
+        if is_full_width(c) { char::from_u32(u32::from(c) - 0xfee0).unwrap_or(c) } else { c }
+    };
     Cow::Owned(text.chars().filter(|c| !is_unseen(*c)).map(narrow).collect())
 }
 
@@ -95,25 +102,43 @@ mod tests {
     #[test]
     fn every_format_character_of_unicode_is_unseen() {
         let format = regex::Regex::new(r"^\p{Cf}$").unwrap();
-        let missed: Vec<char> = ('\0'..=char::MAX).filter(|c| format.is_match(c.encode_utf8(&mut [0; 4])) && !is_unseen(*c)).collect();
+        let missed: Vec<char> = ('\0'..=char::MAX)
+            .filter(|c| format.is_match(c.encode_utf8(&mut [0; 4])) && !is_unseen(*c))
+            .collect();
         assert!(missed.is_empty(), "{missed:?}");
-        let letters: Vec<char> = ('\0'..=char::MAX).filter(|c| is_unseen(*c) && (c.is_whitespace() || c.is_numeric())).collect();
+        let letters: Vec<char> = ('\0'..=char::MAX)
+            .filter(|c| is_unseen(*c) && (c.is_whitespace() || c.is_numeric()))
+            .collect();
         assert!(letters.is_empty(), "{letters:?}");
     }
 
     #[test]
     fn unseen_characters_go_at_the_ends_and_are_named_inside() {
-        for unseen in ['\u{200b}', '\u{feff}', '\u{200f}', '\u{ad}', '\u{202e}', '\u{2066}', '\u{e0041}'] {
+        for unseen in
+            ['\u{200b}', '\u{feff}', '\u{200f}', '\u{ad}', '\u{202e}', '\u{2066}', '\u{e0041}']
+        {
             assert_eq!(trimmed(&format!("{unseen} noa@example.com{unseen}")), "noa@example.com");
             let inside = format!("noa{unseen}@example.com");
             assert_eq!((trimmed(&inside), &*look(&inside)), (&*inside, "noa@example.com"));
-            assert!(fault(&inside).is_some_and(|why| why.contains(&format!("U+{:04X}", u32::from(unseen)))), "{unseen:?}");
+            assert!(
+                fault(&inside)
+                    .is_some_and(|why| why.contains(&format!("U+{:04X}", u32::from(unseen)))),
+                "{unseen:?}"
+            );
         }
         assert!(fault("\u{ff4e}oa@example.com").is_some_and(|why| why.contains("full width")));
         assert_eq!(look("\u{ff2e}oa@example.com"), "Noa@example.com");
-        for good in ["noa@example.com", "kim@m\u{fc}nchen.example", "\u{5c71}\u{7530}@example.com", "o'neil+x@example.com"] {
+        for good in [
+            "noa@example.com",
+            "kim@m\u{fc}nchen.example",
+            "\u{5c71}\u{7530}@example.com",
+            "o'neil+x@example.com",
+        ] {
             assert_eq!((fault(good), trimmed(good), &*look(good)), (None, good, good));
         }
-        assert_eq!((trimmed_of("\u{200b} ".into()), trimmed_of("\u{feff}7".into())), (None, Some("7".into())));
+        assert_eq!(
+            (trimmed_of("\u{200b} ".into()), trimmed_of("\u{feff}7".into())),
+            (None, Some("7".into()))
+        );
     }
 }

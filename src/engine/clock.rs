@@ -186,6 +186,8 @@ mod tests {
         let soon = clock.now() + SignedDuration::from_hours(1);
         let slept = tokio::time::timeout(Duration::from_hours(3), clock.sleep_until(soon)).await;
         assert!(slept.is_err(), "three hours of sleep are no proof that the wall clock moved");
-        tokio::time::timeout(Duration::from_secs(1), clock.sleep_until(clock.now())).await.expect("already there");
+        tokio::time::timeout(Duration::from_secs(1), clock.sleep_until(clock.now()))
+            .await
+            .expect("already there");
     }
 }

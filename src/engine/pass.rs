@@ -1,10 +1,27 @@
-//! One pass, as the list of its steps.
+//! One pass, as the list of its steps:
+//! `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
+//!
+//! - `single`: reads single employees. `confirm`: looks again for employees that a read lacked.
+//! - `outcome`: how a change ended. `verdict`: what is said of one employee.
+//! - `report`: what is said of an integration. `initial_password`: the one of new accounts.
 
 mod begins;
+pub mod company;
+pub mod confirm;
+pub mod decide;
 mod early;
+pub mod execute;
+pub mod guard;
+pub mod initial_password;
 mod lost;
+pub mod observe;
+pub mod outcome;
+pub mod record;
+pub mod report;
 mod scope;
+pub mod single;
 mod some;
+pub mod verdict;
 mod whom;
 
 use std::{
@@ -25,22 +42,26 @@ pub use self::{
     scope::HeldScope,
     whom::{Listed, Rest, Scope},
 };
-use super::{
-    claims::{Looking, Writing},
-    clock::Clock,
-    connection::InitialPassword,
-    decide::{self, Deciding},
-    dirty::{Causes, Waiting},
-    execute::{Cut, Execution, Failure, Outcome, Summary, execute, pause},
-    guard::{self, Guarding, Released},
-    inbox::Mailbox,
-    observe,
-    record::{self, Recorder, Tally, held_by_suspicion},
+use self::{
+    company::Company,
+    decide::Deciding,
+    execute::{Cut, Execution, Summary, execute, pause},
+    guard::{Guarding, Released},
+    initial_password::InitialPassword,
+    outcome::{Failure, Outcome},
+    record::{Recorder, Tally, held_by_suspicion},
     report::Report,
-    single,
-    tenants::Other,
-    validate::{Stop, Validated},
     verdict::Trouble,
+};
+use super::{
+    clock::Clock,
+    intake::{
+        claims::{Looking, Writing},
+        dirty::{Causes, Waiting},
+        inbox::Mailbox,
+    },
+    settings::{tenants::Other, validate::Validated},
+    stop::Stop,
 };
 use crate::{
     api::{
@@ -99,6 +120,8 @@ pub struct Pass<'a> {
     pub clock: &'a Clock,
     /// Where events about its people come in.
     pub mailbox: &'a Mailbox,
+    /// What Bob's answers showed of everybody together.
+    pub company: &'a Company,
     /// Whether this process may write.
     pub leadership: &'a Leadership,
     /// Whom it is about.
@@ -150,20 +173,30 @@ impl Pass<'_> {
     /// Runs it.
     pub async fn run(&self) -> Report {
         let began = Instant::now();
-        let first_must_be_whole = self.validated.settings.existing_employees == ExistingEmployees::OnChange;
+        let first_must_be_whole =
+            self.validated.settings.existing_employees == ExistingEmployees::OnChange;
         let provider_name = Some(self.validated.target.catalog().name);
-        let mut report = Report { dry_run: self.validated.dry_run, first_must_be_whole, provider_name, ..Report::default() };
+        let mut report = Report {
+            dry_run: self.validated.dry_run,
+            first_must_be_whole,
+            provider_name,
+            ..Report::default()
+        };
         if let Err(stop) = self.steps(&mut report).await {
             match stop.reason {
-                IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden | IntegrationReason::BobUnavailable => {
-                    report.bob = Some(false)
-                }
+                IntegrationReason::BobUnauthorized
+                | IntegrationReason::BobForbidden
+                | IntegrationReason::BobUnavailable => report.bob = Some(false),
                 _ => report.provider = Some(false),
             }
             report.stop = Some(stop);
         }
         self.mailbox.plan_ended(self.looking.epoch());
-        self.mailbox.ledger.lock().unwrap_or_else(PoisonError::into_inner).close(self.looking.epoch());
+        self.mailbox
+            .ledger
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .close(self.looking.epoch());
         report.took = began.elapsed();
         if report.read_for.is_zero() {
             report.read_for = report.took;
@@ -178,11 +211,14 @@ impl Pass<'_> {
 
         match self.scope {
             Scope::Some { on_evidence: true, .. } => return self.on_evidence(report).await,
-            Scope::Some { line, unavailable, on_evidence: false } => return self.some(report, line, unavailable, &requests).await,
+            Scope::Some { line, unavailable, on_evidence: false } => {
+                return self.some(report, line, unavailable, &requests).await;
+            }
             Scope::Everybody { .. } => {}
         }
         let (began, now) = (Instant::now(), self.clock.now());
-        let reading = observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now);
+        let reading =
+            observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now);
         let Some(source) = self.unless_halted(reading).await else {
             report.cut = Some(Cut::Halted);
             return Ok(());
@@ -202,7 +238,8 @@ impl Pass<'_> {
             return Ok(());
         };
 
-        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
+        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt)
+            .protecting(&settings.protected);
         let Some(listing) = self.listed(&people, &mut matcher).await else {
             report.cut = Some(Cut::Halted);
             return Ok(());
@@ -211,9 +248,14 @@ impl Pass<'_> {
         self.look_up_unlisted(&people, &mut matcher).await?;
         report.provider = Some(true);
         report.read_for = began.elapsed();
-        report.unavailable_targets = listing.unavailable.iter().map(|row| settings.mapping.rows[*row].target.to_string()).collect();
+        report.unavailable_targets = listing
+            .unavailable
+            .iter()
+            .map(|row| settings.mapping.rows[*row].target.to_string())
+            .collect();
         if let Scope::Everybody { listed, .. } = self.scope {
-            let unavailable = report.unavailable_targets.iter().map(|target| target.as_str().into());
+            let unavailable =
+                report.unavailable_targets.iter().map(|target| target.as_str().into());
             listed(unavailable.collect(), &self.unseen(&people));
         }
         let mut plan = self.plan(&people, matcher, &listing);
@@ -233,7 +275,14 @@ impl Pass<'_> {
         }
 
         let left_alone = [&listing.unavailable[..], &released.held.frozen[..]].concat();
-        let recorder = self.recorder(&people, &plan, &requests, &source.deleted_now, self.approvals(&released), &left_alone);
+        let recorder = self.recorder(
+            &people,
+            &plan,
+            &requests,
+            &source.deleted_now,
+            self.approvals(&released),
+            &left_alone,
+        );
         let summary = if self.validated.dry_run {
             recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
             let scope = report.scope.as_ref().map(|scope| scope.because.clone());
@@ -245,6 +294,12 @@ impl Pass<'_> {
             self.converge(&people, &plan, &released, &recorder, (&listing.unavailable, &[])).await
         };
         self.looked_at(&people);
+        if report.zones.is_some() {
+            self.company.see_everybody(people.iter().map(|person| &person.employee), |id| {
+                self.looking.is_outdated(id)
+            });
+        }
+        self.company.hide(&report.unseen_fields);
         if listing.whole {
             self.roster.without_account(self.key, None);
         }
@@ -276,9 +331,15 @@ impl Pass<'_> {
             return;
         }
         let now = Instant::now();
-        let known = |person: &Person| person.known_account.is_some() && (person.known_active || person.sessions_open);
+        let known = |person: &Person| {
+            person.known_account.is_some() && (person.known_active || person.sessions_open)
+        };
         let open = |person: &&Person| person.several || known(person);
-        for person in people.iter().filter(open).filter(|person| person.decision.existing == Some(Access::Suspended)) {
+        for person in people
+            .iter()
+            .filter(open)
+            .filter(|person| person.decision.existing == Some(Access::Suspended))
+        {
             self.mailbox.dirty.add(person.employee.id(), Trigger::Retry, Class::Leaver, now);
         }
     }
@@ -299,7 +360,11 @@ impl Pass<'_> {
     }
 
     /// What the guard looks at, beside the plan.
-    fn guarding<'b>(&'b self, requests: &'b HashMap<Box<str>, Box<str>>, approved: Option<&'b str>) -> Guarding<'b> {
+    fn guarding<'b>(
+        &'b self,
+        requests: &'b HashMap<Box<str>, Box<str>>,
+        approved: Option<&'b str>,
+    ) -> Guarding<'b> {
         let some = matches!(self.scope, Scope::Some { .. });
         Guarding {
             settings: &self.validated.settings,
@@ -334,12 +399,17 @@ impl Pass<'_> {
             return Vec::new();
         }
         let is_other = |employee: &Employee| {
-            let known = self.roster.with(self.key, employee.id(), |entry| entry.map_or(0, |entry| entry.row));
+            let known = self
+                .roster
+                .with(self.key, employee.id(), |entry| entry.map_or(0, |entry| entry.row));
             known != single::row(employee)
         };
-        let employees =
-            people.iter().map(|person| &person.employee).filter(|employee| self.causes.contains_key(employee.id()) && !employee.unread);
-        let changed: HashSet<&str> = employees.filter(|employee| is_other(employee)).map(Employee::id).collect();
+        let employees = people
+            .iter()
+            .map(|person| &person.employee)
+            .filter(|employee| self.causes.contains_key(employee.id()) && !employee.unread);
+        let changed: HashSet<&str> =
+            employees.filter(|employee| is_other(employee)).map(Employee::id).collect();
         self.causes.keys().filter(|employee| !changed.contains(&***employee)).cloned().collect()
     }
 
@@ -348,13 +418,19 @@ impl Pass<'_> {
         let rows: Vec<(&str, u64)> = people
             .iter()
             .map(|person| &person.employee)
-            .filter(|employee| !employee.is_without_a_row() && !self.looking.is_outdated(employee.id()))
+            .filter(|employee| {
+                !employee.is_without_a_row() && !self.looking.is_outdated(employee.id())
+            })
             .map(|employee| (employee.id(), single::row(employee)))
             .collect();
         self.roster.looked(self.key, rows.into_iter());
         // Employees without a row when Bob was read have one now.
-        let employees = people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
-        self.roster.shown(self.key, employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))));
+        let employees =
+            people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
+        self.roster.shown(
+            self.key,
+            employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))),
+        );
     }
 
     /// The plan, without rows whose target the provider does not have.
@@ -376,19 +452,31 @@ impl Pass<'_> {
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
         let progress = self.progress();
-        progress.iter().for_each(|progress| progress.write(released.go.iter().filter(|go| **go).count()));
+        progress
+            .iter()
+            .for_each(|progress| progress.write(released.go.iter().filter(|go| **go).count()));
         let (over, end) = oneshot::channel::<()>();
-        let skip = |change: &Change| (self.skip)(people[change.person as usize].employee.id(), fingerprint(change));
-        let failed_before = |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
+        let skip = |change: &Change| {
+            (self.skip)(people[change.person as usize].employee.id(), fingerprint(change))
+        };
+        let failed_before =
+            |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
         // Read when it is needed, and gone when this step is through.
-        let creates = plan.changes.iter().zip(&released.go).any(|(change, go)| *go && change.kind == Kind::Create);
+        let creates = plan
+            .changes
+            .iter()
+            .zip(&released.go)
+            .any(|(change, go)| *go && change.kind == Kind::Create);
         let password = if creates { self.initial_password.read().await } else { Ok(None) };
-        let initial = password
-            .as_ref()
-            .map(|password| Initial { password: password.as_ref(), change_at_first_login: self.validated.change_password_on_first_login });
+        let initial = password.as_ref().map(|password| Initial {
+            password: password.as_ref(),
+            change_at_first_login: self.validated.change_password_on_first_login,
+        });
         let now = self.clock.now();
-        let since = |person: PersonIndex| self.waiting_since(people[person as usize].employee.id(), now);
-        let waiting = |depths| self.mailbox.plan_waits(self.looking.epoch(), depths, self.clock.now());
+        let since =
+            |person: PersonIndex| self.waiting_since(people[person as usize].employee.id(), now);
+        let waiting =
+            |depths| self.mailbox.plan_waits(self.looking.epoch(), depths, self.clock.now());
         let execution = Execution {
             provider: self.provider,
             initial,
@@ -420,8 +508,11 @@ impl Pass<'_> {
                 if let Some(change) = plan.standings[person as usize].change {
                     match &outcome {
                         Outcome::Done(_) => (self.tried)(id, 0, None),
-                        Outcome::Failed { failure, .. } => (self.tried)(id, fingerprint(&plan.changes[change]), Some(failure)),
-                        Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => {}
+                        Outcome::Failed { failure, .. } => {
+                            (self.tried)(id, fingerprint(&plan.changes[change]), Some(failure))
+                        }
+                        Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => {
+                        }
                     }
                 }
                 if let Some(progress) = progress.filter(|_| !matches!(outcome, Outcome::Waiting)) {
@@ -444,7 +535,8 @@ impl Pass<'_> {
             }
         });
         let still_waiting = early::still_waiting(recorder, released, end);
-        let (summary, (), (), ()) = tokio::join!(executing, without_change, record_each(recorder, outcomes), still_waiting);
+        let (summary, (), (), ()) =
+            tokio::join!(executing, without_change, record_each(recorder, outcomes), still_waiting);
         self.wait_for_managers(people, recorder);
         recorder.sum_up();
         summary
@@ -453,16 +545,25 @@ impl Pass<'_> {
     /// Puts somebody back into the line to whom another pass is writing just now.
     fn again_soon(&self, employee: &str) {
         let now = Instant::now();
-        let waiting = self.causes.get(employee).copied().unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
+        let waiting = self
+            .causes
+            .get(employee)
+            .copied()
+            .unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
         self.mailbox.dirty.again(employee, waiting, now + SOON);
     }
 
     /// Since when somebody waits, in seconds of the epoch: since the first event that was not answered, since a date came,
     /// since the status says that something is not as decided. For whom nothing of it holds: since now.
     fn waiting_since(&self, employee: &str, now: Timestamp) -> i64 {
-        let told = self.causes.get(employee).map(|cause| i64::try_from(cause.since.elapsed().as_secs()).unwrap_or(0));
+        let told = self
+            .causes
+            .get(employee)
+            .map(|cause| i64::try_from(cause.since.elapsed().as_secs()).unwrap_or(0));
         let now = now.as_second();
-        let known = self.roster.with(self.key, employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
+        let known = self
+            .roster
+            .with(self.key, employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
         told.map(|ago| now.saturating_sub(ago)).into_iter().chain(known).min().unwrap_or(now)
     }
 
@@ -477,7 +578,9 @@ impl Pass<'_> {
         match self.scope {
             Scope::Everybody { .. } => self.roster.for_each(self.key, look),
             Scope::Some { .. } => self.causes.keys().for_each(|employee| {
-                self.roster.with(self.key, employee, |entry| entry.into_iter().for_each(|entry| look(employee, entry)));
+                self.roster.with(self.key, employee, |entry| {
+                    entry.into_iter().for_each(|entry| look(employee, entry))
+                });
             }),
         }
         requests
@@ -577,6 +680,14 @@ fn summarise(plan: &Plan, validated: &Validated, people: &[Person]) -> PlanSumma
 fn fingerprint(change: &Change) -> u64 {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hash = DefaultHasher::new();
-    (change.kind, &change.account, &change.also, &change.write.attributes, &change.write.mark, change.write.access).hash(&mut hash);
+    (
+        change.kind,
+        &change.account,
+        &change.also,
+        &change.write.attributes,
+        &change.write.mark,
+        change.write.access,
+    )
+        .hash(&mut hash);
     hash.finish().max(1)
 }

@@ -2,7 +2,6 @@
 //! gone with it. A pass that is over sooner tells nothing of it.
 
 use std::{
-    convert::Infallible,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -11,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use tokio::time::Instant;
 
-use super::{clock::Clock, counts::Reckoning};
+use super::clock::Clock;
 use crate::{
     api::integration::{Progress, Step},
     cluster::status::to_the_second,
@@ -66,7 +65,11 @@ impl Part {
         let pace = self.at.duration_since(self.began).checked_div(self.done)?;
         let left = pace.saturating_mul(self.of - self.done);
         let since_last = self.at.elapsed();
-        Some(if wait.is_zero() { left.saturating_sub(since_last) } else { left.saturating_add(wait) })
+        Some(if wait.is_zero() {
+            left.saturating_sub(since_last)
+        } else {
+            left.saturating_add(wait)
+        })
     }
 }
 
@@ -92,7 +95,13 @@ impl Counting {
 
     /// A pass begins.
     pub fn begin(&self) -> UnderWay<'_> {
-        *self.run() = Some(Run { since: self.clock.now(), began: Instant::now(), read: 0, changes: None, statuses: None });
+        *self.run() = Some(Run {
+            since: self.clock.now(),
+            began: Instant::now(),
+            read: 0,
+            changes: None,
+            statuses: None,
+        });
         UnderWay(self)
     }
 
@@ -128,24 +137,29 @@ impl Counting {
         let run = run.as_ref().filter(|run| run.began.elapsed() >= APART)?;
         let since = Time(to_the_second(run.since));
         let (step, part) = match (&run.changes, &run.statuses) {
-            (None, None) => return Some(Progress { step: Step::Reading, done: run.read, of: None, since, eta: None }),
+            (None, None) => {
+                return Some(Progress {
+                    step: Step::Reading,
+                    done: run.read,
+                    of: None,
+                    since,
+                    eta: None,
+                });
+            }
             (Some(changes), _) if !changes.is_done() => (Step::Writing, changes),
             (_, Some(statuses)) if !statuses.is_done() => (Step::Recording, statuses),
             (Some(changes), _) if changes.of > 0 => (Step::Writing, changes),
             (_, Some(statuses)) => (Step::Recording, statuses),
             (Some(changes), None) => (Step::Writing, changes),
         };
-        let left = part.left(wait).filter(|left| !left.is_zero()).and_then(|left| SignedDuration::try_from(left).ok());
-        let eta = left.and_then(|left| self.clock.now().checked_add(left).ok()).map(|at| Time(to_the_second(at)));
+        let left = part
+            .left(wait)
+            .filter(|left| !left.is_zero())
+            .and_then(|left| SignedDuration::try_from(left).ok());
+        let eta = left
+            .and_then(|left| self.clock.now().checked_add(left).ok())
+            .map(|at| Time(to_the_second(at)));
         Some(Progress { step, done: part.done, of: Some(part.of), since, eta })
-    }
-}
-
-/// Asks again and again for the numbers to be written down, while a pass is under way.
-pub async fn tell(reckoning: &Reckoning) -> Infallible {
-    loop {
-        tokio::time::sleep(APART).await;
-        reckoning.nudge();
     }
 }
 
@@ -171,13 +185,20 @@ mod tests {
         tokio::time::advance(second).await;
         counting.read_one();
         let since = Time(at("2026-11-30T08:00:00Z"));
-        let reading = Progress { step: Step::Reading, done: 2, of: None, since: since.clone(), eta: None };
+        let reading =
+            Progress { step: Step::Reading, done: 2, of: None, since: since.clone(), eta: None };
         assert_eq!(told(), Some(reading));
 
         counting.write(100);
         counting.record(3);
         let writing = |done, eta: Option<&str>| {
-            Some(Progress { step: Step::Writing, done, of: Some(100), since: since.clone(), eta: eta.map(|eta| Time(at(eta))) })
+            Some(Progress {
+                step: Step::Writing,
+                done,
+                of: Some(100),
+                since: since.clone(),
+                eta: eta.map(|eta| Time(at(eta))),
+            })
         };
         assert_eq!(told(), writing(0, None), "nothing tells of the pace yet");
         for _ in 0..10 {
@@ -186,9 +207,17 @@ mod tests {
         }
         assert_eq!(told(), writing(10, Some("2026-11-30T08:01:45Z")), "90 more at one in a second");
         tokio::time::advance(second * 2).await;
-        assert_eq!(told(), writing(10, Some("2026-11-30T08:01:45Z")), "it is said in the same words while nothing happens");
+        assert_eq!(
+            told(),
+            writing(10, Some("2026-11-30T08:01:45Z")),
+            "it is said in the same words while nothing happens"
+        );
         let hour = Duration::from_hours(1);
-        assert_eq!(counting.told(hour), writing(10, Some("2026-11-30T09:01:47Z")), "calls wait for an hour, and then the rest goes out");
+        assert_eq!(
+            counting.told(hour),
+            writing(10, Some("2026-11-30T09:01:47Z")),
+            "calls wait for an hour, and then the rest goes out"
+        );
         tokio::time::advance(second * 100).await;
         assert_eq!(told(), writing(10, None), "an estimate that was wrong is not told");
 

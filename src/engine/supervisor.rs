@@ -13,10 +13,12 @@ use tokio::{
 };
 
 use super::{
-    report,
-    said::Said,
-    unreadable,
-    worker::{Handle, Shared, Worker},
+    integration::{
+        said::Said,
+        unreadable,
+        worker::{Handle, Shared, Worker},
+    },
+    pass::report,
 };
 use crate::{
     api::{ProvisioningIntegration, key::IntegrationKey},
@@ -46,7 +48,14 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
     let (client, roster) = (shared.client.clone(), shared.roster.clone());
     // Dropped with this task, and it ends then.
     let mut watching = JoinSet::new();
-    watching.spawn(watch::watch(client, scopes.clone(), roster, sender, shared.parts.clone(), shared.stopping.clone()));
+    watching.spawn(watch::watch(
+        client,
+        scopes.clone(),
+        roster,
+        sender,
+        shared.parts.clone(),
+        shared.stopping.clone(),
+    ));
     let mut stopping = shared.stopping.clone();
     let beat = shared.parts.beat("supervisor", None);
     let mut supervisor = Supervisor {
@@ -60,7 +69,8 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
         keys: HashMap::new(),
     };
     loop {
-        let (parts, acquainted) = (supervisor.shared.parts.clone(), supervisor.lists.acquainted_at());
+        let (parts, acquainted) =
+            (supervisor.shared.parts.clone(), supervisor.lists.acquainted_at());
         let next = tokio::select! {
             next = beat.during(seen.recv()) => match next {
                 Some(next) => Some(next),
@@ -123,13 +133,18 @@ impl Lists {
     /// write accounts of people who are pinned.
     fn may_begin(&self, namespace: &str) -> bool {
         let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| scope == namespace);
-        let known = self.acquainted || self.scopes.iter().all(|scope| self.integrations.contains(scope) || self.failed.contains(scope));
+        let known = self.acquainted
+            || self
+                .scopes
+                .iter()
+                .all(|scope| self.integrations.contains(scope) || self.failed.contains(scope));
         known && self.people.iter().any(has) && self.integrations.iter().any(has)
     }
 
     /// Where something is missing.
     fn missing(&self) -> HashSet<Scope> {
-        let there = |scope: &Scope| self.integrations.contains(scope) && self.people.contains(scope);
+        let there =
+            |scope: &Scope| self.integrations.contains(scope) && self.people.contains(scope);
         self.scopes.iter().filter(|scope| !there(scope)).cloned().collect()
     }
 }
@@ -168,9 +183,13 @@ impl Supervisor {
             Seen::Unreadable(key, object) => self.cannot_read(key, *object),
             Seen::IntegrationGone(key) => self.forget(&key),
             Seen::Integrations(scope, listed) => {
-                let within = |key: &&IntegrationKey| scope.as_deref().is_none_or(|scope| *scope == *key.namespace);
-                let known = self.workers.keys().chain(self.held.keys()).chain(self.unreadable.keys());
-                let gone: Vec<_> = known.filter(within).filter(|key| !listed.contains(key)).cloned().collect();
+                let within = |key: &&IntegrationKey| {
+                    scope.as_deref().is_none_or(|scope| *scope == *key.namespace)
+                };
+                let known =
+                    self.workers.keys().chain(self.held.keys()).chain(self.unreadable.keys());
+                let gone: Vec<_> =
+                    known.filter(within).filter(|key| !listed.contains(key)).cloned().collect();
                 gone.iter().for_each(|key| self.forget(key));
                 self.lists.integrations.insert(scope);
             }
@@ -198,7 +217,8 @@ impl Supervisor {
 
     /// Begins with every integration that may.
     fn begin(&mut self) {
-        let may: Vec<_> = self.held.keys().filter(|key| self.lists.may_begin(&key.namespace)).cloned().collect();
+        let may: Vec<_> =
+            self.held.keys().filter(|key| self.lists.may_begin(&key.namespace)).cloned().collect();
         for key in may {
             if let Some(object) = self.held.remove(&key) {
                 self.apply(key, *object);
@@ -212,7 +232,8 @@ impl Supervisor {
     }
 
     fn apply(&mut self, key: IntegrationKey, object: ProvisioningIntegration) {
-        if self.workers.get(&key).is_some_and(|running| running.handle.uid() != object.metadata.uid) {
+        if self.workers.get(&key).is_some_and(|running| running.handle.uid() != object.metadata.uid)
+        {
             // Deleted and made again between two events: nothing of the old one is believed.
             self.forget(&key);
             self.shared.tenants.see(&key, &object, &self.shared.allowed);
@@ -230,7 +251,8 @@ impl Supervisor {
                 let (worker, handle) = Worker::new(key.clone(), object, self.shared.clone());
                 let task = self.tasks.spawn(worker.run());
                 self.keys.insert(task.id(), key.clone());
-                self.workers.insert(key.clone(), Running { handle: handle.clone(), task, wait: AGAIN });
+                self.workers
+                    .insert(key.clone(), Running { handle: handle.clone(), task, wait: AGAIN });
                 handle
             }
         };
@@ -249,10 +271,14 @@ impl Supervisor {
             Err(error) => (error.id(), error.is_panic()),
         };
         let Some(key) = self.keys.remove(&id) else { return };
-        let Some(running) = self.workers.get_mut(&key).filter(|running| running.task.id() == id) else { return };
+        let Some(running) = self.workers.get_mut(&key).filter(|running| running.task.id() == id)
+        else {
+            return;
+        };
         self.shared.parts.ended("passes", Some(&key), panicked);
         self.shared.roster.settle(&key);
-        let (handle, shared, wait, again) = (running.handle.clone(), self.shared.clone(), running.wait, key.clone());
+        let (handle, shared, wait, again) =
+            (running.handle.clone(), self.shared.clone(), running.wait, key.clone());
         running.wait = (wait * 2).min(LONGEST);
         running.task = self.tasks.spawn(async move {
             tokio::time::sleep(wait).await;
@@ -301,12 +327,16 @@ impl Supervisor {
 
     /// Says of integrations that are known, and whose people are not, why they do not begin.
     fn say_unlisted(&self) {
-        for (key, object) in self.held.iter().filter(|(key, _)| !self.lists.may_begin(&key.namespace)) {
+        for (key, object) in
+            self.held.iter().filter(|(key, _)| !self.lists.may_begin(&key.namespace))
+        {
             let Some((_, message)) = self.shared.parts.said(key) else { continue };
             let (shared, key, mut said) = (self.shared.clone(), key.clone(), Said::of(object));
             let generation = object.metadata.generation.unwrap_or(0);
             tokio::spawn(async move {
-                let unlisted = |before: &_| Some(report::unlisted(before, generation, message.clone(), shared.clock.now()));
+                let unlisted = |before: &_| {
+                    Some(report::unlisted(before, generation, message.clone(), shared.clock.now()))
+                };
                 if shared.leadership.is_leader() {
                     said.write(&shared.writer(&key), &key, generation, unlisted).await;
                 }
@@ -325,7 +355,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_namespace_begins_when_it_is_listed_itself_and_not_when_another_one_is_listed_twice() {
+    async fn a_namespace_begins_when_it_is_listed_itself_and_not_when_another_one_is_listed_twice()
+    {
         let mut lists = Lists::of(vec![scope("a"), scope("b")]);
         for _ in 0..2 {
             lists.integrations.insert(scope("a"));

@@ -12,22 +12,16 @@ use std::{
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::Notify, time::Instant};
 
-use super::{clock::Clock, session::Session};
+use super::clock::Clock;
 use crate::{
     api::key::IntegrationKey,
-    cluster::status::WRITE_WITHIN,
     provider::limits::{Wait, Waits as Met, Why},
-    telemetry::health::Beat,
 };
 
 /// A shorter wait is not told.
 const TOLD: Duration = Duration::from_secs(10);
 /// Ends that lie closer together than this are of one wait: services count in whole seconds.
 const SAME: Duration = Duration::from_secs(3);
-/// Evidence that is not carried out after this time is told of.
-const OVERDUE: Duration = Duration::from_secs(5);
-/// The pause before a status that could not be written is written again.
-const AGAIN: Duration = Duration::from_secs(5);
 
 /// Which service is waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,9 +46,9 @@ pub struct Waits {
     key: IntegrationKey,
     clock: Clock,
     known: Mutex<[Option<Known>; 2]>,
-    news: Notify,
+    pub(super) news: Notify,
     /// From how many people evidence on record has not taken access for some time.
-    open: AtomicU32,
+    pub(super) open: AtomicU32,
 }
 
 struct Known {
@@ -113,7 +107,12 @@ impl Waits {
     #[must_use]
     pub fn told(&self) -> Vec<Told> {
         let now = Instant::now();
-        self.known().iter().flatten().filter(|known| known.until > now).map(|known| known.told.clone()).collect()
+        self.known()
+            .iter()
+            .flatten()
+            .filter(|known| known.until > now)
+            .map(|known| known.told.clone())
+            .collect()
     }
 
     /// From how many people evidence on record has not taken access for some time.
@@ -126,11 +125,16 @@ impl Waits {
     #[must_use]
     pub fn longest(&self) -> Duration {
         let now = Instant::now();
-        self.known().iter().flatten().map(|known| known.until.saturating_duration_since(now)).max().unwrap_or_default()
+        self.known()
+            .iter()
+            .flatten()
+            .map(|known| known.until.saturating_duration_since(now))
+            .max()
+            .unwrap_or_default()
     }
 
     /// When the next wait ends.
-    fn next_end(&self) -> Option<Instant> {
+    pub(super) fn next_end(&self) -> Option<Instant> {
         let now = Instant::now();
         self.known().iter().flatten().map(|known| known.until).filter(|until| *until > now).min()
     }
@@ -138,9 +142,13 @@ impl Waits {
 
 fn sentence(name: &str, why: Why, at: Timestamp) -> String {
     match why {
-        Why::Asked => format!("Waiting until {at}: {name} asked for a pause, and is not called before."),
+        Why::Asked => {
+            format!("Waiting until {at}: {name} asked for a pause, and is not called before.")
+        }
         Why::Trouble => {
-            format!("Waiting until {at}: {name} is in trouble and asked for a pause; only access that has to be taken does not wait.")
+            format!(
+                "Waiting until {at}: {name} is in trouble and asked for a pause; only access that has to be taken does not wait."
+            )
         }
         Why::Spent => format!("Waiting until {at}: the calls that {name} allows are used up."),
     }
@@ -148,43 +156,12 @@ fn sentence(name: &str, why: Why, at: Timestamp) -> String {
 
 /// The whole second in which a wait that ends in `left` is over.
 fn rounded_up(now: Timestamp, left: Duration) -> Timestamp {
-    let end = SignedDuration::try_from(left).ok().and_then(|left| now.checked_add(left).ok()).unwrap_or(now);
+    let end = SignedDuration::try_from(left)
+        .ok()
+        .and_then(|left| now.checked_add(left).ok())
+        .unwrap_or(now);
     let second = end.as_second() + i64::from(end.subsec_nanosecond() > 0);
     Timestamp::from_second(second).unwrap_or(end)
-}
-
-/// Writes down which waits there are, until the process stops.
-pub async fn tell(session: Arc<Session>, beat: Beat) {
-    let mut stopping = session.shared.stopping.clone();
-    let mut open_since: Option<Instant> = None;
-    loop {
-        tokio::select! {
-            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        let news = session.waits.news.notified();
-        tokio::pin!(news);
-        // Listening begins before looking, so that nothing falls between.
-        news.as_mut().enable();
-        let events = session.mailbox.dirty.changed();
-        tokio::pin!(events);
-        events.as_mut().enable();
-        let open = session.open_against_evidence();
-        open_since = (open > 0).then(|| open_since.unwrap_or_else(Instant::now));
-        let overdue = open_since.is_some_and(|since| since.elapsed() >= OVERDUE);
-        session.waits.open.store(if overdue { open } else { 0 }, Ordering::Release);
-        let write = async { session.said.lock().await.write_beside(&session.shared.writer(&session.key), &session.key).await };
-        let stands = beat.within(WRITE_WITHIN * 2, write).await;
-        let again = if stands { session.waits.next_end() } else { Some(Instant::now() + AGAIN) };
-        let again = again.into_iter().chain(open_since.map(|_| Instant::now() + OVERDUE)).min();
-        tokio::select! {
-            () = beat.during(news) => {}
-            () = events, if open == 0 => {}
-            () = beat.during(async { match again { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } }) => {}
-            () = session.shared.leadership.lost() => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -194,11 +171,15 @@ mod tests {
     fn waits() -> Arc<Waits> {
         let (clock, hand) = Clock::adjustable();
         hand.set("2026-11-30T08:00:00.25Z".parse().expect("a time"));
-        Arc::new(Waits::new(IntegrationKey { namespace: "people".into(), name: "onelogin".into() }, clock))
+        Arc::new(Waits::new(
+            IntegrationKey { namespace: "people".into(), name: "onelogin".into() },
+            clock,
+        ))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_wait_is_told_until_its_time_has_come_and_however_often_it_is_met_in_the_same_words() {
+    async fn a_wait_is_told_until_its_time_has_come_and_however_often_it_is_met_in_the_same_words()
+    {
         let waits = waits();
         let (bob, provider) = (waits.of(Side::Bob, "Bob"), waits.of(Side::Provider, "OneLogin"));
         let (now, hour) = (Instant::now(), Duration::from_hours(1));
@@ -220,7 +201,13 @@ mod tests {
         tokio::time::advance(hour / 2).await;
         assert_eq!(waits.told(), []);
         provider(until(2 * hour, Why::Spent));
-        assert!(waits.told()[0].message.starts_with("Waiting until 2026-11-30T10:00:01Z: the calls that OneLogin"), "{:?}", waits.told());
+        assert!(
+            waits.told()[0]
+                .message
+                .starts_with("Waiting until 2026-11-30T10:00:01Z: the calls that OneLogin"),
+            "{:?}",
+            waits.told()
+        );
         waits.clear();
         assert_eq!(waits.told(), []);
     }

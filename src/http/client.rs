@@ -115,13 +115,25 @@ impl Client {
     /// # Errors
     /// [`Failure::NotSent`] if there is no connection or the request could not be made;
     /// [`Failure::NoAnswer`] for everything after that: time-out, reset, cut or oversized body.
-    pub async fn send(&self, request: RequestBuilder, timeout: Duration) -> Result<Answer, Failure> {
-        let mut response = request.timeout(timeout).send().await.map_err(|error| Failure::before_the_head(&error))?;
+    pub async fn send(
+        &self,
+        request: RequestBuilder,
+        timeout: Duration,
+    ) -> Result<Answer, Failure> {
+        let mut response = request
+            .timeout(timeout)
+            .send()
+            .await
+            .map_err(|error| Failure::before_the_head(&error))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let url = response.url().clone();
         let mut body = BytesMut::new();
-        while let Some(piece) = response.chunk().await.map_err(|error| Failure::within_the_body(&error.with_url(url.clone())))? {
+        while let Some(piece) = response
+            .chunk()
+            .await
+            .map_err(|error| Failure::within_the_body(&error.with_url(url.clone())))?
+        {
             if body.len() + piece.len() > BODY_CAP {
                 return Err(Failure::NoAnswer(TOO_LARGE.to_owned()));
             }
@@ -147,7 +159,11 @@ impl Answer {
     /// Returns the media type without parameters, in lower case. It is empty without a header.
     #[must_use]
     pub fn media_type(&self) -> String {
-        let text = self.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let text = self
+            .headers
+            .get(CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
         text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase()
     }
 
@@ -155,7 +171,8 @@ impl Answer {
     #[must_use]
     pub fn is_json(&self) -> bool {
         let media_type = self.media_type();
-        media_type == "application/json" || (media_type.starts_with("application/") && media_type.ends_with("+json"))
+        media_type == "application/json"
+            || (media_type.starts_with("application/") && media_type.ends_with("+json"))
     }
 
     /// Returns whether the body is an HTML page, such as a log-in, an abuse or a maintenance page.
@@ -202,7 +219,11 @@ mod tests {
         drop(listener);
         assert!(matches!(get(&url, ENOUGH).await, Err(Failure::NotSent(_))));
 
-        for cut in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-le", b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{}"] {
+        for cut in [
+            &b""[..],
+            b"HTTP/1.1 200 OK\r\ncontent-le",
+            b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{}",
+        ] {
             let url = one_answer(cut).await;
             assert!(matches!(get(&url, ENOUGH).await, Err(Failure::NoAnswer(_))), "{}", cut.len());
         }
@@ -213,13 +234,19 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let failure = get(&url, Duration::from_millis(50)).await.unwrap_err();
-        assert!(matches!(&failure, Failure::NoAnswer(said) if said.starts_with("no answer from 127.0.0.1:")), "{failure:?}");
+        assert!(
+            matches!(&failure, Failure::NoAnswer(said) if said.starts_with("no answer from 127.0.0.1:")),
+            "{failure:?}"
+        );
         drop(listener);
     }
 
     #[tokio::test]
     async fn redirects_are_answers_like_any_other() {
-        let url = one_answer(b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n").await;
+        let url = one_answer(
+            b"HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+        )
+        .await;
         assert_eq!(get(&url, ENOUGH).await.unwrap().status, 302);
     }
 
@@ -231,7 +258,10 @@ mod tests {
         let answer = get(&json, ENOUGH).await.unwrap();
         assert!(answer.is_json() && !answer.is_html());
         assert_eq!((answer.number("x-left"), &answer.body[..]), (Some(7), &b"{}"[..]));
-        let page = one_answer(b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\ncontent-length: 6\r\n\r\n<html>").await;
+        let page = one_answer(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\ncontent-length: 6\r\n\r\n<html>",
+        )
+        .await;
         let answer = get(&page, ENOUGH).await.unwrap();
         assert!(!answer.is_json() && answer.is_html());
     }

@@ -2,9 +2,11 @@
 //! words.
 //!
 //! - `client`: timeouts, no redirects, bounded bodies. `reach`: why there is no answer.
-//! - `scrub`: which part of an answer may be shown. `secret`: credentials that no text shows.
+//! - `sentence`: the sentence in an answer. `scrub`: which part of it may be shown. `secret`:
+//!   credentials that no text shows.
 
 pub mod client;
 pub mod reach;
 pub mod scrub;
 pub mod secret;
+mod sentence;

@@ -50,7 +50,8 @@ pub fn root_cause(error: &dyn Error) -> String {
 
 /// Returns what may help, if that is known.
 fn hint(error: &reqwest::Error, cause: &str) -> String {
-    let proxy = PROXY.into_iter().find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
+    let proxy =
+        PROXY.into_iter().find(|name| env::var_os(name).is_some_and(|value| !value.is_empty()));
     let proxy = proxy.filter(|_| error.url().is_some_and(|url| url.scheme() == "https"));
     advice(cause, proxy)
 }
@@ -104,7 +105,9 @@ mod tests {
         let _ = rustls::crypto::ring::default_provider().install_default();
         let builder = reqwest::Client::builder().connect_timeout(Duration::from_secs(5));
         let builder = match proxy {
-            Some(port) => builder.proxy(reqwest::Proxy::all(format!("http://user:{SECRET}@127.0.0.1:{port}")).unwrap()),
+            Some(port) => builder.proxy(
+                reqwest::Proxy::all(format!("http://user:{SECRET}@127.0.0.1:{port}")).unwrap(),
+            ),
             None => builder.no_proxy(),
         };
         let error = builder.build().unwrap().get(url).send().await.unwrap_err();
@@ -116,18 +119,37 @@ mod tests {
     #[tokio::test]
     async fn what_cannot_be_reached_is_told_with_host_and_cause() {
         let port = closed().await;
-        let refused = told(&format!("http://127.0.0.1:{port}/v1/people?token={SECRET}"), None).await;
-        assert!(refused.starts_with(&format!("no connection to 127.0.0.1:{port}: Connection refused")), "{refused}");
+        let refused =
+            told(&format!("http://127.0.0.1:{port}/v1/people?token={SECRET}"), None).await;
+        assert!(
+            refused.starts_with(&format!("no connection to 127.0.0.1:{port}: Connection refused")),
+            "{refused}"
+        );
 
         let unknown = told("https://acme.nowhere.invalid/", None).await;
-        assert!(unknown.starts_with("no connection to acme.nowhere.invalid: failed to lookup address information"), "{unknown}");
+        assert!(
+            unknown.starts_with(
+                "no connection to acme.nowhere.invalid: failed to lookup address information"
+            ),
+            "{unknown}"
+        );
 
-        let asks = server(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n").await;
+        let asks =
+            server(b"HTTP/1.1 407 Proxy Authentication Required\r\ncontent-length: 0\r\n\r\n")
+                .await;
         let asks = told("https://acme.nowhere.invalid/", Some(asks)).await;
-        assert!(asks.starts_with("no connection to acme.nowhere.invalid: ") && asks.contains("proxy authorization required"), "{asks}");
+        assert!(
+            asks.starts_with("no connection to acme.nowhere.invalid: ")
+                && asks.contains("proxy authorization required"),
+            "{asks}"
+        );
 
         let dead = told("https://acme.nowhere.invalid/", Some(closed().await)).await;
-        assert!(dead.starts_with("no connection to acme.nowhere.invalid: ") && dead.contains("Connection refused"), "{dead}");
+        assert!(
+            dead.starts_with("no connection to acme.nowhere.invalid: ")
+                && dead.contains("Connection refused"),
+            "{dead}"
+        );
 
         let broken = server(b"HTTP/1.1 200 OK\r\ncontent-le").await;
         let broken = told(&format!("http://127.0.0.1:{broken}/"), None).await;
@@ -137,9 +159,13 @@ mod tests {
     #[tokio::test]
     async fn a_certificate_of_an_unknown_authority_is_told_with_what_helps() {
         let signed = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
-        let key = rustls::pki_types::PrivateKeyDer::Pkcs8(signed.signing_key.serialize_der().into());
+        let key =
+            rustls::pki_types::PrivateKeyDer::Pkcs8(signed.signing_key.serialize_der().into());
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![signed.cert.der().clone()], key).unwrap();
+        let config = rustls::ServerConfig::builder()
+            .with_no_client_auth()
+            .with_single_cert(vec![signed.cert.der().clone()], key)
+            .unwrap();
         let config = Arc::new(config);
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
@@ -150,7 +176,12 @@ mod tests {
             let _ = session.complete_io(&mut socket);
         });
         let told = told(&format!("https://localhost:{port}/"), None).await;
-        assert!(told.starts_with(&format!("no connection to localhost:{port}: invalid peer certificate: UnknownIssuer; ")), "{told}");
+        assert!(
+            told.starts_with(&format!(
+                "no connection to localhost:{port}: invalid peer certificate: UnknownIssuer; "
+            )),
+            "{told}"
+        );
         assert!(told.contains("SSL_CERT_FILE"), "{told}");
     }
 
@@ -158,6 +189,9 @@ mod tests {
     fn a_proxy_that_is_named_is_told() {
         assert_eq!(advice("Connection refused", None), "");
         assert!(advice("Connection refused", Some("https_proxy")).contains("https_proxy is set"));
-        assert!(advice("proxy authorization required", Some("HTTPS_PROXY")).contains("wants a user and a password"));
+        assert!(
+            advice("proxy authorization required", Some("HTTPS_PROXY"))
+                .contains("wants a user and a password")
+        );
     }
 }

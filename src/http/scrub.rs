@@ -1,6 +1,8 @@
 //! Takes values out of what a service says, because employees' data must not reach statuses and
 //! logs.
 
+use super::sentence::sentence;
+
 /// The longest text that is kept, in characters.
 const CAP: usize = 160;
 
@@ -13,6 +15,12 @@ const AT: [char; 3] = ['@', '\u{ff20}', '\u{fe6b}'];
 
 /// The least number of digits in a row that counts as a number about an employee.
 const DIGITS: usize = 5;
+
+/// The least number of digits in groups that counts as a phone number or a date.
+const GROUPED_DIGITS: usize = 7;
+
+/// The least length of a word, in characters, that may be a token, a key or an id.
+const TOKEN: usize = 20;
 
 /// The least length of a value, in characters, that is taken out of any place. Shorter values are
 /// taken out only as whole words. A surname "Dom" is not a part of "Domain", and taking it out
@@ -31,17 +39,20 @@ pub struct Scrubber<'a> {
 }
 
 impl Scrubber<'_> {
-    /// Returns `text` on one line and with a bounded length. It has no secrets, no values, no
-    /// quoted text that is not a name, no word with an at sign and no long number.
+    /// Returns the sentence in `text` on one line and with a bounded length. It has no secrets, no
+    /// values, no quoted text that is not a name, no word with an at sign, no phone number, no long
+    /// number, and no word that looks like a token or an id.
     #[must_use]
     pub fn clean(&self, text: &str) -> String {
-        let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
-        let text = secrets.fold(text.to_owned(), |text, secret| text.replace(*secret, GAP_TEXT));
+        // A secret may be part of an escape, and may be written with escapes.
+        let text = self.without_secrets(&sentence(&self.without_secrets(text)));
         let all = self.secrets.iter().chain(self.values);
-        let mut values: Vec<Vec<char>> = all.map(|value| folded(&one_line(value))).filter(|value| !value.is_empty()).collect();
+        let mut values: Vec<Vec<char>> =
+            all.map(|value| folded(&one_line(value))).filter(|value| !value.is_empty()).collect();
         // The longest value comes first, because a value may be part of another.
         values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        let mut text = without_words(&without_quoted(&without_values(&one_line(&text), &values), self.names));
+        let text = without_quoted(&without_values(&one_line(&text), &values), self.names);
+        let mut text = without_words(&without_phones(&text), self.names);
         if text.chars().count() > CAP {
             text = text.chars().take(CAP - 1).chain([GAP]).collect();
         }
@@ -55,10 +66,21 @@ impl Scrubber<'_> {
         }
         String::new()
     }
+
+    fn without_secrets(&self, text: &str) -> String {
+        let secrets = self.secrets.iter().filter(|secret| !secret.is_empty());
+        secrets.fold(text.to_owned(), |text, secret| text.replace(*secret, GAP_TEXT))
+    }
 }
 
 fn one_line(text: &str) -> String {
-    let visible: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    // An accent that is a character of its own would part two texts that look the same.
+    let is_accent = |c: &char| ('\u{300}'..='\u{36f}').contains(c);
+    let visible: String = text
+        .chars()
+        .filter(|c| !is_accent(c))
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
     visible.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -66,13 +88,21 @@ fn folded(text: &str) -> Vec<char> {
     text.chars().map(fold).collect()
 }
 
-/// Folds one character to one character, so that positions stay the same.
+/// Folds one character to one character, so that positions stay the same: to lower case, and in
+/// Latin script without an accent.
 fn fold(c: char) -> char {
     let mut lower = c.to_lowercase();
-    match (lower.next(), lower.next()) {
+    let lower = match (lower.next(), lower.next()) {
         (Some(only), None) => only,
         _ => c,
-    }
+    };
+    let is_latin =
+        ('\u{c0}'..='\u{24f}').contains(&lower) || ('\u{1e00}'..='\u{1eff}').contains(&lower);
+    let plain = deunicode::deunicode_char(lower).filter(|plain| is_latin && plain.len() == 1);
+    plain
+        .and_then(|plain| plain.chars().next())
+        .filter(char::is_ascii_alphabetic)
+        .map_or(lower, |plain| plain.to_ascii_lowercase())
 }
 
 fn without_values(text: &str, values: &[Vec<char>]) -> String {
@@ -83,9 +113,12 @@ fn without_values(text: &str, values: &[Vec<char>]) -> String {
         let mut at = 0;
         while at < chars.len() {
             let end = at + value.len();
-            let here = haystack[at..].starts_with(value);
+            // An HTML form writes a blank as a plus sign.
+            let same = |(there, c): (&char, &char)| there == c || (*there, *c) == ('+', ' ');
+            let here = haystack.len() >= end && haystack[at..end].iter().zip(value).all(same);
             let before = at.checked_sub(1).and_then(|at| haystack.get(at));
-            let within_a_word = goes_on(before, value.first()) || goes_on(value.last(), haystack.get(end));
+            let within_a_word =
+                goes_on(before, value.first()) || goes_on(value.last(), haystack.get(end));
             let counts = value.len() >= LONG || !within_a_word;
             if here && counts && *value != [GAP] {
                 out.push(GAP);
@@ -157,10 +190,66 @@ fn behind_closing(text: &str, close: char) -> usize {
     text.char_indices().find(closes).map_or(text.len(), |(at, c)| at + c.len_utf8())
 }
 
-fn without_words(text: &str) -> String {
+/// Takes out phone numbers and dates: digits in groups. An address of the network stays.
+fn without_phones(text: &str) -> String {
+    let chars: Vec<char> = text.chars().collect();
+    let mut out = String::with_capacity(text.len());
+    let mut at = 0;
+    while at < chars.len() {
+        let run = chars[at..]
+            .iter()
+            .take_while(|c| c.is_numeric() || " \u{a0}-./()+".contains(**c))
+            .count();
+        let begins = chars[at].is_numeric() || matches!(chars[at], '+' | '(');
+        let last = chars[at..at + run].iter().rposition(|c| c.is_numeric()).filter(|_| begins);
+        let Some(last) = last else {
+            out.push(chars[at]);
+            at += 1;
+            continue;
+        };
+        let group: String = chars[at..=at + last].iter().collect();
+        let digits = group.chars().filter(|c| c.is_numeric()).count();
+        let is_number = digits >= GROUPED_DIGITS || (digits >= DIGITS && group.starts_with('+'));
+        out.push_str(if is_number && group.parse::<std::net::Ipv4Addr>().is_err() {
+            GAP_TEXT
+        } else {
+            &group
+        });
+        at += last + 1;
+    }
+    out
+}
+
+fn without_words(text: &str, names: &[&str]) -> String {
     let is_address = |word: &str| word.contains(AT) || word.to_ascii_lowercase().contains("%40");
-    let words = text.split(' ').map(|word| if is_address(word) { GAP.to_string() } else { without_long_numbers(word) });
+    let words = text.split(' ').map(|word| {
+        if is_address(word) {
+            GAP.to_string()
+        } else if names.contains(&word.trim_matches(|c: char| c.is_ascii_punctuation())) {
+            word.to_owned()
+        } else {
+            without_long_numbers(&without_tokens(word))
+        }
+    });
     words.collect::<Vec<_>>().join(" ")
+}
+
+/// Takes out what looks like a token, a key or an id: long, with letters and digits that alternate.
+fn without_tokens(word: &str) -> String {
+    let mut out = String::with_capacity(word.len());
+    let mut rest = word;
+    while let Some(first) = rest.chars().next() {
+        let end = rest
+            .find(|c: char| !c.is_ascii_alphanumeric() && !"-_.~+/=".contains(c))
+            .unwrap_or(rest.len());
+        let (token, behind) = rest.split_at(end.max(first.len_utf8()));
+        let kinds: Vec<bool> =
+            token.chars().filter(char::is_ascii_alphanumeric).map(|c| c.is_ascii_digit()).collect();
+        let turns = kinds.windows(2).filter(|pair| pair[0] != pair[1]).count();
+        out.push_str(if token.len() >= TOKEN && turns > 2 { GAP_TEXT } else { token });
+        rest = behind;
+    }
+    out
 }
 
 fn without_long_numbers(word: &str) -> String {
@@ -187,11 +276,15 @@ fn without_long_numbers(word: &str) -> String {
 /// no digit next to it.
 #[cfg(test)]
 pub fn shows(text: &str, value: &str) -> bool {
-    let [text, value] = [text, value].map(|text| one_line(text).to_lowercase().chars().collect::<Vec<char>>());
-    let joined = |one: Option<&char>, next: Option<&char>| [one, next].iter().all(|c| c.is_some_and(|c| c.is_alphanumeric()));
+    let [text, value] =
+        [text, value].map(|text| one_line(text).to_lowercase().chars().collect::<Vec<char>>());
+    let joined = |one: Option<&char>, next: Option<&char>| {
+        [one, next].iter().all(|c| c.is_some_and(|c| c.is_alphanumeric()))
+    };
     let stands = |at: usize| {
         let before = at.checked_sub(1).map(|at| &text[at]);
-        let apart = !joined(before, value.first()) && !joined(value.last(), text.get(at + value.len()));
+        let apart =
+            !joined(before, value.first()) && !joined(value.last(), text.get(at + value.len()));
         text[at..].starts_with(&value) && (apart || value.len() >= LONG)
     };
     // The sign in place of a value is not a value.
@@ -210,7 +303,8 @@ mod tests {
 
     #[test]
     fn secrets_go_wherever_they_are_and_names_stay_in_quotes() {
-        let scrubber = Scrubber { secrets: &["Lap1s", ""], values: &["Chief"], names: &["jobTitle", "Chief"] };
+        let scrubber =
+            Scrubber { secrets: &["Lap1s", ""], values: &["Chief"], names: &["jobTitle", "Chief"] };
         for (text, clean) in [
             ("xLap1sx is refused, and so is Lap1s", "x…x is refused, and so is …"),
             ("Invalid value for 'jobTitle': \"Dom\"", "Invalid value for 'jobTitle': …"),
@@ -224,7 +318,11 @@ mod tests {
     #[test]
     fn values_quotes_addresses_and_long_numbers_go() {
         for (text, values, clean) in [
-            ("Validation failed: Title is too long", &[][..], "Validation failed: Title is too long"),
+            (
+                "Validation failed: Title is too long",
+                &[][..],
+                "Validation failed: Title is too long",
+            ),
             ("Title HEAD OF  nothing is bad", &["Head of Nothing"], "Title … is bad"),
             ("value 'Noa O'Brien' of \"x\" and `y` is bad", &[], "value … of … and … is bad"),
             ("it can't be; don't", &[], "it can't be; don't"),
@@ -237,14 +335,38 @@ mod tests {
             ("Domain not found.", &["Dom"], "Domain not found."),
             ("Dom, (dom) dom-1 x_dom 'x' <Dom>: DOM.", &["Dom"], "…, (…) …-1 x_… … <…>: …."),
             ("a freedom of the kingdom, Dom", &["dom"], "a freedom of the kingdom, …"),
-            ("at %20Dom%20, dom2", &["Dom"], "at %20…%20, …2"),
+            ("at %20Dom%20, dom2", &["Dom"], "at … , …2"),
             ("number 4711 of 14711", &["4711"], "number … of …"),
             ("number 471 of 4712", &["471"], "number … of 4712"),
             ("no (0)171 and no 1(0)1712", &["(0)171"], "no … and no 1(0)1712"),
             ("user XylophonistX there", &["Xylophonist"], "user …X there"),
-            ("no access to noa\u{ff20}example.com or noa%40example.com", &[], "no access to … or …"),
+            (
+                "no access to noa\u{ff20}example.com or noa%40example.com",
+                &[],
+                "no access to … or …",
+            ),
             ("id=12345;n=1234", &[], "id=…;n=1234"),
             ("用户王小明不存在", &["王小明"], "用户…不存在"),
+            ("PRUFER is odd, Pru\u{308}fer too", &["Prüfer"], "… is odd, … too"),
+            ("Zoë-Łucja", &["zoe-lucja"], "…"),
+            ("title=Head+of%20Nothing, t=Head+of+Nothing", &["Head of Nothing"], "title=…, t=…"),
+            ("call +49 (30) 901 82 17 or 030/1234567.", &[], "call … or …."),
+            (
+                "born 1980-02-29, at 203.0.113.77, 400 and 422",
+                &[],
+                "born …, at 203.0.113.77, 400 and 422",
+            ),
+            ("Bearer eyJhbGciOiJSUzI1NiJ9.eyJvaWQiOiI4ZjNj.SGVsbG8x, no", &[], "Bearer …, no"),
+            (
+                "id 8f3c1c2e-7d1b-4c55-9a53-2f1e7c0b9d10 and 5f1e7c0b9d10a4b3c2d1e0f9",
+                &[],
+                "id … and …",
+            ),
+            (
+                "onPremisesExtensionAttributes.extensionAttribute15",
+                &[],
+                "onPremisesExtensionAttributes.extensionAttribute15",
+            ),
         ] {
             assert_eq!(scrub(text, values), clean, "{text}");
         }

@@ -107,8 +107,12 @@ impl Password<'_> {
     const fn which(self) -> Option<&'static str> {
         match self {
             Self::Absent => None,
-            Self::Default(_) => Some("this is the default password, which is kept where provisioning.defaultPasswordSecretRef says"),
-            Self::Generated(_) => Some("this is a generated password; set one that is taken as provisioning.defaultPasswordSecretRef"),
+            Self::Default(_) => Some(
+                "this is the default password, which is kept where provisioning.defaultPasswordSecretRef says",
+            ),
+            Self::Generated(_) => Some(
+                "this is a generated password; set one that is taken as provisioning.defaultPasswordSecretRef",
+            ),
         }
     }
 }
@@ -136,8 +140,12 @@ impl<'a> Sent<'a> {
     pub fn password_refused(&self, text: &str, name: &str, said: &str) -> Option<Error> {
         let Self::Create(_, _, password) = self else { return None };
         let (which, text) = (password.which()?, text.to_lowercase());
-        let speaks = word(&text, "password").or_else(|| word(&text, &name.to_lowercase())).is_some();
-        speaks.then(|| Error::Rejected { field: Some(name.to_owned()), said: format!("{which}; the answer was: {said}") })
+        let speaks =
+            word(&text, "password").or_else(|| word(&text, &name.to_lowercase())).is_some();
+        speaks.then(|| Error::Rejected {
+            field: Some(name.to_owned()),
+            said: format!("{which}; the answer was: {said}"),
+        })
     }
 
     /// Returns the text without anything that was sent. Names of attributes stay.
@@ -146,11 +154,17 @@ impl<'a> Sent<'a> {
         let Some((mapping, write)) = self.write() else {
             return match *self {
                 Self::Key(key) => Scrubber { values: &[key], ..Scrubber::default() }.clean(text),
-                Self::Credential(id, secret) => Scrubber { secrets: &[secret], values: &[id], ..Scrubber::default() }.clean(text),
-                Self::Nothing | Self::Write(..) | Self::Create(..) => Scrubber::default().clean(text),
+                Self::Credential(id, secret) => {
+                    Scrubber { secrets: &[secret], values: &[id], ..Scrubber::default() }
+                        .clean(text)
+                }
+                Self::Nothing | Self::Write(..) | Self::Create(..) => {
+                    Scrubber::default().clean(text)
+                }
             };
         };
-        let foreign = write.foreign.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let foreign =
+            write.foreign.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
         let mut values: Vec<&str> = Vec::new();
         if let Some(foreign) = &foreign {
             texts_in(foreign, &mut values);
@@ -162,7 +176,9 @@ impl<'a> Sent<'a> {
         values.extend(write.mark.as_deref());
         let names: Vec<&str> = mapping.rows.iter().map(|row| &*row.target).collect();
         let password = match self {
-            Self::Create(_, _, Password::Default(password) | Password::Generated(password)) => Some(*password),
+            Self::Create(_, _, Password::Default(password) | Password::Generated(password)) => {
+                Some(*password)
+            }
             _ => None,
         };
         Scrubber { secrets: password.as_slice(), values: &values, names: &names }.clean(text)
@@ -178,9 +194,10 @@ fn texts_in<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
         Value::Array(items) => items.iter().for_each(|item| texts_in(item, texts)),
         // The kind of an entry says nothing about an employee, and is a word of the provider's own
         // messages.
-        Value::Object(members) => {
-            members.iter().filter(|(name, _)| !KINDS.contains(&&***name)).for_each(|(_, member)| texts_in(member, texts))
-        }
+        Value::Object(members) => members
+            .iter()
+            .filter(|(name, _)| !KINDS.contains(&&***name))
+            .for_each(|(_, member)| texts_in(member, texts)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
@@ -189,18 +206,28 @@ fn texts_in<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
 /// a success with JSON, an HTML page, a redirect, too many calls, and a service in trouble. Returns
 /// `None` if the error body has to be read. `wait` is when to come back, if the answer says so.
 #[must_use]
-pub fn without_words(route: Route, answer: &Answer, wait: Option<Duration>) -> Option<Result<(), Error>> {
+pub fn without_words(
+    route: Route,
+    answer: &Answer,
+    wait: Option<Duration>,
+) -> Option<Result<(), Error>> {
     let status = answer.status.as_u16();
     Some(match status {
         200..=299 if answer.is_json() => Ok(()),
-        200..=299 if answer.is_html() => Err(route.no_answer("a page for people came instead of JSON")),
+        200..=299 if answer.is_html() => Err(route.no_answer(
+            "a page for people came instead of JSON, as a firewall, a proxy or a log-in sends it",
+        )),
         200..=299 => Err(route.no_answer(format!("HTTP {status} without JSON"))),
-        300..=399 => Err(route.no_answer(format!("HTTP {status}, a redirect, which is never followed"))),
+        300..=399 => {
+            Err(route.no_answer(format!("HTTP {status}, a redirect, which is never followed")))
+        }
         429 => Err(Error::Throttled { wait }),
         // A read changes nothing, so only the named time counts.
         500.. if wait.is_some() && !route.writes() => Err(Error::Throttled { wait }),
         408 | 500.. => Err(route.no_answer(format!("HTTP {status}"))),
-        _ if answer.is_html() => Err(route.no_answer(format!("HTTP {status} with a page for people"))),
+        _ if answer.is_html() => Err(route.no_answer(format!(
+            "HTTP {status} with a page for people, as a firewall, a proxy or a log-in sends it"
+        ))),
         _ => return None,
     })
 }
@@ -229,9 +256,17 @@ pub fn retry_after(answer: &Answer) -> Option<Duration> {
 /// `names` gives the words by which a refusal may name an attribute. If one word is the name of
 /// several of the sent attributes, it is the array that they share, and the array is returned.
 #[must_use]
-pub fn field(targets: &[&str], named: Option<&str>, texts: &[&str], names: impl Fn(&str) -> Vec<String>) -> Option<String> {
-    let called = |target: &&str, name: &str| names(target).iter().any(|known| known.eq_ignore_ascii_case(name.trim()));
-    if let Some(target) = named.and_then(|name| targets.iter().find(|target| called(target, name))) {
+pub fn field(
+    targets: &[&str],
+    named: Option<&str>,
+    texts: &[&str],
+    names: impl Fn(&str) -> Vec<String>,
+) -> Option<String> {
+    let called = |target: &&str, name: &str| {
+        names(target).iter().any(|known| known.eq_ignore_ascii_case(name.trim()))
+    };
+    if let Some(target) = named.and_then(|name| targets.iter().find(|target| called(target, name)))
+    {
         return Some((*target).to_owned());
     }
     texts.iter().find_map(|text| {
@@ -243,20 +278,33 @@ pub fn field(targets: &[&str], named: Option<&str>, texts: &[&str], names: impl 
 
 /// Returns the attribute with the first name in a text, and the longest of those that begin at this
 /// place.
-fn first_named<'t>(text: &str, targets: &[&'t str], names: &impl Fn(&str) -> Vec<String>) -> Option<String> {
+fn first_named<'t>(
+    text: &str,
+    targets: &[&'t str],
+    names: &impl Fn(&str) -> Vec<String>,
+) -> Option<String> {
     let places = targets.iter().filter_map(|target| {
-        let found = names(target).into_iter().filter_map(|name| Some((word(text, &name.to_lowercase())?, std::cmp::Reverse(name.len()))));
+        let found = names(target).into_iter().filter_map(|name| {
+            Some((word(text, &name.to_lowercase())?, std::cmp::Reverse(name.len())))
+        });
         found.min().map(|place| (place, *target))
     });
     let (place, target) = places.min()?;
     let shares = |other: &&&str| {
-        let found = names(other).into_iter().filter_map(|name| Some((word(text, &name.to_lowercase())?, std::cmp::Reverse(name.len()))));
+        let found = names(other).into_iter().filter_map(|name| {
+            Some((word(text, &name.to_lowercase())?, std::cmp::Reverse(name.len())))
+        });
         found.min() == Some(place)
     };
     let sharing: Vec<_> = targets.iter().filter(shares).collect();
     let outer = |name: &&'t str| name.rsplit_once('.').map(|(outer, _)| outer);
-    let within = |array: &&str| sharing.iter().all(|other| other.strip_prefix(array).is_some_and(|rest| rest.starts_with('.')));
-    let array = std::iter::successors(outer(&target), outer).find(within).filter(|_| sharing.len() > 1);
+    let within = |array: &&str| {
+        sharing
+            .iter()
+            .all(|other| other.strip_prefix(array).is_some_and(|rest| rest.starts_with('.')))
+    };
+    let array =
+        std::iter::successors(outer(&target), outer).find(within).filter(|_| sharing.len() > 1);
     Some(array.unwrap_or(target).to_owned())
 }
 
@@ -272,7 +320,8 @@ fn word(text: &str, name: &str) -> Option<usize> {
 /// Returns the provider's request id in this header, for its support. It is printable and short.
 #[must_use]
 pub fn request_id(answer: &Answer, header: &str) -> Option<String> {
-    let id: String = answer.header(header)?.chars().filter(char::is_ascii_graphic).take(64).collect();
+    let id: String =
+        answer.header(header)?.chars().filter(char::is_ascii_graphic).take(64).collect();
     (!id.is_empty()).then_some(id)
 }
 
@@ -283,11 +332,23 @@ mod tests {
 
     #[test]
     fn a_secret_is_taken_out_of_every_place() {
-        assert_eq!(Sent::Credential("me", "Lap1s").clean("xLap1sx is refused, and so is Lap1s"), "x…x is refused, and so is …");
-        let mapping = Mapping { rows: Vec::new(), fields: Fields::default(), email: 0, username: 0, manager: None };
+        assert_eq!(
+            Sent::Credential("me", "Lap1s").clean("xLap1sx is refused, and so is Lap1s"),
+            "x…x is refused, and so is …"
+        );
+        let mapping = Mapping {
+            rows: Vec::new(),
+            fields: Fields::default(),
+            email: 0,
+            username: 0,
+            manager: None,
+        };
         let write = AccountWrite::default();
         for password in [Password::Default("Lap1s"), Password::Generated("Lap1s")] {
-            assert_eq!(Sent::Create(&mapping, &write, password).clean("xLap1sx is refused"), "x…x is refused");
+            assert_eq!(
+                Sent::Create(&mapping, &write, password).clean("xLap1sx is refused"),
+                "x…x is refused"
+            );
         }
     }
 }

@@ -55,7 +55,9 @@ pub fn without_byte_order_mark(text: &str) -> &str {
 /// Returns what is wrong with a text that has no readable private key.
 fn no_key(pem: &str) -> &'static str {
     // PKCS#8 says it in the label, and PKCS#1 in a line below it (RFC 1421, 4.6.1.1).
-    if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----") || pem.contains("Proc-Type: 4,ENCRYPTED") {
+    if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
+        || pem.contains("Proc-Type: 4,ENCRYPTED")
+    {
         "the private key is encrypted: give it without its passphrase, as `openssl pkey -in KEY -out PLAIN` writes it"
     } else if pem.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
         "the private key is in OpenSSH's own form: give it as PKCS#8 in PEM, as `ssh-keygen -p -m PKCS8 -f KEY` writes it"
@@ -88,11 +90,21 @@ impl SigningKey {
     ///
     /// # Errors
     /// This machine gives no randomness.
-    pub fn sign(&self, algorithm: Algorithm, header: &[(&str, &str)], claims: &Value) -> Result<Secret, &'static str> {
+    pub fn sign(
+        &self,
+        algorithm: Algorithm,
+        header: &[(&str, &str)],
+        claims: &Value,
+    ) -> Result<Secret, &'static str> {
         let own = [("alg", algorithm.name()), ("typ", "JWT")];
-        let head: Map<String, Value> = own.iter().chain(header).map(|(name, value)| ((*name).to_owned(), Value::from(*value))).collect();
+        let head: Map<String, Value> = own
+            .iter()
+            .chain(header)
+            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .collect();
         let encode = |json: String| BASE64_URL_SAFE_NO_PAD.encode(json);
-        let message = format!("{}.{}", encode(Value::Object(head).to_string()), encode(claims.to_string()));
+        let message =
+            format!("{}.{}", encode(Value::Object(head).to_string()), encode(claims.to_string()));
         let mut signature = vec![0; self.0.public().modulus_len()];
         self.0
             .sign(algorithm.encoding(), &SystemRandom::new(), message.as_bytes(), &mut signature)
@@ -107,10 +119,15 @@ mod tests {
 
     #[test]
     fn what_is_no_private_key_says_what_it_is_instead() {
-        let pem = |label: &str, head: &str| format!("\u{feff}-----BEGIN {label}-----\n{head}c3dvcmRmaXNo\n-----END {label}-----\n");
+        let pem = |label: &str, head: &str| {
+            format!("\u{feff}-----BEGIN {label}-----\n{head}c3dvcmRmaXNo\n-----END {label}-----\n")
+        };
         for (text, said) in [
             (pem("ENCRYPTED PRIVATE KEY", ""), "the private key is encrypted"),
-            (pem("RSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n"), "the private key is encrypted"),
+            (
+                pem("RSA PRIVATE KEY", "Proc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,00\n\n"),
+                "the private key is encrypted",
+            ),
             (pem("OPENSSH PRIVATE KEY", ""), "OpenSSH's own form"),
             (pem("CERTIFICATE", ""), "this is a certificate"),
             (pem("PUBLIC KEY", ""), "this is a public key"),

@@ -42,7 +42,13 @@ impl Bursts {
     /// Allows at most `most` calls, and at least one, in any stretch of `within`.
     #[must_use]
     pub fn new(most: usize, within: Duration) -> Self {
-        Self { most: most.max(1), within, state: Mutex::default(), changed: Notify::new(), turnstile: tokio::sync::Mutex::default() }
+        Self {
+            most: most.max(1),
+            within,
+            state: Mutex::default(),
+            changed: Notify::new(),
+            turnstile: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Waits for a slot. Dropping the future leaves the line.
@@ -112,14 +118,25 @@ mod tests {
         }))
         .await;
         for late in [false, true] {
-            let mut counted: Vec<_> =
-                calls.iter().enumerate().map(|(n, call)| if late == (n % 2 == 0) { call.1 } else { call.0 }).collect();
+            let mut counted: Vec<_> = calls
+                .iter()
+                .enumerate()
+                .map(|(n, call)| if late == (n % 2 == 0) { call.1 } else { call.0 })
+                .collect();
             counted.sort();
             for eleven in counted.windows(11) {
-                assert!(eleven[10] - eleven[0] >= Duration::from_secs(1), "{:?}", eleven[10] - eleven[0]);
+                assert!(
+                    eleven[10] - eleven[0] >= Duration::from_secs(1),
+                    "{:?}",
+                    eleven[10] - eleven[0]
+                );
             }
         }
-        assert!(began.elapsed() < Duration::from_secs(15), "and it is not much slower than it has to be: {:?}", began.elapsed());
+        assert!(
+            began.elapsed() < Duration::from_secs(15),
+            "and it is not much slower than it has to be: {:?}",
+            began.elapsed()
+        );
     }
 
     #[tokio::test(start_paused = true)]

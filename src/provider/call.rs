@@ -131,7 +131,12 @@ pub struct Call<'a> {
 impl<'a> Call<'a> {
     /// Returns a read. Reads may use the reserve.
     #[must_use]
-    pub const fn get(route: Route, path: &'a str, query: &'a [(&'a str, &'a str)], sent: Sent<'a>) -> Self {
+    pub const fn get(
+        route: Route,
+        path: &'a str,
+        query: &'a [(&'a str, &'a str)],
+        sent: Sent<'a>,
+    ) -> Self {
         Self { route, urgency: Urgency::Urgent, method: Method::GET, path, query, body: None, sent }
     }
 }
@@ -143,7 +148,14 @@ impl<D: Dialect> Service<D> {
     /// The TLS settings of this machine cannot be used.
     pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
         let http = client::Client::new(dialect.base())?;
-        Ok(Self { dialect, ties, http, pacer, tokens: Tokens::default(), granted: Mutex::default() })
+        Ok(Self {
+            dialect,
+            ties,
+            http,
+            pacer,
+            tokens: Tokens::default(),
+            granted: Mutex::default(),
+        })
     }
 
     /// Returns the dialect of this provider.
@@ -169,7 +181,11 @@ impl<D: Dialect> Service<D> {
     }
 
     /// Waits in line for a turn, at most [`IN_LINE`], and reports what it waits for.
-    async fn in_line<T>(&self, urgency: Urgency, turn: impl Future<Output = T>) -> Result<T, Error> {
+    async fn in_line<T>(
+        &self,
+        urgency: Urgency,
+        turn: impl Future<Output = T>,
+    ) -> Result<T, Error> {
         self.tell_wait(urgency);
         let outcome = tokio::time::timeout(IN_LINE, turn).await;
         // The wait may have begun in the meantime.
@@ -206,11 +222,17 @@ impl<D: Dialect> Service<D> {
             Err(Error::Unauthorized { said }) => match self.renewed(&token, sent).await? {
                 Renewed::Same => Err(self.refused(call.route, &token, said)),
                 Renewed::Other => match self.once(call).await? {
-                    (Some(token), _, Err(Error::Unauthorized { said })) => Err(self.refused(call.route, &token, said)),
+                    (Some(token), _, Err(Error::Unauthorized { said })) => {
+                        Err(self.refused(call.route, &token, said))
+                    }
                     (_, _, outcome) => outcome,
                 },
             },
-            Err(Error::Forbidden { .. } | Error::Denied { .. }) if self.doubts_rights(sent).await => self.once(call).await?.2,
+            Err(Error::Forbidden { .. } | Error::Denied { .. })
+                if self.doubts_rights(sent).await =>
+            {
+                self.once(call).await?.2
+            }
             outcome => outcome,
         }
     }
@@ -222,18 +244,29 @@ impl<D: Dialect> Service<D> {
     }
 
     /// Makes one attempt. Returns the token of the attempt, the time of sending and the outcome.
-    async fn once(&self, call: &Call<'_>) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
+    async fn once(
+        &self,
+        call: &Call<'_>,
+    ) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
         // The turn comes first: a token that is fetched before a long wait may have expired after
         // it.
         let turn = async {
-            let slot = if call.route.purpose == Purpose::Create { Some(self.pacer.creation().await) } else { None };
+            let slot = if call.route.purpose == Purpose::Create {
+                Some(self.pacer.creation().await)
+            } else {
+                None
+            };
             (slot, self.pacer.admit(call.urgency).await)
         };
         let (_slot, ticket) = self.in_line(call.urgency, turn).await?;
         self.attempt(call, ticket).await
     }
 
-    async fn attempt(&self, call: &Call<'_>, ticket: Ticket<'_>) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
+    async fn attempt(
+        &self,
+        call: &Call<'_>,
+        ticket: Ticket<'_>,
+    ) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
         let prepared = async {
             let token = if self.dialect.has_tokens() { Some(self.held().await?) } else { None };
             Ok((self.dialect.authorise(self.request(call)?, token.as_deref()), token))
@@ -259,11 +292,20 @@ impl<D: Dialect> Service<D> {
 
     fn request(&self, call: &Call<'_>) -> Result<RequestBuilder, Error> {
         let text = format!("{}{}", self.dialect.base(), call.path);
-        let url = if call.query.is_empty() { Url::parse(&text) } else { Url::parse_with_params(&text, call.query) };
-        let url = url.map_err(|_| Error::Unavailable { said: "the provider's address is not a URL".to_owned() })?;
-        let request = self.http.request(call.method.clone(), url.as_str()).header(ACCEPT, "application/json");
+        let url = if call.query.is_empty() {
+            Url::parse(&text)
+        } else {
+            Url::parse_with_params(&text, call.query)
+        };
+        let url = url.map_err(|_| Error::Unavailable {
+            said: "the provider's address is not a URL".to_owned(),
+        })?;
+        let request =
+            self.http.request(call.method.clone(), url.as_str()).header(ACCEPT, "application/json");
         Ok(match &call.body {
-            Some(body) => request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.clone()),
+            Some(body) => {
+                request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.clone())
+            }
             // Some servers refuse a POST that does not say that it has no body.
             None if call.method == Method::POST => request.header(CONTENT_LENGTH, 0),
             None => request,
@@ -306,12 +348,22 @@ impl<D: Dialect> Service<D> {
     async fn token(&self, turn: &mut Option<Ticket<'_>>) -> Result<Granted, Error> {
         let (request, sent) = self.dialect.ask_for_a_token(&self.http)?;
         let Some(ticket) = turn.take() else { return Err(Error::Throttled { wait: None }) };
-        let answer = self.exchange(Route::TOKEN, request.header(ACCEPT, "application/json"), sent, ticket).await?;
-        self.dialect.granted(&answer.body).ok_or_else(|| Error::Unavailable { said: "the answer for the token holds none".to_owned() })
+        let answer = self
+            .exchange(Route::TOKEN, request.header(ACCEPT, "application/json"), sent, ticket)
+            .await?;
+        self.dialect.granted(&answer.body).ok_or_else(|| Error::Unavailable {
+            said: "the answer for the token holds none".to_owned(),
+        })
     }
 
     /// Sends the request, reads the limits, judges the answer and counts the call.
-    async fn exchange(&self, route: Route, request: RequestBuilder, sent: Sent<'_>, ticket: Ticket<'_>) -> Result<Answer, Error> {
+    async fn exchange(
+        &self,
+        route: Route,
+        request: RequestBuilder,
+        sent: Sent<'_>,
+        ticket: Ticket<'_>,
+    ) -> Result<Answer, Error> {
         let patience = if route.purpose == Purpose::List { PATIENCE_WITH_LISTS } else { PATIENCE };
         let outcome = match self.http.send(request, patience).await {
             Err(Failure::NotSent(said)) => {
@@ -384,7 +436,10 @@ mod tests {
             "http://127.0.0.1:1"
         }
 
-        fn ask_for_a_token(&self, http: &client::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+        fn ask_for_a_token(
+            &self,
+            http: &client::Client,
+        ) -> Result<(RequestBuilder, Sent<'_>), Error> {
             Ok((http.request(Method::POST, "http://127.0.0.1:1/token"), Sent::Nothing))
         }
 
@@ -398,7 +453,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_needs_a_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted() {
+    async fn who_needs_a_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted()
+     {
         let told = Arc::new(Mutex::new(Vec::new()));
         let waits: Waits = Arc::new({
             let told = told.clone();
@@ -408,18 +464,25 @@ mod tests {
         let pacer = Arc::new(Pacer::new(1, Duration::from_hours(1)));
         let service = Service::new(Silent, ties, Arc::clone(&pacer)).expect("a client");
         let suspend = || {
-            let (route, urgency, method, sent) = (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
+            let (route, urgency, method, sent) =
+                (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
             Call { route, urgency, method, path: "/7", query: &[], body: None, sent }
         };
         let began = Instant::now();
         // The call takes the last turn of the hour, and its token needs one more.
         let (one, other) = (suspend(), suspend());
         let outcomes = futures::join!(service.call(&one), service.call(&other));
-        assert!(matches!(outcomes, (Err(Error::Throttled { .. }), Err(Error::Throttled { .. }))), "{outcomes:?}");
+        assert!(
+            matches!(outcomes, (Err(Error::Throttled { .. }), Err(Error::Throttled { .. }))),
+            "{outcomes:?}"
+        );
         assert!(began.elapsed() <= 2 * IN_LINE, "{:?}", began.elapsed());
         let waits = told.lock().expect("no panic");
         let (why, until) = (Why::Spent, began + Duration::from_hours(1));
-        assert!(!waits.is_empty() && waits.iter().all(|wait| *wait == Wait { until, why }), "{waits:?}");
+        assert!(
+            !waits.is_empty() && waits.iter().all(|wait| *wait == Wait { until, why }),
+            "{waits:?}"
+        );
         drop(pacer.admit(Urgency::Urgent).now_or_never().expect("the turn was not used"));
     }
 
@@ -431,12 +494,19 @@ mod tests {
             &self.0
         }
 
-        fn ask_for_a_token(&self, http: &client::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
+        fn ask_for_a_token(
+            &self,
+            http: &client::Client,
+        ) -> Result<(RequestBuilder, Sent<'_>), Error> {
             Ok((http.request(Method::POST, &format!("{}/token", self.0)), Sent::Nothing))
         }
 
         fn granted(&self, _: &[u8]) -> Option<Granted> {
-            Some(Granted { text: Secret::new("t"), lifetime: Duration::from_hours(1), tenant: None })
+            Some(Granted {
+                text: Secret::new("t"),
+                lifetime: Duration::from_hours(1),
+                tenant: None,
+            })
         }
 
         fn authorise(&self, request: RequestBuilder, _: Option<&Token>) -> RequestBuilder {
@@ -444,7 +514,11 @@ mod tests {
         }
 
         fn judge(&self, route: Route, _: &Answer, _: Sent<'_>) -> Result<(), Error> {
-            if route.purpose == Purpose::Token { Ok(()) } else { Err(Error::Unauthorized { said: "no".to_owned() }) }
+            if route.purpose == Purpose::Token {
+                Ok(())
+            } else {
+                Err(Error::Unauthorized { said: "no".to_owned() })
+            }
         }
     }
 
@@ -466,15 +540,24 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_needs_another_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted() {
-        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits: Arc::new(|_| ()) };
+    async fn who_needs_another_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted()
+     {
+        let ties = Ties {
+            observer: Arc::new(|_, _| ()),
+            gate: Arc::new(|| true),
+            waits: Arc::new(|_| ()),
+        };
         // There is one turn for the token and one for the call. The next token would need a third
         // turn.
         let pacer = Arc::new(Pacer::new(2, Duration::from_hours(1)));
-        let service = Arc::new(Service::new(Refusing(answering().await), ties, pacer).expect("a client"));
+        let service =
+            Arc::new(Service::new(Refusing(answering().await), ties, pacer).expect("a client"));
         let calling = tokio::spawn(async move {
-            let (route, urgency, method, sent) = (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
-            service.call(&Call { route, urgency, method, path: "/7", query: &[], body: None, sent }).await
+            let (route, urgency, method, sent) =
+                (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
+            service
+                .call(&Call { route, urgency, method, path: "/7", query: &[], body: None, sent })
+                .await
         });
         // Both calls are answered. After that only time passes.
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -125,8 +125,15 @@ impl Pacer {
     /// Returns a pacer with a window of `limit` calls that lasts `length` from its first call on.
     #[must_use]
     pub fn new(limit: u32, length: Duration) -> Self {
-        let state =
-            State { limit: limit.max(1), window: None, blocked_until: None, held_back_until: None, admitted: 0, in_flight: 0, refusals: 0 };
+        let state = State {
+            limit: limit.max(1),
+            window: None,
+            blocked_until: None,
+            held_back_until: None,
+            admitted: 0,
+            in_flight: 0,
+            refusals: 0,
+        };
         Self {
             length,
             first_wait: None,
@@ -196,7 +203,9 @@ impl Pacer {
         if state.blocked_until.is_none_or(|until| until <= now) {
             state.refusals = state.refusals.saturating_add(1);
         }
-        let doubled = |first: Duration| jittered(first.saturating_mul(1 << (state.refusals.clamp(1, 7) - 1)).min(DEFAULT_WAIT));
+        let doubled = |first: Duration| {
+            jittered(first.saturating_mul(1 << (state.refusals.clamp(1, 7) - 1)).min(DEFAULT_WAIT))
+        };
         let wait = wait.unwrap_or_else(|| self.first_wait.map_or(DEFAULT_WAIT, doubled));
         let until = now + wait.min(LONGEST_WAIT);
         state.blocked_until = state.blocked_until.max(Some(until));
@@ -207,7 +216,8 @@ impl Pacer {
     /// Makes normal calls wait, because the provider is in trouble and says for how long.
     pub fn hold_back(&self, wait: Duration) {
         let mut state = self.lock();
-        state.held_back_until = state.held_back_until.max(Some(Instant::now() + wait.min(LONGEST_WAIT)));
+        state.held_back_until =
+            state.held_back_until.max(Some(Instant::now() + wait.min(LONGEST_WAIT)));
         drop(state);
         self.changed.notify_waiters();
     }
@@ -225,7 +235,10 @@ impl Pacer {
         if state.blocked_until.is_some_and(|until| until > now) {
             return 0;
         }
-        state.window.filter(|window| window.ends > now).map_or(state.limit, |window| window.remaining)
+        state
+            .window
+            .filter(|window| window.ends > now)
+            .map_or(state.limit, |window| window.remaining)
     }
 
     /// Returns how long no caller makes a call because the provider said so.
@@ -243,10 +256,15 @@ impl Pacer {
         let state = self.lock();
         let spent = state.window.filter(|window| window.remaining == 0).map(|window| window.ends);
         let held_back = state.held_back_until.filter(|_| urgency == Urgency::Normal);
-        let all = [(state.blocked_until, Why::Asked), (spent, Why::Spent), (held_back, Why::Trouble)];
-        let ahead = all.into_iter().filter_map(|(until, why)| until.filter(|until| *until > now).map(|until| Wait { until, why }));
+        let all =
+            [(state.blocked_until, Why::Asked), (spent, Why::Spent), (held_back, Why::Trouble)];
+        let ahead = all.into_iter().filter_map(|(until, why)| {
+            until.filter(|until| *until > now).map(|until| Wait { until, why })
+        });
         // If two waits end together, the first one says more.
-        ahead.reduce(|longest, wait| if wait.until > longest.until + 2 * ROUNDING { wait } else { longest })
+        ahead.reduce(
+            |longest, wait| if wait.until > longest.until + 2 * ROUNDING { wait } else { longest },
+        )
     }
 
     fn try_admit(&self, urgency: Urgency, now: Instant) -> Turn<'_> {
@@ -267,7 +285,8 @@ impl Pacer {
             return Turn::AfterUrgent;
         }
         let (limit, reserve) = (state.limit, state.reserve());
-        let fresh = Window { began: now, ends: now + self.length, remaining: limit, spread_from: now };
+        let fresh =
+            Window { began: now, ends: now + self.length, remaining: limit, spread_from: now };
         let window = state.window.get_or_insert(fresh);
         if window.ends <= now {
             *window = fresh;
@@ -277,7 +296,8 @@ impl Pacer {
         }
         if urgency == Urgency::Normal {
             if window.remaining <= reserve {
-                let due = window.spread_from + window.ends.saturating_duration_since(window.spread_from) / window.remaining;
+                let due = window.spread_from
+                    + window.ends.saturating_duration_since(window.spread_from) / window.remaining;
                 if due > now {
                     return Turn::At(due);
                 }
@@ -307,7 +327,8 @@ fn jittered(wait: Duration) -> Duration {
 
 impl State {
     fn reserve(&self) -> u32 {
-        u32::try_from((u64::from(self.limit) * u64::from(RESERVE_PERCENT)).div_ceil(100)).unwrap_or(self.limit)
+        u32::try_from((u64::from(self.limit) * u64::from(RESERVE_PERCENT)).div_ceil(100))
+            .unwrap_or(self.limit)
     }
 }
 
@@ -329,18 +350,28 @@ impl Ticket<'_> {
         let reset = reset.min(self.pacer.length);
         let mut state = self.pacer.lock();
         state.limit = limit.max(1);
-        let uncounted = u32::try_from(state.admitted - self.number).unwrap_or(u32::MAX).saturating_add(self.beside);
+        let uncounted = u32::try_from(state.admitted - self.number)
+            .unwrap_or(u32::MAX)
+            .saturating_add(self.beside);
         let least = remaining.saturating_sub(uncounted);
         // The provider wrote the answer between the call and now, so the reset is within a range
         // too.
-        let (earliest, latest) = ((self.at + reset).checked_sub(ROUNDING).unwrap_or(self.at), now + reset + ROUNDING);
+        let (earliest, latest) =
+            ((self.at + reset).checked_sub(ROUNDING).unwrap_or(self.at), now + reset + ROUNDING);
         match &mut state.window {
             Some(window) if self.at < window.began => {}
             Some(window) if earliest <= window.ends => {
                 window.remaining = window.remaining.clamp(least, remaining);
                 window.ends = window.ends.min(latest);
             }
-            window => *window = Some(Window { began: self.at, ends: latest, remaining: least, spread_from: now }),
+            window => {
+                *window = Some(Window {
+                    began: self.at,
+                    ends: latest,
+                    remaining: least,
+                    spread_from: now,
+                })
+            }
         }
         drop(state);
         self.pacer.changed.notify_waiters();

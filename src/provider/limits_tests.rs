@@ -48,7 +48,9 @@ async fn call(pacer: &Pacer, server: &RefCell<Server>, urgency: Urgency) {
 async fn ten_thousand_normal_calls_take_the_rate_s_floor_and_never_pass_the_limit() {
     let (pacer, server) = (Pacer::new(5000, HOUR), Server::new(5000));
     let start = Instant::now();
-    stream::iter(0..10_000).for_each_concurrent(16, |_| call(&pacer, &server, Urgency::Normal)).await;
+    stream::iter(0..10_000)
+        .for_each_concurrent(16, |_| call(&pacer, &server, Urgency::Normal))
+        .await;
     let ratio = start.elapsed().as_secs_f64() / 7200.0;
     assert!(ratio <= 1.05, "{ratio}");
     assert_eq!(server.borrow().refused, 0);
@@ -74,7 +76,8 @@ async fn the_first_part_of_a_window_goes_at_full_speed_and_the_reserve_is_spread
 #[tokio::test(start_paused = true)]
 async fn an_urgent_call_never_waits_while_anything_is_left() {
     let (pacer, server) = (Rc::new(Pacer::new(5000, HOUR)), Server::new(5000));
-    let backlog = stream::iter(0..6_000).for_each_concurrent(16, |_| call(&pacer, &server, Urgency::Normal));
+    let backlog =
+        stream::iter(0..6_000).for_each_concurrent(16, |_| call(&pacer, &server, Urgency::Normal));
     let leavers = async {
         for _ in 0..400 {
             sleep(Duration::from_secs(7)).await;
@@ -99,7 +102,12 @@ async fn with_nothing_left_all_wait_for_the_reset_and_the_urgent_go_first() {
         let _ticket = pacer.admit(urgency).await;
         order.borrow_mut().push_back((name, start.elapsed().as_secs()));
     };
-    futures::join!(wait(Urgency::Normal, "a"), wait(Urgency::Normal, "b"), wait(Urgency::Urgent, "c"), wait(Urgency::Urgent, "d"));
+    futures::join!(
+        wait(Urgency::Normal, "a"),
+        wait(Urgency::Normal, "b"),
+        wait(Urgency::Urgent, "c"),
+        wait(Urgency::Urgent, "d")
+    );
     assert_eq!(order.into_inner(), [("c", 101), ("d", 101), ("a", 101), ("b", 101)]);
 }
 
@@ -149,7 +157,8 @@ async fn others_who_use_the_same_window_are_seen_in_the_headers() {
             sleep(Duration::from_secs(1)).await;
         }
     };
-    let ours = stream::iter(0..4_000).for_each_concurrent(16, |_| call(&pacer, &server, Urgency::Normal));
+    let ours =
+        stream::iter(0..4_000).for_each_concurrent(16, |_| call(&pacer, &server, Urgency::Normal));
     futures::join!(others, ours);
     // Another caller without pacing can take bobsync's last call, but never many times.
     let refused = server.borrow().refused;
@@ -159,7 +168,11 @@ async fn others_who_use_the_same_window_are_seen_in_the_headers() {
 #[tokio::test(start_paused = true)]
 async fn answers_that_overtake_each_other_neither_raise_nor_sink_the_count() {
     let pacer = Pacer::new(5000, HOUR);
-    let (a, b, c) = (pacer.admit(Urgency::Normal).await, pacer.admit(Urgency::Normal).await, pacer.admit(Urgency::Normal).await);
+    let (a, b, c) = (
+        pacer.admit(Urgency::Normal).await,
+        pacer.admit(Urgency::Normal).await,
+        pacer.admit(Urgency::Normal).await,
+    );
     let left = || pacer.lock().window.unwrap().remaining;
     c.learn(5000, 4997, HOUR);
     a.learn(5000, 4999, HOUR);

@@ -71,7 +71,9 @@ impl<I: Eq + Hash> Lister<I> {
         let (mut tries, mut waiting) = (if later { Tries::all() } else { Tries::at_most(1) }, None);
         loop {
             match ask(self.size).await {
-                Err(Error::Unavailable { said }) if said == TOO_LARGE && self.size > 1 => self.size /= 2,
+                Err(Error::Unavailable { said }) if said == TOO_LARGE && self.size > 1 => {
+                    self.size /= 2
+                }
                 Err(error @ Error::Unavailable { .. }) => {
                     let Some(pause) = tries.again() else { return Err(error) };
                     tokio::time::sleep(pause).await;

@@ -16,7 +16,10 @@ fn outage() -> Result<Answer, Error> {
 
 /// Asks for one page, answered in this order. Returns the outcome, the number of calls, and the
 /// time that they took.
-async fn asked(lister: &mut Lister<u64>, mut answers: Vec<Result<Answer, Error>>) -> (Result<(), Error>, usize, Duration) {
+async fn asked(
+    lister: &mut Lister<u64>,
+    mut answers: Vec<Result<Answer, Error>>,
+) -> (Result<(), Error>, usize, Duration) {
     answers.reverse();
     let (answers, calls, begun) = (RefCell::new(answers), Cell::new(0), Instant::now());
     let outcome = lister
@@ -57,7 +60,8 @@ async fn a_later_page_waits_while_the_provider_throttles() {
     let mut lister = Lister::new(100);
     asked(&mut lister, vec![page()]).await.0.unwrap();
     let throttled = || Err(Error::Throttled { wait: None });
-    let answers = (0..200).map(|_| throttled()).chain([outage(), outage(), outage(), page()]).collect();
+    let answers =
+        (0..200).map(|_| throttled()).chain([outage(), outage(), outage(), page()]).collect();
     let (outcome, calls, _) = asked(&mut lister, answers).await;
     assert_eq!((outcome, calls), (Ok(()), 204), "being throttled costs none of the three tries");
 
@@ -87,7 +91,11 @@ async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones() {
     assert!(outcome.is_ok());
     assert_eq!((sizes.into_inner(), lister.size()), (vec![500, 250, 125, 62], 62));
     let outcome = lister.page(|_| async { Err(unreadable(TOO_LARGE)) }).await;
-    assert_eq!((outcome.map(drop), lister.size()), (Err(unreadable(TOO_LARGE)), 1), "one account cannot be halved");
+    assert_eq!(
+        (outcome.map(drop), lister.size()),
+        (Err(unreadable(TOO_LARGE)), 1),
+        "one account cannot be halved"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -96,8 +104,14 @@ async fn a_listing_without_an_end_ends() {
     for _ in 0..MOST_PAGES {
         lister.page(|_| async { page() }).await.unwrap();
     }
-    assert_eq!(lister.page(|_| async { page() }).await.map(drop), Err(unreadable("the listing does not end")));
-    assert_eq!((lister.goes_to("a"), lister.goes_to("b"), lister.goes_to("a")), (Ok(()), Ok(()), Err(repeated())));
+    assert_eq!(
+        lister.page(|_| async { page() }).await.map(drop),
+        Err(unreadable("the listing does not end"))
+    );
+    assert_eq!(
+        (lister.goes_to("a"), lister.goes_to("b"), lister.goes_to("a")),
+        (Ok(()), Ok(()), Err(repeated()))
+    );
 }
 
 #[test]

@@ -53,11 +53,19 @@ use crate::{
 pub trait Provider: Send + Sync {
     /// Lists every account, page by page, into `sink`. The mapping says which attributes to read,
     /// and their order in [`Account::attributes`].
-    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>>;
+    fn list<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        sink: &'a mut (dyn FnMut(Account<'_>) + Send),
+    ) -> BoxFuture<'a, Result<Listing, Error>>;
 
     /// Looks up accounts by one key, in one call. The caller compares the answers and never trusts
     /// them blindly.
-    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>>;
+    fn find<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        key: Key<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>>;
 
     /// Creates an account in one call. Further calls follow only if [`Capabilities`] say so, or if
     /// a username that bobsync chooses is taken ([`Mapping::numbers_username`]). A duplicate is
@@ -95,7 +103,11 @@ pub trait Provider: Send + Sync {
     /// Returns the accounts among `ids` that are active and have no licence, in one call for at
     /// most [`Capabilities::page`] accounts. It is called only if [`Capabilities::licences`] is
     /// true.
-    fn unlicensed<'a>(&'a self, mapping: &'a Mapping, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Box<str>>, Error>> {
+    fn unlicensed<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        ids: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Box<str>>, Error>> {
         let _ = (mapping, ids);
         Box::pin(std::future::ready(Ok(Vec::new())))
     }
@@ -289,7 +301,12 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Unauthorized`] if the credential cannot be valid, [`Error::Unavailable`] if this
     /// machine cannot connect.
-    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error>;
+    fn connect(
+        &self,
+        credential: Credential,
+        ties: Ties,
+        pacer: Arc<Pacer>,
+    ) -> Result<Box<dyn Provider>, Error>;
 }
 
 /// Keys of a Secret.
@@ -310,6 +327,11 @@ impl Credential {
     #[must_use]
     pub fn new(values: BTreeMap<String, Secret>) -> Self {
         Self(values)
+    }
+
+    /// Returns the keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
     }
 
     /// Returns the value of a key and removes it.

@@ -8,7 +8,12 @@ const LENGTH: usize = 24;
 
 /// Four classes of characters, as every provider's rules want them. No person types these
 /// passwords, so the characters need not be easy to tell apart.
-const CLASSES: [&[u8]; 4] = [b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ", b"0123456789", b"!#$%*+-.:=?@^_~"];
+const CLASSES: [&[u8]; 4] = [
+    b"abcdefghijklmnopqrstuvwxyz",
+    b"ABCDEFGHIJKLMNOPQRSTUVWXYZ",
+    b"0123456789",
+    b"!#$%*+-.:=?@^_~",
+];
 
 /// Returns a password of 24 characters with at least one character of each of four classes, which
 /// is about 140 bits. It is sent once and stored nowhere.
@@ -45,11 +50,15 @@ mod tests {
 
     #[test]
     fn every_password_is_another_and_has_all_classes() {
-        let all: HashSet<String> = (0..500).map(|_| generate().unwrap().expose().to_owned()).collect();
+        let all: HashSet<String> =
+            (0..500).map(|_| generate().unwrap().expose().to_owned()).collect();
         assert_eq!(all.len(), 500);
         for password in &all {
             assert_eq!(password.len(), LENGTH);
-            assert!(CLASSES.iter().all(|class| password.bytes().any(|byte| class.contains(&byte))), "{password}");
+            assert!(
+                CLASSES.iter().all(|class| password.bytes().any(|byte| class.contains(&byte))),
+                "{password}"
+            );
         }
         let used: HashSet<u8> = all.iter().flat_map(|password| password.bytes()).collect();
         assert_eq!(used.len(), CLASSES.concat().len(), "every character is used");

@@ -25,7 +25,10 @@ impl<T> Default for Remembered<T> {
 impl<T: Clone> Remembered<T> {
     /// Returns what was answered, unless that was too long ago.
     pub(super) fn get(&self) -> Option<T> {
-        self.lock().as_ref().filter(|(at, _)| at.elapsed() < REMEMBERED).map(|(_, known)| known.clone())
+        self.lock()
+            .as_ref()
+            .filter(|(at, _)| at.elapsed() < REMEMBERED)
+            .map(|(_, known)| known.clone())
     }
 
     /// Remembers an answer.
@@ -47,12 +50,21 @@ impl<T: Clone> Remembered<T> {
 ///
 /// # Errors
 /// [`Error::Rejected`] that names the first such attribute.
-pub(super) fn undefined_in(mapping: &Mapping, write: &AccountWrite, missing: impl Fn(&str) -> bool) -> Result<(), Error> {
-    let targets = write.attributes.iter().filter_map(|(row, _)| mapping.rows.get(*row)).map(|row| &*row.target);
+pub(super) fn undefined_in(
+    mapping: &Mapping,
+    write: &AccountWrite,
+    missing: impl Fn(&str) -> bool,
+) -> Result<(), Error> {
+    let targets = write
+        .attributes
+        .iter()
+        .filter_map(|(row, _)| mapping.rows.get(*row))
+        .map(|row| &*row.target);
     match targets.into_iter().find(|target| missing(target)) {
-        Some(target) => {
-            Err(Error::Rejected { field: Some(target.to_owned()), said: "the tenant does not define this attribute any more".to_owned() })
-        }
+        Some(target) => Err(Error::Rejected {
+            field: Some(target.to_owned()),
+            said: "the tenant does not define this attribute any more".to_owned(),
+        }),
         None => Ok(()),
     }
 }

@@ -68,7 +68,8 @@ impl Tokens {
     pub async fn doubt(&self, sent: Instant) -> bool {
         let mut held = self.held.lock().await;
         let Some(token) = &held.token else { return true };
-        let (newer, old) = (token.confirmed > sent, sent.saturating_duration_since(token.confirmed) >= RIGHTS);
+        let (newer, old) =
+            (token.confirmed > sent, sent.saturating_duration_since(token.confirmed) >= RIGHTS);
         if old {
             held.token = None;
         }
@@ -77,7 +78,10 @@ impl Tokens {
 
     /// Returns the token. If no good token is held, asks for one with `ask`. One caller asks, and
     /// all others wait.
-    pub async fn get(&self, ask: impl Future<Output = Result<Granted, Error>>) -> Result<Arc<Token>, Error> {
+    pub async fn get(
+        &self,
+        ask: impl Future<Output = Result<Granted, Error>>,
+    ) -> Result<Arc<Token>, Error> {
         let began = Instant::now();
         let mut held = self.held.lock().await;
         match &held.token {
@@ -87,11 +91,18 @@ impl Tokens {
     }
 
     /// Returns a token in place of `refused`. A call at `sent` was answered 401 with that token.
-    pub async fn renew(&self, refused: &Token, sent: Instant, ask: impl Future<Output = Result<Granted, Error>>) -> Result<Renewed, Error> {
+    pub async fn renew(
+        &self,
+        refused: &Token,
+        sent: Instant,
+        ask: impl Future<Output = Result<Granted, Error>>,
+    ) -> Result<Renewed, Error> {
         let mut held = self.held.lock().await;
         let token = match &held.token {
             // Another caller has asked in the meantime.
-            Some(token) if token.text != refused.text || token.confirmed > sent => Arc::clone(token),
+            Some(token) if token.text != refused.text || token.confirmed > sent => {
+                Arc::clone(token)
+            }
             _ => held.ask(sent, ask).await?,
         };
         Ok(if token.text == refused.text { Renewed::Same } else { Renewed::Other })
@@ -99,7 +110,11 @@ impl Tokens {
 }
 
 impl Held {
-    async fn ask(&mut self, began: Instant, ask: impl Future<Output = Result<Granted, Error>>) -> Result<Arc<Token>, Error> {
+    async fn ask(
+        &mut self,
+        began: Instant,
+        ask: impl Future<Output = Result<Granted, Error>>,
+    ) -> Result<Arc<Token>, Error> {
         if let Some((at, error)) = &self.failed
             && *at > began
         {
@@ -155,7 +170,11 @@ mod tests {
     async fn a_token_is_renewed_before_it_ends_and_used_for_a_while_whatever_it_says() {
         let now = Instant::now();
         for (seconds, used) in [(36_000, 35_940), (600, 540), (60, 30), (0, 30)] {
-            assert_eq!((granted("t", seconds).token(now).renew_at - now).as_secs(), used, "{seconds}");
+            assert_eq!(
+                (granted("t", seconds).token(now).renew_at - now).as_secs(),
+                used,
+                "{seconds}"
+            );
         }
     }
 
@@ -170,7 +189,10 @@ mod tests {
             })
         };
         let (a, b) = futures::join!(get(), get());
-        assert_eq!((a.unwrap().text.expose(), b.unwrap().text.expose(), asked.get()), ("t", "t", 1));
+        assert_eq!(
+            (a.unwrap().text.expose(), b.unwrap().text.expose(), asked.get()),
+            ("t", "t", 1)
+        );
         advance(Duration::from_secs(541)).await;
         get().await.unwrap();
         assert_eq!(asked.get(), 2);
@@ -206,7 +228,10 @@ mod tests {
         advance(Duration::from_secs(1)).await;
         assert_eq!(get("two").await.unwrap().text.expose(), "two");
         assert!(tokens.doubt(sent).await, "there is a newer one by now");
-        assert!(!tokens.doubt(Instant::now()).await && tokens.good().await.is_some(), "not at every refusal");
+        assert!(
+            !tokens.doubt(Instant::now()).await && tokens.good().await.is_some(),
+            "not at every refusal"
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -221,12 +246,18 @@ mod tests {
         let first = tokens.get(ask("one")).await.unwrap();
         let sent = Instant::now();
         advance(Duration::from_secs(1)).await;
-        let (a, b) = futures::join!(tokens.renew(&first, sent, ask("two")), tokens.renew(&first, sent, ask("three")));
+        let (a, b) = futures::join!(
+            tokens.renew(&first, sent, ask("two")),
+            tokens.renew(&first, sent, ask("three"))
+        );
         assert!(matches!((a, b), (Ok(Renewed::Other), Ok(Renewed::Other))));
         let second = tokens.get(ask("four")).await.unwrap();
         assert_eq!(second.text.expose(), "two");
         let sent = Instant::now();
-        let (a, b) = futures::join!(tokens.renew(&second, sent, ask("two")), tokens.renew(&second, sent, ask("two")));
+        let (a, b) = futures::join!(
+            tokens.renew(&second, sent, ask("two")),
+            tokens.renew(&second, sent, ask("two"))
+        );
         assert!(matches!((a, b), (Ok(Renewed::Same), Ok(Renewed::Same))));
         assert_eq!(asked.get(), 3);
     }

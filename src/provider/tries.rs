@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 /// The pauses before the second, third and fourth try.
-pub const PAUSES: [Duration; 3] = [Duration::from_millis(250), Duration::from_millis(750), Duration::from_millis(2_250)];
+pub const PAUSES: [Duration; 3] =
+    [Duration::from_millis(250), Duration::from_millis(750), Duration::from_millis(2_250)];
 
 /// The tries that one call has left.
 #[derive(Clone, Debug)]
@@ -47,7 +48,8 @@ mod tests {
     #[test]
     fn each_pause_is_longer_and_the_tries_end() {
         let mut tries = Tries::all();
-        let pauses: Vec<u128> = std::iter::from_fn(|| tries.again()).map(|pause| pause.as_millis()).collect();
+        let pauses: Vec<u128> =
+            std::iter::from_fn(|| tries.again()).map(|pause| pause.as_millis()).collect();
         assert_eq!((pauses, tries.made()), (vec![250, 750, 2_250], 4));
         for (most, made) in [(0, 1), (1, 1), (2, 2), (9, 4)] {
             let mut tries = Tries::at_most(most);

@@ -74,12 +74,23 @@ const GRACE: Duration = Duration::from_secs(5);
 pub type Refused = Arc<dyn Fn(StatusCode) + Send + Sync>;
 
 /// Serves `router` on `listener` until `stop` completes. Then lets requests end that have begun.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) {
     serve_telling(listener, router, limits, Arc::new(|_| ()), stop).await;
 }
 
 /// Serves in the same way, and reports every refused request to `refused`.
-pub async fn serve_telling(listener: TcpListener, router: Router, limits: Limits, refused: Refused, stop: impl Future<Output = ()>) {
+pub async fn serve_telling(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    refused: Refused,
+    stop: impl Future<Output = ()>,
+) {
     let places = Arc::new(Semaphore::new(limits.connections));
     let (stopped, stopping) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -124,7 +135,13 @@ enum Phase {
     Idle,
 }
 
-async fn connection(stream: TcpStream, router: Router, limits: Limits, refused: Refused, mut stopping: watch::Receiver<bool>) {
+async fn connection(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    refused: Refused,
+    mut stopping: watch::Receiver<bool>,
+) {
     let (phase, mut at) = watch::channel(Phase::New);
     let phase = Arc::new(phase);
     let seen = phase.clone();
@@ -141,7 +158,8 @@ async fn connection(stream: TcpStream, router: Router, limits: Limits, refused: 
     let (telling, busy, last) = (refused.clone(), phase.clone(), over.clone());
     let service = service_fn(move |request| {
         busy.send_replace(Phase::Busy);
-        let (answer, busy, last) = (answer(router.clone(), request, limits, telling.clone()), busy.clone(), last.clone());
+        let (answer, busy, last) =
+            (answer(router.clone(), request, limits, telling.clone()), busy.clone(), last.clone());
         async move {
             let mut answer = answer.await;
             busy.send_replace(Phase::Idle);
@@ -203,11 +221,19 @@ fn unread_head(error: &hyper::Error) -> Option<StatusCode> {
 }
 
 /// Reads the whole body within its limits, then asks the router.
-async fn answer(mut router: Router, request: Request<Incoming>, limits: Limits, refused: Refused) -> Result<Response<Body>, Infallible> {
+async fn answer(
+    mut router: Router,
+    request: Request<Incoming>,
+    limits: Limits,
+    refused: Refused,
+) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
-    let whole = tokio::time::timeout(limits.body, Limited::new(body, limits.body_bytes).collect()).await;
+    let whole =
+        tokio::time::timeout(limits.body, Limited::new(body, limits.body_bytes).collect()).await;
     let status = match whole {
-        Ok(Ok(body)) => return router.call(Request::from_parts(head, Body::from(body.to_bytes()))).await,
+        Ok(Ok(body)) => {
+            return router.call(Request::from_parts(head, Body::from(body.to_bytes()))).await;
+        }
         Ok(Err(error)) if error.is::<LengthLimitError>() => StatusCode::PAYLOAD_TOO_LARGE,
         Ok(Err(_)) => StatusCode::BAD_REQUEST,
         Err(_) => StatusCode::REQUEST_TIMEOUT,

@@ -42,7 +42,13 @@ pub async fn listen(
             let (listener, router) = (bound.take(), router.clone());
             async move {
                 let Some(listener) = bound_again(listener, address).await else { return };
-                beat.during(front::serve(listener, router, front::Limits::default(), std::future::pending())).await;
+                beat.during(front::serve(
+                    listener,
+                    router,
+                    front::Limits::default(),
+                    std::future::pending(),
+                ))
+                .await;
             }
         };
         parts.keep("http", None, stopping, serve).await;
@@ -58,7 +64,10 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, String> {
 async fn bound_again(listener: Option<TcpListener>, address: SocketAddr) -> Option<TcpListener> {
     match listener {
         Some(listener) => Some(listener),
-        None => bind(address).await.inspect_err(|error| tracing::error!(%error, "listening again failed")).ok(),
+        None => bind(address)
+            .await
+            .inspect_err(|error| tracing::error!(%error, "listening again failed"))
+            .ok(),
     }
 }
 
@@ -69,7 +78,10 @@ pub fn router(metrics: Arc<Metrics>, health: Health) -> Router {
         .route(
             "/metrics",
             get(async move |headers: HeaderMap| {
-                let asks = headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()).is_some_and(|accept| accept.contains("openmetrics"));
+                let asks = headers
+                    .get(ACCEPT)
+                    .and_then(|accept| accept.to_str().ok())
+                    .is_some_and(|accept| accept.contains("openmetrics"));
                 let page = metrics.render();
                 if asks {
                     ([(CONTENT_TYPE, metrics::OPEN_METRICS)], page)
@@ -78,8 +90,16 @@ pub fn router(metrics: Arc<Metrics>, health: Health) -> Router {
                 }
             }),
         )
-        .route("/healthz", get(async move || verdict(health.alive(), StatusCode::INTERNAL_SERVER_ERROR, &[])))
-        .route("/readyz", get(async move || verdict(ready.is_ready(), StatusCode::SERVICE_UNAVAILABLE, &ready.remarks())))
+        .route(
+            "/healthz",
+            get(async move || verdict(health.alive(), StatusCode::INTERNAL_SERVER_ERROR, &[])),
+        )
+        .route(
+            "/readyz",
+            get(async move || {
+                verdict(ready.is_ready(), StatusCode::SERVICE_UNAVAILABLE, &ready.remarks())
+            }),
+        )
 }
 
 fn verdict(found: Result<(), String>, bad: StatusCode, remarks: &[String]) -> (StatusCode, String) {
@@ -87,7 +107,12 @@ fn verdict(found: Result<(), String>, bad: StatusCode, remarks: &[String]) -> (S
         Ok(()) => (StatusCode::OK, "ok".to_owned()),
         Err(why) => (bad, why),
     };
-    (status, std::iter::once(text.as_str()).chain(remarks.iter().map(String::as_str)).fold(String::new(), |text, line| text + line + "\n"))
+    (
+        status,
+        std::iter::once(text.as_str())
+            .chain(remarks.iter().map(String::as_str))
+            .fold(String::new(), |text, line| text + line + "\n"),
+    )
 }
 
 #[cfg(test)]

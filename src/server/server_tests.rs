@@ -28,7 +28,10 @@ fn short() -> Limits {
 }
 
 /// Starts a listener for `router`. It ends when the sender is dropped.
-async fn start(router: Router, limits: Limits) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
+async fn start(
+    router: Router,
+    limits: Limits,
+) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("an address");
     let (stop, stopped) = oneshot::channel::<()>();
@@ -38,7 +41,11 @@ async fn start(router: Router, limits: Limits) -> (SocketAddr, oneshot::Sender<(
 
 fn ours() -> (Router, Health) {
     let health = Health::new();
-    (router(Arc::new(Metrics::new()), health.clone()).route("/echo", post(async |body: Bytes| body)), health)
+    (
+        router(Arc::new(Metrics::new()), health.clone())
+            .route("/echo", post(async |body: Bytes| body)),
+        health,
+    )
 }
 
 /// Sends `text` and reads until the other side closes, at most five seconds.
@@ -50,7 +57,9 @@ async fn exchange(address: SocketAddr, text: &str) -> String {
 
 async fn rest(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("closed by the server");
+    let _ = tokio::time::timeout(Duration::from_secs(5), stream.read_to_end(&mut answer))
+        .await
+        .expect("closed by the server");
     String::from_utf8_lossy(&answer).into_owned()
 }
 
@@ -63,7 +72,10 @@ async fn the_three_paths_and_no_other() {
     let (router, health) = ours();
     let (address, _stop, _task) = start(router, short()).await;
     let metrics = get(address, "/metrics").await;
-    assert!(metrics.starts_with("HTTP/1.1 200") && metrics.contains("text/plain; version=0.0.4"), "{metrics}");
+    assert!(
+        metrics.starts_with("HTTP/1.1 200") && metrics.contains("text/plain; version=0.0.4"),
+        "{metrics}"
+    );
     assert!(metrics.contains("bobsync_build_info"));
     assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"));
     assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 503"), "no lists yet");
@@ -71,7 +83,10 @@ async fn the_three_paths_and_no_other() {
     assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 200"));
     health.stopping();
     assert!(get(address, "/readyz").await.starts_with("HTTP/1.1 503"));
-    assert!(get(address, "/healthz").await.starts_with("HTTP/1.1 200"), "a stopping process is alive");
+    assert!(
+        get(address, "/healthz").await.starts_with("HTTP/1.1 200"),
+        "a stopping process is alive"
+    );
     let _silent = health.register_within("watches", Duration::ZERO);
     tokio::time::sleep(Duration::from_millis(1)).await;
     let sick = get(address, "/healthz").await;
@@ -80,9 +95,12 @@ async fn the_three_paths_and_no_other() {
         assert!(get(address, path).await.starts_with("HTTP/1.1 404"), "{path}");
     }
     assert!(
-        exchange(address, "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-            .await
-            .starts_with("HTTP/1.1 405")
+        exchange(
+            address,
+            "POST /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        )
+        .await
+        .starts_with("HTTP/1.1 405")
     );
 }
 
@@ -117,9 +135,17 @@ async fn a_slow_body_ends_the_connection_on_any_path() {
     let (address, _stop, _task) = start(ours().0, short()).await;
     for path in ["/echo", "/metrics", "/nowhere"] {
         let began = Instant::now();
-        let answer = exchange(address, &format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nfirst")).await;
+        let answer = exchange(
+            address,
+            &format!("POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\nfirst"),
+        )
+        .await;
         assert!(answer.starts_with("HTTP/1.1 408"), "{path}: {answer}");
-        assert!(began.elapsed() >= SHORT * 2 && began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+        assert!(
+            began.elapsed() >= SHORT * 2 && began.elapsed() < Duration::from_secs(2),
+            "{:?}",
+            began.elapsed()
+        );
     }
 }
 
@@ -130,7 +156,11 @@ async fn a_large_body_is_refused_before_it_is_read() {
     let answer =
         exchange(address, &format!("POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1024\r\n\r\n{fits}")).await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&fits));
-    let answer = exchange(address, &format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1025\r\n\r\n{fits}a")).await;
+    let answer = exchange(
+        address,
+        &format!("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1025\r\n\r\n{fits}a"),
+    )
+    .await;
     assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
 
@@ -204,10 +234,18 @@ async fn scrapers_get_the_format_that_they_ask_for() {
     for accept in ["", "Accept: text/plain\r\n", "Accept: */*\r\n"] {
         let answer = page(accept).await;
         assert!(answer.contains("content-type: text/plain; version=0.0.4"), "{answer}");
-        assert!(answer.contains("# TYPE bobsync_passes_total counter") && !answer.contains("# EOF"), "{answer}");
+        assert!(
+            answer.contains("# TYPE bobsync_passes_total counter") && !answer.contains("# EOF"),
+            "{answer}"
+        );
     }
-    let answer = page("Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n").await;
-    assert!(answer.contains("content-type: application/openmetrics-text") && answer.ends_with("# EOF\n"), "{answer}");
+    let answer =
+        page("Accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n").await;
+    assert!(
+        answer.contains("content-type: application/openmetrics-text")
+            && answer.ends_with("# EOF\n"),
+        "{answer}"
+    );
     assert!(answer.contains("# TYPE bobsync_passes counter"), "{answer}");
 }
 

@@ -25,7 +25,7 @@ use tokio::{sync::watch, task::JoinHandle};
 use super::front::{self, Limits};
 use crate::{
     bob::webhook,
-    engine::inbox::{Inbox, Received},
+    engine::intake::inbox::{Inbox, Received},
     telemetry::{health::Beat, metrics::Metrics, parts::Parts},
 };
 
@@ -64,7 +64,8 @@ pub async fn listen(
     Ok(tokio::spawn(async move {
         let until = stopping.clone();
         let serve = |beat: Beat| {
-            let (listener, router, refused, mut until) = (bound.take(), router.clone(), refused.clone(), until.clone());
+            let (listener, router, refused, mut until) =
+                (bound.take(), router.clone(), refused.clone(), until.clone());
             async move {
                 let Some(listener) = super::bound_again(listener, address).await else { return };
                 let stop = async move {
@@ -96,7 +97,12 @@ fn unread(status: StatusCode) -> &'static str {
     }
 }
 
-async fn deliver(State(door): State<Arc<Door>>, Path(place): Path<String>, headers: HeaderMap, body: Bytes) -> Response {
+async fn deliver(
+    State(door): State<Arc<Door>>,
+    Path(place): Path<String>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
     if webhook::is_ping(&body) {
         return door.answer(Received::Ping);
     }
@@ -123,7 +129,9 @@ impl Door {
             | Received::Unreadable
             | Received::Ping => StatusCode::OK.into_response(),
             Received::Refused => StatusCode::UNAUTHORIZED.into_response(),
-            Received::NotLeading | Received::Starting | Received::NotRecorded => StatusCode::SERVICE_UNAVAILABLE.into_response(),
+            Received::NotLeading | Received::Starting | Received::NotRecorded => {
+                StatusCode::SERVICE_UNAVAILABLE.into_response()
+            }
         }
     }
 }

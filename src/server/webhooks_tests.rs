@@ -9,11 +9,15 @@ use tokio::{
 };
 
 use super::*;
+use crate::engine::integration::said::Saying;
 use crate::{
     api::key::IntegrationKey,
     bob::webhook::SigningSecrets,
     cluster::{leadership::Leadership, roster::Roster},
-    engine::{clock::Clock, dirty::Line, inbox::Mailbox},
+    engine::{
+        clock::Clock,
+        intake::{dirty::Line, inbox::Mailbox},
+    },
     http::secret::Secret,
 };
 
@@ -31,27 +35,49 @@ impl Scene {
         let client = kube::Client::try_from(nowhere).expect("a client");
         let inbox = Inbox::new(client, Roster::default(), Clock::system(), Leadership::always());
         let key = IntegrationKey { namespace: "people".into(), name: "onelogin".into() };
-        let mailbox = inbox.open(&key, "uid".to_owned(), Arc::default());
+        let mailbox = inbox.open(&key, "uid".to_owned(), Arc::new(Saying::default()));
         inbox.listed();
-        mailbox.sign_with(Some(SigningSecrets { current: Secret::new("new"), previous: Some(Secret::new("old")) }));
+        mailbox.sign_with(Some(SigningSecrets {
+            current: Secret::new("new"),
+            previous: Some(Secret::new("old")),
+        }));
         let metrics = Arc::new(Metrics::new());
         let (stop, stopping) = watch::channel(false);
         // This port was free a moment ago, and nothing else in this process listens on fixed ports.
-        let address = tokio::net::TcpListener::bind("127.0.0.1:0").await.and_then(|l| l.local_addr()).expect("a port");
-        listen(address, inbox, metrics.clone(), Parts::new(crate::telemetry::health::Health::new(), metrics.clone()), stopping)
+        let address = tokio::net::TcpListener::bind("127.0.0.1:0")
             .await
-            .expect("listens");
+            .and_then(|l| l.local_addr())
+            .expect("a port");
+        listen(
+            address,
+            inbox,
+            metrics.clone(),
+            Parts::new(crate::telemetry::health::Health::new(), metrics.clone()),
+            stopping,
+        )
+        .await
+        .expect("listens");
         Self { address, mailbox, metrics, stop }
     }
 
     /// Sends one request and returns the whole answer.
     async fn send(&self, path: &str, signature: &str, body: &str) -> String {
-        let signature = if signature.is_empty() { String::new() } else { format!("Bob-Signature: {signature}\r\n") };
+        let signature = if signature.is_empty() {
+            String::new()
+        } else {
+            format!("Bob-Signature: {signature}\r\n")
+        };
         let mut stream = TcpStream::connect(self.address).await.expect("connects");
-        let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{signature}Content-Length: {}\r\n\r\n", body.len());
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{signature}Content-Length: {}\r\n\r\n",
+            body.len()
+        );
         stream.write_all((head + body).as_bytes()).await.expect("sent");
         let mut answer = String::new();
-        tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer)).await.expect("in time").expect("text");
+        tokio::time::timeout(Duration::from_secs(20), stream.read_to_string(&mut answer))
+            .await
+            .expect("in time")
+            .expect("text");
         answer
     }
 
@@ -60,8 +86,10 @@ impl Scene {
     }
 
     fn counted(&self, outcome: &str) -> bool {
-        let (page, series) = (self.metrics.render(), format!("bobsync_webhooks_total{{outcome=\"{outcome}\"}} "));
-        let count = page.lines().find_map(|line| line.strip_prefix(&series)).expect("shown from the start");
+        let (page, series) =
+            (self.metrics.render(), format!("bobsync_webhooks_total{{outcome=\"{outcome}\"}} "));
+        let count =
+            page.lines().find_map(|line| line.strip_prefix(&series)).expect("shown from the start");
         count != "0"
     }
 
@@ -77,7 +105,9 @@ fn sign(secret: &str, body: &str) -> String {
 }
 
 fn event(employee: &str) -> String {
-    format!("{{\"companyId\":637323,\"type\":\"employee.updated\",\"version\":\"v2\",\"data\":{{\"employeeId\":\"{employee}\"}}}}")
+    format!(
+        "{{\"companyId\":637323,\"type\":\"employee.updated\",\"version\":\"v2\",\"data\":{{\"employeeId\":\"{employee}\"}}}}"
+    )
 }
 
 fn without_date(answer: &str) -> String {
@@ -88,7 +118,10 @@ fn without_date(answer: &str) -> String {
 async fn a_signed_event_is_in_line_and_a_repeated_one_does_nothing() {
     let scene = Scene::start().await;
     assert!(scene.deliver("new", &event("1")).await.starts_with("HTTP/1.1 200"));
-    assert!(scene.deliver("old", &event("2")).await.starts_with("HTTP/1.1 200"), "the secret before is still valid");
+    assert!(
+        scene.deliver("old", &event("2")).await.starts_with("HTTP/1.1 200"),
+        "the secret before is still valid"
+    );
     assert_eq!(scene.dirty(), 2);
     scene.mailbox.dirty.wait(Line::Normal).await;
     assert_eq!(scene.mailbox.dirty.take(Line::Normal, Instant::now()).len(), 2);
@@ -112,10 +145,18 @@ async fn what_is_not_signed_has_no_effect_and_tells_nothing() {
         ("/webhooks/bob/people", sign("new", &body)),
         ("/webhooks/bob/people/onelogin/more", sign("new", &body)),
     ] {
-        assert_eq!(without_date(&scene.send(path, &signature, &body).await), without_date(&wrong), "{path} {signature}");
+        assert_eq!(
+            without_date(&scene.send(path, &signature, &body).await),
+            without_date(&wrong),
+            "{path} {signature}"
+        );
     }
     scene.mailbox.sign_with(None);
-    assert_eq!(without_date(&scene.deliver("", &body).await), without_date(&wrong), "no secret, and an empty key");
+    assert_eq!(
+        without_date(&scene.deliver("", &body).await),
+        without_date(&wrong),
+        "no secret, and an empty key"
+    );
     assert_eq!(scene.dirty(), 0);
     assert!(scene.counted("refused") && !scene.counted("queued"));
 }
@@ -130,14 +171,21 @@ async fn the_ping_is_answered_anywhere_and_what_says_nothing_is_answered_and_lef
     }
     scene.mailbox.company(Some(637_323));
     let other = event("1").replace("637323", "1");
-    for (body, outcome) in
-        [(other.as_str(), "other_company"), ("{\"type\":\"timeoff.request.created\"}", "ignored"), ("no event", "unreadable")]
-    {
+    for (body, outcome) in [
+        (other.as_str(), "other_company"),
+        ("{\"type\":\"timeoff.request.created\"}", "ignored"),
+        ("no event", "unreadable"),
+    ] {
         assert!(scene.deliver("new", body).await.starts_with("HTTP/1.1 200"), "{body}");
         assert!(scene.counted(outcome), "{outcome}");
     }
     assert_eq!(scene.dirty(), 0);
-    assert!(scene.deliver("new", "{\"type\":\"employee.promoted\",\"data\":{}}").await.starts_with("HTTP/1.1 200"));
+    assert!(
+        scene
+            .deliver("new", "{\"type\":\"employee.promoted\",\"data\":{}}")
+            .await
+            .starts_with("HTTP/1.1 200")
+    );
     assert!(scene.mailbox.dirty.everybody_due().is_some(), "an employee, and it is not said which");
 }
 
@@ -145,9 +193,15 @@ async fn the_ping_is_answered_anywhere_and_what_says_nothing_is_answered_and_lef
 async fn a_revocation_that_is_not_evidence_is_in_line_and_counted_by_its_own_word() {
     let scene = Scene::start().await;
     let revoked = |id: &str, envelope: &str| {
-        format!("{{\"type\":\"employee.access.revoked.immediately\",\"data\":{{\"employeeId\":\"{id}\"}},\"triggeredAt\":\"{envelope}\"}}")
+        format!(
+            "{{\"type\":\"employee.access.revoked.immediately\",\"data\":{{\"employeeId\":\"{id}\"}},\"triggeredAt\":\"{envelope}\"}}"
+        )
     };
-    let day = |days: i64| (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days)).strftime("%Y-%m-%dT%H:%M:%S").to_string();
+    let day = |days: i64| {
+        (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(24 * days))
+            .strftime("%Y-%m-%dT%H:%M:%S")
+            .to_string()
+    };
     // Nothing can be written here, because there is no API server.
     for (number, body) in [revoked("1", &day(1)), revoked("2", &day(-5))].iter().enumerate() {
         assert!(scene.deliver("new", body).await.starts_with("HTTP/1.1 200"), "{body}");
@@ -155,8 +209,14 @@ async fn a_revocation_that_is_not_evidence_is_in_line_and_counted_by_its_own_wor
     }
     assert!(scene.counted("not_evidence") && !scene.counted("queued"));
     assert!(scene.deliver("new", &revoked("no-id", &day(0))).await.starts_with("HTTP/1.1 200"));
-    assert!(scene.mailbox.dirty.everybody_due().is_some() && !scene.counted("queued"), "an employee, and it is not said which");
-    assert!(scene.deliver("new", &revoked("3", &day(0))).await.starts_with("HTTP/1.1 503"), "this one would be evidence");
+    assert!(
+        scene.mailbox.dirty.everybody_due().is_some() && !scene.counted("queued"),
+        "an employee, and it is not said which"
+    );
+    assert!(
+        scene.deliver("new", &revoked("3", &day(0))).await.starts_with("HTTP/1.1 503"),
+        "this one would be evidence"
+    );
 }
 
 #[tokio::test]
@@ -182,10 +242,17 @@ async fn a_huge_body_costs_nothing() {
         () = sending => {}
         () = tokio::time::sleep(Duration::from_secs(15)) => panic!("still reading"),
     }
-    assert!(answer.is_empty() || answer.starts_with(b"HTTP/1.1 413"), "{}", String::from_utf8_lossy(&answer));
+    assert!(
+        answer.is_empty() || answer.starts_with(b"HTTP/1.1 413"),
+        "{}",
+        String::from_utf8_lossy(&answer)
+    );
     assert!(sent < 32 << 20, "{sent} bytes were taken");
     assert!(scene.counted("too_large"));
-    assert!(scene.deliver("new", &event("1")).await.starts_with("HTTP/1.1 200"), "and the next is served");
+    assert!(
+        scene.deliver("new", &event("1")).await.starts_with("HTTP/1.1 200"),
+        "and the next is served"
+    );
 }
 
 #[tokio::test]
@@ -198,9 +265,14 @@ async fn a_body_that_dawdles_or_breaks_off_is_counted_and_has_no_effect() {
     let mut slow = TcpStream::connect(scene.address).await.expect("connects");
     slow.write_all(head.as_bytes()).await.expect("sent");
     let mut answer = Vec::new();
-    tokio::time::timeout(LIMITS.body + Duration::from_secs(5), slow.read_to_end(&mut answer)).await.expect("an end").expect("read");
+    tokio::time::timeout(LIMITS.body + Duration::from_secs(5), slow.read_to_end(&mut answer))
+        .await
+        .expect("an end")
+        .expect("read");
     assert!(answer.starts_with(b"HTTP/1.1 408"), "{}", String::from_utf8_lossy(&answer));
-    assert!(scene.counted("too_slow") && scene.counted("broken_off") && !scene.counted("too_large"));
+    assert!(
+        scene.counted("too_slow") && scene.counted("broken_off") && !scene.counted("too_large")
+    );
     assert_eq!(scene.dirty(), 0);
 }
 
@@ -212,7 +284,12 @@ async fn a_head_that_is_too_large_dawdles_or_is_none_is_counted_and_an_idle_conn
         // The listener may end the connection before everything is sent.
         let _ = stream.write_all(head).await;
         let mut answer = Vec::new();
-        let _ = tokio::time::timeout(LIMITS.head + Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("an end");
+        let _ = tokio::time::timeout(
+            LIMITS.head + Duration::from_secs(5),
+            stream.read_to_end(&mut answer),
+        )
+        .await
+        .expect("an end");
     };
     end(b"").await;
     assert!(!["too_large", "too_slow", "broken_off"].iter().any(|word| scene.counted(word)));
@@ -230,7 +307,10 @@ async fn slow_senders_on_every_place_keep_no_other_out_for_long() {
     let mut slow = Vec::new();
     for _ in 0..LIMITS.connections {
         let mut stream = TcpStream::connect(scene.address).await.expect("connects");
-        stream.write_all(b"POST /webhooks/bob/people/onelogin HTTP/1.1\r\nHost: ").await.expect("sent");
+        stream
+            .write_all(b"POST /webhooks/bob/people/onelogin HTTP/1.1\r\nHost: ")
+            .await
+            .expect("sent");
         slow.push(stream);
     }
     let began = Instant::now();
@@ -242,18 +322,35 @@ async fn slow_senders_on_every_place_keep_no_other_out_for_long() {
 async fn before_the_secrets_are_known_every_sender_is_asked_to_come_again() {
     let nowhere = kube::Config::new("http://127.0.0.1:9".parse().expect("an address"));
     crate::cluster::connect::install_crypto();
-    let inbox = Inbox::new(kube::Client::try_from(nowhere).expect("a client"), Roster::default(), Clock::system(), Leadership::always());
+    let inbox = Inbox::new(
+        kube::Client::try_from(nowhere).expect("a client"),
+        Roster::default(),
+        Clock::system(),
+        Leadership::always(),
+    );
     let knock = async |name: &str| inbox.receive("people", name, Some(b"x"), b"{}").await;
-    assert_eq!((knock("onelogin").await, knock("other").await), (Received::Starting, Received::Starting));
+    assert_eq!(
+        (knock("onelogin").await, knock("other").await),
+        (Received::Starting, Received::Starting)
+    );
     let key = |name: &str| IntegrationKey { namespace: "people".into(), name: name.into() };
-    let (one, other) =
-        (inbox.open(&key("onelogin"), String::new(), Arc::default()), inbox.open(&key("other"), String::new(), Arc::default()));
+    let (one, other) = (
+        inbox.open(&key("onelogin"), String::new(), Arc::new(Saying::default())),
+        inbox.open(&key("other"), String::new(), Arc::new(Saying::default())),
+    );
     inbox.listed();
     one.sign_with(None);
-    assert_eq!((knock("onelogin").await, knock("unknown").await), (Received::Starting, Received::Starting), "one Secret is not read yet");
+    assert_eq!(
+        (knock("onelogin").await, knock("unknown").await),
+        (Received::Starting, Received::Starting),
+        "one Secret is not read yet"
+    );
     other.sign_with(None);
-    assert_eq!((knock("onelogin").await, knock("unknown").await), (Received::Refused, Received::Refused));
-    let _later = inbox.open(&key("later"), String::new(), Arc::default());
+    assert_eq!(
+        (knock("onelogin").await, knock("unknown").await),
+        (Received::Refused, Received::Refused)
+    );
+    let _later = inbox.open(&key("later"), String::new(), Arc::new(Saying::default()));
     assert_eq!(knock("onelogin").await, Received::Refused, "and stays so");
 }
 
@@ -263,7 +360,12 @@ async fn a_replica_that_does_not_lead_asks_for_another_try_and_a_stopped_listene
     let following = Leadership::always();
     following.release().await;
     let nowhere = kube::Config::new("http://127.0.0.1:9".parse().expect("an address"));
-    let inbox = Inbox::new(kube::Client::try_from(nowhere).expect("a client"), Roster::default(), Clock::system(), following);
+    let inbox = Inbox::new(
+        kube::Client::try_from(nowhere).expect("a client"),
+        Roster::default(),
+        Clock::system(),
+        following,
+    );
     assert_eq!(inbox.receive("people", "onelogin", Some(b"x"), b"{}").await, Received::NotLeading);
     scene.stop.send_replace(true);
     let began = Instant::now();

@@ -103,7 +103,9 @@ impl Health {
             .loops()
             .values()
             .filter(|known| known.last.elapsed() > known.silence)
-            .map(|known| format!("{} has been silent for {} s", known.name, known.last.elapsed().as_secs()))
+            .map(|known| {
+                format!("{} has been silent for {} s", known.name, known.last.elapsed().as_secs())
+            })
             .collect();
         if silent.is_empty() { Ok(()) } else { Err(silent.join("\n")) }
     }
@@ -214,12 +216,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_loop_that_falls_silent_makes_the_process_unhealthy() {
         let health = Health::new();
-        let (watches, worker) = (health.register("watches"), health.register("worker people/onelogin"));
+        let (watches, worker) =
+            (health.register("watches"), health.register("worker people/onelogin"));
         tokio::time::advance(SILENCE).await;
         assert_eq!(health.alive(), Ok(()));
         watches.beat();
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(health.alive(), Err("worker people/onelogin has been silent for 51 s".to_owned()));
+        assert_eq!(
+            health.alive(),
+            Err("worker people/onelogin has been silent for 51 s".to_owned())
+        );
         worker.beat();
         assert_eq!(health.alive(), Ok(()), "it may recover");
         drop(worker);
@@ -239,7 +245,10 @@ mod tests {
             tokio::time::sleep(Duration::from_hours(2)).await;
             assert_eq!(health.alive(), Ok(()), "a long pass is no silence");
             tokio::time::sleep(SILENCE * 2).await;
-            assert!(health.alive().unwrap_err().starts_with("a loop has been silent for"), "its bound is over");
+            assert!(
+                health.alive().unwrap_err().starts_with("a loop has been silent for"),
+                "its bound is over"
+            );
         };
         tokio::select! {
             () = work => {}

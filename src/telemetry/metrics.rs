@@ -27,7 +27,10 @@ use prometheus_client::{
 use self::gauges::Gauges;
 pub use self::gauges::{Figures, People};
 use crate::{
-    api::{ProvisioningIntegrationStatus, employee_sync::Trigger, key::IntegrationKey, reasons::IntegrationReason},
+    api::{
+        ProvisioningIntegrationStatus, employee_sync::Trigger, key::IntegrationKey,
+        reasons::IntegrationReason,
+    },
     domain::priority::Class,
 };
 
@@ -43,11 +46,16 @@ pub fn classic(page: &str) -> String {
     let counts = |name: &str| TABLE.iter().any(|row| row.name.strip_suffix("_total") == Some(name));
     let mut out = String::with_capacity(page.len());
     for line in page.lines().filter(|line| *line != "# EOF" && !line.starts_with("# UNIT ")) {
-        let described = ["# HELP ", "# TYPE "].iter().find_map(|word| Some((*word, line.strip_prefix(word)?.split_once(' ')?)));
-        match described {
-            Some((word, (name, rest))) if counts(name) => drop(writeln!(out, "{word}{name}_total {rest}")),
-            _ => drop(writeln!(out, "{line}")),
-        }
+        let described = ["# HELP ", "# TYPE "]
+            .iter()
+            .find_map(|word| Some((*word, line.strip_prefix(word)?.split_once(' ')?)));
+        // Writing to a String does not fail.
+        let _ = match described {
+            Some((word, (name, rest))) if counts(name) => {
+                writeln!(out, "{word}{name}_total {rest}")
+            }
+            _ => writeln!(out, "{line}"),
+        };
     }
     out
 }
@@ -77,8 +85,12 @@ const PASSES: Row = Row {
     labels: &["outcome"],
     help: "Passes over an integration; the outcome is Converged, Unfinished, Partial (over single people), or the reason of its Ready condition",
 };
-const PASS_SECONDS: Row =
-    Row { name: "bobsync_pass_duration_seconds", kind: "histogram", labels: &[], help: "How long passes that read Bob took" };
+const PASS_SECONDS: Row = Row {
+    name: "bobsync_pass_duration_seconds",
+    kind: "histogram",
+    labels: &[],
+    help: "How long passes that read Bob took",
+};
 const CHANGES: Row = Row {
     name: "bobsync_changes_total",
     kind: "counter",
@@ -97,7 +109,12 @@ const PATCHES: Row = Row {
     labels: &["kind", "outcome"],
     help: "Statuses of ProvisioningIntegrations and EmployeeSyncs: written, skipped because nothing changed, or failed",
 };
-const LEADER: Row = Row { name: "bobsync_leader", kind: "gauge", labels: &[], help: "1 while this process may write, else 0" };
+const LEADER: Row = Row {
+    name: "bobsync_leader",
+    kind: "gauge",
+    labels: &[],
+    help: "1 while this process may write, else 0",
+};
 const EVENTS: Row = Row {
     name: "bobsync_events_lost_total",
     kind: "counter",
@@ -140,7 +157,12 @@ const LISTED: Row = Row {
     labels: &["namespace", "kind"],
     help: "1 where the objects of this kind could be listed the last time, 0 where not: integrations of that namespace do not run, or do not see changes. The namespace is * where the controller works in all",
 };
-const BUILD: Row = Row { name: "bobsync_build_info", kind: "gauge", labels: &["version"], help: "Always 1; the label is the version" };
+const BUILD: Row = Row {
+    name: "bobsync_build_info",
+    kind: "gauge",
+    labels: &["version"],
+    help: "Always 1; the label is the version",
+};
 
 /// Every metric, in the order of the page.
 pub const TABLE: &[Row] = &[
@@ -172,18 +194,22 @@ pub const TABLE: &[Row] = &[
 
 /// Upper bounds of the buckets for passes, in seconds: from a few employees to a hundred thousand
 /// new ones.
-const PASS_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
+const PASS_BUCKETS: [f64; 12] =
+    [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0, 7200.0];
 
 /// Upper bounds of the buckets from an event to the account, in seconds: from the time in which
 /// events collect, to the interval.
-const REACHED_BUCKETS: [f64; 12] = [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 45.0, 120.0, 600.0, 3600.0];
+const REACHED_BUCKETS: [f64; 12] =
+    [0.1, 0.25, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 45.0, 120.0, 600.0, 3600.0];
 
 /// Values of the label `action`: what is done to an account.
 const ACTIONS: [&str; 5] = ["Create", "Adopt", "Update", "Suspend", "Reactivate"];
 
 /// Values of the label `part`.
-pub const PARTS: [&str; 13] =
-    ["passes", "urgent", "normal", "evidence", "dates", "signing", "counts", "waits", "watches", "election", "events", "webhooks", "http"];
+pub const PARTS: [&str; 13] = [
+    "passes", "urgent", "normal", "evidence", "dates", "signing", "counts", "waits", "watches",
+    "election", "events", "webhooks", "http",
+];
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 
@@ -275,9 +301,16 @@ impl Metrics {
             drop(metrics.restarted.get_or_create(&labels(&RESTARTED, [part.into()])));
         }
         for outcome in ["written", "skipped", "failed"] {
-            drop(metrics.patches.get_or_create(&labels(&PATCHES, ["EmployeeSync".into(), outcome.into()])));
+            drop(
+                metrics
+                    .patches
+                    .get_or_create(&labels(&PATCHES, ["EmployeeSync".into(), outcome.into()])),
+            );
         }
-        let stops = IntegrationReason::ALL.iter().filter(|reason| !reason.is_ready()).map(|reason| reason.as_str());
+        let stops = IntegrationReason::ALL
+            .iter()
+            .filter(|reason| !reason.is_ready())
+            .map(|reason| reason.as_str());
         for outcome in ["Converged", "Unfinished", "Partial"].into_iter().chain(stops) {
             drop(metrics.passes.get_or_create(&labels(&PASSES, [outcome.into()])));
         }
@@ -291,7 +324,8 @@ impl Metrics {
         register(&mut registry, &BUILD, build);
         let pass_seconds = Histogram::new(PASS_BUCKETS);
         register(&mut registry, &PASS_SECONDS, pass_seconds.clone());
-        let reached: Family<Labels<2>, Histogram, fn() -> Histogram> = Family::new_with_constructor(|| Histogram::new(REACHED_BUCKETS));
+        let reached: Family<Labels<2>, Histogram, fn() -> Histogram> =
+            Family::new_with_constructor(|| Histogram::new(REACHED_BUCKETS));
         register(&mut registry, &REACHED, reached.clone());
         Self {
             reached,
@@ -319,15 +353,36 @@ impl Metrics {
 
     /// Counts a call of this integration to `target` (`bob`, `onelogin`...) that ended. `outcome`
     /// is `ok` or the category of the error.
-    pub fn call(&self, key: &IntegrationKey, target: &'static str, call: &'static str, outcome: &'static str) {
+    pub fn call(
+        &self,
+        key: &IntegrationKey,
+        target: &'static str,
+        call: &'static str,
+        outcome: &'static str,
+    ) {
         let key = key.to_string();
-        self.calls.get_or_create(&labels(&CALLS, [key.clone().into(), target.into(), call.into(), outcome.into()])).inc();
-        self.called.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().insert([target, call, outcome]);
+        self.calls
+            .get_or_create(&labels(
+                &CALLS,
+                [key.clone().into(), target.into(), call.into(), outcome.into()],
+            ))
+            .inc();
+        self.called
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_default()
+            .insert([target, call, outcome]);
     }
 
     /// Counts a change to an account that was tried.
     pub fn change(&self, key: &IntegrationKey, action: &'static str, outcome: &'static str) {
-        self.changes.get_or_create(&labels(&CHANGES, [key.to_string().into(), action.into(), outcome.into()])).inc();
+        self.changes
+            .get_or_create(&labels(
+                &CHANGES,
+                [key.to_string().into(), action.into(), outcome.into()],
+            ))
+            .inc();
     }
 
     /// Counts a status that was `written`, `skipped` or `failed`.
@@ -345,7 +400,9 @@ impl Metrics {
             Trigger::Spec => "Spec",
             Trigger::Retry => "Retry",
         };
-        self.reached.get_or_create(&labels(&REACHED, [trigger.into(), class.word().into()])).observe(took.as_secs_f64());
+        self.reached
+            .get_or_create(&labels(&REACHED, [trigger.into(), class.word().into()]))
+            .observe(took.as_secs_f64());
     }
 
     /// Shows from now on how many employees are in line, as `read` tells for each page.
@@ -361,7 +418,9 @@ impl Metrics {
 
     /// Notes whether objects of this kind in this namespace could be listed.
     pub fn namespace_listed(&self, namespace: &str, kind: &'static str, listed: bool) {
-        self.listed.get_or_create(&labels(&LISTED, [namespace.to_owned().into(), kind.into()])).set(i64::from(listed));
+        self.listed
+            .get_or_create(&labels(&LISTED, [namespace.to_owned().into(), kind.into()]))
+            .set(i64::from(listed));
     }
 
     /// Counts a webhook with this outcome.
@@ -371,7 +430,10 @@ impl Metrics {
 
     /// Counts the status of an `EmployeeSync` that was not written because nothing changed.
     pub fn person_unchanged(&self) {
-        let series = || self.patches.get_or_create_owned(&labels(&PATCHES, ["EmployeeSync".into(), "skipped".into()]));
+        let series = || {
+            self.patches
+                .get_or_create_owned(&labels(&PATCHES, ["EmployeeSync".into(), "skipped".into()]))
+        };
         self.unchanged.get_or_init(series).inc();
     }
 
@@ -382,7 +444,9 @@ impl Metrics {
             self.pass_seconds.observe(took.as_secs_f64());
         }
         if pass.through {
-            self.success.get_or_create(&labels(&SUCCESS, [key.to_string().into()])).set(now.as_second());
+            self.success
+                .get_or_create(&labels(&SUCCESS, [key.to_string().into()]))
+                .set(now.as_second());
             self.gauges.through(key, now);
         }
     }
@@ -398,7 +462,10 @@ impl Metrics {
     /// it is not Ready.
     pub fn begin(&self, key: &IntegrationKey, since: Option<Timestamp>, now: Timestamp) {
         for (action, outcome) in changes() {
-            drop(self.changes.get_or_create(&labels(&CHANGES, [key.to_string().into(), action.into(), outcome.into()])));
+            drop(self.changes.get_or_create(&labels(
+                &CHANGES,
+                [key.to_string().into(), action.into(), outcome.into()],
+            )));
         }
         self.gauges.begin(key, since.unwrap_or(now));
     }
@@ -410,7 +477,11 @@ impl Metrics {
 
     /// Shows from now on how many calls the provider's window has left for an integration, as `left`
     /// tells for each page.
-    pub fn paced(&self, key: &IntegrationKey, left: impl Fn() -> Option<u32> + Send + Sync + 'static) {
+    pub fn paced(
+        &self,
+        key: &IntegrationKey,
+        left: impl Fn() -> Option<u32> + Send + Sync + 'static,
+    ) {
         self.gauges.paced(key, Box::new(left));
     }
 
@@ -419,17 +490,25 @@ impl Metrics {
         self.gauges.forget(key);
         let key = key.to_string();
         for (action, outcome) in changes() {
-            self.changes.remove(&labels(&CHANGES, [key.clone().into(), action.into(), outcome.into()]));
+            self.changes
+                .remove(&labels(&CHANGES, [key.clone().into(), action.into(), outcome.into()]));
         }
         let called = self.called.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
         for [target, call, outcome] in called.into_iter().flatten() {
-            self.calls.remove(&labels(&CALLS, [key.clone().into(), target.into(), call.into(), outcome.into()]));
+            self.calls.remove(&labels(
+                &CALLS,
+                [key.clone().into(), target.into(), call.into(), outcome.into()],
+            ));
         }
         self.success.remove(&labels(&SUCCESS, [key.into()]));
     }
 
     /// Shows from now on what these statuses sum up to, by this clock.
-    pub fn watch_people(&self, people: impl People + 'static, now: impl Fn() -> Timestamp + Send + Sync + 'static) {
+    pub fn watch_people(
+        &self,
+        people: impl People + 'static,
+        now: impl Fn() -> Timestamp + Send + Sync + 'static,
+    ) {
         self.gauges.watch(Box::new(people), Box::new(now));
     }
 
@@ -452,14 +531,19 @@ impl Metrics {
         let _fresh = self.gauges.fill();
         if let Some(read) = self.lost_events.get() {
             for (why, count) in ["dropped", "failed"].into_iter().zip(read()) {
-                self.lost.get_or_create(&labels(&EVENTS, [why.into()])).inner().store(count, Ordering::Relaxed);
+                self.lost
+                    .get_or_create(&labels(&EVENTS, [why.into()]))
+                    .inner()
+                    .store(count, Ordering::Relaxed);
             }
         }
         if let Some(read) = self.waits.get() {
             for (class, (count, oldest)) in Class::ALL.into_iter().zip(read()) {
                 let label = labels(&WAITING, [class.word().into()]);
                 self.waiting.get_or_create(&label).set(i64::try_from(count).unwrap_or(i64::MAX));
-                self.waiting_age.get_or_create(&label).set(oldest.map_or(0.0, |age| age.as_secs_f64()));
+                self.waiting_age
+                    .get_or_create(&label)
+                    .set(oldest.map_or(0.0, |age| age.as_secs_f64()));
             }
         }
         let mut page = String::new();
@@ -477,7 +561,8 @@ impl Metrics {
              The label `integration` is namespace and name. No label ever names a person.\n\n| metric | type | labels | |\n| --- | --- | --- | --- |\n",
         );
         for Row { name, kind, labels, help } in TABLE {
-            let labels = labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
+            let labels =
+                labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
             let _ = writeln!(page, "| `{name}` | {kind} | {labels} | {help}. |");
         }
         page

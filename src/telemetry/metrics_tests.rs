@@ -8,11 +8,9 @@ use crate::{
     cluster::roster::Roster,
     engine::{
         clock::{Clock, ClockHand},
-        execute::Cut,
-        inbox::Received,
-        record::Tally,
-        report::Report,
-        validate::Stop,
+        intake::inbox::Received,
+        pass::{execute::Cut, record::Tally, report::Report},
+        stop::Stop,
     },
     provider::limits::Pacer,
     server::webhooks::UNREAD,
@@ -24,7 +22,13 @@ fn key(name: &str) -> IntegrationKey {
 
 fn went_well() -> Report {
     let tally = Tally { in_scope: 3, ready: 3, unmanaged: 1, ..Tally::default() };
-    Report { bob: Some(true), provider: Some(true), tally: Some(tally), took: Duration::from_secs(4), ..Report::default() }
+    Report {
+        bob: Some(true),
+        provider: Some(true),
+        tally: Some(tally),
+        took: Duration::from_secs(4),
+        ..Report::default()
+    }
 }
 
 fn now() -> Timestamp {
@@ -42,12 +46,19 @@ fn watching() -> (Metrics, Roster, ClockHand) {
 
 /// Puts an EmployeeSync into the roster that has this state since then, and with a change of access
 /// at that time.
-fn see(roster: &Roster, employee: &str, version: u32, (reason, since): (EmployeeReason, &str), next: Option<(&str, &str)>) {
+fn see(
+    roster: &Roster,
+    employee: &str,
+    version: u32,
+    (reason, since): (EmployeeReason, &str),
+    next: Option<(&str, &str)>,
+) {
     let ready = if reason.is_ready() { "True" } else { "False" };
     let condition = json!({"type": "Ready", "status": ready, "reason": reason.as_str(), "message": "", "lastTransitionTime": since});
     let mut status = json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": [condition]});
     if let Some((at, access)) = next {
-        status["nextTransition"] = json!({"at": at, "timeZone": "UTC", "access": access, "because": "LastDayOfWork"});
+        status["nextTransition"] =
+            json!({"at": at, "timeZone": "UTC", "access": access, "because": "LastDayOfWork"});
     }
     let metadata = json!({"name": format!("onelogin-{employee}"), "namespace": "people", "resourceVersion": version.to_string()});
     let spec = json!({"integrationRef": {"name": "onelogin"}, "employeeId": employee});
@@ -60,7 +71,9 @@ fn see(roster: &Roster, employee: &str, version: u32, (reason, since): (Employee
 
 /// Returns the value of a series, written as on the page.
 fn value(page: &str, series: &str) -> Option<f64> {
-    let line = page.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
+    let line = page
+        .lines()
+        .find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')))?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
@@ -78,9 +91,15 @@ fn on_page(page: &str) -> BTreeMap<String, (String, String, Vec<String>)> {
             current = if kind == "counter" { format!("{name}_total") } else { name.to_owned() };
             found.insert(current.clone(), (kind.to_owned(), help.clone(), Vec::new()));
         } else if !line.starts_with('#') {
-            let labels = line.split_once('{').map_or("", |(_, rest)| rest.split_once('}').expect("closed").0);
-            let names = labels.split("\",").filter_map(|label| label.split_once('=')).map(|(name, _)| name.to_owned());
-            found.get_mut(&current).expect("a type first").2 = names.filter(|name| name != "le").collect();
+            let labels = line
+                .split_once('{')
+                .map_or("", |(_, rest)| rest.split_once('}').expect("closed").0);
+            let names = labels
+                .split("\",")
+                .filter_map(|label| label.split_once('='))
+                .map(|(name, _)| name.to_owned());
+            found.get_mut(&current).expect("a type first").2 =
+                names.filter(|name| name != "le").collect();
         }
     }
     found
@@ -144,12 +163,17 @@ fn the_first_of_anything_in_a_closed_list_is_an_increase() {
         assert_eq!(value(&page, series), Some(0.0), "{series}");
     }
     // The help names every outcome, and every outcome that it names exists.
-    let shown: Vec<&str> =
-        page.lines().filter_map(|line| line.strip_prefix("bobsync_webhooks_total{outcome=\"")?.split('"').next()).collect();
+    let shown: Vec<&str> = page
+        .lines()
+        .filter_map(|line| {
+            line.strip_prefix("bobsync_webhooks_total{outcome=\"")?.split('"').next()
+        })
+        .collect();
     let outcomes: Vec<&str> = Received::ALL.map(Received::word).into_iter().chain(UNREAD).collect();
     assert_eq!(outcomes, WEBHOOK_OUTCOMES, "the outcomes of the inbox and of the door");
     assert_eq!(shown.len(), outcomes.len());
-    let named: Vec<&str> = WEBHOOKS.help.split(|c: char| !c.is_ascii_lowercase() && c != '_').collect();
+    let named: Vec<&str> =
+        WEBHOOKS.help.split(|c: char| !c.is_ascii_lowercase() && c != '_').collect();
     assert!(shown.iter().all(|word| named.contains(word)), "{shown:?}");
 }
 
@@ -164,8 +188,20 @@ fn a_pass_moves_its_integration_only() {
     let page = metrics.render();
     assert_eq!(value(&page, r#"bobsync_passes_total{outcome="Converged"}"#), Some(1.0));
     assert_eq!(value(&page, r#"bobsync_passes_total{outcome="BobUnavailable"}"#), Some(1.0));
-    assert_eq!(value(&page, r#"bobsync_last_successful_pass_timestamp_seconds{integration="people/onelogin"}"#), Some(1_772_323_200.0));
-    assert_eq!(value(&page, r#"bobsync_last_successful_pass_timestamp_seconds{integration="people/other"}"#), None);
+    assert_eq!(
+        value(
+            &page,
+            r#"bobsync_last_successful_pass_timestamp_seconds{integration="people/onelogin"}"#
+        ),
+        Some(1_772_323_200.0)
+    );
+    assert_eq!(
+        value(
+            &page,
+            r#"bobsync_last_successful_pass_timestamp_seconds{integration="people/other"}"#
+        ),
+        None
+    );
     assert_eq!(value(&page, "bobsync_pass_duration_seconds_count"), Some(2.0));
     assert!(!page.contains("example.com"));
 }
@@ -180,19 +216,38 @@ fn who_fails_who_is_held_and_what_comes_is_read_from_the_roster() {
     let (metrics, roster, _hand) = watching();
     metrics.begin(&key("onelogin"), None, now());
     let earlier = "2026-02-20T00:00:00Z";
-    see(&roster, "1", 1, (EmployeeReason::InSync, earlier), Some(("2026-03-01T20:00:00Z", "Suspended")));
-    see(&roster, "2", 2, (EmployeeReason::Rejected, earlier), Some(("2026-03-04T20:00:00Z", "Suspended")));
+    see(
+        &roster,
+        "1",
+        1,
+        (EmployeeReason::InSync, earlier),
+        Some(("2026-03-01T20:00:00Z", "Suspended")),
+    );
+    see(
+        &roster,
+        "2",
+        2,
+        (EmployeeReason::Rejected, earlier),
+        Some(("2026-03-04T20:00:00Z", "Suspended")),
+    );
     see(&roster, "3", 3, (EmployeeReason::Held, earlier), Some(("2026-04-04T20:00:00Z", "Active")));
     see(&roster, "4", 4, (EmployeeReason::Frozen, earlier), None);
     let page = metrics.render();
     let states = ["in_sync", "pending", "held", "frozen", "failing", "unmanaged"];
-    assert_eq!(states.map(|state| of(&page, "bobsync_employees", "state", state)), [1.0, 0.0, 1.0, 1.0, 1.0, 0.0].map(Some));
+    assert_eq!(
+        states.map(|state| of(&page, "bobsync_employees", "state", state)),
+        [1.0, 0.0, 1.0, 1.0, 1.0, 0.0].map(Some)
+    );
     assert_eq!(of(&page, "bobsync_failing_employees", "reason", "Rejected"), Some(1.0));
     let upcoming = |access: &str, within: &str| {
-        let labels = format!(r#"{{integration="people/onelogin",access="{access}",within="{within}"}}"#);
+        let labels =
+            format!(r#"{{integration="people/onelogin",access="{access}",within="{within}"}}"#);
         value(&page, &format!("bobsync_upcoming_transitions{labels}"))
     };
-    assert_eq!([upcoming("suspended", "day"), upcoming("suspended", "week"), upcoming("active", "week")], [1.0, 2.0, 0.0].map(Some));
+    assert_eq!(
+        [upcoming("suspended", "day"), upcoming("suspended", "week"), upcoming("active", "week")],
+        [1.0, 2.0, 0.0].map(Some)
+    );
     assert_eq!(value(&page, "bobsync_employee_sync_objects"), Some(4.0));
     see(&roster, "2", 5, (EmployeeReason::InSync, earlier), None);
     let page = metrics.render();
@@ -204,27 +259,38 @@ fn who_fails_who_is_held_and_what_comes_is_read_from_the_roster() {
 async fn what_an_integration_says_and_what_its_provider_allows_is_shown() {
     let (metrics, ..) = watching();
     metrics.begin(&key("onelogin"), None, now());
-    let said = |reason: &str, ready: &str, plan: Option<serde_json::Value>| -> ProvisioningIntegrationStatus {
-        let conditions =
-            json!([{"type": "Ready", "status": ready, "reason": reason, "message": "", "lastTransitionTime": "2026-02-28T00:00:00Z"}]);
+    let said = |reason: &str,
+                ready: &str,
+                plan: Option<serde_json::Value>|
+     -> ProvisioningIntegrationStatus {
+        let conditions = json!([{"type": "Ready", "status": ready, "reason": reason, "message": "", "lastTransitionTime": "2026-02-28T00:00:00Z"}]);
         let budgets = json!({"disables": {"limit": 5, "done": 2, "planned": 8}, "updates": {"limit": 20, "done": 30, "planned": 0}});
-        serde_json::from_value(json!({"conditions": conditions, "budgets": budgets, "plan": plan})).expect("a status")
+        serde_json::from_value(json!({"conditions": conditions, "budgets": budgets, "plan": plan}))
+            .expect("a status")
     };
     let plan = json!({"digest": "", "creates": 0, "reactivations": 1, "updates": 2, "disables": 8, "heldBecause": "BudgetExceeded: ..."});
     metrics.said(&key("onelogin"), &said("PlanHeld", "False", Some(plan)));
     let page = metrics.render();
     assert_eq!(of(&page, "bobsync_integration_ready", "reason", "PlanHeld"), Some(0.0));
-    let held = ["create", "reactivate", "update", "suspend"].map(|kind| of(&page, "bobsync_held_changes", "kind", kind));
+    let held = ["create", "reactivate", "update", "suspend"]
+        .map(|kind| of(&page, "bobsync_held_changes", "kind", kind));
     assert_eq!(held, [0.0, 1.0, 2.0, 8.0].map(Some));
-    let left = ["create", "update", "suspend"].map(|kind| of(&page, "bobsync_budget_left", "kind", kind));
+    let left =
+        ["create", "update", "suspend"].map(|kind| of(&page, "bobsync_budget_left", "kind", kind));
     assert_eq!(left, [None, Some(0.0), Some(3.0)]);
     metrics.said(&key("onelogin"), &said("ProviderUnauthorized", "False", None));
     let page = metrics.render();
     assert_eq!(of(&page, "bobsync_integration_ready", "reason", "ProviderUnauthorized"), Some(0.0));
-    assert_eq!(of(&page, "bobsync_integration_ready", "reason", "PlanHeld"), None, "one reason at a time");
+    assert_eq!(
+        of(&page, "bobsync_integration_ready", "reason", "PlanHeld"),
+        None,
+        "one reason at a time"
+    );
     assert_eq!(of(&page, "bobsync_held_changes", "kind", "suspend"), Some(0.0));
 
-    let window = |metrics: &Metrics| value(&metrics.render(), r#"bobsync_provider_window_left{integration="people/onelogin"}"#);
+    let window = |metrics: &Metrics| {
+        value(&metrics.render(), r#"bobsync_provider_window_left{integration="people/onelogin"}"#)
+    };
     assert_eq!(window(&metrics), None, "not connected");
     let pacer = Arc::new(Pacer::new(5_000, Duration::from_hours(1)));
     metrics.paced(&key("onelogin"), {
@@ -242,7 +308,12 @@ async fn what_an_integration_says_and_what_its_provider_allows_is_shown() {
 #[test]
 fn the_unsynced_age_grows_until_all_are_in_sync_and_goes_on_after_a_restart() {
     let (metrics, roster, hand) = watching();
-    let age = |metrics: &Metrics| value(&metrics.render(), r#"bobsync_oldest_unsynced_age_seconds{integration="people/onelogin"}"#);
+    let age = |metrics: &Metrics| {
+        value(
+            &metrics.render(),
+            r#"bobsync_oldest_unsynced_age_seconds{integration="people/onelogin"}"#,
+        )
+    };
     let to = |minutes: i64| {
         let at = now().checked_add(jiff::SignedDuration::from_mins(minutes)).expect("a time");
         hand.set(at);
@@ -253,17 +324,29 @@ fn the_unsynced_age_grows_until_all_are_in_sync_and_goes_on_after_a_restart() {
     metrics.pass(&key("onelogin"), &went_well().figures(), now());
     to(10);
     assert_eq!(age(&metrics), Some(600.0), "no pass at all: it grows");
-    metrics.pass(&key("onelogin"), &Report { cut: Some(Cut::Deadline), ..went_well() }.figures(), to(11));
+    metrics.pass(
+        &key("onelogin"),
+        &Report { cut: Some(Cut::Deadline), ..went_well() }.figures(),
+        to(11),
+    );
     assert_eq!(age(&metrics), Some(660.0), "one that did not end does not reset it");
     metrics.pass(&key("onelogin"), &went_well().figures(), to(12));
     assert_eq!(age(&metrics), Some(0.0));
     see(&roster, "1", 1, (EmployeeReason::Rejected, "2026-02-28T00:00:00Z"), None);
     metrics.pass(&key("onelogin"), &went_well().figures(), to(0));
-    assert_eq!(age(&metrics), Some(24.0 * 3600.0), "one who fails has failed for a day, whatever process has seen it");
+    assert_eq!(
+        age(&metrics),
+        Some(24.0 * 3600.0),
+        "one who fails has failed for a day, whatever process has seen it"
+    );
     see(&roster, "1", 2, (EmployeeReason::InSync, "2026-03-01T00:00:00Z"), None);
     assert_eq!(age(&metrics), Some(0.0), "a single pass has seen to it");
     metrics.begin(&key("onelogin"), Some("2026-02-28T23:00:00Z".parse().expect("a time")), now());
-    assert_eq!(age(&metrics), Some(3600.0), "a process that begins knows since when the integration is not Ready");
+    assert_eq!(
+        age(&metrics),
+        Some(3600.0),
+        "a process that begins knows since when the integration is not Ready"
+    );
 }
 
 #[test]
@@ -287,5 +370,8 @@ fn leader_and_build() {
     metrics.leader(true);
     let page = metrics.render();
     assert_eq!(value(&page, "bobsync_leader"), Some(1.0));
-    assert_eq!(value(&page, concat!("bobsync_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}")), Some(1.0));
+    assert_eq!(
+        value(&page, concat!("bobsync_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"}")),
+        Some(1.0)
+    );
 }

@@ -111,7 +111,12 @@ impl Parts {
     pub fn ended(&self, part: &'static str, of: Option<&IntegrationKey>, panicked: bool) {
         self.0.metrics.part_restarted(part);
         let integration = of.map(ToString::to_string);
-        tracing::error!(part, integration, panicked, "a part of the process ended and is started again");
+        tracing::error!(
+            part,
+            integration,
+            panicked,
+            "a part of the process ended and is started again"
+        );
         let Some(key) = of else { return };
         let mut state = self.state();
         let fresh = Restarted { times: 0, panicked, last: Instant::now() };
@@ -166,9 +171,21 @@ impl Parts {
     #[must_use]
     pub fn said(&self, key: &IntegrationKey) -> Option<(DetailReason, String)> {
         let state = self.state();
-        let mut sentences: Vec<String> = state.restarted.get(key).into_iter().flatten().map(|(part, known)| told(part, known)).collect();
-        let reason = if sentences.is_empty() { DetailReason::NamespaceNotListed } else { DetailReason::PartRestarted };
-        sentences.extend(state.unlisted.iter().map(|((scope, kind), why)| sentence(scope.as_deref(), kind, why)));
+        let mut sentences: Vec<String> = state
+            .restarted
+            .get(key)
+            .into_iter()
+            .flatten()
+            .map(|(part, known)| told(part, known))
+            .collect();
+        let reason = if sentences.is_empty() {
+            DetailReason::NamespaceNotListed
+        } else {
+            DetailReason::PartRestarted
+        };
+        sentences.extend(
+            state.unlisted.iter().map(|((scope, kind), why)| sentence(scope.as_deref(), kind, why)),
+        );
         (!sentences.is_empty()).then(|| (reason, sentences.join(" ")))
     }
 
@@ -183,14 +200,18 @@ fn told(part: &str, known: &Restarted) -> String {
     match known.times {
         1 => format!("The part \"{part}\" of the controller {how} and was started again."),
         times => {
-            format!("The part \"{part}\" of the controller {how} and was started again, {times} times since the last successful pass.")
+            format!(
+                "The part \"{part}\" of the controller {how} and was started again, {times} times since the last successful pass."
+            )
         }
     }
 }
 
 fn sentence(scope: Option<&str>, kind: &str, why: &str) -> String {
     match scope {
-        Some(namespace) => format!("The controller cannot list {kind}s in namespace {namespace}: {why}. It tries again."),
+        Some(namespace) => format!(
+            "The controller cannot list {kind}s in namespace {namespace}: {why}. It tries again."
+        ),
         None => format!("The controller cannot list {kind}s: {why}. It tries again."),
     }
 }
@@ -231,12 +252,21 @@ mod tests {
             let (reason, text) = parts.said(&one).expect("something to say");
             assert_eq!(
                 (reason, text.as_str()),
-                (DetailReason::PartRestarted, "The part \"dates\" of the controller failed and was started again.")
+                (
+                    DetailReason::PartRestarted,
+                    "The part \"dates\" of the controller failed and was started again."
+                )
             );
             tokio::time::sleep(Duration::from_secs(4)).await;
             assert_eq!(runs.load(Ordering::Relaxed), 3);
-            assert!(parts.said(&one).expect("said").1.contains("ended and was started again, 2 times"));
-            assert_eq!(parts.said(&key("other")), None, "another integration has nothing to do with it");
+            assert!(
+                parts.said(&one).expect("said").1.contains("ended and was started again, 2 times")
+            );
+            assert_eq!(
+                parts.said(&key("other")),
+                None,
+                "another integration has nothing to do with it"
+            );
             let page = metrics.render();
             assert!(page.contains("bobsync_parts_restarted_total{part=\"dates\"} 2"), "{page}");
             parts.settled(&one, Instant::now() - Duration::from_mins(1));
@@ -258,11 +288,22 @@ mod tests {
         assert!(!parts.listed(Some("gone"), "EmployeeSync", Some("Forbidden (403)")), "no news");
         let (reason, text) = parts.said(&key("onelogin")).expect("said");
         assert_eq!(reason, DetailReason::NamespaceNotListed);
-        assert_eq!(text, "The controller cannot list EmployeeSyncs in namespace gone: Forbidden (403). It tries again.");
+        assert_eq!(
+            text,
+            "The controller cannot list EmployeeSyncs in namespace gone: Forbidden (403). It tries again."
+        );
         assert_eq!(parts.health().remarks(), [text]);
-        assert!(metrics.render().contains("bobsync_namespace_listed{namespace=\"gone\",kind=\"EmployeeSync\"} 0"));
+        assert!(
+            metrics
+                .render()
+                .contains("bobsync_namespace_listed{namespace=\"gone\",kind=\"EmployeeSync\"} 0")
+        );
         assert!(parts.listed(Some("gone"), "EmployeeSync", None));
         assert_eq!((parts.said(&key("onelogin")), parts.health().remarks().len()), (None, 0));
-        assert!(metrics.render().contains("bobsync_namespace_listed{namespace=\"gone\",kind=\"EmployeeSync\"} 1"));
+        assert!(
+            metrics
+                .render()
+                .contains("bobsync_namespace_listed{namespace=\"gone\",kind=\"EmployeeSync\"} 1")
+        );
     }
 }

@@ -18,7 +18,8 @@ const ESTABLISHED_WITHIN: Duration = Duration::from_secs(30);
 /// Namespaces and definitions go first, the rest in the given order. An object that needs a
 /// namespace and names none goes into `default`. Fields of other owners are taken over.
 pub(crate) async fn apply_yaml(client: &Client, yaml: &str) -> Result<()> {
-    let mut objects: Vec<DynamicObject> = serde_saphyr::from_multiple(yaml).context("parsing YAML")?;
+    let mut objects: Vec<DynamicObject> =
+        serde_saphyr::from_multiple(yaml).context("parsing YAML")?;
     objects.sort_by_key(|object| match kind(object) {
         "Namespace" => 0,
         "CustomResourceDefinition" => 1,
@@ -30,14 +31,17 @@ pub(crate) async fn apply_yaml(client: &Client, yaml: &str) -> Result<()> {
         if kind(object) != "CustomResourceDefinition" {
             await_definitions(client, std::mem::take(&mut definitions)).await?;
         }
-        let types = object.types.as_ref().with_context(|| format!("{} has no kind", object.name_any()))?;
+        let types =
+            object.types.as_ref().with_context(|| format!("{} has no kind", object.name_any()))?;
         let gvk = GroupVersionKind::try_from(types)?;
         if !known.iter().any(|(other, ..)| *other == gvk) {
-            let (resource, capabilities) =
-                pinned_kind(client, &gvk).await.with_context(|| format!("looking up {} {}", types.api_version, types.kind))?;
+            let (resource, capabilities) = pinned_kind(client, &gvk)
+                .await
+                .with_context(|| format!("looking up {} {}", types.api_version, types.kind))?;
             known.push((gvk.clone(), resource, capabilities));
         }
-        let (_, resource, capabilities) = known.iter().find(|(other, ..)| *other == gvk).context("looked up just now")?;
+        let (_, resource, capabilities) =
+            known.iter().find(|(other, ..)| *other == gvk).context("looked up just now")?;
         let api: Api<DynamicObject> = match capabilities.scope {
             Scope::Cluster => Api::all_with(client.clone(), resource),
             Scope::Namespaced => {

@@ -105,7 +105,8 @@ impl AuditLog {
 
 /// Appends the text of the file after `start` and the text read so far.
 fn read_on(path: &Path, start: u64, text: &mut Vec<u8>) -> Result<()> {
-    let mut file = std::fs::File::open(path).with_context(|| format!("opening {}", path.display()))?;
+    let mut file =
+        std::fs::File::open(path).with_context(|| format!("opening {}", path.display()))?;
     file.seek(SeekFrom::Start(start + text.len() as u64))?;
     file.read_to_end(text)?;
     Ok(())
@@ -187,7 +188,8 @@ mod tests {
 
     #[test]
     fn a_watch_counts_once_and_when_it_begins() {
-        let text = [line("ResponseStarted", "watch", 200), line("ResponseComplete", "watch", 200)].join("\n");
+        let text = [line("ResponseStarted", "watch", 200), line("ResponseComplete", "watch", 200)]
+            .join("\n");
         assert_eq!(parse(&text).expect("parses").len(), 1);
     }
 
@@ -202,12 +204,16 @@ mod tests {
     fn other_requests_count_when_they_are_answered() {
         let events = parse(&line("ResponseComplete", "patch", 200)).expect("parses");
         assert!(events[0].is_write());
-        assert_eq!((events[0].resource.as_str(), events[0].name.as_str(), events[0].code), ("pods", "p", 200));
+        assert_eq!(
+            (events[0].resource.as_str(), events[0].name.as_str(), events[0].code),
+            ("pods", "p", 200)
+        );
     }
 
     #[test]
     fn our_own_probes_are_left_out() {
-        let text = line("ResponseComplete", "get", 404).replace("\"p\"", "\"testbed-audit-probe-7\"");
+        let text =
+            line("ResponseComplete", "get", 404).replace("\"p\"", "\"testbed-audit-probe-7\"");
         assert!(parse(&text).expect("parses").is_empty());
     }
 }

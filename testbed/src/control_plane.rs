@@ -75,7 +75,14 @@ impl ControlPlane {
         let credentials = Credentials::write(folder.path())?;
         let running = launch(&assets, folder.path(), &credentials, options).await?;
         let audit = options.audit.then(|| AuditLog::new(folder.path().join(AUDIT_LOG)));
-        Ok(Self { running, audit, assets, authority: credentials.authority, files: AtomicU64::new(0), folder })
+        Ok(Self {
+            running,
+            audit,
+            assets,
+            authority: credentials.authority,
+            files: AtomicU64::new(0),
+            folder,
+        })
     }
 
     /// Returns `https://127.0.0.1:<port>`.
@@ -109,7 +116,12 @@ impl ControlPlane {
     ///
     /// # Errors
     /// When there is no such service account.
-    pub async fn kubeconfig_through(&self, proxy: &Proxy, namespace: &str, service_account: &str) -> Result<PathBuf> {
+    pub async fn kubeconfig_through(
+        &self,
+        proxy: &Proxy,
+        namespace: &str,
+        service_account: &str,
+    ) -> Result<PathBuf> {
         self.kubeconfig_at(&proxy.server(), namespace, service_account).await
     }
 
@@ -141,17 +153,31 @@ impl ControlPlane {
     /// When etcd refuses or does not answer.
     pub async fn compact(&self) -> Result<i64> {
         let http = reqwest::Client::new();
-        let call = |path: &str, body: serde_json::Value| http.post(format!("{}{path}", self.running.etcd)).json(&body).send();
-        let answer: serde_json::Value = call("/v3/kv/range", json!({"key": "AA=="})).await?.error_for_status()?.json().await?;
-        let revision = answer["header"]["revision"].as_str().context("etcd tells no revision")?.parse()?;
-        call("/v3/kv/compaction", json!({"revision": revision, "physical": true})).await?.error_for_status()?;
+        let call = |path: &str, body: serde_json::Value| {
+            http.post(format!("{}{path}", self.running.etcd)).json(&body).send()
+        };
+        let answer: serde_json::Value =
+            call("/v3/kv/range", json!({"key": "AA=="})).await?.error_for_status()?.json().await?;
+        let revision =
+            answer["header"]["revision"].as_str().context("etcd tells no revision")?.parse()?;
+        call("/v3/kv/compaction", json!({"revision": revision, "physical": true}))
+            .await?
+            .error_for_status()?;
         Ok(revision)
     }
 
-    async fn kubeconfig_at(&self, server: &str, namespace: &str, service_account: &str) -> Result<PathBuf> {
+    async fn kubeconfig_at(
+        &self,
+        server: &str,
+        namespace: &str,
+        service_account: &str,
+    ) -> Result<PathBuf> {
         let accounts: Api<ServiceAccount> = Api::namespaced(self.client(), namespace);
         let request = TokenRequest {
-            spec: TokenRequestSpec { expiration_seconds: Some(TOKEN_LASTS_SECONDS), ..TokenRequestSpec::default() },
+            spec: TokenRequestSpec {
+                expiration_seconds: Some(TOKEN_LASTS_SECONDS),
+                ..TokenRequestSpec::default()
+            },
             ..TokenRequest::default()
         };
         let token = accounts
@@ -162,7 +188,14 @@ impl ControlPlane {
             .context("the server issued no token")?
             .token;
         let path = self.new_file("kubeconfig");
-        Kubeconfig { server, authority: &self.authority, user: service_account, token: &token, namespace }.write(&path)?;
+        Kubeconfig {
+            server,
+            authority: &self.authority,
+            user: service_account,
+            token: &token,
+            namespace,
+        }
+        .write(&path)?;
         Ok(path)
     }
 
@@ -179,12 +212,18 @@ impl ControlPlane {
     ///
     /// # Errors
     /// Helm's message, such as values that the chart's schema refuses.
-    pub async fn helm_template(&self, release: &str, namespace: &str, values: serde_json::Value) -> Result<String> {
+    pub async fn helm_template(
+        &self,
+        release: &str,
+        namespace: &str,
+        values: serde_json::Value,
+    ) -> Result<String> {
         let file = self.new_file("values.json");
         tokio::fs::write(&file, serde_json::to_vec(&values)?).await?;
         let (chart, values) = (assets::repository().join("charts/bobsync"), file);
         let paths = [chart.to_string_lossy(), values.to_string_lossy()];
-        let arguments = ["template", release, &paths[0], "--namespace", namespace, "--values", &paths[1]];
+        let arguments =
+            ["template", release, &paths[0], "--namespace", namespace, "--values", &paths[1]];
         let output = self.helm(&arguments).await?;
         if !output.status.success() {
             bail!("helm template: {}", String::from_utf8_lossy(&output.stderr));

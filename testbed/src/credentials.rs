@@ -38,7 +38,8 @@ impl Credentials {
         let issuer = Issuer::new(authority, authority_key);
 
         let server_key = KeyPair::generate()?;
-        let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+        let mut server =
+            CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
         server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         let server = server.signed_by(&server_key, &issuer)?.pem();
 

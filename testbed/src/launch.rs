@@ -13,7 +13,8 @@ use kube::{Api, Client, Config};
 use crate::assets::Assets;
 use crate::control_plane::Options;
 use crate::credentials::{
-    ADMIN, AUTHORITY, CONTROLLER_MANAGER, Credentials, SERVER_CERTIFICATE, SERVER_KEY, TOKEN_KEY, TOKEN_PUBLIC_KEY, TOKENS,
+    ADMIN, AUTHORITY, CONTROLLER_MANAGER, Credentials, SERVER_CERTIFICATE, SERVER_KEY, TOKEN_KEY,
+    TOKEN_PUBLIC_KEY, TOKENS,
 };
 use crate::kubeconfig::Kubeconfig;
 use crate::supervised::Supervised;
@@ -56,7 +57,12 @@ pub(crate) struct Running {
 }
 
 /// Starts the programs in `folder` and returns once they answer.
-pub(crate) async fn launch(assets: &Assets, folder: &Path, credentials: &Credentials, options: Options) -> Result<Running> {
+pub(crate) async fn launch(
+    assets: &Assets,
+    folder: &Path,
+    credentials: &Credentials,
+    options: Options,
+) -> Result<Running> {
     std::fs::write(folder.join(AUDIT_POLICY_FILE), AUDIT_POLICY)?;
     let mut last = None;
     for attempt in 1..=ATTEMPTS {
@@ -73,7 +79,10 @@ pub(crate) async fn launch(assets: &Assets, folder: &Path, credentials: &Credent
         match until_ready(&config, &mut [&mut etcd, &mut kube_apiserver]).await {
             Ok(()) => {
                 let controller_manager = if options.controller_manager {
-                    Some(start_controller_manager(assets, folder, credentials, &server, &config).await?)
+                    Some(
+                        start_controller_manager(assets, folder, credentials, &server, &config)
+                            .await?,
+                    )
                 } else {
                     None
                 };
@@ -87,11 +96,15 @@ pub(crate) async fn launch(assets: &Assets, folder: &Path, credentials: &Credent
                     config,
                 });
             }
-            Err(error) if error.to_string().contains("address already in use") => last = Some(error),
+            Err(error) if error.to_string().contains("address already in use") => {
+                last = Some(error)
+            }
             Err(error) => return Err(error),
         }
     }
-    Err(last.context("no attempt was made")?.context(format!("no free ports in {ATTEMPTS} attempts")))
+    Err(last
+        .context("no attempt was made")?
+        .context(format!("no free ports in {ATTEMPTS} attempts")))
 }
 
 impl Running {
@@ -110,7 +123,12 @@ impl Running {
     }
 }
 
-fn kubeconfig<'a>(server: &'a str, credentials: &'a Credentials, user: &'a str, token: &'a str) -> Kubeconfig<'a> {
+fn kubeconfig<'a>(
+    server: &'a str,
+    credentials: &'a Credentials,
+    user: &'a str,
+    token: &'a str,
+) -> Kubeconfig<'a> {
     Kubeconfig { server, authority: &credentials.authority, user, token, namespace: "default" }
 }
 
@@ -121,7 +139,8 @@ async fn config(kubeconfig: &Path) -> Result<Config> {
 
 /// All are held until the last one is known, so that they differ.
 fn free_ports<const N: usize>() -> Result<[u16; N]> {
-    let listeners: Vec<TcpListener> = (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
+    let listeners: Vec<TcpListener> =
+        (0..N).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0))).collect::<Result<_, _>>()?;
     let mut ports = [0; N];
     for (port, listener) in ports.iter_mut().zip(&listeners) {
         *port = listener.local_addr()?.port();
@@ -191,7 +210,11 @@ async fn start_controller_manager(
         .write(&folder.join(CONTROLLER_MANAGER_KUBECONFIG))?;
     let arguments = flags([
         ("kubeconfig", CONTROLLER_MANAGER_KUBECONFIG.to_owned()),
-        ("controllers", "garbage-collector-controller,namespace-controller,serviceaccount-controller".to_owned()),
+        (
+            "controllers",
+            "garbage-collector-controller,namespace-controller,serviceaccount-controller"
+                .to_owned(),
+        ),
         ("service-account-private-key-file", TOKEN_KEY.to_owned()),
         ("root-ca-file", AUTHORITY.to_owned()),
         ("leader-elect", "false".to_owned()),
@@ -202,7 +225,8 @@ async fn start_controller_manager(
     let program = assets.program("kube-controller-manager");
     let mut child = Supervised::start("kube-controller-manager", &program, &arguments, folder)?;
     // It has no port to ask, but it gives every namespace its first service account.
-    let accounts: Api<ServiceAccount> = Api::namespaced(Client::try_from(config.clone())?, "default");
+    let accounts: Api<ServiceAccount> =
+        Api::namespaced(Client::try_from(config.clone())?, "default");
     let start = Instant::now();
     loop {
         if let Some(explanation) = child.ended() {
@@ -212,7 +236,10 @@ async fn start_controller_manager(
             return Ok(child);
         }
         if start.elapsed() > READY_WITHIN {
-            bail!("kube-controller-manager was not ready within {READY_WITHIN:?}\n{}", child.log_end());
+            bail!(
+                "kube-controller-manager was not ready within {READY_WITHIN:?}\n{}",
+                child.log_end()
+            );
         }
         tokio::time::sleep(POLL_EVERY).await;
     }

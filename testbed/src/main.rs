@@ -63,8 +63,11 @@ async fn main() -> Result<()> {
 
 /// One line on standard output; the caller reads it and need not poll.
 fn announce(control_plane: &ControlPlane) -> Result<()> {
-    let environment: Map<String, Value> =
-        control_plane.environment().into_iter().map(|(name, path)| (name.to_owned(), json!(path))).collect();
+    let environment: Map<String, Value> = control_plane
+        .environment()
+        .into_iter()
+        .map(|(name, path)| (name.to_owned(), json!(path)))
+        .collect();
     let line = json!({
         "kubeconfig": control_plane.kubeconfig(),
         "kubectl": control_plane.program("kubectl"),

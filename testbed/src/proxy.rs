@@ -134,8 +134,12 @@ impl Proxy {
             .build()?;
         let listener = TcpListener::bind("127.0.0.1:0").await.context("a port for the proxy")?;
         let address = listener.local_addr()?;
-        let behind =
-            Arc::new(Behind { server: server.to_owned(), http, rules: Mutex::default(), weather: watch::Sender::new(Weather::default()) });
+        let behind = Arc::new(Behind {
+            server: server.to_owned(),
+            http,
+            rules: Mutex::default(),
+            weather: watch::Sender::new(Weather::default()),
+        });
         let task = tokio::spawn(accept(listener, behind.clone()));
         Ok(Self { address, behind, task })
     }
@@ -197,16 +201,23 @@ impl Behind {
     fn strike(&self, method: &Method, path: &str, watch: bool) -> Option<Act> {
         let mut rules = self.rules();
         let meant = |only: Only| only == Only::All || (only == Only::Watches) == watch;
-        let rule = rules
-            .rules
-            .iter_mut()
-            .find(|rule| rule.times != Some(0) && rule.method == *method && meant(rule.only) && matches(&rule.path, path))?;
+        let rule = rules.rules.iter_mut().find(|rule| {
+            rule.times != Some(0)
+                && rule.method == *method
+                && meant(rule.only)
+                && matches(&rule.path, path)
+        })?;
         rule.times = rule.times.map(|times| times - 1);
         Some(rule.act)
     }
 
     fn note(&self, act: Act, method: &Method, path: &str, answered: Option<u16>) {
-        self.rules().struck.push(Struck { act, method: method.clone(), path: path.to_owned(), answered });
+        self.rules().struck.push(Struck {
+            act,
+            method: method.clone(),
+            path: path.to_owned(),
+            answered,
+        });
     }
 
     /// Answers one request on a connection that began under this number of dead ones; an error cuts
@@ -259,7 +270,10 @@ impl Behind {
             Some(act @ Act::Half) => self.note(act, &method, &path, None),
             Some(Act::HoldAfter | Act::Cut) | None => {}
         }
-        let answer = self.pass_on(&method, &parts.uri, parts.headers, body).await.map_err(io::Error::other)?;
+        let answer = self
+            .pass_on(&method, &parts.uri, parts.headers, body)
+            .await
+            .map_err(io::Error::other)?;
         if let Some(act @ Act::HoldAfter) = act {
             let status = answer.status().as_u16();
             // Read as a whole, so that nothing of it is left to happen.
@@ -278,19 +292,34 @@ impl Behind {
             }
             let whole = answer.bytes().await.map_err(io::Error::other)?;
             self.note(act, &method, &path, Some(status.as_u16()));
-            let mut response = Response::new(Body::from(whole.slice(..whole.trim_ascii_end().len().saturating_sub(1))));
+            let mut response = Response::new(Body::from(
+                whole.slice(..whole.trim_ascii_end().len().saturating_sub(1)),
+            ));
             (*response.status_mut(), *response.headers_mut()) = (status, headers);
             return Ok(response);
         }
         Ok(self.streamed(answer, is_watch(&parts.uri)))
     }
 
-    async fn pass_on(&self, method: &Method, uri: &Uri, mut headers: HeaderMap, body: Bytes) -> reqwest::Result<reqwest::Response> {
-        for name in [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH] {
+    async fn pass_on(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> reqwest::Result<reqwest::Response> {
+        for name in
+            [header::HOST, header::CONNECTION, header::TRANSFER_ENCODING, header::CONTENT_LENGTH]
+        {
             headers.remove(name);
         }
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        self.http.request(method.clone(), format!("{}{target}", self.server)).headers(headers).body(body).send().await
+        self.http
+            .request(method.clone(), format!("{}{target}", self.server))
+            .headers(headers)
+            .body(body)
+            .send()
+            .await
     }
 
     fn streamed(&self, answer: reqwest::Response, watch: bool) -> Response {
@@ -307,7 +336,8 @@ impl Behind {
         };
         let gone = json!({"type": "ERROR", "object": status(410)}).to_string() + "\n";
         let last = futures::stream::once(async move { Ok(gone.into()) });
-        *response.body_mut() = Body::from_stream(answer.bytes_stream().take_until(expired).chain(last));
+        *response.body_mut() =
+            Body::from_stream(answer.bytes_stream().take_until(expired).chain(last));
         response
     }
 }
@@ -326,7 +356,11 @@ fn head(answer: &reqwest::Response) -> Response {
 async fn half(mut answer: reqwest::Response, watch: bool) -> io::Result<Response> {
     let mut response = head(&answer);
     response.headers_mut().remove(header::CONTENT_LENGTH);
-    let first = if watch { answer.chunk().await.map_err(io::Error::other)?.unwrap_or_default() } else { Bytes::new() };
+    let first = if watch {
+        answer.chunk().await.map_err(io::Error::other)?.unwrap_or_default()
+    } else {
+        Bytes::new()
+    };
     let whole = if watch { first } else { answer.bytes().await.map_err(io::Error::other)? };
     let first = futures::stream::once(std::future::ready(Ok(whole.slice(..whole.len() / 2))));
     let rest = futures::stream::once(async move {
@@ -357,16 +391,20 @@ fn silenced<E: Into<axum::BoxError> + Send + 'static>(
 }
 
 fn is_watch(uri: &Uri) -> bool {
-    uri.query().is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1")))
+    uri.query()
+        .is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1")))
 }
 
 /// Returns whether `path` matches `pattern`, in which `*` stands for any number of characters.
 fn matches(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,
-        Some((start, rest)) => path
-            .strip_prefix(start)
-            .is_some_and(|left| left.char_indices().map(|(at, _)| at).chain([left.len()]).any(|at| matches(rest, &left[at..]))),
+        Some((start, rest)) => path.strip_prefix(start).is_some_and(|left| {
+            left.char_indices()
+                .map(|(at, _)| at)
+                .chain([left.len()])
+                .any(|at| matches(rest, &left[at..]))
+        }),
     }
 }
 
@@ -387,8 +425,11 @@ fn status(code: u16) -> serde_json::Value {
 
 fn refusal(code: u16) -> Response {
     let mut response = Response::new(Body::from(status(code).to_string()));
-    *response.status_mut() = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    *response.status_mut() =
+        StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response
 }
 

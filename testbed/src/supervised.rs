@@ -45,7 +45,12 @@ pub(crate) struct Supervised {
 
 impl Supervised {
     /// Starts `program`; its standard output and error are in `<folder>/<name>.log`.
-    pub(crate) fn start(name: &'static str, program: &Path, arguments: &[String], folder: &Path) -> Result<Self> {
+    pub(crate) fn start(
+        name: &'static str,
+        program: &Path,
+        arguments: &[String],
+        folder: &Path,
+    ) -> Result<Self> {
         let log = folder.join(format!("{name}.log"));
         let output = File::create(&log).with_context(|| format!("creating {}", log.display()))?;
         let shell = Command::new("sh")
@@ -117,7 +122,11 @@ impl Folder {
     pub(crate) fn named(path: &Path) -> Result<Self> {
         std::fs::create_dir_all(path)?;
         let path = path.canonicalize()?;
-        anyhow::ensure!(std::fs::read_dir(&path)?.next().is_none(), "{} is not empty: a control plane starts from nothing", path.display());
+        anyhow::ensure!(
+            std::fs::read_dir(&path)?.next().is_none(),
+            "{} is not empty: a control plane starts from nothing",
+            path.display()
+        );
         std::fs::set_permissions(&path, Permissions::from_mode(0o700))?;
         Ok(Self { path, remover: None })
     }
@@ -143,7 +152,10 @@ mod tests {
     use super::{Folder, Supervised};
 
     fn alive(pid: &str) -> bool {
-        std::process::Command::new("kill").args(["-0", pid]).output().is_ok_and(|output| output.status.success())
+        std::process::Command::new("kill")
+            .args(["-0", pid])
+            .output()
+            .is_ok_and(|output| output.status.success())
     }
 
     fn within_five_seconds(mut check: impl FnMut() -> bool) -> bool {
@@ -159,7 +171,8 @@ mod tests {
 
     fn shell(folder: &Folder, script: &str) -> Supervised {
         let arguments = ["-c".to_owned(), script.to_owned()];
-        Supervised::start("child", std::path::Path::new("/bin/sh"), &arguments, folder.path()).expect("starts")
+        Supervised::start("child", std::path::Path::new("/bin/sh"), &arguments, folder.path())
+            .expect("starts")
     }
 
     #[test]
@@ -167,7 +180,9 @@ mod tests {
         let folder = Folder::temporary().expect("a folder");
         let child = shell(&folder, "echo $$ > pid; exec sleep 600");
         let file = folder.path().join("pid");
-        assert!(within_five_seconds(|| std::fs::read_to_string(&file).is_ok_and(|pid| pid.ends_with('\n'))));
+        assert!(within_five_seconds(
+            || std::fs::read_to_string(&file).is_ok_and(|pid| pid.ends_with('\n'))
+        ));
         let pid = std::fs::read_to_string(&file).expect("a pid");
         let pid = pid.trim();
         assert!(alive(pid));

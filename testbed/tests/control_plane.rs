@@ -49,7 +49,9 @@ spec:
 async fn control_plane() -> &'static ControlPlane {
     static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
     let options = Options { controller_manager: true, audit: true };
-    SHARED.get_or_init(|| async { ControlPlane::start(options).await.expect("a control plane") }).await
+    SHARED
+        .get_or_init(|| async { ControlPlane::start(options).await.expect("a control plane") })
+        .await
 }
 
 async fn kubectl(arguments: &[&str]) -> (bool, String) {
@@ -70,7 +72,8 @@ async fn within(bound: Duration, what: &str, mut check: impl AsyncFnMut() -> boo
 async fn definitions_are_served_when_apply_returns_and_their_rules_hold() {
     let control_plane = control_plane().await;
     control_plane.apply_yaml(DEFINITION).await.expect("applies, whatever the order");
-    let (_, size) = kubectl(&["get", "widget", "first", "-n", "widgets", "-o", "jsonpath={.spec.size}"]).await;
+    let (_, size) =
+        kubectl(&["get", "widget", "first", "-n", "widgets", "-o", "jsonpath={.spec.size}"]).await;
     assert_eq!(size, "3");
 
     let too_big = "apiVersion: testbed.example.com/v1\nkind: Widget\nmetadata: {name: big, namespace: widgets}\nspec: {size: 11}";
@@ -130,7 +133,8 @@ subjects:
         assert!(!succeeded && text.contains("Forbidden"), "{refused:?}: {text}");
     }
 
-    let nobody = control_plane.kubeconfig_for("reading", "nobody").await.expect_err("no such account");
+    let nobody =
+        control_plane.kubeconfig_for("reading", "nobody").await.expect_err("no such account");
     assert!(format!("{nobody:#}").contains("reading/nobody"), "{nobody:#}");
 }
 
@@ -144,8 +148,14 @@ async fn the_audit_log_counts_every_request_since_the_mark() {
     let control_plane = control_plane().await;
     let client = control_plane.client();
     let name = "counted";
-    let namespace = Namespace { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..Namespace::default() };
-    Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &namespace).await.expect("created");
+    let namespace = Namespace {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        ..Namespace::default()
+    };
+    Api::<Namespace>::all(client.clone())
+        .create(&PostParams::default(), &namespace)
+        .await
+        .expect("created");
     let api: Api<ConfigMap> = Api::namespaced(client, name);
     api.get_opt("before").await.expect("answered");
     control_plane.audit_mark().await.expect("marked");
@@ -157,7 +167,8 @@ async fn the_audit_log_counts_every_request_since_the_mark() {
 
     let events = control_plane.audit().await.expect("events");
     let ours = about(&events, name);
-    let created = ours.iter().filter(|event| event.verb == "create" && event.resource == "configmaps");
+    let created =
+        ours.iter().filter(|event| event.verb == "create" && event.resource == "configmaps");
     assert_eq!(created.clone().count(), 25);
     assert!(created.clone().all(|event| event.is_write() && event.code == 201));
     let read: Vec<_> = ours.iter().filter(|event| event.verb == "get").collect();
@@ -175,7 +186,11 @@ fn config_map(name: &str, owner: &[&ConfigMap]) -> ConfigMap {
     ConfigMap {
         metadata: ObjectMeta {
             name: Some(name.to_owned()),
-            owner_references: Some(references.map(|reference| serde_json::from_value(reference).expect("a reference")).collect()),
+            owner_references: Some(
+                references
+                    .map(|reference| serde_json::from_value(reference).expect("a reference"))
+                    .collect(),
+            ),
             ..ObjectMeta::default()
         },
         data: Some(BTreeMap::new()),
@@ -186,7 +201,10 @@ fn config_map(name: &str, owner: &[&ConfigMap]) -> ConfigMap {
 #[tokio::test]
 async fn owned_objects_go_with_their_owner_and_namespaces_are_emptied() {
     let control_plane = control_plane().await;
-    control_plane.apply_yaml("apiVersion: v1\nkind: Namespace\nmetadata: {name: owning}").await.expect("applies");
+    control_plane
+        .apply_yaml("apiVersion: v1\nkind: Namespace\nmetadata: {name: owning}")
+        .await
+        .expect("applies");
     let namespaces: Api<Namespace> = Api::all(control_plane.client());
     let maps: Api<ConfigMap> = Api::namespaced(control_plane.client(), "owning");
     let create = async |map| maps.create(&PostParams::default(), &map).await.expect("created");
@@ -196,7 +214,8 @@ async fn owned_objects_go_with_their_owner_and_namespaces_are_emptied() {
 
     maps.delete("owner", &DeleteParams::background()).await.expect("deleted");
     let gone = async |name: &str| maps.get_opt(name).await.expect("answered").is_none();
-    within(Duration::from_secs(60), "the owned object is collected", async || gone("owned").await).await;
+    within(Duration::from_secs(60), "the owned object is collected", async || gone("owned").await)
+        .await;
     assert!(!gone("free").await, "what nobody owns stays");
 
     namespaces.delete("owning", &DeleteParams::default()).await.expect("deleted");

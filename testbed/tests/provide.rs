@@ -59,7 +59,8 @@ impl Scene {
         std::fs::create_dir(&bin).expect("made");
         executable(&bin.join("go"), GO);
         executable(&folder.path().join("setup-envtest"), SETUP_ENVTEST);
-        let printed = Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
+        let printed =
+            Command::new("python3").args(["-c", "import sys; print(sys.executable)"]).output();
         let python = String::from_utf8(printed.expect("python3").stdout).expect("text");
         symlink(python.trim(), bin.join("python3")).expect("linked");
         Self { folder, probe: "http://127.0.0.1:1/".to_owned() }
@@ -70,7 +71,9 @@ impl Scene {
     }
 
     fn command(&self, variables: &[(&str, &str)]) -> Command {
-        let mut command = Command::new(Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/control-plane/provide"));
+        let mut command = Command::new(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../hack/control-plane/provide"),
+        );
         command
             .env("PATH", format!("{}:/usr/bin:/bin", self.path("bin").display()))
             .env("BOBSYNC_CACHE", self.path("cache"))
@@ -93,7 +96,12 @@ impl Scene {
     /// Returns the packages that Go was asked to build, by their last part.
     fn built(&self) -> Vec<String> {
         let notes = std::fs::read_to_string(self.path("notes")).unwrap_or_default();
-        notes.lines().map(|line| line.replace("/server/v3", "/etcd").rsplit('/').next().unwrap_or("").to_owned()).collect()
+        notes
+            .lines()
+            .map(|line| {
+                line.replace("/server/v3", "/etcd").rsplit('/').next().unwrap_or("").to_owned()
+            })
+            .collect()
     }
 
     fn wait_until_building(&self) {
@@ -120,7 +128,9 @@ fn sorted<T: AsRef<str>>(names: &[T]) -> Vec<&str> {
 
 fn content(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("a folder");
-    entries.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+    entries
+        .map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned())
+        .collect()
 }
 
 #[test]
@@ -156,7 +166,8 @@ fn a_folder_of_the_users_is_taken_when_it_is_complete() {
         executable(&mine.join(name), "#!/bin/sh\n");
     }
     let variable = [("KUBEBUILDER_ASSETS", mine.to_str().expect("text"))];
-    let output = scene.command(&variable).args(["--need", "etcd,kube-apiserver"]).output().expect("runs");
+    let output =
+        scene.command(&variable).args(["--need", "etcd,kube-apiserver"]).output().expect("runs");
     assert_eq!(folder(&output), mine.canonicalize().expect("there"));
     assert!(scene.built().is_empty());
 
@@ -179,7 +190,8 @@ fn two_runs_at_once_build_once() {
     let said = String::from_utf8_lossy(&said[..length]);
     assert!(said.contains("waiting for another run"), "{said}");
     std::fs::write(&gate, "").expect("opened");
-    let (first, second) = (first.wait_with_output().expect("ends"), second.wait_with_output().expect("ends"));
+    let (first, second) =
+        (first.wait_with_output().expect("ends"), second.wait_with_output().expect("ends"));
     assert_eq!(folder(&first), folder(&second));
     assert_eq!(sorted(&scene.built()), sorted(&ALL));
 }
@@ -188,7 +200,8 @@ fn two_runs_at_once_build_once() {
 fn a_run_that_is_killed_leaves_nothing_that_a_later_one_would_trust() {
     let scene = Scene::new();
     let never = scene.path("never");
-    let mut killed = scene.command(&[("GO_BLOCKS_ON", never.to_str().expect("text"))]).spawn().expect("starts");
+    let mut killed =
+        scene.command(&[("GO_BLOCKS_ON", never.to_str().expect("text"))]).spawn().expect("starts");
     scene.wait_until_building();
     killed.kill().expect("killed");
     killed.wait().expect("ends");
@@ -215,7 +228,10 @@ fn reachable() -> String {
     std::thread::spawn(move || {
         for stream in listener.incoming().take(4).flatten() {
             let _ = (&stream).read(&mut [0; 1024]);
-            let _ = std::io::Write::write_all(&mut &stream, b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n");
+            let _ = std::io::Write::write_all(
+                &mut &stream,
+                b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n",
+            );
         }
     });
     format!("http://{address}/")
@@ -260,7 +276,8 @@ fn downloads_that_never_answer_are_given_up_within_seconds() {
 #[test]
 fn an_old_go_is_not_used() {
     let scene = Scene::new();
-    let output = scene.run(&[("GO_SAYS", "go1.25.9"), ("PIP_NO_INDEX", "1"), ("PIP_FIND_LINKS", "")]);
+    let output =
+        scene.run(&[("GO_SAYS", "go1.25.9"), ("PIP_NO_INDEX", "1"), ("PIP_FIND_LINKS", "")]);
     assert!(!output.status.success());
     assert!(scene.built().is_empty());
     let said = String::from_utf8_lossy(&output.stderr);

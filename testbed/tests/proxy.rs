@@ -13,14 +13,20 @@ use testbed::{ControlPlane, Options, Proxy};
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";
 
 fn map(name: &str) -> ConfigMap {
-    ConfigMap { metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() }, ..ConfigMap::default() }
+    ConfigMap {
+        metadata: ObjectMeta { name: Some(name.to_owned()), ..ObjectMeta::default() },
+        ..ConfigMap::default()
+    }
 }
 
 /// Returns ConfigMaps through the proxy, as the administrator, and directly.
 async fn both(plane: &ControlPlane, proxy: &Proxy) -> (Api<ConfigMap>, Api<ConfigMap>) {
     let mut file = kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("a kubeconfig");
     file.clusters[0].cluster.as_mut().expect("a cluster").server = Some(proxy.server());
-    let mut config = Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
+    let mut config =
+        Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+            .await
+            .expect("a configuration");
     config.default_retry = false;
     let through = Client::try_from(config).expect("a client");
     (Api::namespaced(through, "default"), Api::namespaced(plane.client(), "default"))
@@ -57,17 +63,28 @@ async fn requests_are_held_refused_cut_or_passed_on_as_ordered() {
         [(Act::HoldBefore, None), (Act::HoldAfter, Some(201))]
     );
     proxy.rule(Act::Status(409), Method::GET, &format!("{MAPS}/*"), Some(1));
-    assert!(matches!(through.get("plain").await, Err(kube::Error::Api(status)) if status.code == 409));
+    assert!(
+        matches!(through.get("plain").await, Err(kube::Error::Api(status)) if status.code == 409)
+    );
     through.get("plain").await.expect("once only");
     proxy.rule(Act::Cut, Method::GET, &format!("{MAPS}/*"), Some(1));
-    assert!(matches!(through.get("plain").await, Err(kube::Error::SerdeError(error)) if error.is_eof()), "a brace is missing");
+    assert!(
+        matches!(through.get("plain").await, Err(kube::Error::SerdeError(error)) if error.is_eof()),
+        "a brace is missing"
+    );
     through.get("plain").await.expect("once only");
     proxy.rule(Act::Delay(Duration::from_secs(3)), Method::GET, &format!("{MAPS}/*"), None);
     assert!(unanswered(through.get("plain")).await);
     proxy.clear();
 
     // A watch streams, and ends with 410 on request; another one goes on from there.
-    let now = through.list(&kube::api::ListParams::default()).await.unwrap().metadata.resource_version.unwrap();
+    let now = through
+        .list(&kube::api::ListParams::default())
+        .await
+        .unwrap()
+        .metadata
+        .resource_version
+        .unwrap();
     let mut watch = Box::pin(through.watch(&WatchParams::default(), &now).await.unwrap());
     direct.create(&PostParams::default(), &map("watched")).await.unwrap();
     let event = within(watch.try_next()).await.expect("streamed at once").unwrap();
@@ -99,7 +116,10 @@ async fn answers_are_halved_strange_or_on_dead_connections_as_ordered() {
     proxy.rule_for(Only::Lists, Act::Page, Method::GET, MAPS, Some(1));
     let watch = through.watch(&WatchParams::default(), "0").await.expect("a watch is no list");
     let mut watch = std::pin::pin!(watch);
-    assert!(matches!(within(watch.try_next()).await.expect("soon"), Ok(Some(WatchEvent::Added(_)))));
+    assert!(matches!(
+        within(watch.try_next()).await.expect("soon"),
+        Ok(Some(WatchEvent::Added(_)))
+    ));
     let cut = through.list(&ListParams::default()).await.expect_err("half of it");
     assert!(!matches!(cut, kube::Error::Api(_)), "{cut:?}");
     assert!(matches!(through.list(&ListParams::default()).await, Err(kube::Error::SerdeError(_))));

@@ -11,7 +11,12 @@ struct Up {
 }
 
 fn up(arguments: &[&str]) -> Up {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_testbed")).arg("up").args(arguments).stdout(Stdio::piped()).spawn().expect("starts");
+    let mut child = Command::new(env!("CARGO_BIN_EXE_testbed"))
+        .arg("up")
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("starts");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("piped")).read_line(&mut line).expect("a line");
     let line = serde_json::from_str(&line).expect("JSON on the first line");

@@ -11,7 +11,7 @@ use bobsync::{
         plan::Plan,
         set_back::Window,
     },
-    engine::{execute::Outcome, record::kept::after},
+    engine::pass::{outcome::Outcome, record::kept::after},
 };
 
 use jiff::{SignedDuration, Timestamp};
@@ -32,16 +32,26 @@ fn titled(name: &str, title: &str, access: Access, known: &[Person]) -> Vec<Pers
 /// A window of so many hours that ends so many hours after the beginning.
 fn window(hours: u64, now: i64) -> Window {
     let updates = Budget { max_percent: 30, at_least: 20, per: Duration::from_hours(hours) };
-    Window::of(&Budgets { updates: Some(updates), ..Budgets::default() }, Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1000 + now))
+    Window::of(
+        &Budgets { updates: Some(updates), ..Budgets::default() },
+        Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1000 + now),
+    )
 }
 
 /// One pass, and what is known after it. Answers the plan, and whether the title was written.
-async fn look<T: Tenant>(tenant: &T, people: &mut [Person]) -> (Plan, HashMap<PersonIndex, Outcome>, bool) {
+async fn look<T: Tenant>(
+    tenant: &T,
+    people: &mut [Person],
+) -> (Plan, HashMap<PersonIndex, Outcome>, bool) {
     // Where the window is empty nothing counts as a fight.
     look_at(tenant, people, window(0, 0)).await
 }
 
-async fn look_at<T: Tenant>(tenant: &T, people: &mut [Person], window: Window) -> (Plan, HashMap<PersonIndex, Outcome>, bool) {
+async fn look_at<T: Tenant>(
+    tenant: &T,
+    people: &mut [Person],
+    window: Window,
+) -> (Plan, HashMap<PersonIndex, Outcome>, bool) {
     for kept in people.iter_mut().filter_map(|person| person.kept.as_mut()) {
         kept.look(window, false);
     }
@@ -53,7 +63,10 @@ async fn look_at<T: Tenant>(tenant: &T, people: &mut [Person], window: Window) -
         let outcome = outcomes.get(&PersonIndex::try_from(index).unwrap());
         person.kept = after(&mapping, (person, standing), planned, &[], (outcome, window));
     }
-    let wrote = plan.changes.iter().any(|change| change.write.attributes.iter().any(|(row, _)| *row == rows::TITLE));
+    let wrote = plan
+        .changes
+        .iter()
+        .any(|change| change.write.attributes.iter().any(|(row, _)| *row == rows::TITLE));
     (plan, outcomes, wrote)
 }
 
@@ -76,46 +89,71 @@ async fn set_title<T: Tenant>(tenant: &T, id: &str, title: &str) {
     update(tenant, id, &write(&[(rows::TITLE, Some(title))])).await.0.unwrap();
 }
 
-pub async fn a_value_that_is_kept_in_another_form_is_written_once_until_either_side_changes<T: Tenant>(tenant: &T) {
+pub async fn a_value_that_is_kept_in_another_form_is_written_once_until_either_side_changes<
+    T: Tenant,
+>(
+    tenant: &T,
+) {
     tenant.keep_texts(true, None).await;
     let mut noa = titled("noa", "Team  Lead Zoe\u{308}", Access::Active, &[]);
     let id = done(&look(tenant, &mut noa).await.1, 0);
     let more = writes(tenant, &mut noa).await;
-    assert!(more < once::<T>() || !T::CATALOG.capabilities.answers_changes && more == 2, "{more} after the create");
-    assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Team Lead Zoë"));
+    assert!(
+        more < once::<T>() || !T::CATALOG.capabilities.answers_changes && more == 2,
+        "{more} after the create"
+    );
+    assert_eq!(
+        tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(),
+        Some("Team Lead Zoë")
+    );
     // At rest nothing is written at all, and the row is known. So it is after a restart.
     for _ in 0..2 {
         let before = tenant.calls().await;
         let (plan, ..) = look(tenant, &mut noa).await;
         assert!(plan.changes.is_empty(), "{:?}", plan.changes);
-        assert_eq!((&plan.standings[0].kept[..], tenant.calls().await), (&[rows::TITLE][..], before + 1));
+        assert_eq!(
+            (&plan.standings[0].kept[..], tenant.calls().await),
+            (&[rows::TITLE][..], before + 1)
+        );
         let lines = noa[0].kept.as_ref().unwrap().to_list();
         assert!(lines.len() == 1 && !lines[0].contains("Lead"), "{lines:?}");
         noa[0].kept = Some(Box::new(Kept::from_list(lines.iter().map(String::as_str))));
     }
     // Another value of the same account is written, and this one is not.
     let mut moved = account("noa");
-    (moved.attributes[rows::TITLE], moved.attributes[rows::DEPARTMENT]) = (Some("Team  Lead Zoe\u{308}".into()), Some("Sales".into()));
+    (moved.attributes[rows::TITLE], moved.attributes[rows::DEPARTMENT]) =
+        (Some("Team  Lead Zoe\u{308}".into()), Some("Sales".into()));
     let mut moved = [Person { kept: noa[0].kept.clone(), ..person(&moved, None, Access::Active) }];
     let (plan, ..) = look(tenant, &mut moved).await;
-    let written: Vec<usize> = plan.changes[0].write.attributes.iter().map(|(row, _)| *row).collect();
+    let written: Vec<usize> =
+        plan.changes[0].write.attributes.iter().map(|(row, _)| *row).collect();
     assert_eq!(written, [rows::DEPARTMENT]);
     assert_eq!(writes(tenant, &mut moved).await, 0);
     // A person changes it at the provider: one write.
     set_title(tenant, &id, "By hand").await;
     let mut noa = titled("noa", "Team  Lead Zoe\u{308}", Access::Active, &moved);
     assert_eq!(writes(tenant, &mut noa).await, 1);
-    assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Team Lead Zoë"));
+    assert_eq!(
+        tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(),
+        Some("Team Lead Zoë")
+    );
     // Bob has another value.
     let mut noa = titled("noa", "Team  Boss", Access::Active, &noa);
     assert_eq!(writes(tenant, &mut noa).await, once::<T>());
-    assert_eq!(tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Team Boss"));
+    assert_eq!(
+        tenant.look(&id).await.unwrap().attributes[rows::TITLE].as_deref(),
+        Some("Team Boss")
+    );
     // Bob has the value as the provider keeps it: nothing to write, and nothing to remember.
     let mut noa = titled("noa", "Team Boss", Access::Active, &noa);
     assert_eq!((writes(tenant, &mut noa).await, &noa[0].kept), (0, &None));
 }
 
-pub async fn a_value_that_is_kept_in_another_form_each_time_is_given_up_after_three_writes<T: Tenant>(tenant: &T) {
+pub async fn a_value_that_is_kept_in_another_form_each_time_is_given_up_after_three_writes<
+    T: Tenant,
+>(
+    tenant: &T,
+) {
     let title = "Head-of-Everything-and-More";
     let mut noa = titled("noa", title, Access::Active, &[]);
     let id = done(&look(tenant, &mut noa).await.1, 0);
@@ -140,11 +178,16 @@ pub async fn a_value_that_is_kept_in_another_form_each_time_is_given_up_after_th
     assert_eq!((writes(tenant, &mut noa).await, &noa[0].kept), (1, &None));
 }
 
-pub async fn what_is_set_back_again_and_again_is_contested_and_comes_right_when_the_other_writer_stops<T: Tenant>(tenant: &T) {
+pub async fn what_is_set_back_again_and_again_is_contested_and_comes_right_when_the_other_writer_stops<
+    T: Tenant,
+>(
+    tenant: &T,
+) {
     let mut noa = [active("noa")];
     let id = done(&look(tenant, &mut noa).await.1, 0);
     let title = async || tenant.look(&id).await.unwrap().attributes[rows::TITLE].clone();
-    let contested = |noa: &[Person]| noa[0].kept.as_ref().map_or(0, |kept| kept.contested().count());
+    let contested =
+        |noa: &[Person]| noa[0].kept.as_ref().map_or(0, |kept| kept.contested().count());
     // The other writer comes every two hours, bobsync looks every hour: what it wrote is in place in between.
     let mut written = 0;
     for hour in 0..20 {

@@ -9,7 +9,7 @@ use bobsync::{
 use simulators::{Fault, FaultKind};
 use tokio::runtime::Handle;
 
-use crate::tenant::{Account, Calls, Tenant, account, can, listed, mark, plain, rows};
+use crate::tenant::{Account, Calls, Tenant, account, can, listed, mark, plain, rows, untold};
 
 async fn list<T: Tenant>(tenant: &T) -> (Vec<Account>, Listing) {
     try_to_list(tenant).await.expect("a listing")
@@ -17,19 +17,27 @@ async fn list<T: Tenant>(tenant: &T) -> (Vec<Account>, Listing) {
 
 async fn try_to_list<T: Tenant>(tenant: &T) -> Result<(Vec<Account>, Listing), Error> {
     let mut seen = Vec::new();
-    let listing = tenant.provider().list(tenant.mapping(), &mut |account| seen.push(account.into_owned())).await?;
+    let listing = tenant
+        .provider()
+        .list(tenant.mapping(), &mut |account| seen.push(account.into_owned()))
+        .await?;
     Ok((seen, listing))
 }
 
 /// Checks that every account is listed once, and that none was added or removed.
 fn assert_whole(people: usize, (seen, listing): &(Vec<Account>, Listing)) {
-    assert_eq!(*listing, Listing { accounts: u32::try_from(people).unwrap(), whole: true, unavailable: vec![] });
+    assert_eq!(
+        *listing,
+        Listing { accounts: u32::try_from(people).unwrap(), whole: true, unavailable: vec![] }
+    );
     assert_eq!(seen.len(), people);
 }
 
 /// Makes two and a half pages of accounts, the last of them the manager of all.
 fn many<T: Tenant>() -> Vec<Account> {
-    (0..T::CATALOG.capabilities.page * 5 / 2).map(|number| account(&format!("person-{number}"))).collect()
+    (0..T::CATALOG.capabilities.page * 5 / 2)
+        .map(|number| account(&format!("person-{number}")))
+        .collect()
 }
 
 pub async fn everybody_is_listed_once_as_the_tenant_has_them<T: Tenant>(tenant: &T) {
@@ -48,8 +56,15 @@ pub async fn everybody_is_listed_once_as_the_tenant_has_them<T: Tenant>(tenant: 
     let mut ids = tenant.make(&people).await;
     ids.push(boss);
     let (seen, listing) = list(tenant).await;
-    assert_eq!(listing, Listing { accounts: u32::try_from(ids.len()).unwrap(), whole: true, unavailable: vec![] });
-    assert_eq!(tenant.calls().await, ids.len().div_ceil(T::CATALOG.capabilities.page) as u64, "a call for each page and no other");
+    assert_eq!(
+        listing,
+        Listing { accounts: u32::try_from(ids.len()).unwrap(), whole: true, unavailable: vec![] }
+    );
+    assert_eq!(
+        tenant.calls().await,
+        ids.len().div_ceil(T::CATALOG.capabilities.page) as u64,
+        "a call for each page and no other"
+    );
     assert_eq!(seen.len(), ids.len());
     for id in &ids {
         let one = seen.iter().find(|seen| *seen.id == **id).expect("everybody is listed");
@@ -58,11 +73,16 @@ pub async fn everybody_is_listed_once_as_the_tenant_has_them<T: Tenant>(tenant: 
 }
 
 pub async fn an_empty_tenant_is_listed_whole<T: Tenant>(tenant: &T) {
-    assert_eq!(list(tenant).await, (vec![], Listing { accounts: 0, whole: true, unavailable: vec![] }));
+    assert_eq!(
+        list(tenant).await,
+        (vec![], Listing { accounts: 0, whole: true, unavailable: vec![] })
+    );
 }
 
 pub async fn a_listing_during_which_accounts_come_or_go_is_not_whole<T: Tenant>(tenant: &T) {
-    if !can::<T>("a listing tells that accounts came or went between its pages", |can| can.listing_counts) {
+    if !can::<T>("a listing tells that accounts came or went between its pages", |can| {
+        can.listing_counts
+    }) {
         return;
     }
     let ids = tenant.make(&many::<T>()).await;
@@ -94,7 +114,9 @@ pub async fn a_listing_during_which_accounts_come_or_go_is_not_whole<T: Tenant>(
     assert!(list(tenant).await.1.whole, "and the next one is");
 }
 
-pub async fn a_later_page_that_fails_is_asked_for_again_and_no_page_before_it<T: Tenant>(tenant: &T) {
+pub async fn a_later_page_that_fails_is_asked_for_again_and_no_page_before_it<T: Tenant>(
+    tenant: &T,
+) {
     let people = tenant.make(&many::<T>()).await.len();
     assert_whole(people, &list(tenant).await);
     for fault in [
@@ -122,18 +144,24 @@ pub async fn a_later_page_that_is_throttled_is_asked_for_when_it_may_be<T: Tenan
     // More refusals than tries of a page.
     for (status, times) in [(429, 5), (503, 1)] {
         let (before, begun) = (tenant.calls().await, std::time::Instant::now());
-        let fault = Fault::new(FaultKind::Status).status(status).header("retry-after", "1").times(times);
+        let fault =
+            Fault::new(FaultKind::Status).status(status).header("retry-after", "1").times(times);
         tenant.fault(Calls::Reads, fault.after(1)).await;
         assert_whole(people, &list(tenant).await);
         assert_eq!(tenant.calls().await - before, 3 + times, "three pages, and the second again");
-        assert!(begun.elapsed() > Duration::from_millis(980 * times), "the time that is named is waited: {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() > Duration::from_millis(980 * times),
+            "the time that is named is waited: {:?}",
+            begun.elapsed()
+        );
         tenant.heal().await;
     }
 }
 
 pub async fn a_page_that_is_too_large_is_asked_for_in_smaller_ones<T: Tenant>(tenant: &T) {
     let page = T::CATALOG.capabilities.page;
-    let people: Vec<Account> = (0..page * 3 / 2).map(|number| account(&format!("person-{number}"))).collect();
+    let people: Vec<Account> =
+        (0..page * 3 / 2).map(|number| account(&format!("person-{number}"))).collect();
     tenant.make(&people).await;
     assert_whole(people.len(), &list(tenant).await);
     // The first page is too large, or the second and its half: half a page is left of the last one.
@@ -177,7 +205,14 @@ pub async fn accounts_are_found_by_id_mark_and_email_with_one_call_each<T: Tenan
     .filter(|(key, _)| asked(key))
     {
         let before = tenant.calls().await;
-        let answer: Vec<_> = tenant.provider().find(tenant.mapping(), key).await.unwrap().into_iter().map(plain).collect();
+        let answer: Vec<_> = tenant
+            .provider()
+            .find(tenant.mapping(), key)
+            .await
+            .unwrap()
+            .into_iter()
+            .map(plain)
+            .collect();
         let expected: Vec<_> = tenant.look(&ids[1]).await.into_iter().filter(|_| found).collect();
         assert_eq!(answer, expected, "{key:?}");
         assert_eq!(tenant.calls().await, before + 1, "{key:?}");
@@ -190,7 +225,13 @@ pub async fn accounts_are_found_by_id_mark_and_email_with_one_call_each<T: Tenan
 pub async fn a_wildcard_finds_nobody_and_an_empty_key_is_not_asked_for<T: Tenant>(tenant: &T) {
     tenant.make(&[account("noa"), account("kim")]).await;
     let marks = can::<T>("accounts are looked up by their marks", |can| can.searches_marks);
-    let keys = [Key::Email("*@example.com"), Key::Email("*"), Key::Mark("*"), Key::Mark("3*"), Key::Id("*")];
+    let keys = [
+        Key::Email("*@example.com"),
+        Key::Email("*"),
+        Key::Mark("*"),
+        Key::Mark("3*"),
+        Key::Id("*"),
+    ];
     for key in keys.into_iter().filter(|key| marks || !matches!(key, Key::Mark(_))) {
         assert_eq!(tenant.provider().find(tenant.mapping(), key).await, Ok(vec![]), "{key:?}");
     }
@@ -215,6 +256,27 @@ pub async fn a_token_that_ends_while_listing_is_renewed<T: Tenant>(tenant: &T) {
         })
         .await
         .unwrap();
-    assert_eq!((listing.accounts as usize, seen), (ids.len(), ids.len()), "nobody twice, and nobody missing");
+    assert_eq!(
+        (listing.accounts as usize, seen),
+        (ids.len(), ids.len()),
+        "nobody twice, and nobody missing"
+    );
     assert!(listing.whole);
+}
+
+/// Whatever the settings call it.
+pub async fn the_service_says_which_tenant_it_is_and_is_asked_once_at_most<T: Tenant>(tenant: &T) {
+    tenant.make(&[account("noa")]).await;
+    let asked = tenant.telling(untold());
+    assert_eq!(asked.tenant(false).await, None, "nothing was asked yet");
+    let said = asked.tenant(true).await.expect("the service says so");
+    let calls = tenant.calls().await;
+    assert_eq!((asked.tenant(true).await.as_ref(), tenant.calls().await), (Some(&said), calls));
+    list(tenant).await;
+    let calls = tenant.calls().await;
+    assert_eq!(
+        (tenant.provider().tenant(true).await, tenant.calls().await),
+        (Some(said), calls),
+        "a listing has told it"
+    );
 }

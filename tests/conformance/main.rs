@@ -3,6 +3,7 @@
 //! - `table`: the list. `listing`, `writing`, `values` and `refusals` hold the cases of single
 //!   calls. `passes`, `addresses` and `kept` hold those of whole passes with the engine's own plan
 //!   and execution.
+//!   `words` holds what refusals say.
 //! - `tenant`: what a case needs of any provider's tenant.
 //! - a folder for each provider: its tenant, and the cases that only it has: exact requests, traps,
 //!   token, window.
@@ -23,4 +24,5 @@ mod refusals;
 mod table;
 mod tenant;
 mod values;
+mod words;
 mod writing;

@@ -17,13 +17,15 @@ use bobsync::{
         mapping::{Mapping, Source},
         matching::{Matcher, Person, PersonIndex},
         plan::{Block, Conflict, Kind, Plan, plan},
-        safety::Protected,
-        safety::ProtectedBy,
+        safety::{Protected, ProtectedBy},
     },
     engine::{
-        claims::Claims,
-        execute::{Execution, Failure, Outcome, Summary, execute, pause},
-        guard::Released,
+        intake::claims::Claims,
+        pass::{
+            execute::{Execution, Summary, execute, pause},
+            guard::Released,
+            outcome::{Failure, Outcome},
+        },
     },
     provider::Initial,
 };
@@ -51,7 +53,8 @@ pub fn person(wanted: &Account, manager: Option<&str>, access: Access) -> Person
     let mut texts: Vec<Option<&str>> = vec![wanted.mark.as_deref()];
     texts.extend(wanted.attributes.iter().map(Option::as_deref));
     texts[rows::MANAGER + 1] = manager.as_deref();
-    let cells: Vec<Cell<'_>> = texts.into_iter().map(|text| text.map_or(Cell::Null, Cell::Text)).collect();
+    let cells: Vec<Cell<'_>> =
+        texts.into_iter().map(|text| text.map_or(Cell::Null, Cell::Text)).collect();
     let decision = fixture::decided(Some(access), Missing::Create(access), Why::AtWork);
     fixture::person(fixture::employee(cells.into_iter()), decision)
 }
@@ -61,17 +64,27 @@ pub fn active(name: &str) -> Person {
 }
 
 /// Runs one pass. Returns the plan, and how each change ended.
-pub async fn pass<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>) {
+pub async fn pass<T: Tenant>(
+    tenant: &T,
+    people: &[Person],
+) -> (Plan, HashMap<PersonIndex, Outcome>) {
     let (plan, outcomes, summary) = pass_that_may_stop(tenant, people).await;
     assert!(summary.stop.is_none() && summary.cut.is_none(), "{summary:?}");
     (plan, outcomes)
 }
 
 /// Does the same, with the findings of the whole step.
-pub async fn pass_that_may_stop<T: Tenant>(tenant: &T, people: &[Person]) -> (Plan, HashMap<PersonIndex, Outcome>, Summary) {
+pub async fn pass_that_may_stop<T: Tenant>(
+    tenant: &T,
+    people: &[Person],
+) -> (Plan, HashMap<PersonIndex, Outcome>, Summary) {
     let mapping = mapping(tenant);
     let mut matcher = Matcher::new(&mapping, people, true);
-    let listing = tenant.provider().list(&mapping, &mut |account| matcher.see(account)).await.expect("a listing");
+    let listing = tenant
+        .provider()
+        .list(&mapping, &mut |account| matcher.see(account))
+        .await
+        .expect("a listing");
     let plan = plan(&mapping, people, matcher, listing.whole);
     carry_out(tenant, &mapping, people, plan, &listing.unavailable).await
 }
@@ -105,7 +118,11 @@ async fn carry_out<T: Tenant>(
             people,
             plan: &plan,
             looking: &claims.everybody(),
-            released: &Released { go: vec![true; plan.changes.len()], target_suspect: None, ..Released::default() },
+            released: &Released {
+                go: vec![true; plan.changes.len()],
+                target_suspect: None,
+                ..Released::default()
+            },
             leadership: &Leadership::always(),
             halted: &|| false,
             deadline: Instant::now() + Duration::from_mins(1),
@@ -140,7 +157,9 @@ pub fn done(outcomes: &HashMap<PersonIndex, Outcome>, person: PersonIndex) -> St
     }
 }
 
-pub async fn a_company_is_made_with_its_managers_and_then_nothing_is_written<T: Tenant>(tenant: &T) {
+pub async fn a_company_is_made_with_its_managers_and_then_nothing_is_written<T: Tenant>(
+    tenant: &T,
+) {
     let people = [
         person(&account("noa"), Some("boss"), Access::Active),
         person(&account("kim"), Some("noa"), Access::Suspended),
@@ -150,7 +169,9 @@ pub async fn a_company_is_made_with_its_managers_and_then_nothing_is_written<T: 
         person(&account("pia"), Some("ola"), Access::Active),
     ];
     let (plan, outcomes) = pass(tenant, &people).await;
-    assert!(plan.changes.iter().all(|change| change.kind == Kind::Create) && plan.changes.len() == 5);
+    assert!(
+        plan.changes.iter().all(|change| change.kind == Kind::Create) && plan.changes.len() == 5
+    );
     for (name, index, manager, state) in [
         ("noa", 0, Some(2), AccountState::Active),
         ("kim", 1, Some(0), AccountState::Suspended),
@@ -180,12 +201,19 @@ pub async fn an_account_from_before_is_adopted_once<T: Tenant>(tenant: &T) {
     let (plan, outcomes) = pass(tenant, &people).await;
     assert_eq!((plan.changes[0].kind, done(&outcomes, 0)), (Kind::Adopt, id.clone()));
     let stored = tenant.look(&id).await.unwrap();
-    assert_eq!((stored.mark.as_deref(), stored.attributes[rows::TITLE].as_deref()), (Some(&*mark("noa")), Some("Engineer")));
+    assert_eq!(
+        (stored.mark.as_deref(), stored.attributes[rows::TITLE].as_deref()),
+        (Some(&*mark("noa")), Some("Engineer"))
+    );
     assert_eq!(tenant.rest(&id).await, rest, "what is not ours is kept");
     settled(tenant, &people).await;
 }
 
-pub async fn an_account_of_somebody_else_is_a_conflict_and_two_with_one_mark_are_ambiguous<T: Tenant>(tenant: &T) {
+pub async fn an_account_of_somebody_else_is_a_conflict_and_two_with_one_mark_are_ambiguous<
+    T: Tenant,
+>(
+    tenant: &T,
+) {
     let mut theirs = account("noa");
     theirs.mark = Some(mark("somebody-else").into());
     let mut second = account("kim-2");
@@ -207,12 +235,20 @@ pub async fn an_account_of_somebody_else_is_a_conflict_and_two_with_one_mark_are
     assert_eq!(tenant.size().await, 3);
 }
 
-pub async fn what_a_person_changed_is_put_back_and_an_account_that_was_deleted_is_made_anew<T: Tenant>(tenant: &T) {
+pub async fn what_a_person_changed_is_put_back_and_an_account_that_was_deleted_is_made_anew<
+    T: Tenant,
+>(
+    tenant: &T,
+) {
     let people = [active("noa")];
     let (_, outcomes) = pass(tenant, &people).await;
     let id = done(&outcomes, 0);
     let wanted = tenant.look(&id).await;
-    let by_hand = crate::tenant::write(&[(rows::TITLE, Some("By hand")), (rows::DEPARTMENT, None), (rows::FIRST, Some("Hand"))]);
+    let by_hand = crate::tenant::write(&[
+        (rows::TITLE, Some("By hand")),
+        (rows::DEPARTMENT, None),
+        (rows::FIRST, Some("Hand")),
+    ]);
     let by_hand = AccountWrite { access: Some(Access::Suspended), ..by_hand };
     crate::tenant::update(tenant, &id, &by_hand).await.0.unwrap();
     assert_ne!(tenant.look(&id).await, wanted);
@@ -234,7 +270,10 @@ pub async fn a_lost_answer_makes_no_second_account_and_no_second_change<T: Tenan
     tenant.fault(Calls::Creates, Fault::new(FaultKind::ResetAfterApply).times(1)).await;
     let (_, outcomes) = pass(tenant, &people).await;
     let id = done(&outcomes, 0);
-    assert!(matches!(&outcomes[&0], Outcome::Done(done) if done.matched_by == MatchedBy::Created), "found by reading, not by trying again");
+    assert!(
+        matches!(&outcomes[&0], Outcome::Done(done) if done.matched_by == MatchedBy::Created),
+        "found by reading, not by trying again"
+    );
     assert_eq!(tenant.size().await, 1);
     let mut changed = account("noa");
     changed.attributes[rows::TITLE] = Some("Lead".into());
@@ -274,7 +313,10 @@ pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenan
     for person in [0, 2] {
         let Outcome::Done(done) = &outcomes[&person] else { panic!("{outcomes:?}") };
         let Some((Failure::Rejected(said), left)) = &done.refused else { panic!("{done:?}") };
-        assert!(said.contains(&*tenant.mapping().rows[rows::TITLE].target) && !said.contains("Words"), "{said}");
+        assert!(
+            said.contains(&*tenant.mapping().rows[rows::TITLE].target) && !said.contains("Words"),
+            "{said}"
+        );
         assert_eq!(*left, [rows::TITLE]);
     }
     let ola = tenant.look(&done(&outcomes, 2)).await.unwrap();
@@ -283,17 +325,32 @@ pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenan
         (AccountState::Active, true),
         "nor does it keep anybody from an account"
     );
-    assert_eq!(tenant.look(&ids[0]).await.unwrap().state, AccountState::Suspended, "a refused attribute stops no suspension");
-    assert_eq!(tenant.look(&ids[1]).await.unwrap().attributes[rows::TITLE].as_deref(), Some("Lead"));
+    assert_eq!(
+        tenant.look(&ids[0]).await.unwrap().state,
+        AccountState::Suspended,
+        "a refused attribute stops no suspension"
+    );
+    assert_eq!(
+        tenant.look(&ids[1]).await.unwrap().attributes[rows::TITLE].as_deref(),
+        Some("Lead")
+    );
 }
 
 pub async fn one_refused_account_of_a_leaver_keeps_no_other_open<T: Tenant>(tenant: &T) {
-    let ids = tenant.make(&["kim", "kim-2", "kim-3"].map(|name| Account { mark: Some(mark("kim").into()), ..account(name) })).await;
+    let ids = tenant
+        .make(
+            &["kim", "kim-2", "kim-3"]
+                .map(|name| Account { mark: Some(mark("kim").into()), ..account(name) }),
+        )
+        .await;
     let left = || person(&account("kim"), None, Access::Suspended);
     for refused in &ids {
         tenant.protect(refused).await;
         let (plan, outcomes) = pass(tenant, &[left()]).await;
-        let Outcome::Failed { failure: Failure::Forbidden(_), account: None, .. } = &outcomes[&0] else { panic!("{outcomes:?}") };
+        let Outcome::Failed { failure: Failure::Forbidden(_), account: None, .. } = &outcomes[&0]
+        else {
+            panic!("{outcomes:?}")
+        };
         assert_eq!(plan.standings[0].block, Some(Block::Ambiguous));
         for id in &ids {
             let state = tenant.look(id).await.unwrap().state;
@@ -318,33 +375,59 @@ pub async fn an_account_that_cannot_be_read_is_told_of_and_no_other_is_made<T: T
     tenant.fault(Calls::Reads, Fault::new(FaultKind::Status).status(403)).await;
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, unlisted(), &[]).await;
     for person in [0, 1] {
-        let Outcome::Failed { failure: Failure::Forbidden(_), account: None, .. } = &outcomes[&person] else { panic!("{outcomes:?}") };
+        let Outcome::Failed { failure: Failure::Forbidden(_), account: None, .. } =
+            &outcomes[&person]
+        else {
+            panic!("{outcomes:?}")
+        };
     }
     assert_eq!(tenant.size().await, 2);
     tenant.heal().await;
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, unlisted(), &[]).await;
     assert_eq!([done(&outcomes, 0), done(&outcomes, 1)], ids[..]);
-    assert_eq!(tenant.look(&ids[0]).await.unwrap().state, AccountState::Suspended, "whoever left gets out once the refusal ends");
+    assert_eq!(
+        tenant.look(&ids[0]).await.unwrap().state,
+        AccountState::Suspended,
+        "whoever left gets out once the refusal ends"
+    );
     assert_eq!(tenant.size().await, 2);
 }
 
-pub async fn a_value_that_breaks_the_provider_keeps_no_access_open_and_no_other_value_out<T: Tenant>(tenant: &T) {
+pub async fn a_value_that_breaks_the_provider_keeps_no_access_open_and_no_other_value_out<
+    T: Tenant,
+>(
+    tenant: &T,
+) {
     let (_, outcomes) = pass(tenant, &[active("noa"), active("kim")]).await;
     let ids = [done(&outcomes, 0), done(&outcomes, 1)];
     for (round, status) in [500, 502, 503].into_iter().enumerate() {
-        tenant.fault(Calls::Updates, Fault::new(FaultKind::Status).status(status).body_contains("Bad title")).await;
+        tenant
+            .fault(
+                Calls::Updates,
+                Fault::new(FaultKind::Status).status(status).body_contains("Bad title"),
+            )
+            .await;
         let changed = |name: &str, access| {
             let mut wanted = account(name);
             wanted.attributes[rows::TITLE] = Some("Bad title".into());
             wanted.attributes[rows::DEPARTMENT] = Some(format!("Team {round}").into());
             person(&wanted, None, access)
         };
-        let (_, outcomes) = pass(tenant, &[changed("noa", Access::Suspended), changed("kim", Access::Active)]).await;
+        let (_, outcomes) =
+            pass(tenant, &[changed("noa", Access::Suspended), changed("kim", Access::Active)])
+                .await;
         for (index, id) in (0..).zip(&ids) {
             let Outcome::Done(done) = &outcomes[&index] else { panic!("{status}: {outcomes:?}") };
             let Some((Failure::Retrying(said), left)) = &done.refused else { panic!("{done:?}") };
-            assert!(said.contains(&*tenant.mapping().rows[rows::TITLE].target) && said.contains(&status.to_string()), "{said}");
-            assert_eq!((&left[..], &done.fields[..]), (&[rows::TITLE][..], &[rows::DEPARTMENT][..]));
+            assert!(
+                said.contains(&*tenant.mapping().rows[rows::TITLE].target)
+                    && said.contains(&status.to_string()),
+                "{said}"
+            );
+            assert_eq!(
+                (&left[..], &done.fields[..]),
+                (&[rows::TITLE][..], &[rows::DEPARTMENT][..])
+            );
             let stored = tenant.look(id).await.unwrap();
             assert_eq!(stored.state == AccountState::Suspended, index == 0);
             assert_eq!(stored.attributes[rows::DEPARTMENT], Some(format!("Team {round}").into()));
@@ -361,7 +444,8 @@ pub async fn an_address_that_is_taken_withholds_nothing_else<T: Tenant>(tenant: 
     let id = done(&outcomes, 0);
     // Not known when the plan is made.
     let mut wanted = account("noa");
-    (wanted.attributes[rows::EMAIL], wanted.attributes[rows::TITLE]) = (Some("pia@example.com".into()), Some("Lead".into()));
+    (wanted.attributes[rows::EMAIL], wanted.attributes[rows::TITLE]) =
+        (Some("pia@example.com".into()), Some("Lead".into()));
     if tenant.mapping().username != rows::EMAIL {
         wanted.attributes[tenant.mapping().username] = Some("pia@example.com".into());
     }
@@ -373,13 +457,21 @@ pub async fn an_address_that_is_taken_withholds_nothing_else<T: Tenant>(tenant: 
     tenant.make(&[account("pia")]).await;
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
     let Outcome::Done(done) = &outcomes[&0] else { panic!("{outcomes:?}") };
-    assert!(matches!(&done.refused, Some((Failure::Conflict(_), left)) if left.contains(&rows::EMAIL)), "{done:?}");
+    assert!(
+        matches!(&done.refused, Some((Failure::Conflict(_), left)) if left.contains(&rows::EMAIL)),
+        "{done:?}"
+    );
     let stored = tenant.look(&id).await.unwrap();
-    assert_eq!((stored.attributes[rows::TITLE].as_deref(), stored.email.as_deref()), (Some("Lead"), Some("noa@example.com")));
+    assert_eq!(
+        (stored.attributes[rows::TITLE].as_deref(), stored.email.as_deref()),
+        (Some("Lead"), Some("noa@example.com"))
+    );
 }
 
 pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant: &T) {
-    if !can::<T>("the provider says which accounts are administrators'", |can| can.tells_administrators) {
+    if !can::<T>("the provider says which accounts are administrators'", |can| {
+        can.tells_administrators
+    }) {
         return;
     }
     let mut unmarked = account("kim");
@@ -387,7 +479,10 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     let ids = tenant.make(&[account("noa"), unmarked, account("ola")]).await;
     for id in &ids[..2] {
         tenant.promote(id).await;
-        assert!(crate::tenant::listed(tenant, id).await.administrator, "a look-up tells it as well");
+        assert!(
+            crate::tenant::listed(tenant, id).await.administrator,
+            "a look-up tells it as well"
+        );
     }
     assert!(!crate::tenant::listed(tenant, &ids[2]).await.administrator);
     let leaves = |name: &str| {
@@ -402,7 +497,11 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
         assert_eq!(plan.standings[person].block, Some(Block::Protected(ProtectedBy::Role)));
         assert_eq!(tenant.look(&ids[person]).await, held[person], "neither adopted nor suspended");
     }
-    assert_eq!((outcomes.len(), done(&outcomes, 2)), (1, ids[2].clone()), "who is none is suspended");
+    assert_eq!(
+        (outcomes.len(), done(&outcomes, 2)),
+        (1, ids[2].clone()),
+        "who is none is suspended"
+    );
     // An account that appears when one is to be made is not taken over either.
     let mut before = account("pia");
     before.mark = None;
@@ -411,24 +510,35 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     let held = tenant.look(&late).await;
     let people = [active("pia")];
     let mapping = mapping(tenant);
-    let plan = bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
+    let plan =
+        bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
-    assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }), "{outcomes:?}");
+    assert!(
+        matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }),
+        "{outcomes:?}"
+    );
     assert_eq!(tenant.look(&late).await, held);
     // The same for an account on record that the listing does not have.
     let mut people = [leaves("noa")];
     people[0].known_account = Some(ids[0].as_str().into());
     people[0].known_active = true;
     let held = tenant.look(&ids[0]).await;
-    let plan = bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
+    let plan =
+        bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
-    assert!(matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }), "{outcomes:?}");
+    assert!(
+        matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }),
+        "{outcomes:?}"
+    );
     assert_eq!(tenant.look(&ids[0]).await, held);
 }
 
 pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T) {
     if !T::TELLS_MASTERS {
-        println!("SKIPPED for {}: it does not say whether another directory is the master of an account", T::CATALOG.name);
+        println!(
+            "SKIPPED for {}: it does not say whether another directory is the master of an account",
+            T::CATALOG.name
+        );
         return;
     }
     let mut unmarked = account("kim");
@@ -442,7 +552,8 @@ pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T
     // A leaver, and an employee with another title.
     let mut titled = account("kim");
     titled.attributes[rows::TITLE] = Some("Lead".into());
-    let people = [person(&account("noa"), None, Access::Suspended), person(&titled, None, Access::Active)];
+    let people =
+        [person(&account("noa"), None, Access::Suspended), person(&titled, None, Access::Active)];
     let (plan, outcomes) = pass(tenant, &people).await;
     for person in [0, 1] {
         assert_eq!(plan.standings[person].block, Some(Block::ManagedElsewhere));
@@ -451,11 +562,15 @@ pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T
     assert!(outcomes.is_empty(), "{outcomes:?}");
     // An account that appears: at a create, and for an account on record that is not in the
     // listing.
-    let mut people = [person(&account("kim"), None, Access::Active), person(&account("noa"), None, Access::Suspended)];
+    let mut people = [
+        person(&account("kim"), None, Access::Active),
+        person(&account("noa"), None, Access::Suspended),
+    ];
     people[1].known_account = Some(ids[0].as_str().into());
     people[1].known_active = true;
     let mapping = mapping(tenant);
-    let plan = bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
+    let plan =
+        bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
     let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
     for person in [0, 1] {
         let failure = match outcomes.get(&person) {
@@ -464,10 +579,16 @@ pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T
         };
         assert_eq!(*failure, Failure::ManagedElsewhere);
     }
-    assert_eq!([tenant.look(&ids[0]).await, tenant.look(&ids[1]).await], held, "nothing is written");
+    assert_eq!(
+        [tenant.look(&ids[0]).await, tenant.look(&ids[1]).await],
+        held,
+        "nothing is written"
+    );
 }
 
-pub async fn what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it<T: Tenant>(tenant: &T) {
+pub async fn what_is_told_of_an_account_after_a_change_is_as_the_tenant_has_it<T: Tenant>(
+    tenant: &T,
+) {
     let titled = |title: &'static str, manager, access| {
         let mut wanted = account("noa");
         wanted.attributes[rows::TITLE] = Some(title.into());

@@ -16,6 +16,7 @@ macro_rules! every_provider {
             accounts_are_found_by_id_mark_and_email_with_one_call_each,
             a_wildcard_finds_nobody_and_an_empty_key_is_not_asked_for,
             a_token_that_ends_while_listing_is_renewed,
+            the_service_says_which_tenant_it_is_and_is_asked_once_at_most,
         ]);
         $crate::table::table!($tenant, writing: [
             a_new_account_has_what_was_written_and_nothing_else,
@@ -62,6 +63,9 @@ macro_rules! every_provider {
             an_address_at_the_provider_with_unseen_ends_is_the_same_and_set_right,
             an_address_with_an_unseen_character_inside_is_refused_by_its_field_and_stops_nothing_else,
             a_mark_with_unseen_ends_is_the_same_mark,
+        ]);
+        $crate::table::table!($tenant, words: [
+            a_refusal_says_what_is_wrong_and_nothing_of_an_employee,
         ]);
         $crate::table::table!($tenant, refusals: [
             a_taken_email_or_username_is_a_duplicate_and_makes_no_account,

@@ -28,6 +28,8 @@ pub enum Calls {
     Reads,
     Creates,
     Updates,
+    /// Calls for a token. A provider without tokens has none.
+    Tokens,
 }
 
 /// How a connection differs from the usual one.
@@ -46,7 +48,11 @@ pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
 /// Returns the ties of a connection: outcomes go to `outcomes`, and the gate is open or closed.
 pub fn ties(open: bool, outcomes: Outcomes, waits: Waits) -> Ties {
-    Ties { observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))), gate: Arc::new(move || open), waits }
+    Ties {
+        observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))),
+        gate: Arc::new(move || open),
+        waits,
+    }
 }
 
 /// Waits are not reported.
@@ -191,7 +197,9 @@ pub fn can<T: Tenant>(what: &str, able: impl Fn(&Capabilities) -> bool) -> bool 
 
 /// Returns the mark of the employee with this name: a number of 19 digits, as Bob's ids are.
 pub fn mark(name: &str) -> String {
-    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3));
+    let hash = name.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    });
     (3_000_000_000_000_000_000 + hash % 1_000_000_000_000_000_000).to_string()
 }
 
@@ -205,8 +213,17 @@ pub fn account(name: &str) -> Account {
         email: Some(email.clone()),
         username: Some(email.clone()),
         state: AccountState::Active,
-        attributes: [Some(email.clone()), Some(email), text("Engineer"), text("Platform"), None, text("A-7"), text("Noa"), text("Lind")]
-            .into(),
+        attributes: [
+            Some(email.clone()),
+            Some(email),
+            text("Engineer"),
+            text("Platform"),
+            None,
+            text("A-7"),
+            text("Noa"),
+            text("Lind"),
+        ]
+        .into(),
         administrator: false,
         elsewhere: false,
         foreign: None,
@@ -215,13 +232,19 @@ pub fn account(name: &str) -> Account {
 
 /// Returns a write of these rows: text sets, `None` clears.
 pub fn write(attributes: &[(usize, Option<&str>)]) -> AccountWrite {
-    let value = |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
-    AccountWrite { attributes: attributes.iter().map(|(row, text)| (*row, value(*text))).collect(), ..AccountWrite::default() }
+    let value =
+        |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
+    AccountWrite {
+        attributes: attributes.iter().map(|(row, text)| (*row, value(*text))).collect(),
+        ..AccountWrite::default()
+    }
 }
 
 /// Returns the write that makes this account.
 pub fn creation(account: &Account, access: Access) -> AccountWrite {
-    let set = |(row, text): (usize, &Option<Cow<'static, str>>)| Some((row, NewValue::Set(text.as_deref()?.into())));
+    let set = |(row, text): (usize, &Option<Cow<'static, str>>)| {
+        Some((row, NewValue::Set(text.as_deref()?.into())))
+    };
     AccountWrite {
         attributes: account.attributes.iter().enumerate().filter_map(set).collect(),
         mark: account.mark.as_deref().map(Into::into),
@@ -232,7 +255,8 @@ pub fn creation(account: &Account, access: Access) -> AccountWrite {
 
 /// Returns the account as the provider lists it, with [`Account::foreign`].
 pub async fn listed<T: Tenant>(tenant: &T, id: &str) -> Account {
-    let found = tenant.provider().find(tenant.mapping(), Key::Id(id)).await.expect("the look-up works");
+    let found =
+        tenant.provider().find(tenant.mapping(), Key::Id(id)).await.expect("the look-up works");
     found.into_iter().next().expect("the account is there")
 }
 
@@ -247,7 +271,10 @@ pub fn answered<T: Tenant>(account: Account, whole: &Account) -> Account {
     if !T::CATALOG.capabilities.answers_changes {
         // The answer is empty: the report is the write itself, and must be true.
         for (told, stored) in account.attributes.iter().zip(&whole.attributes) {
-            assert!(told.is_none() || told == stored, "{told:?} is told, and {stored:?} was wanted");
+            assert!(
+                told.is_none() || told == stored,
+                "{told:?} is told, and {stored:?} was wanted"
+            );
         }
         return Account { id: account.id, ..whole.clone() };
     }

@@ -27,7 +27,8 @@ pub const NAMES: [&str; 6] = ["Ada", "Ben", "Cleo", "Dan", "Eve", "Fay"];
 /// A mark that belongs to no employee in Bob.
 pub const STRANGER: &str = "999";
 
-const EMAILS: [&str; 4] = ["ada@example.com", "ADA@Example.com", "ben@example.com", "cleo@example.com"];
+const EMAILS: [&str; 4] =
+    ["ada@example.com", "ADA@Example.com", "ben@example.com", "cleo@example.com"];
 const USERNAMES: [&str; 6] = ["ada@example.com", "ben@example.com", "ada", "Ada", "ben", "cleo"];
 const TITLES: [&str; 2] = ["Engineer", "Head of Nothing"];
 
@@ -101,8 +102,14 @@ pub struct Someone {
 
 /// Returns an employee who works and has an e-mail that no other has.
 pub fn someone(who: usize) -> Someone {
-    const OWN: [&str; 6] =
-        ["ada@example.com", "ben@example.com", "cleo@example.com", "dan@example.com", "eve@example.com", "fay@example.com"];
+    const OWN: [&str; 6] = [
+        "ada@example.com",
+        "ben@example.com",
+        "cleo@example.com",
+        "dan@example.com",
+        "eve@example.com",
+        "fay@example.com",
+    ];
     Someone {
         who,
         email: Told::Text(OWN[who]),
@@ -206,17 +213,28 @@ impl Someone {
             self.title.cell(),
             self.manager.cell(),
         ];
-        let employee = if self.deleted { Employee::gone(&id) } else { fixture::employee(cells.into_iter()) };
+        let employee =
+            if self.deleted { Employee::gone(&id) } else { fixture::employee(cells.into_iter()) };
         let (managed, existing, missing, why) = match self.stance {
-            Stance::Works => (true, Some(Access::Active), Missing::Create(Access::Active), Why::AtWork),
+            Stance::Works => {
+                (true, Some(Access::Active), Missing::Create(Access::Active), Why::AtWork)
+            }
             Stance::Left => (true, Some(Access::Suspended), Missing::Never, Why::Terminated),
-            Stance::OnLeave => (true, Some(Access::Suspended), Missing::Create(Access::Suspended), Why::LeaveWithoutAccess),
+            Stance::OnLeave => (
+                true,
+                Some(Access::Suspended),
+                Missing::Create(Access::Suspended),
+                Why::LeaveWithoutAccess,
+            ),
             Stance::Starts => (true, Some(Access::Suspended), Missing::NotYet, Why::BeforeStart),
-            Stance::LeftAlone => (true, None, Missing::Create(Access::Suspended), Why::AlwaysInactive),
+            Stance::LeftAlone => {
+                (true, None, Missing::Create(Access::Suspended), Why::AlwaysInactive)
+            }
             Stance::NoEvidence => (true, None, Missing::Never, Why::NoEvidence),
             Stance::NotManaged => (false, None, Missing::Never, Why::HandsOff),
         };
-        let decision = Decision { managed, existing, missing, why, also: None, date: None, next: None };
+        let decision =
+            Decision { managed, existing, missing, why, also: None, date: None, next: None };
         let known_account = self.recorded.map(Into::into);
         Person { known_account, ..fixture::person(employee, decision) }
     }
@@ -236,7 +254,10 @@ impl Stored {
             email: text(self.email),
             username: text(self.username),
             state: self.state,
-            attributes: [self.email, self.username, self.title, self.manager].into_iter().map(text).collect(),
+            attributes: [self.email, self.username, self.title, self.manager]
+                .into_iter()
+                .map(text)
+                .collect(),
             administrator: false,
             elsewhere: false,
             foreign: None,
@@ -299,9 +320,19 @@ impl fmt::Debug for Told {
 
 impl fmt::Debug for Someone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { who, email, username, title, manager, stance, active_in_bob, recorded, deleted } = self;
-        write!(f, "{} {}: {stance:?}, e-mail {email:?}, username {username:?}, title {title:?}", root_id(*who), NAMES[*who])?;
-        write!(f, ", manager {manager:?}, {} in Bob", if *active_in_bob { "active" } else { "inactive" })?;
+        let Self { who, email, username, title, manager, stance, active_in_bob, recorded, deleted } =
+            self;
+        write!(
+            f,
+            "{} {}: {stance:?}, e-mail {email:?}, username {username:?}, title {title:?}",
+            root_id(*who),
+            NAMES[*who]
+        )?;
+        write!(
+            f,
+            ", manager {manager:?}, {} in Bob",
+            if *active_in_bob { "active" } else { "inactive" }
+        )?;
         if let Some(recorded) = recorded {
             write!(f, ", recorded #{recorded}")?;
         }
@@ -312,8 +343,21 @@ impl fmt::Debug for Someone {
 impl fmt::Debug for Stored {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let or = |text: Option<&str>| text.unwrap_or("-").to_owned();
-        write!(f, "#{}: {:?}, mark {}, e-mail {}", self.id, self.state, or(self.mark.as_deref()), or(self.email))?;
-        write!(f, ", username {}, title {}, manager {}", or(self.username), or(self.title), or(self.manager))
+        write!(
+            f,
+            "#{}: {:?}, mark {}, e-mail {}",
+            self.id,
+            self.state,
+            or(self.mark.as_deref()),
+            or(self.email)
+        )?;
+        write!(
+            f,
+            ", username {}, title {}, manager {}",
+            or(self.username),
+            or(self.title),
+            or(self.manager)
+        )
     }
 }
 
@@ -379,7 +423,10 @@ fn any_stored() -> impl Strategy<Value = Stored> {
     ];
     (
         mark,
-        (proptest::option::weighted(0.95, proptest::sample::select(&EMAILS[..])), proptest::sample::select(&USERNAMES[..])),
+        (
+            proptest::option::weighted(0.95, proptest::sample::select(&EMAILS[..])),
+            proptest::sample::select(&USERNAMES[..]),
+        ),
         proptest::option::of(proptest::sample::select(&TITLES[..])),
         proptest::option::weighted(0.4, proptest::sample::select(&IDS[..])),
         state,
@@ -414,12 +461,17 @@ pub fn any_crowd() -> impl Strategy<Value = Crowd> {
 
 /// Generates a crowd, and the same crowd in another order.
 pub fn any_shuffled() -> impl Strategy<Value = (Crowd, Crowd)> {
-    (any_crowd(), proptest::collection::vec(any::<u8>(), 6), proptest::collection::vec(any::<u8>(), 7)).prop_map(
-        |(crowd, people, accounts)| {
+    (
+        any_crowd(),
+        proptest::collection::vec(any::<u8>(), 6),
+        proptest::collection::vec(any::<u8>(), 7),
+    )
+        .prop_map(|(crowd, people, accounts)| {
             let mut other = crowd.clone();
             other.people.sort_by_key(|one| people[one.who]);
-            other.accounts.sort_by_key(|one| accounts[IDS.iter().position(|id| *id == one.id).unwrap_or(0)]);
+            other
+                .accounts
+                .sort_by_key(|one| accounts[IDS.iter().position(|id| *id == one.id).unwrap_or(0)]);
             (crowd, other)
-        },
-    )
+        })
 }

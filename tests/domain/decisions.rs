@@ -119,10 +119,24 @@ fn any_facts(anchor: Date) -> impl Strategy<Value = Facts> {
         any_text(&["Berlin", " Berlin ", "Auckland", "Nowhere"]),
         (any_day(anchor), any_day(anchor)),
         proptest::option::weighted(0.06, any_day(anchor)),
-        (proptest::bool::weighted(0.04), proptest::sample::select(vec![Before::Nothing, Before::LeftAlone, Before::Managed])),
+        (
+            proptest::bool::weighted(0.04),
+            proptest::sample::select(vec![Before::Nothing, Before::LeftAlone, Before::Managed]),
+        ),
     )
         .prop_map(
-            |(email, lifecycle, status, start, termination, last_day, site, (leave_start, leave_end), revoked, (deleted, before))| Facts {
+            |(
+                email,
+                lifecycle,
+                status,
+                start,
+                termination,
+                last_day,
+                site,
+                (leave_start, leave_end),
+                revoked,
+                (deleted, before),
+            )| Facts {
                 email,
                 lifecycle,
                 status,
@@ -170,26 +184,40 @@ fn any_wishes() -> impl Strategy<Value = Wishes> {
 /// dates.
 fn any_case() -> impl Strategy<Value = (Wishes, Facts, Timestamp)> {
     proptest::sample::select(anchors()).prop_flat_map(|anchor| {
-        let moment = (0..6_usize, prop_oneof![Just(0_i64), Just(-1), Just(1), Just(3600), Just(-3600)], -4 * 96..4 * 96_i64);
-        (any_wishes(), any_facts(anchor), moment).prop_map(move |(wishes, facts, (which, seconds, quarters))| {
-            let boundary = match which {
-                0 => oracle::starts(&wishes, &facts),
-                1 | 2 => oracle::ends(&wishes, &facts).map(|(at, _)| at),
-                _ => None,
-            };
-            let now = match boundary {
-                Some(at) => at + seconds.seconds(),
-                None => anchor.to_zoned(TimeZone::UTC).expect("a date of this century").timestamp() + (quarters * 15).minutes(),
-            };
-            (wishes, facts, now)
-        })
+        let moment = (
+            0..6_usize,
+            prop_oneof![Just(0_i64), Just(-1), Just(1), Just(3600), Just(-3600)],
+            -4 * 96..4 * 96_i64,
+        );
+        (any_wishes(), any_facts(anchor), moment).prop_map(
+            move |(wishes, facts, (which, seconds, quarters))| {
+                let boundary = match which {
+                    0 => oracle::starts(&wishes, &facts),
+                    1 | 2 => oracle::ends(&wishes, &facts).map(|(at, _)| at),
+                    _ => None,
+                };
+                let now = match boundary {
+                    Some(at) => at + seconds.seconds(),
+                    None => {
+                        anchor.to_zoned(TimeZone::UTC).expect("a date of this century").timestamp()
+                            + (quarters * 15).minutes()
+                    }
+                };
+                (wishes, facts, now)
+            },
+        )
     })
 }
 
 /// Returns the settings for the core; decisions do not use the mapping.
 pub fn settings(wishes: &Wishes) -> Settings {
-    let row =
-        Row { target: "email".into(), source: Source::Field(1), on_create_only: false, compare: Compare::IgnoringCase, required: true };
+    let row = Row {
+        target: "email".into(),
+        source: Source::Field(1),
+        on_create_only: false,
+        compare: Compare::IgnoringCase,
+        required: true,
+    };
     Settings {
         create: wishes.create,
         user_status: wishes.user_status,
@@ -206,7 +234,13 @@ pub fn settings(wishes: &Wishes) -> Settings {
         adopt: true,
         existing_employees: ExistingEmployees::NextPass,
         zones: Zones::new(wishes.default_zone, wishes.sites.iter().copied()).expect("known zones"),
-        mapping: Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None },
+        mapping: Mapping {
+            rows: vec![row],
+            fields: Fields::default(),
+            email: 0,
+            username: 0,
+            manager: None,
+        },
     }
 }
 
@@ -251,10 +285,10 @@ fn known(wishes: &Wishes, facts: &Facts) -> Known {
             Before::LeftAlone => Met::Unmanaged,
             Before::Managed => Met::Managed,
         },
-        revoked: facts
-            .revoked
-            .as_ref()
-            .map(|start| Revoked { at: "2026-01-01T00:00:00Z".parse().expect("a time"), start: Day::read(cell(start)).date() }),
+        revoked: facts.revoked.as_ref().map(|start| Revoked {
+            at: "2026-01-01T00:00:00Z".parse().expect("a time"),
+            start: Day::read(cell(start)).date(),
+        }),
         ended: None,
         kept_in: false,
     }
@@ -469,27 +503,49 @@ fn an_end_on_record_takes_access_from_somebody_whom_bob_does_not_show() {
     let unseen = Employee::unread("1");
     let on_record = |why, date| Some(Ended { why, date, at: Timestamp::MIN });
     let trigger_off = Wishes { trigger: false, ..wishes.clone() };
-    for (why, day) in
-        [(Why::Terminated, None), (Why::LastDayOfWork, Some(date(2026, 11, 20))), (Why::TerminationDate, Some(date(2026, 11, 20)))]
-    {
+    for (why, day) in [
+        (Why::Terminated, None),
+        (Why::LastDayOfWork, Some(date(2026, 11, 20))),
+        (Why::TerminationDate, Some(date(2026, 11, 20))),
+    ] {
         let known = Known { met: Met::Managed, ended: on_record(why, day), ..Known::default() };
         let decision = decide(&settings(&wishes), &known, &unseen, now);
-        let said = (decision.managed, decision.existing, decision.missing, decision.why, decision.date);
+        let said =
+            (decision.managed, decision.existing, decision.missing, decision.why, decision.date);
         assert_eq!(said, (true, Some(Access::Suspended), Missing::Never, why, day));
         // The settings left the employee out before: only access is taken.
         let left_out = Known { met: Met::Unmanaged, ..known.clone() };
         assert!(decide(&settings(&wishes), &left_out, &unseen, now).only_ends_access());
-        let hands_off = Known { overrides: Overrides { hands_off: true, ..Overrides::default() }, ..known.clone() };
+        let hands_off = Known {
+            overrides: Overrides { hands_off: true, ..Overrides::default() },
+            ..known.clone()
+        };
         let decision = decide(&settings(&wishes), &hands_off, &unseen, now);
-        assert_eq!((decision.existing, decision.why, decision.also), (None, Why::HandsOff, Some(why)));
+        assert_eq!(
+            (decision.existing, decision.why, decision.also),
+            (None, Why::HandsOff, Some(why))
+        );
         assert_eq!(decide(&settings(&trigger_off), &known, &unseen, now).existing, None);
         // A row of Bob decides by itself.
-        let cells = [Cell::Text("1"), Cell::Null, Cell::Text("Employed"), Cell::Text("Active"), Cell::Null, Cell::Null, Cell::Null];
-        let shown = Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id");
+        let cells = [
+            Cell::Text("1"),
+            Cell::Null,
+            Cell::Text("Employed"),
+            Cell::Text("Active"),
+            Cell::Null,
+            Cell::Null,
+            Cell::Null,
+        ];
+        let shown =
+            Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id");
         assert_eq!(decide(&settings(&wishes), &known, &shown, now).existing, Some(Access::Active));
     }
     let at_work = Known { met: Met::Managed, ..Known::default() };
-    assert_eq!(decide(&settings(&wishes), &at_work, &unseen, now).existing, None, "absence is no evidence");
+    assert_eq!(
+        decide(&settings(&wishes), &at_work, &unseen, now).existing,
+        None,
+        "absence is no evidence"
+    );
 }
 
 #[test]
@@ -519,6 +575,12 @@ fn a_start_date_that_is_also_the_last_day_by_its_beginning_never_gives_access() 
         before: Before::Nothing,
         deleted: false,
     };
-    let next = decided(&wishes, &facts, "2026-11-01T00:00:00Z".parse().unwrap()).next.expect("something is ahead");
-    assert_eq!(next.access, Access::Suspended, "the day brings no access, so none may be announced");
+    let next = decided(&wishes, &facts, "2026-11-01T00:00:00Z".parse().unwrap())
+        .next
+        .expect("something is ahead");
+    assert_eq!(
+        next.access,
+        Access::Suspended,
+        "the day brings no access, so none may be announced"
+    );
 }

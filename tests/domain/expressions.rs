@@ -21,7 +21,8 @@ pub fn employee(fields: &Fields, shown: &[(&str, Cell<'_>)]) -> Employee {
 
 fn compile(text: &str) -> (Expression, Fields) {
     let mut fields = Fields::default();
-    let expression = Expression::compile(text, &mut fields).unwrap_or_else(|why| panic!("{text}: {why}"));
+    let expression =
+        Expression::compile(text, &mut fields).unwrap_or_else(|why| panic!("{text}: {why}"));
     (expression, fields)
 }
 
@@ -53,8 +54,16 @@ const TITLE: &str = "work.title";
 fn the_examples_of_the_contract() {
     let scope = "employee.work.site != 'Contractors'";
     assert_eq!(holds(scope, &[(SITE, Cell::Text("Paris"))]), Ok(Outcome::Known(true)));
-    assert_eq!(holds(scope, &[(SITE, Cell::Text(" Contractors "))]), Ok(Outcome::Known(false)), "as in Field rows, trimmed");
-    assert_eq!(holds(scope, &[(SITE, Cell::Null)]), Ok(Outcome::Known(true)), "nobody is lost for want of a site");
+    assert_eq!(
+        holds(scope, &[(SITE, Cell::Text(" Contractors "))]),
+        Ok(Outcome::Known(false)),
+        "as in Field rows, trimmed"
+    );
+    assert_eq!(
+        holds(scope, &[(SITE, Cell::Null)]),
+        Ok(Outcome::Known(true)),
+        "nobody is lost for want of a site"
+    );
     assert_eq!(holds(scope, &[(SITE, Cell::Text("  "))]), Ok(Outcome::Known(true)));
     assert_eq!(holds(scope, &[(SITE, Cell::Absent)]), Ok(Outcome::Hidden));
     let company = "employee.work.site == 'Paris' ? 'Acme SAS' : 'Acme Ltd'";
@@ -70,7 +79,8 @@ fn every_way_to_write_a_field_asks_bob_for_it() {
          + employee.work.reportsTo.email + ['a'].map(x, employee.address.city)[0] + {employee.about.a: employee.about.b}['x'] \
          + (has(employee.about.c) ? '' : employee.about.d.substring(int(employee.about.e)))",
     );
-    let asked: Vec<&str> = fields.ids()[Fields::default().ids().len()..].iter().map(|id| &**id).collect();
+    let asked: Vec<&str> =
+        fields.ids()[Fields::default().ids().len()..].iter().map(|id| &**id).collect();
     assert_eq!(
         asked,
         [
@@ -112,18 +122,31 @@ fn results_become_text() {
         ("[]", None),
         ("'a@b@c'.split('@')", Some("a, b, c")),
         ("'a@b@c'.split('@', 2)[1]", Some("b@c")),
-        ("employee.work.title.split(',').map(x, x.trim()).filter(x, x != '').join('; ')", Some("Lead")),
+        (
+            "employee.work.title.split(',').map(x, x.trim()).filter(x, x != '').join('; ')",
+            Some("Lead"),
+        ),
         ("['x', 'y'].map(x, x + '!').join('-')", Some("x!-y!")),
         ("['xa', 'y'].filter(x, x.startsWith('x'))", Some("xa")),
         ("['xa', 'y'].map(x, x.size() > 1, x.upperAscii())", Some("XA")),
         ("{'Lead': 'boss'}[employee.work.title]", Some("boss")),
         ("'Noa Lind'.lowerAscii().replace(' ', '.')", Some("noa.lind")),
-        ("'abc'.substring(1) + 'abc'.substring(0, 1) + 'abc'.charAt(1) + string('abc'.indexOf('c'))", Some("bcab2")),
-        ("' a '.trim() + string(1.5) + string(true) + string(int('4')) + string(bool('true'))", Some("a1.5true4true")),
+        (
+            "'abc'.substring(1) + 'abc'.substring(0, 1) + 'abc'.charAt(1) + string('abc'.indexOf('c'))",
+            Some("bcab2"),
+        ),
+        (
+            "' a '.trim() + string(1.5) + string(true) + string(int('4')) + string(bool('true'))",
+            Some("a1.5true4true"),
+        ),
         ("has(employee.work.title)", Some("true")),
         ("has(employee.work.site)", Some("false")),
     ] {
-        assert_eq!(text(expression, shown), Ok(Outcome::Known(expected.map(str::to_owned))), "{expression}");
+        assert_eq!(
+            text(expression, shown),
+            Ok(Outcome::Known(expected.map(str::to_owned))),
+            "{expression}"
+        );
     }
     for expression in ["{'a': 1}", "b'a'", "[1]", "[['a']]", "{'a': 'b'}.a.split('').map(x, 1)"] {
         assert!(matches!(text(expression, shown), Err(Failure::Result { .. })), "{expression}");
@@ -150,7 +173,10 @@ fn a_scope_is_true_or_false_and_nothing_else() {
     }
     for expression in ["'true'", "1", "null", "employee.work.site", "[true]"] {
         let failure = holds(expression, &[]).expect_err(expression);
-        assert!(failure.to_string().ends_with("has to be true or false"), "{expression}: {failure}");
+        assert!(
+            failure.to_string().ends_with("has to be true or false"),
+            "{expression}: {failure}"
+        );
     }
 }
 
@@ -161,7 +187,10 @@ fn a_hidden_field_hides_the_outcome_where_it_is_reached_and_only_there() {
         ("employee.work.title == 'Lead' || employee.work.site == 'x'", false),
         ("employee.work.title == 'Chief' && employee.work.site == 'x'", false),
         ("employee.work.title == 'Lead' ? true : employee.work.site == 'x'", false),
-        ("['Lead', employee.work.title].exists(x, x == 'Lead' || employee.work.site == 'x')", false),
+        (
+            "['Lead', employee.work.title].exists(x, x == 'Lead' || employee.work.site == 'x')",
+            false,
+        ),
         ("employee.work.site == 'x' || employee.work.title == 'Lead'", true),
         ("has(employee.work.site)", true),
         ("!has(employee.work.site) || true", true),
@@ -173,15 +202,28 @@ fn a_hidden_field_hides_the_outcome_where_it_is_reached_and_only_there() {
         ("{employee.work.site: 1}.size() == 0 || true", true),
     ] {
         let outcome = holds(expression, shown);
-        assert_eq!(outcome, Ok(if hidden { Outcome::Hidden } else { Outcome::Known(outcome == Ok(Outcome::Known(true))) }), "{expression}");
+        assert_eq!(
+            outcome,
+            Ok(if hidden {
+                Outcome::Hidden
+            } else {
+                Outcome::Known(outcome == Ok(Outcome::Known(true)))
+            }),
+            "{expression}"
+        );
     }
     let (expression, _) = compile("employee.work.site == 'x'");
-    assert_eq!(expression.holds(&Employee::gone("7")), Ok(Outcome::Hidden), "of a deleted file only the id is known");
+    assert_eq!(
+        expression.holds(&Employee::gone("7")),
+        Ok(Outcome::Hidden),
+        "of a deleted file only the id is known"
+    );
 }
 
 #[test]
 fn failures_name_fields_and_functions_and_never_values() {
-    let shown: &[(&str, Cell<'_>)] = &[(TITLE, Cell::Text("Secret-Title")), ("work.workPhone", Cell::Text("+44-secret"))];
+    let shown: &[(&str, Cell<'_>)] =
+        &[(TITLE, Cell::Text("Secret-Title")), ("work.workPhone", Cell::Text("+44-secret"))];
     let empty = |function: &str, fields: &[&str]| Failure::Empty {
         function: function.into(),
         fields: fields.iter().map(|&field| field.into()).collect(),
@@ -192,7 +234,10 @@ fn failures_name_fields_and_functions_and_never_values() {
         ("employee.work.site.startsWith('x')", empty("startsWith", &[SITE])),
         ("employee.work.site.matches('x')", empty("matches", &[SITE])),
         ("employee.work.title.startsWith(employee.work.site)", empty("startsWith", &[SITE])),
-        ("employee.work.department == 'x' || employee.work.site.startsWith('x')", empty("startsWith", &[SITE])),
+        (
+            "employee.work.department == 'x' || employee.work.site.startsWith('x')",
+            empty("startsWith", &[SITE]),
+        ),
         ("(employee.work.site == 'a' ? '' : employee.work.site).trim()", empty("trim", &[SITE])),
         ("['a'].exists(x, employee.work.site.contains(x))", empty("contains", &[SITE])),
         ("employee.work.site + employee.work.title", empty("+", &[SITE])),
@@ -291,7 +336,9 @@ fn what_is_unknown_is_refused_with_advice() {
 
 #[test]
 fn hostile_expressions_are_refused_before_they_run() {
-    let nested = |open: &str, inner: &str, close: &str, times: usize| format!("{}{inner}{}", open.repeat(times), close.repeat(times));
+    let nested = |open: &str, inner: &str, close: &str, times: usize| {
+        format!("{}{inner}{}", open.repeat(times), close.repeat(times))
+    };
     let zeros = |count: usize| format!("[{}]", vec!["0"; count].join(","));
     let doubling = |times: usize| format!("[employee.work.site]{}", ".map(x,x+x)".repeat(times));
     for (expression, advice) in [
@@ -315,19 +362,50 @@ fn hostile_expressions_are_refused_before_they_run() {
         ("[1].all(a, [1].exists(b, [1].exists_one(c, c == a)))".to_owned(), "more than 2 deep"),
         (doubling(15), "too expensive"),
         (format!("{}.map(x, {}.map(y, {}))", zeros(150), zeros(150), zeros(150)), "too expensive"),
-        (format!("{}.map(x, employee.work.site{})", zeros(200), "+employee.work.site".repeat(28)), "too expensive"),
-        (format!("{0}.all(x, {0}.all(y, employee.work.title.matches('a')))", zeros(100)), "too expensive"),
-        ("employee.work.site.replace('', employee.work.site).replace('', employee.work.site)".to_owned(), "too expensive"),
-        ("employee.work.site.split('').map(x, employee.work.site.split(''))".to_owned(), "too expensive"),
-        ("employee.work.site.split('').map(x, employee.work.site.split('').map(y, x + y))".to_owned(), "too expensive"),
+        (
+            format!(
+                "{}.map(x, employee.work.site{})",
+                zeros(200),
+                "+employee.work.site".repeat(28)
+            ),
+            "too expensive",
+        ),
+        (
+            format!("{0}.all(x, {0}.all(y, employee.work.title.matches('a')))", zeros(100)),
+            "too expensive",
+        ),
+        (
+            "employee.work.site.replace('', employee.work.site).replace('', employee.work.site)"
+                .to_owned(),
+            "too expensive",
+        ),
+        (
+            "employee.work.site.split('').map(x, employee.work.site.split(''))".to_owned(),
+            "too expensive",
+        ),
+        (
+            "employee.work.site.split('').map(x, employee.work.site.split('').map(y, x + y))"
+                .to_owned(),
+            "too expensive",
+        ),
         (format!("employee.work.site.matches('{}')", "a".repeat(201)), "longer than 200"),
         ("employee.work.site.matches('(a{1,100}){1,100}{1,100}')".to_owned(), "too large"),
-        (format!("employee.work.site.matches('{}')", nested("(", "a", ")", 90)), "not a regular expression"),
+        (
+            format!("employee.work.site.matches('{}')", nested("(", "a", ")", 90)),
+            "not a regular expression",
+        ),
         (vec!["'a'.matches('a')"; 17].join("||"), "more than 16 patterns"),
-        ((0..65).map(|n| format!("has(employee.a.f{n})")).collect::<Vec<_>>().join("||"), "more than 64 different fields"),
+        (
+            (0..65).map(|n| format!("has(employee.a.f{n})")).collect::<Vec<_>>().join("||"),
+            "more than 64 different fields",
+        ),
     ] {
         let why = refused(&expression);
-        assert!(why.contains(advice), "{}…: {why}", expression.chars().take(60).collect::<String>());
+        assert!(
+            why.contains(advice),
+            "{}…: {why}",
+            expression.chars().take(60).collect::<String>()
+        );
     }
 }
 
@@ -352,7 +430,12 @@ fn the_deepest_expressions_run_on_a_small_stack() {
             refused(&format!("{}1", "r'\\'==(".repeat(brackets)));
         }
     };
-    std::thread::Builder::new().stack_size(3 << 19).spawn(run).expect("a thread").join().expect("no overflow");
+    std::thread::Builder::new()
+        .stack_size(3 << 19)
+        .spawn(run)
+        .expect("a thread")
+        .join()
+        .expect("no overflow");
 }
 
 #[test]
@@ -360,13 +443,24 @@ fn long_fields_and_long_results_fail() {
     let long = "x".repeat(1_024);
     let longer = "x".repeat(1_025);
     assert_eq!(text("employee.work.site", &[(SITE, Cell::Text(&long))]), Ok(known(&long)));
-    assert_eq!(holds("has(employee.work.site)", &[(SITE, Cell::Text(&longer))]), Ok(Outcome::Known(true)));
+    assert_eq!(
+        holds("has(employee.work.site)", &[(SITE, Cell::Text(&longer))]),
+        Ok(Outcome::Known(true))
+    );
     let failure = Failure::FieldTooLong { field: SITE.into() };
     assert_eq!(text("employee.work.site", &[(SITE, Cell::Text(&longer))]), Err(failure.clone()));
-    assert_eq!(holds("employee.work.site == 'x' || true", &[(SITE, Cell::Text(&longer))]), Err(failure));
+    assert_eq!(
+        holds("employee.work.site == 'x' || true", &[(SITE, Cell::Text(&longer))]),
+        Err(failure)
+    );
     let four = "employee.work.site + employee.work.site + employee.work.site + employee.work.site";
-    assert!(matches!(text(four, &[(SITE, Cell::Text(&long))]), Ok(Outcome::Known(Some(text))) if text.len() == 4_096));
-    assert_eq!(text(&format!("{four} + 'x'"), &[(SITE, Cell::Text(&long))]), Err(Failure::ResultTooLong));
+    assert!(
+        matches!(text(four, &[(SITE, Cell::Text(&long))]), Ok(Outcome::Known(Some(text))) if text.len() == 4_096)
+    );
+    assert_eq!(
+        text(&format!("{four} + 'x'"), &[(SITE, Cell::Text(&long))]),
+        Err(Failure::ResultTooLong)
+    );
 }
 
 #[test]
@@ -379,7 +473,11 @@ fn expressions_are_equal_by_text_and_fields_and_show_nothing_else() {
     assert_ne!(one, compile("employee.work.title  == 'a'").0);
     let mut fields = Fields::default();
     fields.want("work.department");
-    assert_ne!(one, Expression::compile("employee.work.title == 'a'", &mut fields).unwrap(), "its field is elsewhere");
+    assert_ne!(
+        one,
+        Expression::compile("employee.work.title == 'a'", &mut fields).unwrap(),
+        "its field is elsewhere"
+    );
     assert_eq!(format!("{one:?}"), r#"Expression("employee.work.title == 'a'")"#);
     assert_eq!(one.source(), "employee.work.title == 'a'");
 }
@@ -387,8 +485,13 @@ fn expressions_are_equal_by_text_and_fields_and_show_nothing_else() {
 #[test]
 fn the_examples_of_the_page_do_what_they_say() {
     let page = include_str!("../../docs/expressions.md");
-    let block = page.split("```text").nth(1).and_then(|rest| rest.split("```").next()).expect("five examples");
-    let examples: Vec<&str> = block.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).collect();
+    let block = page
+        .split("```text")
+        .nth(1)
+        .and_then(|rest| rest.split("```").next())
+        .expect("five examples");
+    let examples: Vec<&str> =
+        block.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#')).collect();
     assert_eq!(examples.len(), 5);
     let paris: &[(&str, Cell<'_>)] = &[
         (SITE, Cell::Text("Paris")),
@@ -397,7 +500,9 @@ fn the_examples_of_the_page_do_what_they_say() {
         ("work.department", Cell::Text("Finance")),
     ];
     let none = &[];
-    for (example, here, nowhere) in [(examples[0], true, false), (examples[1], false, true), (examples[2], true, false)] {
+    for (example, here, nowhere) in
+        [(examples[0], true, false), (examples[1], false, true), (examples[2], true, false)]
+    {
         assert_eq!(holds(example, paris), Ok(Outcome::Known(here)), "{example}");
         assert_eq!(holds(example, none), Ok(Outcome::Known(nowhere)), "{example}");
     }

@@ -11,7 +11,10 @@ use bobsync::domain::{
 use insta::assert_snapshot;
 
 use crate::{
-    crowd::{Crowd, NAMES, STRANGER, Someone, Stance, Stored, Style, TITLE, Told, crowd, root_id, someone, stored},
+    crowd::{
+        Crowd, NAMES, STRANGER, Someone, Stance, Stored, Style, TITLE, Told, crowd, root_id,
+        someone, stored,
+    },
     plans::planned,
 };
 
@@ -44,30 +47,43 @@ fn told(crowd: &Crowd, plan: &Plan) -> String {
             Kind::Adopt => "adopt",
             Kind::Update => "update",
         };
-        let ids: Vec<String> = change.account.iter().chain(&change.also).map(|id| format!(" #{id}")).collect();
+        let ids: Vec<String> =
+            change.account.iter().chain(&change.also).map(|id| format!(" #{id}")).collect();
         let id = ids.concat();
         let mut parts: Vec<String> = Vec::new();
         parts.extend(change.look_up_first.then(|| "look up first".to_owned()));
-        parts.extend(change.write.access.map(|access| if access == Access::Active { "active" } else { "suspended" }.to_owned()));
+        parts.extend(change.write.access.map(|access| {
+            if access == Access::Active { "active" } else { "suspended" }.to_owned()
+        }));
         parts.extend(change.write.mark.as_deref().map(|mark| format!("mark {mark}")));
         parts.extend(change.write.attributes.iter().map(|(row, value)| match value {
             NewValue::Set(value) => format!("{} {value}", mapping.rows[*row].target),
             NewValue::Clear => format!("{} cleared", mapping.rows[*row].target),
         }));
         parts.extend(change.after.map(|giver| format!("after {}", name(giver))));
-        parts.extend(change.manager.map(|manager| format!("then {}'s new account as manager", name(manager))));
+        parts.extend(
+            change
+                .manager
+                .map(|manager| format!("then {}'s new account as manager", name(manager))),
+        );
         writeln!(text, "{}: {verb}{id}: {}", name(change.person), parts.join(", ")).unwrap();
     }
     for (person, manager) in &plan.late_managers {
-        writeln!(text, "{}: at last, {}'s new account as manager", name(*person), name(*manager)).unwrap();
+        writeln!(text, "{}: at last, {}'s new account as manager", name(*person), name(*manager))
+            .unwrap();
     }
     for (person, standing) in (0..).zip(&plan.standings) {
         let mut parts: Vec<String> = Vec::new();
         parts.extend(standing.block.as_ref().map(|block| match block {
-            Block::MissingAttribute(row) => format!("MissingAttribute, {}", mapping.rows[*row].target),
+            Block::MissingAttribute(row) => {
+                format!("MissingAttribute, {}", mapping.rows[*row].target)
+            }
             other => format!("{other:?}"),
         }));
-        parts.extend((standing.manager == Manager::NotManaged).then(|| "the manager has no account".to_owned()));
+        parts.extend(
+            (standing.manager == Manager::NotManaged)
+                .then(|| "the manager has no account".to_owned()),
+        );
         if parts.is_empty() && standing.change.is_none() {
             parts.push("nothing to do".to_owned());
         }
@@ -90,7 +106,8 @@ fn everything_is_as_it_should_be() {
 
 #[test]
 fn an_account_without_a_mark_is_adopted_by_its_email() {
-    let account = Stored { title: None, state: AccountState::Suspended, ..stored("1", "ADA@Example.com") };
+    let account =
+        Stored { title: None, state: AccountState::Suspended, ..stored("1", "ADA@Example.com") };
     assert_snapshot!(plan_of(vec![someone(ADA)], vec![account]), @"Ada: adopt #1: active, mark 100, title Engineer");
 }
 
@@ -137,8 +154,14 @@ fn of_several_accounts_one_that_is_seen_alone_is_no_evidence_that_there_is_only_
     let closed = || vec![Stored { state: AccountState::Suspended, ..own("1", ADA) }];
     let text = |text: &str| text.to_owned();
     // Its access is taken, and it is not known that it was the only one.
-    assert_eq!(plan_of(Stance::Left, differs(), true, false), (text("Ada: update #1: suspended\nAda: Ambiguous\n"), true, true));
-    assert_eq!(plan_of(Stance::Left, closed(), false, false), (text("Ada: Ambiguous\n"), true, true));
+    assert_eq!(
+        plan_of(Stance::Left, differs(), true, false),
+        (text("Ada: update #1: suspended\nAda: Ambiguous\n"), true, true)
+    );
+    assert_eq!(
+        plan_of(Stance::Left, closed(), false, false),
+        (text("Ada: Ambiguous\n"), true, true)
+    );
     let unseen = text("Ada: update #1: look up first, suspended\nAda: Ambiguous\n");
     assert_eq!(plan_of(Stance::Left, vec![], true, false), (unseen, true, true));
     // The account of an employee who stays is not written, and the employee gets no other account.
@@ -146,7 +169,10 @@ fn of_several_accounts_one_that_is_seen_alone_is_no_evidence_that_there_is_only_
         assert_eq!(plan_of(Stance::Works, accounts, true, false).0, "Ada: Ambiguous\n");
     }
     // A complete listing shows that one is left.
-    assert_eq!(plan_of(Stance::Left, closed(), false, true), (text("Ada: nothing to do\n"), false, false));
+    assert_eq!(
+        plan_of(Stance::Left, closed(), false, true),
+        (text("Ada: nothing to do\n"), false, false)
+    );
 }
 
 #[test]
@@ -172,16 +198,25 @@ fn what_is_protected_or_mastered_elsewhere_is_never_written_not_even_a_manager()
         let ada = Someone { manager: manager(BEN), stance, ..someone(ADA) };
         let crowd = crowd(vec![ada, someone(BEN)], vec![account, own("2", BEN)]);
         let (mapping, people) = (crowd.mapping(), crowd.people());
-        let mut matcher = Matcher::new(&mapping, &people, true).protecting(if elsewhere { &nobody } else { &protected });
+        let mut matcher = Matcher::new(&mapping, &people, true).protecting(if elsewhere {
+            &nobody
+        } else {
+            &protected
+        });
         for account in crowd.accounts() {
             matcher.see(Account { elsewhere: elsewhere && account.id == "1", ..account });
         }
         told(&crowd, &bobsync::domain::plan::plan(&mapping, &people, matcher, true))
     };
     for (elsewhere, block) in [(false, "Protected(Settings)"), (true, "ManagedElsewhere")] {
-        for account in [own("1", ADA), stored("1", "ada@example.com"), Stored { title: None, ..own("1", ADA) }] {
+        for account in
+            [own("1", ADA), stored("1", "ada@example.com"), Stored { title: None, ..own("1", ADA) }]
+        {
             for stance in [someone(ADA).stance, Stance::Left] {
-                assert_eq!(told_of(elsewhere, stance, account.clone()), format!("Ada: {block}\nBen: nothing to do\n"));
+                assert_eq!(
+                    told_of(elsewhere, stance, account.clone()),
+                    format!("Ada: {block}\nBen: nothing to do\n")
+                );
             }
         }
     }
@@ -241,7 +276,12 @@ fn two_profiles_with_one_email_and_nothing_to_tell_them_apart() {
 
 #[test]
 fn a_leaver_whose_email_is_taken_still_loses_access_and_comes_first() {
-    let ben = Someone { stance: Stance::Left, active_in_bob: false, title: Told::Text("Engineer"), ..someone(BEN) };
+    let ben = Someone {
+        stance: Stance::Left,
+        active_in_bob: false,
+        title: Told::Text("Engineer"),
+        ..someone(BEN)
+    };
     let moved = Stored { mark: Some(root_id(BEN)), ..stored("2", "old@example.com") };
     assert_snapshot!(plan_of(vec![someone(ADA), someone(CLEO), ben], vec![stored("1", "ben@example.com"), moved, Stored { title: None, ..own("3", CLEO) }]), @r#"
     Ben: update #2: suspended
@@ -253,7 +293,10 @@ fn a_leaver_whose_email_is_taken_still_loses_access_and_comes_first() {
 
 #[test]
 fn a_leaver_whom_bob_does_not_show_loses_access_and_nothing_else() {
-    let crowd = crowd(vec![Someone { stance: Stance::Left, ..someone(ADA) }], vec![Stored { title: Some("Elsewhere"), ..own("1", ADA) }]);
+    let crowd = crowd(
+        vec![Someone { stance: Stance::Left, ..someone(ADA) }],
+        vec![Stored { title: Some("Elsewhere"), ..own("1", ADA) }],
+    );
     let mut people = crowd.people();
     assert_snapshot!(told(&crowd, &planned(&crowd, &people, &crowd.accounts())), @"Ada: update #1: suspended, title Engineer");
     // A value that a mapping makes of missing fields does not count as a value of this employee.
@@ -292,8 +335,12 @@ fn a_manager_who_has_an_account_who_gets_one_and_who_gets_none() {
     let dan = Someone { manager: manager(ADA), ..someone(3) };
     let eve = Someone { manager: manager(CLEO), ..someone(4) };
     let fay = Someone { manager: Told::Empty, ..someone(5) };
-    let accounts =
-        vec![own("2", BEN), own("4", 3), Stored { manager: Some("9"), ..own("5", 4) }, Stored { manager: Some("2"), ..own("6", 5) }];
+    let accounts = vec![
+        own("2", BEN),
+        own("4", 3),
+        Stored { manager: Some("9"), ..own("5", 4) },
+        Stored { manager: Some("2"), ..own("6", 5) },
+    ];
     assert_snapshot!(plan_of(vec![ada, someone(BEN), left, dan, eve, fay], accounts), @r"
     Ada: create an account: active, mark 100, email ada@example.com, username ada@example.com, title Engineer, manager_user_id 2
     Fay: update #6: manager_user_id cleared
@@ -307,7 +354,8 @@ fn a_manager_who_has_an_account_who_gets_one_and_who_gets_none() {
 #[test]
 fn without_a_required_value_there_is_no_account_and_an_old_one_keeps_its() {
     let nobody = Someone { email: Told::Empty, ..someone(ADA) };
-    let blank = Someone { email: Told::Empty, title: Told::Text("Head of Nothing"), ..someone(BEN) };
+    let blank =
+        Someone { email: Told::Empty, title: Told::Text("Head of Nothing"), ..someone(BEN) };
     assert_snapshot!(plan_of(vec![nobody, blank], vec![own("2", BEN)]), @r"
     Ben: update #2: title Head of Nothing
     Ada: MissingAttribute, email
@@ -327,7 +375,8 @@ fn what_bob_hides_stays_and_what_is_empty_is_cleared() {
 
 #[test]
 fn a_target_that_the_tenant_does_not_define_is_left_out_and_the_rest_flows() {
-    let crowd = crowd(vec![someone(ADA), someone(BEN)], vec![Stored { title: None, ..own("1", ADA) }]);
+    let crowd =
+        crowd(vec![someone(ADA), someone(BEN)], vec![Stored { title: None, ..own("1", ADA) }]);
     let mut plan = plan(&crowd);
     plan.without_rows(&[TITLE]);
     assert_snapshot!(told(&crowd, &plan), @r"
@@ -361,13 +410,18 @@ fn a_mark_that_was_taken_off_comes_back_by_the_record() {
 
 #[test]
 fn of_a_deleted_file_only_the_id_is_left_and_it_suffices() {
-    let gone = Someone { deleted: true, stance: Stance::Left, active_in_bob: false, ..someone(ADA) };
+    let gone =
+        Someone { deleted: true, stance: Stance::Left, active_in_bob: false, ..someone(ADA) };
     assert_snapshot!(plan_of(vec![gone], vec![own("1", ADA)]), @"Ada: update #1: suspended");
 }
 
 #[test]
 fn who_is_not_managed_and_who_does_not_start_yet() {
-    let ada = Someone { stance: Stance::NotManaged, title: Told::Text("Head of Nothing"), ..someone(ADA) };
+    let ada = Someone {
+        stance: Stance::NotManaged,
+        title: Told::Text("Head of Nothing"),
+        ..someone(ADA)
+    };
     let ben = Someone { stance: Stance::Starts, active_in_bob: false, ..someone(BEN) };
     let cleo = Someone { stance: Stance::Starts, active_in_bob: false, ..someone(CLEO) };
     assert_snapshot!(plan_of(vec![ada, ben, cleo], vec![own("1", ADA), own("3", CLEO)]), @r"

@@ -41,7 +41,14 @@ struct Looked {
 }
 
 /// Returns the plan with a field blackout of 40 %, at least 10.
-fn look(crowd: &Crowd, budgets: Budgets, spent: u32, explicit: &[usize], first_pass: bool, approved: Option<&str>) -> Looked {
+fn look(
+    crowd: &Crowd,
+    budgets: Budgets,
+    spent: u32,
+    explicit: &[usize],
+    first_pass: bool,
+    approved: Option<&str>,
+) -> Looked {
     look_with(crowd, budgets, spent, explicit, (first_pass, approved), 10)
 }
 
@@ -66,7 +73,8 @@ fn look_at_some(
     at_least: u32,
     (population, replaced_before): (Option<Population>, u32),
 ) -> Looked {
-    let (people, accounts, mapping): (Vec<Person>, _, _) = (crowd.people(), crowd.accounts(), crowd.mapping());
+    let (people, accounts, mapping): (Vec<Person>, _, _) =
+        (crowd.people(), crowd.accounts(), crowd.mapping());
     let plan = planned(crowd, &people, &accounts);
     let held = guard(&Sight {
         plan: &plan,
@@ -100,8 +108,15 @@ fn a_flood_of_suspensions_is_held_whole_and_the_rest_flows() {
     }
     let held = held.plan.expect("held");
     assert_eq!((held.counts.disables, held.counts.updates), (6, 0));
-    assert_eq!(held.because, "BudgetExceeded: 6 suspensions planned, 0 done within the window, and the limit is 5");
-    assert_eq!(look(&company(100, 5, 10), Budgets::default(), 0, &[], false, None).held.plan, None, "five are no flood");
+    assert_eq!(
+        held.because,
+        "BudgetExceeded: 6 suspensions planned, 0 done within the window, and the limit is 5"
+    );
+    assert_eq!(
+        look(&company(100, 5, 10), Budgets::default(), 0, &[], false, None).held.plan,
+        None,
+        "five are no flood"
+    );
 }
 
 #[test]
@@ -117,12 +132,21 @@ fn the_measure_of_a_plan_about_one_person_is_the_whole_company() {
     let one = company(1, 1, 0);
     let held = |spent, accounts| {
         let population = Population { accounts, managed: accounts };
-        look_at_some(&one, budgets, spent, &[], (false, None), 10, (Some(population), 0)).held.plan.map(|held| held.because)
+        look_at_some(&one, budgets, spent, &[], (false, None), 10, (Some(population), 0))
+            .held
+            .plan
+            .map(|held| held.because)
     };
     assert_eq!(held(1, 20), None, "the second of two");
-    assert_eq!(held(2, 20).as_deref(), Some("BudgetExceeded: 1 suspension planned, 2 done within the window, and the limit is 2"));
+    assert_eq!(
+        held(2, 20).as_deref(),
+        Some("BudgetExceeded: 1 suspension planned, 2 done within the window, and the limit is 2")
+    );
     assert_eq!(held(2, 30), None);
-    assert!(look(&one, budgets, 1, &[], false, None).held.plan.is_some(), "as if there were nobody else");
+    assert!(
+        look(&one, budgets, 1, &[], false, None).held.plan.is_some(),
+        "as if there were nobody else"
+    );
 }
 
 #[test]
@@ -147,11 +171,16 @@ fn an_approval_releases_that_plan_and_no_other() {
     let crowd = company(100, 8, 30);
     let held = look(&crowd, Budgets::default(), 0, &[], false, None).held.plan.expect("held");
     let released = look(&crowd, Budgets::default(), 0, &[], false, Some(&held.digest)).held;
-    assert_eq!((released.plan, released.released.as_deref(), released.changes.contains(&true)), (None, Some(&*held.digest), false));
+    assert_eq!(
+        (released.plan, released.released.as_deref(), released.changes.contains(&true)),
+        (None, Some(&*held.digest), false)
+    );
     // The other employees' titles are not part of it; one more leaver is.
-    let same = look(&company(100, 8, 25), Budgets::default(), 0, &[], false, Some(&held.digest)).held;
+    let same =
+        look(&company(100, 8, 25), Budgets::default(), 0, &[], false, Some(&held.digest)).held;
     assert!(same.plan.is_none());
-    let other = look(&company(100, 9, 30), Budgets::default(), 0, &[], false, Some(&held.digest)).held;
+    let other =
+        look(&company(100, 9, 30), Budgets::default(), 0, &[], false, Some(&held.digest)).held;
     assert!(other.released.is_none() && other.plan.is_some_and(|plan| plan.digest != held.digest));
 }
 
@@ -160,7 +189,9 @@ fn the_first_pass_updates_and_creates_an_existing_population_but_does_not_suspen
     let mut crowd = company(100, 20, 60);
     crowd.accounts.iter_mut().for_each(|account| account.mark = None);
     let Looked { plan, held } = look(&crowd, Budgets::default(), 0, &[], true, None);
-    assert!(plan.changes.iter().zip(&held.changes).all(|(change, held)| *held == change.suspends()));
+    assert!(
+        plan.changes.iter().zip(&held.changes).all(|(change, held)| *held == change.suspends())
+    );
     let later = look(&crowd, Budgets::default(), 0, &[], false, None).held.plan.expect("held");
     assert_eq!((later.counts.disables, later.counts.updates), (20, 60));
 }
@@ -169,7 +200,10 @@ fn the_first_pass_updates_and_creates_an_existing_population_but_does_not_suspen
 fn an_account_that_bears_its_mark_was_dealt_with_before_and_has_its_limits_in_a_first_pass_too() {
     let crowd = company(100, 0, 60);
     let held = look(&crowd, Budgets::default(), 0, &[], true, None).held;
-    assert_eq!((&held.frozen[..], held.plan.map(|plan| plan.counts.updates)), (&[TITLE][..], Some(60)));
+    assert_eq!(
+        (&held.frozen[..], held.plan.map(|plan| plan.counts.updates)),
+        (&[TITLE][..], Some(60))
+    );
 }
 
 #[test]
@@ -181,11 +215,23 @@ fn an_integration_that_begins_without_a_status_gives_no_access_back_until_a_pers
     (crowd.accounts[9].state, crowd.accounts[9].mark) = (AccountState::Suspended, None);
     let budgets = Budgets { reactivations: None, ..Budgets::default() };
     let Looked { plan, held } = look(&crowd, budgets, 0, &[], true, None);
-    let held_now: Vec<u32> = plan.changes.iter().zip(&held.changes).filter(|(_, held)| **held).map(|(change, _)| change.person).collect();
+    let held_now: Vec<u32> = plan
+        .changes
+        .iter()
+        .zip(&held.changes)
+        .filter(|(_, held)| **held)
+        .map(|(change, _)| change.person)
+        .collect();
     assert_eq!(held_now, [7, 8], "and the titles of others go out");
     let said = held.plan.expect("held");
-    assert!(said.restored && said.because.contains("2 reactivations") && said.counts.reactivations == 2, "{said:?}");
-    assert!(!look(&crowd, budgets, 0, &[], true, Some(&said.digest)).held.changes.contains(&true), "approved");
+    assert!(
+        said.restored && said.because.contains("2 reactivations") && said.counts.reactivations == 2,
+        "{said:?}"
+    );
+    assert!(
+        !look(&crowd, budgets, 0, &[], true, Some(&said.digest)).held.changes.contains(&true),
+        "approved"
+    );
     assert_eq!(look(&crowd, budgets, 0, &[], false, None).held.plan, None, "it has a status");
 }
 
@@ -194,7 +240,8 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
     let mut crowd = company(100, 3, 50);
     // One of them also gets another e-mail.
     crowd.people[10].email = Told::Text("new.address@example.com");
-    let Looked { mut plan, held } = look(&crowd, Budgets { updates: None, ..Budgets::default() }, 0, &[], false, None);
+    let Looked { mut plan, held } =
+        look(&crowd, Budgets { updates: None, ..Budgets::default() }, 0, &[], false, None);
     assert_eq!(held.frozen, [TITLE]);
     assert!(!held.changes.contains(&true), "nobody is held as a whole");
     let said = held.plan.expect("held");
@@ -207,9 +254,21 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
     );
     assert_eq!(said.counts.updates, 50);
     plan.freeze(&crowd.mapping(), &held.frozen);
-    assert!(plan.changes.iter().all(|change| change.write.attributes.iter().all(|(row, _)| *row != TITLE)));
+    assert!(
+        plan.changes.iter().all(|change| change
+            .write
+            .attributes
+            .iter()
+            .all(|(row, _)| *row != TITLE))
+    );
     assert_eq!(plan.changes.len(), 4, "three leavers, and the e-mail");
-    assert_eq!(plan.standings.iter().filter(|standing| standing.block == Some(Block::Frozen(TITLE))).count(), 50);
+    assert_eq!(
+        plan.standings
+            .iter()
+            .filter(|standing| standing.block == Some(Block::Frozen(TITLE)))
+            .count(),
+        50
+    );
     // An approved plan is carried out; with another value it is another plan.
     let budgets = Budgets { updates: None, ..Budgets::default() };
     assert!(look(&crowd, budgets, 0, &[], false, Some(&said.digest)).held.frozen.is_empty());
@@ -221,7 +280,9 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
 fn what_events_have_changed_within_the_interval_counts_with_a_plan_about_one_person() {
     let budgets = Budgets { updates: None, ..Budgets::default() };
     let population = Some(Population { accounts: 100, managed: 100 });
-    let look = |crowd: &Crowd, before| look_at_some(crowd, budgets, 0, &[], (false, None), 10, (population, before)).held;
+    let look = |crowd: &Crowd, before| {
+        look_at_some(crowd, budgets, 0, &[], (false, None), 10, (population, before)).held
+    };
     let one = company(1, 0, 1);
     assert_eq!(look(&one, 39).plan, None, "the fortieth of a hundred");
     let held = look(&one, 40);
@@ -238,10 +299,17 @@ fn a_blank_is_a_change_and_a_first_value_is_none() {
     let mut crowd = company(100, 0, 0);
     crowd.people.iter_mut().for_each(|one| one.title = Told::Empty);
     let budgets = Budgets { updates: None, ..Budgets::default() };
-    assert_eq!(look(&crowd, budgets, 0, &[], false, None).held.frozen, [TITLE], "blanked for everybody");
+    assert_eq!(
+        look(&crowd, budgets, 0, &[], false, None).held.frozen,
+        [TITLE],
+        "blanked for everybody"
+    );
     crowd.people.iter_mut().for_each(|one| one.title = Told::Text("Engineer"));
     crowd.accounts.iter_mut().for_each(|account| account.title = None);
-    assert!(look(&crowd, budgets, 0, &[], false, None).held.frozen.is_empty(), "nothing is lost by a first value");
+    assert!(
+        look(&crowd, budgets, 0, &[], false, None).held.frozen.is_empty(),
+        "nothing is lost by a first value"
+    );
 }
 
 proptest! {
@@ -275,7 +343,8 @@ fn reports(named_before: bool, leaderless: bool) -> bool {
         crowd.people[who].manager = Told::Text(Box::leak(root_id(0).into_boxed_str()));
         crowd.accounts[who].manager = named_before.then_some("account-of-another");
     }
-    let (people, accounts, mapping): (Vec<Person>, _, _) = (crowd.people(), crowd.accounts(), crowd.mapping());
+    let (people, accounts, mapping): (Vec<Person>, _, _) =
+        (crowd.people(), crowd.accounts(), crowd.mapping());
     let plan = planned(&crowd, &people, &accounts);
     let held = guard(&Sight {
         plan: &plan,

@@ -7,7 +7,9 @@ use bobsync::domain::{
 };
 use proptest::prelude::*;
 
-use crate::crowd::{Crowd, EMAIL, Someone, Stance, Stored, USERNAME, any_crowd, any_shuffled, root_id};
+use crate::crowd::{
+    Crowd, EMAIL, Someone, Stance, Stored, USERNAME, any_crowd, any_shuffled, root_id,
+};
 
 /// The oracle's answer for one employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,20 +48,31 @@ fn is_free(crowd: &Crowd, account: &Stored) -> bool {
 /// Returns the accounts of this employee with any e-mail: those with the mark, else the recorded
 /// one.
 fn own<'a>(crowd: &'a Crowd, one: &Someone) -> Vec<&'a Stored> {
-    let marked: Vec<_> = crowd.accounts.iter().filter(|account| bears_mark_of(account, one)).collect();
-    if marked.is_empty() { crowd.accounts.iter().filter(|account| recorded_for(crowd, account, one)).collect() } else { marked }
+    let marked: Vec<_> =
+        crowd.accounts.iter().filter(|account| bears_mark_of(account, one)).collect();
+    if marked.is_empty() {
+        crowd.accounts.iter().filter(|account| recorded_for(crowd, account, one)).collect()
+    } else {
+        marked
+    }
 }
 
 /// "Two Bob profiles with one e-mail: the account stays with the profile whose mark it bears, else
 /// with the one active in Bob; the other is `Conflict`."
 fn loses_shared_email(crowd: &Crowd, one: &Someone) -> bool {
     let email = one.wanted_email();
-    let sharers: Vec<_> =
-        crowd.people.iter().filter(|other| other.stance != Stance::NotManaged && same(other.wanted_email(), email)).collect();
+    let sharers: Vec<_> = crowd
+        .people
+        .iter()
+        .filter(|other| other.stance != Stance::NotManaged && same(other.wanted_email(), email))
+        .collect();
     if sharers.len() < 2 || one.stance == Stance::NotManaged {
         return false;
     }
-    let holders: Vec<_> = sharers.iter().filter(|other| own(crowd, other).iter().any(|account| same(account.email, email))).collect();
+    let holders: Vec<_> = sharers
+        .iter()
+        .filter(|other| own(crowd, other).iter().any(|account| same(account.email, email)))
+        .collect();
     let active: Vec<_> = sharers.iter().filter(|other| other.active_in_bob).collect();
     match (&holders[..], &active[..]) {
         ([only], _) | ([], [only]) => only.who != one.who,
@@ -71,19 +84,23 @@ fn loses_shared_email(crowd: &Crowd, one: &Someone) -> bool {
 pub fn whose(crowd: &Crowd, one: &Someone) -> Whose {
     let managed = one.stance != Stance::NotManaged;
     let has_email = |account: &Stored| managed && same(account.email, one.wanted_email());
-    let has_either = |account: &Stored| has_email(account) || (managed && same(account.username, crowd.username(one)));
+    let has_either = |account: &Stored| {
+        has_email(account) || (managed && same(account.username, crowd.username(one)))
+    };
     let loses = loses_shared_email(crowd, one);
     match own(crowd, one)[..] {
         [] => {}
         [account] => {
-            let taken = loses || crowd.accounts.iter().any(|other| other.id != account.id && has_either(other));
+            let taken = loses
+                || crowd.accounts.iter().any(|other| other.id != account.id && has_either(other));
             return Whose::One { id: account.id, taken, marked: account.mark.is_some() };
         }
         _ => return Whose::Ambiguous,
     }
     // "An account without a mark may be adopted by e-mail."
     let adoptable = |account: &Stored| crowd.adopt && is_free(crowd, account) && has_email(account);
-    let in_the_way = crowd.accounts.iter().any(|account| has_either(account) && !adoptable(account));
+    let in_the_way =
+        crowd.accounts.iter().any(|account| has_either(account) && !adoptable(account));
     let candidates: Vec<_> = crowd.accounts.iter().filter(|account| adoptable(account)).collect();
     match candidates[..] {
         _ if loses || in_the_way => Whose::Taken,
@@ -100,15 +117,30 @@ pub fn waits_for<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
     fn giver<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
         let mine: Vec<_> = own(crowd, one).iter().map(|account| account.id).collect();
         let wants = [one.wanted_email(), crowd.username(one)];
-        let has = |account: &Stored| [account.email, account.username].iter().zip(wants).any(|(have, want)| same(*have, want));
-        let in_the_way: Vec<_> = crowd.accounts.iter().filter(|account| !mine.contains(&account.id) && has(account)).collect();
+        let has = |account: &Stored| {
+            [account.email, account.username]
+                .iter()
+                .zip(wants)
+                .any(|(have, want)| same(*have, want))
+        };
+        let in_the_way: Vec<_> = crowd
+            .accounts
+            .iter()
+            .filter(|account| !mine.contains(&account.id) && has(account))
+            .collect();
         let [account] = in_the_way[..] else { return None };
         // The employee it already belongs to, not the one who may adopt it.
-        let owner = crowd.people.iter().find(|other| matches!(own(crowd, other)[..], [only] if only.id == account.id))?;
+        let owner = crowd
+            .people
+            .iter()
+            .find(|other| matches!(own(crowd, other)[..], [only] if only.id == account.id))?;
         let theirs = [owner.wanted_email(), crowd.username(owner)];
-        let others = theirs.iter().all(|their| their.is_some() && !wants.iter().any(|want| same(*their, *want)));
+        let others = theirs
+            .iter()
+            .all(|their| their.is_some() && !wants.iter().any(|want| same(*their, *want)));
         let kept = !crowd.style.once[EMAIL] && !crowd.style.once[USERNAME];
-        (owner.who != one.who && owner.stance != Stance::NotManaged && kept && others).then_some(owner)
+        (owner.who != one.who && owner.stance != Stance::NotManaged && kept && others)
+            .then_some(owner)
     }
     if loses_shared_email(crowd, one) {
         return None;
@@ -124,11 +156,16 @@ pub fn waits_for<'a>(crowd: &'a Crowd, one: &Someone) -> Option<&'a Someone> {
             Whose::One { taken: false, .. } => return Some(first),
             // A leaver does not wait, and gives up nothing while something else is taken.
             Whose::One { taken: true, id, .. }
-                if at.leaves() && crowd.accounts.iter().any(|account| account.id == id && account.state != AccountState::Suspended) =>
+                if at.leaves()
+                    && crowd.accounts.iter().any(|account| {
+                        account.id == id && account.state != AccountState::Suspended
+                    }) =>
             {
                 return None;
             }
-            Whose::One { taken: true, .. } if !loses_shared_email(crowd, at) => at = giver(crowd, at)?,
+            Whose::One { taken: true, .. } if !loses_shared_email(crowd, at) => {
+                at = giver(crowd, at)?
+            }
             _ => return None,
         }
     }
@@ -144,7 +181,11 @@ fn matched(crowd: &Crowd) -> Vec<Whose> {
         Match::Taken { .. } => Whose::Taken,
         Match::Ambiguous { .. } => Whose::Ambiguous,
         Match::One { candidate, taken } => {
-            let account = crowd.accounts.iter().find(|account| *account.id == *candidate.account).expect("an account of the listing");
+            let account = crowd
+                .accounts
+                .iter()
+                .find(|account| *account.id == *candidate.account)
+                .expect("an account of the listing");
             Whose::One { id: account.id, taken: taken != Taken::No, marked: candidate.marked }
         }
     });

@@ -105,7 +105,9 @@ pub fn midnight(date: Date, zone: &str) -> Timestamp {
         return at;
     }
     let zone = TimeZone::get(zone).expect("a zone of the bundled database");
-    let mut at = date.at(0, 0, 0, 0).to_zoned(TimeZone::UTC).expect("within the calendar").timestamp() - 36.hours();
+    let mut at =
+        date.at(0, 0, 0, 0).to_zoned(TimeZone::UTC).expect("within the calendar").timestamp()
+            - 36.hours();
     while zone.to_datetime(at).date() < date {
         at += 15.minutes();
     }
@@ -116,7 +118,11 @@ pub fn midnight(date: Date, zone: &str) -> Timestamp {
 /// "In the site's zone", "for sites not listed" the integration's.
 pub fn zone_of(wishes: &Wishes, facts: &Facts) -> &'static str {
     let site = facts.site.word();
-    wishes.sites.iter().find(|(name, _)| Some((*name).to_owned()) == site).map_or(wishes.default_zone, |(_, zone)| zone)
+    wishes
+        .sites
+        .iter()
+        .find(|(name, _)| Some((*name).to_owned()) == site)
+        .map_or(wishes.default_zone, |(_, zone)| zone)
 }
 
 /// Returns the instant of the start date, if Bob shows one.
@@ -155,7 +161,11 @@ pub fn ends(wishes: &Wishes, facts: &Facts) -> Option<(Timestamp, Because)> {
 
 /// Returns whether Bob shows a last day of work of the current employment.
 fn last_day_is_dated(facts: &Facts) -> bool {
-    !untold(&facts.start) && facts.last_day.date().is_some_and(|day| facts.start.date().is_none_or(|start| day >= start))
+    !untold(&facts.start)
+        && facts
+            .last_day
+            .date()
+            .is_some_and(|day| facts.start.date().is_none_or(|start| day >= start))
 }
 
 /// "Blank means all". Upper and lower case are the same, and so are the two ways to write an
@@ -180,17 +190,30 @@ fn untold(shown: &Shown) -> bool {
 /// still takes access.
 pub fn answer(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     let shown = answer_as_shown(wishes, facts, now);
-    let ended = matches!(shown.why, Why::FileDeleted | Why::AccessRevoked | Why::Terminated | Why::LastDayOfWork | Why::TerminationDate);
+    let ended = matches!(
+        shown.why,
+        Why::FileDeleted
+            | Why::AccessRevoked
+            | Why::Terminated
+            | Why::LastDayOfWork
+            | Why::TerminationDate
+    );
     if !shown.managed || ended {
         return shown;
     }
-    let nothing = Answer { managed: true, existing: None, missing: Missing::Never, why: Why::DatesHidden };
+    let nothing =
+        Answer { managed: true, existing: None, missing: Missing::Never, why: Why::DatesHidden };
     let by_status = matches!(shown.why, Why::InactiveInBob | Why::LeaveWithoutAccess);
     if untold(&facts.start) {
         return if by_status || shown.existing.is_none() { shown } else { nothing };
     }
-    let gives = shown.existing == Some(Access::Active) || shown.missing == Missing::Create(Access::Active);
-    if wishes.trigger && (untold(&facts.last_day) || untold(&facts.termination)) && gives { nothing } else { shown }
+    let gives =
+        shown.existing == Some(Access::Active) || shown.missing == Missing::Create(Access::Active);
+    if wishes.trigger && (untold(&facts.last_day) || untold(&facts.termination)) && gives {
+        nothing
+    } else {
+        shown
+    }
 }
 
 /// Returns what has ended the employment, if anything has: "at once when Bob's lifecycle status
@@ -212,13 +235,22 @@ fn over(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<Why> {
         return Some(Why::Terminated);
     }
     let (_, because) = ends(wishes, facts).filter(|(at, _)| now >= *at)?;
-    Some(if because == Because::TerminationDate { Why::TerminationDate } else { Why::LastDayOfWork })
+    Some(if because == Because::TerminationDate {
+        Why::TerminationDate
+    } else {
+        Why::LastDayOfWork
+    })
 }
 
 /// Returns the same, from Bob's data alone.
 fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     let unmanaged = |why| Answer { managed: false, existing: None, missing: Missing::Never, why };
-    let suspended_for_good = |why| Answer { managed: true, existing: Some(Access::Suspended), missing: Missing::Never, why };
+    let suspended_for_good = |why| Answer {
+        managed: true,
+        existing: Some(Access::Suspended),
+        missing: Missing::Never,
+        why,
+    };
 
     // "spec.suspend: true: hands off this account."
     if wishes.hands_off {
@@ -242,7 +274,8 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     // "Only employees whose work e-mail is in a listed domain." A hidden e-mail decides nothing: a
     // managed employee stays managed, and no other becomes managed.
     let managed = facts.before == Before::Managed;
-    let hidden = !wishes.domains.is_empty() && (facts.email == Shown::Hidden || (managed && facts.email.word().is_none()));
+    let hidden = !wishes.domains.is_empty()
+        && (facts.email == Shown::Hidden || (managed && facts.email.word().is_none()));
     if hidden && !managed {
         return unmanaged(Why::ScopeUnknown);
     }
@@ -279,14 +312,19 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
     if let Some((at, because)) = end
         && now >= at
     {
-        return suspended_for_good(if because == Because::TerminationDate { Why::TerminationDate } else { Why::LastDayOfWork });
+        return suspended_for_good(if because == Because::TerminationDate {
+            Why::TerminationDate
+        } else {
+            Why::LastDayOfWork
+        });
     }
 
     // "The start date decides, whether or not Bob has already turned Hired into Employed." Without
     // a date, Hired means that the employee has not started. An employee who left, with dates that
     // take no access, starts nothing.
     let start = starts(wishes, facts);
-    let before_start = lifecycle != "left" && start.map_or(lifecycle == "hired", |start| now < start);
+    let before_start =
+        lifecycle != "left" && start.map_or(lifecycle == "hired", |start| now < start);
     if before_start {
         let why = if start.is_some() { Why::BeforeStart } else { Why::NoStartDate };
         let (existing, created_with) = match wishes.user_status {
@@ -297,17 +335,26 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
             // "Created inactive; a person may activate it later and bobsync leaves that alone."
             UserStatus::AlwaysInactive => (None, Access::Suspended),
         };
-        let missing = if wishes.create == Create::OnCreation { Missing::Create(created_with) } else { Missing::NotYet };
+        let missing = if wishes.create == Create::OnCreation {
+            Missing::Create(created_with)
+        } else {
+            Missing::NotYet
+        };
         return Answer { managed: true, existing, missing, why };
     }
 
     // Started. "Left: not created."
-    let created = |access| if lifecycle == "left" { Missing::Never } else { Missing::Create(access) };
+    let created =
+        |access| if lifecycle == "left" { Missing::Never } else { Missing::Create(access) };
     let is = |existing, missing, why| Answer { managed: true, existing, missing, why };
     match wishes.user_status {
         // "Always active never suspends for a leave", and does not bring a leaver back either.
-        UserStatus::AlwaysActive if lifecycle == "left" => is(None, Missing::Never, Why::AlwaysActive),
-        UserStatus::AlwaysActive => is(Some(Access::Active), created(Access::Active), Why::AlwaysActive),
+        UserStatus::AlwaysActive if lifecycle == "left" => {
+            is(None, Missing::Never, Why::AlwaysActive)
+        }
+        UserStatus::AlwaysActive => {
+            is(Some(Access::Active), created(Access::Active), Why::AlwaysActive)
+        }
         // "Always inactive speaks of the creation only."
         UserStatus::AlwaysInactive => is(None, created(Access::Suspended), Why::AlwaysInactive),
         UserStatus::AccordingToBob => {
@@ -339,7 +386,11 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
 
 /// Returns the next moment at which time alone changes the answer. It asks again at every date that
 /// could matter.
-pub fn next(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<(Timestamp, Access, Because)> {
+pub fn next(
+    wishes: &Wishes,
+    facts: &Facts,
+    now: Timestamp,
+) -> Option<(Timestamp, Access, Because)> {
     let current = answer(wishes, facts, now);
     if facts.deleted {
         return None;
@@ -358,8 +409,14 @@ pub fn next(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Option<(Timestamp
     let zone = zone_of(wishes, facts);
     let leave = match current.why {
         _ if wishes.user_status != UserStatus::AccordingToBob => None,
-        Why::AtWork => facts.leave_start.date().map(|date| (midnight(date, zone), Access::Suspended, Because::LeaveStart)),
-        Why::LeaveWithoutAccess => facts.leave_end.date().map(|date| (midnight(date + 1.day(), zone), Access::Active, Because::LeaveEnd)),
+        Why::AtWork => facts
+            .leave_start
+            .date()
+            .map(|date| (midnight(date, zone), Access::Suspended, Because::LeaveStart)),
+        Why::LeaveWithoutAccess => facts
+            .leave_end
+            .date()
+            .map(|date| (midnight(date + 1.day(), zone), Access::Active, Because::LeaveEnd)),
         _ => None,
     };
     if let Some((at, access, because)) = leave.filter(|(at, _, _)| *at > now)

@@ -13,7 +13,10 @@ use bobsync::domain::{
 use proptest::prelude::*;
 
 use crate::{
-    crowd::{Crowd, EMAIL, MANAGER, NAMES, Someone, Stance, TITLE, Told, USERNAME, any_crowd, any_shuffled, root_id},
+    crowd::{
+        Crowd, EMAIL, MANAGER, NAMES, Someone, Stance, TITLE, Told, USERNAME, any_crowd,
+        any_shuffled, root_id,
+    },
     matching::{Whose, waits_for, whose},
 };
 
@@ -55,7 +58,11 @@ impl Tenant {
             return Err(());
         }
         let at = match id {
-            Some(id) => self.accounts.iter().position(|account| *account.id == *id).expect("the account is there"),
+            Some(id) => self
+                .accounts
+                .iter()
+                .position(|account| *account.id == *id)
+                .expect("the account is there"),
             None => {
                 let id = format!("new-{}", self.accounts.len());
                 let attributes = vec![None; self.mapping.rows.len()].into();
@@ -83,7 +90,8 @@ impl Tenant {
         }
         account.email.clone_from(&account.attributes[EMAIL]);
         account.username.clone_from(&account.attributes[USERNAME]);
-        account.mark = write.mark.as_deref().map(|mark| mark.to_owned().into()).or(account.mark.take());
+        account.mark =
+            write.mark.as_deref().map(|mark| mark.to_owned().into()).or(account.mark.take());
         account.state = match write.access {
             Some(Access::Active) => AccountState::Active,
             Some(Access::Suspended) => AccountState::Suspended,
@@ -103,7 +111,12 @@ struct After {
 
 /// Carries a plan out, change by change, in the order of the queue. "Access goes out by itself
 /// where a mixed write was refused."
-fn carry_out(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>], plan: &Plan) -> After {
+fn carry_out(
+    crowd: &Crowd,
+    people: &[Person],
+    accounts: &[Account<'static>],
+    plan: &Plan,
+) -> After {
     let mut tenant = Tenant { mapping: crowd.mapping(), accounts: accounts.to_vec() };
     let mut held: HashMap<PersonIndex, Box<str>> = HashMap::new();
     let mut refused = HashSet::new();
@@ -111,7 +124,10 @@ fn carry_out(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>], pl
         held.extend(standing.account.as_ref().map(|account| (index, account.id.clone())));
     }
     let mut late = Vec::new();
-    let mut queue = Queue::new(plan, people, &tenant.mapping, &vec![true; plan.changes.len()], &|_| 0, &|_| false);
+    let mut queue =
+        Queue::new(plan, people, &tenant.mapping, &vec![true; plan.changes.len()], &|_| 0, &|_| {
+            false
+        });
     while let Some(next) = queue.next(0) {
         let change = &plan.changes[next];
         queue.ended(next);
@@ -137,7 +153,10 @@ fn carry_out(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>], pl
     }
     for (person, manager) in late.iter().chain(&plan.late_managers) {
         if let (Some(id), Some(manager)) = (held.get(person), held.get(manager)) {
-            let write = AccountWrite { attributes: vec![(MANAGER, NewValue::Set(manager.clone()))], ..AccountWrite::default() };
+            let write = AccountWrite {
+                attributes: vec![(MANAGER, NewValue::Set(manager.clone()))],
+                ..AccountWrite::default()
+            };
             tenant.write(Some(id), &write).expect("a manager is not refused");
         }
     }

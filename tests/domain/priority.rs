@@ -41,7 +41,10 @@ fn mapping() -> Mapping {
 
 fn person(number: usize, why: Why) -> Person {
     let id = number.to_string();
-    fixture::person(fixture::employee([Cell::Text(&id)].into_iter()), fixture::decided(None, Missing::Never, why))
+    fixture::person(
+        fixture::employee([Cell::Text(&id)].into_iter()),
+        fixture::decided(None, Missing::Never, why),
+    )
 }
 
 /// A generated change: its class, since when it waits, and which employees it needs.
@@ -58,7 +61,9 @@ fn change(number: u32, drawn: &Drawn) -> Change {
     let text = |row: usize| vec![(row, NewValue::Set("x".into()))];
     let write = |attributes, access| AccountWrite { attributes, access, ..AccountWrite::default() };
     let (kind, stage, write) = match drawn.class {
-        Class::Revocation | Class::Leaver => (Kind::Update, Stage::Suspend, write(Vec::new(), Some(Access::Suspended))),
+        Class::Revocation | Class::Leaver => {
+            (Kind::Update, Stage::Suspend, write(Vec::new(), Some(Access::Suspended)))
+        }
         Class::Joiner => (Kind::Create, Stage::Create, write(text(EMAIL), Some(Access::Active))),
         Class::Mover => (Kind::Update, Stage::Rest, write(text(TITLE), None)),
         Class::Cosmetic => (Kind::Update, Stage::Rest, write(text(HOBBY), None)),
@@ -81,7 +86,13 @@ fn change(number: u32, drawn: &Drawn) -> Change {
 }
 
 fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
-    let one = (0..5_usize, 0..9_i64, proptest::option::weighted(0.3, 0..40_u32), proptest::option::weighted(0.2, 0..40_u32), any::<bool>());
+    let one = (
+        0..5_usize,
+        0..9_i64,
+        proptest::option::weighted(0.3, 0..40_u32),
+        proptest::option::weighted(0.2, 0..40_u32),
+        any::<bool>(),
+    );
     let one = one.prop_map(|(class, since, manager, after, held)| Drawn {
         class: Class::ALL[class],
         since,
@@ -117,7 +128,11 @@ fn scene(drawn: &[Drawn]) -> Scene {
     };
     Scene {
         mapping: mapping(),
-        people: drawn.iter().enumerate().map(|(number, one)| person(number, why(one.class))).collect(),
+        people: drawn
+            .iter()
+            .enumerate()
+            .map(|(number, one)| person(number, why(one.class)))
+            .collect(),
         plan: Plan {
             changes: (0..).zip(drawn).map(|(number, one)| change(number, one)).collect(),
             standings: (0..drawn.len()).map(standing).collect(),
@@ -246,7 +261,12 @@ fn whom_a_joiner_needs_comes_with_the_joiner() {
     let of = |class, since, after| Drawn { class, since, manager: None, after, go: true };
     // A new employee takes the e-mail that a renamed colleague gives up: that colleague goes before
     // older joiners.
-    let drawn = [of(Class::Joiner, 5, None), of(Class::Joiner, 1, Some(2)), of(Class::Cosmetic, 9, None), of(Class::Joiner, 2, None)];
+    let drawn = [
+        of(Class::Joiner, 5, None),
+        of(Class::Joiner, 1, Some(2)),
+        of(Class::Cosmetic, 9, None),
+        of(Class::Joiner, 2, None),
+    ];
     let scene = scene(&drawn);
     let mut queue = scene.queue(|person| drawn[person as usize].since);
     let mut order = Vec::new();
@@ -271,8 +291,19 @@ fn what_failed_before_goes_last_in_its_class_and_comes_along_with_those_who_need
     ];
     let scene = scene(&drawn);
     let failed = |change: &Change| change.person < 2 || change.person == 3;
-    let mut queue = Queue::new(&scene.plan, &scene.people, &scene.mapping, &scene.go, &|person| drawn[person as usize].since, &failed);
-    assert_eq!(queue.depths()[Class::Joiner as usize], (4, Some(1)), "the one that waits longest counts, wherever it stands");
+    let mut queue = Queue::new(
+        &scene.plan,
+        &scene.people,
+        &scene.mapping,
+        &scene.go,
+        &|person| drawn[person as usize].since,
+        &failed,
+    );
+    assert_eq!(
+        queue.depths()[Class::Joiner as usize],
+        (4, Some(1)),
+        "the one that waits longest counts, wherever it stands"
+    );
     let mut order = Vec::new();
     while let Some(next) = queue.next(0) {
         order.push(next);
@@ -284,11 +315,24 @@ fn what_failed_before_goes_last_in_its_class_and_comes_along_with_those_who_need
 #[test]
 fn what_is_at_stake_follows_from_what_is_written() {
     let mapping = mapping();
-    let access = |kind, access| AccountWrite { access, ..AccountWrite::default() }.into_change(kind);
-    let text =
-        |row| AccountWrite { attributes: vec![(row, NewValue::Set("x".into()))], ..AccountWrite::default() }.into_change(Kind::Update);
+    let access =
+        |kind, access| AccountWrite { access, ..AccountWrite::default() }.into_change(kind);
+    let text = |row| {
+        AccountWrite {
+            attributes: vec![(row, NewValue::Set("x".into()))],
+            ..AccountWrite::default()
+        }
+        .into_change(Kind::Update)
+    };
     let fired = person(1, Why::Terminated);
-    assert_eq!(Class::of(&access(Kind::Update, Some(Access::Suspended)), &person(1, Why::AccessRevoked), &mapping), Class::Revocation);
+    assert_eq!(
+        Class::of(
+            &access(Kind::Update, Some(Access::Suspended)),
+            &person(1, Why::AccessRevoked),
+            &mapping
+        ),
+        Class::Revocation
+    );
     for (change, class) in [
         (access(Kind::Update, Some(Access::Suspended)), Class::Leaver),
         (access(Kind::Update, Some(Access::Active)), Class::Joiner),

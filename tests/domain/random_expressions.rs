@@ -42,7 +42,8 @@ enum Truth {
 }
 
 const NAMES: [&str; 3] = ["work.site", "work.title", "work.custom.field_100"];
-const WRITTEN: [&str; 3] = ["employee.work.site", "employee['work'].title", "employee['work.custom.field_100']"];
+const WRITTEN: [&str; 3] =
+    ["employee.work.site", "employee['work'].title", "employee['work.custom.field_100']"];
 
 impl Text {
     fn write(&self) -> String {
@@ -71,14 +72,25 @@ impl Truth {
             Self::Starts(a, b) => format!("{}.startsWith({})", a.write(), b.write()),
             Self::In(a, b) => format!("({} in {})", a.write(), list(b)),
             Self::Has(field) => {
-                format!("has({})", ["employee.work.site", "employee['work'].title", "employee.work.custom.field_100"][*field])
+                format!(
+                    "has({})",
+                    [
+                        "employee.work.site",
+                        "employee['work'].title",
+                        "employee.work.custom.field_100"
+                    ][*field]
+                )
             }
             Self::Not(a) => format!("!({})", a.write()),
             Self::And(a, b) => format!("({} && {})", a.write(), b.write()),
             Self::Or(a, b) => format!("({} || {})", a.write(), b.write()),
             Self::If(a, b, c) => format!("({} ? {} : {})", a.write(), b.write(), c.write()),
-            Self::Exists(over, same, or) => format!("{}.exists(x, x == {} || {})", list(over), same.write(), or.write()),
-            Self::All(over, same, or) => format!("{}.all(x, x == {} || {})", list(over), same.write(), or.write()),
+            Self::Exists(over, same, or) => {
+                format!("{}.exists(x, x == {} || {})", list(over), same.write(), or.write())
+            }
+            Self::All(over, same, or) => {
+                format!("{}.all(x, x == {} || {})", list(over), same.write(), or.write())
+            }
             Self::Broken => "(1 / 0 == 1)".to_owned(),
         }
     }
@@ -195,7 +207,11 @@ fn truths(depth: u32) -> BoxedStrategy<Truth> {
             prop_oneof![
                 (text.clone(), text.clone()).prop_map(|(a, b)| Text::Join(a.into(), b.into())),
                 text.clone().prop_map(|a| Text::Lower(a.into())),
-                (of.clone(), text.clone(), text).prop_map(|(a, b, c)| Text::If(a.into(), b.into(), c.into())),
+                (of.clone(), text.clone(), text).prop_map(|(a, b, c)| Text::If(
+                    a.into(),
+                    b.into(),
+                    c.into()
+                )),
             ]
         });
         let list = prop::collection::vec(text.clone(), 0..4);
@@ -207,8 +223,16 @@ fn truths(depth: u32) -> BoxedStrategy<Truth> {
             inner.clone().prop_map(|a| Truth::Not(a.into())),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| Truth::And(a.into(), b.into())),
             (inner.clone(), inner.clone()).prop_map(|(a, b)| Truth::Or(a.into(), b.into())),
-            (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| Truth::If(a.into(), b.into(), c.into())),
-            (list.clone(), text.clone(), inner.clone()).prop_map(|(a, b, c)| Truth::Exists(a, b, c.into())),
+            (inner.clone(), inner.clone(), inner.clone()).prop_map(|(a, b, c)| Truth::If(
+                a.into(),
+                b.into(),
+                c.into()
+            )),
+            (list.clone(), text.clone(), inner.clone()).prop_map(|(a, b, c)| Truth::Exists(
+                a,
+                b,
+                c.into()
+            )),
             (list, text, inner).prop_map(|(a, b, c)| Truth::All(a, b, c.into())),
         ]
     })

@@ -18,7 +18,15 @@ struct One {
 impl One {
     fn decision(self) -> Decision {
         let managed = self.why == Why::AtWork;
-        Decision { managed, existing: None, missing: Missing::Never, why: self.why, also: None, date: None, next: None }
+        Decision {
+            managed,
+            existing: None,
+            missing: Missing::Never,
+            why: self.why,
+            also: None,
+            date: None,
+            next: None,
+        }
     }
 
     fn is_left_out(self) -> bool {
@@ -27,7 +35,13 @@ impl One {
 }
 
 fn any_company() -> impl Strategy<Value = Vec<One>> {
-    let why = proptest::sample::select(vec![Why::AtWork, Why::OutOfScope, Why::DomainNotListed, Why::HandsOff, Why::ScopeUnknown]);
+    let why = proptest::sample::select(vec![
+        Why::AtWork,
+        Why::OutOfScope,
+        Why::DomainNotListed,
+        Why::HandsOff,
+        Why::ScopeUnknown,
+    ]);
     let one = (any::<bool>(), why).prop_map(|(was_managed, why)| One { was_managed, why });
     proptest::collection::vec(one, 0..60)
 }

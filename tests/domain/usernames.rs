@@ -15,7 +15,9 @@ use bobsync::{
 use serde_json::Value;
 
 use crate::{
-    crowd::{Crowd, EMAIL, Someone, Stored, Style, Told, USERNAME, crowd, root_id, someone, stored},
+    crowd::{
+        Crowd, EMAIL, Someone, Stored, Style, Told, USERNAME, crowd, root_id, someone, stored,
+    },
     expressions::employee,
 };
 
@@ -24,7 +26,8 @@ const NAME: &str = "ada.lind";
 /// All employees have one name, and `chosen` says whether the username is chosen once or kept
 /// equal.
 fn planned(people: Vec<Someone>, accounts: Vec<Stored>, chosen: bool) -> Plan {
-    let people = people.into_iter().map(|one| Someone { username: Told::Text(NAME), ..one }).collect();
+    let people =
+        people.into_iter().map(|one| Someone { username: Told::Text(NAME), ..one }).collect();
     let once = [false, chosen, false, false];
     let crowd = Crowd { style: Style { own_usernames: true, once }, ..crowd(people, accounts) };
     let mut mapping = crowd.mapping();
@@ -41,7 +44,8 @@ fn own(id: &'static str, who: usize, username: &'static str) -> Stored {
 }
 
 #[test]
-fn somebody_of_the_same_name_gets_an_account_where_the_username_is_chosen_and_is_a_conflict_where_it_is_mapped() {
+fn somebody_of_the_same_name_gets_an_account_where_the_username_is_chosen_and_is_a_conflict_where_it_is_mapped()
+ {
     let there = || vec![own("1", 0, NAME)];
     let plan = planned(vec![someone(0), someone(1)], there(), true);
     assert_eq!(plan.standings.iter().filter_map(|standing| standing.block.clone()).count(), 0);
@@ -54,13 +58,18 @@ fn somebody_of_the_same_name_gets_an_account_where_the_username_is_chosen_and_is
     assert_eq!(planned(vec![someone(1)], vec![stranger()], false).changes.len(), 0);
     let plan = planned(vec![someone(0), someone(1)], there(), false);
     let other = Conflict::Employee { account: "1".into(), employee: root_id(0).into() };
-    assert_eq!((plan.changes.len(), plan.standings[1].block.clone()), (0, Some(Block::Conflict(other))));
+    assert_eq!(
+        (plan.changes.len(), plan.standings[1].block.clone()),
+        (0, Some(Block::Conflict(other)))
+    );
 }
 
 #[test]
 fn an_account_keeps_the_number_it_got_and_whatever_username_it_was_adopted_with() {
-    let stranger = Stored { username: Some("the.boss"), ..stored("2", someone(1).email.text().unwrap()) };
-    let plan = planned(vec![someone(0), someone(1)], vec![own("1", 0, "ada.lind.2"), stranger], true);
+    let stranger =
+        Stored { username: Some("the.boss"), ..stored("2", someone(1).email.text().unwrap()) };
+    let plan =
+        planned(vec![someone(0), someone(1)], vec![own("1", 0, "ada.lind.2"), stranger], true);
     let [change] = &plan.changes[..] else { panic!("{:?}", plan.changes) };
     assert_eq!((change.person, change.kind, change.write.attributes.len()), (1, Kind::Adopt, 0));
 }
@@ -73,7 +82,13 @@ fn an_email_is_handed_over_in_one_plan_although_usernames_stay() {
     let plan = planned(vec![ada, ben], vec![own("1", 0, NAME), own("2", 1, "ada.lind.2")], true);
     let order: Vec<_> = plan.changes.iter().map(|change| (change.person, change.after)).collect();
     assert_eq!(order, [(0, None), (1, Some(0))]);
-    assert!(plan.changes.iter().all(|change| change.write.attributes.iter().all(|(row, _)| *row == EMAIL)));
+    assert!(
+        plan.changes.iter().all(|change| change
+            .write
+            .attributes
+            .iter()
+            .all(|(row, _)| *row == EMAIL))
+    );
 }
 
 #[test]
@@ -83,10 +98,16 @@ fn the_default_map_makes_a_username_of_the_display_name_or_else_of_the_email() {
     assert_eq!(row["apply"], "OnCreate");
     let mut fields = Fields::default();
     let expression = Expression::compile(row["cel"].as_str().unwrap(), &mut fields).unwrap();
-    for (name, username) in
-        [(Cell::Text("Zoë O'Brien-Łukasz"), "zoe.o.brien.lukasz"), (Cell::Text("..."), "noa.lind.1"), (Cell::Null, "noa.lind.1")]
-    {
-        let shown = [("root.displayName", name), ("root.email", Cell::Text("Noa_Lind+1@example.com"))];
-        assert_eq!(expression.text(&employee(&fields, &shown)), Ok(Outcome::Known(Some(username.to_owned()))));
+    for (name, username) in [
+        (Cell::Text("Zoë O'Brien-Łukasz"), "zoe.o.brien.lukasz"),
+        (Cell::Text("..."), "noa.lind.1"),
+        (Cell::Null, "noa.lind.1"),
+    ] {
+        let shown =
+            [("root.displayName", name), ("root.email", Cell::Text("Noa_Lind+1@example.com"))];
+        assert_eq!(
+            expression.text(&employee(&fields, &shown)),
+            Ok(Outcome::Known(Some(username.to_owned())))
+        );
     }
 }

@@ -17,9 +17,12 @@ use bobsync::{
         safety::Protected,
     },
     engine::{
-        claims::Claims,
-        execute::{Execution, Outcome, execute, pause},
-        guard::Released,
+        intake::claims::Claims,
+        pass::{
+            execute::{Execution, execute, pause},
+            guard::Released,
+            outcome::Outcome,
+        },
     },
     provider::{Capabilities, Error, Initial, Key, Listing, Provider, Written},
 };
@@ -43,15 +46,28 @@ struct Licensed {
 }
 
 impl Provider for Licensed {
-    fn list<'a>(&'a self, _: &'a Mapping, _: &'a mut (dyn FnMut(Account) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+    fn list<'a>(
+        &'a self,
+        _: &'a Mapping,
+        _: &'a mut (dyn FnMut(Account) + Send),
+    ) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(async { Ok(Listing::default()) })
     }
 
-    fn find<'a>(&'a self, _: &'a Mapping, _: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
+    fn find<'a>(
+        &'a self,
+        _: &'a Mapping,
+        _: Key<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
         Box::pin(async { Ok(Vec::new()) })
     }
 
-    fn create<'a>(&'a self, _: &'a Mapping, write: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
+    fn create<'a>(
+        &'a self,
+        _: &'a Mapping,
+        write: &'a AccountWrite,
+        _: &'a Initial<'a>,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
         Box::pin(async move {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             let id = write.mark.clone().unwrap().to_string();
@@ -60,11 +76,21 @@ impl Provider for Licensed {
         })
     }
 
-    fn update<'a>(&'a self, _: &'a Mapping, id: &'a str, write: &'a AccountWrite, _: Urgency) -> BoxFuture<'a, Result<Written, Error>> {
+    fn update<'a>(
+        &'a self,
+        _: &'a Mapping,
+        id: &'a str,
+        write: &'a AccountWrite,
+        _: Urgency,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
         Box::pin(async move { Ok(answer(write, id)) })
     }
 
-    fn unlicensed<'a>(&'a self, _: &'a Mapping, ids: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Box<str>>, Error>> {
+    fn unlicensed<'a>(
+        &'a self,
+        _: &'a Mapping,
+        ids: &'a [&'a str],
+    ) -> BoxFuture<'a, Result<Vec<Box<str>>, Error>> {
         Box::pin(async move {
             let read = self.reads.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
@@ -88,7 +114,9 @@ impl Provider for Licensed {
 /// Returns how many employees have a usable account, one without a licence, and a wait.
 async fn hire(provider: &Licensed, employees: u32) -> (usize, usize, usize) {
     let mapping = mapping();
-    let people: Vec<_> = (0..employees).map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active))).collect();
+    let people: Vec<_> = (0..employees)
+        .map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active)))
+        .collect();
     let plan = plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
     let claims = Claims::default();
     let told = Mutex::new((0, 0, 0));
@@ -142,7 +170,10 @@ async fn every_account_without_a_licence_is_told_and_creates_stop_soon() {
         let (active, lacking, waiting) = hire(&provider, 1_000).await;
         assert_eq!((active, active + lacking + waiting), (licences, 1_000));
         // The accounts under way while a group was read, the group, and the next one.
-        assert!((3..=licences.clamp(5, 40) + 24).contains(&lacking), "{lacking} accounts without one of {licences} licences");
+        assert!(
+            (3..=licences.clamp(5, 40) + 24).contains(&lacking),
+            "{lacking} accounts without one of {licences} licences"
+        );
     }
     let provider = Licensed { licences: 10, throttled: 2, ..Licensed::default() };
     let (active, lacking, waiting) = hire(&provider, 1_000).await;

@@ -28,11 +28,14 @@ use bobsync::{
         safety::Protected,
     },
     engine::{
-        claims::Claims,
-        execute::{Execution, Outcome, Summary, execute, pause},
-        guard::Released,
-        single,
-        validate::Stop,
+        intake::claims::Claims,
+        pass::{
+            execute::{Execution, Summary, execute, pause},
+            guard::Released,
+            outcome::Outcome,
+            single,
+        },
+        stop::Stop,
     },
     http::secret::Secret,
     provider::{Error, Initial, Key, Listing, Provider, Written},
@@ -61,7 +64,11 @@ impl Noting {
 }
 
 fn answer(write: &AccountWrite, id: &str) -> Written {
-    let state = if write.access == Some(Access::Suspended) { AccountState::Suspended } else { AccountState::Active };
+    let state = if write.access == Some(Access::Suspended) {
+        AccountState::Suspended
+    } else {
+        AccountState::Active
+    };
     let account = Account {
         id: id.to_owned().into(),
         mark: write.mark.as_deref().map(|mark| mark.to_owned().into()),
@@ -77,23 +84,53 @@ fn answer(write: &AccountWrite, id: &str) -> Written {
 }
 
 impl Provider for Noting {
-    fn list<'a>(&'a self, _: &'a Mapping, _: &'a mut (dyn FnMut(Account) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+    fn list<'a>(
+        &'a self,
+        _: &'a Mapping,
+        _: &'a mut (dyn FnMut(Account) + Send),
+    ) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(async { Ok(Listing::default()) })
     }
 
-    fn find<'a>(&'a self, _: &'a Mapping, _: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
+    fn find<'a>(
+        &'a self,
+        _: &'a Mapping,
+        _: Key<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
         let left = |left: u32| left.checked_sub(1);
-        let throttled = self.throttled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok();
-        Box::pin(async move { if throttled { Err(Error::Throttled { wait: None }) } else { Ok(vec![account_of_kim()]) } })
+        let throttled =
+            self.throttled.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok();
+        Box::pin(async move {
+            if throttled {
+                Err(Error::Throttled { wait: None })
+            } else {
+                Ok(vec![account_of_kim()])
+            }
+        })
     }
 
-    fn create<'a>(&'a self, _: &'a Mapping, write: &'a AccountWrite, initial: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
+    fn create<'a>(
+        &'a self,
+        _: &'a Mapping,
+        write: &'a AccountWrite,
+        initial: &'a Initial<'a>,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
         let mark = write.mark.clone().unwrap_or_default();
-        self.note(format!("create {mark} {:?} {}", initial.password.map(Secret::expose), initial.change_at_first_login));
+        self.note(format!(
+            "create {mark} {:?} {}",
+            initial.password.map(Secret::expose),
+            initial.change_at_first_login
+        ));
         Box::pin(async move { Ok(answer(write, &mark)) })
     }
 
-    fn update<'a>(&'a self, _: &'a Mapping, id: &'a str, write: &'a AccountWrite, _: Urgency) -> BoxFuture<'a, Result<Written, Error>> {
+    fn update<'a>(
+        &'a self,
+        _: &'a Mapping,
+        id: &'a str,
+        write: &'a AccountWrite,
+        _: Urgency,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
         self.note(format!("update {id} {:?}", write.access));
         Box::pin(async move { Ok(answer(write, id)) })
     }
@@ -104,8 +141,13 @@ impl Provider for Noting {
 }
 
 fn mapping() -> Mapping {
-    let row =
-        Row { target: "email".into(), source: Source::Field(1), on_create_only: false, compare: Compare::IgnoringCase, required: true };
+    let row = Row {
+        target: "email".into(),
+        source: Source::Field(1),
+        on_create_only: false,
+        compare: Compare::IgnoringCase,
+        required: true,
+    };
     Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None }
 }
 
@@ -136,7 +178,10 @@ fn account_of(id: &str, mark: &str) -> Account<'static> {
 
 /// Noa is new, Kim leaves.
 fn noa_and_kim(mapping: &Mapping) -> (Vec<Person>, Plan) {
-    let people = vec![person("1", Access::Active, Missing::Create(Access::Active)), person("2", Access::Suspended, Missing::Never)];
+    let people = vec![
+        person("1", Access::Active, Missing::Create(Access::Active)),
+        person("2", Access::Suspended, Missing::Never),
+    ];
     let mut matcher = Matcher::new(mapping, &people, true);
     matcher.see(account_of_kim());
     let plan = plan(mapping, &people, matcher, true);
@@ -146,8 +191,15 @@ fn noa_and_kim(mapping: &Mapping) -> (Vec<Person>, Plan) {
 async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summary, usize) {
     let mapping = mapping();
     let (people, plan) = noa_and_kim(&mapping);
-    let (provider, summary, waiting) =
-        carried_out_in_turn(&mapping, &people, &plan, initial, (&|_| 0, &AtomicU64::new(0)), &|| false).await;
+    let (provider, summary, waiting) = carried_out_in_turn(
+        &mapping,
+        &people,
+        &plan,
+        initial,
+        (&|_| 0, &AtomicU64::new(0)),
+        &|| false,
+    )
+    .await;
     (provider.calls(), summary, waiting)
 }
 
@@ -171,7 +223,11 @@ async fn carried_out_in_turn(
             people,
             plan,
             looking: &claims.everybody(),
-            released: &Released { go: vec![true; plan.changes.len()], target_suspect: None, ..Released::default() },
+            released: &Released {
+                go: vec![true; plan.changes.len()],
+                target_suspect: None,
+                ..Released::default()
+            },
             leadership: &Leadership::always(),
             halted,
             deadline: Instant::now() + std::time::Duration::from_mins(1),
@@ -205,7 +261,10 @@ async fn a_new_account_gets_the_initial_password_and_an_existing_one_never_does(
 
 #[tokio::test]
 async fn without_the_secret_nobody_is_created_and_a_leaver_is_suspended_all_the_same() {
-    let stop = Stop::new(IntegrationReason::SecretNotFound, "Secret welcome does not exist in this namespace");
+    let stop = Stop::new(
+        IntegrationReason::SecretNotFound,
+        "Secret welcome does not exist in this namespace",
+    );
     let (calls, summary, waiting) = carried_out(Err(&stop)).await;
     assert_eq!(calls, ["update k Some(Suspended)"]);
     assert_eq!((summary.stop, waiting), (Some(stop), 1));
@@ -215,7 +274,9 @@ async fn without_the_secret_nobody_is_created_and_a_leaver_is_suspended_all_the_
 async fn the_leaver_goes_first_then_who_has_waited_longest_and_only_who_had_a_turn_is_counted() {
     let mapping = mapping();
     let (mut people, _) = noa_and_kim(&mapping);
-    people.extend((3..23).map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active))));
+    people.extend(
+        (3..23).map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active))),
+    );
     let mut matcher = Matcher::new(&mapping, &people, true);
     matcher.see(account_of_kim());
     let plan = plan(&mapping, &people, matcher, true);
@@ -223,33 +284,49 @@ async fn the_leaver_goes_first_then_who_has_waited_longest_and_only_who_had_a_tu
     let since = |person: PersonIndex| -i64::from(person);
     let turns = AtomicU64::new(7);
     let initial = || Ok(Initial { password: None, change_at_first_login: false });
-    let (provider, ..) = carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| false).await;
+    let (provider, ..) =
+        carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| false).await;
     let calls = provider.calls.into_inner().unwrap();
     assert!(calls[0].starts_with("update k"), "{calls:?}");
-    let created: Vec<u32> = calls[1..].iter().map(|call| call.split(' ').nth(1).unwrap().parse().unwrap()).collect();
+    let created: Vec<u32> =
+        calls[1..].iter().map(|call| call.split(' ').nth(1).unwrap().parse().unwrap()).collect();
     assert!(created.len() == 21 && created.is_sorted_by(|a, b| a > b), "{created:?}");
     assert_eq!(turns.into_inner(), 7 + 21, "the leaver takes nobody's turn");
     let turns = AtomicU64::new(7);
-    let (provider, _, waiting) = carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| true).await;
-    assert_eq!((provider.calls().len(), waiting, turns.into_inner()), (0, 22, 7), "who had no turn comes first the next time");
+    let (provider, _, waiting) =
+        carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| true).await;
+    assert_eq!(
+        (provider.calls().len(), waiting, turns.into_inner()),
+        (0, 22, 7),
+        "who had no turn comes first the next time"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_look_up_that_is_throttled_stays_in_line_as_long_as_it_is_wanted() {
     let mapping = mapping();
-    let (roster, key) = (Roster::default(), IntegrationKey { namespace: "people".into(), name: "onelogin".into() });
+    let (roster, key) =
+        (Roster::default(), IntegrationKey { namespace: "people".into(), name: "onelogin".into() });
     let object = serde_json::json!({
         "apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": "onelogin-2", "namespace": "people"},
         "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": "2"},
         "status": {"account": {"id": "k", "matchedBy": "Mark"}, "access": "Active"},
     });
     roster.see(&serde_json::from_value(object).expect("an EmployeeSync"));
-    let seen = || single::Seen { employees: vec![person("2", Access::Suspended, Missing::Never).employee], ..single::Seen::default() };
+    let seen = || single::Seen {
+        employees: vec![person("2", Access::Suspended, Missing::Never).employee],
+        ..single::Seen::default()
+    };
     for (times, wanted_for, found) in [(1_000, u32::MAX, 1), (u32::MAX, 1_000, 0)] {
         let provider = Noting { throttled: times.into(), ..Noting::default() };
         let (asked, mut seen) = (AtomicU32::new(0), seen());
         let wanted = || asked.fetch_add(1, Ordering::Relaxed) < wanted_for;
-        let accounts = single::accounts(&provider, &mapping, (&roster, &key), &mut seen, &wanted).await.expect("no stop");
-        assert_eq!((accounts.len(), seen.unread.len(), seen.employees.len()), (found, 1 - found, found));
+        let accounts = single::accounts(&provider, &mapping, (&roster, &key), &mut seen, &wanted)
+            .await
+            .expect("no stop");
+        assert_eq!(
+            (accounts.len(), seen.unread.len(), seen.employees.len()),
+            (found, 1 - found, found)
+        );
     }
 }

@@ -18,9 +18,12 @@ use bobsync::{
         safety::Protected,
     },
     engine::{
-        claims::Claims,
-        execute::{Execution, Failure, Outcome, execute, pause},
-        guard::Released,
+        intake::claims::Claims,
+        pass::{
+            execute::{Execution, execute, pause},
+            guard::Released,
+            outcome::{Failure, Outcome},
+        },
     },
     provider::{Error, Initial, Key, Listing, Provider, Written},
 };
@@ -53,20 +56,39 @@ struct Unlisted {
 }
 
 impl Provider for Unlisted {
-    fn list<'a>(&'a self, _: &'a Mapping, _: &'a mut (dyn FnMut(Account) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+    fn list<'a>(
+        &'a self,
+        _: &'a Mapping,
+        _: &'a mut (dyn FnMut(Account) + Send),
+    ) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(async { Ok(Listing::default()) })
     }
 
-    fn find<'a>(&'a self, _: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
+    fn find<'a>(
+        &'a self,
+        _: &'a Mapping,
+        key: Key<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
         let found = self.by_mark || matches!(key, Key::Email(_));
         Box::pin(async move { Ok(found.then(|| self.account.clone()).into_iter().collect()) })
     }
 
-    fn create<'a>(&'a self, _: &'a Mapping, _: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
+    fn create<'a>(
+        &'a self,
+        _: &'a Mapping,
+        _: &'a AccountWrite,
+        _: &'a Initial<'a>,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
         Box::pin(async { Err(Error::Duplicate { field: None }) })
     }
 
-    fn update<'a>(&'a self, _: &'a Mapping, id: &'a str, write: &'a AccountWrite, _: Urgency) -> BoxFuture<'a, Result<Written, Error>> {
+    fn update<'a>(
+        &'a self,
+        _: &'a Mapping,
+        id: &'a str,
+        write: &'a AccountWrite,
+        _: Urgency,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
         let rows = write.attributes.iter().map(|(row, _)| *row).collect();
         self.writes.lock().unwrap().push((rows, write.access));
         Box::pin(async move { Ok(answer(write, id)) })
@@ -79,11 +101,17 @@ impl Provider for Unlisted {
 
 /// Carries out the create of an employee at work with an existing account that is suspended and has
 /// other values.
-async fn met(marked: bool, by_mark: bool, held: Held) -> (Outcome, Vec<(Vec<usize>, Option<Access>)>) {
+async fn met(
+    marked: bool,
+    by_mark: bool,
+    held: Held,
+) -> (Outcome, Vec<(Vec<usize>, Option<Access>)>) {
     let mapping = mapping();
-    let cells = [Cell::Text("1"), Cell::Text("noa@example.com"), Cell::Text("Baker"), Cell::Text("7")];
+    let cells =
+        [Cell::Text("1"), Cell::Text("noa@example.com"), Cell::Text("Baker"), Cell::Text("7")];
     let person = Person {
-        employee: Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id"),
+        employee: Employee::from_values(Values::from_cells(cells.into_iter()))
+            .expect("a row with an id"),
         decision: Decision {
             managed: true,
             existing: Some(Access::Active),
@@ -157,9 +185,14 @@ fn room(left: &[(Kind, u32)], first_pass: bool) -> Room {
 #[tokio::test(start_paused = true)]
 async fn a_row_that_is_frozen_stays_as_it_is_on_an_account_that_a_create_meets() {
     for (marked, by_mark) in [(true, true), (true, false), (false, false)] {
-        let (outcome, writes) = met(marked, by_mark, Held { frozen: vec![TITLE], ..Held::default() }).await;
+        let (outcome, writes) =
+            met(marked, by_mark, Held { frozen: vec![TITLE], ..Held::default() }).await;
         assert!(matches!(outcome, Outcome::Done(_)), "{outcome:?}");
-        assert_eq!(writes, [(vec![PHONE], Some(Access::Active))], "marked: {marked}, found by its mark: {by_mark}");
+        assert_eq!(
+            writes,
+            [(vec![PHONE], Some(Access::Active))],
+            "marked: {marked}, found by its mark: {by_mark}"
+        );
     }
 }
 
@@ -169,16 +202,32 @@ async fn access_that_a_create_would_give_back_needs_room_in_its_budget() {
         let held = Held { room: room(&[(Kind::Reactivate, 0)], true), ..Held::default() };
         let (outcome, writes) = met(marked, by_mark, held).await;
         assert!(writes.is_empty(), "{writes:?}");
-        let Outcome::Failed { failure: Failure::Retrying(said), account, .. } = outcome else { panic!("{outcome:?}") };
-        assert!(said.contains("the next plan") && account == Some(("a".into(), AccountState::Suspended)), "{said}");
+        let Outcome::Failed { failure: Failure::Retrying(said), account, .. } = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert!(
+            said.contains("the next plan")
+                && account == Some(("a".into(), AccountState::Suspended)),
+            "{said}"
+        );
         let held = Held { room: room(&[(Kind::Reactivate, 1)], false), ..Held::default() };
-        assert_eq!(met(marked, by_mark, held).await.1, [(vec![TITLE, PHONE], Some(Access::Active))]);
+        assert_eq!(
+            met(marked, by_mark, held).await.1,
+            [(vec![TITLE, PHONE], Some(Access::Active))]
+        );
     }
 }
 
 #[test]
 fn a_first_pass_updates_accounts_without_a_mark_beside_the_budget_and_no_others() {
     let mut first = room(&[(Kind::Update, 1)], true);
-    assert!(first.take(Kind::Update, false) && first.take(Kind::Update, true) && first.take(Kind::Update, false));
-    assert!(!first.take(Kind::Update, true) && first.take(Kind::Create, false), "creates have no limit here");
+    assert!(
+        first.take(Kind::Update, false)
+            && first.take(Kind::Update, true)
+            && first.take(Kind::Update, false)
+    );
+    assert!(
+        !first.take(Kind::Update, true) && first.take(Kind::Create, false),
+        "creates have no limit here"
+    );
 }

@@ -49,7 +49,10 @@ enum Told {
     Value(Value),
 }
 
-fn text(field: &'static str, words: &'static [&'static str]) -> impl Strategy<Value = (&'static str, Told)> {
+fn text(
+    field: &'static str,
+    words: &'static [&'static str],
+) -> impl Strategy<Value = (&'static str, Told)> {
     let value = prop_oneof![8 => select(words).prop_map(Value::from), 1 => Just(Value::Null), 1 => Just(json!("hidden"))];
     value.prop_map(move |value| (field, Told::Value(value)))
 }
@@ -108,11 +111,14 @@ fn edit() -> impl Strategy<Value = (&'static str, Value)> {
 
 fn setting() -> impl Strategy<Value = (&'static str, Value)> {
     prop_oneof![
-        select(vec!["OnEmployeeStartDate", "OnEmployeeCreation"]).prop_map(|word| ("create", json!(word))),
-        select(vec!["AccordingToBob", "AlwaysActive", "AlwaysInactive"]).prop_map(|word| ("userStatus", json!(word))),
+        select(vec!["OnEmployeeStartDate", "OnEmployeeCreation"])
+            .prop_map(|word| ("create", json!(word))),
+        select(vec!["AccordingToBob", "AlwaysActive", "AlwaysInactive"])
+            .prop_map(|word| ("userStatus", json!(word))),
         any::<bool>().prop_map(|on| ("disablingTrigger", json!(on))),
         select(vec!["EndOfLastDay", "StartOfLastDay"]).prop_map(|word| ("accessEnds", json!(word))),
-        select(vec![json!([]), json!(["example.com"]), json!(["EXAMPLE.com", "münchen.example"])]).prop_map(|list| ("emailDomains", list)),
+        select(vec![json!([]), json!(["example.com"]), json!(["EXAMPLE.com", "münchen.example"])])
+            .prop_map(|list| ("emailDomains", list)),
     ]
 }
 
@@ -159,8 +165,14 @@ fn any_life() -> impl Strategy<Value = Life> {
     let steps = proptest::collection::vec((pause(), event()), 1..12);
     (select(&ANCHORS[..]), people, settings, steps).prop_map(|(anchor, people, settings, steps)| {
         let count = people.len();
-        let mut now = anchor.to_zoned(TimeZone::UTC).expect("a date of this century").timestamp() - 50.hours();
-        let mut life = Life { title: "a generated life".to_owned(), about: String::new(), settings: Fragment::new(), steps: Vec::new() };
+        let mut now = anchor.to_zoned(TimeZone::UTC).expect("a date of this century").timestamp()
+            - 50.hours();
+        let mut life = Life {
+            title: "a generated life".to_owned(),
+            about: String::new(),
+            settings: Fragment::new(),
+            steps: Vec::new(),
+        };
         if !settings.is_empty() {
             life.settings.insert("provisioning".to_owned(), object(settings));
         }
@@ -193,12 +205,16 @@ fn step(at: Timestamp, event: Event, anchor: Date, people: usize) -> Step {
     let mut step = Step::at(at);
     match event {
         Event::Clock => {}
-        Event::Bob(who, fields) => drop(step.bob.insert(PEOPLE[who % people].to_owned(), told(fields, anchor))),
+        Event::Bob(who, fields) => {
+            drop(step.bob.insert(PEOPLE[who % people].to_owned(), told(fields, anchor)))
+        }
         Event::Provider(id, edits) => {
             let edits = edits.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
             step.provider.insert(id.to_owned(), edits);
         }
-        Event::Settings(settings) => drop(step.settings.insert("provisioning".to_owned(), object(settings))),
+        Event::Settings(settings) => {
+            drop(step.settings.insert("provisioning".to_owned(), object(settings)))
+        }
         Event::Mapping(rows) => drop(step.settings.insert("mapping".to_owned(), rows)),
         Event::Override(who, key, value) => {
             let spec = Fragment::from([(key.to_owned(), value)]);
@@ -246,8 +262,12 @@ fn watch(world: &mut World) -> Result<(), String> {
         // A second pass may write only a value that another account blocked (or that was refused
         // with it), and managers with an account that came after an access that does not wait for
         // it.
-        let blocked = last.writes.iter().any(|write| write.refused) || last.plan.standings.iter().any(|standing| standing.block.is_some());
-        stood = blocked || last.plan.changes.iter().any(|change| change.manager.is_some() && (change.suspends() || change.reactivates()));
+        let blocked = last.writes.iter().any(|write| write.refused)
+            || last.plan.standings.iter().any(|standing| standing.block.is_some());
+        stood = blocked
+            || last.plan.changes.iter().any(|change| {
+                change.manager.is_some() && (change.suspends() || change.reactivates())
+            });
         passes += 1;
         if passes > 8 {
             return Err("passes go on and on".to_owned());
@@ -271,12 +291,17 @@ fn time_alone(world: &World, now: &Pass) -> Result<(), String> {
     let until = next.map_or(world.now + (24 * 800).hours(), |at| at - 1.second());
     for part in [1, 9, 10] {
         let mut then = world.clone();
-        then.now = Timestamp::from_second(world.now.as_second() + (until.as_second() - world.now.as_second()) * part / 10)
-            .expect("within the calendar")
-            .max(world.now);
+        then.now = Timestamp::from_second(
+            world.now.as_second() + (until.as_second() - world.now.as_second()) * part / 10,
+        )
+        .expect("within the calendar")
+        .max(world.now);
         let pass = then.pass(Order::Forwards);
         if !pass.writes.is_empty() {
-            return Err(format!("at {} something is written, and the next transition is {next:?}: {:?}", then.now, pass.writes));
+            return Err(format!(
+                "at {} something is written, and the next transition is {next:?}: {:?}",
+                then.now, pass.writes
+            ));
         }
     }
     let Some(at) = next else { return Ok(()) };
@@ -294,15 +319,28 @@ fn time_alone(world: &World, now: &Pass) -> Result<(), String> {
         if (after.existing, after.missing) == (before.decision.existing, before.decision.missing) {
             return Err(format!("{who}: {announced:?} was announced, and nothing changed then"));
         }
-        let account = then.objects.get(who).and_then(|object| object.account.as_ref()).and_then(|id| then.accounts.get(id));
+        let account = then
+            .objects
+            .get(who)
+            .and_then(|object| object.account.as_ref())
+            .and_then(|id| then.accounts.get(id));
         // One of several accounts, or one on record with another's mark, is not written for any
         // employee.
-        let several = then.accounts.values().filter(|account| account.external_id.as_deref() == Some(who)).count() > 1;
-        let account = account.filter(|account| !several && account.external_id.as_deref().is_none_or(|mark| mark == who));
+        let several = then
+            .accounts
+            .values()
+            .filter(|account| account.external_id.as_deref() == Some(who))
+            .count()
+            > 1;
+        let account = account.filter(|account| {
+            !several && account.external_id.as_deref().is_none_or(|mark| mark == who)
+        });
         let suspended = account.map(|account| account.status == 2);
         let wanted = announced.access == bobsync::domain::account::Access::Suspended;
         if suspended.is_some_and(|suspended| after.existing.is_some() && suspended != wanted) {
-            return Err(format!("{who}: {announced:?} was announced, and the account has another access then"));
+            return Err(format!(
+                "{who}: {announced:?} was announced, and the account has another access then"
+            ));
         }
     }
     Ok(())
@@ -310,8 +348,14 @@ fn time_alone(world: &World, now: &Pass) -> Result<(), String> {
 
 /// `PROPTEST_CASES` raises the number of lives.
 fn cases(usual: u32) -> ProptestConfig {
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
-    ProptestConfig { cases, failure_persistence: None, max_shrink_iters: 20_000, ..ProptestConfig::default() }
+    let cases =
+        std::env::var("PROPTEST_CASES").ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    ProptestConfig {
+        cases,
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::default()
+    }
 }
 
 proptest! {

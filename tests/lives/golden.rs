@@ -46,7 +46,9 @@ fn every_life_goes_as_it_is_written_down() {
         settings.set_snapshot_path(&folder);
         settings.set_prepend_module_to_snapshot(false);
         settings.set_omit_expression(true);
-        let same = settings.bind(|| catch_unwind(AssertUnwindSafe(|| insta::assert_snapshot!(name.as_str(), story))));
+        let same = settings.bind(|| {
+            catch_unwind(AssertUnwindSafe(|| insta::assert_snapshot!(name.as_str(), story)))
+        });
         if same.is_err() {
             wrong.push(name);
         }
@@ -116,8 +118,15 @@ fn tell(life: &Life) -> String {
 }
 
 /// Runs everything that time alone causes, as long as it is wanted.
-fn by_itself(out: &mut String, world: &mut World, last: &mut Option<Pass>, wanted: impl Fn(jiff::Timestamp) -> bool) {
-    while let Some((at, zone)) = last.as_ref().and_then(|pass| world.next(pass)).filter(|(at, _)| wanted(*at)) {
+fn by_itself(
+    out: &mut String,
+    world: &mut World,
+    last: &mut Option<Pass>,
+    wanted: impl Fn(jiff::Timestamp) -> bool,
+) {
+    while let Some((at, zone)) =
+        last.as_ref().and_then(|pass| world.next(pass)).filter(|(at, _)| wanted(*at))
+    {
         assert!(at > world.now, "a transition that was announced did not come");
         world.now = at;
         let _ = writeln!(out, "\n{} {zone}, by itself", told(at, &zone));
@@ -182,7 +191,10 @@ fn passes(out: &mut String, world: &mut World) -> Option<Pass> {
         }
     }
     if last.suspect {
-        let _ = writeln!(out, "    Bob's answer is implausibly short: nothing rests on who is missing from it");
+        let _ = writeln!(
+            out,
+            "    Bob's answer is implausibly short: nothing rests on who is missing from it"
+        );
     }
     for (person, standing) in last.people.iter().zip(&last.plan.standings) {
         stands(out, world, person, standing);
@@ -206,7 +218,8 @@ fn wrote(write: &Written) -> String {
     parts.extend(write.set.iter().cloned());
     parts.extend(write.emptied.iter().map(|target| format!("{target} emptied")));
     let parts = if parts.is_empty() { String::new() } else { format!(": {}", parts.join(", ")) };
-    let refused = if write.refused { "; refused by the provider: another account has it" } else { "" };
+    let refused =
+        if write.refused { "; refused by the provider: another account has it" } else { "" };
     format!("{} account {} of {}{access}{parts}{refused}", verb, write.account, write.who)
 }
 
@@ -219,7 +232,15 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
     let access = match (decision.managed, standing.account.as_ref().map(|held| held.state)) {
         (false, _) if !decision.only_ends_access() => "Unmanaged",
         (_, Some(AccountState::Suspended | AccountState::Unactivated)) => "Suspended",
-        (_, Some(AccountState::Active | AccountState::Staged | AccountState::Unlicensed | AccountState::Other)) => "Active",
+        (
+            _,
+            Some(
+                AccountState::Active
+                | AccountState::Staged
+                | AccountState::Unlicensed
+                | AccountState::Other,
+            ),
+        ) => "Active",
         (_, None) if decision.missing == Missing::Never => "Absent",
         (_, None) => "NotYet",
     };
@@ -256,8 +277,16 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
     if standing.manager == Manager::NotManaged {
         let _ = writeln!(out, "        the manager has no account that bobsync manages");
     }
-    if let Some(next) = decision.next.filter(|_| decision.managed || decision.why == Why::AwaitingChange) {
+    if let Some(next) =
+        decision.next.filter(|_| decision.managed || decision.why == Why::AwaitingChange)
+    {
         let zone = world.zone(person).iana_name().unwrap_or("UTC");
-        let _ = writeln!(out, "        next: {:?} from {} {zone}, because of {:?}", next.access, told(next.at, zone), next.because);
+        let _ = writeln!(
+            out,
+            "        next: {:?} from {} {zone}, because of {:?}",
+            next.access,
+            told(next.at, zone),
+            next.because
+        );
     }
 }

@@ -42,7 +42,8 @@ const ZONES: [&str; 9] = [
     "America/Santiago",
     "Asia/Tokyo",
 ];
-const SITES: [&str; 7] = ["Berlin", "Auckland", "Honolulu", "Beirut", "Azores", "Santiago", "Tokyo"];
+const SITES: [&str; 7] =
+    ["Berlin", "Auckland", "Honolulu", "Beirut", "Azores", "Santiago", "Tokyo"];
 
 /// One row of the mapping.
 #[derive(Clone, Debug)]
@@ -72,19 +73,27 @@ pub struct Contract {
 pub fn knows(spec: &Value) -> bool {
     let provisioning = &spec["provisioning"];
     let mut rows = spec["mapping"].as_array().into_iter().flatten();
-    provisioning["scope"].is_null() && provisioning["existingEmployees"] != "OnChange" && rows.all(|row| row["cel"].is_null())
+    provisioning["scope"].is_null()
+        && provisioning["existingEmployees"] != "OnChange"
+        && rows.all(|row| row["cel"].is_null())
 }
 
 impl Contract {
     /// Reads a spec.
     pub fn of(spec: &Value) -> Self {
         let provisioning = &spec["provisioning"];
-        let word = |key: &str, default: &str| provisioning[key].as_str().unwrap_or(default).to_owned();
-        let zone = |name: &Value| *ZONES.iter().find(|zone| name == **zone).expect("a zone of the list");
+        let word =
+            |key: &str, default: &str| provisioning[key].as_str().unwrap_or(default).to_owned();
+        let zone =
+            |name: &Value| *ZONES.iter().find(|zone| name == **zone).expect("a zone of the list");
         let sites = &spec["bob"]["siteTimeZones"];
         let domains = provisioning["emailDomains"].as_array().into_iter().flatten();
         let wishes = Wishes {
-            create: if word("create", "") == "OnEmployeeCreation" { Create::OnCreation } else { Create::OnStartDate },
+            create: if word("create", "") == "OnEmployeeCreation" {
+                Create::OnCreation
+            } else {
+                Create::OnStartDate
+            },
             user_status: match word("userStatus", "").as_str() {
                 "AlwaysActive" => UserStatus::AlwaysActive,
                 "AlwaysInactive" => UserStatus::AlwaysInactive,
@@ -92,21 +101,36 @@ impl Contract {
             },
             domains: domains.filter_map(|domain| domain.as_str().and_then(ascii_domain)).collect(),
             trigger: provisioning["disablingTrigger"] != Value::Bool(false),
-            ends: if word("accessEnds", "") == "StartOfLastDay" { AccessEnds::StartOfDay } else { AccessEnds::EndOfDay },
+            ends: if word("accessEnds", "") == "StartOfLastDay" {
+                AccessEnds::StartOfDay
+            } else {
+                AccessEnds::EndOfDay
+            },
             default_zone: zone(&spec["bob"]["timeZone"]),
-            sites: SITES.iter().filter(|site| sites[**site].is_string()).map(|site| (*site, zone(&sites[*site]))).collect(),
+            sites: SITES
+                .iter()
+                .filter(|site| sites[**site].is_string())
+                .map(|site| (*site, zone(&sites[*site])))
+                .collect(),
             hands_off: false,
         };
         let rows = match spec["mapping"].as_array() {
             None => DEFAULT_MAP
                 .iter()
-                .map(|(target, field)| Row { target: (*target).to_owned(), source: Ok((*field).to_owned()), on_create: false })
+                .map(|(target, field)| Row {
+                    target: (*target).to_owned(),
+                    source: Ok((*field).to_owned()),
+                    on_create: false,
+                })
                 .collect(),
             Some(rows) => rows
                 .iter()
                 .map(|row| Row {
                     target: row["target"].as_str().unwrap_or_default().to_owned(),
-                    source: row["field"].as_str().map(str::to_owned).ok_or_else(|| row["formula"].as_str().unwrap_or_default().to_owned()),
+                    source: row["field"]
+                        .as_str()
+                        .map(str::to_owned)
+                        .ok_or_else(|| row["formula"].as_str().unwrap_or_default().to_owned()),
                     on_create: row["apply"] == "OnCreate",
                 })
                 .collect(),
@@ -125,7 +149,12 @@ impl Contract {
         // and does not count as a deletion.
         let met = world.objects.get(who).and_then(|object| object.met_before);
         if met.is_none() && !world.people.contains_key(who) {
-            return Answer { managed: false, existing: None, missing: Missing::Never, why: Why::NotInBob };
+            return Answer {
+                managed: false,
+                existing: None,
+                missing: Missing::Never,
+                why: Why::NotInBob,
+            };
         }
         oracle::answer(&self.wishes(world, who), &facts(world, who), world.now)
     }
@@ -134,9 +163,15 @@ impl Contract {
     fn wanted(world: &World, who: &str, row: &Row) -> Wanted {
         let pins = world.objects.get(who).map(Object::overrides).unwrap_or_default().attributes;
         if let Some((_, value)) = pins.iter().find(|(target, _)| **target == *row.target) {
-            return if value.trim().is_empty() { Wanted::Nothing } else { Wanted::Text(value.trim().to_owned()) };
+            return if value.trim().is_empty() {
+                Wanted::Nothing
+            } else {
+                Wanted::Text(value.trim().to_owned())
+            };
         }
-        let Some(file) = world.people.get(who).filter(|_| !is_gone(world, who)) else { return Wanted::AsItIs };
+        let Some(file) = world.people.get(who).filter(|_| !is_gone(world, who)) else {
+            return Wanted::AsItIs;
+        };
         let shown = |field: &str| file.fields.get(field).cloned().unwrap_or(Shown::Empty);
         let text = match &row.source {
             Ok(field) => match shown(field) {
@@ -146,7 +181,13 @@ impl Contract {
             },
             Err(formula) => {
                 let (mut text, mut any) = (formula.clone(), false);
-                for field in ["root.firstName", "root.surname", "work.title", "work.department", "root.email"] {
+                for field in [
+                    "root.firstName",
+                    "root.surname",
+                    "work.title",
+                    "work.department",
+                    "root.email",
+                ] {
                     let hole = format!("{{{field}}}");
                     if !text.contains(&hole) {
                         continue;
@@ -193,7 +234,8 @@ fn is_gone(world: &World, who: &str) -> bool {
 
 fn facts(world: &World, who: &str) -> Facts {
     let file = world.people.get(who).filter(|_| !is_gone(world, who));
-    let shown = |field: &str| file.and_then(|file| file.fields.get(field)).cloned().unwrap_or(Shown::Empty);
+    let shown =
+        |field: &str| file.and_then(|file| file.fields.get(field)).cloned().unwrap_or(Shown::Empty);
     Facts {
         email: shown("root.email"),
         lifecycle: shown("internal.lifecycleStatus"),
@@ -204,11 +246,9 @@ fn facts(world: &World, who: &str) -> Facts {
         site: shown("work.site"),
         leave_start: shown("employee.recentLeaveStartDate"),
         leave_end: shown("employee.recentLeaveEndDate"),
-        revoked: world
-            .objects
-            .get(who)
-            .and_then(|object| object.revoked)
-            .map(|revoked| revoked.start.map_or(Shown::Empty, |date| Shown::Text(date.to_string()))),
+        revoked: world.objects.get(who).and_then(|object| object.revoked).map(|revoked| {
+            revoked.start.map_or(Shown::Empty, |date| Shown::Text(date.to_string()))
+        }),
         before: match world.objects.get(who).and_then(|object| object.met_before) {
             None | Some(Met::New | Met::BeforeIntegration | Met::Waiting(_)) => Before::Nothing,
             Some(Met::Unmanaged) => Before::LeftAlone,
@@ -224,8 +264,11 @@ fn claim<'a>(world: &'a World, id: &str) -> Option<&'a str> {
     match &account.external_id {
         Some(mark) => Some(mark),
         None => {
-            let mut recorded =
-                world.objects.iter().filter(|(_, object)| object.account.as_deref() == Some(id)).map(|(who, _)| who.as_str());
+            let mut recorded = world
+                .objects
+                .iter()
+                .filter(|(_, object)| object.account.as_deref() == Some(id))
+                .map(|(who, _)| who.as_str());
             recorded.next().filter(|_| recorded.next().is_none())
         }
     }
@@ -233,14 +276,21 @@ fn claim<'a>(world: &'a World, id: &str) -> Option<&'a str> {
 
 /// Returns the accounts with an employee's mark.
 fn marked<'a>(world: &'a World, who: &str) -> Vec<&'a str> {
-    world.accounts.iter().filter(|(_, account)| account.external_id.as_deref() == Some(who)).map(|(id, _)| id.as_str()).collect()
+    world
+        .accounts
+        .iter()
+        .filter(|(_, account)| account.external_id.as_deref() == Some(who))
+        .map(|(id, _)| id.as_str())
+        .collect()
 }
 
 /// Returns the one account of an employee, if it is unique.
 fn own<'a>(world: &'a World, who: &str) -> Option<&'a str> {
     match marked(world, who)[..] {
         [] => {
-            world.accounts.keys().map(String::as_str).find(|id| world.accounts[*id].external_id.is_none() && claim(world, id) == Some(who))
+            world.accounts.keys().map(String::as_str).find(|id| {
+                world.accounts[*id].external_id.is_none() && claim(world, id) == Some(who)
+            })
         }
         [only] => Some(only),
         _ => None,
@@ -254,8 +304,11 @@ fn same(account: Option<&str>, key: &str) -> bool {
 /// Checks a single pass, with any findings: the employees in it, what was written and what was not.
 pub fn one_pass(before: &World, pass: &Pass, after: &World) -> Verdict {
     let contract = Contract::of(&after.spec);
-    let seen: BTreeMap<&str, Answer> =
-        pass.people.iter().map(|person| (person.employee.id(), contract.answer(after, person.employee.id()))).collect();
+    let seen: BTreeMap<&str, Answer> = pass
+        .people
+        .iter()
+        .map(|person| (person.employee.id(), contract.answer(after, person.employee.id())))
+        .collect();
     for person in &pass.people {
         let (who, expected) = (person.employee.id(), &seen[person.employee.id()]);
         let decision = &person.decision;
@@ -266,38 +319,67 @@ pub fn one_pass(before: &World, pass: &Pass, after: &World) -> Verdict {
         );
         let announced = decision.next.map(|next| (next.at, next.access, next.because));
         let expected = oracle::next(&contract.wishes(after, who), &facts(after, who), after.now);
-        must!(announced == expected, "{who}: announces {announced:?}, and the contract says {expected:?}");
+        must!(
+            announced == expected,
+            "{who}: announces {announced:?}, and the contract says {expected:?}"
+        );
     }
     for write in &pass.writes {
         let who = write.who.as_str();
-        let ends = seen[who].existing == Some(Access::Suspended) && write.access == Some(Access::Suspended) && write.set.is_empty();
+        let ends = seen[who].existing == Some(Access::Suspended)
+            && write.access == Some(Access::Suspended)
+            && write.set.is_empty();
         let ends = ends && marked(before, who).contains(&write.account.as_str());
         must!(seen[who].managed || ends, "{who} is not managed, and {write:?}");
         let facts = facts(after, who);
         match write.access {
             Some(Access::Active) => {
-                must!(may_be_active(&contract.wishes(after, who), &facts), "{who} became active without evidence of employment")
+                must!(
+                    may_be_active(&contract.wishes(after, who), &facts),
+                    "{who} became active without evidence of employment"
+                )
             }
             Some(Access::Suspended) if before.accounts.contains_key(&write.account) => {
-                must!(may_be_suspended(after, &contract, &facts), "{who} was suspended without positive evidence");
+                must!(
+                    may_be_suspended(after, &contract, &facts),
+                    "{who} was suspended without positive evidence"
+                );
             }
             _ => {}
         }
     }
-    let suspends = |write: &&Written| write.kind != Kind::Create && write.access == Some(Access::Suspended);
-    let leavers = pass.writes.iter().take_while(|write| suspends(write) || write.refused).filter(suspends).count();
-    must!(leavers == pass.writes.iter().filter(suspends).count(), "somebody who leaves waits for others: {:?}", pass.writes);
+    let suspends =
+        |write: &&Written| write.kind != Kind::Create && write.access == Some(Access::Suspended);
+    let leavers = pass
+        .writes
+        .iter()
+        .take_while(|write| suspends(write) || write.refused)
+        .filter(suspends)
+        .count();
+    must!(
+        leavers == pass.writes.iter().filter(suspends).count(),
+        "somebody who leaves waits for others: {:?}",
+        pass.writes
+    );
     for (id, account) in &before.accounts {
         let now = after.accounts.get(id).ok_or_else(|| format!("account {id} is gone"))?;
         untouchable((before, after), &contract, &seen, id, account, now)?;
     }
-    for (id, account) in after.accounts.iter().filter(|(id, _)| !before.accounts.contains_key(*id)) {
+    for (id, account) in after.accounts.iter().filter(|(id, _)| !before.accounts.contains_key(*id))
+    {
         let who = account.external_id.as_deref().unwrap_or_default();
         let Some(Answer { missing: Missing::Create(access), .. }) = seen.get(who) else {
             return Err(format!("account {id} was created, and {who} should have none"));
         };
-        must!(own(before, who).is_none() && marked(before, who).is_empty(), "{who} has an account, and got another one");
-        must!(account.status == if *access == Access::Active { 1 } else { 2 }, "account {id} was created with status {}", account.status);
+        must!(
+            own(before, who).is_none() && marked(before, who).is_empty(),
+            "{who} has an account, and got another one"
+        );
+        must!(
+            account.status == if *access == Access::Active { 1 } else { 2 },
+            "account {id} was created with status {}",
+            account.status
+        );
         must!(marked(after, who).len() == 1, "{who} got two accounts at once");
     }
     Ok(())
@@ -319,9 +401,15 @@ fn untouchable(
             must!(account == now, "account {id} is nobody's, and was written");
             return Ok(());
         };
-        must!(seen.get(by).is_some_and(|answer| answer.managed), "account {id} was adopted for {by}, who is not managed");
+        must!(
+            seen.get(by).is_some_and(|answer| answer.managed),
+            "account {id} was adopted for {by}, who is not managed"
+        );
         let key = contract.key(after, by, "email");
-        must!(key.is_some_and(|key| same(account.email.as_deref(), &key)), "account {id} was adopted for {by}, whose e-mail it has not");
+        must!(
+            key.is_some_and(|key| same(account.email.as_deref(), &key)),
+            "account {id} was adopted for {by}, whose e-mail it has not"
+        );
         return Ok(());
     };
     let yours = seen.get(who).is_some_and(|answer| answer.managed) && own(before, who) == Some(id);
@@ -329,8 +417,15 @@ fn untouchable(
     // else of them changes.
     let lost = Account { status: 2, ..account.clone() };
     let leaves = seen.get(who).is_some_and(|answer| answer.existing == Some(Access::Suspended));
-    must!(yours || account == now || (leaves && *now == lost), "account {id} may not be written for {who}, and was");
-    must!(now.external_id.as_deref() == Some(who) || account == now, "account {id} of {who} went to {:?}", now.external_id);
+    must!(
+        yours || account == now || (leaves && *now == lost),
+        "account {id} may not be written for {who}, and was"
+    );
+    must!(
+        now.external_id.as_deref() == Some(who) || account == now,
+        "account {id} of {who} went to {:?}",
+        now.external_id
+    );
     Ok(())
 }
 
@@ -340,14 +435,20 @@ fn says(shown: &Shown, words: &[&str]) -> bool {
 
 fn may_be_active(wishes: &Wishes, facts: &Facts) -> bool {
     let a_lifecycle = matches!(&facts.lifecycle, Shown::Text(text) if !text.trim().is_empty());
-    let evidence = a_lifecycle || says(&facts.status, &["active"]) || wishes.user_status == UserStatus::AlwaysActive;
+    let evidence = a_lifecycle
+        || says(&facts.status, &["active"])
+        || wishes.user_status == UserStatus::AlwaysActive;
     evidence && !facts.deleted && !says(&facts.lifecycle, &["terminated"])
 }
 
 fn may_be_suspended(world: &World, contract: &Contract, facts: &Facts) -> bool {
     let a_word = says(&facts.status, &["inactive"]) || says(&facts.lifecycle, &["hired"]);
     let ended = oracle::ends(&contract.wishes, facts).is_some_and(|(at, _)| at <= world.now);
-    let an_end = contract.wishes.trigger && (facts.revoked.is_some() || facts.deleted || ended || says(&facts.lifecycle, &["terminated"]));
+    let an_end = contract.wishes.trigger
+        && (facts.revoked.is_some()
+            || facts.deleted
+            || ended
+            || says(&facts.lifecycle, &["terminated"]));
     let a_start = oracle::starts(&contract.wishes, facts).is_some_and(|at| at > world.now);
     a_word || an_end || a_start
 }
@@ -358,21 +459,33 @@ pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
     for (person, standing) in pass.people.iter().zip(&pass.plan.standings) {
         let who = person.employee.id();
         let answer = contract.answer(world, who);
-        must!(marked(world, who).len() <= marked(before, who).len().max(1), "{who} has more than one account");
+        must!(
+            marked(world, who).len() <= marked(before, who).len().max(1),
+            "{who} has more than one account"
+        );
         if !answer.managed {
             let open = marked(world, who).into_iter().find(|id| world.accounts[*id].status != 2);
             // Of several accounts with one mark, each pass suspends one.
             let only = marked(world, who).len() == 1;
-            must!(answer.existing.is_none() || !only || open.is_none(), "account {open:?} of {who}, who left, is open");
+            must!(
+                answer.existing.is_none() || !only || open.is_none(),
+                "account {open:?} of {who}, who left, is open"
+            );
             continue;
         }
         let known = own(before, who);
-        must!(known.is_none() || own(world, who) == known, "account {known:?} of {who} was forgotten");
+        must!(
+            known.is_none() || own(world, who) == known,
+            "account {known:?} of {who} was forgotten"
+        );
         let Some(id) = own(world, who) else {
             if let Missing::Create(_) = answer.missing
                 && marked(world, who).is_empty()
             {
-                must!(no_account_because(world, &contract, pass, who), "{who} should have an account, and nothing stands in the way");
+                must!(
+                    no_account_because(world, &contract, pass, who),
+                    "{who} should have an account, and nothing stands in the way"
+                );
                 must!(standing.block.is_some(), "{who} has no account, and nobody is told why");
             }
             continue;
@@ -381,20 +494,39 @@ pub fn at_rest(before: &World, pass: &Pass, world: &World) -> Verdict {
         must!(account.external_id.as_deref() == Some(who), "account {id} of {who} bears no mark");
         let (status, was) = (account.status, before.accounts.get(id).map(|account| account.status));
         match answer.existing {
-            Some(Access::Suspended) => must!(status == 2, "account {id} of {who} should be suspended, and is {status}"),
+            Some(Access::Suspended) => {
+                must!(status == 2, "account {id} of {who} should be suspended, and is {status}")
+            }
             Some(Access::Active) => {
                 let locked = was.filter(|was| *was > 2);
-                must!(status != 2 && status != 0, "account {id} of {who} should be active, and is {status}");
-                must!(locked.is_none_or(|was| was == status), "the lock {locked:?} of {who} is the provider's, and was taken off");
+                must!(
+                    status != 2 && status != 0,
+                    "account {id} of {who} should be active, and is {status}"
+                );
+                must!(
+                    locked.is_none_or(|was| was == status),
+                    "the lock {locked:?} of {who} is the provider's, and was taken off"
+                );
             }
-            None => must!(was.is_none_or(|was| was == status), "account {id} of {who} should be left at {was:?}, and is {status}"),
+            None => must!(
+                was.is_none_or(|was| was == status),
+                "account {id} of {who} should be left at {was:?}, and is {status}"
+            ),
         }
         attributes(before, &contract, pass, world, who, id, standing.block.as_ref())?;
     }
     Ok(())
 }
 
-fn attributes(before: &World, contract: &Contract, pass: &Pass, world: &World, who: &str, id: &str, block: Option<&Block>) -> Verdict {
+fn attributes(
+    before: &World,
+    contract: &Contract,
+    pass: &Pass,
+    world: &World,
+    who: &str,
+    id: &str,
+    block: Option<&Block>,
+) -> Verdict {
     let account = &world.accounts[id];
     let old = before.accounts.get(id);
     let taken = is_taken(world, contract, pass, who, Some(id));
@@ -408,15 +540,32 @@ fn attributes(before: &World, contract: &Contract, pass: &Pass, world: &World, w
             continue;
         }
         match Contract::wanted(world, who, row) {
-            _ if key && taken => must!(matches!(block, Some(Block::Conflict(_))), "{target} of {who} is taken, and nobody is told"),
-            Wanted::AsItIs => must!(as_before, "{target} of {who} is hidden or {who} is gone, and it was written"),
-            Wanted::Nothing if key => must!(as_before, "{target} of {who} is empty in Bob, and was written"),
-            Wanted::Nothing => must!(have.is_none_or(|have| have.trim().is_empty()), "{target} of {who} should be empty"),
-            Wanted::Text(text) if key => must!(same(have, &text.to_lowercase()), "{target} of {who} is not as in Bob"),
-            Wanted::Text(text) => must!(have.map(str::trim) == Some(&text), "{target} of {who} is not as in Bob"),
+            _ if key && taken => must!(
+                matches!(block, Some(Block::Conflict(_))),
+                "{target} of {who} is taken, and nobody is told"
+            ),
+            Wanted::AsItIs => {
+                must!(as_before, "{target} of {who} is hidden or {who} is gone, and it was written")
+            }
+            Wanted::Nothing if key => {
+                must!(as_before, "{target} of {who} is empty in Bob, and was written")
+            }
+            Wanted::Nothing => must!(
+                have.is_none_or(|have| have.trim().is_empty()),
+                "{target} of {who} should be empty"
+            ),
+            Wanted::Text(text) if key => {
+                must!(same(have, &text.to_lowercase()), "{target} of {who} is not as in Bob")
+            }
+            Wanted::Text(text) => {
+                must!(have.map(str::trim) == Some(&text), "{target} of {who} is not as in Bob")
+            }
         }
     }
-    must!(taken || !matches!(block, Some(Block::Conflict(_))), "{who} is told of a conflict that is none");
+    must!(
+        taken || !matches!(block, Some(Block::Conflict(_))),
+        "{who} is told of a conflict that is none"
+    );
     Ok(())
 }
 
@@ -427,12 +576,17 @@ fn manager(world: &World, pass: &Pass, who: &str, have: Option<&str>, as_before:
         return Ok(());
     };
     match file.fields.get("work.manager") {
-        None | Some(Shown::Empty) => must!(have.is_none(), "{who} has no manager in Bob, and still one at the provider"),
+        None | Some(Shown::Empty) => {
+            must!(have.is_none(), "{who} has no manager in Bob, and still one at the provider")
+        }
         Some(Shown::Hidden) => must!(as_before, "the manager of {who} is hidden, and was written"),
         Some(Shown::Text(boss)) => {
-            let known = boss != who && pass.people.iter().any(|person| person.employee.id() == boss);
+            let known =
+                boss != who && pass.people.iter().any(|person| person.employee.id() == boss);
             match marked(world, boss)[..] {
-                [only] if known => must!(have == Some(only), "the manager of {who} is not the account of {boss}"),
+                [only] if known => {
+                    must!(have == Some(only), "the manager of {who} is not the account of {boss}")
+                }
                 _ => must!(as_before, "{boss} has no account, and {who} got another manager"),
             }
         }
@@ -443,23 +597,34 @@ fn manager(world: &World, pass: &Pass, who: &str, have: Option<&str>, as_before:
 /// Returns whether the e-mail or the username that an employee should have is another account's, or
 /// another employee needs it too.
 fn is_taken(world: &World, contract: &Contract, pass: &Pass, who: &str, own: Option<&str>) -> bool {
-    let (email, username) = (contract.key(world, who, "email"), contract.key(world, who, "username"));
-    let held = world.accounts.iter().filter(|(id, _)| Some(id.as_str()) != own).any(|(_, other)| {
-        email.as_ref().is_some_and(|key| same(other.email.as_deref(), key))
-            || username.as_ref().is_some_and(|key| same(other.username.as_deref(), key))
-    });
+    let (email, username) =
+        (contract.key(world, who, "email"), contract.key(world, who, "username"));
+    let held =
+        world.accounts.iter().filter(|(id, _)| Some(id.as_str()) != own).any(|(_, other)| {
+            email.as_ref().is_some_and(|key| same(other.email.as_deref(), key))
+                || username.as_ref().is_some_and(|key| same(other.username.as_deref(), key))
+        });
     held || is_shared(world, contract, pass, who, own)
 }
 
 /// Two profiles with one e-mail: it belongs to the employee with the account that has it, else to
 /// the only one who is to be active.
-fn is_shared(world: &World, contract: &Contract, pass: &Pass, who: &str, own: Option<&str>) -> bool {
+fn is_shared(
+    world: &World,
+    contract: &Contract,
+    pass: &Pass,
+    who: &str,
+    own: Option<&str>,
+) -> bool {
     let Some(key) = contract.key(world, who, "email") else { return false };
     let all: Vec<&str> = pass
         .people
         .iter()
         .map(|person| person.employee.id())
-        .filter(|other| contract.answer(world, other).managed && contract.key(world, other, "email").as_ref() == Some(&key))
+        .filter(|other| {
+            contract.answer(world, other).managed
+                && contract.key(world, other, "email").as_ref() == Some(&key)
+        })
         .collect();
     if all.len() < 2 || own.is_some_and(|id| same(world.accounts[id].email.as_deref(), &key)) {
         return false;
@@ -475,14 +640,25 @@ fn is_shared(world: &World, contract: &Contract, pass: &Pass, who: &str, own: Op
 
 /// A required attribute is missing, or the e-mail or username is another employee's.
 fn no_account_because(world: &World, contract: &Contract, pass: &Pass, who: &str) -> bool {
-    let missing = ["email", "username"].iter().any(|target| contract.key(world, who, target).is_none());
+    let missing =
+        ["email", "username"].iter().any(|target| contract.key(world, who, target).is_none());
     missing || is_taken(world, contract, pass, who, None)
 }
 
 /// The same life in reverse order: nothing may depend on the order in which employees and accounts
 /// are read.
 pub fn same_worlds(forwards: &World, backwards: &World) -> Verdict {
-    must!(forwards.accounts == backwards.accounts, "the order matters: {:?}\nor {:?}", forwards.accounts, backwards.accounts);
-    must!(forwards.objects == backwards.objects, "the order matters: {:?}\nor {:?}", forwards.objects, backwards.objects);
+    must!(
+        forwards.accounts == backwards.accounts,
+        "the order matters: {:?}\nor {:?}",
+        forwards.accounts,
+        backwards.accounts
+    );
+    must!(
+        forwards.objects == backwards.objects,
+        "the order matters: {:?}\nor {:?}",
+        forwards.objects,
+        backwards.objects
+    );
     Ok(())
 }

@@ -80,7 +80,9 @@ impl TryFrom<String> for Moment {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, String> {
-        let (local, zone) = text.split_once(' ').ok_or_else(|| format!("`{text}`: write 2026-03-28T10:00 Europe/Berlin"))?;
+        let (local, zone) = text
+            .split_once(' ')
+            .ok_or_else(|| format!("`{text}`: write 2026-03-28T10:00 Europe/Berlin"))?;
         let local: DateTime = local.parse().map_err(|error| format!("`{text}`: {error}"))?;
         let tz = TimeZone::get(zone).map_err(|error| format!("`{text}`: {error}"))?;
         let at = local.to_zoned(tz).map_err(|error| format!("`{text}`: {error}"))?.timestamp();
@@ -108,15 +110,19 @@ impl Life {
         }
         let _ = writeln!(out, "steps:");
         for step in &self.steps {
-            let local = TimeZone::get(&step.at.zone).unwrap_or(TimeZone::UTC).to_datetime(step.at.at);
-            let _ = writeln!(out, "  - at: {} {}", local.strftime("%Y-%m-%dT%H:%M:%S"), step.at.zone);
+            let local =
+                TimeZone::get(&step.at.zone).unwrap_or(TimeZone::UTC).to_datetime(step.at.at);
+            let _ =
+                writeln!(out, "  - at: {} {}", local.strftime("%Y-%m-%dT%H:%M:%S"), step.at.zone);
             if !step.note.is_empty() {
                 let _ = writeln!(out, "    note: {}", quoted(&step.note));
             }
             if !step.settings.is_empty() {
                 let _ = writeln!(out, "    settings: {}", flow(&step.settings));
             }
-            for (name, things) in [("bob", &step.bob), ("provider", &step.provider), ("overrides", &step.overrides)] {
+            for (name, things) in
+                [("bob", &step.bob), ("provider", &step.provider), ("overrides", &step.overrides)]
+            {
                 if !things.is_empty() {
                     let _ = writeln!(out, "    {name}:");
                 }
@@ -131,12 +137,14 @@ impl Life {
 
 /// JSON is YAML.
 fn flow(fragment: &Fragment) -> String {
-    let pairs: Vec<_> = fragment.iter().map(|(key, value)| format!("{}: {value}", quoted(key))).collect();
+    let pairs: Vec<_> =
+        fragment.iter().map(|(key, value)| format!("{}: {value}", quoted(key))).collect();
     format!("{{{}}}", pairs.join(", "))
 }
 
 fn quoted(text: &str) -> String {
-    let plain = text.starts_with(|c: char| c.is_ascii_lowercase()) && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
+    let plain = text.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_".contains(c));
     if plain { text.to_owned() } else { Value::from(text).to_string() }
 }
 

@@ -21,7 +21,7 @@ use bobsync::{
         safety::ShortRead,
         settings::{Settings, UserStatus},
     },
-    engine::validate::{AllowedEndpoints, validate},
+    engine::settings::validate::{AllowedEndpoints, validate},
     provider::onelogin::CATALOG,
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -34,7 +34,13 @@ use crate::{
 
 /// Asks the core for a decision, with all that is known of an employee in addition to Bob's row. No
 /// other code here does.
-fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>, first_pass: bool, now: Timestamp) -> Person {
+fn decided(
+    settings: &Settings,
+    mut employee: Employee,
+    object: Option<&Object>,
+    first_pass: bool,
+    now: Timestamp,
+) -> Person {
     let unmet = if first_pass { Met::BeforeIntegration } else { Met::New };
     let known = Known {
         overrides: object.map(Object::overrides).unwrap_or_default(),
@@ -44,11 +50,22 @@ fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>,
         kept_in: false,
     };
     let rows = |target: &str| settings.mapping.position(target);
-    let unknown_target = known.overrides.attributes.iter().find(|(target, _)| rows(target).is_none()).map(|(target, _)| target.clone());
-    let pins: Vec<_> = known.overrides.attributes.iter().filter_map(|(target, value)| Some((rows(target)?, value.clone()))).collect();
+    let unknown_target = known
+        .overrides
+        .attributes
+        .iter()
+        .find(|(target, _)| rows(target).is_none())
+        .map(|(target, _)| target.clone());
+    let pins: Vec<_> = known
+        .overrides
+        .attributes
+        .iter()
+        .filter_map(|(target, value)| Some((rows(target)?, value.clone())))
+        .collect();
     employee.pins = (!pins.is_empty()).then(|| pins.into());
     let now_says = Baseline::of(settings, &mapped(&settings.mapping), &employee, now);
-    let decision = unless_waiting(settings, &known, decide(settings, &known, &employee, now), Some(now_says));
+    let decision =
+        unless_waiting(settings, &known, decide(settings, &known, &employee, now), Some(now_says));
     Person {
         decision,
         forgotten: false,
@@ -57,9 +74,15 @@ fn decided(settings: &Settings, mut employee: Employee, object: Option<&Object>,
         known_active: object.is_some_and(|object| object.active),
         several: false,
         claimed_by: None,
-        scope_failure: settings.scope.as_ref().and_then(|scope| scope.holds(&employee).err()).map(|why| why.to_string().into()),
+        scope_failure: settings
+            .scope
+            .as_ref()
+            .and_then(|scope| scope.holds(&employee).err())
+            .map(|why| why.to_string().into()),
         unknown_target,
-        baseline: [Some(decision.why), decision.also].contains(&Some(Why::AwaitingChange)).then(|| Box::new(now_says)),
+        baseline: [Some(decision.why), decision.also]
+            .contains(&Some(Why::AwaitingChange))
+            .then(|| Box::new(now_says)),
         in_place: None,
         kept: None,
         employee,
@@ -126,7 +149,10 @@ impl Object {
                 }
                 ("attributes", Value::Object(attributes)) => {
                     let text = |value: &Value| value.as_str().unwrap_or_default().into();
-                    overrides.attributes = attributes.iter().map(|(target, value)| (target.as_str().into(), text(value))).collect();
+                    overrides.attributes = attributes
+                        .iter()
+                        .map(|(target, value)| (target.as_str().into(), text(value)))
+                        .collect();
                 }
                 ("userStatus" | "attributes", Value::Null) => {}
                 _ => panic!("an EmployeeSync has no `{key}: {value}`"),
@@ -250,11 +276,13 @@ impl World {
             return;
         }
         if changes.get("revoked") == Some(&Value::Bool(true)) {
-            let start = self.people.get(name).and_then(|file| match file.fields.get("work.startDate") {
-                Some(Shown::Text(date)) => date.parse().ok(),
-                _ => None,
-            });
-            self.objects.entry(name.to_owned()).or_default().revoked = Some(Revoked { at: self.now, start });
+            let start =
+                self.people.get(name).and_then(|file| match file.fields.get("work.startDate") {
+                    Some(Shown::Text(date)) => date.parse().ok(),
+                    _ => None,
+                });
+            self.objects.entry(name.to_owned()).or_default().revoked =
+                Some(Revoked { at: self.now, start });
             return;
         }
         let file = self.people.entry(name.to_owned()).or_insert_with(|| {
@@ -266,12 +294,20 @@ impl World {
                 ("root.firstName", &first),
                 ("root.surname", "Example"),
             ];
-            File { fields: fields.iter().map(|(id, text)| ((*id).to_owned(), Shown::text(text))).collect(), unlisted: false }
+            File {
+                fields: fields
+                    .iter()
+                    .map(|(id, text)| ((*id).to_owned(), Shown::text(text)))
+                    .collect(),
+                unlisted: false,
+            }
         });
         for (field, value) in changes {
             match value {
                 Value::Bool(unlisted) if field == "unlisted" => file.unlisted = *unlisted,
-                Value::String(word) if word == "hidden" => drop(file.fields.insert(field.clone(), Shown::Hidden)),
+                Value::String(word) if word == "hidden" => {
+                    drop(file.fields.insert(field.clone(), Shown::Hidden))
+                }
                 Value::Null => drop(file.fields.insert(field.clone(), Shown::Empty)),
                 Value::String(text) => drop(file.fields.insert(field.clone(), Shown::text(text))),
                 _ => panic!("Bob has no `{field}: {value}`"),
@@ -284,11 +320,17 @@ impl World {
             self.accounts.remove(name);
             return;
         }
-        let mut account = self.accounts.get(name).cloned().unwrap_or_else(|| Account { status: 1, ..Account::default() });
+        let mut account = self
+            .accounts
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| Account { status: 1, ..Account::default() });
         for (key, value) in changes {
             let text = value.as_str().map(str::to_owned);
             match (key.as_str(), value) {
-                ("status", Value::Number(status)) => account.status = status.as_u64().unwrap_or_default(),
+                ("status", Value::Number(status)) => {
+                    account.status = status.as_u64().unwrap_or_default()
+                }
                 ("external_id", _) => account.external_id = text,
                 _ => account.put(key, text),
             }
@@ -304,9 +346,10 @@ impl World {
             (Some(a), Some(b)) => a.to_lowercase() == b.to_lowercase(),
             _ => false,
         };
-        self.accounts
-            .iter()
-            .any(|(other, have)| other != id && (same(&have.email, &account.email) || same(&have.username, &account.username)))
+        self.accounts.iter().any(|(other, have)| {
+            other != id
+                && (same(&have.email, &account.email) || same(&have.username, &account.username))
+        })
     }
 
     /// Runs passes until one writes nothing.
@@ -319,7 +362,11 @@ impl World {
             if quiet {
                 return passes;
             }
-            assert!(passes.len() < 12, "passes go on and on: {:?}", passes.iter().map(|pass| &pass.writes).collect::<Vec<_>>());
+            assert!(
+                passes.len() < 12,
+                "passes go on and on: {:?}",
+                passes.iter().map(|pass| &pass.writes).collect::<Vec<_>>()
+            );
         }
     }
 
@@ -330,10 +377,19 @@ impl World {
             employees.reverse();
         }
         // As the engine does: a row for every target that an EmployeeSync pins.
-        let pinned: Vec<_> = self.objects.values().flat_map(|object| object.overrides().attributes).map(|(target, _)| target).collect();
+        let pinned: Vec<_> = self
+            .objects
+            .values()
+            .flat_map(|object| object.overrides().attributes)
+            .map(|(target, _)| target)
+            .collect();
         self.settings = validated(&self.spec);
         self.settings.mapping.pin_also(pinned.iter().map(|target| &**target), CATALOG.compare);
-        let mut listing: Vec<Listed> = self.accounts.iter().map(|(id, account)| account.listed(id, &self.settings.mapping)).collect();
+        let mut listing: Vec<Listed> = self
+            .accounts
+            .iter()
+            .map(|(id, account)| account.listed(id, &self.settings.mapping))
+            .collect();
         if order == Order::Backwards {
             listing.reverse();
         }
@@ -372,10 +428,12 @@ impl World {
                 .collect();
             Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id")
         };
-        let mut employees: Vec<Employee> = self.people.values().filter(|file| !file.unlisted).map(row).collect();
+        let mut employees: Vec<Employee> =
+            self.people.values().filter(|file| !file.unlisted).map(row).collect();
         let answered = u32::try_from(employees.len()).expect("a few people");
         let suspect = ShortRead::default().is_suspect(self.in_bob_before, answered);
-        let listed: HashSet<String> = employees.iter().map(|employee| employee.id().to_owned()).collect();
+        let listed: HashSet<String> =
+            employees.iter().map(|employee| employee.id().to_owned()).collect();
         for (name, object) in self.objects.iter_mut().filter(|(name, _)| !listed.contains(*name)) {
             match self.people.get(name) {
                 _ if object.gone => employees.push(Employee::gone(name)),
@@ -396,13 +454,17 @@ impl World {
         let mapping = self.settings.mapping.clone();
         let mut made: BTreeMap<u32, String> = BTreeMap::new();
         let account_of = |made: &BTreeMap<u32, String>, person: u32| {
-            made.get(&person).cloned().or_else(|| plan.standings[person as usize].account.as_ref().map(|held| held.id.to_string()))
+            made.get(&person).cloned().or_else(|| {
+                plan.standings[person as usize].account.as_ref().map(|held| held.id.to_string())
+            })
         };
         let mut writes = Vec::new();
         for change in &plan.changes {
             let mut write = change.write.clone();
             if let (Some(row), Some(manager)) = (mapping.manager, change.manager) {
-                write.attributes.extend(account_of(&made, manager).map(|id| (row, NewValue::Set(id.into()))));
+                write
+                    .attributes
+                    .extend(account_of(&made, manager).map(|id| (row, NewValue::Set(id.into()))));
             }
             if write.is_empty() {
                 // Only a manager without an account was to be set.
@@ -412,12 +474,15 @@ impl World {
             // An account that is on record, and that no listing shows as this employee's, is looked
             // up, as the engine does.
             if let Some(id) = change.account.as_ref().filter(|_| change.look_up_first) {
-                let ours = |account: &&Account| account.external_id.as_deref().is_none_or(|mark| mark == who);
+                let ours = |account: &&Account| {
+                    account.external_id.as_deref().is_none_or(|mark| mark == who)
+                };
                 if self.accounts.get(&**id).filter(ours).is_none_or(|account| account.status == 2) {
                     continue;
                 }
             }
-            let id = change.account.as_ref().map_or_else(|| self.free_name(who), ToString::to_string);
+            let id =
+                change.account.as_ref().map_or_else(|| self.free_name(who), ToString::to_string);
             let written = self.write(who, &id, change.kind, &write, &mapping);
             if !written.refused {
                 made.insert(change.person, id);
@@ -431,15 +496,33 @@ impl World {
             writes.push(written);
         }
         for (person, manager) in &plan.late_managers {
-            if let (Some(row), Some(id), Some(manager)) = (mapping.manager, made.get(person), account_of(&made, *manager)) {
-                let write = AccountWrite { attributes: vec![(row, NewValue::Set(manager.into()))], ..AccountWrite::default() };
-                writes.push(self.write(people[*person as usize].employee.id(), id, Kind::Update, &write, &mapping));
+            if let (Some(row), Some(id), Some(manager)) =
+                (mapping.manager, made.get(person), account_of(&made, *manager))
+            {
+                let write = AccountWrite {
+                    attributes: vec![(row, NewValue::Set(manager.into()))],
+                    ..AccountWrite::default()
+                };
+                writes.push(self.write(
+                    people[*person as usize].employee.id(),
+                    id,
+                    Kind::Update,
+                    &write,
+                    &mapping,
+                ));
             }
         }
         writes
     }
 
-    fn write(&mut self, who: &str, id: &str, kind: Kind, write: &AccountWrite, mapping: &Mapping) -> Written {
+    fn write(
+        &mut self,
+        who: &str,
+        id: &str,
+        kind: Kind,
+        write: &AccountWrite,
+        mapping: &Mapping,
+    ) -> Written {
         let mut account = self.accounts.get(id).cloned().unwrap_or_default();
         let mut written = Written {
             who: who.to_owned(),
@@ -480,7 +563,10 @@ impl World {
     /// Returns the id that the provider gives to a new account.
     fn free_name(&self, who: &str) -> String {
         let names = std::iter::once(who.to_owned()).chain((2..).map(|n| format!("{who}-{n}")));
-        names.into_iter().find(|name| !self.accounts.contains_key(name)).expect("numbers do not end")
+        names
+            .into_iter()
+            .find(|name| !self.accounts.contains_key(name))
+            .expect("numbers do not end")
     }
 
     /// Writes into the `EmployeeSync`s what the engine writes: the account that bears the mark, was
@@ -488,20 +574,34 @@ impl World {
     fn record(&mut self, people: &[Person], plan: &Plan, writes: &[Written]) {
         for (person, standing) in people.iter().zip(&plan.standings) {
             let who = person.employee.id();
-            let written = writes.iter().find(|write| write.who == who && !write.refused).map(|write| write.account.clone());
+            let written = writes
+                .iter()
+                .find(|write| write.who == who && !write.refused)
+                .map(|write| write.account.clone());
             let known = |id: &str| person.known_account.as_deref() == Some(id);
-            let own = standing.account.as_ref().filter(|held| held.marked || known(&held.id)).map(|held| held.id.to_string());
+            let own = standing
+                .account
+                .as_ref()
+                .filter(|held| held.marked || known(&held.id))
+                .map(|held| held.id.to_string());
             let object = self.objects.entry(who.to_owned()).or_default();
             // An account on record that is not listed as this employee's still exists, unless a
             // look-up says that it is gone.
-            let looked_up =
-                standing.change.map(|change| &plan.changes[change]).filter(|change| change.look_up_first && change.account.is_some());
+            let looked_up = standing
+                .change
+                .map(|change| &plan.changes[change])
+                .filter(|change| change.look_up_first && change.account.is_some());
             let kept = person.known_account.as_deref().filter(|id| {
-                let ours = |account: &Account| account.external_id.as_deref().is_none_or(|mark| mark == who);
+                let ours = |account: &Account| {
+                    account.external_id.as_deref().is_none_or(|mark| mark == who)
+                };
                 looked_up.is_none() || self.accounts.get(*id).is_some_and(ours)
             });
             object.account = written.or(own).or(kept.map(str::to_owned));
-            object.active = object.account.as_ref().is_some_and(|id| self.accounts.get(id).is_some_and(|account| account.status == 1));
+            object.active = object
+                .account
+                .as_ref()
+                .is_some_and(|id| self.accounts.get(id).is_some_and(|account| account.status == 1));
             object.gone &= person.employee.deleted;
             object.met_before = object.met;
             object.met = match (&person.baseline, person.decision.why) {
@@ -510,7 +610,8 @@ impl World {
                 (None, _) if person.decision.managed => Some(Met::Managed),
                 (None, _) => Some(Met::Unmanaged),
             };
-            object.revoked = object.revoked.filter(|revoked| revoked.holds(person.employee.start.date()));
+            object.revoked =
+                object.revoked.filter(|revoked| revoked.holds(person.employee.start.date()));
         }
         self.first_pass = false;
     }
@@ -558,7 +659,11 @@ impl Account {
             email: self.email.as_deref().map(Into::into),
             username: self.username.as_deref().map(Into::into),
             state: self.state(),
-            attributes: mapping.rows.iter().map(|row| self.get(&row.target).map(Into::into)).collect(),
+            attributes: mapping
+                .rows
+                .iter()
+                .map(|row| self.get(&row.target).map(Into::into))
+                .collect(),
             administrator: false,
             elsewhere: false,
             foreign: None,
@@ -597,7 +702,8 @@ fn merge(into: &mut Value, fragment: &Fragment) {
         match value {
             Value::Null => drop(object.remove(key)),
             Value::Object(inner) => {
-                let inner: Fragment = inner.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
+                let inner: Fragment =
+                    inner.iter().map(|(key, value)| (key.clone(), value.clone())).collect();
                 merge(object.entry(key.clone()).or_insert(Value::Null), &inner);
             }
             value => drop(object.insert(key.clone(), value.clone())),

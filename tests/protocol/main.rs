@@ -56,12 +56,16 @@ use model::{explorer::explore_all, scenarios, state::Allowed};
 /// `PROTOCOL_FAULTS` and `PROTOCOL_TAKEOVERS` allow more faults on one path, in every scenario.
 fn allowed(usual: Allowed) -> Allowed {
     let read = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    Allowed { faults: read("PROTOCOL_FAULTS").unwrap_or(usual.faults), takeovers: read("PROTOCOL_TAKEOVERS").unwrap_or(usual.takeovers) }
+    Allowed {
+        faults: read("PROTOCOL_FAULTS").unwrap_or(usual.faults),
+        takeovers: read("PROTOCOL_TAKEOVERS").unwrap_or(usual.takeovers),
+    }
 }
 
 #[test]
 fn whatever_dies_whenever_one_account_each_no_access_lost_and_the_decision_in_the_end() {
-    let counts = explore_all(&scenarios::all(), |scenario| allowed(scenario.allowed)).unwrap_or_else(|said| panic!("{said}"));
+    let counts = explore_all(&scenarios::all(), |scenario| allowed(scenario.allowed))
+        .unwrap_or_else(|said| panic!("{said}"));
     println!("together: {counts:?}");
     assert!(counts.states > 200_000, "the worlds are large enough to mean something: {counts:?}");
     assert_eq!(counts.doubles, 0);
@@ -73,9 +77,14 @@ fn whatever_dies_whenever_one_account_each_no_access_lost_and_the_decision_in_th
 #[test]
 fn a_late_first_claim_on_a_renamed_persons_account_is_the_one_thing_that_remains() {
     let remains = scenarios::what_remains();
-    let unharmed = explore_all(&remains, |_| Allowed { faults: 0, takeovers: 0 }).unwrap_or_else(|said| panic!("{said}"));
+    let unharmed = explore_all(&remains, |_| Allowed { faults: 0, takeovers: 0 })
+        .unwrap_or_else(|said| panic!("{said}"));
     assert_eq!(unharmed.doubles, 0, "never without a fault");
-    let counts = explore_all(&remains, |scenario| allowed(scenario.allowed)).unwrap_or_else(|said| panic!("{said}"));
+    let counts = explore_all(&remains, |scenario| allowed(scenario.allowed))
+        .unwrap_or_else(|said| panic!("{said}"));
     println!("together: {counts:?}");
-    assert!(counts.doubles > 0, "nothing remains any more: say so in docs/safety.md, and take these scenarios in with the others");
+    assert!(
+        counts.doubles > 0,
+        "nothing remains any more: say so in docs/safety.md, and take these scenarios in with the others"
+    );
 }

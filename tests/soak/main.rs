@@ -28,17 +28,35 @@ const SEEDS: [u64; 3] = [1, 2, 3];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn thousands_of_days_with_faults_on_both_sides_and_every_write_is_right() {
-    let read = |name: &str| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is a number")));
+    let read = |name: &str| {
+        std::env::var(name)
+            .ok()
+            .map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is a number")))
+    };
     let days = read("SOAK_DAYS").map_or(DAYS, |days| u32::try_from(days).expect("not that long"));
     let seeds = read("SOAK_SEED").map_or(SEEDS.to_vec(), |seed| vec![seed]);
     let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
-    plane.apply_yaml(&bobsync::api::crds_yaml().expect("CRDs")).await.expect("the API server takes the CRDs");
+    plane
+        .apply_yaml(&bobsync::api::crds_yaml().expect("CRDs"))
+        .await
+        .expect("the API server takes the CRDs");
     let lives = seeds.iter().map(|&seed| soak(&plane, Wish { seed, days }));
     for (seed, seen) in seeds.iter().zip(futures::future::join_all(lives).await) {
         println!("seed {seed}: {seen:?}");
-        let again = format!("SOAK_SEED={seed} SOAK_DAYS={days} cargo test --locked -p bobsync --test soak -- --nocapture");
+        let again = format!(
+            "SOAK_SEED={seed} SOAK_DAYS={days} cargo test --locked -p bobsync --test soak -- --nocapture"
+        );
         let wrong: Vec<String> = seen.wrong.iter().map(ToString::to_string).collect();
-        assert!(wrong.is_empty(), "day {}, step {}: {}\nagain: {again}", seen.days, seen.steps, wrong.join("\n"));
-        assert!(seen.days >= days && seen.writes > 0 && seen.rests > 0 && seen.faults > 0, "{seen:?}");
+        assert!(
+            wrong.is_empty(),
+            "day {}, step {}: {}\nagain: {again}",
+            seen.days,
+            seen.steps,
+            wrong.join("\n")
+        );
+        assert!(
+            seen.days >= days && seen.writes > 0 && seen.rests > 0 && seen.faults > 0,
+            "{seen:?}"
+        );
     }
 }

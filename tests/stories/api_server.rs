@@ -36,23 +36,33 @@ async fn takes_effect(name: &str, trouble: impl AsyncFnOnce(&Story, &Proxy), bou
     story.integrate(hooked("23h")).await;
     story.ready("Converged").await;
     let people = story.everybody().await;
-    let mut active = people.iter().filter(|person| person.status.as_ref().is_some_and(|s| format!("{:?}", s.access).contains("Active")));
-    let [pinned, pushed] = [(); 2].map(|()| active.next().expect("an active employee").spec.employee_id.clone());
+    let mut active = people.iter().filter(|person| {
+        person.status.as_ref().is_some_and(|s| format!("{:?}", s.access).contains("Active"))
+    });
+    let [pinned, pushed] =
+        [(); 2].map(|()| active.next().expect("an active employee").spec.employee_id.clone());
     trouble(&story, &proxy).await;
 
     let began = Instant::now();
     let wanted = story.integrate(hooked("24h")).await.metadata.generation;
     let patch = json!({"spec": {"attributes": {"title": "Keeper of Pins"}}});
     let object = format!("onelogin-{pinned}");
-    story.people().patch(&object, &PatchParams::default(), &Patch::Merge(patch)).await.expect("a pin");
+    story
+        .people()
+        .patch(&object, &PatchParams::default(), &Patch::Merge(patch))
+        .await
+        .expect("a pin");
     story.simulated.change(&pushed, json!({"work.title": "Keeper of Hooks"})).await;
-    let body = event("employee.updated", &json!({"employeeId": pushed}), jiff::Timestamp::now()).to_string();
+    let body = event("employee.updated", &json!({"employeeId": pushed}), jiff::Timestamp::now())
+        .to_string();
     assert_eq!(send(&controller.webhooks, Some("s3cret"), body.into_bytes()).await, Some(200));
 
     let spec = async {
         let seen = async || {
             let status = story.integration().await.status.unwrap_or_default();
-            status.conditions.iter().any(|condition| condition.type_ == "Ready" && condition.observed_generation == wanted)
+            status.conditions.iter().any(|condition| {
+                condition.type_ == "Ready" && condition.observed_generation == wanted
+            })
         };
         while !seen().await {
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -60,20 +70,28 @@ async fn takes_effect(name: &str, trouble: impl AsyncFnOnce(&Story, &Proxy), bou
         began.elapsed()
     };
     let titled = async |employee: &str, title: &str| {
-        while story.simulated.account(employee).await.is_none_or(|account| account["title"] != title) {
+        while story
+            .simulated
+            .account(employee)
+            .await
+            .is_none_or(|account| account["title"] != title)
+        {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         began.elapsed()
     };
     let health = async {
         loop {
-            let answer = reqwest::get(format!("{}/healthz", controller.http)).await.expect("an answer");
+            let answer =
+                reqwest::get(format!("{}/healthz", controller.http)).await.expect("an answer");
             let (code, text) = (answer.status().as_u16(), answer.text().await.unwrap_or_default());
             assert_eq!((code, text.as_str()), (200, "ok\n"));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
     };
-    let all = async { tokio::join!(spec, titled(&pinned, "Keeper of Pins"), titled(&pushed, "Keeper of Hooks")) };
+    let all = async {
+        tokio::join!(spec, titled(&pinned, "Keeper of Pins"), titled(&pushed, "Keeper of Hooks"))
+    };
     let (spec, pin, webhook) = tokio::select! {
         took = all => took,
         () = health => unreachable!("it goes on"),
@@ -96,7 +114,8 @@ async fn takes_effect(name: &str, trouble: impl AsyncFnOnce(&Story, &Proxy), bou
 
 /// Returns both kinds, as the server names their lists.
 fn kinds(story: &Story) -> [String; 2] {
-    ["provisioningintegrations", "employeesyncs"].map(|kind| format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/{kind}", story.namespace))
+    ["provisioningintegrations", "employeesyncs"]
+        .map(|kind| format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/{kind}", story.namespace))
 }
 
 /// Ends running watches, so that the trouble strikes new ones.
@@ -125,7 +144,12 @@ async fn every_answer_is_late() {
 async fn writes_of_people_are_late() {
     let trouble = async |story: &Story, proxy: &Proxy| {
         for method in [Method::POST, Method::PATCH] {
-            proxy.rule(Act::Delay(Duration::from_secs(11)), method, &format!("{}*", kinds(story)[1]), None);
+            proxy.rule(
+                Act::Delay(Duration::from_secs(11)),
+                method,
+                &format!("{}*", kinds(story)[1]),
+                None,
+            );
         }
     };
     takes_effect("late-writes", trouble, Bounds { spec: 5, pin: 15, webhook: 15 }).await;
@@ -133,7 +157,12 @@ async fn writes_of_people_are_late() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_are_dead_and_nothing_says_so() {
-    takes_effect("dead", async |_, proxy| proxy.forget_connections(), Bounds { spec: 90, pin: 90, webhook: 15 }).await;
+    takes_effect(
+        "dead",
+        async |_, proxy| proxy.forget_connections(),
+        Bounds { spec: 90, pin: 90, webhook: 15 },
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -226,7 +255,9 @@ async fn leads_after(story: &Story, proxy: &Proxy, pod: &str) -> (Controller, Du
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fresh_definitions_and_a_controller_at_once_lead_within_ten_seconds() {
-    let plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start(Options::default()).await.expect("a control plane")));
+    let plane: &'static ControlPlane = Box::leak(Box::new(
+        ControlPlane::start(Options::default()).await.expect("a control plane"),
+    ));
     let story = Story::on(plane, "fresh", 4).await;
     story.namespaces().await;
     story.chart().await;
@@ -239,7 +270,10 @@ async fn fresh_definitions_and_a_controller_at_once_lead_within_ten_seconds() {
     // With the definitions, on a server that is busy because it has just got them.
     let began = Instant::now();
     let applied = async {
-        plane.apply_yaml(&bobsync::api::crds_yaml().expect("CRDs")).await.expect("the API server takes the CRDs");
+        plane
+            .apply_yaml(&bobsync::api::crds_yaml().expect("CRDs"))
+            .await
+            .expect("the API server takes the CRDs");
         story.integrate(json!({})).await;
     };
     let lists = "/apis/bobsync.dev/v1alpha1/namespaces/*";
@@ -265,7 +299,11 @@ async fn after_a_kill_the_next_process_of_the_pod_leads_at_once_and_calls_itself
     controller.kill();
     let (controller, took) = leads_after(&story, &proxy, "5b0c").await;
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert!(controller.log().contains("an earlier process of this pod, which is dead"), "{}", controller.log());
+    assert!(
+        controller.log().contains("an earlier process of this pod, which is dead"),
+        "{}",
+        controller.log()
+    );
     let calls = crate::support::audited_since(story.plane, mark, &story.system).await;
     let version = concat!("bobsync/", env!("CARGO_PKG_VERSION"));
     assert!(calls.len() > 20 && calls.iter().all(|call| call.user_agent == version), "{calls:?}");
@@ -287,7 +325,8 @@ async fn a_status_of_the_integration_that_is_not_answered_holds_up_no_leaver() {
     proxy.rule(Act::HoldBefore, Method::PATCH, &path, None);
     let held = || proxy.struck().len();
     let push = async |kind: &str, employee: &String| {
-        let body = event(kind, &json!({"employeeId": employee}), jiff::Timestamp::now()).to_string();
+        let body =
+            event(kind, &json!({"employeeId": employee}), jiff::Timestamp::now()).to_string();
         send(&controller.webhooks, Some("s3cret"), body.into_bytes()).await
     };
     let closed = async |employee: &String| {
@@ -313,8 +352,13 @@ async fn a_status_of_the_integration_that_is_not_answered_holds_up_no_leaver() {
     leave(&story, &people[2..3]).await;
     story.ask().await;
     closed(&people[2]).await;
-    let (answer, ()) = tokio::join!(push("employee.access.revoked.immediately", &people[3]), closed(&people[3]));
-    assert_eq!(answer, Some(503), "it is not on record in the integration's status yet, so Bob sends it again");
+    let (answer, ()) =
+        tokio::join!(push("employee.access.revoked.immediately", &people[3]), closed(&people[3]));
+    assert_eq!(
+        answer,
+        Some(503),
+        "it is not on record in the integration's status yet, so Bob sends it again"
+    );
     assert_eq!(held(), 1, "the first write is under way still");
     proxy.clear();
 }

@@ -45,23 +45,43 @@ impl Approver {
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
-        let output = tokio::time::timeout(std::time::Duration::from_secs(60), output).await.expect("it ends").expect("it starts");
-        let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text")).concat();
+        let output = tokio::time::timeout(std::time::Duration::from_secs(60), output)
+            .await
+            .expect("it ends")
+            .expect("it starts");
+        let said = [output.stdout, output.stderr]
+            .map(|bytes| String::from_utf8(bytes).expect("text"))
+            .concat();
         (output.status.success(), said)
     }
 
     async fn refused(&self, arguments: &[&str], because: &str) {
         let (succeeded, said) = self.run(arguments).await;
-        assert!(!succeeded && said.contains(because), "{arguments:?} should be refused with {because:?}: {said}");
+        assert!(
+            !succeeded && said.contains(because),
+            "{arguments:?} should be refused with {because:?}: {said}"
+        );
     }
 }
 
 async fn events(story: &Story) -> Vec<(String, String)> {
-    let listed = story.plane.kubectl(&["get", "events.events.k8s.io", "-n", &story.namespace, "-o", "json"]).await.unwrap();
+    let listed = story
+        .plane
+        .kubectl(&["get", "events.events.k8s.io", "-n", &story.namespace, "-o", "json"])
+        .await
+        .unwrap();
     let list: serde_json::Value = serde_json::from_slice(&listed.stdout).unwrap();
-    let of_it = |event: &&serde_json::Value| event["regarding"]["name"] == "onelogin" && event["reason"] == "PlanApproved";
+    let of_it = |event: &&serde_json::Value| {
+        event["regarding"]["name"] == "onelogin" && event["reason"] == "PlanApproved"
+    };
     let word = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
-    list["items"].as_array().unwrap().iter().filter(of_it).map(|event| (word(&event["note"]), word(&event["type"]))).collect()
+    list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(of_it)
+        .map(|event| (word(&event["note"]), word(&event["type"])))
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -72,7 +92,9 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     story.integrate(json!({})).await;
     story.ready("Converged").await;
     story.plane.apply_yaml(&RIGHTS.replace("NAMESPACE", &story.namespace)).await.expect("rights");
-    let jane = Approver { kubeconfig: story.plane.kubeconfig_for(&story.namespace, "jane").await.expect("a token") };
+    let jane = Approver {
+        kubeconfig: story.plane.kubeconfig_for(&story.namespace, "jane").await.expect("a token"),
+    };
     jane.refused(&["onelogin", "--yes"], "nothing is held").await;
 
     leave(&story, &people[..8]).await;
@@ -81,28 +103,48 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     let wrong = format!("sha256:{}", "0".repeat(64));
     jane.refused(&["elsewhere", "--yes"], "there is no ProvisioningIntegration `elsewhere`").await;
     jane.refused(&["onelogin", "-n", "default", "--yes"], "403").await;
-    jane.refused(&["onelogin", "--yes", "--digest", &wrong], &format!("the plan that is held now is {digest}")).await;
+    jane.refused(
+        &["onelogin", "--yes", "--digest", &wrong],
+        &format!("the plan that is held now is {digest}"),
+    )
+    .await;
     let (succeeded, said) = jane.run(&["onelogin"]).await;
     assert!(!succeeded && said.contains("add --yes"), "without a terminal nobody is asked: {said}");
-    for part in
-        ["8 suspensions planned", "8  accounts to suspend", "8  EmployeeSyncs are Held", &format!("onelogin-{}", people[7]), &digest]
-    {
+    for part in [
+        "8 suspensions planned",
+        "8  accounts to suspend",
+        "8  EmployeeSyncs are Held",
+        &format!("onelogin-{}", people[7]),
+        &digest,
+    ] {
         assert!(said.contains(part), "{part:?} is not in {said}");
     }
     assert!(!said.contains("Robin") && !said.contains("example.com"), "no attribute value: {said}");
     let integration = story.integration().await;
-    assert_eq!((integration.spec.approved_plan, suspended(&story, &people).await), (None, 0), "a look releases nothing");
+    assert_eq!(
+        (integration.spec.approved_plan, suspended(&story, &people).await),
+        (None, 0),
+        "a look releases nothing"
+    );
 
     let (succeeded, said) = jane.run(&["onelogin", "--digest", &digest, "--wait"]).await;
     let user = format!("system:serviceaccount:{}:jane", story.namespace);
-    assert!(succeeded && said.contains(&format!("approved by {user}")) && said.contains("suspended 8"), "{said}");
+    assert!(
+        succeeded && said.contains(&format!("approved by {user}")) && said.contains("suspended 8"),
+        "{said}"
+    );
     assert_eq!(suspended(&story, &people).await, 8);
     let integration = story.ready("Converged").await;
     let approved = integration.status.clone().unwrap().approved.unwrap();
     assert_eq!((approved.digest.as_str(), approved.by.as_deref()), (digest.as_str(), Some(&*user)));
+    let fields = integration
+        .metadata
+        .managed_fields
+        .iter()
+        .flatten()
+        .find(|entry| entry.manager == Some(format!("bobsync-approve:{user}")));
     let fields =
-        integration.metadata.managed_fields.iter().flatten().find(|entry| entry.manager == Some(format!("bobsync-approve:{user}")));
-    let fields = fields.and_then(|entry| entry.fields_v1.clone()).expect("an entry of the field manager").0;
+        fields.and_then(|entry| entry.fields_v1.clone()).expect("an entry of the field manager").0;
     assert_eq!(fields, json!({"f:spec": {"f:approvedPlan": {}}}), "nothing else is written");
     until("the approval is an event", || async {
         let events = events(&story).await;
@@ -115,7 +157,13 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     // The same employees come back and leave again: an approval does not hold for later plans.
     // Another user can approve.
     for id in &people[..8] {
-        story.simulated.change(id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+        story
+            .simulated
+            .change(
+                id,
+                json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}),
+            )
+            .await;
     }
     story.sync().await;
     story.ready("Converged").await;
@@ -129,13 +177,20 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     let patch = Patch::Merge(json!({"spec": {"retention": "100h"}}));
     story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.unwrap();
     let admin = Approver { kubeconfig: story.plane.kubeconfig() };
-    admin.refused(&["onelogin", "-n", &story.namespace, "--yes"], "not seen the newest settings").await;
+    admin
+        .refused(&["onelogin", "-n", &story.namespace, "--yes"], "not seen the newest settings")
+        .await;
     let _controller = Controller::start(&story).await;
     story.ready("PlanHeld").await;
-    let (succeeded, said) = admin.run(&["onelogin", "-n", &story.namespace, "--yes", "--wait", "--timeout", "30s"]).await;
+    let (succeeded, said) = admin
+        .run(&["onelogin", "-n", &story.namespace, "--yes", "--wait", "--timeout", "30s"])
+        .await;
     assert!(succeeded && said.contains("approved by admin"), "{said}");
     assert_eq!(suspended(&story, &people).await, 8);
-    assert_eq!(story.ready("Converged").await.status.unwrap().approved.unwrap().by.as_deref(), Some("admin"));
+    assert_eq!(
+        story.ready("Converged").await.status.unwrap().approved.unwrap().by.as_deref(),
+        Some("admin")
+    );
 }
 
 /// One user who may approve, and one who may only change integrations.
@@ -172,9 +227,14 @@ async fn with_the_policy_only_approvers_approve_and_only_under_their_own_names()
     let story = Story::begin("policy", 4).await;
     let people = staff(&story, 30).await;
     let values = json!({"namespaces": [story.namespace], "crds": {"install": false}, "approvals": {"enabled": true}});
-    let chart = story.plane.helm_template("bobsync", &story.system, values).await.expect("helm renders the chart");
+    let chart = story
+        .plane
+        .helm_template("bobsync", &story.system, values)
+        .await
+        .expect("helm renders the chart");
     story.plane.apply_yaml(&chart).await.expect("the API server takes the chart");
-    let rights = WITH_POLICY.replace("NAMESPACE", &story.namespace).replace("SYSTEM", &story.system);
+    let rights =
+        WITH_POLICY.replace("NAMESPACE", &story.namespace).replace("SYSTEM", &story.system);
     story.plane.apply_yaml(&rights).await.expect("rights");
     let _controller = Controller::start(&story).await;
     story.integrate(json!({})).await;
@@ -183,12 +243,29 @@ async fn with_the_policy_only_approvers_approve_and_only_under_their_own_names()
     story.sync().await;
     let digest = held(&story.ready("PlanHeld").await).0;
 
-    let (jane, bob) = (story.plane.kubeconfig_for(&story.namespace, "jane"), story.plane.kubeconfig_for(&story.namespace, "bob"));
+    let (jane, bob) = (
+        story.plane.kubeconfig_for(&story.namespace, "jane"),
+        story.plane.kubeconfig_for(&story.namespace, "bob"),
+    );
     let (jane, bob) = (jane.await.expect("a token"), bob.await.expect("a token"));
     let patch = async |who: &PathBuf, manager: &str, spec: serde_json::Value| {
-        let (kubeconfig, manager, spec) =
-            (format!("--kubeconfig={}", who.display()), format!("--field-manager={manager}"), json!({"spec": spec}).to_string());
-        let arguments = [&*kubeconfig, "-n", &story.namespace, "patch", "pi", "onelogin", "--type=merge", &manager, "-p", &spec];
+        let (kubeconfig, manager, spec) = (
+            format!("--kubeconfig={}", who.display()),
+            format!("--field-manager={manager}"),
+            json!({"spec": spec}).to_string(),
+        );
+        let arguments = [
+            &*kubeconfig,
+            "-n",
+            &story.namespace,
+            "patch",
+            "pi",
+            "onelogin",
+            "--type=merge",
+            &manager,
+            "-p",
+            &spec,
+        ];
         let output = story.plane.kubectl(&arguments).await.expect("kubectl runs");
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
@@ -197,7 +274,12 @@ async fn with_the_policy_only_approvers_approve_and_only_under_their_own_names()
     // A new policy takes effect after a moment. Until then this writes a digest that matches no
     // plan.
     until("the policy holds", || async {
-        let (admitted, said) = patch(&bob, &format!("bobsync-approve:{}", user("bob")), json!({"approvedPlan": other})).await;
+        let (admitted, said) = patch(
+            &bob,
+            &format!("bobsync-approve:{}", user("bob")),
+            json!({"approvedPlan": other}),
+        )
+        .await;
         patch(&bob, "story", json!({"approvedPlan": null})).await;
         if !admitted && said.contains("may not approve held plans") { Ok(()) } else { Err(said) }
     })
@@ -208,7 +290,12 @@ async fn with_the_policy_only_approvers_approve_and_only_under_their_own_names()
     // An approver cannot use another user's name, and cannot approve without a name.
     for manager in [format!("bobsync-approve:{}", user("bob")), "kubectl-patch".to_owned()] {
         let (admitted, said) = patch(&jane, &manager, json!({"approvedPlan": digest})).await;
-        assert!(!admitted && said.contains(&format!("under the field manager bobsync-approve:{}", user("jane"))), "{manager}: {said}");
+        assert!(
+            !admitted
+                && said
+                    .contains(&format!("under the field manager bobsync-approve:{}", user("jane"))),
+            "{manager}: {said}"
+        );
     }
     assert_eq!(suspended(&story, &people).await, 0);
     story.ready("PlanHeld").await;

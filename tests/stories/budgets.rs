@@ -21,18 +21,33 @@ pub(crate) async fn staff(story: &Story, count: usize) -> Vec<String> {
 
 pub(crate) async fn leave(story: &Story, people: &[String]) {
     for id in people {
-        story.simulated.change(id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+        story
+            .simulated
+            .change(
+                id,
+                json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+            )
+            .await;
     }
 }
 
 pub(crate) async fn suspended(story: &Story, people: &[String]) -> usize {
     let accounts = story.simulated.accounts().await;
-    people.iter().filter(|id| accounts.iter().any(|account| account["external_id"] == ***id && account["status"] == 2)).count()
+    people
+        .iter()
+        .filter(|id| {
+            accounts.iter().any(|account| account["external_id"] == ***id && account["status"] == 2)
+        })
+        .count()
 }
 
 async fn approve(story: &Story, digest: &str, who: &str) {
     let spec = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "spec": {"approvedPlan": digest}});
-    story.integrations().patch("onelogin", &PatchParams::apply(who).force(), &Patch::Apply(spec)).await.expect("admitted");
+    story
+        .integrations()
+        .patch("onelogin", &PatchParams::apply(who).force(), &Patch::Apply(spec))
+        .await
+        .expect("admitted");
 }
 
 pub(crate) fn held(integration: &ProvisioningIntegration) -> (String, String, String) {
@@ -95,7 +110,11 @@ async fn what_the_first_pass_did_counts_in_no_later_budget_but_for_suspensions()
     story.ask().await;
     let (_, reason, message) = held(&story.ready("PlanHeld").await);
     assert_eq!(reason, "BudgetExceeded");
-    assert!(message.contains("1 suspension planned, 5 done") && message.contains("19 updates planned, 2 done"), "{message}");
+    assert!(
+        message.contains("1 suspension planned, 5 done")
+            && message.contains("19 updates planned, 2 done"),
+        "{message}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -111,9 +130,18 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
     let integration = story.ready("PlanHeld").await;
     let (digest, reason, message) = held(&integration);
     assert_eq!(reason, "BudgetExceeded");
-    assert!(message.contains("8 suspensions planned") && message.contains("the limit is 5") && message.contains(&digest), "{message}");
+    assert!(
+        message.contains("8 suspensions planned")
+            && message.contains("the limit is 5")
+            && message.contains(&digest),
+        "{message}"
+    );
     assert_eq!(suspended(&story, &people).await, 0, "a flood has no first victims");
-    assert_eq!(story.simulated.account(&people[20]).await.unwrap()["title"], "Keeper of Lamps", "the other kinds flow");
+    assert_eq!(
+        story.simulated.account(&people[20]).await.unwrap()["title"],
+        "Keeper of Lamps",
+        "the other kinds flow"
+    );
     let person = story.person(&people[0]).await.unwrap();
     assert_eq!(ready(&person), ("False".into(), "Held".into()));
     assert!(condition(&person, "Ready").unwrap().2.contains("suspend the account"));
@@ -129,8 +157,14 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
 
     // One requested suspension passes while the window has room. The plan is another one after
     // that.
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "now"}}}));
-    story.people().patch(&format!("onelogin-{}", people[0]), &PatchParams::default(), &patch).await.unwrap();
+    let patch = Patch::Merge(
+        json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "now"}}}),
+    );
+    story
+        .people()
+        .patch(&format!("onelogin-{}", people[0]), &PatchParams::default(), &patch)
+        .await
+        .unwrap();
     until("the one is suspended", || async {
         let count = suspended(&story, &people).await;
         if count == 1 { Ok(()) } else { Err(format!("{count} are suspended")) }
@@ -141,7 +175,11 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
     assert_ne!(rest, digest);
     approve(&story, &digest, "jane").await;
     story.sync().await;
-    assert_eq!(suspended(&story, &people).await, 1, "the plan that was approved is not the plan any more");
+    assert_eq!(
+        suspended(&story, &people).await,
+        1,
+        "the plan that was approved is not the plan any more"
+    );
 
     approve(&story, &rest, "jane").await;
     let integration = story.ready("Converged").await;
@@ -159,9 +197,19 @@ async fn a_flood_of_leavers_waits_for_a_person_and_the_rest_flows() {
     leave(&story, &people[12..13]).await;
     story.sync().await;
     let integration = story.ready("PlanHeld").await;
-    assert!(held(&integration).2.contains("1 suspension planned, 5 done"), "{}", held(&integration).2);
+    assert!(
+        held(&integration).2.contains("1 suspension planned, 5 done"),
+        "{}",
+        held(&integration).2
+    );
     // The cause is gone: nothing is held.
-    story.simulated.change(&people[12], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story
+        .simulated
+        .change(
+            &people[12],
+            json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}),
+        )
+        .await;
     story.sync().await;
     let integration = story.ready("Converged").await;
     assert!(integration.status.unwrap().plan.is_none());
@@ -187,7 +235,13 @@ async fn a_dry_run_says_what_a_guard_would_hold() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn creations_have_a_budget_where_one_is_set_and_adoption_can_be_off() {
     let story = Story::begin("creates", 2).await;
-    story.simulated.post("/onelogin/users", json!({"email": "robin.0@example.com", "username": "robin.0@example.com", "status": 1})).await;
+    story
+        .simulated
+        .post(
+            "/onelogin/users",
+            json!({"email": "robin.0@example.com", "username": "robin.0@example.com", "status": 1}),
+        )
+        .await;
     let first = staff(&story, 1).await;
     let _controller = Controller::start(&story).await;
     let safety = json!({"creates": {"max": "0%", "atLeast": 3, "per": "24h"}, "adoption": "Never"});
@@ -195,7 +249,12 @@ async fn creations_have_a_budget_where_one_is_set_and_adoption_can_be_off() {
     story.ready("Converged").await;
     assert_eq!(story.reason(&first[0]).await, "Conflict");
     let why = condition(&story.person(&first[0]).await.unwrap(), "Ready").unwrap().2;
-    assert!(why.contains("with spec.safety.adoption: Never an account without a mark is not taken over"), "{why}");
+    assert!(
+        why.contains(
+            "with spec.safety.adoption: Never an account without a mark is not taken over"
+        ),
+        "{why}"
+    );
     assert!(story.simulated.account(&first[0]).await.is_none());
     let before = story.simulated.accounts().await.len();
     let mut spec = json!({"root.email": "many.0@example.com", "work.startDate": "2022-03-01"});
@@ -232,9 +291,16 @@ async fn an_attribute_that_would_be_blanked_for_everybody_freezes_and_thaws_by_i
     let integration = story.ready("PlanHeld").await;
     let (digest, reason, message) = held(&integration);
     assert_eq!(reason, "FieldBlackout");
-    assert!(message.contains("department (from work.department) would change for 20 employees"), "{message}");
+    assert!(
+        message.contains("department (from work.department) would change for 20 employees"),
+        "{message}"
+    );
     let account = story.simulated.account(&people[3]).await.unwrap();
-    assert_eq!((&account["department"], &account["title"]), (&before["department"], &json!("Keeper of Lamps")), "the rest flows");
+    assert_eq!(
+        (&account["department"], &account["title"]),
+        (&before["department"], &json!("Keeper of Lamps")),
+        "the rest flows"
+    );
     assert_eq!(story.reason(&people[3]).await, "Frozen");
     assert_eq!(story.reason(&people[25]).await, "InSync");
     // For most of them the cause goes away by itself.
@@ -243,7 +309,13 @@ async fn an_attribute_that_would_be_blanked_for_everybody_freezes_and_thaws_by_i
     }
     story.sync().await;
     story.ready("Converged").await;
-    assert_eq!(story.simulated.account(&people[18]).await.unwrap()["department"].as_str().unwrap_or_default(), "", "five are no blackout");
+    assert_eq!(
+        story.simulated.account(&people[18]).await.unwrap()["department"]
+            .as_str()
+            .unwrap_or_default(),
+        "",
+        "five are no blackout"
+    );
     assert_eq!(story.reason(&people[3]).await, "InSync");
     // Or a person approves.
     for id in &people[..15] {
@@ -271,7 +343,12 @@ async fn a_held_plan_of_leavers_stays_and_can_be_approved_while_bob_hides_them()
     story.simulated.put("/bob/permissions", visible).await;
     story.sync().await;
     let hidden = held(&story.ready("SourceSuspect").await);
-    assert_eq!((hidden.0.as_str(), hidden.1.as_str()), (digest.as_str(), "BudgetExceeded"), "{}", hidden.2);
+    assert_eq!(
+        (hidden.0.as_str(), hidden.1.as_str()),
+        (digest.as_str(), "BudgetExceeded"),
+        "{}",
+        hidden.2
+    );
     // Another process has only what is on record.
     assert!(controller.stop().await);
     let _controller = Controller::start(&story).await;

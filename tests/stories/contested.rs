@@ -14,7 +14,10 @@ async fn title(story: &Story, employee: &str) -> Value {
 /// Another tool writes a title of its own.
 async fn other_writer(story: &Story, employee: &str) {
     let account = story.simulated.account(employee).await.expect("an account");
-    story.simulated.patch(&format!("/onelogin/users/{}", account["id"]), json!({"title": "Of another tool"})).await;
+    story
+        .simulated
+        .patch(&format!("/onelogin/users/{}", account["id"]), json!({"title": "Of another tool"}))
+        .await;
 }
 
 /// How many writes a pass makes.
@@ -30,12 +33,15 @@ async fn said(story: &Story, employee: &str) -> (String, String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_title_that_another_tool_sets_back_is_contested_after_six_writes_and_in_sync_when_the_tool_stops() {
+async fn a_title_that_another_tool_sets_back_is_contested_after_six_writes_and_in_sync_when_the_tool_stops()
+ {
     let story = Story::begin("contested", 0).await;
     let people = staff(&story, 3).await;
     let fought = &people[0];
     let controller = Moving::start(&story, "2026-11-24T09:00:00Z").await;
-    story.integrate(json!({"interval": "24h", "safety": {"updates": {"atLeast": 100, "per": "2h"}}})).await;
+    story
+        .integrate(json!({"interval": "24h", "safety": {"updates": {"atLeast": 100, "per": "2h"}}}))
+        .await;
     story.ready("Converged").await;
     story.simulated.change(fought, json!({"work.title": "Keeper of Keys"})).await;
     assert_eq!(pass(&story).await, 1);
@@ -49,22 +55,38 @@ async fn a_title_that_another_tool_sets_back_is_contested_after_six_writes_and_i
             controller.to(&story, "2026-11-24T09:30:00Z").await;
         }
     }
-    let before = story.people().get(&format!("onelogin-{fought}")).await.unwrap().metadata.resource_version;
+    let before =
+        story.people().get(&format!("onelogin-{fought}")).await.unwrap().metadata.resource_version;
     assert_eq!(pass(&story).await, 0);
-    assert_eq!(story.people().get(&format!("onelogin-{fought}")).await.unwrap().metadata.resource_version, before, "at rest no status");
+    assert_eq!(
+        story.people().get(&format!("onelogin-{fought}")).await.unwrap().metadata.resource_version,
+        before,
+        "at rest no status"
+    );
     other_writer(&story, fought).await;
     assert_eq!((pass(&story).await, pass(&story).await), (0, 0));
     let (status, reason, message) = said(&story, fought).await;
     assert_eq!((&*status, &*reason), ("False", "Contested"));
     let expected = "sets title back: written 6 times within the window of spec.safety.updates, and not again before 2026-11-24T11:3";
-    assert!(message.contains(expected) && message.contains("OneLogin") && message.contains("Stop the other writer"), "{message}");
+    assert!(
+        message.contains(expected)
+            && message.contains("OneLogin")
+            && message.contains("Stop the other writer"),
+        "{message}"
+    );
     let person = story.person(fought).await.unwrap();
     assert_eq!(condition(&person, "Stalled").unwrap().1, "Contested");
     let attributes = condition(&person, "AttributesSynced").unwrap();
-    assert_eq!((&*attributes.0, &*attributes.1, attributes.2.contains("title")), ("False", "Differs", true));
+    assert_eq!(
+        (&*attributes.0, &*attributes.1, attributes.2.contains("title")),
+        ("False", "Differs", true)
+    );
     assert_eq!(condition(&person, "AccessSynced").unwrap().0, "True");
     let known = &person.status.as_ref().unwrap().set_back;
-    assert_eq!((known.len(), &*known[0].attribute, known[0].written_at.len(), known[0].contested), (1, "title", 6, Some(true)));
+    assert_eq!(
+        (known.len(), &*known[0].attribute, known[0].written_at.len(), known[0].contested),
+        (1, "title", 6, Some(true))
+    );
     assert!(!serde_json::to_string(&person.status).unwrap().contains("Keeper"), "no value");
     let integration = story.ready("Converged").await.status.unwrap();
     assert_eq!(integration.employees.unwrap().failing, 1);
@@ -91,7 +113,8 @@ async fn a_title_that_another_tool_sets_back_is_contested_after_six_writes_and_i
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_contested_title_is_known_after_a_restart_keeps_no_leaver_in_and_is_written_when_a_person_asks() {
+async fn a_contested_title_is_known_after_a_restart_keeps_no_leaver_in_and_is_written_when_a_person_asks()
+ {
     let story = Story::begin("asked", 0).await;
     let people = staff(&story, 3).await;
     let controller = Controller::start(&story).await;
@@ -128,10 +151,18 @@ async fn a_contested_title_is_known_after_a_restart_keeps_no_leaver_in_and_is_wr
     // A person has stopped the other writer, and asks.
     let asked = json!({"metadata": {"annotations": {bobsync::api::SYNC_REQUESTED: "stopped"}}});
     let name = format!("onelogin-{}", people[0]);
-    story.people().patch(&name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(asked)).await.unwrap();
+    story
+        .people()
+        .patch(&name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(asked))
+        .await
+        .unwrap();
     until("the title is written again", || async {
         let person = story.person(&people[0]).await.unwrap();
-        if ready(&person) == ("True".into(), "InSync".into()) { Ok(()) } else { Err(format!("{:?}", ready(&person))) }
+        if ready(&person) == ("True".into(), "InSync".into()) {
+            Ok(())
+        } else {
+            Err(format!("{:?}", ready(&person)))
+        }
     })
     .await;
     assert_eq!(title(&story, &people[0]).await, "Keeper of Keys");
@@ -145,7 +176,10 @@ async fn two_clusters_whose_maps_differ_stop_after_few_writes_and_one_says_so() 
     other.simulated = one.simulated.clone();
     let (_one, _other) = (Controller::start(&one).await, Controller::start(&other).await);
     let map = |title: Value| {
-        let mut rows = vec![json!({"target": "email", "field": "root.email"}), json!({"target": "username", "field": "root.email"})];
+        let mut rows = vec![
+            json!({"target": "email", "field": "root.email"}),
+            json!({"target": "username", "field": "root.email"}),
+        ];
         rows.push(title);
         json!({"interval": "24h", "mapping": rows, "safety": {"updates": {"atLeast": 100}}})
     };
@@ -163,13 +197,21 @@ async fn two_clusters_whose_maps_differ_stop_after_few_writes_and_one_says_so() 
     let mut told = Vec::new();
     for story in [&one, &other] {
         let status = story.integration().await.status.unwrap();
-        let ready = bobsync::api::conditions::find(&status.conditions, "Ready").unwrap().reason.clone();
-        told.push((said(story, &people[0]).await.1, said(story, &people[2]).await.1, status.employees.unwrap().failing, ready));
+        let ready =
+            bobsync::api::conditions::find(&status.conditions, "Ready").unwrap().reason.clone();
+        told.push((
+            said(story, &people[0]).await.1,
+            said(story, &people[2]).await.1,
+            status.employees.unwrap().failing,
+            ready,
+        ));
     }
     told.sort();
     // All of its employees fail for one cause, which is a mistake in the settings.
     let expected = [("Contested", 3, "InvalidSettings"), ("InSync", 0, "Converged")];
-    let expected = expected.map(|(reason, failing, ready)| (reason.to_owned(), reason.to_owned(), failing, ready.to_owned()));
+    let expected = expected.map(|(reason, failing, ready)| {
+        (reason.to_owned(), reason.to_owned(), failing, ready.to_owned())
+    });
     assert_eq!(told, expected);
 }
 

@@ -38,7 +38,9 @@ async fn sums(story: &Story) -> (EmployeeCounts, BTreeMap<String, u32>) {
         let status = person.status.clone().unwrap_or_default();
         let (yes, reason) = ready(&person);
         // No account is protected in these stories, so hands off comes from the EmployeeSync.
-        let nothing = status.access.is_none() || status.access == Some(Access::Unmanaged) || reason == "HandsOff";
+        let nothing = status.access.is_none()
+            || status.access == Some(Access::Unmanaged)
+            || reason == "HandsOff";
         if nothing || status.access == Some(Access::Absent) && yes == "True" {
             continue;
         }
@@ -58,15 +60,24 @@ async fn sums(story: &Story) -> (EmployeeCounts, BTreeMap<String, u32>) {
 }
 
 /// Waits until the integration's counts are those of its EmployeeSyncs, and `holds` accepts them.
-pub async fn agree(story: &Story, what: &str, holds: impl Fn(&EmployeeCounts) -> bool) -> ProvisioningIntegrationStatus {
+pub async fn agree(
+    story: &Story,
+    what: &str,
+    holds: impl Fn(&EmployeeCounts) -> bool,
+) -> ProvisioningIntegrationStatus {
     until(what, || async {
         let (wanted, reasons) = sums(story).await;
         let status = status(story).await;
         let counts = status.employees.clone().unwrap_or_default();
         let told = EmployeeCounts { in_bob: 0, ..counts.clone() };
         let failing = said(&status, "EmployeesFailing");
-        let names_all = reasons.iter().all(|(reason, count)| failing.2.contains(&format!("{count} {reason}")));
-        if told == wanted && holds(&counts) && names_all && (failing.0 == "True") == (counts.failing > 0) {
+        let names_all =
+            reasons.iter().all(|(reason, count)| failing.2.contains(&format!("{count} {reason}")));
+        if told == wanted
+            && holds(&counts)
+            && names_all
+            && (failing.0 == "True") == (counts.failing > 0)
+        {
             Ok(status)
         } else {
             Err(format!("{wanted:?} {reasons:?} {counts:?} {failing:?}"))
@@ -76,13 +87,21 @@ pub async fn agree(story: &Story, what: &str, holds: impl Fn(&EmployeeCounts) ->
 }
 
 fn gauge(metrics: &str, state: &str) -> Option<u32> {
-    let line = metrics.lines().find(|line| line.starts_with("bobsync_employees{") && line.contains(&format!("state=\"{state}\"")))?;
+    let line = metrics.lines().find(|line| {
+        line.starts_with("bobsync_employees{") && line.contains(&format!("state=\"{state}\""))
+    })?;
     line.rsplit(' ').next()?.parse().ok()
 }
 
 async fn request(story: &Story, employee: &str, value: &str) {
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": value}}}));
-    story.people().patch(&format!("onelogin-{employee}"), &PatchParams::default(), &patch).await.unwrap();
+    let patch = Patch::Merge(
+        json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": value}}}),
+    );
+    story
+        .people()
+        .patch(&format!("onelogin-{employee}"), &PatchParams::default(), &patch)
+        .await
+        .unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -103,16 +122,25 @@ async fn counts_and_gauges_follow_passes_over_single_people() {
     })
     .await;
     let began = std::time::Instant::now();
-    let after = agree(&story, "one fails", |counts| counts.failing == 1 && counts.ready == all - 1).await;
+    let after =
+        agree(&story, "one fails", |counts| counts.failing == 1 && counts.ready == all - 1).await;
     assert!(began.elapsed().as_secs() < 7, "at most five seconds later: {:?}", began.elapsed());
     assert_eq!(said(&after, "Ready").1, "Converged", "who fails does not hold up a pipeline");
-    assert_eq!(said(&after, "Ready").2, format!("{} of {all} employees in scope are in sync, 1 fails.", all - 1));
+    assert_eq!(
+        said(&after, "Ready").2,
+        format!("{} of {all} employees in scope are in sync, 1 fails.", all - 1)
+    );
     let metrics = controller.metrics().await;
-    assert_eq!((gauge(&metrics, "failing"), gauge(&metrics, "in_sync")), (Some(1), Some(all - 1)), "{metrics}");
+    assert_eq!(
+        (gauge(&metrics, "failing"), gauge(&metrics, "in_sync")),
+        (Some(1), Some(all - 1)),
+        "{metrics}"
+    );
 
     story.simulated.change(&people[0], json!({"work.title": "Keeper of Lamps"})).await;
     request(&story, &people[0], "corrected").await;
-    let after = agree(&story, "none fails", |counts| counts.failing == 0 && counts.ready == all).await;
+    let after =
+        agree(&story, "none fails", |counts| counts.failing == 0 && counts.ready == all).await;
     assert_eq!(gauge(&controller.metrics().await, "failing"), Some(0));
     let last = until("the single pass is the last one that changed anything", || async {
         let last = status(&story).await.last_pass.unwrap();
@@ -135,17 +163,32 @@ async fn who_is_held_or_frozen_does_not_fail_and_a_held_plan_follows_single_pass
     }
     story.sync().await;
     story.ready("PlanHeld").await;
-    let status = agree(&story, "8 are held, 12 are frozen", |counts| (counts.held, counts.frozen, counts.failing) == (8, 12, 0)).await;
+    let status = agree(&story, "8 are held, 12 are frozen", |counts| {
+        (counts.held, counts.frozen, counts.failing) == (8, 12, 0)
+    })
+    .await;
     let metrics = controller.metrics().await;
     let states = ["held", "frozen", "failing"].map(|state| gauge(&metrics, state));
     assert_eq!(states, [Some(8), Some(12), Some(0)], "{metrics}");
     let (_, _, message) = said(&status, "PlanHeld");
     let lines: Vec<&str> = message.lines().collect();
-    assert!(lines.iter().any(|line| line.starts_with("BudgetExceeded: 8 suspensions planned")), "{message}");
-    assert!(lines.iter().any(|line| line.starts_with("FieldBlackout: the target department")), "{message}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("BudgetExceeded: 8 suspensions planned")),
+        "{message}"
+    );
+    assert!(
+        lines.iter().any(|line| line.starts_with("FieldBlackout: the target department")),
+        "{message}"
+    );
 
     // One of them does not leave after all, and no full pass is requested.
-    story.simulated.change(&people[0], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story
+        .simulated
+        .change(
+            &people[0],
+            json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}),
+        )
+        .await;
     request(&story, &people[0], "stays").await;
     agree(&story, "seven are held", |counts| counts.held == 7).await;
     until("the plan holds seven", || async {
@@ -158,13 +201,22 @@ async fn who_is_held_or_frozen_does_not_fail_and_a_held_plan_follows_single_pass
 
 /// Makes a second integration for the same tenant.
 async fn second(story: &Story, spec: Value) -> ProvisioningIntegrationStatus {
-    let object =
-        json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "second"}, "spec": spec});
+    let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "second"}, "spec": spec});
     let patch = Patch::Apply(object);
-    let generation = story.integrations().patch("second", &PatchParams::apply("story").force(), &patch).await.unwrap().metadata.generation;
+    let generation = story
+        .integrations()
+        .patch("second", &PatchParams::apply("story").force(), &patch)
+        .await
+        .unwrap()
+        .metadata
+        .generation;
     until("the second integration is through", || async {
         let status = story.integrations().get("second").await.unwrap().status.unwrap_or_default();
-        if status.observed_generation == generation { Ok(status) } else { Err(format!("{:?}", status.conditions)) }
+        if status.observed_generation == generation {
+            Ok(status)
+        } else {
+            Err(format!("{:?}", status.conditions))
+        }
     })
     .await
 }
@@ -174,7 +226,9 @@ async fn an_integration_all_of_whose_employees_another_one_manages_is_not_ready(
     let story = Story::begin("taken", 2).await;
     let people = staff(&story, 6).await;
     let _controller = Controller::start(&story).await;
-    let first = story.integrate(json!({"provisioning": {"scope": "employee.root.firstName == 'Robin'"}})).await;
+    let first = story
+        .integrate(json!({"provisioning": {"scope": "employee.root.firstName == 'Robin'"}}))
+        .await;
     story.ready("Converged").await;
     let mut spec = serde_json::to_value(&first.spec).unwrap();
     let status = second(&story, spec.clone()).await;
@@ -191,12 +245,16 @@ async fn an_integration_all_of_whose_employees_another_one_manages_is_not_ready(
     assert_eq!(said(&status, "Ready").1, "Converged", "{:?}", status.conditions);
     let counts = status.employees.unwrap();
     assert_eq!((counts.ready, counts.failing), (1, 6));
-    assert!(story.simulated.account(&own).await.is_some() && story.reason(&people[0]).await == "InSync");
+    assert!(
+        story.simulated.account(&own).await.is_some() && story.reason(&people[0]).await == "InSync"
+    );
 }
 
 /// Returns the spec of a second integration with employees that the first one manages.
 async fn taken(story: &Story) -> Value {
-    story.secret("bob-first", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+    story
+        .secret("bob-first", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")])
+        .await;
     let first = json!({"interval": "24h", "bob": {"credentialsSecretRef": {"name": "bob-first"}}});
     let first = story.integrate(first).await;
     story.ready("Converged").await;
@@ -214,16 +272,29 @@ async fn no_employee_changes_hands_when_the_older_integration_is_applied_again()
     let mut spec = taken(&story).await;
     story.integrations().delete("onelogin", &DeleteParams::background()).await.unwrap();
     until("it is gone", || async {
-        let there = story.integrations().get_opt("onelogin").await.unwrap().is_some() || story.person(&people[0]).await.is_some();
+        let there = story.integrations().get_opt("onelogin").await.unwrap().is_some()
+            || story.person(&people[0]).await.is_some();
         if there { Err("it is there".to_owned()) } else { Ok(()) }
     })
     .await;
-    story.integrate(json!({"interval": "24h", "bob": {"credentialsSecretRef": {"name": "bob-first"}}})).await;
+    story
+        .integrate(
+            json!({"interval": "24h", "bob": {"credentialsSecretRef": {"name": "bob-first"}}}),
+        )
+        .await;
     let status = story.ready("Converged").await.status.unwrap();
     let counts = status.employees.unwrap();
-    assert_eq!((counts.failing, counts.ready), (0, counts.in_scope), "it is the younger one now, and keeps its people");
+    assert_eq!(
+        (counts.failing, counts.ready),
+        (0, counts.in_scope),
+        "it is the younger one now, and keeps its people"
+    );
     spec["interval"] = json!("11m");
-    assert_eq!(said(&second(&story, spec).await, "Ready").1, "TenantTaken", "the other one has looked again");
+    assert_eq!(
+        said(&second(&story, spec).await, "Ready").1,
+        "TenantTaken",
+        "the other one has looked again"
+    );
     assert_eq!(story.reason(&people[0]).await, "InSync");
 }
 
@@ -233,7 +304,9 @@ async fn a_leaver_gets_out_although_the_integration_that_manages_the_employee_ca
     let people = staff(&story, 4).await;
     let _controller = Controller::start(&story).await;
     let mut spec = taken(&story).await;
-    story.secret("bob-first", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "wrong")]).await;
+    story
+        .secret("bob-first", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "wrong")])
+        .await;
     story.ready("BobUnauthorized").await;
     leave(&story, &people[..1]).await;
     story.simulated.change(&people[1], json!({"work.title": "Keeper of Lamps"})).await;
@@ -242,7 +315,8 @@ async fn a_leaver_gets_out_although_the_integration_that_manages_the_employee_ca
     assert_eq!(suspended(&story, &people).await, 1, "{:?}", status.conditions);
     let other = story.simulated.account(&people[1]).await.unwrap();
     assert_ne!(other["title"], "Keeper of Lamps", "nothing is handed over but what a leaver needs");
-    let reason = async |id: &str| ready(&story.people().get(&format!("second-{id}")).await.unwrap()).1;
+    let reason =
+        async |id: &str| ready(&story.people().get(&format!("second-{id}")).await.unwrap()).1;
     assert_eq!(reason(&people[1]).await, "Conflict");
     assert_ne!(reason(&people[0]).await, "Conflict");
 }
@@ -258,10 +332,17 @@ async fn an_integration_all_of_whose_employees_fail_for_one_cause_is_not_ready_u
     let base = [row("email", "root.email"), row("username", "root.email")];
     let broken = json!({"target": "company", "cel": "employee.root.firstName + [1][7]"});
     let mapping = |more: Option<Value>| Value::Array(base.iter().cloned().chain(more).collect());
-    story.integrate(json!({"interval": "24h", "provisioning": robins, "mapping": mapping(Some(broken))})).await;
+    story
+        .integrate(
+            json!({"interval": "24h", "provisioning": robins, "mapping": mapping(Some(broken))}),
+        )
+        .await;
     let status = story.ready("InvalidSettings").await.status.unwrap();
     let (_, _, message) = said(&status, "Ready");
-    assert!(message.starts_with("All 4 employees in scope fail") && message.contains("MappingFailed"), "{message}");
+    assert!(
+        message.starts_with("All 4 employees in scope fail") && message.contains("MappingFailed"),
+        "{message}"
+    );
     assert_eq!(story.reason(&people[0]).await, "MappingFailed");
     story.integrate(json!({"mapping": mapping(None)})).await;
     let status = story.ready("Converged").await.status.unwrap();
@@ -281,7 +362,8 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
     story.integrate(json!({"interval": "24h", "safety": {"disables": {}}})).await;
     let status = story.ready("Converged").await.status.unwrap();
     let budgets = status.budgets.unwrap();
-    let limits = [&budgets.disables, &budgets.reactivations, &budgets.updates].map(|state| state.as_ref().unwrap().limit);
+    let limits = [&budgets.disables, &budgets.reactivations, &budgets.updates]
+        .map(|state| state.as_ref().unwrap().limit);
     assert_eq!((limits, budgets.creates), ([5, 10, 20], None));
 
     leave(&story, &people[..4]).await;
@@ -289,7 +371,8 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
     controller.to(&story, "2026-11-24T10:00:00Z").await;
     leave(&story, &people[4..5]).await;
     request(&story, &people[4], "leaves").await;
-    let spent = |status: &ProvisioningIntegrationStatus| status.budgets.clone().unwrap().disables.unwrap();
+    let spent =
+        |status: &ProvisioningIntegrationStatus| status.budgets.clone().unwrap().disables.unwrap();
     let state = until("the single pass counts", || async {
         let state = spent(&self::status(&story).await);
         if state.done == 5 { Ok(state) } else { Err(format!("{state:?}")) }
@@ -304,7 +387,12 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
     let status = story.ready("PlanHeld").await.status.unwrap();
     assert_eq!(
         spent(&status),
-        BudgetState { limit: 5, done: 5, planned: 1, opens_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(opens)) }
+        BudgetState {
+            limit: 5,
+            done: 5,
+            planned: 1,
+            opens_at: Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(opens))
+        }
     );
     assert_eq!(suspended(&story, &people).await, 5);
     // No sync is requested: the time has come.
@@ -315,7 +403,11 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
     story.sync().await;
     let integration = story.ready("PlanHeld").await;
     let state = spent(integration.status.as_ref().unwrap());
-    assert_eq!((state.planned, &state.opens_at), (8, &None), "more than the limit: a person has to approve it");
+    assert_eq!(
+        (state.planned, &state.opens_at),
+        (8, &None),
+        "more than the limit: a person has to approve it"
+    );
     assert!(held(&integration).2.contains("8 suspensions planned"));
     controller.stop().await;
 }
@@ -326,7 +418,8 @@ async fn a_pass_over_many_publishes_few_events_and_every_warning() {
     let story = Story::begin("few-events", 2).await;
     staff(&story, 60).await;
     // A required value: 1, 10 to 19, 2, and 20 to 29.
-    let rules = ["robin.1", "robin.2"].map(|contains| json!({"field": "email", "contains": contains}));
+    let rules =
+        ["robin.1", "robin.2"].map(|contains| json!({"field": "email", "contains": contains}));
     story.simulated.put("/onelogin/refuse", json!({"rules": rules})).await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({})).await;
@@ -335,7 +428,9 @@ async fn a_pass_over_many_publishes_few_events_and_every_warning() {
     let of = async |reason: &str, kind: &str| {
         let all = events.list(&ListParams::default()).await.expect("a list").items;
         let about = |event: &Event| event.regarding.as_ref().and_then(|about| about.kind.clone());
-        let matching = all.into_iter().filter(|event| event.reason.as_deref() == Some(reason) && about(event).as_deref() == Some(kind));
+        let matching = all.into_iter().filter(|event| {
+            event.reason.as_deref() == Some(reason) && about(event).as_deref() == Some(kind)
+        });
         matching.map(|event| event.note.unwrap_or_default()).collect::<Vec<_>>()
     };
     let summary = until("the summary is there", || async {
@@ -360,4 +455,65 @@ fn every_reason_that_fails_is_one_of_the_closed_list() {
         let told = not_failing.contains(&reason.as_str()) || reason.is_ready();
         assert_eq!(reason.is_failure(), !told, "{reason}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_said_of_sites_and_of_hidden_fields_follows_passes_over_single_people() {
+    let story = Story::begin("company", 2).await;
+    let people = staff(&story, 12).await;
+    for (number, employee) in story.simulated.employees().await.iter().enumerate() {
+        let site = if number == 0 { "Auckland" } else { "Berlin" };
+        story
+            .simulated
+            .change(employee["root.id"].as_str().unwrap(), json!({"work.site": site}))
+            .await;
+    }
+    let _controller = Controller::start(&story).await;
+    story.simulated.put("/bob/permissions", json!({"hiddenFields": ["work.title"]})).await;
+    story.integrate(json!({"interval": "24h"})).await;
+    story.ready("Converged").await;
+    let before = status(&story).await;
+    assert_eq!(
+        said(&before, "TimeZonesComplete").0,
+        "True",
+        "{:?}",
+        said(&before, "TimeZonesComplete")
+    );
+    assert_eq!(
+        said(&before, "MappingComplete").1,
+        "SourceUnavailable",
+        "{:?}",
+        said(&before, "MappingComplete")
+    );
+    let searches = story.simulated.calls("onelogin", "GET /api/2/users").await;
+
+    // One moves to a site without a zone, and Bob shows titles again: nobody asks for a pass over everybody.
+    story.simulated.put("/bob/permissions", json!({})).await;
+    story.simulated.change(&people[0], json!({"work.site": "Tokyo"})).await;
+    request(&story, &people[0], "moved").await;
+    let began = std::time::Instant::now();
+    until("both follow", || async {
+        let status = status(&story).await;
+        let (zones, mapping) =
+            (said(&status, "TimeZonesComplete"), said(&status, "MappingComplete"));
+        if zones.0 == "False" && zones.2.contains("Tokyo (1)") && mapping.1 == "Complete" {
+            Ok(())
+        } else {
+            Err(format!("{zones:?} {mapping:?}"))
+        }
+    })
+    .await;
+    assert!(began.elapsed() < std::time::Duration::from_secs(12), "{:?}", began.elapsed());
+    story.simulated.change(&people[0], json!({"work.site": "Berlin"})).await;
+    request(&story, &people[0], "back").await;
+    until("the site is gone", || async {
+        let zones = said(&status(&story).await, "TimeZonesComplete");
+        if zones.0 == "True" { Ok(()) } else { Err(format!("{zones:?}")) }
+    })
+    .await;
+    assert_eq!(
+        story.simulated.calls("onelogin", "GET /api/2/users").await,
+        searches,
+        "no pass over everybody"
+    );
 }

@@ -46,10 +46,14 @@ enum Boundary {
     StatusStored,
 }
 
-use Boundary::{CallApplied, CallNotApplied, ObjectCreated, ObjectNotCreated, StatusNotStored, StatusStored};
+use Boundary::{
+    CallApplied, CallNotApplied, ObjectCreated, ObjectNotCreated, StatusNotStored, StatusStored,
+};
 
-const FOR_NEWCOMERS: [Boundary; 6] = [CallNotApplied, CallApplied, ObjectNotCreated, ObjectCreated, StatusNotStored, StatusStored];
-const FOR_KNOWN_PEOPLE: [Boundary; 4] = [CallNotApplied, CallApplied, StatusNotStored, StatusStored];
+const FOR_NEWCOMERS: [Boundary; 6] =
+    [CallNotApplied, CallApplied, ObjectNotCreated, ObjectCreated, StatusNotStored, StatusStored];
+const FOR_KNOWN_PEOPLE: [Boundary; 4] =
+    [CallNotApplied, CallApplied, StatusNotStored, StatusStored];
 
 /// One kind of change.
 struct Told {
@@ -100,7 +104,10 @@ async fn dies_everywhere(
         let person = change(story, *boundary, person).await;
         arm(story, &proxy, told.method, *boundary).await;
         let asked = story.ask().await;
-        until(&format!("{what}: it is there"), || async { reached(story, &proxy, told.method, *boundary).await }).await;
+        until(&format!("{what}: it is there"), || async {
+            reached(story, &proxy, told.method, *boundary).await
+        })
+        .await;
         controller.kill();
         story.simulated.delete("/onelogin/faults").await;
         proxy.clear();
@@ -113,20 +120,33 @@ async fn dies_everywhere(
         let steady = (seq(story).await, story.everybody().await);
         story.sync().await;
         assert_eq!(steady.0, seq(story).await, "{what}: nothing is left to do");
-        let versions =
-            |people: &[bobsync::api::EmployeeSync]| -> Vec<_> { people.iter().map(|p| p.metadata.resource_version.clone()).collect() };
-        assert_eq!(versions(&steady.1), versions(&story.everybody().await), "{what}: nothing is left to record");
+        let versions = |people: &[bobsync::api::EmployeeSync]| -> Vec<_> {
+            people.iter().map(|p| p.metadata.resource_version.clone()).collect()
+        };
+        assert_eq!(
+            versions(&steady.1),
+            versions(&story.everybody().await),
+            "{what}: nothing is left to record"
+        );
     }
 }
 
 /// Returns the number of the last write that was applied at the provider.
 async fn seq(story: &Story) -> u64 {
-    story.simulated.get("/onelogin/journal").await.as_array().and_then(|all| all.last()?["seq"].as_u64()).unwrap_or(0)
+    story
+        .simulated
+        .get("/onelogin/journal")
+        .await
+        .as_array()
+        .and_then(|all| all.last()?["seq"].as_u64())
+        .unwrap_or(0)
 }
 
 async fn arm(story: &Story, proxy: &Proxy, method: &str, boundary: Boundary) {
-    let held = |kind| json!({"kind": kind, "method": method, "pathPrefix": "/api/2/users", "times": 1});
-    let objects = format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/employeesyncs", story.namespace);
+    let held =
+        |kind| json!({"kind": kind, "method": method, "pathPrefix": "/api/2/users", "times": 1});
+    let objects =
+        format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/employeesyncs", story.namespace);
     let statuses = format!("{objects}/*/status");
     story.simulated.delete("/onelogin/calls").await;
     match boundary {
@@ -139,26 +159,40 @@ async fn arm(story: &Story, proxy: &Proxy, method: &str, boundary: Boundary) {
     }
 }
 
-async fn reached(story: &Story, proxy: &Proxy, method: &str, boundary: Boundary) -> Result<(), String> {
+async fn reached(
+    story: &Story,
+    proxy: &Proxy,
+    method: &str,
+    boundary: Boundary,
+) -> Result<(), String> {
     match boundary {
         CallNotApplied | CallApplied => {
             // The counts began again when the fault was set.
             let calls = story.simulated.get("/onelogin/calls").await;
-            let writes = calls["byRoute"]
-                .as_object()
-                .into_iter()
-                .flatten()
-                .filter(|(route, _)| route.starts_with(method) && route.contains("/api/2/users"));
+            let writes =
+                calls["byRoute"].as_object().into_iter().flatten().filter(|(route, _)| {
+                    route.starts_with(method) && route.contains("/api/2/users")
+                });
             if writes.count() > 0 { Ok(()) } else { Err(calls.to_string()) }
         }
         _ => {
-            let act = if matches!(boundary, ObjectNotCreated | StatusNotStored) { Act::HoldBefore } else { Act::HoldAfter };
-            let method = if matches!(boundary, ObjectNotCreated | ObjectCreated) { Method::POST } else { Method::PATCH };
+            let act = if matches!(boundary, ObjectNotCreated | StatusNotStored) {
+                Act::HoldBefore
+            } else {
+                Act::HoldAfter
+            };
+            let method = if matches!(boundary, ObjectNotCreated | ObjectCreated) {
+                Method::POST
+            } else {
+                Method::PATCH
+            };
             let struck = proxy.struck();
             // Each boundary has an act or a method of its own, which separates it from what an
             // earlier one left.
             let held = struck.last().is_some_and(|held| held.act == act && held.method == method);
-            let went_well = struck.last().is_some_and(|held| held.answered.is_none_or(|status| (200..300).contains(&status)));
+            let went_well = struck.last().is_some_and(|held| {
+                held.answered.is_none_or(|status| (200..300).contains(&status))
+            });
             assert!(!held || went_well, "{struck:?}");
             if held { Ok(()) } else { Err(format!("{struck:?}")) }
         }
@@ -166,7 +200,14 @@ async fn reached(story: &Story, proxy: &Proxy, method: &str, boundary: Boundary)
 }
 
 /// Checks everything that is promised after a crash.
-async fn right(story: &Story, told: &Told, boundary: Boundary, person: &str, before: u64, what: &str) {
+async fn right(
+    story: &Story,
+    told: &Told,
+    boundary: Boundary,
+    person: &str,
+    before: u64,
+    what: &str,
+) {
     let employees = story.simulated.employees().await;
     let accounts = story.simulated.accounts().await;
     let word = |value: &Value, field: &str| value[field].as_str().unwrap_or_default().to_owned();
@@ -176,8 +217,11 @@ async fn right(story: &Story, told: &Told, boundary: Boundary, person: &str, bef
     let mut wanted = 0;
     for employee in &employees {
         let id = word(employee, "root.id");
-        let own: Vec<_> = accounts.iter().filter(|account| account["external_id"] == id.as_str()).collect();
-        let left = employee["internal.lifecycleStatus"].as_str().is_some_and(|word| word.eq_ignore_ascii_case("terminated"));
+        let own: Vec<_> =
+            accounts.iter().filter(|account| account["external_id"] == id.as_str()).collect();
+        let left = employee["internal.lifecycleStatus"]
+            .as_str()
+            .is_some_and(|word| word.eq_ignore_ascii_case("terminated"));
         let status = expected(employee, now).or_else(|| (left && id == person).then_some(2));
         // An employee who left in an earlier round keeps a suspended account.
         let status = status.or_else(|| (left && !own.is_empty()).then_some(2));
@@ -185,25 +229,38 @@ async fn right(story: &Story, told: &Told, boundary: Boundary, person: &str, bef
         let (Some(account), Some(status)) = (own.first(), status) else { continue };
         wanted += 1;
         assert_eq!(account["status"], status, "{what}: {employee}");
-        for (target, field) in
-            [("email", "root.email"), ("username", "root.email"), ("firstname", "root.firstName"), ("title", "work.title")]
-        {
+        for (target, field) in [
+            ("email", "root.email"),
+            ("username", "root.email"),
+            ("firstname", "root.firstName"),
+            ("title", "work.title"),
+        ] {
             assert_eq!(word(account, target), word(employee, field), "{what}: {target} of {id}");
         }
-        let boss = accounts.iter().find(|other| other["external_id"].is_string() && other["external_id"] == employee["work.manager"]);
-        assert_eq!(account["manager_user_id"], boss.map_or(Value::Null, |boss| boss["id"].clone()), "{what}: manager of {id}");
+        let boss = accounts.iter().find(|other| {
+            other["external_id"].is_string() && other["external_id"] == employee["work.manager"]
+        });
+        assert_eq!(
+            account["manager_user_id"],
+            boss.map_or(Value::Null, |boss| boss["id"].clone()),
+            "{what}: manager of {id}"
+        );
     }
     assert_eq!(accounts.len(), wanted, "{what}: nobody else has an account");
     // There is one write, and no other account was touched or disabled.
     let journal = story.simulated.get(&format!("/onelogin/journal?since={before}")).await;
     let journal = journal.as_array().cloned().unwrap_or_default();
-    let account = accounts.iter().find(|account| account["external_id"] == person).expect("the account");
+    let account =
+        accounts.iter().find(|account| account["external_id"] == person).expect("the account");
     let lost = !matches!(boundary, CallNotApplied | StatusStored);
     // No read shows whether sessions were ended, so a suspension that is not on record is made
     // again.
     let again = lost && told.line == "Suspend";
     assert_eq!(journal.len(), 1 + usize::from(again), "{what}: written once: {journal:?}");
-    assert!(journal.iter().all(|change| change["id"] == account["id"]), "{what}: and to nobody else");
+    assert!(
+        journal.iter().all(|change| change["id"] == account["id"]),
+        "{what}: and to nobody else"
+    );
     assert_eq!(account["status"], told.access.1, "{what}");
     // The status is right.
     let object = story.person(person).await.unwrap_or_else(|| panic!("{what}: there is no object"));
@@ -211,12 +268,25 @@ async fn right(story: &Story, told: &Told, boundary: Boundary, person: &str, bef
     let status = serde_json::to_value(object.status.as_ref()).unwrap();
     assert_eq!(status["account"]["id"], account["id"].to_string(), "{what}: {status}");
     assert_eq!(status["access"], told.access.0, "{what}: {status}");
-    for condition in status["conditions"].as_array().into_iter().flatten().filter(|condition| condition["type"] != "Stalled") {
+    for condition in status["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|condition| condition["type"] != "Stalled")
+    {
         assert_eq!(condition["status"], "True", "{what}: {condition}");
     }
-    let lines: Vec<&str> = Some(told.line).filter(|_| !lost || again).into_iter().chain(told.before.iter().copied()).collect();
+    let lines: Vec<&str> = Some(told.line)
+        .filter(|_| !lost || again)
+        .into_iter()
+        .chain(told.before.iter().copied())
+        .collect();
     let history = status["history"].as_array().cloned().unwrap_or_default();
-    assert_eq!(history.iter().map(|line| word(line, "action")).collect::<Vec<_>>(), lines, "{what}: {history:?}");
+    assert_eq!(
+        history.iter().map(|line| word(line, "action")).collect::<Vec<_>>(),
+        lines,
+        "{what}: {history:?}"
+    );
     assert!(history.iter().all(|line| line["outcome"] == "Succeeded"), "{what}: {history:?}");
     for object in story.everybody().await {
         assert_eq!(ready(&object).0, "True", "{what}: {:?}", object.status);
@@ -240,16 +310,41 @@ const SUSPENDED: (&str, i64) = ("Suspended", 2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_in_a_create() {
-    let told = Told { name: "die-create", method: "POST", boundaries: &FOR_NEWCOMERS, before: &[], line: "Create", access: ACTIVE };
-    dies_everywhere(&told, async |_, _| String::new(), async |story, at, _| hire(story, "die-create", at).await).await;
+    let told = Told {
+        name: "die-create",
+        method: "POST",
+        boundaries: &FOR_NEWCOMERS,
+        before: &[],
+        line: "Create",
+        access: ACTIVE,
+    };
+    dies_everywhere(
+        &told,
+        async |_, _| String::new(),
+        async |story, at, _| hire(story, "die-create", at).await,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_in_an_adoption() {
-    let told = Told { name: "die-adopt", method: "PUT", boundaries: &FOR_NEWCOMERS, before: &[], line: "Adopt", access: ACTIVE };
+    let told = Told {
+        name: "die-adopt",
+        method: "PUT",
+        boundaries: &FOR_NEWCOMERS,
+        before: &[],
+        line: "Adopt",
+        access: ACTIVE,
+    };
     let change = async |story: &Story, at, _| {
         let email = email("die-adopt", at);
-        story.simulated.post("/onelogin/users", json!({"username": email, "email": email, "status": 1, "title": "Somebody"})).await;
+        story
+            .simulated
+            .post(
+                "/onelogin/users",
+                json!({"username": email, "email": email, "status": 1, "title": "Somebody"}),
+            )
+            .await;
         hire(story, "die-adopt", at).await
     };
     dies_everywhere(&told, async |_, _| String::new(), change).await;
@@ -257,21 +352,42 @@ async fn killed_anywhere_in_an_adoption() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_in_an_update() {
-    let told =
-        Told { name: "die-update", method: "PUT", boundaries: &FOR_KNOWN_PEOPLE, before: &["Create"], line: "Update", access: ACTIVE };
-    let change = async |story: &Story, _, person| edited(story, person, json!({"work.title": "Keeper of Lamps"})).await;
+    let told = Told {
+        name: "die-update",
+        method: "PUT",
+        boundaries: &FOR_KNOWN_PEOPLE,
+        before: &["Create"],
+        line: "Update",
+        access: ACTIVE,
+    };
+    let change = async |story: &Story, _, person| {
+        edited(story, person, json!({"work.title": "Keeper of Lamps"})).await
+    };
     dies_everywhere(&told, async |story, at| known(story, "die-update", at).await, change).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_in_a_change_of_manager() {
-    let told =
-        Told { name: "die-manager", method: "PUT", boundaries: &FOR_KNOWN_PEOPLE, before: &["Create"], line: "Update", access: ACTIVE };
+    let told = Told {
+        name: "die-manager",
+        method: "PUT",
+        boundaries: &FOR_KNOWN_PEOPLE,
+        before: &["Create"],
+        line: "Update",
+        access: ACTIVE,
+    };
     let change = async |story: &Story, _, person: String| {
         let accounts = story.simulated.accounts().await;
         let (first, _) = story.simulated.somebody().await;
-        let other = accounts.iter().filter(|account| account["status"] == 1).filter_map(|account| account["external_id"].as_str());
-        let other = other.filter(|id| *id != person && *id != first).min().expect("another manager").to_owned();
+        let other = accounts
+            .iter()
+            .filter(|account| account["status"] == 1)
+            .filter_map(|account| account["external_id"].as_str());
+        let other = other
+            .filter(|id| *id != person && *id != first)
+            .min()
+            .expect("another manager")
+            .to_owned();
         edited(story, person, json!({"work.manager": other})).await
     };
     dies_everywhere(&told, async |story, at| known(story, "die-manager", at).await, change).await;
@@ -279,8 +395,14 @@ async fn killed_anywhere_in_a_change_of_manager() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_in_a_suspension() {
-    let told =
-        Told { name: "die-suspend", method: "PUT", boundaries: &FOR_KNOWN_PEOPLE, before: &["Create"], line: "Suspend", access: SUSPENDED };
+    let told = Told {
+        name: "die-suspend",
+        method: "PUT",
+        boundaries: &FOR_KNOWN_PEOPLE,
+        before: &["Create"],
+        line: "Suspend",
+        access: SUSPENDED,
+    };
     let left = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
     let change = async |story: &Story, _, person| edited(story, person, left.clone()).await;
     dies_everywhere(&told, async |story, at| known(story, "die-suspend", at).await, change).await;
@@ -289,14 +411,23 @@ async fn killed_anywhere_in_a_suspension() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_anywhere_in_a_reactivation() {
     let before = &["Suspend", "Create"];
-    let told = Told { name: "die-reactivate", method: "PUT", boundaries: &FOR_KNOWN_PEOPLE, before, line: "Reactivate", access: ACTIVE };
+    let told = Told {
+        name: "die-reactivate",
+        method: "PUT",
+        boundaries: &FOR_KNOWN_PEOPLE,
+        before,
+        line: "Reactivate",
+        access: ACTIVE,
+    };
     let prepare = async |story: &Story, at| {
         let person = known(story, "die-reactivate", at).await;
         let person = edited(story, person, json!({"internal.status": "Inactive"})).await;
         story.sync().await;
         person
     };
-    let change = async |story: &Story, _, person| edited(story, person, json!({"internal.status": "Active"})).await;
+    let change = async |story: &Story, _, person| {
+        edited(story, person, json!({"internal.status": "Active"})).await
+    };
     dies_everywhere(&told, prepare, change).await;
 }
 
@@ -324,15 +455,24 @@ async fn killed_between_two_accounts_and_the_manager_that_closes_their_circle() 
         story.ready("Converged").await;
         let accounts = story.simulated.accounts().await;
         for (person, manager) in [(&first, &second), (&second, &first)] {
-            let of = |id: &str| accounts.iter().filter(|account| account["external_id"] == id).collect::<Vec<_>>();
+            let of = |id: &str| {
+                accounts.iter().filter(|account| account["external_id"] == id).collect::<Vec<_>>()
+            };
             assert_eq!((of(person).len(), of(manager).len()), (1, 1), "{what}");
             assert_eq!(of(person)[0]["manager_user_id"], of(manager)[0]["id"], "{what}");
             let object = story.person(person).await.expect("an object");
             assert_eq!(ready(&object), ("True".to_owned(), "InSync".to_owned()), "{what}");
             let lines = object.status.unwrap_or_default().history;
-            assert!(lines.len() <= 1, "{what}: the manager belongs to the creation or to the update after it: {lines:?}");
+            assert!(
+                lines.len() <= 1,
+                "{what}: the manager belongs to the creation or to the update after it: {lines:?}"
+            );
         }
         let journal = story.simulated.get(&format!("/onelogin/journal?since={before}")).await;
-        assert_eq!(journal.as_array().map(Vec::len), Some(3), "{what}: two accounts, one manager: {journal}");
+        assert_eq!(
+            journal.as_array().map(Vec::len),
+            Some(3),
+            "{what}: two accounts, one manager: {journal}"
+        );
     }
 }

@@ -22,7 +22,8 @@ fn entra(story: &Story) -> Value {
 /// Writes a Secret with these keys of the app.
 async fn secret(story: &Story, keys: &[&str]) {
     let app = story.simulated.get("/entra/app").await;
-    let content: Vec<(&str, &str)> = keys.iter().map(|key| (*key, app[*key].as_str().unwrap())).collect();
+    let content: Vec<(&str, &str)> =
+        keys.iter().map(|key| (*key, app[*key].as_str().unwrap())).collect();
     story.secret("entra", &content).await;
 }
 
@@ -75,7 +76,8 @@ async fn the_example_makes_entra_equal_to_bob_with_one_write_each_and_one_for_ea
     let story = Story::begin("entra-first", 70).await;
     secret(&story, &["clientId", "clientCertificate", "clientKey"]).await;
     story.secret("welcome", &[("password", "Correct-Horse-7-Battery")]).await;
-    let example: Value = serde_saphyr::from_str(include_str!("../../examples/entra-id.yaml")).expect("YAML");
+    let example: Value =
+        serde_saphyr::from_str(include_str!("../../examples/entra-id.yaml")).expect("YAML");
     let mut spec = example["spec"].clone();
     spec["mode"] = json!("Enforce");
     spec["bob"]["endpoint"] = json!(story.simulated.bob);
@@ -89,7 +91,8 @@ async fn the_example_makes_entra_equal_to_bob_with_one_write_each_and_one_for_ea
     let now = Timestamp::now();
     let employees = story.simulated.employees().await;
     let users = accounts(&story).await;
-    let by_mark: HashMap<String, &Value> = users.iter().map(|user| (mark(user).expect("a mark"), user)).collect();
+    let by_mark: HashMap<String, &Value> =
+        users.iter().map(|user| (mark(user).expect("a mark"), user)).collect();
     let text = |value: &Value| match value {
         Value::String(text) => text.clone(),
         Value::Null => String::new(),
@@ -119,7 +122,10 @@ async fn the_example_makes_entra_equal_to_bob_with_one_write_each_and_one_for_ea
         ] {
             assert_eq!(text(have), text(&employee[field]), "{id} {field}");
         }
-        let manager = employee["work.manager"].as_str().and_then(|manager| by_mark.get(manager)).map(|boss| boss["id"].clone());
+        let manager = employee["work.manager"]
+            .as_str()
+            .and_then(|manager| by_mark.get(manager))
+            .map(|boss| boss["id"].clone());
         managed += u64::from(manager.is_some());
         assert_eq!(user["manager"]["id"], manager.unwrap_or(Value::Null), "{id} manager");
         assert_eq!(
@@ -129,12 +135,27 @@ async fn the_example_makes_entra_equal_to_bob_with_one_write_each_and_one_for_ea
         );
     }
     assert_eq!(users.len(), wanted, "nobody else has an account");
-    assert_eq!(writes(&story).await, wanted as u64 + managed, "one write each, and one for each manager");
+    assert_eq!(
+        writes(&story).await,
+        wanted as u64 + managed,
+        "one write each, and one for each manager"
+    );
     let log = story.simulated.get("/entra/log?since=0").await;
-    let refused = log.as_array().unwrap().iter().filter(|call| call["status"].as_u64().is_some_and(|status| status >= 400)).count();
+    let refused = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|call| call["status"].as_u64().is_some_and(|status| status >= 400))
+        .count();
     assert_eq!(refused, 0, "Microsoft never had to say no");
-    let told = format!("{}{}", controller.log(), serde_json::to_string(&story.everybody().await).unwrap());
-    assert!(!told.contains("Correct-Horse") && !told.contains("BEGIN PRIVATE KEY") && !told.contains("eyJ0."), "no secret is told");
+    let told =
+        format!("{}{}", controller.log(), serde_json::to_string(&story.everybody().await).unwrap());
+    assert!(
+        !told.contains("Correct-Horse")
+            && !told.contains("BEGIN PRIVATE KEY")
+            && !told.contains("eyJ0."),
+        "no secret is told"
+    );
     for person in story.everybody().await {
         assert_eq!(ready(&person).0, "True");
     }
@@ -150,7 +171,11 @@ async fn a_steady_state_writes_nothing_and_reads_a_page() {
     }
     let calls = story.simulated.get("/entra/calls").await;
     assert_eq!(calls["writes"], 0);
-    assert_eq!(calls["byRoute"], json!({"GET /v1.0/users": 2}), "one page each, and not one more call");
+    assert_eq!(
+        calls["byRoute"],
+        json!({"GET /v1.0/users": 2}),
+        "one page each, and not one more call"
+    );
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 2);
 }
 
@@ -172,7 +197,11 @@ async fn a_mover_a_leaver_whose_sessions_end_and_a_rehire() {
     let others = story.simulated.employees().await;
     let old = employee["work.manager"].as_str().unwrap();
     let mut boss = None;
-    for other in others.iter().map(|other| other["root.id"].as_str().unwrap()).filter(|other| *other != old && *other != id) {
+    for other in others
+        .iter()
+        .map(|other| other["root.id"].as_str().unwrap())
+        .filter(|other| *other != old && *other != id)
+    {
         if let Some(account) = account(&story, other).await {
             boss = Some((other.to_owned(), account));
             break;
@@ -187,7 +216,13 @@ async fn a_mover_a_leaver_whose_sessions_end_and_a_rehire() {
     assert_eq!(serde_json::to_value(person.status.unwrap().access).unwrap(), "Active");
 
     assert!(ended(&story).await.is_empty());
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     let suspended = account(&story, &id).await.unwrap();
     assert_eq!((&suspended["accountEnabled"], &suspended["id"]), (&json!(false), &before["id"]));
@@ -201,11 +236,17 @@ async fn a_mover_a_leaver_whose_sessions_end_and_a_rehire() {
     let person = story.person(&id).await.unwrap();
     assert_eq!(serde_json::to_value(person.status.unwrap().access).unwrap(), "Suspended");
 
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story
+        .simulated
+        .change(&id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}))
+        .await;
     story.sync().await;
     let again = account(&story, &id).await.unwrap();
     assert_eq!((&again["accountEnabled"], &again["id"]), (&json!(true), &before["id"]));
-    assert_eq!(again["passwordProfile"]["forceChangePasswordNextSignIn"], false, "what the settings do not ask for is sent as false");
+    assert_eq!(
+        again["passwordProfile"]["forceChangePasswordNextSignIn"], false,
+        "what the settings do not ask for is sent as false"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -219,16 +260,26 @@ async fn an_account_from_before_is_adopted_and_one_with_a_number_of_somebody_els
         user.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         user
     };
-    let made = story.simulated.post("/entra/users", user(&employee, json!({"companyName": "Kept"}))).await;
-    let taken = story.simulated.post("/entra/users", user(&boss, json!({"employeeId": "4711"}))).await;
+    let made =
+        story.simulated.post("/entra/users", user(&employee, json!({"companyName": "Kept"}))).await;
+    let taken =
+        story.simulated.post("/entra/users", user(&boss, json!({"employeeId": "4711"}))).await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"provider": entra(&story)})).await;
     story.ready("Converged").await;
     let adopted = account(&story, &id).await.expect("adopted");
-    assert_eq!((&adopted["id"], &adopted["displayName"]), (&made["id"], &employee["root.displayName"]));
-    assert_eq!((&adopted["companyName"], &adopted["mail"]), (&json!("Kept"), &Value::Null), "a row for creations only touches no other");
+    assert_eq!(
+        (&adopted["id"], &adopted["displayName"]),
+        (&made["id"], &employee["root.displayName"])
+    );
+    assert_eq!(
+        (&adopted["companyName"], &adopted["mail"]),
+        (&json!("Kept"), &Value::Null),
+        "a row for creations only touches no other"
+    );
     let log = story.simulated.get("/entra/log?since=0").await;
-    let patches: Vec<&Value> = log.as_array().unwrap().iter().filter(|call| call["method"] == "PATCH").collect();
+    let patches: Vec<&Value> =
+        log.as_array().unwrap().iter().filter(|call| call["method"] == "PATCH").collect();
     assert_eq!(patches.len(), 1);
     assert!(patches[0]["body"].get("passwordProfile").is_none(), "{}", patches[0]);
     let matched = story.person(&id).await.unwrap().status.unwrap().account.unwrap();
@@ -238,7 +289,8 @@ async fn an_account_from_before_is_adopted_and_one_with_a_number_of_somebody_els
     assert_eq!(ready(&person), ("False".into(), "Conflict".into()));
     let (_, _, message) = condition(&person, "Ready").unwrap();
     assert!(message.contains("markAttribute") && !message.contains("4711"), "{message}");
-    let held = story.simulated.get(&format!("/entra/users/{}", taken["id"].as_str().unwrap())).await;
+    let held =
+        story.simulated.get(&format!("/entra/users/{}", taken["id"].as_str().unwrap())).await;
     assert_eq!(held, taken, "the number is never overwritten, nor anything else");
 }
 
@@ -248,7 +300,8 @@ async fn accounts_that_are_mastered_elsewhere_and_administrators_are_told_and_le
     story.sync().await;
     let (id, employee) = story.simulated.somebody().await;
     let admin = employee["work.manager"].as_str().unwrap().to_owned();
-    let (synced, boss) = (account(&story, &id).await.unwrap(), account(&story, &admin).await.unwrap());
+    let (synced, boss) =
+        (account(&story, &id).await.unwrap(), account(&story, &admin).await.unwrap());
     let path = format!("/entra/users/{}", synced["id"].as_str().unwrap());
     story.simulated.patch(&path, json!({"onPremisesSyncEnabled": true})).await;
     story.simulated.put("/entra/directory", json!({"administrators": [boss["id"]]})).await;
@@ -257,7 +310,10 @@ async fn accounts_that_are_mastered_elsewhere_and_administrators_are_told_and_le
         .simulated
         .change(&id, json!({"work.title": "Elsewhere", "internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}))
         .await;
-    story.simulated.change(&admin, json!({"work.title": "Chief", "work.workMobile": "+44 20 7946 0001"})).await;
+    story
+        .simulated
+        .change(&admin, json!({"work.title": "Chief", "work.workMobile": "+44 20 7946 0001"}))
+        .await;
     story.sync().await;
     let person = story.person(&id).await.unwrap();
     assert_eq!(ready(&person), ("False".into(), "ManagedElsewhere".into()));
@@ -269,7 +325,11 @@ async fn accounts_that_are_mastered_elsewhere_and_administrators_are_told_and_le
     let (_, _, message) = condition(&person, "Ready").unwrap();
     assert!(message.contains("mobilePhone") && !message.contains("7946"), "{message}");
     let now = account(&story, &admin).await.unwrap();
-    assert_eq!((&now["jobTitle"], &now["mobilePhone"]), (&json!("Chief"), &boss["mobilePhone"]), "the harmless part lands");
+    assert_eq!(
+        (&now["jobTitle"], &now["mobilePhone"]),
+        (&json!("Chief"), &boss["mobilePhone"]),
+        "the harmless part lands"
+    );
 
     // An administrator leaves: the account stays open, and a person must suspend it.
     let leaves = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
@@ -279,8 +339,19 @@ async fn accounts_that_are_mastered_elsewhere_and_administrators_are_told_and_le
     assert_eq!(ready(&person), ("False".into(), "SuspendByHand".into()));
     assert_eq!(condition(&person, "Stalled").unwrap().0, "True");
     let (_, _, message) = condition(&person, "Ready").unwrap();
-    assert!(message.contains("suspend the account by hand") && message.contains("Microsoft said"), "{message}");
-    let failing = story.integration().await.status.unwrap().conditions.into_iter().find(|one| one.type_ == "EmployeesFailing").unwrap();
+    assert!(
+        message.contains("suspend the account by hand") && message.contains("Microsoft said"),
+        "{message}"
+    );
+    let failing = story
+        .integration()
+        .await
+        .status
+        .unwrap()
+        .conditions
+        .into_iter()
+        .find(|one| one.type_ == "EmployeesFailing")
+        .unwrap();
     assert!(failing.message.contains("1 SuspendByHand"), "{}", failing.message);
     let by_hand = json!({"accountEnabled": false, "mobilePhone": "+44 20 7946 0001"});
     story.simulated.patch(&format!("/entra/users/{}", boss["id"].as_str().unwrap()), by_hand).await;
@@ -292,7 +363,11 @@ async fn accounts_that_are_mastered_elsewhere_and_administrators_are_told_and_le
     .await;
 
     let log = story.simulated.get("/entra/log?since=0").await;
-    let of_synced = log.as_array().unwrap().iter().filter(|call| call["path"].as_str().unwrap().contains(synced["id"].as_str().unwrap()));
+    let of_synced = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|call| call["path"].as_str().unwrap().contains(synced["id"].as_str().unwrap()));
     assert_eq!(of_synced.count(), 0, "not one call for an account that is not ours to change");
 }
 
@@ -301,7 +376,13 @@ async fn a_create_whose_answer_is_lost_while_the_directory_lags_makes_one_accoun
     let (story, _controller) = converged("entra-lost", 24, json!({})).await;
     // The accounts have existed for a while.
     story.simulated.put("/clock", json!({"advanceSeconds": 600})).await;
-    story.simulated.put("/entra/quirks", json!({"readLagSeconds": 3, "listLagSeconds": 20, "referenceLagSeconds": 4})).await;
+    story
+        .simulated
+        .put(
+            "/entra/quirks",
+            json!({"readLagSeconds": 3, "listLagSeconds": 20, "referenceLagSeconds": 4}),
+        )
+        .await;
     let lost = json!({"kind": "resetAfterApply", "method": "POST", "pathPrefix": "/v1.0/users", "times": 1});
     story.simulated.post("/entra/faults", lost).await;
     let (boss, _) = story.simulated.somebody().await;
@@ -318,7 +399,11 @@ async fn a_create_whose_answer_is_lost_while_the_directory_lags_makes_one_accoun
         }
     })
     .await;
-    let named = accounts(&story).await.into_iter().filter(|user| user["userPrincipalName"] == "late.riser@example.com").count();
+    let named = accounts(&story)
+        .await
+        .into_iter()
+        .filter(|user| user["userPrincipalName"] == "late.riser@example.com")
+        .count();
     assert_eq!(named, 1);
     // The listing does not show the account for a while. The controller makes no other account, and
     // does not report it as gone.
@@ -331,7 +416,12 @@ async fn a_create_whose_answer_is_lost_while_the_directory_lags_makes_one_accoun
 async fn a_wrong_secret_a_missing_permission_and_two_proofs_are_told_apart() {
     let story = begin("entra-secret", 8).await;
     let app = story.simulated.get("/entra/app").await;
-    story.secret("entra", &[("clientId", app["clientId"].as_str().unwrap()), ("clientSecret", "wrong-secret")]).await;
+    story
+        .secret(
+            "entra",
+            &[("clientId", app["clientId"].as_str().unwrap()), ("clientSecret", "wrong-secret")],
+        )
+        .await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"provider": entra(&story)})).await;
     let message = |integration: bobsync::api::ProvisioningIntegration| {
@@ -356,15 +446,20 @@ async fn a_wrong_secret_a_missing_permission_and_two_proofs_are_told_apart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_entra_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where_they_are_allowed() {
+async fn what_entra_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where_they_are_allowed()
+{
     let story = begin("entra-refuse", 2).await;
     let refused = async |provider: Value, more: Value| {
         let mut spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": provider});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let object =
-            json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});
+        let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});
         let patch = Patch::Apply(object);
-        story.integrations().patch("no", &PatchParams::apply("story").force(), &patch).await.expect_err("refused").to_string()
+        story
+            .integrations()
+            .patch("no", &PatchParams::apply("story").force(), &patch)
+            .await
+            .expect_err("refused")
+            .to_string()
     };
     let required = json!([{"target": "userPrincipalName", "field": "root.email"}, {"target": "displayName", "field": "root.displayName"}]);
     let with = |row: Value| {
@@ -380,7 +475,11 @@ async fn what_entra_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where
     };
     let extension = "extension_0123456789abcdef0123456789abcdef_bob";
     for (provider, more, said) in [
-        (changed("tokenEndpoint", json!("")), json!({}), "set both endpoint and tokenEndpoint, or neither"),
+        (
+            changed("tokenEndpoint", json!("")),
+            json!({}),
+            "set both endpoint and tokenEndpoint, or neither",
+        ),
         (changed("cloud", json!("Germany")), json!({}), "Unsupported value"),
         (changed("usageLocation", json!("Great Britain")), json!({}), "usageLocation"),
         (changed("markAttribute", json!("employeeType")), json!({}), "markAttribute"),
@@ -389,10 +488,26 @@ async fn what_entra_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where
             json!({"mapping": [{"target": "userPrincipalName", "field": "root.email"}]}),
             "requires the targets userPrincipalName",
         ),
-        (one.clone(), with(json!({"target": "title", "field": "work.title"})), "Microsoft Entra ID has no such target"),
-        (one.clone(), with(json!({"target": "accountEnabled", "field": "work.title"})), "Microsoft Entra ID has no such target"),
-        (one.clone(), with(json!({"target": "manager", "field": "work.title"})), "manager refers to a person"),
-        (one.clone(), with(json!({"target": "employeeId", "field": "work.employeeIdInCompany"})), "this target bears the mark"),
+        (
+            one.clone(),
+            with(json!({"target": "title", "field": "work.title"})),
+            "Microsoft Entra ID has no such target",
+        ),
+        (
+            one.clone(),
+            with(json!({"target": "accountEnabled", "field": "work.title"})),
+            "Microsoft Entra ID has no such target",
+        ),
+        (
+            one.clone(),
+            with(json!({"target": "manager", "field": "work.title"})),
+            "manager refers to a person",
+        ),
+        (
+            one.clone(),
+            with(json!({"target": "employeeId", "field": "work.employeeIdInCompany"})),
+            "this target bears the mark",
+        ),
         (
             changed("markAttribute", json!(extension)),
             with(json!({"target": extension, "field": "work.title"})),
@@ -404,22 +519,29 @@ async fn what_entra_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where
     }
     for target in ["employeeOrgData.costCenter", "employeeOrgData.division"] {
         let mut spec = json!({"suspend": true, "provider": one});
-        spec["mapping"] = with(json!({"target": target, "field": "work.department"}))["mapping"].clone();
+        spec["mapping"] =
+            with(json!({"target": target, "field": "work.department"}))["mapping"].clone();
         story.integrate(spec).await;
     }
     // Port 9 was not allowed when the controller was started.
     let _controller = Controller::start(&story).await;
-    story.integrate(json!({"provider": changed("tokenEndpoint", json!("http://127.0.0.1:9"))})).await;
+    story
+        .integrate(json!({"provider": changed("tokenEndpoint", json!("http://127.0.0.1:9"))}))
+        .await;
     story.ready("EndpointNotAllowed").await;
     assert_eq!(story.simulated.get("/entra/calls").await["total"], 0, "not one request went out");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_refused_attribute_never_stops_a_suspension_and_sessions_that_stayed_open_are_ended_later() {
+async fn a_refused_attribute_never_stops_a_suspension_and_sessions_that_stayed_open_are_ended_later()
+ {
     let (story, controller) = converged("entra-refused", 12, json!({})).await;
     story.sync().await;
     let (id, _) = story.simulated.somebody().await;
-    story.simulated.put("/entra/refuse", json!({"rules": [{"field": "jobTitle", "contains": "Xylophonist"}]})).await;
+    story
+        .simulated
+        .put("/entra/refuse", json!({"rules": [{"field": "jobTitle", "contains": "Xylophonist"}]}))
+        .await;
     // More failures than there are tries in one pass.
     let down = json!({"kind": "status", "status": 503, "method": "POST", "pathPrefix": "/v1.0/users/", "times": 400});
     story.simulated.post("/entra/faults", down).await;
@@ -434,16 +556,24 @@ async fn a_refused_attribute_never_stops_a_suspension_and_sessions_that_stayed_o
 
     // Until the sessions are ended, access does not count as taken, in any process. The knowledge
     // of one process may be lost.
-    let access = async || serde_json::to_value(story.person(&id).await.unwrap().status.unwrap().access).unwrap();
+    let access = async || {
+        serde_json::to_value(story.person(&id).await.unwrap().status.unwrap().access).unwrap()
+    };
     assert_eq!(access().await, "Active");
     assert!(controller.stop().await);
     story.simulated.delete("/entra/faults").await;
     let _controller = Controller::start(&story).await;
-    until("the sessions are ended", async || ended(&story).await.pop().filter(|ended| *ended == user["id"]).ok_or("none".into())).await;
+    until("the sessions are ended", async || {
+        ended(&story).await.pop().filter(|ended| *ended == user["id"]).ok_or("none".into())
+    })
+    .await;
     story.sync().await;
     story.sync().await;
     assert_eq!(ended(&story).await.len(), 1, "once");
     assert_eq!(access().await, "Suspended");
     let (_, reason, message) = condition(&story.person(&id).await.unwrap(), "Stalled").unwrap();
-    assert!(reason == "Rejected" && message.contains("jobTitle") && !message.contains("Xylophonist"), "{message}");
+    assert!(
+        reason == "Rejected" && message.contains("jobTitle") && !message.contains("Xylophonist"),
+        "{message}"
+    );
 }

@@ -8,9 +8,12 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::{
-    attempts::{SECRET, again, begin, broken, deliver, forget, hooked, mended, paused, pin, seen, status, until_status},
+    attempts::{
+        SECRET, again, begin, broken, deliver, forget, hooked, mended, paused, pin, seen, status,
+        until_status,
+    },
     budgets::staff,
-    support::{Controller, Story, condition, ready, until},
+    support::{Controller, Simulated, Story, condition, ready, until},
 };
 
 const REVOKED: &str = "employee.access.revoked.immediately";
@@ -24,14 +27,21 @@ async fn revoke(story: &Story, controller: &Controller, id: &str) {
     .await;
     until("the evidence is on record", || async {
         let revoked = story.integration().await.status.unwrap_or_default().revoked;
-        if revoked.iter().any(|one| one.employee_id == id) { Ok(()) } else { Err("not yet".to_owned()) }
+        if revoked.iter().any(|one| one.employee_id == id) {
+            Ok(())
+        } else {
+            Err("not yet".to_owned())
+        }
     })
     .await;
 }
 
 /// Makes Bob refuse the service user, and waits until the integration reports it.
 async fn bob_refuses(story: &Story) {
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     story.sync_ends_in("BobUnauthorized").await;
 }
 
@@ -42,7 +52,10 @@ async fn a_revocation_taken_while_the_integration_is_suspended_is_carried_out_af
     revoke(&story, &controller, &people[0]).await;
     tokio::time::sleep(Duration::from_secs(2)).await;
     assert_eq!(status(&story, &people[0]).await, 1, "a suspended integration writes nothing");
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     paused(&story, false).await;
     until_status(&story, &people[0], 2).await;
 }
@@ -86,11 +99,15 @@ async fn a_rotated_secret_of_the_provider_is_used_for_evidence() {
     let people = staff(&story, 4).await;
     let app = story.simulated.get("/entra/app").await;
     let client = app["clientId"].as_str().unwrap().to_owned();
-    story.secret("entra", &[("clientId", &client), ("clientSecret", app["clientSecret"].as_str().unwrap())]).await;
+    story
+        .secret(
+            "entra",
+            &[("clientId", &client), ("clientSecret", app["clientSecret"].as_str().unwrap())],
+        )
+        .await;
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
     let url = &story.simulated.entra;
-    let provider =
-        json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
+    let provider = json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
     story.integrate(hooked(json!({"provider": provider}))).await;
     story.ready("Converged").await;
     bob_refuses(&story).await;
@@ -105,7 +122,8 @@ async fn a_rotated_secret_of_the_provider_is_used_for_evidence() {
     story.simulated.post("/entra/faults", ended).await;
     revoke(&story, &controller, &people[0]).await;
     until("the account is disabled", || async {
-        let users = story.simulated.get("/entra/users").await.as_array().cloned().unwrap_or_default();
+        let users =
+            story.simulated.get("/entra/users").await.as_array().cloned().unwrap_or_default();
         let disabled = users.iter().filter(|user| user["accountEnabled"] == json!(false)).count();
         if disabled == 1 { Ok(()) } else { Err(disabled.to_string()) }
     })
@@ -116,17 +134,50 @@ async fn a_rotated_secret_of_the_provider_is_used_for_evidence() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn broken_settings_that_name_another_tenant_take_no_access_there() {
     let (story, people, controller) = begin("elsewhere", 6, hooked(json!({}))).await;
-    let endpoint = story.simulated.one_login.replace("127.0.0.1", "localhost");
+    let other = Simulated::start(0).await;
+    let theirs: Vec<_> =
+        (0..20).map(|n| json!({"email": format!("n{n}@else.example"), "username": format!("n{n}"), "status": 1})).collect();
+    other.post("/onelogin/users", json!(theirs)).await;
+    let theirs = other.accounts().await;
+    let on_record = story.person(&people[0]).await.unwrap().status.unwrap().account.unwrap().id;
+    assert!(
+        theirs.iter().any(|account| account["id"].as_u64() == on_record.parse().ok()),
+        "{on_record}: {theirs:?}"
+    );
+    let endpoint = other.one_login.clone();
     let spec = json!({"provider": {"oneLogin": {"endpoint": endpoint}}, "provisioning": {"scope": "employee.work.site ="}});
     let patch = Patch::Merge(json!({"spec": spec}));
     story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.unwrap();
     story.ready("EndpointNotAllowed").await;
     assert!(controller.stop().await);
-    let controller = Controller::with(&story, &["--leader-elect=false", "--allow-endpoint", &endpoint]).await;
+    let controller =
+        Controller::with(&story, &["--leader-elect=false", "--allow-endpoint", &endpoint]).await;
     story.ready("InvalidSettings").await;
     revoke(&story, &controller, &people[0]).await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(status(&story, &people[0]).await, 1);
+    assert_eq!(other.writes().await, 0);
+    assert_eq!(other.accounts().await, theirs);
+}
+
+/// The same tenant under another name: what is on record is of its accounts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn broken_settings_that_name_the_tenant_otherwise_take_access_that_evidence_takes() {
+    let (story, people, controller) = begin("renamed", 6, hooked(json!({}))).await;
+    let endpoint = story.simulated.one_login.replace("127.0.0.1", "localhost");
+    let spec = json!({"provider": {"oneLogin": {"endpoint": endpoint}}, "provisioning": {"scope": "employee.work.site ="}});
+    story
+        .integrations()
+        .patch("onelogin", &PatchParams::default(), &Patch::Merge(json!({"spec": spec})))
+        .await
+        .unwrap();
+    story.ready("EndpointNotAllowed").await;
+    assert!(controller.stop().await);
+    let controller =
+        Controller::with(&story, &["--leader-elect=false", "--allow-endpoint", &endpoint]).await;
+    story.ready("InvalidSettings").await;
+    revoke(&story, &controller, &people[0]).await;
+    until_status(&story, &people[0], 2).await;
 }
 
 /// No status is green while access is open that has to be taken.
@@ -135,7 +186,13 @@ async fn a_revocation_that_cannot_be_carried_out_is_not_in_sync_and_is_counted()
     let (story, people, controller) = begin("not-green", 6, hooked(json!({}))).await;
     bob_refuses(&story).await;
     broken(&story).await;
-    story.simulated.post("/onelogin/faults", json!({"kind": "status", "status": 503, "pathPrefix": "/api/2/users"})).await;
+    story
+        .simulated
+        .post(
+            "/onelogin/faults",
+            json!({"kind": "status", "status": 503, "pathPrefix": "/api/2/users"}),
+        )
+        .await;
     revoke(&story, &controller, &people[0]).await;
     let person = story.person(&people[0]).await.unwrap();
     let words = ready(&person);
@@ -144,7 +201,11 @@ async fn a_revocation_that_cannot_be_carried_out_is_not_in_sync_and_is_counted()
     assert!(status == "False" && message.contains("still open"), "{message}");
     let failing = async || {
         let conditions = story.integration().await.status.unwrap_or_default().conditions;
-        conditions.into_iter().find(|one| one.type_ == "EmployeesFailing").map(|one| (one.status, one.message)).unwrap_or_default()
+        conditions
+            .into_iter()
+            .find(|one| one.type_ == "EmployeesFailing")
+            .map(|one| (one.status, one.message))
+            .unwrap_or_default()
     };
     until("it is counted", || async {
         let (status, message) = failing().await;

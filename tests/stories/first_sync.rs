@@ -31,7 +31,8 @@ pub(crate) fn expected(employee: &Value, now: Timestamp) -> Option<i64> {
     if lifecycle == "terminated" || left || start.is_some_and(|start| midnight(start) > now) {
         return None;
     }
-    let active = text("internal.status").eq_ignore_ascii_case("active") || matches!(lifecycle.as_str(), "hired" | "garden leave");
+    let active = text("internal.status").eq_ignore_ascii_case("active")
+        || matches!(lifecycle.as_str(), "hired" | "garden leave");
     Some(if active { 1 } else { 2 })
 }
 
@@ -51,7 +52,8 @@ async fn one_login_equals_bob_and_everybody_has_an_object() {
         .into_iter()
         .map(|account| (account["external_id"].as_str().unwrap().to_owned(), account))
         .collect();
-    let by_id: HashMap<&str, &Value> = accounts.iter().map(|(mark, account)| (mark.as_str(), account)).collect();
+    let by_id: HashMap<&str, &Value> =
+        accounts.iter().map(|(mark, account)| (mark.as_str(), account)).collect();
     let mut wanted = 0;
     for employee in &employees {
         let id = employee["root.id"].as_str().unwrap();
@@ -71,12 +73,27 @@ async fn one_login_equals_bob_and_everybody_has_an_object() {
                     ("title", "work.title"),
                     ("department", "work.department"),
                 ] {
-                    assert_eq!(account[target].as_str().unwrap_or_default(), employee[field].as_str().unwrap_or_default(), "{id} {target}");
+                    assert_eq!(
+                        account[target].as_str().unwrap_or_default(),
+                        employee[field].as_str().unwrap_or_default(),
+                        "{id} {target}"
+                    );
                 }
                 let cell = account["custom_attributes"]["work_cell"].as_str().unwrap_or_default();
-                assert_eq!(cell, employee["work.workMobile"].as_str().unwrap_or_default(), "{id} work_cell");
-                let manager = employee["work.manager"].as_str().and_then(|manager| by_id.get(manager)).map(|manager| manager["id"].clone());
-                assert_eq!(account["manager_user_id"], manager.unwrap_or(Value::Null), "{id} manager");
+                assert_eq!(
+                    cell,
+                    employee["work.workMobile"].as_str().unwrap_or_default(),
+                    "{id} work_cell"
+                );
+                let manager = employee["work.manager"]
+                    .as_str()
+                    .and_then(|manager| by_id.get(manager))
+                    .map(|manager| manager["id"].clone());
+                assert_eq!(
+                    account["manager_user_id"],
+                    manager.unwrap_or(Value::Null),
+                    "{id} manager"
+                );
             }
         }
     }
@@ -93,7 +110,13 @@ async fn one_login_equals_bob_and_everybody_has_an_object() {
     for person in &people {
         let (status, reason) = ready(person);
         assert_eq!(status, "True", "{} is {reason}", name(person));
-        assert!(person.metadata.owner_references.as_ref().is_some_and(|owners| owners[0].name == "onelogin"));
+        assert!(
+            person
+                .metadata
+                .owner_references
+                .as_ref()
+                .is_some_and(|owners| owners[0].name == "onelogin")
+        );
     }
     let status = integration.status.unwrap();
     let counts = status.employees.unwrap();
@@ -116,7 +139,12 @@ async fn a_steady_state_writes_nothing_anywhere() {
     until("nothing of the first sync is on its way", || async {
         let before = story.mark().await;
         tokio::time::sleep(std::time::Duration::from_secs(2)).await;
-        let late = story.audited(before).await.into_iter().filter(|event| event.resource == "events").count();
+        let late = story
+            .audited(before)
+            .await
+            .into_iter()
+            .filter(|event| event.resource == "events")
+            .count();
         if late == 0 { Ok(()) } else { Err(format!("{late} events")) }
     })
     .await;
@@ -126,8 +154,12 @@ async fn a_steady_state_writes_nothing_anywhere() {
     assert_eq!(story.simulated.writes().await, 0);
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 1);
     assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users").await, accounts.div_ceil(100));
-    let writes: Vec<_> =
-        story.audited(mark).await.into_iter().filter(|event| !matches!(event.verb.as_str(), "get" | "list" | "watch")).collect();
+    let writes: Vec<_> = story
+        .audited(mark)
+        .await
+        .into_iter()
+        .filter(|event| !matches!(event.verb.as_str(), "get" | "list" | "watch"))
+        .collect();
     // The one write is the echo of the sync request.
     assert_eq!(writes.len(), 1, "{writes:?}");
     assert_eq!(writes[0].resource, "provisioningintegrations");
@@ -153,7 +185,10 @@ async fn a_restart_writes_nothing() {
         .audited(mark)
         .await
         .into_iter()
-        .filter(|event| event.resource == "employeesyncs" && !matches!(event.verb.as_str(), "get" | "list" | "watch"))
+        .filter(|event| {
+            event.resource == "employeesyncs"
+                && !matches!(event.verb.as_str(), "get" | "list" | "watch")
+        })
         .collect();
     assert_eq!(writes.len(), 0, "{writes:?}");
 }
@@ -170,8 +205,14 @@ async fn a_new_and_a_changed_integration_is_reconciling_within_a_second() {
         until("the integration is Reconciling", || async {
             let object = story.integration().await;
             let conditions = object.status.map(|status| status.conditions).unwrap_or_default();
-            let reconciling = conditions.iter().find(|c| c.type_ == "Reconciling" && c.observed_generation == Some(generation));
-            if reconciling.is_some_and(|c| c.status == "True") { Ok(()) } else { Err(format!("{conditions:?}")) }
+            let reconciling = conditions
+                .iter()
+                .find(|c| c.type_ == "Reconciling" && c.observed_generation == Some(generation));
+            if reconciling.is_some_and(|c| c.status == "True") {
+                Ok(())
+            } else {
+                Err(format!("{conditions:?}"))
+            }
         })
         .await;
         assert!(began.elapsed() < std::time::Duration::from_secs(2), "{:?}", began.elapsed());
@@ -189,7 +230,8 @@ async fn a_dry_run_plans_and_writes_nothing_to_the_provider() {
     assert_eq!(story.simulated.accounts().await.len(), 0);
     let plan = integration.status.unwrap().plan.unwrap();
     assert!(plan.creates > 10 && plan.digest.starts_with("sha256:"), "{plan:?}");
-    let pending = story.everybody().await.iter().filter(|person| ready(person).1 == "Pending").count();
+    let pending =
+        story.everybody().await.iter().filter(|person| ready(person).1 == "Pending").count();
     assert_eq!(pending, plan.creates as usize);
     // The same plan has the same digest; then it is carried out.
     assert_eq!(story.sync().await.status.unwrap().plan.unwrap().digest, plan.digest);
@@ -208,7 +250,10 @@ async fn a_target_that_one_login_lacks_is_left_out_and_named() {
     let integration = story.ready("Converged").await;
     let conditions = integration.status.unwrap().conditions;
     let complete = conditions.iter().find(|c| c.type_ == "MappingComplete").unwrap();
-    assert_eq!((complete.status.as_str(), complete.reason.as_str()), ("False", "TargetUnavailable"));
+    assert_eq!(
+        (complete.status.as_str(), complete.reason.as_str()),
+        ("False", "TargetUnavailable")
+    );
     assert!(complete.message.contains("custom_attributes.work_cell"), "{}", complete.message);
     assert!(story.everybody().await.iter().all(|person| ready(person).0 == "True"));
     // Once it is defined, the values follow.
@@ -231,15 +276,26 @@ async fn what_nothing_was_said_of_is_not_current() {
     let story = Story::begin("unsaid", 4).await;
     story.integrate(json!({})).await;
     let employees = story.simulated.employees().await;
-    let mut active = employees.iter().filter(|employee| expected(employee, Timestamp::now()) == Some(1));
-    let [id, other] = [(); 2].map(|()| active.next().expect("an active employee")["root.id"].as_str().expect("an id"));
+    let mut active =
+        employees.iter().filter(|employee| expected(employee, Timestamp::now()) == Some(1));
+    let [id, other] = [(); 2]
+        .map(|()| active.next().expect("an active employee")["root.id"].as_str().expect("an id"));
     let spec = json!({"integrationRef": {"name": "onelogin"}, "employeeId": id, "attributes": {"title": "Keeper of Pins"}});
     let pin = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync",
         "metadata": {"name": format!("onelogin-{id}"), "namespace": story.namespace}, "spec": spec});
     story.plane.apply_yaml(&pin.to_string()).await.expect("admitted");
     let observed = async |kind: &str, name: &str| {
-        let arguments = ["get", kind, name, "--namespace", &story.namespace, "-o", "jsonpath={.status.observedGeneration}"];
-        String::from_utf8(story.plane.kubectl(&arguments).await.expect("kubectl").stdout).expect("text")
+        let arguments = [
+            "get",
+            kind,
+            name,
+            "--namespace",
+            &story.namespace,
+            "-o",
+            "jsonpath={.status.observedGeneration}",
+        ];
+        String::from_utf8(story.plane.kubectl(&arguments).await.expect("kubectl").stdout)
+            .expect("text")
     };
     let name = format!("onelogin-{id}");
     assert_eq!([observed("pi", "onelogin").await, observed("esync", &name).await], ["-1", "-1"]);
@@ -254,7 +310,11 @@ async fn what_nothing_was_said_of_is_not_current() {
     let wanted = json!({"spec": {"attributes": {"title": "Keeper of Others"}}});
     story
         .people()
-        .patch(&format!("onelogin-{other}"), &kube::api::PatchParams::default(), &kube::api::Patch::Merge(wanted))
+        .patch(
+            &format!("onelogin-{other}"),
+            &kube::api::PatchParams::default(),
+            &kube::api::Patch::Merge(wanted),
+        )
         .await
         .expect("a pin");
     until("it is written", || async {

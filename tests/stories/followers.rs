@@ -25,17 +25,39 @@ async fn a_follower_queues_nothing_and_takes_over_with_one_search_and_one_listin
     )
     .await;
     let second = Controller::start(&story).await;
-    let people: Vec<String> = story.everybody().await.into_iter().map(|person| person.spec.employee_id).take(25).collect();
+    let people: Vec<String> = story
+        .everybody()
+        .await
+        .into_iter()
+        .map(|person| person.spec.employee_id)
+        .take(25)
+        .collect();
     for (number, employee) in people.iter().enumerate() {
         let patch = json!({"spec": {"attributes": {"title": format!("Title {number}")}}});
         let name = format!("onelogin-{employee}");
-        story.people().patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.expect("a pin");
+        story
+            .people()
+            .patch(&name, &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("a pin");
     }
     until("every pin is carried out", || async {
         let accounts = story.simulated.accounts().await;
-        let titled = accounts.iter().filter(|account| account["title"].as_str().is_some_and(|title| title.starts_with("Title "))).count();
-        let expected = accounts.iter().filter(|account| people.iter().any(|id| account["external_id"] == **id)).count();
-        if titled == expected && titled > 15 { Ok(()) } else { Err(format!("{titled} of {expected}")) }
+        let titled = accounts
+            .iter()
+            .filter(|account| {
+                account["title"].as_str().is_some_and(|title| title.starts_with("Title "))
+            })
+            .count();
+        let expected = accounts
+            .iter()
+            .filter(|account| people.iter().any(|id| account["external_id"] == **id))
+            .count();
+        if titled == expected && titled > 15 {
+            Ok(())
+        } else {
+            Err(format!("{titled} of {expected}"))
+        }
     })
     .await;
     story.sync().await;
@@ -54,13 +76,15 @@ async fn a_follower_queues_nothing_and_takes_over_with_one_search_and_one_listin
     story.ready("Converged").await;
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(queued(&second).await, Vec::<String>::new());
-    let calls = (story.simulated.get("/bob/calls").await, story.simulated.get("/onelogin/calls").await);
+    let calls =
+        (story.simulated.get("/bob/calls").await, story.simulated.get("/onelogin/calls").await);
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 1, "{calls:?}");
     assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users").await, 1, "{calls:?}");
     assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users/{id}").await, 0, "{calls:?}");
     assert_eq!(story.simulated.writes().await, 0);
     // It works on new events.
-    let active = story.simulated.accounts().await[0]["external_id"].as_str().expect("a mark").to_owned();
+    let active =
+        story.simulated.accounts().await[0]["external_id"].as_str().expect("a mark").to_owned();
     story.simulated.change(&active, json!({"work.department": "Lamps"})).await;
     story.sync().await;
     assert_eq!(story.simulated.account(&active).await.expect("an account")["department"], "Lamps");

@@ -21,7 +21,10 @@ async fn no_answer_of_bob_is_taken_for_nobody_works_here() {
         (json!({"kind": "truncate"}), "BobUnavailable"),
         (json!({"kind": "errorObject"}), "BobUnavailable"),
         (json!({"kind": "status", "status": 500}), "BobUnavailable"),
-        (json!({"kind": "status", "status": 302, "headers": {"location": "http://127.0.0.1:1/"}}), "BobUnavailable"),
+        (
+            json!({"kind": "status", "status": 302, "headers": {"location": "http://127.0.0.1:1/"}}),
+            "BobUnavailable",
+        ),
         (json!({"kind": "reset"}), "BobUnavailable"),
     ] {
         story.simulated.post("/bob/faults", fault.clone()).await;
@@ -45,7 +48,11 @@ async fn a_short_answer_is_suspect_and_positive_facts_still_act() {
     let first = story.simulated.employees().await[..20]
         .iter()
         .find(|e| {
-            e["internal.lifecycleStatus"].as_str().unwrap_or_default().eq_ignore_ascii_case("employed") && e["internal.status"] == "Active"
+            e["internal.lifecycleStatus"]
+                .as_str()
+                .unwrap_or_default()
+                .eq_ignore_ascii_case("employed")
+                && e["internal.status"] == "Active"
         })
         .unwrap()["root.id"]
         .as_str()
@@ -58,7 +65,13 @@ async fn a_short_answer_is_suspect_and_positive_facts_still_act() {
         assert_eq!(active(&story).await, before, "{shown} answered");
     }
     story.simulated.put("/bob/serve", json!({"first": 20})).await;
-    story.simulated.change(&first, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &first,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(story.simulated.account(&first).await.unwrap()["status"], 2);
     assert_eq!(active(&story).await, before - 1);
@@ -68,7 +81,11 @@ async fn a_short_answer_is_suspect_and_positive_facts_still_act() {
     story.sync().await;
     let integration = story.ready("Converged").await;
     assert_eq!(integration.status.unwrap().employees.unwrap().in_bob, 20);
-    assert_eq!(active(&story).await, before - 1, "who is missing from the search can still be read by id");
+    assert_eq!(
+        active(&story).await,
+        before - 1,
+        "who is missing from the search can still be read by id"
+    );
     story.simulated.put("/bob/serve", json!({"first": null})).await;
     story.sync().await;
     story.ready("Converged").await;
@@ -94,8 +111,16 @@ async fn missing_from_the_search_is_nothing_and_a_deleted_file_suspends() {
     story.simulated.forget_calls().await;
     story.sync().await;
     story.sync().await;
-    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1, "one 404 is a suspicion, however often it is looked");
-    assert_eq!(story.simulated.calls("bob", "POST /v1/people/{id}").await, 1, "and Bob is not asked again before that can tell more");
+    assert_eq!(
+        story.simulated.account(&id).await.unwrap()["status"],
+        1,
+        "one 404 is a suspicion, however often it is looked"
+    );
+    assert_eq!(
+        story.simulated.calls("bob", "POST /v1/people/{id}").await,
+        1,
+        "and Bob is not asked again before that can tell more"
+    );
     // Half an interval later, without a request.
     moving.to(&story, "2026-11-24T09:05:30Z").await;
     until("the second 404 takes access", || async {
@@ -149,7 +174,10 @@ async fn lost_answers_make_no_second_account_and_lose_no_change() {
     })
     .await;
     let accounts = story.simulated.accounts().await;
-    let mut marks: Vec<_> = accounts.iter().map(|account| account["external_id"].as_str().unwrap().to_owned()).collect();
+    let mut marks: Vec<_> = accounts
+        .iter()
+        .map(|account| account["external_id"].as_str().unwrap().to_owned())
+        .collect();
     let all = marks.len();
     marks.sort_unstable();
     marks.dedup();
@@ -158,8 +186,17 @@ async fn lost_answers_make_no_second_account_and_lose_no_change() {
     // The same for updates, including a suspension.
     let (id, _) = story.simulated.somebody().await;
     story.simulated.delete("/onelogin/faults").await;
-    story.simulated.post("/onelogin/faults", json!({"method": "PUT", "times": 1, "kind": "resetAfterApply"})).await;
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .post("/onelogin/faults", json!({"method": "PUT", "times": 1, "kind": "resetAfterApply"}))
+        .await;
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
     assert_eq!(story.reason(&id).await, "InSync");
@@ -176,7 +213,13 @@ async fn throttling_is_obeyed_and_nothing_is_lost() {
         .simulated
         .post("/onelogin/faults", json!({"method": "POST", "pathPrefix": "/api/2/users", "times": 2, "kind": "status", "status": 429, "headers": {"Retry-After": "2"}}))
         .await;
-    story.simulated.post("/bob/faults", json!({"times": 1, "kind": "status", "status": 429, "headers": {"Retry-After": "1"}})).await;
+    story
+        .simulated
+        .post(
+            "/bob/faults",
+            json!({"times": 1, "kind": "status", "status": 429, "headers": {"Retry-After": "1"}}),
+        )
+        .await;
     story.integrate(json!({})).await;
     story.ready("Converged").await;
     assert!(story.everybody().await.iter().all(|person| ready(person).0 == "True"));
@@ -185,15 +228,27 @@ async fn throttling_is_obeyed_and_nothing_is_lost() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_bob_credential_is_tried_once_and_a_rotation_is_seen() {
     let story = Story::begin("bob-secret", 20).await;
-    story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "a-wrong-token")]).await;
+    story
+        .secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "a-wrong-token")])
+        .await;
     let controller = Controller::start(&story).await;
     story.integrate(json!({})).await;
     let integration = story.ready("BobUnauthorized").await;
     let conditions = integration.status.unwrap().conditions;
-    assert!(conditions.iter().any(|c| c.type_ == "Stalled" && c.status == "True" && c.reason == "BobUnauthorized"));
+    assert!(
+        conditions
+            .iter()
+            .any(|c| c.type_ == "Stalled" && c.status == "True" && c.reason == "BobUnauthorized")
+    );
     tokio::time::sleep(std::time::Duration::from_secs(5)).await;
-    assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 1, "401 is final until the Secret changes");
-    story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+    assert_eq!(
+        story.simulated.calls("bob", "POST /v1/people/search").await,
+        1,
+        "401 is final until the Secret changes"
+    );
+    story
+        .secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")])
+        .await;
     story.ready("Converged").await;
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 2);
     assert!(!controller.log().contains("a-wrong-token"));
@@ -211,7 +266,13 @@ async fn a_refused_one_login_credential_is_told_and_a_missing_secret_is_named() 
     story.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "secret-1")]).await;
     story.ready("Converged").await;
     // A credential without the right scope.
-    story.simulated.put("/onelogin/credentials", json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Read Users"})).await;
+    story
+        .simulated
+        .put(
+            "/onelogin/credentials",
+            json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Read Users"}),
+        )
+        .await;
     let id = story
         .simulated
         .hire(json!({"root.email": "kept.out@example.com", "work.title": "Keeper", "work.startDate": "2020-01-01", "internal.lifecycleStatus": "Employed",
@@ -223,7 +284,10 @@ async fn a_refused_one_login_credential_is_told_and_a_missing_secret_is_named() 
     assert_eq!(story.reason(&id).await, "Forbidden");
     story
         .simulated
-        .put("/onelogin/credentials", json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Manage users"}))
+        .put(
+            "/onelogin/credentials",
+            json!({"clientId": "client-1", "clientSecret": "secret-1", "scope": "Manage users"}),
+        )
         .await;
     story.sync().await;
     story.ready("Converged").await;
@@ -231,9 +295,12 @@ async fn a_refused_one_login_credential_is_told_and_a_missing_secret_is_named() 
     // A Secret that does not exist.
     story.integrate(json!({"bob": {"credentialsSecretRef": {"name": "nowhere"}}})).await;
     let integration = story.ready("SecretNotFound").await;
-    let ready = integration.status.unwrap().conditions.into_iter().find(|c| c.type_ == "Ready").unwrap();
+    let ready =
+        integration.status.unwrap().conditions.into_iter().find(|c| c.type_ == "Ready").unwrap();
     assert!(ready.message.contains("nowhere"), "{}", ready.message);
-    story.secret("nowhere", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+    story
+        .secret("nowhere", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")])
+        .await;
     story.ready("Converged").await;
 }
 
@@ -264,8 +331,16 @@ async fn short_listings_in_a_row_make_no_second_account_and_forget_none() {
         story.sync().await;
         // Each account was looked up by its id, and all of them exist.
         story.ready("Converged").await;
-        assert_eq!(story.simulated.writes().await, u64::from(round == 0), "round {round}: the new address, and nothing else");
-        assert_eq!(story.person(&id).await.unwrap().status.unwrap().account, recorded, "round {round}");
+        assert_eq!(
+            story.simulated.writes().await,
+            u64::from(round == 0),
+            "round {round}: the new address, and nothing else"
+        );
+        assert_eq!(
+            story.person(&id).await.unwrap().status.unwrap().account,
+            recorded,
+            "round {round}"
+        );
     }
     // A restart in between: the process knows the accounts from the statuses.
     assert!(controller.stop().await);
@@ -296,19 +371,31 @@ async fn eight_deleted(name: &str, interval: &str) -> (Story, Controller, Vec<St
 
 async fn with_accounts(story: &Story, people: &[String]) -> usize {
     let accounts = story.simulated.accounts().await;
-    people.iter().filter(|id| accounts.iter().any(|account| account["external_id"] == ***id)).count()
+    people
+        .iter()
+        .filter(|id| accounts.iter().any(|account| account["external_id"] == ***id))
+        .count()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_deleted_accounts_are_made_again_when_a_person_asks_after_it_was_shown_and_on_no_path_before() {
+async fn many_deleted_accounts_are_made_again_when_a_person_asks_after_it_was_shown_and_on_no_path_before()
+ {
     let (story, _controller, people) = eight_deleted("gone", "24h").await;
     story.sync_ends_in("TargetSuspect").await;
     // A look at one of them, or at the manager, does nothing else.
     for id in &people[..2] {
         let asked = json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "one"}}});
-        story.people().patch(&format!("onelogin-{id}"), &PatchParams::default(), &Patch::Merge(asked)).await.unwrap();
+        story
+            .people()
+            .patch(&format!("onelogin-{id}"), &PatchParams::default(), &Patch::Merge(asked))
+            .await
+            .unwrap();
         until("the sync request is answered", || async {
-            let handled = story.person(id).await.and_then(|person| person.status).and_then(|status| status.last_handled_sync_at);
+            let handled = story
+                .person(id)
+                .await
+                .and_then(|person| person.status)
+                .and_then(|status| status.last_handled_sync_at);
             if handled.as_deref() == Some("one") { Ok(()) } else { Err(format!("{handled:?}")) }
         })
         .await;
@@ -322,7 +409,9 @@ async fn many_deleted_accounts_are_made_again_when_a_person_asks_after_it_was_sh
     until("the reports have their manager", || async {
         let mut wrong = 0;
         for id in &people[1..8] {
-            wrong += usize::from(story.simulated.account(id).await.unwrap()["manager_user_id"] != manager);
+            wrong += usize::from(
+                story.simulated.account(id).await.unwrap()["manager_user_id"] != manager,
+            );
         }
         if wrong == 0 { Ok(()) } else { Err(format!("{wrong} have another")) }
     })
@@ -351,8 +440,20 @@ async fn a_leaver_whom_the_listing_leaves_out_loses_access_all_the_same() {
     let (story, _controller) = Story::converged("leftout", 10, json!({})).await;
     let (id, _) = story.simulated.somebody().await;
     let account = story.simulated.account(&id).await.unwrap();
-    let others: Vec<_> = story.simulated.accounts().await.into_iter().filter(|other| other["id"] != account["id"]).collect();
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    let others: Vec<_> = story
+        .simulated
+        .accounts()
+        .await
+        .into_iter()
+        .filter(|other| other["id"] != account["id"])
+        .collect();
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     let listing = json!({
         "kind": "status", "status": 200, "headers": {"Content-Type": "application/json"}, "body": others, "method": "GET", "pathPrefix": "/api/2/users", "times": 1,
     });
@@ -364,20 +465,35 @@ async fn a_leaver_whom_the_listing_leaves_out_loses_access_all_the_same() {
     // An account that was deleted at the provider is looked up once, and then counts as gone.
     let next = story.simulated.employees().await.into_iter().find(|employee| {
         employee["root.id"] != id.as_str()
-            && employee["internal.lifecycleStatus"].as_str().is_some_and(|word| word.eq_ignore_ascii_case("employed"))
+            && employee["internal.lifecycleStatus"]
+                .as_str()
+                .is_some_and(|word| word.eq_ignore_ascii_case("employed"))
             && employee["internal.status"] == "Active"
     });
     let next = next.unwrap()["root.id"].as_str().unwrap().to_owned();
     let account = story.simulated.account(&next).await.unwrap()["id"].clone();
     story.simulated.delete(&format!("/onelogin/users/{account}")).await;
-    story.simulated.change(&next, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &next,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     let person = story.person(&next).await.unwrap();
     let status = person.status.unwrap();
-    assert_eq!((serde_json::to_value(status.access).unwrap(), status.account.is_none()), (json!("Absent"), true));
+    assert_eq!(
+        (serde_json::to_value(status.access).unwrap(), status.account.is_none()),
+        (json!("Absent"), true)
+    );
     story.simulated.forget_calls().await;
     story.sync().await;
-    assert_eq!(story.simulated.get("/onelogin/calls").await["total"], 1, "the listing and nothing else");
+    assert_eq!(
+        story.simulated.get("/onelogin/calls").await["total"],
+        1,
+        "the listing and nothing else"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -395,5 +511,14 @@ async fn a_lost_answer_on_a_tenant_without_a_mapped_attribute_is_no_failure() {
         .await;
     story.sync().await;
     assert_eq!(story.reason(&id).await, "InSync");
-    assert_eq!(story.simulated.accounts().await.iter().filter(|account| account["external_id"] == id.as_str()).count(), 1);
+    assert_eq!(
+        story
+            .simulated
+            .accounts()
+            .await
+            .iter()
+            .filter(|account| account["external_id"] == id.as_str())
+            .count(),
+        1
+    );
 }

@@ -43,7 +43,9 @@ async fn converged(name: &str, employees: usize, spec: Value) -> (Story, Control
 fn entry<'a>(user: &'a Value, array: &str, key: &str) -> &'a Value {
     let entries = user[array].as_array().map(Vec::as_slice).unwrap_or_default();
     let found = entries.iter().find(|entry| entry["type"] == key || entry["name"] == key);
-    found.map_or(&Value::Null, |entry| if array == "attributes" { &entry["value"] } else { &entry["number"] })
+    found.map_or(&Value::Null, |entry| {
+        if array == "attributes" { &entry["value"] } else { &entry["number"] }
+    })
 }
 
 async fn accounts(story: &Story) -> Vec<Value> {
@@ -80,7 +82,8 @@ fn text(value: &Value) -> String {
 async fn the_example_makes_jumpcloud_equal_to_bob_with_one_write_each_and_expires_each_password() {
     let story = begin("jumpcloud-first", 60).await;
     story.secret("welcome", &[("password", "Correct-Horse-7-Battery")]).await;
-    let example: Value = serde_saphyr::from_str(include_str!("../../examples/jumpcloud.yaml")).expect("YAML");
+    let example: Value =
+        serde_saphyr::from_str(include_str!("../../examples/jumpcloud.yaml")).expect("YAML");
     let mut spec = example["spec"].clone();
     spec["mode"] = json!("Enforce");
     spec["bob"]["endpoint"] = json!(story.simulated.bob);
@@ -92,7 +95,8 @@ async fn the_example_makes_jumpcloud_equal_to_bob_with_one_write_each_and_expire
     let now = Timestamp::now();
     let employees = story.simulated.employees().await;
     let users = accounts(&story).await;
-    let by_mark: HashMap<&str, &Value> = users.iter().map(|user| (mark(user).as_str().expect("a mark"), user)).collect();
+    let by_mark: HashMap<&str, &Value> =
+        users.iter().map(|user| (mark(user).as_str().expect("a mark"), user)).collect();
     let mut wanted = 0;
     for employee in &employees {
         let id = employee["root.id"].as_str().unwrap();
@@ -120,16 +124,26 @@ async fn the_example_makes_jumpcloud_equal_to_bob_with_one_write_each_and_expire
             assert_eq!(text(have), text(&employee[field]), "{id} {field}");
         }
         let username = user["username"].as_str().unwrap();
-        assert!(username.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.'), "{username}");
-        assert_eq!((&user["manager"], &user["password_expired"]), (&Value::Null, &json!(true)), "{id}");
+        assert!(
+            username.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '.'),
+            "{username}"
+        );
+        assert_eq!(
+            (&user["manager"], &user["password_expired"]),
+            (&Value::Null, &json!(true)),
+            "{id}"
+        );
     }
     assert_eq!(users.len(), wanted, "nobody else has an account");
-    let usernames: HashSet<&str> = users.iter().filter_map(|user| user["username"].as_str()).collect();
+    let usernames: HashSet<&str> =
+        users.iter().filter_map(|user| user["username"].as_str()).collect();
     assert_eq!(usernames.len(), wanted);
     let log = story.simulated.get("/jumpcloud/log?since=0").await;
     let calls = |ends: &str, granted: bool| {
         let counts = |call: &&Value| {
-            call["method"] == "POST" && call["path"].as_str().unwrap().ends_with(ends) && (call["status"] == 200) == granted
+            call["method"] == "POST"
+                && call["path"].as_str().unwrap().ends_with(ends)
+                && (call["status"] == 200) == granted
         };
         log.as_array().unwrap().iter().filter(counts).count()
     };
@@ -138,10 +152,20 @@ async fn the_example_makes_jumpcloud_equal_to_bob_with_one_write_each_and_expire
         (wanted, wanted),
         "one write each, and one that expires the password"
     );
-    let numbered = usernames.iter().filter(|name| name.rsplit_once('.').is_some_and(|(_, end)| end.parse::<u32>().is_ok())).count();
-    assert!(calls("/systemusers", false) >= numbered, "only a username that is taken is tried again");
-    let told = format!("{}{}", controller.log(), serde_json::to_string(&story.everybody().await).unwrap());
-    assert!(!told.contains("Correct-Horse") && !told.contains("jumpcloud-key-1"), "no secret is told");
+    let numbered = usernames
+        .iter()
+        .filter(|name| name.rsplit_once('.').is_some_and(|(_, end)| end.parse::<u32>().is_ok()))
+        .count();
+    assert!(
+        calls("/systemusers", false) >= numbered,
+        "only a username that is taken is tried again"
+    );
+    let told =
+        format!("{}{}", controller.log(), serde_json::to_string(&story.everybody().await).unwrap());
+    assert!(
+        !told.contains("Correct-Horse") && !told.contains("jumpcloud-key-1"),
+        "no secret is told"
+    );
     for person in story.everybody().await {
         assert_eq!(ready(&person).0, "True");
     }
@@ -157,7 +181,11 @@ async fn a_steady_state_writes_nothing_and_reads_a_page_for_each_hundred_account
     }
     let calls = story.simulated.get("/jumpcloud/calls").await;
     assert_eq!(calls["writes"], 0);
-    assert_eq!(calls["byRoute"], json!({"GET /api/systemusers": 2}), "one page each, and not one more call");
+    assert_eq!(
+        calls["byRoute"],
+        json!({"GET /api/systemusers": 2}),
+        "one page each, and not one more call"
+    );
     assert_eq!(story.simulated.calls("bob", "POST /v1/people/search").await, 2);
 }
 
@@ -168,21 +196,39 @@ async fn a_mover_a_leaver_and_a_rehire() {
     let (id, _) = story.simulated.somebody().await;
     let before = account(&story, &id).await.unwrap();
     forget_calls(&story).await;
-    story.simulated.change(&id, json!({"work.title": "Head of Lighthouses", "root.displayName": "Somebody Else"})).await;
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"work.title": "Head of Lighthouses", "root.displayName": "Somebody Else"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(writes(&story).await, 1);
     let moved = account(&story, &id).await.unwrap();
-    assert_eq!((&moved["jobTitle"], &moved["displayname"]), (&json!("Head of Lighthouses"), &json!("Somebody Else")));
+    assert_eq!(
+        (&moved["jobTitle"], &moved["displayname"]),
+        (&json!("Head of Lighthouses"), &json!("Somebody Else"))
+    );
     assert_eq!(moved["username"], before["username"], "a username is chosen once");
     let history = story.person(&id).await.unwrap().status.unwrap().history;
     assert_eq!(history[0].fields, ["displayname", "jobTitle"]);
 
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     let suspended = account(&story, &id).await.unwrap();
     assert_eq!((&suspended["state"], &suspended["_id"]), (&json!("SUSPENDED"), &before["_id"]));
     assert_eq!(ready(&story.person(&id).await.unwrap()), ("True".into(), "InSync".into()));
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story
+        .simulated
+        .change(&id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}))
+        .await;
     story.sync().await;
     let again = account(&story, &id).await.unwrap();
     assert_eq!((&again["state"], &again["_id"]), (&json!("ACTIVATED"), &before["_id"]));
@@ -190,7 +236,8 @@ async fn a_mover_a_leaver_and_a_rehire() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_account_from_before_is_adopted_by_its_address_and_keeps_its_username_its_password_and_what_is_not_ours() {
+async fn an_account_from_before_is_adopted_by_its_address_and_keeps_its_username_its_password_and_what_is_not_ours()
+ {
     let story = begin("jumpcloud-adopt", 12).await;
     let (id, employee) = story.simulated.somebody().await;
     let made = story
@@ -210,13 +257,27 @@ async fn an_account_from_before_is_adopted_by_its_address_and_keeps_its_username
     story.integrate(json!({"provider": jumpcloud(&story), "provisioning": provisioning})).await;
     story.ready("Converged").await;
     let user = account(&story, &id).await.expect("adopted");
-    assert_eq!((&user["_id"], &user["firstname"], &user["username"]), (&made["_id"], &employee["root.firstName"], &json!("the.old.one")));
-    assert_eq!((entry(&user, "phoneNumbers", "home"), entry(&user, "attributes", "shoe")), (&json!("+44 20 7946 0000"), &json!("46")));
-    assert_eq!((&user["addresses"][0]["locality"], &user["password_expired"]), (&json!("Paris"), &json!(false)));
+    assert_eq!(
+        (&user["_id"], &user["firstname"], &user["username"]),
+        (&made["_id"], &employee["root.firstName"], &json!("the.old.one"))
+    );
+    assert_eq!(
+        (entry(&user, "phoneNumbers", "home"), entry(&user, "attributes", "shoe")),
+        (&json!("+44 20 7946 0000"), &json!("46"))
+    );
+    assert_eq!(
+        (&user["addresses"][0]["locality"], &user["password_expired"]),
+        (&json!("Paris"), &json!(false))
+    );
     let log = story.simulated.get("/jumpcloud/log?since=0").await;
-    let puts: Vec<&Value> = log.as_array().unwrap().iter().filter(|call| call["method"] == "PUT").collect();
+    let puts: Vec<&Value> =
+        log.as_array().unwrap().iter().filter(|call| call["method"] == "PUT").collect();
     assert_eq!(puts.len(), 1);
-    assert!(puts[0]["body"].get("password").is_none() && puts[0]["body"].get("addresses").is_none(), "{}", puts[0]);
+    assert!(
+        puts[0]["body"].get("password").is_none() && puts[0]["body"].get("addresses").is_none(),
+        "{}",
+        puts[0]
+    );
     let status = story.person(&id).await.unwrap().status.unwrap();
     assert_eq!(serde_json::to_value(status.account.unwrap().matched_by).unwrap(), "Email");
 }
@@ -257,7 +318,9 @@ async fn people_of_one_name_get_numbers_and_keep_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_staged_account_waits_for_an_administrator_and_a_leavers_is_suspended() {
-    let (story, _controller) = converged("jumpcloud-staged", 16, json!({"provider": {"passwordlessState": "Staged"}})).await;
+    let (story, _controller) =
+        converged("jumpcloud-staged", 16, json!({"provider": {"passwordlessState": "Staged"}}))
+            .await;
     story.sync().await;
     let (id, _) = story.simulated.somebody().await;
     let user = account(&story, &id).await.unwrap();
@@ -267,14 +330,33 @@ async fn a_staged_account_waits_for_an_administrator_and_a_leavers_is_suspended(
     assert_eq!(condition(&person, "AccessSynced").unwrap().1, "AwaitingActivation");
     assert_eq!(person.status.unwrap().access, Some(Access::Active));
     forget_calls(&story).await;
-    story.simulated.patch(&format!("/jumpcloud/users/{}", user["_id"].as_str().unwrap()), json!({"state": "ACTIVATED"})).await;
+    story
+        .simulated
+        .patch(
+            &format!("/jumpcloud/users/{}", user["_id"].as_str().unwrap()),
+            json!({"state": "ACTIVATED"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(writes(&story).await, 0, "staged or activated, both are left alone");
-    assert_eq!(condition(&story.person(&id).await.unwrap(), "AccessSynced").unwrap().1, "AsDecided");
+    assert_eq!(
+        condition(&story.person(&id).await.unwrap(), "AccessSynced").unwrap().1,
+        "AsDecided"
+    );
 
-    let other = accounts(&story).await.into_iter().find(|user| user["state"] == "STAGED").expect("another one");
+    let other = accounts(&story)
+        .await
+        .into_iter()
+        .find(|user| user["state"] == "STAGED")
+        .expect("another one");
     let leaver = mark(&other).as_str().unwrap().to_owned();
-    story.simulated.change(&leaver, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &leaver,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(account(&story, &leaver).await.unwrap()["state"], "SUSPENDED");
 }
@@ -282,8 +364,12 @@ async fn a_staged_account_waits_for_an_administrator_and_a_leavers_is_suspended(
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_future_starter_is_suspended_until_the_day_and_never_staged() {
     let provisioning = json!({"create": "OnEmployeeCreation"});
-    let (story, _controller) =
-        converged("jumpcloud-starter", 4, json!({"provider": {"passwordlessState": "Staged"}, "provisioning": provisioning})).await;
+    let (story, _controller) = converged(
+        "jumpcloud-starter",
+        4,
+        json!({"provider": {"passwordlessState": "Staged"}, "provisioning": provisioning}),
+    )
+    .await;
     let starts = json!({"root.email": "early.bird@example.com", "work.startDate": "2099-01-04", "internal.lifecycleStatus": "Hired",
                         "internal.status": "Inactive", "internal.terminationDate": null, "employee.lastDayOfWork": null});
     let id = story.simulated.hire(starts).await;
@@ -304,7 +390,8 @@ async fn a_create_whose_answer_is_lost_makes_one_account_and_its_password_is_exp
     story.integrate(json!({"provider": jumpcloud(&story), "provisioning": provisioning})).await;
     story.ready("Converged").await;
     for (number, kind) in ["resetAfterApply", "statusAfterApply", "reset"].into_iter().enumerate() {
-        let lost = json!({"kind": kind, "method": "POST", "pathPrefix": "/api/systemusers", "times": 1});
+        let lost =
+            json!({"kind": kind, "method": "POST", "pathPrefix": "/api/systemusers", "times": 1});
         story.simulated.post("/jumpcloud/faults", lost).await;
         let email = format!("late.riser.{number}@example.com");
         let joins = json!({"root.email": email, "work.startDate": "2020-01-01", "internal.lifecycleStatus": "Employed",
@@ -318,7 +405,11 @@ async fn a_create_whose_answer_is_lost_makes_one_account_and_its_password_is_exp
             }
         })
         .await;
-        let named: Vec<Value> = accounts(&story).await.into_iter().filter(|user| user["email"] == email.as_str()).collect();
+        let named: Vec<Value> = accounts(&story)
+            .await
+            .into_iter()
+            .filter(|user| user["email"] == email.as_str())
+            .collect();
         assert_eq!((named.len(), &named[0]["password_expired"]), (1, &json!(true)), "{kind}");
     }
 }
@@ -351,7 +442,10 @@ async fn a_wrong_key_a_powerless_owner_and_another_organization_are_told_apart()
     story.secret("jumpcloud", &[("apiKey", "jumpcloud-key-1")]).await;
     let said = message(story.ready("ProviderForbidden").await);
     assert!(said.contains("role that may manage users"), "{said}");
-    story.simulated.put("/jumpcloud/credentials", json!({"rights": "manage", "several": true})).await;
+    story
+        .simulated
+        .put("/jumpcloud/credentials", json!({"rights": "manage", "several": true}))
+        .await;
     let said = message(story.sync_ends_in("ProviderUnauthorized").await);
     assert!(said.contains("organizationId"), "{said}");
     let mut provider = jumpcloud(&story);
@@ -361,13 +455,13 @@ async fn a_wrong_key_a_powerless_owner_and_another_organization_are_told_apart()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_jumpcloud_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where_they_are_allowed() {
+async fn what_jumpcloud_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where_they_are_allowed()
+ {
     let story = begin("jumpcloud-refuse", 2).await;
     let apply = async |provider: Value, more: Value| {
         let mut spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": provider});
         spec.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        let object =
-            json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});
+        let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});
         let patch = Patch::Apply(object);
         let parameters = PatchParams { dry_run: true, ..PatchParams::apply("story").force() };
         story.integrations().patch("no", &parameters, &patch).await
@@ -394,21 +488,59 @@ async fn what_jumpcloud_cannot_do_is_refused_with_a_way_out_and_endpoints_only_w
             json!({"mapping": [{"target": "email", "field": "root.email"}]}),
             "JumpCloud requires the targets email and username",
         ),
-        (one.clone(), with(json!({"target": "title", "field": "work.title"})), "JumpCloud has no such target"),
-        (one.clone(), with(json!({"target": "phoneNumbers", "field": "work.title"})), "JumpCloud has no such target"),
-        (one.clone(), with(json!({"target": "addresses.work.planet", "field": "work.title"})), "JumpCloud has no such target"),
-        (one.clone(), with(json!({"target": "attributes.bobsyncEmployeeId", "field": "work.title"})), "JumpCloud has no such target"),
-        (one.clone(), with(json!({"target": "manager", "field": "work.title"})), "manager refers to a person"),
-        (one.clone(), json!({"provisioning": {"changePasswordOnFirstLogin": true}}), "without a default password JumpCloud invites people"),
-        (staged.clone(), password.clone(), "passwordlessState: Staged is the state of an active account that is created without"),
+        (
+            one.clone(),
+            with(json!({"target": "title", "field": "work.title"})),
+            "JumpCloud has no such target",
+        ),
+        (
+            one.clone(),
+            with(json!({"target": "phoneNumbers", "field": "work.title"})),
+            "JumpCloud has no such target",
+        ),
+        (
+            one.clone(),
+            with(json!({"target": "addresses.work.planet", "field": "work.title"})),
+            "JumpCloud has no such target",
+        ),
+        (
+            one.clone(),
+            with(json!({"target": "attributes.bobsyncEmployeeId", "field": "work.title"})),
+            "JumpCloud has no such target",
+        ),
+        (
+            one.clone(),
+            with(json!({"target": "manager", "field": "work.title"})),
+            "manager refers to a person",
+        ),
+        (
+            one.clone(),
+            json!({"provisioning": {"changePasswordOnFirstLogin": true}}),
+            "without a default password JumpCloud invites people",
+        ),
+        (
+            staged.clone(),
+            password.clone(),
+            "passwordlessState: Staged is the state of an active account that is created without",
+        ),
     ] {
         let answer = apply(provider, more).await.expect_err(said).to_string();
         assert!(answer.contains(said), "{answer}");
     }
-    for target in ["jobTitle", "phoneNumbers.work_fax", "addresses.work.postalCode", "attributes.t-shirt", "alternateEmail"] {
-        apply(one.clone(), with(json!({"target": target, "field": "work.title"}))).await.expect(target);
+    for target in [
+        "jobTitle",
+        "phoneNumbers.work_fax",
+        "addresses.work.postalCode",
+        "attributes.t-shirt",
+        "alternateEmail",
+    ] {
+        apply(one.clone(), with(json!({"target": target, "field": "work.title"})))
+            .await
+            .expect(target);
     }
-    apply(one.clone(), with(json!({"target": "manager", "field": "work.manager"}))).await.expect("a manager can be mapped");
+    apply(one.clone(), with(json!({"target": "manager", "field": "work.manager"})))
+        .await
+        .expect("a manager can be mapped");
     apply(staged, json!({})).await.expect("staged without a password");
     apply(one.clone(), password).await.expect("a password without staging");
     // Port 9 was not allowed when the controller was started.
@@ -417,7 +549,11 @@ async fn what_jumpcloud_cannot_do_is_refused_with_a_way_out_and_endpoints_only_w
     elsewhere["jumpCloud"]["endpoint"] = json!("http://127.0.0.1:9");
     story.integrate(json!({"provider": elsewhere})).await;
     story.ready("EndpointNotAllowed").await;
-    assert_eq!(story.simulated.get("/jumpcloud/calls").await["total"], 0, "not one request went out");
+    assert_eq!(
+        story.simulated.get("/jumpcloud/calls").await["total"],
+        0,
+        "not one request went out"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -427,14 +563,23 @@ async fn a_field_that_another_directory_masters_is_named_and_stops_no_suspension
     let (id, _) = story.simulated.somebody().await;
     let user = account(&story, &id).await.unwrap();
     let restricted = json!({"restrictedFields": [{"field": "jobTitle", "id": "5f0c1b2c3d4e5f6071829305", "type": "active_directory"}]});
-    story.simulated.patch(&format!("/jumpcloud/users/{}", user["_id"].as_str().unwrap()), restricted).await;
+    story
+        .simulated
+        .patch(&format!("/jumpcloud/users/{}", user["_id"].as_str().unwrap()), restricted)
+        .await;
     story.simulated.change(&id, json!({"work.title": "Chief Xylophonist"})).await;
     story.sync().await;
     let person = story.person(&id).await.unwrap();
     assert_eq!(ready(&person), ("False".into(), "Rejected".into()));
     let (_, _, message) = condition(&person, "Stalled").unwrap();
     assert!(message.contains("jobTitle") && !message.contains("Xylophonist"), "{message}");
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(account(&story, &id).await.unwrap()["state"], "SUSPENDED");
 }
@@ -447,12 +592,22 @@ async fn a_manager_can_be_mapped_and_goes_into_the_create() {
     ]);
     let (story, _controller) = converged("jumpcloud-boss", 20, json!({"mapping": mapping})).await;
     let (id, employee) = story.simulated.somebody().await;
-    let boss = account(&story, employee["work.manager"].as_str().unwrap()).await.expect("the manager has an account");
+    let boss = account(&story, employee["work.manager"].as_str().unwrap())
+        .await
+        .expect("the manager has an account");
     assert_eq!(account(&story, &id).await.unwrap()["manager"], boss["_id"]);
     let accounts = accounts(&story).await.len() as u64;
-    let creates = story.simulated.get("/jumpcloud/calls").await["byRoute"]["POST /api/systemusers"].as_u64().unwrap();
-    let updates = story.simulated.get("/jumpcloud/calls").await["byRoute"]["PUT /api/systemusers/{id}"].as_u64().unwrap_or(0);
-    assert!(creates >= accounts && updates <= 2, "managers first: {creates} creates and {updates} updates for {accounts} accounts");
+    let creates = story.simulated.get("/jumpcloud/calls").await["byRoute"]["POST /api/systemusers"]
+        .as_u64()
+        .unwrap();
+    let updates =
+        story.simulated.get("/jumpcloud/calls").await["byRoute"]["PUT /api/systemusers/{id}"]
+            .as_u64()
+            .unwrap_or(0);
+    assert!(
+        creates >= accounts && updates <= 2,
+        "managers first: {creates} creates and {updates} updates for {accounts} accounts"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -460,9 +615,21 @@ async fn administrators_are_recognised_and_left_alone() {
     let (story, _controller) = converged("jumpcloud-administrators", 16, json!({})).await;
     story.sync().await;
     let (id, _) = story.simulated.somebody().await;
-    let path = format!("/jumpcloud/users/{}", account(&story, &id).await.unwrap()["_id"].as_str().unwrap());
-    story.simulated.patch(&path, json!({"admin": {"id": "5f0c1b2c3d4e5f6071829306", "roleName": "Help Desk"}})).await;
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    let path = format!(
+        "/jumpcloud/users/{}",
+        account(&story, &id).await.unwrap()["_id"].as_str().unwrap()
+    );
+    story
+        .simulated
+        .patch(&path, json!({"admin": {"id": "5f0c1b2c3d4e5f6071829306", "roleName": "Help Desk"}}))
+        .await;
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     forget_calls(&story).await;
     story.sync().await;
     assert_eq!(writes(&story).await, 0);
@@ -473,14 +640,18 @@ async fn administrators_are_recognised_and_left_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_event_about_a_joiner_costs_one_look_up_and_one_create_and_one_about_a_mover_one_read_and_one_change() {
+async fn an_event_about_a_joiner_costs_one_look_up_and_one_create_and_one_about_a_mover_one_read_and_one_change()
+ {
     let story = begin("jumpcloud-events", 12).await;
     story.secret("hook", &[("webhookSecret", "s3cret")]).await;
     let controller = Controller::start(&story).await;
     let bob = json!({"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}});
     story.integrate(json!({"interval": "24h", "provider": jumpcloud(&story), "bob": bob})).await;
     story.ready("Converged").await;
-    story.simulated.put("/bob/webhook", json!({"url": controller.webhooks, "secret": "s3cret"})).await;
+    story
+        .simulated
+        .put("/bob/webhook", json!({"url": controller.webhooks, "secret": "s3cret"}))
+        .await;
     forget_calls(&story).await;
     let joiner = json!({"root.firstName": "Noa", "root.displayName": "Noa Unheard-Of", "work.startDate": "2022-01-01"});
     let joiner = story.simulated.hire(joiner).await;
@@ -489,9 +660,19 @@ async fn an_event_about_a_joiner_costs_one_look_up_and_one_create_and_one_about_
     })
     .await;
     let routes = story.simulated.get("/jumpcloud/calls").await["byRoute"].clone();
-    assert_eq!(routes, json!({"GET /api/systemusers": 1, "POST /api/systemusers": 1}), "no listing: the e-mail is looked up");
+    assert_eq!(
+        routes,
+        json!({"GET /api/systemusers": 1, "POST /api/systemusers": 1}),
+        "no listing: the e-mail is looked up"
+    );
     let log = story.simulated.get("/jumpcloud/log?since=0").await;
-    assert!(log.as_array().unwrap().iter().any(|call| call["query"].as_str().unwrap().contains("filter=email")), "{log}");
+    assert!(
+        log.as_array()
+            .unwrap()
+            .iter()
+            .any(|call| call["query"].as_str().unwrap().contains("filter=email")),
+        "{log}"
+    );
 
     until("the joiner is on record", || async {
         match story.reason(&joiner).await.as_str() {

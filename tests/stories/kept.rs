@@ -29,10 +29,14 @@ async fn writes(story: &Story, count: usize) -> u64 {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_title_that_is_kept_in_another_form_is_written_once_told_and_left_until_either_side_changes() {
+async fn a_title_that_is_kept_in_another_form_is_written_once_told_and_left_until_either_side_changes()
+ {
     let story = Story::begin("kept", 0).await;
     let people = staff(&story, 17).await;
-    story.simulated.put("/onelogin/quirks", json!({"foldBlanks": true, "composeLetters": true})).await;
+    story
+        .simulated
+        .put("/onelogin/quirks", json!({"foldBlanks": true, "composeLetters": true}))
+        .await;
     let controller = Controller::start(&story).await;
     story.integrate(json!({"safety": {"fieldBlackout": {"max": "100%", "atLeast": 100}}})).await;
     story.ready("Converged").await;
@@ -40,19 +44,36 @@ async fn a_title_that_is_kept_in_another_form_is_written_once_told_and_left_unti
         story.simulated.change(id, json!({"work.title": "Keeper  of Lumie\u{300}res"})).await;
     }
     assert_eq!(writes(&story, 1).await, 15);
-    let before: Vec<_> = story.everybody().await.into_iter().map(|person| person.metadata.resource_version).collect();
+    let before: Vec<_> = story
+        .everybody()
+        .await
+        .into_iter()
+        .map(|person| person.metadata.resource_version)
+        .collect();
     assert_eq!(writes(&story, 3).await, 0, "a pass at rest writes nothing");
-    let after: Vec<_> = story.everybody().await.into_iter().map(|person| person.metadata.resource_version).collect();
+    let after: Vec<_> = story
+        .everybody()
+        .await
+        .into_iter()
+        .map(|person| person.metadata.resource_version)
+        .collect();
     assert_eq!(after, before, "nor a status");
     for id in &people[..15] {
         assert_eq!(title(&story, id).await, "Keeper of Lumi\u{e8}res");
         let ((status, reason, message), kept) = told(&story, id).await;
         assert_eq!((status.as_str(), reason.as_str()), ("True", "KeptDifferently"));
         assert!(message.contains("title") && !message.contains("Keeper"), "{message}");
-        assert!(kept.len() == 1 && kept[0].starts_with("title=") && !kept[0].contains("Keeper"), "{kept:?}");
+        assert!(
+            kept.len() == 1 && kept[0].starts_with("title=") && !kept[0].contains("Keeper"),
+            "{kept:?}"
+        );
         assert_eq!(ready(&story.person(id).await.unwrap()), ("True".into(), "InSync".into()));
     }
-    assert_eq!(told(&story, &people[15]).await.1, Vec::<String>::new(), "only what is kept in another form is remembered");
+    assert_eq!(
+        told(&story, &people[15]).await.1,
+        Vec::<String>::new(),
+        "only what is kept in another form is remembered"
+    );
 
     // A new process knows it from the statuses.
     assert!(controller.stop().await);
@@ -61,10 +82,19 @@ async fn a_title_that_is_kept_in_another_form_is_written_once_told_and_left_unti
 
     // A person changes it at the provider: one write. Bob changes it: one write.
     let account = story.simulated.account(&people[0]).await.unwrap();
-    story.simulated.patch(&format!("/onelogin/users/{}", account["id"]), json!({"title": "By hand"})).await;
-    assert_eq!((writes(&story, 2).await, title(&story, &people[0]).await), (1, "Keeper of Lumi\u{e8}res".into()));
+    story
+        .simulated
+        .patch(&format!("/onelogin/users/{}", account["id"]), json!({"title": "By hand"}))
+        .await;
+    assert_eq!(
+        (writes(&story, 2).await, title(&story, &people[0]).await),
+        (1, "Keeper of Lumi\u{e8}res".into())
+    );
     story.simulated.change(&people[0], json!({"work.title": "Keeper  of Keys"})).await;
-    assert_eq!((writes(&story, 2).await, title(&story, &people[0]).await), (1, "Keeper of Keys".into()));
+    assert_eq!(
+        (writes(&story, 2).await, title(&story, &people[0]).await),
+        (1, "Keeper of Keys".into())
+    );
     assert_eq!(told(&story, &people[0]).await.0.1, "KeptDifferently");
     // Bob has the form that the provider keeps: nothing is written, and the status keeps no digests
     // any more.
@@ -76,7 +106,8 @@ async fn a_title_that_is_kept_in_another_form_is_written_once_told_and_left_unti
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_rule_of_the_tenant_that_sets_a_title_back_is_told_after_few_writes_and_stops_no_suspension() {
+async fn a_rule_of_the_tenant_that_sets_a_title_back_is_told_after_few_writes_and_stops_no_suspension()
+ {
     let story = Story::begin("rule", 0).await;
     let people = staff(&story, 3).await;
     let rule = json!({"when": {"field": "email", "equals": "robin.0@example.com"}, "set": {"title": "By rule"}});

@@ -20,9 +20,15 @@ fn with(mut fields: Value, key: &str, value: &str) -> Value {
 
 /// Returns the ids of up to `most` employees who are at work.
 async fn at_work(story: &Story, most: usize) -> Vec<String> {
-    let is_at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
+    let is_at_work = |e: &&Value| {
+        e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed"
+    };
     let all = story.simulated.employees().await;
-    all.iter().filter(is_at_work).filter_map(|e| e["root.id"].as_str().map(str::to_owned)).take(most).collect()
+    all.iter()
+        .filter(is_at_work)
+        .filter_map(|e| e["root.id"].as_str().map(str::to_owned))
+        .take(most)
+        .collect()
 }
 
 fn access(person: &bobsync::api::EmployeeSync) -> Value {
@@ -48,34 +54,52 @@ async fn who_leaves_and_is_left_out_by_the_settings_with_the_same_edit_loses_acc
     let name = format!("onelogin-{pinned}");
     let hands_off = Patch::Merge(json!({"spec": {"suspend": true}}));
     story.people().patch(&name, &PatchParams::default(), &hands_off).await.expect("admitted");
-    until("hands off", || async { if story.reason(pinned).await == "HandsOff" { Ok(()) } else { Err(String::new()) } }).await;
+    until("hands off", || async {
+        if story.reason(pinned).await == "HandsOff" { Ok(()) } else { Err(String::new()) }
+    })
+    .await;
     let before = story.simulated.account(private).await.unwrap();
     let journal = story.simulated.get("/onelogin/journal").await;
-    let before_seq = journal.as_array().unwrap().last().map_or(0, |one| one["seq"].as_u64().unwrap_or(0));
+    let before_seq =
+        journal.as_array().unwrap().last().map_or(0, |one| one["seq"].as_u64().unwrap_or(0));
     story.simulated.change(private, with(terminated(), "root.email", "me@private.example")).await;
     story.simulated.change(alumni, with(terminated(), "work.department", "Alumni")).await;
     story.simulated.change(pinned, with(terminated(), "work.department", "Alumni")).await;
     // An employee who is left out and works on is left as is.
-    story.simulated.change(mover, json!({"work.department": "Alumni", "work.title": "Guest"})).await;
+    story
+        .simulated
+        .change(mover, json!({"work.department": "Alumni", "work.title": "Guest"}))
+        .await;
     story.sync().await;
     // Ending sessions changes no account.
     let journal = story.simulated.get(&format!("/onelogin/journal?since={before_seq}")).await;
-    let changed: Vec<&Value> = journal.as_array().unwrap().iter().filter(|one| one["before"] != one["after"]).collect();
+    let changed: Vec<&Value> =
+        journal.as_array().unwrap().iter().filter(|one| one["before"] != one["after"]).collect();
     assert_eq!(changed.len(), 2, "two suspensions and nothing else: {changed:?}");
     for (id, fact) in [(private, "emailDomains"), (alumni, "provisioning.scope")] {
         until_status(&story, id, SUSPENDED).await;
         let person = story.person(id).await.unwrap();
         let (status, _, message) = condition(&person, "AccessSynced").unwrap();
-        assert!(status == "True" && message.contains("Terminated") && message.contains(fact), "{message}");
+        assert!(
+            status == "True" && message.contains("Terminated") && message.contains(fact),
+            "{message}"
+        );
         assert_eq!((ready(&person).1.as_str(), access(&person)), ("InSync", json!("Suspended")));
         assert_eq!(condition(&person, "AttributesSynced").unwrap().1, "NotManaged");
     }
     let after = story.simulated.account(private).await.unwrap();
-    assert_eq!((&after["email"], &after["title"]), (&before["email"], &before["title"]), "access, and nothing else");
+    assert_eq!(
+        (&after["email"], &after["title"]),
+        (&before["email"], &before["title"]),
+        "access, and nothing else"
+    );
     let person = story.person(pinned).await.unwrap();
     assert_eq!(ready(&person), ("True".to_owned(), "HandsOff".to_owned()));
     let (status, _, message) = condition(&person, "AccessSynced").unwrap();
-    assert!(status == "False" && message.contains("spec.suspend") && message.contains("Terminated"), "{message}");
+    assert!(
+        status == "False" && message.contains("spec.suspend") && message.contains("Terminated"),
+        "{message}"
+    );
     assert_eq!(story.reason(mover).await, "OutOfScope");
     // A steady state writes nothing. An account that a person opens again is closed again.
     story.simulated.forget_calls().await;
@@ -85,7 +109,8 @@ async fn who_leaves_and_is_left_out_by_the_settings_with_the_same_edit_loses_acc
     story.sync().await;
     until_status(&story, private, SUSPENDED).await;
     // With the disabling trigger off, keeping access is an explicit choice.
-    let spec = json!({"provisioning": {"emailDomains": ["example.com"], "disablingTrigger": false}});
+    let spec =
+        json!({"provisioning": {"emailDomains": ["example.com"], "disablingTrigger": false}});
     story.integrate(spec).await;
     story.sync().await;
     assert_eq!(story.reason(private).await, "DomainNotListed");
@@ -97,7 +122,8 @@ async fn a_leaver_with_a_protected_account_is_not_ready_until_it_is_suspended_by
     let people = at_work(&story, 1).await;
     let id = &people[0];
     let employees = story.simulated.employees().await;
-    let email = employees.iter().find(|e| e["root.id"] == id.as_str()).unwrap()["root.email"].clone();
+    let email =
+        employees.iter().find(|e| e["root.id"] == id.as_str()).unwrap()["root.email"].clone();
     let _controller = Controller::start(&story).await;
     story.integrate(json!({})).await;
     story.ready("Converged").await;
@@ -109,41 +135,72 @@ async fn a_leaver_with_a_protected_account_is_not_ready_until_it_is_suspended_by
     story.sync().await;
     assert_eq!(story.simulated.writes().await, 0);
     let person = story.person(id).await.unwrap();
-    assert_eq!((ready(&person), access(&person)), (("False".to_owned(), "SuspendByHand".to_owned()), json!("Active")));
+    assert_eq!(
+        (ready(&person), access(&person)),
+        (("False".to_owned(), "SuspendByHand".to_owned()), json!("Active"))
+    );
     let (stalled, _, message) = condition(&person, "Stalled").unwrap();
-    assert!(stalled == "True" && message.contains("protectedAccounts") && message.contains("suspend the account by hand"), "{message}");
+    assert!(
+        stalled == "True"
+            && message.contains("protectedAccounts")
+            && message.contains("suspend the account by hand"),
+        "{message}"
+    );
     let status = story.integration().await.status.unwrap();
     assert_eq!(status.employees.as_ref().map(|counts| counts.failing), Some(1));
     let failing = status.conditions.iter().find(|c| c.type_ == "EmployeesFailing").unwrap();
-    assert!(failing.status == "True" && failing.message.contains("1 SuspendByHand"), "{}", failing.message);
+    assert!(
+        failing.status == "True" && failing.message.contains("1 SuspendByHand"),
+        "{}",
+        failing.message
+    );
     until("a warning tells", || async {
-        let events = kube::Api::<k8s_openapi::api::events::v1::Event>::namespaced(story.client.clone(), &story.namespace);
-        let events = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
-        let told = events.items.iter().any(|e| e.reason.as_deref() == Some("SuspendByHand") && e.type_.as_deref() == Some("Warning"));
+        let events = kube::Api::<k8s_openapi::api::events::v1::Event>::namespaced(
+            story.client.clone(),
+            &story.namespace,
+        );
+        let events =
+            events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let told = events.items.iter().any(|e| {
+            e.reason.as_deref() == Some("SuspendByHand") && e.type_.as_deref() == Some("Warning")
+        });
         if told { Ok(()) } else { Err("not told".to_owned()) }
     })
     .await;
     let account = story.simulated.account(id).await.unwrap();
-    story.simulated.patch(&format!("/onelogin/users/{}", account["id"]), json!({"status": SUSPENDED})).await;
+    story
+        .simulated
+        .patch(&format!("/onelogin/users/{}", account["id"]), json!({"status": SUSPENDED}))
+        .await;
     story.sync().await;
     assert_eq!(ready(&story.person(id).await.unwrap()), ("True".to_owned(), "HandsOff".to_owned()));
-    assert_eq!(story.integration().await.status.unwrap().employees.map(|counts| counts.failing), Some(0));
+    assert_eq!(
+        story.integration().await.status.unwrap().employees.map(|counts| counts.failing),
+        Some(0)
+    );
 }
 
 /// A plan that waits for a person outlives the retention.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_suspension_that_did_not_go_out_outlives_the_retention() {
     let safety = json!({"disables": {"max": "0%", "atLeast": 0}});
-    let (story, _controller) = Story::converged("retention", 40, json!({"safety": safety, "retention": "0s"})).await;
+    let (story, _controller) =
+        Story::converged("retention", 40, json!({"safety": safety, "retention": "0s"})).await;
     let people = at_work(&story, 5).await;
     for id in &people {
         story.simulated.delete(&format!("/bob/employees/{id}")).await;
         let evidence = json!({"kind": "FileDeleted", "observedAt": "2026-01-01T00:00:00Z"});
         let status = Patch::Merge(json!({"status": {"evidence": evidence}}));
-        story.people().patch_status(&format!("onelogin-{id}"), &PatchParams::default(), &status).await.expect("written");
+        story
+            .people()
+            .patch_status(&format!("onelogin-{id}"), &PatchParams::default(), &status)
+            .await
+            .expect("written");
     }
     story.sync_ends_in("PlanHeld").await;
-    let evidence = async |id: &String| story.person(id).await.and_then(|person| person.status?.evidence).is_some();
+    let evidence = async |id: &String| {
+        story.person(id).await.and_then(|person| person.status?.evidence).is_some()
+    };
     for id in &people {
         assert!(evidence(id).await, "the file is gone");
     }
@@ -162,7 +219,12 @@ async fn a_suspension_that_did_not_go_out_outlives_the_retention() {
     }
     story.sync().await;
     until("the objects expire once access is as decided", || async {
-        let left = story.everybody().await.iter().filter(|person| people.contains(&person.spec.employee_id)).count();
+        let left = story
+            .everybody()
+            .await
+            .iter()
+            .filter(|person| people.contains(&person.spec.employee_id))
+            .count();
         if left == 0 { Ok(()) } else { Err(format!("{left} left")) }
     })
     .await;
@@ -176,7 +238,8 @@ async fn an_account_that_was_found_by_its_email_is_shown_as_it_is_before_it_is_a
     let mut ids = Vec::new();
     for id in [leaver, worker] {
         let employees = story.simulated.employees().await;
-        let email = employees.iter().find(|e| e["root.id"] == id.as_str()).unwrap()["root.email"].clone();
+        let email =
+            employees.iter().find(|e| e["root.id"] == id.as_str()).unwrap()["root.email"].clone();
         let user = json!({"email": email, "username": email, "firstname": "Old", "lastname": "Name", "status": 1});
         ids.push(story.simulated.post("/onelogin/users", user).await["id"].clone());
     }
@@ -188,7 +251,10 @@ async fn an_account_that_was_found_by_its_email_is_shown_as_it_is_before_it_is_a
     let shown = async |id: &str, own: &Value| {
         let person = story.person(id).await.unwrap();
         let account = person.status.as_ref().unwrap().account.clone().expect("an account is shown");
-        assert_eq!((json!(account.id), json!(account.matched_by)), (json!(own.to_string()), json!("Email")));
+        assert_eq!(
+            (json!(account.id), json!(account.matched_by)),
+            (json!(own.to_string()), json!("Email"))
+        );
         let provisioned = condition(&person, "Provisioned").unwrap();
         assert_eq!((provisioned.0.as_str(), provisioned.1.as_str()), ("True", "WouldAdopt"));
         assert_eq!(access(&person), json!("Active"));
@@ -201,7 +267,9 @@ async fn an_account_that_was_found_by_its_email_is_shown_as_it_is_before_it_is_a
     // same, and a held plan shows it too.
     story.sync_ends_in("DryRun").await;
     assert_eq!(shown(leaver, &ids[0]).await, "False");
-    story.integrate(json!({"mode": "Enforce", "safety": {"disables": {"max": "0%", "atLeast": 0}}})).await;
+    story
+        .integrate(json!({"mode": "Enforce", "safety": {"disables": {"max": "0%", "atLeast": 0}}}))
+        .await;
     story.ready("PlanHeld").await;
     assert_eq!(shown(leaver, &ids[0]).await, "False");
     assert_eq!(story.reason(leaver).await, "Held");
@@ -252,10 +320,13 @@ async fn what_ends_or_comes_while_a_pass_is_under_way_stands_after_it() {
     story.sync().await;
     story.sync().await;
     until_status(&story, ended, 1).await;
-    let evidence = async |id: &str| story.person(id).await.unwrap().status.unwrap().evidence.is_some();
+    let evidence =
+        async |id: &str| story.person(id).await.unwrap().status.unwrap().evidence.is_some();
     assert!(!evidence(ended).await && evidence(came).await);
     let revoked = story.integration().await.status.unwrap().revoked;
-    let of = |id: &str| revoked.iter().find(|one| one.employee_id == id).map(|one| one.ended_at.is_some());
+    let of = |id: &str| {
+        revoked.iter().find(|one| one.employee_id == id).map(|one| one.ended_at.is_some())
+    };
     assert_eq!((of(ended), of(came)), (Some(true), Some(false)), "{revoked:?}");
 }
 
@@ -289,7 +360,11 @@ async fn a_second_account_of_a_leaver_is_not_forgotten() {
     let states = async |number: usize| {
         let mut states = Vec::new();
         for id in &accounts[number] {
-            states.push(story.simulated.get(&format!("/onelogin/users/{id}")).await["status"].as_i64().unwrap());
+            states.push(
+                story.simulated.get(&format!("/onelogin/users/{id}")).await["status"]
+                    .as_i64()
+                    .unwrap(),
+            );
         }
         states
     };
@@ -303,9 +378,14 @@ async fn a_second_account_of_a_leaver_is_not_forgotten() {
     let until_access = async |id: &str, wanted: &str| {
         until("the status tells of both accounts", || async {
             let person = story.person(id).await.unwrap();
-            let told = (ready(&person), access(&person), condition(&person, "AccessSynced").unwrap().0);
+            let told =
+                (ready(&person), access(&person), condition(&person, "AccessSynced").unwrap().0);
             let synced = if wanted == "Suspended" { "True" } else { "False" };
-            if told == (("False".into(), "Ambiguous".into()), wanted.into(), synced.into()) { Ok(()) } else { Err(format!("{told:?}")) }
+            if told == (("False".into(), "Ambiguous".into()), wanted.into(), synced.into()) {
+                Ok(())
+            } else {
+                Err(format!("{told:?}"))
+            }
         })
         .await;
     };
@@ -315,7 +395,8 @@ async fn a_second_account_of_a_leaver_is_not_forgotten() {
 
     // Neither a listing nor a search works: the account on record loses access, and the other one
     // is not forgotten.
-    let broken = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"});
+    let broken =
+        json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"});
     story.simulated.post("/onelogin/faults", broken).await;
     leave(&people[0]).await;
     until_states(0, [SUSPENDED, 1]).await;
@@ -327,7 +408,13 @@ async fn a_second_account_of_a_leaver_is_not_forgotten() {
 
     // One of them is refused.
     let at = format!("/api/2/users/{}", accounts[1][0]);
-    story.simulated.post("/onelogin/faults", json!({"kind": "status", "status": 403, "method": "PUT", "exactPath": at})).await;
+    story
+        .simulated
+        .post(
+            "/onelogin/faults",
+            json!({"kind": "status", "status": 403, "method": "PUT", "exactPath": at}),
+        )
+        .await;
     leave(&people[1]).await;
     until_states(1, [1, SUSPENDED]).await;
     until_access(&people[1], "Active").await;
@@ -337,7 +424,10 @@ async fn a_second_account_of_a_leaver_is_not_forgotten() {
     until_states(1, [SUSPENDED, SUSPENDED]).await;
 
     // Bob refuses the service user: the event is the evidence.
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     story.sync_ends_in("BobUnauthorized").await;
     deliver("employee.access.revoked.immediately", &people[2]).await;
     until_states(2, [SUSPENDED, SUSPENDED]).await;
@@ -371,18 +461,27 @@ async fn a_leaver_on_record_whom_bob_does_not_show_any_more_stays_a_leaver() {
     }
     story.sync().await;
     until_status(&story, opened, SUSPENDED).await;
-    let failing = || async { story.integration().await.status.unwrap().employees.map(|counts| counts.failing) };
+    let failing = || async {
+        story.integration().await.status.unwrap().employees.map(|counts| counts.failing)
+    };
     let one_fails = || async {
         until("the refused leaver counts", || async {
             let (reason, failing) = (story.reason(refused).await, failing().await);
-            if (reason.as_str(), failing) == ("SuspendByHand", Some(1)) { Ok(()) } else { Err(format!("{reason} {failing:?}")) }
+            if (reason.as_str(), failing) == ("SuspendByHand", Some(1)) {
+                Ok(())
+            } else {
+                Err(format!("{reason} {failing:?}"))
+            }
         })
         .await;
     };
     one_fails().await;
 
     let visible = ["Hired", "Employed", "Garden leave", "Leave"];
-    story.simulated.put("/bob/permissions", json!({"visibleLifecycles": visible, "outOfSight": "forbidden"})).await;
+    story
+        .simulated
+        .put("/bob/permissions", json!({"visibleLifecycles": visible, "outOfSight": "forbidden"}))
+        .await;
     let open_again = || async {
         let user = format!("/onelogin/users/{}", account(opened).await);
         story.simulated.patch(&user, json!({"status": 1})).await;
@@ -402,13 +501,22 @@ async fn a_leaver_on_record_whom_bob_does_not_show_any_more_stays_a_leaver() {
     story.simulated.delete("/onelogin/faults").await;
     story.sync().await;
     until_status(&story, refused, SUSPENDED).await;
-    until("nothing fails", || async { if failing().await == Some(0) { Ok(()) } else { Err(String::new()) } }).await;
+    until("nothing fails", || async {
+        if failing().await == Some(0) { Ok(()) } else { Err(String::new()) }
+    })
+    .await;
     let parent_account = story.simulated.account(&parent).await.unwrap();
     assert_eq!(parent_account["status"], 1, "absence takes no access");
 
     // A status that Bob shows again counts.
     story.simulated.put("/bob/permissions", json!({})).await;
-    story.simulated.change(opened, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story
+        .simulated
+        .change(
+            opened,
+            json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}),
+        )
+        .await;
     story.sync().await;
     story.ready("Converged").await;
     until_status(&story, opened, 1).await;

@@ -17,17 +17,29 @@ async fn is_told_as_open(story: &Story, object: &str, reason: &str, words: &str)
     let ready = condition(&person, "Ready").expect("Ready");
     assert_eq!((ready.0.as_str(), ready.1.as_str()), ("False", reason), "{}", ready.2);
     assert!(ready.2.contains("access is still open") && ready.2.contains(words), "{}", ready.2);
-    assert_eq!(condition(&person, "Stalled").map(|stalled| (stalled.0, stalled.1)), Some(("True".to_owned(), reason.to_owned())));
+    assert_eq!(
+        condition(&person, "Stalled").map(|stalled| (stalled.0, stalled.1)),
+        Some(("True".to_owned(), reason.to_owned()))
+    );
     let access = condition(&person, "AccessSynced").expect("AccessSynced");
     assert_eq!((access.0.as_str(), access.1.as_str()), ("False", "NotAsDecided"));
-    assert!(access.2.starts_with("Access is still open: ") && access.2.contains("Terminated"), "{}", access.2);
+    assert!(
+        access.2.starts_with("Access is still open: ") && access.2.contains("Terminated"),
+        "{}",
+        access.2
+    );
     assert_eq!(serde_json::to_value(person.status.unwrap().access).unwrap(), "Active");
     let warned = async || {
-        let events = kube::Api::<k8s_openapi::api::events::v1::Event>::namespaced(story.client.clone(), &story.namespace);
-        let events = events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
+        let events = kube::Api::<k8s_openapi::api::events::v1::Event>::namespaced(
+            story.client.clone(),
+            &story.namespace,
+        );
+        let events =
+            events.list(&ListParams::default()).await.map_err(|error| error.to_string())?;
         let about = |event: &k8s_openapi::api::events::v1::Event| {
             event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref()) == Some(object)
-                && (event.reason.as_deref(), event.type_.as_deref()) == (Some(reason), Some("Warning"))
+                && (event.reason.as_deref(), event.type_.as_deref())
+                    == (Some(reason), Some("Warning"))
         };
         if events.items.iter().any(about) { Ok(()) } else { Err("no warning".to_owned()) }
     };
@@ -38,8 +50,13 @@ async fn is_told_as_open(story: &Story, object: &str, reason: &str, words: &str)
 async fn is_counted(story: &Story, reason: &str) {
     let status = story.ready("Converged").await.status.unwrap();
     assert_eq!(status.employees.map(|counts| counts.failing), Some(1));
-    let failing = status.conditions.iter().find(|condition| condition.type_ == "EmployeesFailing").unwrap();
-    assert!(failing.status == "True" && failing.message.contains(&format!("1 {reason}")), "{}", failing.message);
+    let failing =
+        status.conditions.iter().find(|condition| condition.type_ == "EmployeesFailing").unwrap();
+    assert!(
+        failing.status == "True" && failing.message.contains(&format!("1 {reason}")),
+        "{}",
+        failing.message
+    );
 }
 
 /// Another directory is the master of the account.
@@ -51,8 +68,12 @@ async fn a_leaver_whom_another_directory_masters_is_told_as_open(at: At) {
     let account = at.account(&story, &email(0)).await.expect("an account");
     let (id, mastered) = match at {
         At::OneLogin => (account["id"].to_string(), json!({"directory_id": 7})),
-        At::Entra => (account["id"].as_str().unwrap().to_owned(), json!({"onPremisesSyncEnabled": true})),
-        At::JumpCloud => (account["_id"].as_str().unwrap().to_owned(), json!({"externally_managed": true})),
+        At::Entra => {
+            (account["id"].as_str().unwrap().to_owned(), json!({"onPremisesSyncEnabled": true}))
+        }
+        At::JumpCloud => {
+            (account["_id"].as_str().unwrap().to_owned(), json!({"externally_managed": true}))
+        }
         At::Google => unreachable!("it does not say so"),
     };
     story.simulated.patch(&format!("/{}/users/{id}", at.name()), mastered).await;
@@ -60,7 +81,13 @@ async fn a_leaver_whom_another_directory_masters_is_told_as_open(at: At) {
     story.simulated.change(&people[0], json!({"work.title": "Keeper of Lamps"})).await;
     leave(&story, &people[..1]).await;
     story.sync().await;
-    is_told_as_open(&story, &format!("onelogin-{}", people[0]), "ManagedElsewhere", "has to be taken there").await;
+    is_told_as_open(
+        &story,
+        &format!("onelogin-{}", people[0]),
+        "ManagedElsewhere",
+        "has to be taken there",
+    )
+    .await;
     is_counted(&story, "ManagedElsewhere").await;
     assert_eq!(at.account(&story, &email(0)).await, before, "nothing is written");
 }
@@ -92,9 +119,16 @@ async fn a_leaver_whom_several_accounts_match_is_told_as_open() {
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"interval": "24h"})).await;
     story.ready("Converged").await;
-    is_told_as_open(&story, &format!("onelogin-{}", people[0]), "Ambiguous", "suspend by hand").await;
+    is_told_as_open(&story, &format!("onelogin-{}", people[0]), "Ambiguous", "suspend by hand")
+        .await;
     is_counted(&story, "Ambiguous").await;
-    let open = story.simulated.accounts().await.iter().filter(|account| account["email"] == email(0) && account["status"] == 1).count();
+    let open = story
+        .simulated
+        .accounts()
+        .await
+        .iter()
+        .filter(|account| account["email"] == email(0) && account["status"] == 1)
+        .count();
     assert_eq!(open, 2, "neither is written");
 }
 
@@ -116,10 +150,12 @@ async fn a_leaver_whom_another_integration_keeps_is_told_as_open() {
         object
     };
     let apply = async |annotation: &str| {
-        let (parameters, patch) = (PatchParams::apply("story").force(), Patch::Apply(object(annotation)));
+        let (parameters, patch) =
+            (PatchParams::apply("story").force(), Patch::Apply(object(annotation)));
         story.integrations().patch("second", &parameters, &patch).await.expect("admitted");
         until("the second integration has answered", || async {
-            let status = story.integrations().get("second").await.unwrap().status.unwrap_or_default();
+            let status =
+                story.integrations().get("second").await.unwrap().status.unwrap_or_default();
             if status.last_handled_sync_at.as_deref() == Some(annotation) {
                 Ok(())
             } else {
@@ -131,7 +167,13 @@ async fn a_leaver_whom_another_integration_keeps_is_told_as_open() {
     leave(&story, &people[..1]).await;
     story.sync_ends_in("PlanHeld").await;
     apply("request-1").await;
-    is_told_as_open(&story, &format!("second-{}", people[0]), "Conflict", "onelogin manages this employee").await;
+    is_told_as_open(
+        &story,
+        &format!("second-{}", people[0]),
+        "Conflict",
+        "onelogin manages this employee",
+    )
+    .await;
     let account = story.simulated.account(&people[0]).await.unwrap();
     assert_eq!(account["status"], 1);
     // Once the other integration is suspended, this one takes access.

@@ -11,7 +11,8 @@ use crate::{
 async fn having(story: &Story, people: &[String], reason: &str) -> usize {
     let mut count = 0;
     for id in people {
-        count += usize::from(story.person(id).await.is_some_and(|person| ready(&person).1 == reason));
+        count +=
+            usize::from(story.person(id).await.is_some_and(|person| ready(&person).1 == reason));
     }
     count
 }
@@ -25,7 +26,10 @@ async fn people_without_a_licence_are_told_counted_and_come_right_by_themselves(
     story.integrate(json!({})).await;
     story.ready("Converged").await;
     let accounts = story.simulated.accounts().await.len();
-    assert!((13..30).contains(&accounts), "creates stop soon after the licences end, not after everybody has an account: {accounts}");
+    assert!(
+        (13..30).contains(&accounts),
+        "creates stop soon after the licences end, not after everybody has an account: {accounts}"
+    );
     assert_eq!(having(&story, &people, "InSync").await, 10);
     let without = having(&story, &people, "NoLicence").await;
     assert_eq!(without, accounts - 10, "whoever has an account and no licence is told so");
@@ -33,7 +37,10 @@ async fn people_without_a_licence_are_told_counted_and_come_right_by_themselves(
     let counted = story.integration().await.status.unwrap().employees.unwrap();
     assert_eq!(usize::try_from(counted.failing).unwrap(), without);
 
-    story.simulated.put("/onelogin/quirks", json!({"licences": 100, "licensesWaiting": true})).await;
+    story
+        .simulated
+        .put("/onelogin/quirks", json!({"licences": 100, "licensesWaiting": true}))
+        .await;
     story.sync().await;
     until("everybody is in sync", || async {
         match having(&story, &people, "InSync").await {

@@ -16,11 +16,16 @@ async fn a_changed_title_is_one_write_of_one_key() {
     story.sync().await;
     assert_eq!(story.simulated.writes().await, 1);
     let log = story.simulated.get("/onelogin/log?since=0").await;
-    let put = log.as_array().unwrap().iter().rev().find(|call| call["method"] == "PUT").unwrap().clone();
+    let put =
+        log.as_array().unwrap().iter().rev().find(|call| call["method"] == "PUT").unwrap().clone();
     assert_eq!(put["bodyKeys"], json!(["title"]));
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Head of Lighthouses");
-    let patches: Vec<_> =
-        story.audited(mark).await.into_iter().filter(|event| event.resource == "employeesyncs" && event.verb != "get").collect();
+    let patches: Vec<_> = story
+        .audited(mark)
+        .await
+        .into_iter()
+        .filter(|event| event.resource == "employeesyncs" && event.verb != "get")
+        .collect();
     assert_eq!(patches.len(), 1, "{patches:?}");
     assert_eq!((patches[0].verb.as_str(), patches[0].subresource.as_str()), ("patch", "status"));
     let history = story.person(&id).await.unwrap().status.unwrap().history;
@@ -35,7 +40,13 @@ async fn a_leaver_is_suspended_and_a_rehire_gets_the_same_account_back() {
     let (story, _controller) = Story::converged("leaver", 40, json!({})).await;
     let (id, _) = story.simulated.somebody().await;
     let account = story.simulated.account(&id).await.unwrap()["id"].clone();
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
     let person = story.person(&id).await.unwrap();
@@ -45,7 +56,10 @@ async fn a_leaver_is_suspended_and_a_rehire_gets_the_same_account_back() {
     assert!(message.contains("internal.lifecycleStatus"), "{message}");
     assert_eq!(serde_json::to_value(person.status.unwrap().access).unwrap(), "Suspended");
 
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story
+        .simulated
+        .change(&id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}))
+        .await;
     story.sync().await;
     let again = story.simulated.account(&id).await.unwrap();
     assert_eq!((again["status"].clone(), again["id"].clone()), (json!(1), account));
@@ -69,7 +83,10 @@ async fn a_future_starter_shows_when_and_gets_the_account_on_the_day() {
     assert_eq!(ready(&person), ("True".into(), "NotDue".into()));
     let next = person.status.unwrap().next_transition.unwrap();
     assert!(next.at.starts_with(&format!("{day}T00:00:00+0")), "{}", next.at);
-    assert_eq!((next.time_zone.as_str(), serde_json::to_value(next.because).unwrap()), ("Europe/Berlin", json!("StartDate")));
+    assert_eq!(
+        (next.time_zone.as_str(), serde_json::to_value(next.because).unwrap()),
+        ("Europe/Berlin", json!("StartDate"))
+    );
 
     // The start is moved to yesterday, and Bob has not changed Hired into Employed yet.
     let yesterday = Zoned::now().date().yesterday().unwrap();
@@ -83,7 +100,9 @@ async fn a_future_starter_shows_when_and_gets_the_account_on_the_day() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_create_on_creation_a_future_starter_is_suspended_until_the_day() {
-    let (story, _controller) = Story::converged("early", 10, json!({"provisioning": {"create": "OnEmployeeCreation"}})).await;
+    let (story, _controller) =
+        Story::converged("early", 10, json!({"provisioning": {"create": "OnEmployeeCreation"}}))
+            .await;
     let day = Zoned::now().date().checked_add(40.days()).unwrap();
     let id = story
         .simulated
@@ -102,7 +121,10 @@ async fn with_create_on_creation_a_future_starter_is_suspended_until_the_day() {
 async fn a_refused_value_is_rejected_without_the_value_and_mends() {
     let (story, controller) = Story::converged("refused", 20, json!({})).await;
     let (id, _) = story.simulated.somebody().await;
-    story.simulated.put("/onelogin/refuse", json!({"rules": [{"field": "title", "contains": "Xylophonist"}]})).await;
+    story
+        .simulated
+        .put("/onelogin/refuse", json!({"rules": [{"field": "title", "contains": "Xylophonist"}]}))
+        .await;
     story.simulated.change(&id, json!({"work.title": "Chief Xylophonist"})).await;
     let integration = story.sync().await;
     let person = story.person(&id).await.unwrap();
@@ -114,9 +136,17 @@ async fn a_refused_value_is_rejected_without_the_value_and_mends() {
     // fail.
     let conditions = integration.status.unwrap().conditions;
     assert!(conditions.iter().any(|c| c.type_ == "Ready" && c.status == "True"));
-    assert!(conditions.iter().any(|c| c.type_ == "EmployeesFailing" && c.status == "True" && c.message.contains("Rejected")));
+    assert!(conditions.iter().any(|c| c.type_ == "EmployeesFailing"
+        && c.status == "True"
+        && c.message.contains("Rejected")));
     // A refused attribute never stops a suspension.
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
     story.simulated.change(&id, json!({"work.title": "Chief Flautist"})).await;
@@ -163,7 +193,10 @@ async fn an_emptied_field_clears_and_a_hidden_one_freezes() {
     assert_eq!(account["department"], employee["work.department"], "hidden is not empty");
     let conditions = integration.status.unwrap().conditions;
     let complete = conditions.iter().find(|c| c.type_ == "MappingComplete").unwrap();
-    assert_eq!((complete.status.as_str(), complete.reason.as_str()), ("False", "SourceUnavailable"));
+    assert_eq!(
+        (complete.status.as_str(), complete.reason.as_str()),
+        ("False", "SourceUnavailable")
+    );
     assert!(complete.message.contains("work.department"), "{}", complete.message);
 }
 
@@ -173,7 +206,10 @@ async fn the_account_follows_a_changed_email() {
     let (id, _) = story.simulated.somebody().await;
     let before = story.simulated.accounts().await.len();
     let account = story.simulated.account(&id).await.unwrap()["id"].clone();
-    story.simulated.change(&id, json!({"root.email": "new.name@example.com", "root.surname": "Name"})).await;
+    story
+        .simulated
+        .change(&id, json!({"root.email": "new.name@example.com", "root.surname": "Name"}))
+        .await;
     story.sync().await;
     let after = story.simulated.account(&id).await.unwrap();
     assert_eq!(
@@ -204,24 +240,38 @@ async fn domains_and_formulas() {
     story.integrate(spec).await;
     story.ready("Converged").await;
     assert!(story.simulated.account(&other).await.is_none());
-    let person = story.person(&other).await.expect("active in Bob: an object says why there is no account");
+    let person =
+        story.person(&other).await.expect("active in Bob: an object says why there is no account");
     assert_eq!(ready(&person), ("True".into(), "DomainNotListed".into()));
     assert_eq!(serde_json::to_value(person.status.unwrap().access).unwrap(), "Unmanaged");
     let (id, employee) = story.simulated.somebody().await;
     let account = story.simulated.account(&id).await.unwrap();
     let text = |field: &str| employee[field].as_str().unwrap().to_owned();
-    assert_eq!(account["department"], format!("{} - {}", text("work.department"), text("work.site")));
+    assert_eq!(
+        account["department"],
+        format!("{} - {}", text("work.department"), text("work.site"))
+    );
     assert_eq!(account["comment"], text("work.startDate"));
-    assert_eq!(account["firstname"].as_str().unwrap_or_default(), "", "what is not mapped is not written");
+    assert_eq!(
+        account["firstname"].as_str().unwrap_or_default(),
+        "",
+        "what is not mapped is not written"
+    );
     // OnCreate rows are not kept equal.
     let at = account["id"].clone();
-    story.simulated.patch(&format!("/onelogin/users/{at}"), json!({"comment": "a person's note"})).await;
+    story
+        .simulated
+        .patch(&format!("/onelogin/users/{at}"), json!({"comment": "a person's note"}))
+        .await;
     story.simulated.forget_calls().await;
     story.sync().await;
     assert_eq!(story.simulated.writes().await, 0);
     // A bad row is refused at admission.
     let bad = json!({"spec": {"mapping": [{"target": "email", "field": "root.email"}]}});
-    let refused =
-        story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(bad)).await.unwrap_err();
+    let refused = story
+        .integrations()
+        .patch("onelogin", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(bad))
+        .await
+        .unwrap_err();
     assert!(refused.to_string().contains("requires the targets email and username"), "{refused}");
 }

@@ -77,7 +77,13 @@ fn no_row_stops_a_leaver_except_two() {
     for row in table::all() {
         let no = [row.suspensions, row.revocations].contains(&Goes::No);
         assert_eq!(no, STOPPED.contains(&row.id.as_str()), "{}: {}", row.id, row.suspensions_cell);
-        assert_eq!(no, row.suspensions_cell.contains("the next try is"), "{}: {}", row.id, row.suspensions_cell);
+        assert_eq!(
+            no,
+            row.suspensions_cell.contains("the next try is"),
+            "{}: {}",
+            row.id,
+            row.suspensions_cell
+        );
     }
 }
 
@@ -85,7 +91,13 @@ fn no_row_stops_a_leaver_except_two() {
 fn a_leaver_waits_only_where_nothing_else_can_be_done() {
     for row in table::all() {
         let waits = row.suspensions == Goes::Waits;
-        assert_eq!(waits, WAITING.contains(&row.id.as_str()), "{}: {}", row.id, row.suspensions_cell);
+        assert_eq!(
+            waits,
+            WAITING.contains(&row.id.as_str()),
+            "{}: {}",
+            row.id,
+            row.suspensions_cell
+        );
         // An immediate revocation needs neither Bob nor the current settings.
         if row.id.starts_with("bob_") {
             assert_eq!(row.revocations, Goes::Yes, "{}: {}", row.id, row.suspensions_cell);

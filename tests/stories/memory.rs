@@ -12,14 +12,28 @@ const ACTIVE: i64 = 1;
 const SUSPENDED: i64 = 2;
 
 async fn revoke(story: &Story, id: &str) {
-    let employee = story.simulated.employees().await.into_iter().find(|employee| employee["root.id"] == id).expect("somebody");
+    let employee = story
+        .simulated
+        .employees()
+        .await
+        .into_iter()
+        .find(|employee| employee["root.id"] == id)
+        .expect("somebody");
     let evidence = json!({"kind": "AccessRevoked", "observedAt": "2026-11-20T10:00:00Z", "startDate": employee["work.startDate"]});
     let status = Patch::Merge(json!({"status": {"evidence": evidence}}));
-    story.people().patch_status(&format!("onelogin-{id}"), &PatchParams::default(), &status).await.expect("written");
+    story
+        .people()
+        .patch_status(&format!("onelogin-{id}"), &PatchParams::default(), &status)
+        .await
+        .expect("written");
     until("access is gone", || async { access_is(story, id, SUSPENDED).await }).await;
     until("the integration remembers", || async {
         let revoked = story.integration().await.status.unwrap_or_default().revoked;
-        if revoked.iter().any(|one| one.employee_id == id) { Ok(()) } else { Err(format!("{revoked:?}")) }
+        if revoked.iter().any(|one| one.employee_id == id) {
+            Ok(())
+        } else {
+            Err(format!("{revoked:?}"))
+        }
     })
     .await;
 }
@@ -30,13 +44,19 @@ async fn access_is(story: &Story, id: &str, status: i64) -> Result<(), String> {
 }
 
 async fn forget(story: &Story, id: &str) {
-    story.people().delete(&format!("onelogin-{id}"), &DeleteParams::default()).await.expect("deleted");
+    story
+        .people()
+        .delete(&format!("onelogin-{id}"), &DeleteParams::default())
+        .await
+        .expect("deleted");
 }
 
 /// Deletes the integration, and the EmployeeSyncs with it.
 async fn integration_goes(story: &Story) {
     story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
-    let gone = || async { if story.everybody().await.is_empty() { Ok(()) } else { Err("still there".to_owned()) } };
+    let gone = || async {
+        if story.everybody().await.is_empty() { Ok(()) } else { Err("still there".to_owned()) }
+    };
     until("the people went with it", gone).await;
 }
 
@@ -50,7 +70,8 @@ async fn came_back(story: &Story, id: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_outlives_its_employee_sync_whether_or_not_the_controller_runs_until_bob_ends_it() {
+async fn a_revocation_outlives_its_employee_sync_whether_or_not_the_controller_runs_until_bob_ends_it()
+ {
     let (story, controller) = Story::converged("revoked", 5, json!({})).await;
     let (id, employee) = story.simulated.somebody().await;
     revoke(&story, &id).await;
@@ -97,7 +118,13 @@ async fn a_digest_left_in_git_releases_once_even_after_the_integration_was_delet
     story.ready("Converged").await;
     assert_eq!(suspended(&story, &people).await, 8);
     for id in &people[..8] {
-        story.simulated.change(id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+        story
+            .simulated
+            .change(
+                id,
+                json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}),
+            )
+            .await;
     }
     story.sync().await;
     assert_eq!(suspended(&story, &people).await, 0);
@@ -120,14 +147,21 @@ async fn a_held_plan_and_a_blackout_hold_when_the_integration_is_applied_again()
     story.ready("Converged").await;
     let before = story.simulated.account(&people[3]).await.unwrap();
     for id in &people[..25] {
-        story.simulated.change(id, json!({"work.department": null, "work.title": format!("Keeper {id}")})).await;
+        story
+            .simulated
+            .change(id, json!({"work.department": null, "work.title": format!("Keeper {id}")}))
+            .await;
     }
     story.sync().await;
     story.ready("PlanHeld").await;
     integration_goes(&story).await;
     story.integrate(json!({})).await;
     let integration = story.ready("PlanHeld").await;
-    assert!(held(&integration).2.contains("department (from work.department) would change for 25 employees"));
+    assert!(
+        held(&integration)
+            .2
+            .contains("department (from work.department) would change for 25 employees")
+    );
     let after = story.simulated.account(&people[3]).await.unwrap();
     assert_eq!((&after["department"], &after["title"]), (&before["department"], &before["title"]));
 }
@@ -143,7 +177,8 @@ async fn an_approved_plan_that_is_interrupted_goes_on_and_nothing_else_comes_wit
     leave(&story, &people[..40]).await;
     story.sync().await;
     let (digest, ..) = held(&story.ready("PlanHeld").await);
-    let slow = json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 700});
+    let slow =
+        json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 700});
     story.simulated.post("/onelogin/faults", slow).await;
     story.integrate(json!({"approvedPlan": digest})).await;
     until("some are suspended", || async {
@@ -155,7 +190,13 @@ async fn an_approved_plan_that_is_interrupted_goes_on_and_nothing_else_comes_wit
     story.simulated.delete("/onelogin/faults").await;
     let count = suspended(&story, &people).await;
     assert!(count < 40, "{count}: it was not interrupted");
-    let approved = story.integration().await.status.unwrap().approved.expect("recorded before the first write");
+    let approved = story
+        .integration()
+        .await
+        .status
+        .unwrap()
+        .approved
+        .expect("recorded before the first write");
     assert_eq!(approved.digest, digest);
 
     // Six more leave meanwhile: they wait for another approval, and the forty do not.
@@ -164,10 +205,19 @@ async fn an_approved_plan_that_is_interrupted_goes_on_and_nothing_else_comes_wit
     story.sync().await;
     let (another, _, message) = held(&story.ready("PlanHeld").await);
     assert!(another != digest && message.contains("6 suspensions planned"), "{message}");
-    assert_eq!((suspended(&story, &people[..40]).await, suspended(&story, &people[40..]).await), (40, 0));
+    assert_eq!(
+        (suspended(&story, &people[..40]).await, suspended(&story, &people[40..]).await),
+        (40, 0)
+    );
     let with = async |id: &str| story.person(id).await.unwrap().status.unwrap();
-    assert_eq!(with(&people[39]).await.history[0].plan.as_deref(), Some(&*digest), "and it is said with whose approval");
-    assert!(with(&people[39]).await.held_part.is_none() && with(&people[40]).await.held_part.is_some());
+    assert_eq!(
+        with(&people[39]).await.history[0].plan.as_deref(),
+        Some(&*digest),
+        "and it is said with whose approval"
+    );
+    assert!(
+        with(&people[39]).await.held_part.is_none() && with(&people[40]).await.held_part.is_some()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -180,7 +230,8 @@ async fn an_approved_plan_whose_writes_fail_stays_approved() {
     leave(&story, &people[..12]).await;
     story.sync().await;
     let (digest, ..) = held(&story.ready("PlanHeld").await);
-    let broken = json!({"kind": "status", "method": "PUT", "pathPrefix": "/api/2/users", "status": 503});
+    let broken =
+        json!({"kind": "status", "method": "PUT", "pathPrefix": "/api/2/users", "status": 503});
     story.simulated.post("/onelogin/faults", broken).await;
     story.integrate(json!({"approvedPlan": digest})).await;
     until("it was tried", || async {
@@ -231,23 +282,38 @@ async fn reported_drift_is_not_forgotten_while_a_setting_leaves_the_person_alone
         story.sync().await;
         story.integrate(report.clone()).await;
         story.ready("Converged").await;
-        assert_eq!((title(&story, &at[number]).await, story.reason(&people[number]).await), (json!("Wizard"), "Drifted".into()), "{what}");
+        assert_eq!(
+            (title(&story, &at[number]).await, story.reason(&people[number]).await),
+            (json!("Wizard"), "Drifted".into()),
+            "{what}"
+        );
     }
     // Hands off, and changed meanwhile.
     let hands_off = async |off: bool| {
         let name = format!("onelogin-{}", people[4]);
-        story.people().patch(&name, &PatchParams::default(), &Patch::Merge(json!({"spec": {"suspend": off}}))).await.unwrap();
+        story
+            .people()
+            .patch(&name, &PatchParams::default(), &Patch::Merge(json!({"spec": {"suspend": off}})))
+            .await
+            .unwrap();
         until("its spec was seen", || async {
             let person = story.person(&people[4]).await.unwrap();
             let seen = person.status.as_ref().and_then(|status| status.observed_generation);
-            if seen == person.metadata.generation { Ok(()) } else { Err(format!("{:?}", ready(&person))) }
+            if seen == person.metadata.generation {
+                Ok(())
+            } else {
+                Err(format!("{:?}", ready(&person)))
+            }
         })
         .await;
     };
     hands_off(true).await;
     story.simulated.patch(&at[4], json!({"title": "Wizard"})).await;
     hands_off(false).await;
-    assert_eq!((title(&story, &at[4]).await, story.reason(&people[4]).await), (json!("Wizard"), "Drifted".into()));
+    assert_eq!(
+        (title(&story, &at[4]).await, story.reason(&people[4]).await),
+        (json!("Wizard"), "Drifted".into())
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -261,7 +327,10 @@ async fn a_deleted_employee_sync_ends_no_waiting_for_a_change() {
     for number in 0..2 {
         let email = format!("robin.{number}@example.com");
         let account = json!({"email": email, "username": email, "firstname": "Old", "lastname": "Name", "status": ACTIVE});
-        at.push(format!("/onelogin/users/{}", story.simulated.post("/onelogin/users", account).await["id"]));
+        at.push(format!(
+            "/onelogin/users/{}",
+            story.simulated.post("/onelogin/users", account).await["id"]
+        ));
     }
     let controller = Controller::start(&story).await;
     story.integrate(json!({"provisioning": {"existingEmployees": "OnChange"}})).await;
@@ -273,8 +342,7 @@ async fn a_deleted_employee_sync_ends_no_waiting_for_a_change() {
     forget(&story, &people[1]).await;
     forget(&story, &people[2]).await;
     // An employee who comes to Bob later is new.
-    let later =
-        json!({"root.firstName": "Late", "root.surname": "Comer", "root.email": "late@example.com", "work.startDate": "2022-03-01"});
+    let later = json!({"root.firstName": "Late", "root.surname": "Comer", "root.email": "late@example.com", "work.startDate": "2022-03-01"});
     let later = story.simulated.hire(later).await;
     let _controller = Controller::start(&story).await;
     for id in &people[1..3] {
@@ -286,5 +354,8 @@ async fn a_deleted_employee_sync_ends_no_waiting_for_a_change() {
     for at in &at {
         assert_eq!(story.simulated.get(at).await["firstname"], "Old");
     }
-    assert!(story.simulated.account(&people[2]).await.is_none() && story.simulated.account(&later).await.is_some());
+    assert!(
+        story.simulated.account(&people[2]).await.is_none()
+            && story.simulated.account(&later).await.is_some()
+    );
 }

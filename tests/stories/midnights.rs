@@ -36,7 +36,10 @@ async fn next(story: &Story, id: &str) -> Value {
 async fn patiently<F: Future<Output = Result<(), String>>>(what: &str, look: impl Fn() -> F) {
     let began = Instant::now();
     while let Err(seen) = look().await {
-        assert!(began.elapsed() < Duration::from_mins(4), "waited four minutes until {what}; last seen: {seen}");
+        assert!(
+            began.elapsed() < Duration::from_mins(4),
+            "waited four minutes until {what}; last seen: {seen}"
+        );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -45,7 +48,12 @@ async fn patiently<F: Future<Output = Result<(), String>>>(what: &str, look: imp
 /// record does.
 async fn until_trigger(story: &Story, id: &str, trigger: &str) {
     until(&format!("the last change on record says {trigger}"), || async {
-        let history = story.person(id).await.and_then(|person| person.status).map(|status| status.history).unwrap_or_default();
+        let history = story
+            .person(id)
+            .await
+            .and_then(|person| person.status)
+            .map(|status| status.history)
+            .unwrap_or_default();
         let last = history.first().map(|line| serde_json::to_value(line.trigger).expect("JSON"));
         if last == Some(trigger.into()) { Ok(()) } else { Err(format!("{last:?}")) }
     })
@@ -66,7 +74,8 @@ async fn until_status(story: &Story, id: &str, status: u64) {
 async fn a_start_comes_at_the_midnight_of_the_site_and_not_before() {
     let story = Story::begin("start", 3).await;
     let hired = json!({"work.startDate": "2027-02-01", "internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
-    let auckland = story.simulated.hire(with(person("tui.rewi@example.com", "Auckland"), hired.clone())).await;
+    let auckland =
+        story.simulated.hire(with(person("tui.rewi@example.com", "Auckland"), hired.clone())).await;
     let berlin = story.simulated.hire(with(person("jo.krug@example.com", "Berlin"), hired)).await;
     let controller = Moving::start(&story, "2027-01-31T10:50:00Z").await;
     story.integrate(rarely()).await;
@@ -86,10 +95,21 @@ async fn a_start_comes_at_the_midnight_of_the_site_and_not_before() {
         .collect();
     nexts.sort();
     let at = |instant: &str, local: &str| (instant.to_owned(), local.to_owned());
-    let expected = [at("2027-01-31T11:00:00Z", "2027-02-01T00:00:00+13:00"), at("2027-01-31T23:00:00Z", "2027-02-01T00:00:00+01:00")];
+    let expected = [
+        at("2027-01-31T11:00:00Z", "2027-02-01T00:00:00+13:00"),
+        at("2027-01-31T23:00:00Z", "2027-02-01T00:00:00+01:00"),
+    ];
     assert_eq!(nexts, expected);
-    let none = story.people().list(&ListParams::default().fields("status.access=Suspended")).await.expect("listed").items;
-    assert!(none.iter().all(|person| [&auckland, &berlin].iter().all(|id| person.spec.employee_id != **id)));
+    let none = story
+        .people()
+        .list(&ListParams::default().fields("status.access=Suspended"))
+        .await
+        .expect("listed")
+        .items;
+    assert!(
+        none.iter()
+            .all(|person| [&auckland, &berlin].iter().all(|id| person.spec.employee_id != **id))
+    );
 
     controller.to(&story, "2027-01-31T11:00:00Z").await;
     until_status(&story, &auckland, 1).await;
@@ -98,7 +118,10 @@ async fn a_start_comes_at_the_midnight_of_the_site_and_not_before() {
 
     controller.to(&story, "2027-01-31T22:55:00Z").await;
     story.sync().await;
-    assert!(story.simulated.account(&berlin).await.is_none(), "five minutes before midnight, and a pass has just looked");
+    assert!(
+        story.simulated.account(&berlin).await.is_none(),
+        "five minutes before midnight, and a pass has just looked"
+    );
     controller.to(&story, "2027-01-31T23:00:00Z").await;
     until_status(&story, &berlin, 1).await;
     controller.stop().await;
@@ -107,8 +130,10 @@ async fn a_start_comes_at_the_midnight_of_the_site_and_not_before() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn access_ends_at_the_end_of_the_last_day_and_a_withdrawn_date_ends_nothing() {
     let story = Story::begin("end", 3).await;
-    let leaving = json!({"employee.lastDayOfWork": "2027-02-10", "internal.terminationDate": "2027-03-31"});
-    let leaver = story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), leaving.clone())).await;
+    let leaving =
+        json!({"employee.lastDayOfWork": "2027-02-10", "internal.terminationDate": "2027-03-31"});
+    let leaver =
+        story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), leaving.clone())).await;
     let stays = story.simulated.hire(with(person("kim.sol@example.com", "Berlin"), leaving)).await;
     let controller = Moving::start(&story, "2027-02-10T20:00:00Z").await;
     story.integrate(rarely()).await;
@@ -118,14 +143,21 @@ async fn access_ends_at_the_end_of_the_last_day_and_a_withdrawn_date_ends_nothin
         json!({"at": "2027-02-11T00:00:00+01:00", "instant": "2027-02-10T23:00:00Z", "timeZone": "Europe/Berlin", "access": "Suspended", "because": "LastDayOfWork"})
     );
     // The evening before, one of the two withdraws the notice.
-    story.simulated.change(&stays, json!({"employee.lastDayOfWork": null, "internal.terminationDate": null})).await;
+    story
+        .simulated
+        .change(&stays, json!({"employee.lastDayOfWork": null, "internal.terminationDate": null}))
+        .await;
     controller.to(&story, "2027-02-10T23:00:00Z").await;
     until_status(&story, &leaver, 2).await;
     assert_eq!(story.simulated.account(&stays).await.unwrap()["status"], 1);
     // The account shows it before the record does.
     until("the record says why", || async {
         let (_, _, why) = condition(&story.person(&leaver).await.unwrap(), "AccessSynced").unwrap();
-        if why.contains("employee.lastDayOfWork") && why.contains("2027-02-10") { Ok(()) } else { Err(why) }
+        if why.contains("employee.lastDayOfWork") && why.contains("2027-02-10") {
+            Ok(())
+        } else {
+            Err(why)
+        }
     })
     .await;
     until("nothing lies ahead of who stays", || async {
@@ -139,18 +171,29 @@ async fn access_ends_at_the_end_of_the_last_day_and_a_withdrawn_date_ends_nothin
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_controller_that_was_down_over_midnight_does_it_first_when_it_is_back_and_says_why() {
     let story = Story::begin("down", 3).await;
-    let leaver =
-        story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), json!({"internal.terminationDate": "2027-02-10"}))).await;
+    let leaver = story
+        .simulated
+        .hire(with(
+            person("ola.berg@example.com", "Berlin"),
+            json!({"internal.terminationDate": "2027-02-10"}),
+        ))
+        .await;
     let controller = Moving::start(&story, "2027-02-10T20:00:00Z").await;
     // These come before the starter in Bob's answer, and are hired while no controller runs.
-    let hire = |number: usize| with(person(&format!("new.{number}@example.com"), "Berlin"), json!({"work.startDate": "2027-03-01"}));
+    let hire = |number: usize| {
+        with(
+            person(&format!("new.{number}@example.com"), "Berlin"),
+            json!({"work.startDate": "2027-03-01"}),
+        )
+    };
     let late = json!({"internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
     let mut others = Vec::new();
     for number in 0..25 {
         others.push(story.simulated.hire(with(hire(number), late.clone())).await);
     }
     let starts = json!({"work.startDate": "2027-02-11", "internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
-    let starter = story.simulated.hire(with(person("tui.rewi@example.com", "Berlin"), starts)).await;
+    let starter =
+        story.simulated.hire(with(person("tui.rewi@example.com", "Berlin"), starts)).await;
     story.integrate(rarely()).await;
     story.ready("Converged").await;
     assert_eq!(story.simulated.account(&leaver).await.unwrap()["status"], 1);
@@ -173,7 +216,10 @@ async fn a_controller_that_was_down_over_midnight_does_it_first_when_it_is_back_
     for id in &others {
         earlier += usize::from(number(story.simulated.account(id).await.unwrap()) < own);
     }
-    assert!(earlier < 8, "{earlier} accounts of others were made before, and eight are made at once");
+    assert!(
+        earlier < 8,
+        "{earlier} accounts of others were made before, and eight are made at once"
+    );
     for id in [&leaver, &starter] {
         until_trigger(&story, id, "Transition").await;
     }
@@ -181,18 +227,28 @@ async fn a_controller_that_was_down_over_midnight_does_it_first_when_it_is_back_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn thousands_start_at_one_midnight_within_the_provider_s_limit_and_the_leaver_waits_for_none_of_them() {
+async fn thousands_start_at_one_midnight_within_the_provider_s_limit_and_the_leaver_waits_for_none_of_them()
+ {
     let story = Story::begin("thousands", 3).await;
-    let leaver =
-        story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), json!({"internal.terminationDate": "2027-01-31"}))).await;
+    let leaver = story
+        .simulated
+        .hire(with(
+            person("ola.berg@example.com", "Berlin"),
+            json!({"internal.terminationDate": "2027-01-31"}),
+        ))
+        .await;
     let starts = json!({"work.startDate": "2027-02-01", "internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
-    let starters: Vec<Value> =
-        (0..2000).map(|number| with(person(&format!("starter.{number}@example.com"), "Berlin"), starts.clone())).collect();
+    let starters: Vec<Value> = (0..2000)
+        .map(|number| {
+            with(person(&format!("starter.{number}@example.com"), "Berlin"), starts.clone())
+        })
+        .collect();
     story.simulated.post("/bob/employees", Value::Array(starters)).await;
     let controller = Moving::start(&story, "2027-01-31T22:30:00Z").await;
     story.integrate(rarely()).await;
     patiently("everybody is known", || async {
-        let known = story.everybody().await.iter().filter(|person| ready(person).1 == "NotDue").count();
+        let known =
+            story.everybody().await.iter().filter(|person| ready(person).1 == "NotDue").count();
         if known == 2000 { Ok(()) } else { Err(format!("{known} wait for their day")) }
     })
     .await;
@@ -238,9 +294,13 @@ async fn thousands_start_at_one_midnight_within_the_provider_s_limit_and_the_lea
 /// employees.
 async fn searches(story: &Story) -> Vec<Vec<String>> {
     let log = story.simulated.get("/bob/log?since=0").await;
-    let searches = log.as_array().into_iter().flatten().filter(|call| call["path"] == "/v1/people/search");
-    let ids = |call: &Value| call["body"]["filters"][0]["values"].as_array().cloned().unwrap_or_default();
-    searches.map(|call| ids(call).iter().map(|id| id.as_str().expect("an id").to_owned()).collect()).collect()
+    let searches =
+        log.as_array().into_iter().flatten().filter(|call| call["path"] == "/v1/people/search");
+    let ids =
+        |call: &Value| call["body"]["filters"][0]["values"].as_array().cloned().unwrap_or_default();
+    searches
+        .map(|call| ids(call).iter().map(|id| id.as_str().expect("an id").to_owned()).collect())
+        .collect()
 }
 
 /// Waits until so many full passes have ended and none is under way. Each pass has one search for
@@ -249,7 +309,11 @@ async fn until_passes(story: &Story, controller: &Moving, least: u64) {
     until(&format!("{least} passes have ended, and none is under way"), || async {
         let ended = controller.full_passes().await;
         let begun = searches(story).await.iter().filter(|ids| ids.is_empty()).count() as u64;
-        if ended >= least && ended == begun { Ok(()) } else { Err(format!("{ended} of {begun} have ended")) }
+        if ended >= least && ended == begun {
+            Ok(())
+        } else {
+            Err(format!("{ended} of {begun} have ended"))
+        }
     })
     .await;
 }
@@ -263,13 +327,17 @@ async fn many_who_start_while_the_listing_fails_wait_for_the_full_pass_and_the_l
     let leaver = story.simulated.hire(with(person("ola.berg@example.com", "Berlin"), ends)).await;
     let other = story.simulated.hire(person("kim.sol@example.com", "Berlin")).await;
     let starts = json!({"work.startDate": "2027-02-01", "internal.lifecycleStatus": "Hired", "internal.status": "Inactive"});
-    let starters: Vec<Value> =
-        (0..320).map(|number| with(person(&format!("starter.{number}@example.com"), "Berlin"), starts.clone())).collect();
+    let starters: Vec<Value> = (0..320)
+        .map(|number| {
+            with(person(&format!("starter.{number}@example.com"), "Berlin"), starts.clone())
+        })
+        .collect();
     story.simulated.post("/bob/employees", Value::Array(starters)).await;
     let controller = Moving::start(&story, "2027-01-31T22:50:00Z").await;
     story.integrate(rarely()).await;
     story.ready("Converged").await;
-    let broken = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"});
+    let broken =
+        json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"});
     story.simulated.post("/onelogin/faults", broken).await;
     // After so many failures the next try comes a quarter of an hour later: at midnight no full pass is under way.
     let first = controller.full_passes().await;
@@ -285,8 +353,16 @@ async fn many_who_start_while_the_listing_fails_wait_for_the_full_pass_and_the_l
     let (name, params) = (format!("onelogin-{other}"), PatchParams::default());
     story.people().patch(&name, &params, &Patch::Merge(requested)).await.expect("an annotation");
     until("the request is answered", || async {
-        let handled = story.person(&other).await.and_then(|person| person.status).and_then(|status| status.last_handled_sync_at);
-        if handled.as_deref() == Some("after-the-starters") { Ok(()) } else { Err(format!("{handled:?}")) }
+        let handled = story
+            .person(&other)
+            .await
+            .and_then(|person| person.status)
+            .and_then(|status| status.last_handled_sync_at);
+        if handled.as_deref() == Some("after-the-starters") {
+            Ok(())
+        } else {
+            Err(format!("{handled:?}"))
+        }
     })
     .await;
     // A full pass that fails takes the starters along, and they wait for the next one.
@@ -294,8 +370,14 @@ async fn many_who_start_while_the_listing_fails_wait_for_the_full_pass_and_the_l
     story.ask().await;
     until_passes(&story, &controller, before + 1).await;
     let known = [leaver, other];
-    let singly = |searches: &[Vec<String>]| searches.iter().flatten().filter(|id| !known.contains(*id)).count();
-    assert_eq!(singly(&searches(&story).await), 0, "starters were looked for while no full pass came through");
+    let singly = |searches: &[Vec<String>]| {
+        searches.iter().flatten().filter(|id| !known.contains(*id)).count()
+    };
+    assert_eq!(
+        singly(&searches(&story).await),
+        0,
+        "starters were looked for while no full pass came through"
+    );
     story.simulated.delete("/onelogin/faults").await;
     story.simulated.forget_calls().await;
     controller.to(&story, "2027-01-31T23:20:00Z").await;
@@ -307,9 +389,16 @@ async fn many_who_start_while_the_listing_fails_wait_for_the_full_pass_and_the_l
     story.ready("Converged").await;
     let searches = searches(&story).await;
     let full = searches.iter().filter(|ids| ids.is_empty()).count();
-    assert!(full <= 4, "{full} searches for one midnight: one, and three further looks at the latest");
+    assert!(
+        full <= 4,
+        "{full} searches for one midnight: one, and three further looks at the latest"
+    );
     assert_eq!(singly(&searches), 0, "one read serves all starters");
-    assert_eq!(story.simulated.calls("onelogin", "POST /api/2/users").await, 320, "one call each, and none in vain");
+    assert_eq!(
+        story.simulated.calls("onelogin", "POST /api/2/users").await,
+        320,
+        "one call each, and none in vain"
+    );
     controller.stop().await;
 }
 
@@ -340,9 +429,11 @@ async fn a_leave_shows_when_it_ends_and_bob_ends_it() {
         "internal.lifecycleStatus": "Parental leave", "internal.status": "Inactive",
         "employee.recentLeaveStartDate": "2026-12-01", "employee.recentLeaveEndDate": "2027-01-06",
     });
-    let parent = story.simulated.hire(with(person("maia.hoani@example.com", "Auckland"), away)).await;
+    let parent =
+        story.simulated.hire(with(person("maia.hoani@example.com", "Auckland"), away)).await;
     let planned = json!({"employee.recentLeaveStartDate": "2027-01-20", "employee.recentLeaveEndDate": "2027-02-20"});
-    let planner = story.simulated.hire(with(person("eli.ray@example.com", "Berlin"), planned)).await;
+    let planner =
+        story.simulated.hire(with(person("eli.ray@example.com", "Berlin"), planned)).await;
     let controller = Moving::start(&story, "2027-01-05T12:00:00Z").await;
     story.integrate(rarely()).await;
     story.ready("Converged").await;
@@ -353,7 +444,13 @@ async fn a_leave_shows_when_it_ends_and_bob_ends_it() {
     );
     assert_eq!(next(&story, &planner).await["because"], "LeaveStart");
     // Bob changes the status at that midnight; the worker looks at that moment.
-    story.simulated.change(&parent, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story
+        .simulated
+        .change(
+            &parent,
+            json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}),
+        )
+        .await;
     controller.to(&story, "2027-01-06T11:00:00Z").await;
     until_status(&story, &parent, 1).await;
     // A leave that begins with access kept changes nothing.

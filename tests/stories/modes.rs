@@ -42,21 +42,33 @@ async fn an_integration_without_a_mode_is_refused_and_both_modes_are_named() {
         story.integrations().create(&PostParams::default(), &object).await
     };
     let refused = create(without_mode(&story)).await.expect_err("refused").to_string();
-    let says = ["spec.mode", "DryRun plans and reports", "Enforce converges", "Begin with mode: DryRun"];
+    let says =
+        ["spec.mode", "DryRun plans and reports", "Enforce converges", "Begin with mode: DryRun"];
     assert!(says.iter().all(|part| refused.contains(part)), "{refused}");
     // The API server itself names both values if the line is empty.
     let mut null = without_mode(&story);
     null["spec"]["mode"] = Value::Null;
     let patch = Patch::Apply(null);
-    let refused = story.integrations().patch("onelogin", &PatchParams::apply("story").force(), &patch).await.expect_err("refused");
+    let refused = story
+        .integrations()
+        .patch("onelogin", &PatchParams::apply("story").force(), &patch)
+        .await
+        .expect_err("refused");
     let refused = refused.to_string();
-    assert!(refused.contains("spec.mode") && refused.contains("\"Enforce\", \"DryRun\""), "{refused}");
+    assert!(
+        refused.contains("spec.mode") && refused.contains("\"Enforce\", \"DryRun\""),
+        "{refused}"
+    );
     let mut with = without_mode(&story);
     with["spec"]["mode"] = json!("DryRun");
     create(with).await.expect("admitted");
     // The line cannot be removed later either.
     let gone = Patch::Merge(json!({"spec": {"mode": null}}));
-    let refused = story.integrations().patch("onelogin", &PatchParams::default(), &gone).await.expect_err("refused");
+    let refused = story
+        .integrations()
+        .patch("onelogin", &PatchParams::default(), &gone)
+        .await
+        .expect_err("refused");
     assert!(refused.to_string().contains("choose a mode"), "{refused}");
 }
 
@@ -82,7 +94,11 @@ async fn an_integration_that_was_stored_without_a_mode_enforces_and_misses_no_pa
     story.sync().await;
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Miller");
     let patch = Patch::Merge(json!({"spec": {"interval": "20m"}}));
-    story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.expect("admitted");
+    story
+        .integrations()
+        .patch("onelogin", &PatchParams::default(), &patch)
+        .await
+        .expect("admitted");
     story.ready("Converged").await;
     drop(controller);
 }

@@ -38,7 +38,12 @@ fn starter(email: &str) -> Value {
 async fn history(story: &Story, person: &str) -> Vec<String> {
     let object = story.person(person).await.unwrap_or_else(|| panic!("{person} has an object"));
     let history = serde_json::to_value(object.status.unwrap_or_default().history).unwrap();
-    history.as_array().into_iter().flatten().map(|line| line["action"].as_str().unwrap_or_default().to_owned()).collect()
+    history
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|line| line["action"].as_str().unwrap_or_default().to_owned())
+        .collect()
 }
 
 /// Changes a starter, a mover and a leaver while `trouble` is under way; then it ends.
@@ -49,21 +54,31 @@ async fn survives(story: &Story, round: &str, trouble: impl AsyncFn(), over: imp
     let before = journal(story).await.len();
     let hired = story.simulated.hire(starter(&format!("starter.{round}@example.com"))).await;
     story.simulated.change(&mover, json!({"work.title": "Keeper of Lamps"})).await;
-    story.simulated.change(&leaver, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &leaver,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     trouble().await;
     let asked = story.ask().await;
     over().await;
     story.answered(&asked).await;
     until(&format!("{round}: everybody is in sync"), || async {
         let people = story.everybody().await;
-        let wrong: Vec<_> = people.iter().map(ready).filter(|(status, _)| status != "True").collect();
+        let wrong: Vec<_> =
+            people.iter().map(ready).filter(|(status, _)| status != "True").collect();
         let there = people.iter().any(|person| person.spec.employee_id == hired);
         if wrong.is_empty() && there { Ok(()) } else { Err(format!("{there} {wrong:?}")) }
     })
     .await;
     story.sync().await;
     let written = journal(story).await.split_off(before);
-    let mut marks: Vec<_> = written.iter().map(|change| change["after"]["external_id"].as_str().unwrap_or_default()).collect();
+    let mut marks: Vec<_> = written
+        .iter()
+        .map(|change| change["after"]["external_id"].as_str().unwrap_or_default())
+        .collect();
     marks.sort_unstable();
     // A suspension that is not on record is made again, because no read shows whether sessions were
     // ended.
@@ -128,9 +143,14 @@ async fn an_api_server_that_is_away_for_a_while() {
     let (story, proxy, controller) = begun("away").await;
     let statuses = format!("{}/*/status", objects(&story));
     // The trouble ends when the first record is on its way.
-    let trouble = async || proxy.rule(Act::Delay(std::time::Duration::from_secs(30)), Method::PATCH, &statuses, None);
+    let trouble = async || {
+        proxy.rule(Act::Delay(std::time::Duration::from_secs(30)), Method::PATCH, &statuses, None)
+    };
     let over = async || {
-        until("a record is on its way", || async { if proxy.struck().is_empty() { Err("none".to_owned()) } else { Ok(()) } }).await;
+        until("a record is on its way", || async {
+            if proxy.struck().is_empty() { Err("none".to_owned()) } else { Ok(()) }
+        })
+        .await;
         proxy.down();
         proxy.clear();
         outlasts_every_try(&controller).await;
@@ -156,14 +176,20 @@ async fn watches_that_expire_begin_anew_and_nothing_is_missed() {
     let (story, proxy, _controller) = begun("expired").await;
     let (id, _) = story.simulated.somebody().await;
     let before = journal(&story).await.len();
-    let versions = || async { story.everybody().await.into_iter().map(|p| p.metadata.resource_version).collect::<Vec<_>>() };
+    let versions = || async {
+        story.everybody().await.into_iter().map(|p| p.metadata.resource_version).collect::<Vec<_>>()
+    };
     let steady = versions().await;
     // The list after it fails at first.
     for (round, failures) in [0, 1, 2].into_iter().enumerate() {
         proxy.rule(Act::Status(410), Method::GET, &objects(&story), Some(failures));
         proxy.expire_watches();
         story.sync().await;
-        assert_eq!(journal(&story).await.len(), before, "round {round}: nothing changed, nothing is written");
+        assert_eq!(
+            journal(&story).await.len(),
+            before,
+            "round {round}: nothing changed, nothing is written"
+        );
         assert_eq!(versions().await, steady, "round {round}");
     }
     // A person's change while there is no watch is seen, and carried out once.
@@ -171,10 +197,18 @@ async fn watches_that_expire_begin_anew_and_nothing_is_missed() {
     proxy.expire_watches();
     let patch = json!({"spec": {"attributes": {"title": "Head of Nothing"}}});
     let merge = kube::api::Patch::Merge(patch);
-    story.people().patch(&format!("onelogin-{id}"), &kube::api::PatchParams::default(), &merge).await.expect("a person's change");
+    story
+        .people()
+        .patch(&format!("onelogin-{id}"), &kube::api::PatchParams::default(), &merge)
+        .await
+        .expect("a person's change");
     until("the override is carried out", || async {
         let account = story.simulated.account(&id).await.unwrap();
-        if account["title"] == "Head of Nothing" { Ok(()) } else { Err(account["title"].to_string()) }
+        if account["title"] == "Head of Nothing" {
+            Ok(())
+        } else {
+            Err(account["title"].to_string())
+        }
     })
     .await;
     story.sync().await;
@@ -203,9 +237,18 @@ async fn a_server_that_is_killed_and_an_etcd_that_has_forgotten_its_past() {
     // While no watch runs, an EmployeeSync is deleted, another is pinned, and all revisions in
     // between are forgotten.
     controller.pause();
-    story.people().delete(&format!("onelogin-{id}"), &kube::api::DeleteParams::default()).await.expect("deleted");
-    let pin = kube::api::Patch::Merge(json!({"spec": {"attributes": {"title": "Head of Nothing"}}}));
-    story.people().patch(&format!("onelogin-{mover}"), &kube::api::PatchParams::default(), &pin).await.expect("pinned");
+    story
+        .people()
+        .delete(&format!("onelogin-{id}"), &kube::api::DeleteParams::default())
+        .await
+        .expect("deleted");
+    let pin =
+        kube::api::Patch::Merge(json!({"spec": {"attributes": {"title": "Head of Nothing"}}}));
+    story
+        .people()
+        .patch(&format!("onelogin-{mover}"), &kube::api::PatchParams::default(), &pin)
+        .await
+        .expect("pinned");
     let revision = plane.compact().await.expect("etcd compacts");
     plane.end_server();
     controller.resume();
@@ -214,7 +257,11 @@ async fn a_server_that_is_killed_and_an_etcd_that_has_forgotten_its_past() {
     assert!(revision > 0);
     until("the override is carried out", || async {
         let account = story.simulated.account(&mover).await.unwrap_or_default();
-        if account["title"] == "Head of Nothing" { Ok(()) } else { Err(account["title"].to_string()) }
+        if account["title"] == "Head of Nothing" {
+            Ok(())
+        } else {
+            Err(account["title"].to_string())
+        }
     })
     .await;
     until("the EmployeeSync is back", || async {
@@ -233,14 +280,25 @@ async fn a_change_that_could_not_be_recorded_counts_in_its_budget() {
     let first = story.simulated.hire(starter("first.leaver@example.com")).await;
     let second = story.simulated.hire(starter("second.leaver@example.com")).await;
     story.sync().await;
-    story.integrate(json!({"safety": {"disables": {"max": "0%", "atLeast": 1, "per": "24h"}}})).await;
+    story
+        .integrate(json!({"safety": {"disables": {"max": "0%", "atLeast": 1, "per": "24h"}}}))
+        .await;
     story.ready("Converged").await;
-    proxy.rule(Act::Status(503), Method::PATCH, &format!("{}/onelogin-{first}/status", objects(&story)), None);
+    proxy.rule(
+        Act::Status(503),
+        Method::PATCH,
+        &format!("{}/onelogin-{first}/status", objects(&story)),
+        None,
+    );
     let left = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
     story.simulated.change(&first, left.clone()).await;
     story.ask().await;
     until("the record is given up", || async {
-        if controller.log().contains("a status could not be written") { Ok(()) } else { Err("not yet".to_owned()) }
+        if controller.log().contains("a status could not be written") {
+            Ok(())
+        } else {
+            Err("not yet".to_owned())
+        }
     })
     .await;
     story.simulated.change(&second, left).await;
@@ -251,5 +309,9 @@ async fn a_change_that_could_not_be_recorded_counts_in_its_budget() {
     })
     .await;
     assert_eq!(story.simulated.account(&first).await.unwrap()["status"], 2);
-    assert_eq!(story.simulated.account(&second).await.unwrap()["status"], 1, "the one of this day is spent");
+    assert_eq!(
+        story.simulated.account(&second).await.unwrap()["status"],
+        1,
+        "the one of this day is spent"
+    );
 }

@@ -55,11 +55,24 @@ async fn an_integration_that_somebody_keeps_from_going_does_nothing_more() {
     // Work that began before may end.
     tokio::time::sleep(Duration::from_secs(1)).await;
     let before = story.simulated.writes().await;
-    story.simulated.change(&id, json!({"work.title": "Keeper of Doors", "internal.lifecycleStatus": "Terminated"})).await;
-    story.people().delete(&format!("onelogin-{id}"), &DeleteParams::default()).await.expect("deleted");
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"work.title": "Keeper of Doors", "internal.lifecycleStatus": "Terminated"}),
+        )
+        .await;
+    story
+        .people()
+        .delete(&format!("onelogin-{id}"), &DeleteParams::default())
+        .await
+        .expect("deleted");
     story.ask().await;
     tokio::time::sleep(Duration::from_secs(4)).await;
-    assert_eq!((story.simulated.writes().await, title(&story.simulated, &id).await), (before, employee["work.title"].clone()));
+    assert_eq!(
+        (story.simulated.writes().await, title(&story.simulated, &id).await),
+        (before, employee["work.title"].clone())
+    );
     assert!(story.person(&id).await.is_none(), "nothing is made anew");
 
     // A process that starts meanwhile does not begin with it either.
@@ -100,10 +113,17 @@ async fn an_employee_sync_that_goes_is_not_written_and_comes_back_with_what_it_m
     .await;
     story.sync().await;
     let now = story.person(&id).await.expect("it is still there");
-    assert_eq!(now.metadata.resource_version, going.metadata.resource_version, "nothing is written to it");
+    assert_eq!(
+        now.metadata.resource_version, going.metadata.resource_version,
+        "nothing is written to it"
+    );
     held(&story.people(), &name, json!([])).await;
     until("another one tells of the suspension", || async {
-        let person = story.person(&id).await.filter(|person| person.uid() != going.uid()).ok_or("no other one")?;
+        let person = story
+            .person(&id)
+            .await
+            .filter(|person| person.uid() != going.uid())
+            .ok_or("no other one")?;
         let history = person.status.map(|status| status.history).unwrap_or_default();
         if history.iter().any(|line| line.action == bobsync::api::employee_sync::Action::Suspend) {
             Ok(())
@@ -124,13 +144,20 @@ async fn a_pin_outlives_its_integration_and_holds_for_the_next_one() {
     // Without force: no field of a pin belongs to the controller.
     let pin = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": name},
         "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": id, "suspend": true}});
-    story.people().patch(&name, &PatchParams::apply("helm"), &Patch::Apply(pin)).await.expect("no conflict");
+    story
+        .people()
+        .patch(&name, &PatchParams::apply("helm"), &Patch::Apply(pin))
+        .await
+        .expect("no conflict");
     owned_by(&story, &id, None).await;
 
     story.simulated.change(&id, json!({"work.title": "Keeper of Doors"})).await;
-    for policy in [PropagationPolicy::Background, PropagationPolicy::Foreground, PropagationPolicy::Orphan] {
+    for policy in
+        [PropagationPolicy::Background, PropagationPolicy::Foreground, PropagationPolicy::Orphan]
+    {
         // As `kubectl replace --force` does.
-        let params = DeleteParams { propagation_policy: Some(policy.clone()), ..DeleteParams::default() };
+        let params =
+            DeleteParams { propagation_policy: Some(policy.clone()), ..DeleteParams::default() };
         story.integrations().delete("onelogin", &params).await.expect("deleted");
         until("it is gone", || async {
             let there = story.integrations().get_opt("onelogin").await.expect("a read");
@@ -140,26 +167,50 @@ async fn a_pin_outlives_its_integration_and_holds_for_the_next_one() {
         story.integrate(json!({})).await;
         story.ready("Converged").await;
         let uid = story.integration().await.uid();
-        assert_eq!(title(&story.simulated, &id).await, employee["work.title"], "hands are off: {policy:?}");
+        assert_eq!(
+            title(&story.simulated, &id).await,
+            employee["work.title"],
+            "hands are off: {policy:?}"
+        );
         assert_eq!(story.reason(&id).await, "HandsOff");
         until("every other object is the new one's", || async {
             let people = story.everybody().await;
             let other = people.iter().filter(|person| person.name_any() != name);
-            let strange = other.filter(|person| person.owner_references().first().map(|owner| &owner.uid) != uid.as_ref()).count();
-            if strange == 0 && people.len() > 1 { Ok(()) } else { Err(format!("{strange} of {} are not", people.len())) }
+            let strange = other
+                .filter(|person| {
+                    person.owner_references().first().map(|owner| &owner.uid) != uid.as_ref()
+                })
+                .count();
+            if strange == 0 && people.len() > 1 {
+                Ok(())
+            } else {
+                Err(format!("{strange} of {} are not", people.len()))
+            }
         })
         .await;
     }
     // The field of the integration's name also selects pins without a label.
     let made = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": "onelogin-99"},
         "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": "99", "suspend": true}});
-    story.people().patch("onelogin-99", &PatchParams::apply("git"), &Patch::Apply(made)).await.expect("a pin");
+    story
+        .people()
+        .patch("onelogin-99", &PatchParams::apply("git"), &Patch::Apply(made))
+        .await
+        .expect("a pin");
     let all = story.everybody().await.len();
-    let selected = story.people().list(&ListParams::default().fields("spec.integrationRef.name=onelogin")).await.expect("a list");
+    let selected = story
+        .people()
+        .list(&ListParams::default().fields("spec.integrationRef.name=onelogin"))
+        .await
+        .expect("a list");
     assert_eq!(selected.items.len(), all);
 
     // An object that asks for nothing any more is deleted with its integration again.
-    story.people().patch(&name, &PatchParams::default(), &Patch::Merge(json!({"spec": {"suspend": null}}))).await.expect("lifted");
+    story
+        .people()
+        .patch(&name, &PatchParams::default(), &Patch::Merge(json!({"spec": {"suspend": null}})))
+        .await
+        .expect("lifted");
     until_title(&story, &id, "Keeper of Doors").await;
     let uid = story.integration().await.uid();
     owned_by(&story, &id, uid.as_deref()).await;
@@ -174,12 +225,22 @@ async fn a_restore_without_statuses_gives_no_revoked_employee_access_again() {
     story.integrate(spec.clone()).await;
     story.ready("Converged").await;
     let (id, _) = story.simulated.somebody().await;
-    let event = simulators::bob::webhooks::event("employee.access.revoked.immediately", &json!({"employeeId": id}), jiff::Timestamp::now());
-    let sent = simulators::bob::webhooks::send(&controller.webhooks, Some("s3cret"), event.to_string().into_bytes()).await;
+    let event = simulators::bob::webhooks::event(
+        "employee.access.revoked.immediately",
+        &json!({"employeeId": id}),
+        jiff::Timestamp::now(),
+    );
+    let sent = simulators::bob::webhooks::send(
+        &controller.webhooks,
+        Some("s3cret"),
+        event.to_string().into_bytes(),
+    )
+    .await;
     assert_eq!(sent, Some(200));
     let out = async |what: &str| {
         until(what, || async {
-            let status = story.simulated.account(&id).await.map(|account| account["status"].clone());
+            let status =
+                story.simulated.account(&id).await.map(|account| account["status"].clone());
             if status == Some(json!(2)) { Ok(()) } else { Err(format!("{status:?}")) }
         })
         .await;
@@ -190,13 +251,18 @@ async fn a_restore_without_statuses_gives_no_revoked_employee_access_again() {
     // Everything is deleted, and comes back without statuses, as most tools restore it.
     story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
     until("all is gone", || async {
-        let left = story.everybody().await.len() + usize::from(story.integrations().get_opt("onelogin").await.expect("a read").is_some());
+        let left = story.everybody().await.len()
+            + usize::from(
+                story.integrations().get_opt("onelogin").await.expect("a read").is_some(),
+            );
         if left == 0 { Ok(()) } else { Err(left.to_string()) }
     })
     .await;
     let (other, _) = {
         let all = story.simulated.employees().await;
-        let active = all.into_iter().find(|one| one["root.id"] != json!(id) && one["internal.lifecycleStatus"] == "Employed");
+        let active = all.into_iter().find(|one| {
+            one["root.id"] != json!(id) && one["internal.lifecycleStatus"] == "Employed"
+        });
         let active = active.expect("another one at work");
         (active["root.id"].as_str().expect("an id").to_owned(), active)
     };
@@ -206,7 +272,8 @@ async fn a_restore_without_statuses_gives_no_revoked_employee_access_again() {
     let object = story.ready("PlanHeld").await;
     let plan_held = |object: &bobsync::api::ProvisioningIntegration| {
         let status = object.status.clone().unwrap_or_default();
-        bobsync::api::conditions::find(&status.conditions, "PlanHeld").map(|held| (held.status.clone(), held.reason.clone()))
+        bobsync::api::conditions::find(&status.conditions, "PlanHeld")
+            .map(|held| (held.status.clone(), held.reason.clone()))
     };
     assert_eq!(plan_held(&object), Some(("True".to_owned(), "RestoredWithoutStatus".to_owned())));
     let plan = object.status.as_ref().and_then(|status| status.plan.clone()).expect("a plan");
@@ -218,9 +285,18 @@ async fn a_restore_without_statuses_gives_no_revoked_employee_access_again() {
     drop(controller);
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
     story.sync().await;
-    let event = simulators::bob::webhooks::event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now());
+    let event = simulators::bob::webhooks::event(
+        "employee.updated",
+        &json!({"employeeId": id}),
+        jiff::Timestamp::now(),
+    );
     until("the event is taken", || async {
-        let sent = simulators::bob::webhooks::send(&controller.webhooks, Some("s3cret"), event.to_string().into_bytes()).await;
+        let sent = simulators::bob::webhooks::send(
+            &controller.webhooks,
+            Some("s3cret"),
+            event.to_string().into_bytes(),
+        )
+        .await;
         if sent == Some(200) { Ok(()) } else { Err(format!("{sent:?}")) }
     })
     .await;
@@ -232,15 +308,26 @@ async fn a_restore_without_statuses_gives_no_revoked_employee_access_again() {
     story.integrate(spec).await;
     let object = story.ready("PlanHeld").await;
     out("access is not given again").await;
-    assert_eq!(plan_held(&object).map(|(_, reason)| reason).as_deref(), Some("RestoredWithoutStatus"));
+    assert_eq!(
+        plan_held(&object).map(|(_, reason)| reason).as_deref(),
+        Some("RestoredWithoutStatus")
+    );
     let person = story.person(&id).await.expect("an object");
     assert_eq!(condition(&person, "Ready").map(|(_, reason, _)| reason).as_deref(), Some("Held"));
 
     let digest = object.status.and_then(|status| status.plan).expect("a plan").digest;
     let approve = json!({"spec": {"approvedPlan": digest}});
-    story.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(approve)).await.expect("approved");
+    story
+        .integrations()
+        .patch("onelogin", &PatchParams::default(), &Patch::Merge(approve))
+        .await
+        .expect("approved");
     let object = story.ready("Converged").await;
-    assert_eq!(story.simulated.account(&id).await.expect("the account")["status"], 1, "a person has said so");
+    assert_eq!(
+        story.simulated.account(&id).await.expect("the account")["status"],
+        1,
+        "a person has said so"
+    );
     assert_eq!(object.status.and_then(|status| status.reactivations_held_since), None);
     story.sync().await;
 }
@@ -249,12 +336,20 @@ async fn a_restore_without_statuses_gives_no_revoked_employee_access_again() {
 async fn a_secret_that_the_api_server_does_not_give_is_no_fault_of_bob() {
     let story = Story::begin("blamed", 4).await;
     let proxy = story.plane.proxy().await.expect("a proxy");
-    proxy.rule(Act::Status(503), Method::GET, &format!("/api/v1/namespaces/{}/secrets/*", story.namespace), None);
+    proxy.rule(
+        Act::Status(503),
+        Method::GET,
+        &format!("/api/v1/namespaces/{}/secrets/*", story.namespace),
+        None,
+    );
     let _controller = Controller::behind(&story, &proxy).await;
     story.integrate(json!({})).await;
     let object = story.ready("ClusterUnavailable").await;
     let status = object.status.unwrap_or_default();
-    assert!(bobsync::api::conditions::find(&status.conditions, "BobConnected").is_none(), "Bob was not asked: {status:?}");
+    assert!(
+        bobsync::api::conditions::find(&status.conditions, "BobConnected").is_none(),
+        "Bob was not asked: {status:?}"
+    );
     proxy.clear();
     story.ready("Converged").await;
 }
@@ -273,7 +368,8 @@ async fn what_was_restored_with_an_owner_that_is_gone_comes_back_with_the_new_on
     })
     .await;
     story.integrate(json!({})).await;
-    (saved.metadata.resource_version, saved.metadata.uid, saved.metadata.managed_fields) = (None, None, None);
+    (saved.metadata.resource_version, saved.metadata.uid, saved.metadata.managed_fields) =
+        (None, None, None);
     story.people().create(&PostParams::default(), &saved).await.expect("restored");
     let _controller = Controller::start(&story).await;
     story.ready("Converged").await;

@@ -17,8 +17,10 @@ use crate::{
 
 /// Returns the progress of the pass, and what `Ready` says.
 async fn told(story: &Story) -> (Option<Progress>, String, String) {
-    let status: ProvisioningIntegrationStatus = story.integration().await.status.unwrap_or_default();
-    let ready = conditions::find(&status.conditions, "Ready").map(|ready| (ready.reason.clone(), ready.message.clone()));
+    let status: ProvisioningIntegrationStatus =
+        story.integration().await.status.unwrap_or_default();
+    let ready = conditions::find(&status.conditions, "Ready")
+        .map(|ready| (ready.reason.clone(), ready.message.clone()));
     let (reason, message) = ready.unwrap_or_default();
     (status.progress, reason, message)
 }
@@ -27,7 +29,11 @@ async fn told(story: &Story) -> (Option<Progress>, String, String) {
 async fn until_written(story: &Story, done: u32) -> (Progress, String) {
     until("the pass tells how far it is", || async {
         match told(story).await {
-            (Some(progress), _, message) if progress.step == Step::Writing && progress.done >= done => Ok((progress, message)),
+            (Some(progress), _, message)
+                if progress.step == Step::Writing && progress.done >= done =>
+            {
+                Ok((progress, message))
+            }
             other => Err(format!("{other:?}")),
         }
     })
@@ -37,8 +43,15 @@ async fn until_written(story: &Story, done: u32) -> (Progress, String) {
 /// Returns how many accounts bear a mark.
 async fn made(story: &Story) -> u32 {
     let users = story.simulated.get("/google/users").await;
-    let marked = |user: &&Value| user["externalIds"].as_array().is_some_and(|ids| ids.iter().any(|id| id["customType"] == "bobsync"));
-    u32::try_from(users.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter(marked).count()).unwrap()
+    let marked = |user: &&Value| {
+        user["externalIds"]
+            .as_array()
+            .is_some_and(|ids| ids.iter().any(|id| id["customType"] == "bobsync"))
+    };
+    u32::try_from(
+        users.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter(marked).count(),
+    )
+    .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,7 +71,10 @@ async fn a_long_pass_tells_how_far_it_is_in_few_writes_until_it_is_over() {
     let (first, message) = until_written(&story, 1).await;
     assert!((300..=304).contains(&first.of.unwrap()), "{first:?}");
     assert!(first.done <= made(&story).await, "{first:?}");
-    assert!(message.contains(&format!("{} of {} changes are made", first.done, first.of.unwrap())), "{message}");
+    assert!(
+        message.contains(&format!("{} of {} changes are made", first.done, first.of.unwrap())),
+        "{message}"
+    );
     let eta = first.eta.as_ref().expect("an estimate").0;
     assert!(message.contains(&eta.to_string()), "{message}, {eta}");
     let left = eta.duration_since(Timestamp::now()).as_secs();
@@ -72,16 +88,26 @@ async fn a_long_pass_tells_how_far_it_is_in_few_writes_until_it_is_over() {
     let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
     let third = until("the next pass tells of itself", || async {
         match told(&story).await {
-            (Some(progress), ..) if progress.since > second.since && progress.step == Step::Writing => Ok(progress),
+            (Some(progress), ..)
+                if progress.since > second.since && progress.step == Step::Writing =>
+            {
+                Ok(progress)
+            }
             other => Err(format!("{other:?}")),
         }
     })
     .await;
-    assert!(third.of.unwrap() <= first.of.unwrap() - before + 1, "{third:?}, and {before} were made before");
+    assert!(
+        third.of.unwrap() <= first.of.unwrap() - before + 1,
+        "{third:?}, and {before} were made before"
+    );
 
     story.ready("Converged").await;
-    let patches =
-        story.audited(mark).await.into_iter().filter(|event| event.resource == "provisioningintegrations" && event.verb == "patch");
+    let patches = story
+        .audited(mark)
+        .await
+        .into_iter()
+        .filter(|event| event.resource == "provisioningintegrations" && event.verb == "patch");
     let (patches, seconds) = (patches.count(), usize::try_from(began.elapsed().as_secs()).unwrap());
     assert!(patches <= seconds / 5 + 10, "{patches} writes in {seconds} s");
     let (progress, reason, message) = told(&story).await;

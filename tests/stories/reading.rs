@@ -22,7 +22,8 @@ fn person(email: &str, status: &str) -> Value {
 }
 
 /// Every label except one.
-const ALL_BUT_PARENTAL_LEAVE: [&str; 5] = ["Hired", "Employed", "Terminated", "Garden leave", "Leave"];
+const ALL_BUT_PARENTAL_LEAVE: [&str; 5] =
+    ["Hired", "Employed", "Terminated", "Garden leave", "Leave"];
 
 fn hidden(how: &str) -> Value {
     json!({"visibleLifecycles": ALL_BUT_PARENTAL_LEAVE, "outOfSight": how})
@@ -36,7 +37,9 @@ fn left() -> Value {
 async fn the_others_are_back(story: &Story, these: &[String]) {
     for one in story.simulated.employees().await {
         let id = one["root.id"].as_str().unwrap();
-        if one["internal.lifecycleStatus"] == "Parental leave" && these.iter().all(|this| this != id) {
+        if one["internal.lifecycleStatus"] == "Parental leave"
+            && these.iter().all(|this| this != id)
+        {
             story.simulated.change(id, json!({"internal.lifecycleStatus": "Employed"})).await;
         }
     }
@@ -45,11 +48,18 @@ async fn the_others_are_back(story: &Story, these: &[String]) {
 async fn said(story: &Story, kind: &str) -> (String, String, String) {
     let conditions = story.integration().await.status.unwrap_or_default().conditions;
     let found = conditions.into_iter().find(|condition| condition.type_ == kind);
-    found.map(|condition| (condition.status, condition.reason, condition.message)).unwrap_or_default()
+    found
+        .map(|condition| (condition.status, condition.reason, condition.message))
+        .unwrap_or_default()
 }
 
 async fn status_of(story: &Story, employee: &str) -> Value {
-    story.simulated.account(employee).await.map(|account| account["status"].clone()).unwrap_or_default()
+    story
+        .simulated
+        .account(employee)
+        .await
+        .map(|account| account["status"].clone())
+        .unwrap_or_default()
 }
 
 async fn suspended(story: &Story, employee: &str) {
@@ -90,14 +100,26 @@ async fn a_refused_read_of_one_employee_keeps_no_leaver_in() {
     story.sync().await;
     let (status, reason, message) = said(&story, "Ready").await;
     assert_eq!((status.as_str(), reason.as_str()), ("True", "Converged"), "{message}");
-    assert_eq!((status_of(&story, &leaver).await, status_of(&story, &outside).await), (json!(2), json!(1)));
+    assert_eq!(
+        (status_of(&story, &leaver).await, status_of(&story, &outside).await),
+        (json!(2), json!(1))
+    );
     let (_, reason, message) = said(&story, "BobConnected").await;
-    assert!(reason == "Connected" && message.contains("forbids the read of 1 employee"), "{message}");
+    assert!(
+        reason == "Connected" && message.contains("forbids the read of 1 employee"),
+        "{message}"
+    );
     // A server error to this read ends no other read: a file that was deleted after the employee
     // left is still confirmed.
     let gone = leaver;
     story.simulated.delete(&format!("/bob/employees/{gone}")).await;
-    story.simulated.post("/bob/faults", json!({"kind": "status", "status": 500, "pathPrefix": format!("/v1/people/{outside}")})).await;
+    story
+        .simulated
+        .post(
+            "/bob/faults",
+            json!({"kind": "status", "status": 500, "pathPrefix": format!("/v1/people/{outside}")}),
+        )
+        .await;
     story.sync().await;
     let evidence = story.person(&gone).await.unwrap().status.unwrap().evidence;
     assert!(evidence.is_some(), "{:?}", said(&story, "Ready").await);
@@ -109,7 +131,12 @@ async fn a_lifecycle_status_that_is_hidden_as_a_whole_takes_no_access() {
     let story = Story::begin("hidden-status", 60).await;
     let mut parents = Vec::new();
     for number in 0..4 {
-        parents.push(story.simulated.hire(person(&format!("parent.{number}@example.com"), "Parental leave")).await);
+        parents.push(
+            story
+                .simulated
+                .hire(person(&format!("parent.{number}@example.com"), "Parental leave"))
+                .await,
+        );
     }
     the_others_are_back(&story, &parents).await;
     let moving = Moving::start(&story, "2026-11-24T09:00:00Z").await;
@@ -158,7 +185,9 @@ async fn many_deleted_files_are_confirmed_within_minutes_at_the_longest_interval
     let story = Story::begin("deletions", 0).await;
     let mut people = Vec::new();
     for number in 0..50 {
-        people.push(story.simulated.hire(person(&format!("robin.{number}@example.com"), "Employed")).await);
+        people.push(
+            story.simulated.hire(person(&format!("robin.{number}@example.com"), "Employed")).await,
+        );
     }
     let moving = Moving::start(&story, "2026-11-24T09:00:00Z").await;
     let safety = json!({"shortRead": {"max": "100%", "atLeast": 100}, "disables": {"max": "100%", "atLeast": 100}});
@@ -179,15 +208,28 @@ async fn many_deleted_files_are_confirmed_within_minutes_at_the_longest_interval
         }
         panic!("{} reads instead of {count}", reads().await);
     };
-    assert_eq!(reads().await, 30, "Bob's minute has ten more for leavers, and ten for requests and events");
+    assert_eq!(
+        reads().await,
+        30,
+        "Bob's minute has ten more for leavers, and ten for requests and events"
+    );
     // A request for single employees is answered within that minute.
     let log = story.simulated.get("/bob/log?since=0").await;
-    let is_read = |id: &&String| log.as_array().unwrap().iter().any(|call| call["path"].as_str().is_some_and(|path| path.ends_with(*id)));
+    let is_read = |id: &&String| {
+        log.as_array()
+            .unwrap()
+            .iter()
+            .any(|call| call["path"].as_str().is_some_and(|path| path.ends_with(*id)))
+    };
     let asked_for = std::time::Instant::now();
     let request = Patch::Merge(json!({"metadata": {"annotations": {SYNC_REQUESTED: "now"}}}));
     for gone in people.iter().filter(is_read).take(5) {
         let object = story.person(gone).await.expect("an object");
-        story.people().patch(&name(&object), &PatchParams::default(), &request).await.expect("an annotation");
+        story
+            .people()
+            .patch(&name(&object), &PatchParams::default(), &request)
+            .await
+            .expect("an annotation");
     }
     wait_for(35).await;
     assert!(asked_for.elapsed() < Duration::from_secs(30), "{:?}", asked_for.elapsed());
@@ -195,12 +237,21 @@ async fn many_deleted_files_are_confirmed_within_minutes_at_the_longest_interval
     moving.to(&story, "2026-11-24T21:30:00Z").await;
     wait_for(95).await;
     until("all of them are suspended", || async {
-        let active = story.simulated.accounts().await.iter().filter(|account| account["status"] == 1).count();
+        let active = story
+            .simulated
+            .accounts()
+            .await
+            .iter()
+            .filter(|account| account["status"] == 1)
+            .count();
         if active == 5 { Ok(()) } else { Err(format!("{active} active")) }
     })
     .await;
     let log = story.simulated.get("/bob/log?since=0").await;
-    assert!(log.as_array().unwrap().iter().all(|call| call["status"] != 429), "Bob's limit is kept");
+    assert!(
+        log.as_array().unwrap().iter().all(|call| call["status"] != 429),
+        "Bob's limit is kept"
+    );
     moving.stop().await;
 }
 
@@ -217,9 +268,17 @@ async fn a_service_user_who_sees_only_people_at_work_is_told() {
     let events: Api<Event> = Api::namespaced(story.plane.client(), &story.namespace);
     let warnings = || async {
         let all = events.list(&ListParams::default()).await.unwrap().items;
-        all.iter().filter(|event| event.reason.as_deref() == Some("LifecyclesMissing") && event.type_.as_deref() == Some("Warning")).count()
+        all.iter()
+            .filter(|event| {
+                event.reason.as_deref() == Some("LifecyclesMissing")
+                    && event.type_.as_deref() == Some("Warning")
+            })
+            .count()
     };
-    until("a warning is published", || async { if warnings().await == 1 { Ok(()) } else { Err("none".to_owned()) } }).await;
+    until("a warning is published", || async {
+        if warnings().await == 1 { Ok(()) } else { Err("none".to_owned()) }
+    })
+    .await;
     story.sync().await;
     assert_eq!(warnings().await, 1);
     story.simulated.put("/bob/permissions", json!({})).await;
@@ -249,7 +308,8 @@ async fn a_service_user_who_sees_leavers_no_more_is_told_where_no_record_tells_o
     let told = || async {
         until("hidden leavers are told", || async {
             let (status, reason, message) = said(&story, "BobConnected").await;
-            let told = (status.as_str(), reason.as_str()) == ("True", "LifecyclesMissing") && message.contains("Terminated");
+            let told = (status.as_str(), reason.as_str()) == ("True", "LifecyclesMissing")
+                && message.contains("Terminated");
             if told { Ok(()) } else { Err(format!("{status} {reason} {message}")) }
         })
         .await;
@@ -268,7 +328,9 @@ async fn a_service_user_who_sees_leavers_no_more_is_told_where_no_record_tells_o
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sites_without_a_time_zone_are_told() {
     let story = Story::begin("zones", 0).await;
-    for (number, site) in ["Paris", "Paris", "New York", "London", "Berlin", "Auckland"].into_iter().enumerate() {
+    for (number, site) in
+        ["Paris", "Paris", "New York", "London", "Berlin", "Auckland"].into_iter().enumerate()
+    {
         let mut person = person(&format!("robin.{number}@example.com"), "Employed");
         person["work.site"] = site.into();
         story.simulated.hire(person).await;
@@ -279,11 +341,18 @@ async fn sites_without_a_time_zone_are_told() {
     story.ready("Converged").await;
     let (status, reason, message) = said(&story, "TimeZonesComplete").await;
     assert_eq!((status.as_str(), reason.as_str()), ("False", "SiteWithoutZone"), "{message}");
-    for part in ["Paris (2)", "New York (1)", "3 employees", "Europe/London", "Pariss (did you mean Paris?)"] {
+    for part in [
+        "Paris (2)",
+        "New York (1)",
+        "3 employees",
+        "Europe/London",
+        "Pariss (did you mean Paris?)",
+    ] {
         assert!(message.contains(part), "{part}: {message}");
     }
     assert_eq!(said(&story, "Ready").await.0, "True");
-    let all = json!({"London": "Europe/London", "Paris": "Europe/Paris", "New York": "America/New_York"});
+    let all =
+        json!({"London": "Europe/London", "Paris": "Europe/Paris", "New York": "America/New_York"});
     story.integrate(bob(all)).await;
     story.ready("Converged").await;
     let (status, _, message) = said(&story, "TimeZonesComplete").await;

@@ -52,7 +52,9 @@ impl At {
     pub(crate) fn provider(self, story: &Story) -> Value {
         let secret = json!({"name": self.name()});
         match self {
-            Self::OneLogin => json!({"oneLogin": {"region": "US", "endpoint": story.simulated.one_login, "credentialsSecretRef": secret}}),
+            Self::OneLogin => {
+                json!({"oneLogin": {"region": "US", "endpoint": story.simulated.one_login, "credentialsSecretRef": secret}})
+            }
             Self::Google => {
                 let url = &story.simulated.google;
                 json!({"googleWorkspace": {"credentialsSecretRef": secret, "adminEmail": "admin@example.com", "endpoint": url, "tokenEndpoint": url}})
@@ -61,7 +63,9 @@ impl At {
                 let url = &story.simulated.entra;
                 json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": secret, "endpoint": url, "tokenEndpoint": url}})
             }
-            Self::JumpCloud => json!({"jumpCloud": {"credentialsSecretRef": secret, "endpoint": story.simulated.jumpcloud}}),
+            Self::JumpCloud => {
+                json!({"jumpCloud": {"credentialsSecretRef": secret, "endpoint": story.simulated.jumpcloud}})
+            }
         }
     }
 
@@ -76,14 +80,25 @@ impl At {
             Self::Entra => {
                 let app = story.simulated.get("/entra/app").await;
                 let text = |key: &str| app[key].as_str().expect("a text").to_owned();
-                story.secret("entra", &[("clientId", &text("clientId")), ("clientSecret", &text("clientSecret"))]).await;
+                story
+                    .secret(
+                        "entra",
+                        &[("clientId", &text("clientId")), ("clientSecret", &text("clientSecret"))],
+                    )
+                    .await;
             }
             Self::JumpCloud => story.secret("jumpcloud", &[("apiKey", "jumpcloud-key-1")]).await,
         }
     }
 
     async fn users(self, story: &Story) -> Vec<Value> {
-        story.simulated.get(&format!("/{}/users", self.name())).await.as_array().cloned().unwrap_or_default()
+        story
+            .simulated
+            .get(&format!("/{}/users", self.name()))
+            .await
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
     }
 
     /// Returns the account with this e-mail.
@@ -108,7 +123,10 @@ impl At {
 
     /// Makes the provider refuse every write to these accounts with 403.
     async fn protect(self, story: &Story, accounts: &[Value]) {
-        let ids: Vec<&Value> = accounts.iter().map(|user| &user[if self == Self::JumpCloud { "_id" } else { "id" }]).collect();
+        let ids: Vec<&Value> = accounts
+            .iter()
+            .map(|user| &user[if self == Self::JumpCloud { "_id" } else { "id" }])
+            .collect();
         assert!(ids.iter().all(|id| !id.is_null()), "{accounts:?}");
         match self {
             Self::OneLogin => {
@@ -117,9 +135,15 @@ impl At {
                     story.simulated.post("/onelogin/faults", fault).await;
                 }
             }
-            Self::Google => drop(story.simulated.put("/google/directory", json!({"protected": ids})).await),
-            Self::Entra => drop(story.simulated.put("/entra/directory", json!({"restricted": ids})).await),
-            Self::JumpCloud => drop(story.simulated.put("/jumpcloud/organization", json!({"protected": ids})).await),
+            Self::Google => {
+                drop(story.simulated.put("/google/directory", json!({"protected": ids})).await)
+            }
+            Self::Entra => {
+                drop(story.simulated.put("/entra/directory", json!({"restricted": ids})).await)
+            }
+            Self::JumpCloud => drop(
+                story.simulated.put("/jumpcloud/organization", json!({"protected": ids})).await,
+            ),
         }
     }
 }
@@ -155,7 +179,9 @@ async fn until_suspended(story: &Story, at: At, numbers: impl IntoIterator<Item 
 async fn interval(story: &Story, moving: &Moving, now: &str) {
     moving.to(story, now).await;
     until("the interval has brought a full pass", || async {
-        let last = serde_json::to_value(story.integration().await.status.unwrap_or_default().last_pass).unwrap();
+        let last =
+            serde_json::to_value(story.integration().await.status.unwrap_or_default().last_pass)
+                .unwrap();
         if last["finishedAt"] == now { Ok(()) } else { Err(last["finishedAt"].to_string()) }
     })
     .await;
@@ -164,7 +190,11 @@ async fn interval(story: &Story, moving: &Moving, now: &str) {
 /// Returns reason and message of the integration's `Ready`.
 async fn said(story: &Story) -> (String, String) {
     let conditions = story.integration().await.status.unwrap_or_default().conditions;
-    conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|ready| (ready.reason, ready.message)).unwrap_or_default()
+    conditions
+        .into_iter()
+        .find(|condition| condition.type_ == "Ready")
+        .map(|ready| (ready.reason, ready.message))
+        .unwrap_or_default()
 }
 
 /// The credential may not change three accounts, and there is nothing else to do: the integration
@@ -173,7 +203,9 @@ async fn three_refused_accounts_silence_nothing(at: At) {
     let (story, people) = begin(at, "three", 12).await;
     let moving = Moving::start(&story, "2026-12-01T10:00:00Z").await;
     let safety = json!({"disables": {"max": "100%", "atLeast": 12}});
-    story.integrate(json!({"interval": "10m", "provider": at.provider(&story), "safety": safety})).await;
+    story
+        .integrate(json!({"interval": "10m", "provider": at.provider(&story), "safety": safety}))
+        .await;
     story.ready("Converged").await;
     let mut accounts = Vec::new();
     for number in 0..3 {
@@ -189,7 +221,10 @@ async fn three_refused_accounts_silence_nothing(at: At) {
         let (reason, message) = said(&story).await;
         assert_eq!(reason, "Converged", "{message}");
         for id in &people[..3] {
-            assert_eq!(ready(&story.person(id).await.unwrap()), ("False".into(), "Forbidden".into()));
+            assert_eq!(
+                ready(&story.person(id).await.unwrap()),
+                ("False".into(), "Forbidden".into())
+            );
         }
     }
     let failing = story.integration().await.status.unwrap().employees.map(|counts| counts.failing);
@@ -210,7 +245,11 @@ async fn three_refused_accounts_silence_nothing(at: At) {
         let person = story.person(&people[0]).await.unwrap();
         let (status, ..) = condition(&person, "AccessSynced").unwrap();
         let told = (ready(&person), status.as_str());
-        if told == (("False".into(), "SuspendByHand".into()), "False") { Ok(()) } else { Err(format!("{told:?}")) }
+        if told == (("False".into(), "SuspendByHand".into()), "False") {
+            Ok(())
+        } else {
+            Err(format!("{told:?}"))
+        }
     })
     .await;
     assert_eq!(said(&story).await.0, "Converged");
@@ -240,13 +279,16 @@ async fn three_refused_accounts_silence_nothing_at_jumpcloud() {
 /// Without the right to end sessions every leaver of a day is still disabled, and the right is
 /// noticed by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn without_the_right_to_end_sessions_every_leaver_is_disabled_and_the_right_is_noticed_by_itself() {
+async fn without_the_right_to_end_sessions_every_leaver_is_disabled_and_the_right_is_noticed_by_itself()
+ {
     let at = At::Entra;
     let (story, people) = begin(at, "sessions", 30).await;
     story.simulated.put("/entra/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
     let _controller = Controller::start(&story).await;
     let safety = json!({"disables": {"max": "100%", "atLeast": 30}});
-    story.integrate(json!({"interval": "1m", "provider": at.provider(&story), "safety": safety})).await;
+    story
+        .integrate(json!({"interval": "1m", "provider": at.provider(&story), "safety": safety}))
+        .await;
     story.ready("Converged").await;
     leave(&story, &people[..24]).await;
     story.sync().await;
@@ -255,10 +297,19 @@ async fn without_the_right_to_end_sessions_every_leaver_is_disabled_and_the_righ
     for id in &people[..24] {
         let person = story.person(id).await.unwrap();
         let (_, reason, message) = condition(&person, "Ready").unwrap();
-        assert!(reason == "Forbidden" && message.contains("User.RevokeSessions.All"), "{reason}: {message}");
+        assert!(
+            reason == "Forbidden" && message.contains("User.RevokeSessions.All"),
+            "{reason}: {message}"
+        );
     }
     // An administrator gives consent at the provider, and nothing changes here.
-    story.simulated.put("/entra/app", json!({"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"]})).await;
+    story
+        .simulated
+        .put(
+            "/entra/app",
+            json!({"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"]}),
+        )
+        .await;
     until("the sessions of all of them are ended", || async {
         let ended = story.simulated.get("/entra/sessions").await.as_array().map_or(0, Vec::len);
         if ended >= 24 { Ok(()) } else { Err(format!("{ended} of 24")) }
@@ -272,7 +323,9 @@ async fn without_the_right_to_end_sessions_every_leaver_is_disabled_and_the_righ
 async fn a_right_that_is_given_back_at_the_provider_is_noticed_by_itself() {
     let at = At::Entra;
     let (story, people) = begin(at, "consent", 8).await;
-    let grant = async |permissions: &[&str]| drop(story.simulated.put("/entra/app", json!({"permissions": permissions})).await);
+    let grant = async |permissions: &[&str]| {
+        drop(story.simulated.put("/entra/app", json!({"permissions": permissions})).await)
+    };
     let tokens = async || story.simulated.calls("entra", "POST /{tenant}/oauth2/v2.0/token").await;
     grant(&[]).await;
     let _controller = Controller::start(&story).await;
@@ -295,7 +348,10 @@ async fn a_right_that_is_given_back_at_the_provider_is_noticed_by_itself() {
     let began = Instant::now();
     until_suspended(&story, at, [0]).await;
     assert!(began.elapsed() < Duration::from_secs(60), "within an interval");
-    assert!((1..=2).contains(&(tokens().await - before)), "another token, and not one for each call");
+    assert!(
+        (1..=2).contains(&(tokens().await - before)),
+        "another token, and not one for each call"
+    );
     until("all is well", || async {
         let reason = story.reason(&people[0]).await;
         if reason == "InSync" { Ok(()) } else { Err(reason) }
@@ -305,7 +361,8 @@ async fn a_right_that_is_given_back_at_the_provider_is_noticed_by_itself() {
 
 /// New accounts that Google refuses for their domain, before others.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refused_creates_are_told_in_the_words_of_the_provider_and_keep_neither_joiners_nor_leavers_waiting() {
+async fn refused_creates_are_told_in_the_words_of_the_provider_and_keep_neither_joiners_nor_leavers_waiting()
+ {
     let at = At::Google;
     let (story, people) = begin(at, "creates", 6).await;
     let moving = Moving::start(&story, "2026-12-01T10:00:00Z").await;
@@ -326,13 +383,21 @@ async fn refused_creates_are_told_in_the_words_of_the_provider_and_keep_neither_
     }
     story.sync().await;
     for number in 0..10 {
-        assert!(at.account(&story, &format!("noa.{number}@example.com")).await.is_some(), "{number} has an account");
+        assert!(
+            at.account(&story, &format!("noa.{number}@example.com")).await.is_some(),
+            "{number} has an account"
+        );
     }
     let (reason, message) = said(&story).await;
     assert_eq!(reason, "Converged", "{message}");
     for id in &typos {
         let (_, reason, message) = condition(&story.person(id).await.unwrap(), "Ready").unwrap();
-        assert!(reason == "Forbidden" && message.contains("domain of primaryEmail") && message.contains("Google said"), "{message}");
+        assert!(
+            reason == "Forbidden"
+                && message.contains("domain of primaryEmail")
+                && message.contains("Google said"),
+            "{message}"
+        );
     }
     // Only creates that were refused before are left, and an employee leaves.
     leave(&story, &people[..1]).await;
@@ -354,7 +419,9 @@ async fn a_full_directory_keeps_no_leaver_in_and_joiners_are_made_once_there_is_
     let at = At::Entra;
     let (story, people) = begin(at, "full", 30).await;
     let moving = Moving::start(&story, "2026-12-01T10:00:00Z").await;
-    let room = async |most: usize| drop(story.simulated.put("/entra/directory", json!({"quota": most})).await);
+    let room = async |most: usize| {
+        drop(story.simulated.put("/entra/directory", json!({"quota": most})).await)
+    };
     room(4).await;
     story.integrate(json!({"interval": "10m", "provider": at.provider(&story)})).await;
     until("some have an account, and the others are refused", || async {
@@ -363,14 +430,24 @@ async fn a_full_directory_keeps_no_leaver_in_and_joiners_are_made_once_there_is_
         for id in &people {
             let Some(person) = story.person(id).await else { continue };
             let (_, reason, message) = condition(&person, "Ready").unwrap_or_default();
-            refused += usize::from(reason == "Forbidden" && message.contains("quota") && !message.contains("User.ReadWrite.All"));
+            refused += usize::from(
+                reason == "Forbidden"
+                    && message.contains("quota")
+                    && !message.contains("User.ReadWrite.All"),
+            );
         }
-        if (count, refused) == (4, 26) { Ok(()) } else { Err(format!("{count} made, {refused} refused: {:?}", said(&story).await)) }
+        if (count, refused) == (4, 26) {
+            Ok(())
+        } else {
+            Err(format!("{count} made, {refused} refused: {:?}", said(&story).await))
+        }
     })
     .await;
     let made: Vec<usize> = {
         let users = at.users(&story).await;
-        (0..30).filter(|number| users.iter().any(|user| user["userPrincipalName"] == email(*number))).collect()
+        (0..30)
+            .filter(|number| users.iter().any(|user| user["userPrincipalName"] == email(*number)))
+            .collect()
     };
     leave(&story, &people[made[0]..=made[0]]).await;
     moving.to(&story, "2026-12-01T10:11:00Z").await;
@@ -396,13 +473,22 @@ async fn a_value_that_breaks_the_provider_keeps_no_leaver_in(at: At) {
     let (method, path) = at.update();
     let broken = json!({"kind": "status", "status": 500, "method": method, "pathPrefix": path, "bodyContains": "Xylophonist"});
     story.simulated.post(&format!("/{}/faults", at.name()), broken).await;
-    let log = async || story.simulated.get(&format!("/{}/log?since=0", at.name())).await.as_array().cloned().unwrap_or_default();
+    let log = async || {
+        story
+            .simulated
+            .get(&format!("/{}/log?since=0", at.name()))
+            .await
+            .as_array()
+            .cloned()
+            .unwrap_or_default()
+    };
     let before = log().await.len();
     story.simulated.change(&people[0], json!({"work.title": "Chief Xylophonist"})).await;
     leave(&story, &people[..1]).await;
     story.sync().await;
     assert!(at.is_suspended(&at.account(&story, &email(0)).await.unwrap()));
-    let writes: Vec<Value> = log().await.split_off(before).into_iter().filter(|call| call["method"] == method).collect();
+    let writes: Vec<Value> =
+        log().await.split_off(before).into_iter().filter(|call| call["method"] == method).collect();
     let holds_title = |call: &Value| call["body"].to_string().contains("Xylophonist");
     assert!(holds_title(&writes[0]) && at.is_suspended(&writes[0]["body"]), "{:?}", writes[0]);
     assert!(!holds_title(&writes[1]) && at.is_suspended(&writes[1]["body"]), "{:?}", writes[1]);
@@ -410,13 +496,23 @@ async fn a_value_that_breaks_the_provider_keeps_no_leaver_in(at: At) {
     assert_eq!(serde_json::to_value(person.status.as_ref().unwrap().access).unwrap(), "Suspended");
     assert_eq!(condition(&person, "AccessSynced").unwrap().0, "True");
     let (status, reason, message) = condition(&person, "Ready").unwrap();
-    assert!(status == "False" && reason == "Retrying" && message.contains(at.title()) && message.contains("500"), "{message}");
+    assert!(
+        status == "False"
+            && reason == "Retrying"
+            && message.contains(at.title())
+            && message.contains("500"),
+        "{message}"
+    );
     assert!(!message.contains("Xylophonist"), "{message}");
     // It is tried again, and succeeds when the provider does not break any more.
     story.simulated.delete(&format!("/{}/faults", at.name())).await;
     until("the title is there", || async {
         let account = at.account(&story, &email(0)).await.unwrap();
-        if account.to_string().contains("Chief Xylophonist") { Ok(()) } else { Err(account.to_string()) }
+        if account.to_string().contains("Chief Xylophonist") {
+            Ok(())
+        } else {
+            Err(account.to_string())
+        }
     })
     .await;
 }
@@ -456,12 +552,19 @@ async fn a_rename_that_never_gets_through_keeps_no_leaver_in() {
             broken["body"] = body;
         }
         story.simulated.post("/google/faults", broken).await;
-        story.simulated.change(&people[number], json!({"root.email": format!("renamed.{number}@example.com")})).await;
+        story
+            .simulated
+            .change(&people[number], json!({"root.email": format!("renamed.{number}@example.com")}))
+            .await;
         leave(&story, &people[number..=number]).await;
         story.sync().await;
         until_suspended(&story, at, [number]).await;
-        let (_, reason, message) = condition(&story.person(&people[number]).await.unwrap(), "Ready").unwrap();
-        assert!(reason == "Retrying" && message.contains("primaryEmail"), "{status}: {reason} {message}");
+        let (_, reason, message) =
+            condition(&story.person(&people[number]).await.unwrap(), "Ready").unwrap();
+        assert!(
+            reason == "Retrying" && message.contains("primaryEmail"),
+            "{status}: {reason} {message}"
+        );
         story.simulated.delete("/google/faults").await;
     }
 }

@@ -4,12 +4,13 @@ use std::{collections::BTreeMap, time::Duration};
 
 use bobsync::{
     api::{
-        EmployeeSync, EmployeeSyncStatus, ProvisioningIntegration, ProvisioningIntegrationStatus, conditions,
+        EmployeeSync, EmployeeSyncStatus, ProvisioningIntegration, ProvisioningIntegrationStatus,
+        conditions,
         integration::{Approved, EmployeeCounts, RevokedAccess},
         key::IntegrationKey,
     },
     cluster::{connect::with_settings, leadership::Leadership, roster, status::Writer},
-    engine::{report, said::Said},
+    engine::integration::said::{self, Said},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -31,7 +32,10 @@ use crate::{
 async fn writer(story: &Story, leadership: &Leadership) -> Writer {
     let file = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token");
     let file = kube::config::Kubeconfig::read_from(file).expect("a kubeconfig");
-    let config = kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
+    let config =
+        kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+            .await
+            .expect("a configuration");
     Writer::new(&with_settings(config).expect("a client"), &story.namespace, leadership)
 }
 
@@ -53,13 +57,26 @@ fn any(schema: &Value, rng: &mut Rng) -> Value {
     }
     match schema["type"].as_str() {
         Some("object") => {
-            let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let required: Vec<&str> = schema["required"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let fields = schema["properties"].as_object().cloned().unwrap_or_default();
-            let chosen: Vec<_> = fields.iter().filter(|(name, _)| required.contains(&name.as_str()) || rng.chance(0.5)).collect();
-            chosen.into_iter().map(|(name, schema)| (name.clone(), any(schema, rng))).collect::<Map<_, _>>().into()
+            let chosen: Vec<_> = fields
+                .iter()
+                .filter(|(name, _)| required.contains(&name.as_str()) || rng.chance(0.5))
+                .collect();
+            chosen
+                .into_iter()
+                .map(|(name, schema)| (name.clone(), any(schema, rng)))
+                .collect::<Map<_, _>>()
+                .into()
         }
         Some("array") => {
-            let mut items: Vec<Value> = (0..rng.below(4)).map(|_| any(&schema["items"], rng)).collect();
+            let mut items: Vec<Value> =
+                (0..rng.below(4)).map(|_| any(&schema["items"], rng)).collect();
             let keys: Vec<String> = schema["x-kubernetes-list-map-keys"]
                 .as_array()
                 .into_iter()
@@ -109,7 +126,12 @@ fn status<T: serde::de::DeserializeOwned + serde::Serialize>(value: Value) -> T 
 fn others(schema: &Value, value: &Value) -> Vec<(String, Value)> {
     match value {
         Value::Object(fields) => {
-            let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+            let required: Vec<&str> = schema["required"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
             let mut found = Vec::new();
             for (name, field) in fields {
                 let mut changed = others(&schema["properties"][name], field);
@@ -130,8 +152,12 @@ fn others(schema: &Value, value: &Value) -> Vec<(String, Value)> {
         }
         Value::Array(items) => {
             let Some(first) = items.first() else { return Vec::new() };
-            let with = |other: Value| Value::Array(std::iter::once(other).chain(items[1..].iter().cloned()).collect());
-            let changed = others(&schema["items"], first).into_iter().map(|(place, other)| (format!("[0]{place}"), with(other)));
+            let with = |other: Value| {
+                Value::Array(std::iter::once(other).chain(items[1..].iter().cloned()).collect())
+            };
+            let changed = others(&schema["items"], first)
+                .into_iter()
+                .map(|(place, other)| (format!("[0]{place}"), with(other)));
             changed.chain([("[0]".to_owned(), Value::Array(items[1..].to_vec()))]).collect()
         }
         Value::String(text) => {
@@ -154,7 +180,11 @@ fn full(schema: &Value, rng: &mut Rng) -> Value {
     match any(schema, rng) {
         Value::Object(_) => {
             let fields = schema["properties"].as_object().cloned().unwrap_or_default();
-            fields.iter().map(|(name, schema)| (name.clone(), full(schema, rng))).collect::<Map<_, _>>().into()
+            fields
+                .iter()
+                .map(|(name, schema)| (name.clone(), full(schema, rng)))
+                .collect::<Map<_, _>>()
+                .into()
         }
         Value::Array(_) => json!([full(&schema["items"], rng)]),
         // A false value is left out if it may be.
@@ -167,17 +197,21 @@ fn full(schema: &Value, rng: &mut Rng) -> Value {
 #[test]
 fn statuses_that_differ_in_one_place_are_not_the_same() {
     let rng = &mut Rng::new(1);
-    let of = |value: &Value| serde_json::from_value::<ProvisioningIntegrationStatus>(value.clone()).expect("a status");
+    let of = |value: &Value| {
+        serde_json::from_value::<ProvisioningIntegrationStatus>(value.clone()).expect("a status")
+    };
     let schema_of_integration = schema(&ProvisioningIntegration::crd());
     let whole = full(&schema_of_integration, rng);
     let known = others(&schema_of_integration, &whole);
     assert!(known.len() > 80, "{}", known.len());
-    assert!(report::same(&of(&whole), &of(&whole)));
+    assert!(said::same(&of(&whole), &of(&whole)));
     for (place, other) in known {
         let times = place == ".conditions[0].lastTransitionTime";
-        assert_eq!(report::same(&of(&whole), &of(&other)), times, "{place}");
+        assert_eq!(said::same(&of(&whole), &of(&other)), times, "{place}");
     }
-    let of = |value: &Value| serde_json::from_value::<EmployeeSyncStatus>(value.clone()).expect("a status");
+    let of = |value: &Value| {
+        serde_json::from_value::<EmployeeSyncStatus>(value.clone()).expect("a status")
+    };
     let schema_of_person = schema(&EmployeeSync::crd());
     let whole = full(&schema_of_person, rng);
     let known = others(&schema_of_person, &whole);
@@ -188,7 +222,11 @@ fn statuses_that_differ_in_one_place_are_not_the_same() {
         assert_eq!(roster::same(&of(&whole), &of(&other)), times, "{place}");
         // A pass that has not read the status does not know what is remembered of earlier changes.
         let remembered = times || place.starts_with(".history") || place.starts_with(".counted");
-        assert_eq!(roster::digest(&of(&whole)) == roster::digest(&of(&other)), remembered, "{place}");
+        assert_eq!(
+            roster::digest(&of(&whole)) == roster::digest(&of(&other)),
+            remembered,
+            "{place}"
+        );
     }
 }
 
@@ -198,7 +236,9 @@ where
     K: Clone + std::fmt::Debug + serde::de::DeserializeOwned,
 {
     let params = PatchParams { field_manager: Some(manager.to_owned()), ..PatchParams::default() };
-    api.patch_status(name, &params, &Patch::Merge(json!({ "status": status }))).await.expect("written");
+    api.patch_status(name, &params, &Patch::Merge(json!({ "status": status })))
+        .await
+        .expect("written");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -206,22 +246,32 @@ async fn any_status_after_any_other_is_read_back_as_it_was_written() {
     let story = Story::begin("statuses", 0).await;
     let writer = writer(&story, &Leadership::always()).await;
     let mut integration = story.integrate(json!({})).await;
-    let mut person =
-        writer.create_person(&key(&story), &integration.metadata.uid.clone().unwrap_or_default(), "7").await.expect("an object");
-    let (of_integration, of_person) = (schema(&ProvisioningIntegration::crd()), schema(&EmployeeSync::crd()));
+    let mut person = writer
+        .create_person(&key(&story), &integration.metadata.uid.clone().unwrap_or_default(), "7")
+        .await
+        .expect("an object");
+    let (of_integration, of_person) =
+        (schema(&ProvisioningIntegration::crd()), schema(&EmployeeSync::crd()));
     for seed in 0..60 {
         let mut rng = Rng::new(seed);
         if seed % 3 > 0 {
             // Returns one of the patches that would stay in the status of their writer.
             let manager = if seed % 3 == 1 { "bobsync" } else { "kubectl-edit" };
-            merged(&story.integrations(), "onelogin", manager, &any(&of_integration, &mut rng)).await;
+            merged(&story.integrations(), "onelogin", manager, &any(&of_integration, &mut rng))
+                .await;
             merged(&story.people(), "onelogin-7", manager, &any(&of_person, &mut rng)).await;
             integration = writer.read_integration("onelogin").await.expect("a read");
             person = writer.read_person(&key(&story), "7").await.expect("a read");
         }
         let wanted: ProvisioningIntegrationStatus = status(any(&of_integration, &mut rng));
-        integration =
-            writer.apply_integration(&integration.metadata, &integration.status.unwrap_or_default(), &wanted).await.expect("applied");
+        integration = writer
+            .apply_integration(
+                &integration.metadata,
+                &integration.status.unwrap_or_default(),
+                &wanted,
+            )
+            .await
+            .expect("applied");
         let read = story.integration().await.status;
         assert_eq!(read.as_ref(), Some(&wanted), "seed {seed}");
         let wanted: EmployeeSyncStatus = status(any(&of_person, &mut rng));
@@ -230,7 +280,10 @@ async fn any_status_after_any_other_is_read_back_as_it_was_written() {
         assert_eq!(read.as_ref(), Some(&wanted), "seed {seed}");
         // The same once more gives no other version.
         let again = writer.apply_person(&person, &wanted).await.expect("applied");
-        assert_eq!(again.metadata.resource_version, person.metadata.resource_version, "seed {seed}");
+        assert_eq!(
+            again.metadata.resource_version, person.metadata.resource_version,
+            "seed {seed}"
+        );
     }
 }
 
@@ -238,11 +291,22 @@ async fn any_status_after_any_other_is_read_back_as_it_was_written() {
 async fn a_status_that_was_written_the_old_way_leaves_nothing_behind() {
     let (story, _controller) = Story::converged("statuses-old", 6, json!({})).await;
     let (id, _) = story.simulated.somebody().await;
-    let plan =
-        json!({"digest": "sha256:old", "creates": 0, "reactivations": 0, "updates": 0, "disables": 4, "heldBecause": "4 suspensions"});
-    merged(&story.integrations(), "onelogin", "bobsync", &json!({"plan": plan, "firstPassAt": "2026-01-01T00:00:00Z"})).await;
+    let plan = json!({"digest": "sha256:old", "creates": 0, "reactivations": 0, "updates": 0, "disables": 4, "heldBecause": "4 suspensions"});
+    merged(
+        &story.integrations(),
+        "onelogin",
+        "bobsync",
+        &json!({"plan": plan, "firstPassAt": "2026-01-01T00:00:00Z"}),
+    )
+    .await;
     let counted = json!({"createdAt": "2026-01-01T00:00:00Z"});
-    merged(&story.people(), &format!("onelogin-{id}"), "bobsync", &json!({"heldPart": "00000000000000ff", "counted": counted})).await;
+    merged(
+        &story.people(),
+        &format!("onelogin-{id}"),
+        "bobsync",
+        &json!({"heldPart": "00000000000000ff", "counted": counted}),
+    )
+    .await;
     story.sync().await;
     let status = story.integration().await.status.expect("a status");
     assert_eq!(status.plan, None);
@@ -267,7 +331,8 @@ async fn a_plan_that_is_held_no_more_is_held_for_no_reason_and_nothing_is_patche
     story.integrate(json!({"mode": "DryRun"})).await;
     let dry = story.ready("DryRun").await.status.expect("a status").plan.expect("a plan");
     assert_eq!((dry.held_because, dry.disables), (None, 8));
-    let (mark, searches) = (story.mark().await, story.simulated.calls("bob", "POST /v1/people/search").await);
+    let (mark, searches) =
+        (story.mark().await, story.simulated.calls("bob", "POST /v1/people/search").await);
     for (pass, now) in ["2026-11-24T09:11:00Z", "2026-11-24T09:22:00Z"].into_iter().enumerate() {
         controller.to(&story, now).await;
         until("a pass has looked at everybody", || async {
@@ -277,7 +342,8 @@ async fn a_plan_that_is_held_no_more_is_held_for_no_reason_and_nothing_is_patche
         .await;
         tokio::time::sleep(Duration::from_secs(2)).await;
     }
-    let patches: Vec<_> = story.audited(mark).await.into_iter().filter(testbed::AuditEvent::is_write).collect();
+    let patches: Vec<_> =
+        story.audited(mark).await.into_iter().filter(testbed::AuditEvent::is_write).collect();
     assert!(patches.is_empty(), "{patches:?}");
     controller.stop().await;
 }
@@ -290,26 +356,53 @@ async fn a_status_of_an_older_view_keeps_what_the_newer_one_has() {
     let object = story.integrate(json!({})).await;
     let (mut older, mut newer) = (Said::of(&object), Said::of(&object));
     let at = Time("2026-11-24T09:00:00Z".parse().expect("a time"));
-    let approved = Approved { digest: "sha256:b".to_owned(), by: None, at: at.clone(), after: None, earlier: Vec::new(), leaving: false };
-    let revoked = RevokedAccess { employee_id: "7".to_owned(), observed_at: at, start_date: None, ended_at: None };
+    let approved = Approved {
+        digest: "sha256:b".to_owned(),
+        by: None,
+        at: at.clone(),
+        after: None,
+        earlier: Vec::new(),
+        leaving: false,
+    };
+    let revoked = RevokedAccess {
+        employee_id: "7".to_owned(),
+        observed_at: at,
+        start_date: None,
+        ended_at: None,
+    };
     let news = |before: &ProvisioningIntegrationStatus| {
         let (approved, revoked) = (Some(approved.clone()), vec![revoked.clone()]);
-        Some(ProvisioningIntegrationStatus { approved, revoked, last_handled_sync_at: Some("b".to_owned()), ..before.clone() })
+        Some(ProvisioningIntegrationStatus {
+            approved,
+            revoked,
+            last_handled_sync_at: Some("b".to_owned()),
+            ..before.clone()
+        })
     };
     assert!(newer.write(&writer, &key, 1, news).await);
     let counts = |before: &ProvisioningIntegrationStatus| {
-        Some(ProvisioningIntegrationStatus { employees: Some(EmployeeCounts { in_bob: 5, ..EmployeeCounts::default() }), ..before.clone() })
+        Some(ProvisioningIntegrationStatus {
+            employees: Some(EmployeeCounts { in_bob: 5, ..EmployeeCounts::default() }),
+            ..before.clone()
+        })
     };
     assert!(older.write(&writer, &key, 1, counts).await);
     let status = story.integration().await.status.expect("a status");
     assert_eq!((status.approved, status.revoked), (Some(approved), vec![revoked]));
-    assert_eq!((status.last_handled_sync_at.as_deref(), status.employees.map(|counts| counts.in_bob)), (Some("b"), Some(5)));
+    assert_eq!(
+        (status.last_handled_sync_at.as_deref(), status.employees.map(|counts| counts.in_bob)),
+        (Some("b"), Some(5))
+    );
     // An EmployeeSync is also written at the version that was read.
     let uid = object.metadata.uid.unwrap_or_default();
     let person = writer.create_person(&key, &uid, "7").await.expect("an object");
-    let evidence = json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-11-24T09:00:00Z"}});
+    let evidence =
+        json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-11-24T09:00:00Z"}});
     merged(&story.people(), "onelogin-7", "kubectl-edit", &evidence).await;
-    let error = writer.apply_person(&person, &EmployeeSyncStatus::default()).await.expect_err("an older view");
+    let error = writer
+        .apply_person(&person, &EmployeeSyncStatus::default())
+        .await
+        .expect_err("an older view");
     assert!(error.is_outdated(), "{error}");
     assert!(story.person("7").await.expect("it").status.expect("a status").evidence.is_some());
 }
@@ -351,33 +444,55 @@ async fn a_process_that_does_not_lead_writes_no_status_and_deletes_nothing() {
     let leadership = Leadership::always();
     let writer = writer(&story, &leadership).await;
     let object = story.integrate(json!({})).await;
-    let person = writer.create_person(&key(&story), &object.metadata.uid.clone().unwrap_or_default(), "7").await.expect("an object");
+    let person = writer
+        .create_person(&key(&story), &object.metadata.uid.clone().unwrap_or_default(), "7")
+        .await
+        .expect("an object");
     // It does not belong to the integration any more, so its owner must change.
     let params = PatchParams::default();
-    story.people().patch("onelogin-7", &params, &Patch::Merge(json!({"spec": {"suspend": true}}))).await.expect("patched");
+    story
+        .people()
+        .patch("onelogin-7", &params, &Patch::Merge(json!({"spec": {"suspend": true}})))
+        .await
+        .expect("patched");
     leadership.release().await;
     let mark = story.mark().await;
     let errors = [
         writer
-            .apply_integration(&object.metadata, &ProvisioningIntegrationStatus::default(), &ProvisioningIntegrationStatus::default())
+            .apply_integration(
+                &object.metadata,
+                &ProvisioningIntegrationStatus::default(),
+                &ProvisioningIntegrationStatus::default(),
+            )
             .await
             .map(drop),
         writer.apply_person(&person, &EmployeeSyncStatus::default()).await.map(drop),
-        writer.create_person(&key(&story), "4d1f0a34-0000-0000-0000-000000000000", "8").await.map(drop),
+        writer
+            .create_person(&key(&story), "4d1f0a34-0000-0000-0000-000000000000", "8")
+            .await
+            .map(drop),
         writer.delete_person(&person).await,
         writer.tie(&key(&story), "4d1f0a34-0000-0000-0000-000000000000", "7").await,
         writer.patch_unread("onelogin", &object.metadata, 1, &[]).await,
     ];
     for error in errors {
-        assert!(error.as_ref().is_err_and(bobsync::cluster::status::WriteError::is_followers), "{error:?}");
+        assert!(
+            error.as_ref().is_err_and(bobsync::cluster::status::WriteError::is_followers),
+            "{error:?}"
+        );
     }
-    let writes: Vec<_> = story.audited(mark).await.into_iter().filter(testbed::AuditEvent::is_write).collect();
+    let writes: Vec<_> =
+        story.audited(mark).await.into_iter().filter(testbed::AuditEvent::is_write).collect();
     assert!(writes.is_empty(), "{writes:?}");
 }
 
 /// Makes every kind of write to the API server.
-const SAYING: [(Method, &str); 4] =
-    [(Method::PATCH, "*/status"), (Method::POST, "*/employeesyncs"), (Method::DELETE, "*/employeesyncs/*"), (Method::POST, "*/events")];
+const SAYING: [(Method, &str); 4] = [
+    (Method::PATCH, "*/status"),
+    (Method::POST, "*/employeesyncs"),
+    (Method::DELETE, "*/employeesyncs/*"),
+    (Method::POST, "*/events"),
+];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leader_that_was_paused_beyond_its_lease_says_nothing_more() {
@@ -386,12 +501,25 @@ async fn a_leader_that_was_paused_beyond_its_lease_says_nothing_more() {
     let people = staff(&story, 12).await;
     let proxy = story.plane.proxy().await.expect("a proxy");
     let first = Controller::elected_behind(&story, &proxy, "first").await;
-    until("it leads", || async { if first.log().contains("leading") { Ok(()) } else { Err(first.log()) } }).await;
-    story.integrate(hooked(json!({"safety": {"disables": {"max": "0%", "atLeast": 2, "per": "24h"}}}))).await;
+    until("it leads", || async {
+        if first.log().contains("leading") { Ok(()) } else { Err(first.log()) }
+    })
+    .await;
+    story
+        .integrate(hooked(
+            json!({"safety": {"disables": {"max": "0%", "atLeast": 2, "per": "24h"}}}),
+        ))
+        .await;
     story.ready("Converged").await;
     let second = Controller::start(&story).await;
     // The first process is in the middle of a pass, with a suspension under way.
-    story.simulated.post("/onelogin/faults", json!({"kind": "hold", "method": "PUT", "pathPrefix": "/api/2/users", "times": 1})).await;
+    story
+        .simulated
+        .post(
+            "/onelogin/faults",
+            json!({"kind": "hold", "method": "PUT", "pathPrefix": "/api/2/users", "times": 1}),
+        )
+        .await;
     leave(&story, &people[..1]).await;
     story.simulated.forget_calls().await;
     story.ask().await;
@@ -412,7 +540,10 @@ async fn a_leader_that_was_paused_beyond_its_lease_says_nothing_more() {
     .await;
     story.ready("Converged").await;
     // Evidence, and a plan that a person approves.
-    assert_eq!(deliver(&second, "employee.access.revoked.immediately", &people[1], Timestamp::now()).await, Some(200));
+    assert_eq!(
+        deliver(&second, "employee.access.revoked.immediately", &people[1], Timestamp::now()).await,
+        Some(200)
+    );
     until_status(&story, &people[1], 2).await;
     leave(&story, &people[2..6]).await;
     story.sync().await;
@@ -425,22 +556,39 @@ async fn a_leader_that_was_paused_beyond_its_lease_says_nothing_more() {
     let said = story.sync().await;
     let versions = async || -> BTreeMap<String, Option<String>> {
         let people = story.everybody().await.into_iter();
-        people.map(|person| (person.metadata.name.unwrap_or_default(), person.metadata.resource_version)).collect()
+        people
+            .map(|person| {
+                (person.metadata.name.unwrap_or_default(), person.metadata.resource_version)
+            })
+            .collect()
     };
     let people_before = versions().await;
     let mark = story.mark().await;
 
     first.resume();
-    until("the first notices", || async { if first.log().contains("stepped down") { Ok(()) } else { Err("not yet".to_owned()) } }).await;
+    until("the first notices", || async {
+        if first.log().contains("stepped down") { Ok(()) } else { Err("not yet".to_owned()) }
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     assert_eq!(proxy.struck(), [], "what it would have said is not sent");
     let now = story.integration().await;
-    assert_eq!(now.metadata.resource_version, said.metadata.resource_version, "the second's word stands");
+    assert_eq!(
+        now.metadata.resource_version, said.metadata.resource_version,
+        "the second's word stands"
+    );
     let status = now.status.expect("a status");
-    assert_eq!(conditions::find(&status.conditions, "Ready").map(|ready| &*ready.reason), Some("Converged"));
-    assert!(status.approved.is_some() && status.revoked.iter().any(|one| one.employee_id == people[1]), "{status:?}");
+    assert_eq!(
+        conditions::find(&status.conditions, "Ready").map(|ready| &*ready.reason),
+        Some("Converged")
+    );
+    assert!(
+        status.approved.is_some() && status.revoked.iter().any(|one| one.employee_id == people[1]),
+        "{status:?}"
+    );
     assert_eq!(versions().await, people_before);
-    let writes: Vec<_> = story.audited(mark).await.into_iter().filter(testbed::AuditEvent::is_write).collect();
+    let writes: Vec<_> =
+        story.audited(mark).await.into_iter().filter(testbed::AuditEvent::is_write).collect();
     assert!(writes.is_empty(), "{writes:?}");
     assert!(first.stop().await && second.stop().await);
 }

@@ -10,7 +10,10 @@ use jiff::Timestamp;
 use serde_json::json;
 
 use crate::{
-    attempts::{annotate, answered, begin, deliver, hooked, paused, pin, seen, status, until_reason, until_status},
+    attempts::{
+        annotate, answered, begin, deliver, hooked, paused, pin, seen, status, until_reason,
+        until_status,
+    },
     budgets::{leave, staff, suspended},
     support::{Controller, Moving, Story, until},
 };
@@ -18,12 +21,18 @@ use crate::{
 const REVOKED: &str = "employee.access.revoked.immediately";
 
 /// Waits until `look` succeeds, and fails the story if that takes longer than `most`.
-async fn within<T, F: Future<Output = Result<T, String>>>(most: Duration, what: &str, look: impl Fn() -> F) -> T {
+async fn within<T, F: Future<Output = Result<T, String>>>(
+    most: Duration,
+    what: &str,
+    look: impl Fn() -> F,
+) -> T {
     let began = Instant::now();
     loop {
         match look().await {
             Ok(value) => return value,
-            Err(seen) => assert!(began.elapsed() < most, "waited {most:?} until {what}; last seen: {seen}"),
+            Err(seen) => {
+                assert!(began.elapsed() < most, "waited {most:?} until {what}; last seen: {seen}")
+            }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
@@ -66,16 +75,26 @@ async fn bob_is_down(story: &Story) {
 /// Returns the reason of the integration's `Ready` once it is stable.
 async fn reason_of(story: &Story) -> String {
     let conditions = story.integration().await.status.unwrap_or_default().conditions;
-    conditions.into_iter().find(|condition| condition.type_ == "Ready").map(|ready| ready.reason).unwrap_or_default()
+    conditions
+        .into_iter()
+        .find(|condition| condition.type_ == "Ready")
+        .map(|ready| ready.reason)
+        .unwrap_or_default()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happened_while_bob_refused_the_service_user_is_looked_at_once_it_does_not() {
     let (story, people, controller) = begin("line-kept", 12, hooked(json!({}))).await;
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     story.sync_ends_in("BobUnauthorized").await;
     // While no call is allowed, an event, a changed EmployeeSync and a request wait in line.
-    assert_eq!(deliver(&controller, "employee.left", &people[0], Timestamp::now()).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.left", &people[0], Timestamp::now()).await,
+        Some(200)
+    );
     pin(&story, &people[1], json!({"attributes": {"title": "Head of Nothing"}})).await;
     // The pass that finds the corrected token reads Bob, and then lists for a while. Everything
     // else happens after its read.
@@ -85,7 +104,10 @@ async fn what_happened_while_bob_refused_the_service_user_is_looked_at_once_it_d
     searched(&story).await;
     leave(&story, &people[..1]).await;
     leave(&story, &people[2..3]).await;
-    assert_eq!(deliver(&controller, "employee.left", &people[2], Timestamp::now()).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.left", &people[2], Timestamp::now()).await,
+        Some(200)
+    );
     pin(&story, &people[3], json!({"suspend": true})).await;
     annotate(&story, &people[4], "request-1").await;
     story.ready("Converged").await;
@@ -106,7 +128,10 @@ async fn a_date_that_comes_while_bob_refuses_the_service_user_is_acted_on_once_i
     story.simulated.change(&people[0], json!({"internal.terminationDate": "2026-12-01"})).await;
     story.integrate(json!({"interval": "24h"})).await;
     story.ready("Converged").await;
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     story.sync_ends_in("BobUnauthorized").await;
     // The pass that finds the corrected token reads Bob, and then lists for a while. The date comes
     // after its decision.
@@ -120,7 +145,10 @@ async fn a_date_that_comes_while_bob_refuses_the_service_user_is_acted_on_once_i
     // Another date comes while no call is allowed.
     story.simulated.change(&people[1], json!({"internal.terminationDate": "2026-12-02"})).await;
     story.sync().await;
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-3"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-3"}))
+        .await;
     story.sync_ends_in("BobUnauthorized").await;
     moving.to(&story, "2026-12-03T00:00:01Z").await;
     tokio::time::sleep(Duration::from_secs(2)).await;
@@ -148,13 +176,22 @@ async fn bob_s_refusal_is_tried_again_once_an_hour_and_at_once_when_a_person_ask
     // The pass ends, and the next hour begins.
     tokio::time::sleep(Duration::from_secs(2)).await;
     // The Secret was right from the start: Bob needed some time to know it.
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     moving.to(&story, "2026-12-01T12:02:00Z").await;
     story.ready("Converged").await;
     // A request for one employee counts as a request.
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-3"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-3"}))
+        .await;
     story.sync_ends_in("BobUnauthorized").await;
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     moving.to(&story, "2026-12-01T12:03:00Z").await;
     let (id, _) = story.simulated.somebody().await;
     annotate(&story, &id, "request-1").await;
@@ -177,7 +214,10 @@ async fn a_revocation_does_not_wait_for_bob() {
     revoke(&story, &controller, &people[0]).await;
     until_reason(&story, &people[0], "InSync").await;
     let person = story.person(&people[0]).await.unwrap().status.unwrap();
-    assert!(person.username.is_some() && person.evidence.is_some(), "what only a row tells is not forgotten");
+    assert!(
+        person.username.is_some() && person.evidence.is_some(),
+        "what only a row tells is not forgotten"
+    );
     // Bob keeps the connection open and says nothing.
     story.simulated.delete("/bob/faults").await;
     story.simulated.post("/bob/faults", json!({"kind": "hold"})).await;
@@ -185,7 +225,8 @@ async fn a_revocation_does_not_wait_for_bob() {
     revoke(&story, &controller, &people[2]).await;
     story.simulated.delete("/bob/faults").await;
     // Bob asks for a pause.
-    let limited = json!({"kind": "status", "status": 429, "times": 1, "headers": {"Retry-After": "6"}});
+    let limited =
+        json!({"kind": "status", "status": 429, "times": 1, "headers": {"Retry-After": "6"}});
     story.simulated.post("/bob/faults", limited).await;
     story.sync_ends_in("BobUnavailable").await;
     story.simulated.forget_calls().await;
@@ -193,7 +234,10 @@ async fn a_revocation_does_not_wait_for_bob() {
     assert_eq!(bob_calls(&story).await, 0);
     story.ready("Converged").await;
     // Bob refuses the service user: it is not asked again.
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     story.sync_ends_in("BobUnauthorized").await;
     story.simulated.forget_calls().await;
     revoke(&story, &controller, &people[4]).await;
@@ -215,13 +259,20 @@ async fn neither_a_revocation_nor_a_leaver_waits_for_a_listing() {
     let (story, people, controller) = begin("unlisted", 12, hooked(json!({}))).await;
     slow_listing(&story, 20_000).await;
     story.simulated.forget_calls().await;
-    story.integrate(hooked(json!({"provisioning": {"scope": "employee.work.site != 'Contractors'"}}))).await;
+    story
+        .integrate(hooked(
+            json!({"provisioning": {"scope": "employee.work.site != 'Contractors'"}}),
+        ))
+        .await;
     searched(&story).await;
     revoke(&story, &controller, &people[0]).await;
     assert_eq!(reason_of(&story).await, "Progressing", "the listing is still under way");
     // Bob's own event for an employee who left.
     leave(&story, &people[1..2]).await;
-    assert_eq!(deliver(&controller, "employee.left", &people[1], Timestamp::now()).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.left", &people[1], Timestamp::now()).await,
+        Some(200)
+    );
     suspended_within(Duration::from_secs(5), &story, &people[1]).await;
     assert_eq!(reason_of(&story).await, "Progressing", "the listing is still under way");
     // A target that no listing has shown does not delay a leaver, and neither does a process that
@@ -233,7 +284,10 @@ async fn neither_a_revocation_nor_a_leaver_waits_for_a_listing() {
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
     searched(&story).await;
     leave(&story, &people[2..3]).await;
-    assert_eq!(deliver(&controller, "employee.left", &people[2], Timestamp::now()).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.left", &people[2], Timestamp::now()).await,
+        Some(200)
+    );
     suspended_within(Duration::from_secs(5), &story, &people[2]).await;
     revoke(&story, &controller, &people[3]).await;
 }
@@ -245,12 +299,20 @@ async fn a_spec_that_changes_while_a_long_listing_is_under_way_does_not_wait_for
     story.simulated.forget_calls().await;
     story.ask().await;
     searched(&story).await;
-    story.integrate(hooked(json!({"provisioning": {"scope": "employee.work.site != 'Contractors'"}}))).await;
+    story
+        .integrate(hooked(
+            json!({"provisioning": {"scope": "employee.work.site != 'Contractors'"}}),
+        ))
+        .await;
     within(Duration::from_secs(10), "the newer spec is through", || async {
         let reason = reason_of(&story).await;
         let object = story.integration().await;
         let observed = object.status.unwrap_or_default().observed_generation;
-        if reason == "Converged" && observed == object.metadata.generation { Ok(()) } else { Err(reason) }
+        if reason == "Converged" && observed == object.metadata.generation {
+            Ok(())
+        } else {
+            Err(reason)
+        }
     })
     .await;
     assert_eq!(deliver(&controller, REVOKED, &people[0], Timestamp::now()).await, Some(200));
@@ -261,7 +323,13 @@ async fn a_spec_that_changes_while_a_long_listing_is_under_way_does_not_wait_for
 async fn evidence_that_a_dead_process_could_not_act_on_is_acted_on_by_the_next_without_bob() {
     let (story, people, controller) = begin("evidence-kept", 6, hooked(json!({}))).await;
     bob_is_down(&story).await;
-    story.simulated.post("/onelogin/faults", json!({"kind": "status", "status": 503, "pathPrefix": "/api/2/users"})).await;
+    story
+        .simulated
+        .post(
+            "/onelogin/faults",
+            json!({"kind": "status", "status": 503, "pathPrefix": "/api/2/users"}),
+        )
+        .await;
     assert_eq!(deliver(&controller, REVOKED, &people[0], Timestamp::now()).await, Some(200));
     drop(controller);
     story.simulated.delete("/onelogin/faults").await;
@@ -300,11 +368,15 @@ async fn a_secret_that_the_provider_knows_only_after_a_while_converges_by_itself
     let story = Story::begin("late-secret", 6).await;
     let app = story.simulated.get("/entra/app").await;
     let client = app["clientId"].as_str().unwrap().to_owned();
-    story.secret("entra", &[("clientId", &client), ("clientSecret", app["clientSecret"].as_str().unwrap())]).await;
+    story
+        .secret(
+            "entra",
+            &[("clientId", &client), ("clientSecret", app["clientSecret"].as_str().unwrap())],
+        )
+        .await;
     let _controller = Controller::start(&story).await;
     let url = &story.simulated.entra;
-    let provider =
-        json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
+    let provider = json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
     story.integrate(json!({"interval": "1m", "provider": provider})).await;
     story.ready("Converged").await;
     story.simulated.put("/entra/app", json!({"clientSecret": "another~Secret-1"})).await;
@@ -335,7 +407,8 @@ async fn a_forbidden_read_of_bob_is_tried_again_by_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn requests_during_a_wait_that_bob_asked_for_do_not_lengthen_it() {
     let (story, people, controller) = begin("silence", 6, hooked(json!({}))).await;
-    let limited = json!({"kind": "status", "status": 429, "times": 1, "headers": {"Retry-After": "12"}});
+    let limited =
+        json!({"kind": "status", "status": 429, "times": 1, "headers": {"Retry-After": "12"}});
     story.simulated.post("/bob/faults", limited).await;
     story.sync_ends_in("BobUnavailable").await;
     let began = Instant::now();
@@ -345,7 +418,8 @@ async fn requests_during_a_wait_that_bob_asked_for_do_not_lengthen_it() {
         tokio::time::sleep(Duration::from_millis(600)).await;
     }
     let asked = story.ask().await;
-    suspended_within(Duration::from_secs(17).saturating_sub(began.elapsed()), &story, &people[0]).await;
+    suspended_within(Duration::from_secs(17).saturating_sub(began.elapsed()), &story, &people[0])
+        .await;
     assert!(began.elapsed() > Duration::from_secs(9), "Bob asked for silence");
     story.answered(&asked).await;
     drop(controller);
@@ -362,7 +436,8 @@ async fn requests_during_a_wait_that_the_provider_asked_for_do_not_lengthen_it()
         story.ask().await;
         tokio::time::sleep(Duration::from_millis(600)).await;
     }
-    suspended_within(Duration::from_secs(36).saturating_sub(began.elapsed()), &story, &people[0]).await;
+    suspended_within(Duration::from_secs(36).saturating_sub(began.elapsed()), &story, &people[0])
+        .await;
     assert!(began.elapsed() > Duration::from_secs(27), "the provider asked for silence");
     drop(controller);
 }
@@ -375,11 +450,17 @@ async fn puts(story: &Story) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_write_is_tried_three_times_in_twenty_seconds_and_lands_once_it_is_not_refused() {
     let (story, people, controller) = begin("refused-write", 6, hooked(json!({}))).await;
-    story.simulated.put("/onelogin/refuse", json!({"rules": [{"field": "title", "contains": "Xylophonist"}]})).await;
+    story
+        .simulated
+        .put("/onelogin/refuse", json!({"rules": [{"field": "title", "contains": "Xylophonist"}]}))
+        .await;
     story.simulated.change(&people[0], json!({"work.title": "Xylophonist"})).await;
     story.simulated.forget_calls().await;
     let began = Instant::now();
-    assert_eq!(deliver(&controller, "employee.updated", &people[0], Timestamp::now()).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.updated", &people[0], Timestamp::now()).await,
+        Some(200)
+    );
     until_reason(&story, &people[0], "Rejected").await;
     tokio::time::sleep(Duration::from_secs(20).saturating_sub(began.elapsed())).await;
     let tried = puts(&story).await;
@@ -410,7 +491,11 @@ async fn a_change_that_comes_while_another_pass_writes_to_the_person_is_not_drop
     annotate(&story, id, "request-1").await;
     within(Duration::from_secs(12), "the request is answered", || async {
         let status = story.person(id).await.and_then(|person| person.status).unwrap_or_default();
-        if status.last_handled_sync_at.as_deref() == Some("request-1") { Ok(()) } else { Err(format!("{:?}", status.last_handled_sync_at)) }
+        if status.last_handled_sync_at.as_deref() == Some("request-1") {
+            Ok(())
+        } else {
+            Err(format!("{:?}", status.last_handled_sync_at))
+        }
     })
     .await;
     within(Duration::from_secs(5), "the pin is carried out", || async {
@@ -438,7 +523,11 @@ async fn a_person_whom_a_pass_over_everybody_finds_being_written_to_is_looked_at
     story.sync().await;
     within(Duration::from_secs(12), "the newer title is there", || async {
         let account = story.simulated.account(id).await.unwrap();
-        if account["title"] == "Keeper of Keys" { Ok(()) } else { Err(account["title"].to_string()) }
+        if account["title"] == "Keeper of Keys" {
+            Ok(())
+        } else {
+            Err(account["title"].to_string())
+        }
     })
     .await;
 }
@@ -451,7 +540,11 @@ async fn settings_that_cannot_be_carried_out_are_not_looked_at_every_few_seconds
     story.ready("InvalidSettings").await;
     let passes = async || {
         let metrics = controller.metrics().await;
-        metrics.lines().filter(|line| line.starts_with("bobsync_passes_total")).map(str::to_owned).collect::<Vec<_>>()
+        metrics
+            .lines()
+            .filter(|line| line.starts_with("bobsync_passes_total"))
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
     };
     let before = passes().await;
     tokio::time::sleep(Duration::from_secs(12)).await;
@@ -461,7 +554,9 @@ async fn settings_that_cannot_be_carried_out_are_not_looked_at_every_few_seconds
     // A Secret is missing, and then exists.
     story.integrate(json!({"bob": {"credentialsSecretRef": {"name": "nowhere"}}})).await;
     story.ready("SecretNotFound").await;
-    story.secret("nowhere", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+    story
+        .secret("nowhere", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")])
+        .await;
     within(Duration::from_secs(15), "the Secret is noticed", || async {
         let reason = reason_of(&story).await;
         if reason == "Converged" { Ok(()) } else { Err(reason) }
@@ -476,7 +571,10 @@ async fn a_refusal_that_concerns_one_person_keeps_no_other_event_waiting() {
     let refused = json!({"kind": "status", "status": 403, "method": "PUT", "pathPrefix": format!("/api/2/users/{account}")});
     story.simulated.post("/onelogin/faults", refused).await;
     leave(&story, &people[..1]).await;
-    assert_eq!(deliver(&controller, "employee.left", &people[0], Timestamp::now()).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.left", &people[0], Timestamp::now()).await,
+        Some(200)
+    );
     until_reason(&story, &people[0], "SuspendByHand").await;
     leave(&story, &people[1..3]).await;
     for id in &people[1..3] {
@@ -491,9 +589,18 @@ async fn a_refusal_that_concerns_one_person_keeps_no_other_event_waiting() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listing_that_always_fails_keeps_no_leaver_waiting() {
     let (story, people, controller) = begin("no-listing", 6, hooked(json!({}))).await;
-    story.simulated.post("/onelogin/faults", json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"})).await;
+    story
+        .simulated
+        .post(
+            "/onelogin/faults",
+            json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users"}),
+        )
+        .await;
     story.sync_ends_in("ProviderUnavailable").await;
     leave(&story, &people[..1]).await;
-    assert_eq!(deliver(&controller, "employee.left", &people[0], Timestamp::now()).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.left", &people[0], Timestamp::now()).await,
+        Some(200)
+    );
     suspended_within(Duration::from_secs(5), &story, &people[0]).await;
 }

@@ -33,28 +33,46 @@ struct Books {
 impl Books {
     async fn open(story: &Story) -> Self {
         let log = log_since(story, 0).await;
-        Self { accounts: story.simulated.accounts().await, seq: log.last().and_then(|call| call["seq"].as_u64()).unwrap_or(0) }
+        Self {
+            accounts: story.simulated.accounts().await,
+            seq: log.last().and_then(|call| call["seq"].as_u64()).unwrap_or(0),
+        }
     }
 
     /// Returns the calls to OneLogin since then, except tokens and reads.
     async fn writes(&self, story: &Story) -> Vec<String> {
         let calls = log_since(story, self.seq).await.into_iter();
-        let changes = calls.filter(|call| call["method"] != "GET" && call["path"].as_str().is_some_and(|path| path.starts_with("/api/")));
-        changes.map(|call| format!("{} {} {}", call["method"], call["path"], call["bodyKeys"])).collect()
+        let changes = calls.filter(|call| {
+            call["method"] != "GET"
+                && call["path"].as_str().is_some_and(|path| path.starts_with("/api/"))
+        });
+        changes
+            .map(|call| format!("{} {} {}", call["method"], call["path"], call["bodyKeys"]))
+            .collect()
     }
 
     async fn untouched(&self, story: &Story, storm: &str) {
-        assert_eq!(self.writes(story).await, Vec::<String>::new(), "{storm}: nothing was asked of OneLogin");
-        assert_eq!(story.simulated.accounts().await, self.accounts, "{storm}: every account is as it was");
+        assert_eq!(
+            self.writes(story).await,
+            Vec::<String>::new(),
+            "{storm}: nothing was asked of OneLogin"
+        );
+        assert_eq!(
+            story.simulated.accounts().await,
+            self.accounts,
+            "{storm}: every account is as it was"
+        );
     }
 
     /// As [`Books::untouched`], but suspensions that are not on record any more are made again: no
     /// read shows whether their sessions were ended.
     async fn only_suspended_again(&self, story: &Story, storm: &str) {
         let path = |account: &Value| format!("/api/2/users/{}", account["id"]);
-        let suspended: Vec<String> = self.accounts.iter().filter(|account| account["status"] == 2).map(path).collect();
+        let suspended: Vec<String> =
+            self.accounts.iter().filter(|account| account["status"] == 2).map(path).collect();
         for write in self.writes(story).await {
-            let again = suspended.iter().any(|path| write == format!("\"PUT\" \"{path}\" [\"status\"]"));
+            let again =
+                suspended.iter().any(|path| write == format!("\"PUT\" \"{path}\" [\"status\"]"));
             assert!(again || write.contains("/logout"), "{storm}: {write}");
         }
         let plain = |accounts: Vec<Value>| -> Vec<Value> {
@@ -64,12 +82,22 @@ impl Books {
             };
             accounts.into_iter().map(without_time).collect()
         };
-        assert_eq!(plain(story.simulated.accounts().await), plain(self.accounts.clone()), "{storm}: every account is as it was");
+        assert_eq!(
+            plain(story.simulated.accounts().await),
+            plain(self.accounts.clone()),
+            "{storm}: every account is as it was"
+        );
     }
 }
 
 async fn log_since(story: &Story, seq: u64) -> Vec<Value> {
-    story.simulated.get(&format!("/onelogin/log?since={seq}")).await.as_array().cloned().unwrap_or_default()
+    story
+        .simulated
+        .get(&format!("/onelogin/log?since={seq}"))
+        .await
+        .as_array()
+        .cloned()
+        .unwrap_or_default()
 }
 
 /// Returns what the statuses say, by name, without how the account was found, and without what an
@@ -94,7 +122,9 @@ async fn say_again(story: &Story, before: &BTreeMap<String, Value>, storm: &str)
         match before.iter().find(|(name, standing)| now.get(*name) != Some(standing)) {
             None if now.len() == before.len() => Ok(()),
             None => Err(format!("{} objects instead of {}", now.len(), before.len())),
-            Some((name, standing)) => Err(format!("{name}: {:?} instead of {standing}", now.get(name))),
+            Some((name, standing)) => {
+                Err(format!("{name}: {:?} instead of {standing}", now.get(name)))
+            }
         }
     })
     .await;
@@ -133,7 +163,10 @@ async fn judge(story: &Story) -> Result<(), String> {
     let accounts = story.simulated.accounts().await;
     let mut by_mark: HashMap<String, Vec<&Value>> = HashMap::new();
     for account in &accounts {
-        by_mark.entry(account["external_id"].as_str().unwrap_or_default().to_owned()).or_default().push(account);
+        by_mark
+            .entry(account["external_id"].as_str().unwrap_or_default().to_owned())
+            .or_default()
+            .push(account);
     }
     for employee in story.simulated.employees().await {
         let id = employee["root.id"].as_str().unwrap_or_default();
@@ -163,7 +196,11 @@ async fn deleting_people_the_integration_or_the_namespace_touches_no_account() {
     say_again(&story, &before, "one person was deleted").await;
     // All of them, twice: the second time while the first are still coming back.
     for _ in 0..2 {
-        story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+        story
+            .people()
+            .delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await
+            .unwrap();
     }
     say_again(&story, &before, "all people were deleted").await;
     books.untouched(&story, "all people were deleted").await;
@@ -183,8 +220,14 @@ async fn deleting_people_the_integration_or_the_namespace_touches_no_account() {
     let uid = story.integration().await.metadata.uid;
     until("every object belongs to the new integration", || async {
         let people = story.everybody().await;
-        let old =
-            people.iter().filter(|person| person.metadata.owner_references.iter().flatten().any(|owner| Some(&owner.uid) != uid.as_ref()));
+        let old = people.iter().filter(|person| {
+            person
+                .metadata
+                .owner_references
+                .iter()
+                .flatten()
+                .any(|owner| Some(&owner.uid) != uid.as_ref())
+        });
         match old.count() {
             0 => Ok(()),
             old => Err(format!("{old} belong to the old one")),
@@ -245,13 +288,27 @@ async fn resources_come_back_in_any_order() {
         ["integration", "secrets", "people"],
     ] {
         let storm = order.join(", ");
-        secrets().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
-        story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+        secrets()
+            .delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await
+            .unwrap();
+        story
+            .people()
+            .delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await
+            .unwrap();
         story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
         until("there is neither integration nor people", || async {
             // Those that come back meanwhile belong to the deleted integration.
-            story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
-            match (story.integrations().get_opt("onelogin").await.unwrap(), story.everybody().await.len()) {
+            story
+                .people()
+                .delete_collection(&DeleteParams::default(), &ListParams::default())
+                .await
+                .unwrap();
+            match (
+                story.integrations().get_opt("onelogin").await.unwrap(),
+                story.everybody().await.len(),
+            ) {
                 (None, 0) => Ok(()),
                 (integration, people) => Err(format!("{} {people}", integration.is_some())),
             }
@@ -262,7 +319,15 @@ async fn resources_come_back_in_any_order() {
                 "people" => {
                     for manifest in &manifests {
                         let name = manifest["metadata"]["name"].as_str().unwrap();
-                        story.people().patch(name, &PatchParams::apply("git").force(), &Patch::Apply(manifest)).await.expect("admitted");
+                        story
+                            .people()
+                            .patch(
+                                name,
+                                &PatchParams::apply("git").force(),
+                                &Patch::Apply(manifest),
+                            )
+                            .await
+                            .expect("admitted");
                     }
                 }
                 "integration" => drop(story.integrate(spec()).await),
@@ -280,20 +345,28 @@ async fn resources_come_back_in_any_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_release_and_the_crds_go_and_come_back() {
     // All stories share the CRDs, so this one has a control plane of its own.
-    let plane = ControlPlane::start(Options { controller_manager: true, audit: false }).await.expect("a control plane");
+    let plane = ControlPlane::start(Options { controller_manager: true, audit: false })
+        .await
+        .expect("a control plane");
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
     let story = Story::on(plane, "release", 20).await;
     let values = format!("namespaces={{{}}}", story.namespace);
     let chart = concat!(env!("CARGO_MANIFEST_DIR"), "/charts/bobsync");
     let helm = |arguments: &[&str]| {
-        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
+        let arguments: Vec<String> =
+            arguments.iter().map(|argument| (*argument).to_owned()).collect();
         async move {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
             let output = plane.helm(&arguments).await.expect("helm runs");
-            assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "{arguments:?}: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
     };
-    let install = ["upgrade", "--install", "bobsync", chart, "--namespace", &story.system, "--set", &values];
+    let install =
+        ["upgrade", "--install", "bobsync", chart, "--namespace", &story.system, "--set", &values];
     story.namespaces().await;
     helm(&install).await;
     story.secrets().await;
@@ -308,8 +381,14 @@ async fn the_release_and_the_crds_go_and_come_back() {
     // the CRDs stay.
     helm(&["uninstall", "bobsync", "--namespace", &story.system]).await;
     let (id, _) = story.simulated.somebody().await;
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "without-rights"}}}));
-    story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.expect("the CRDs stay");
+    let patch = Patch::Merge(
+        json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "without-rights"}}}),
+    );
+    story
+        .integrations()
+        .patch("onelogin", &PatchParams::default(), &patch)
+        .await
+        .expect("the CRDs stay");
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     assert_eq!(standings(&story).await, before);
     books.untouched(&story, "the release was deleted").await;
@@ -327,7 +406,10 @@ async fn the_release_and_the_crds_go_and_come_back() {
     }
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     books.untouched(&story, "the CRDs were deleted").await;
-    plane.apply_yaml(&bobsync::api::crds_yaml().expect("CRDs")).await.expect("the API server takes the CRDs");
+    plane
+        .apply_yaml(&bobsync::api::crds_yaml().expect("CRDs"))
+        .await
+        .expect("the API server takes the CRDs");
     story.integrate(spec()).await;
     story.ready("Converged").await;
     say_again(&story, &before, "the CRDs came back").await;
@@ -350,7 +432,12 @@ async fn two_controllers_by_accident_make_nobody_a_second_account() {
         async move {
             until(&what, || async {
                 judge(story).await?;
-                let waiting = story.everybody().await.iter().filter(|person| ready(person).0 != "True").count();
+                let waiting = story
+                    .everybody()
+                    .await
+                    .iter()
+                    .filter(|person| ready(person).0 != "True")
+                    .count();
                 if waiting == 0 { Ok(()) } else { Err(format!("{waiting} are not ready")) }
             })
             .await;
@@ -360,31 +447,44 @@ async fn two_controllers_by_accident_make_nobody_a_second_account() {
     for round in 0..4 {
         let hired = staff_of_round(&story, round).await;
         let (id, _) = story.simulated.somebody().await;
-        story.simulated.change(&id, json!({"work.title": format!("Keeper of {round} Lamps")})).await;
+        story
+            .simulated
+            .change(&id, json!({"work.title": format!("Keeper of {round} Lamps")}))
+            .await;
         story.sync().await;
         settled(format!("round {round}, hires")).await;
-        story.simulated.change(&hired[0], json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+        story
+            .simulated
+            .change(
+                &hired[0],
+                json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+            )
+            .await;
         story.sync().await;
         settled(format!("round {round}, a leaver")).await;
     }
     // Each employee has one successful create, however often it was tried.
-    let made = log_since(&story, books.seq)
-        .await
-        .into_iter()
-        .filter(|call| call["method"] == "POST" && call["path"] == "/api/2/users" && call["status"] == 201);
+    let made = log_since(&story, books.seq).await.into_iter().filter(|call| {
+        call["method"] == "POST" && call["path"] == "/api/2/users" && call["status"] == 201
+    });
     assert_eq!(made.count(), story.simulated.accounts().await.len());
     // The controller that comes second finds the other's account by its mark, without a conflict.
     for controller in [&first, &second] {
         let metrics = controller.metrics().await;
-        let failed: Vec<&str> =
-            metrics.lines().filter(|line| line.starts_with("bobsync_changes_total") && line.contains("failed")).collect();
+        let failed: Vec<&str> = metrics
+            .lines()
+            .filter(|line| line.starts_with("bobsync_changes_total") && line.contains("failed"))
+            .collect();
         assert!(!failed.is_empty() && failed.iter().all(|line| line.ends_with(" 0")), "{failed:?}");
     }
     // They do not work against each other: once all is as decided, neither writes to OneLogin or to
     // a status.
     let written = |metrics: String| {
         let counter = r#"bobsync_status_patches_total{kind="EmployeeSync",outcome="written"} "#;
-        metrics.lines().find_map(|line| line.strip_prefix(counter)?.parse::<u64>().ok()).expect("the counter")
+        metrics
+            .lines()
+            .find_map(|line| line.strip_prefix(counter)?.parse::<u64>().ok())
+            .expect("the counter")
     };
     let books = Books::open(&story).await;
     let before = [written(first.metrics().await), written(second.metrics().await)];
@@ -392,7 +492,11 @@ async fn two_controllers_by_accident_make_nobody_a_second_account() {
         story.sync().await;
     }
     books.untouched(&story, "two controllers at rest").await;
-    assert_eq!([written(first.metrics().await), written(second.metrics().await)], before, "no status is written to and fro");
+    assert_eq!(
+        [written(first.metrics().await), written(second.metrics().await)],
+        before,
+        "no status is written to and fro"
+    );
 }
 
 async fn staff_of_round(story: &Story, round: usize) -> Vec<String> {
@@ -420,13 +524,22 @@ impl Backup {
 
     /// Puts everything back under the same uids, like a restored etcd. Later objects are gone.
     async fn put_back(&self, story: &Story) {
-        for newer in story.everybody().await.iter().filter(|person| !self.people.iter().any(|old| name(old) == name(*person))) {
+        for newer in story
+            .everybody()
+            .await
+            .iter()
+            .filter(|person| !self.people.iter().any(|old| name(old) == name(*person)))
+        {
             story.people().delete(&name(newer), &DeleteParams::default()).await.unwrap();
         }
         for person in &self.people {
             let (params, status) = (PatchParams::default(), Patch::Merge(json!({"status": null})));
             story.people().patch_status(&name(person), &params, &status).await.unwrap();
-            story.people().patch(&name(person), &params, &Patch::Merge(json!({"spec": person.spec}))).await.unwrap();
+            story
+                .people()
+                .patch(&name(person), &params, &Patch::Merge(json!({"spec": person.spec})))
+                .await
+                .unwrap();
         }
         self.statuses(story).await;
     }
@@ -448,7 +561,8 @@ impl Backup {
     async fn statuses(&self, story: &Story) {
         for person in &self.people {
             let status = Patch::Merge(json!({"status": person.status}));
-            match story.people().patch_status(&name(person), &PatchParams::default(), &status).await {
+            match story.people().patch_status(&name(person), &PatchParams::default(), &status).await
+            {
                 Ok(_) => {}
                 // The collector was faster: the owner that the file names is gone.
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
@@ -457,7 +571,11 @@ impl Backup {
         }
         let mut now = story.integration().await;
         now.status.clone_from(&self.integration.status);
-        story.integrations().replace_status("onelogin", &PostParams::default(), &now).await.expect("the controller is stopped");
+        story
+            .integrations()
+            .replace_status("onelogin", &PostParams::default(), &now)
+            .await
+            .expect("the controller is stopped");
     }
 }
 
@@ -486,23 +604,53 @@ async fn an_old_backup_of_the_cluster_undoes_nothing_at_the_provider() {
     // The company goes on: hires, a renamed employee with an old address that a new one gets,
     // leavers of each kind, a comeback.
     let hired = staff_of_round(&story, 7).await;
-    story.simulated.change(&people[0], json!({"root.email": "robin.new@example.com", "root.surname": "Hill"})).await;
-    story.simulated.change(&people[1], json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(&people[0], json!({"root.email": "robin.new@example.com", "root.surname": "Hill"}))
+        .await;
+    story
+        .simulated
+        .change(
+            &people[1],
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.simulated.change(&people[2], json!({"internal.terminationDate": "2023-01-31"})).await;
-    story.simulated.change(&people[3], json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
-    story.simulated.change(&people[4], json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &people[3],
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
+    story
+        .simulated
+        .change(
+            &people[4],
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     story.simulated.delete(&format!("/bob/employees/{}", people[3])).await;
     story.sync().await;
     story.ready("Converged").await;
     let heir = json!({"root.email": "robin.0@example.com", "work.startDate": "2022-03-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active"});
     let heir = story.simulated.hire(heir).await;
-    story.simulated.change(&people[4], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story
+        .simulated
+        .change(
+            &people[4],
+            json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}),
+        )
+        .await;
     story.simulated.change(&people[5], json!({"work.title": "Keeper of Lamps"})).await;
     story.sync().await;
     story.ready("Converged").await;
     judge(&story).await.unwrap();
-    assert!(story.simulated.account(&heir).await.is_some() && story.simulated.account(&hired[0]).await.is_some());
+    assert!(
+        story.simulated.account(&heir).await.is_some()
+            && story.simulated.account(&hired[0]).await.is_some()
+    );
     assert!(controller.stop().await);
     let (before, books) = (standings(&story).await, Books::open(&story).await);
 
@@ -529,14 +677,22 @@ async fn an_old_backup_of_the_cluster_undoes_nothing_at_the_provider() {
         let now = standings(&story).await;
         match known.iter().find(|(name, standing)| now.get(*name) != Some(standing)) {
             None => Ok(()),
-            Some((name, standing)) => Err(format!("{name}: {:?} instead of {standing}", now.get(name))),
+            Some((name, standing)) => {
+                Err(format!("{name}: {:?} instead of {standing}", now.get(name)))
+            }
         }
     })
     .await;
     story.sync().await;
     books.only_suspended_again(&story, "old files").await;
     // The restored cluster lacks some of the past, and still follows Bob.
-    story.simulated.change(&heir, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &heir,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(story.simulated.account(&heir).await.unwrap()["status"], 2);
     judge(&story).await.unwrap();

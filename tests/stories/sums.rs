@@ -16,13 +16,17 @@ struct Dice(u64);
 
 impl Dice {
     fn seeded(tenant: Tenant) -> Self {
-        let seed = std::env::var("SUMS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_130_u64);
+        let seed = std::env::var("SUMS_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok())
+            .unwrap_or(20_261_130_u64);
         eprintln!("SUMS_SEED={seed}");
         Self(seed.wrapping_add(tenant.service().len() as u64))
     }
 
     fn below(&mut self, of: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(self.0 >> 33).expect("31 bits") % of
     }
 }
@@ -49,7 +53,12 @@ impl World {
     }
 
     async fn patch(&self, id: &str, patch: Value) {
-        drop(self.story.people().patch(&Self::object(id), &PatchParams::default(), &Patch::Merge(patch)).await);
+        drop(
+            self.story
+                .people()
+                .patch(&Self::object(id), &PatchParams::default(), &Patch::Merge(patch))
+                .await,
+        );
     }
 
     async fn account(&self, id: &str) -> Option<Account> {
@@ -63,11 +72,19 @@ impl World {
         match what {
             0 | 1 => bob.change(id, json!({"work.title": format!("Keeper {step}")})).await,
             2 => leave(&self.story, &[id.to_owned()]).await,
-            3 => bob.change(id, json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await,
+            3 => {
+                bob.change(
+                    id,
+                    json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}),
+                )
+                .await
+            }
             4 => bob.change(id, json!({"root.email": ""})).await,
             5 => bob.change(id, json!({"root.email": format!("back.{id}@example.com")})).await,
             6 | 7 => self.patch(id, json!({"spec": {"suspend": what == 6}})).await,
-            8 => drop(self.story.people().delete(&Self::object(id), &DeleteParams::default()).await),
+            8 => {
+                drop(self.story.people().delete(&Self::object(id), &DeleteParams::default()).await)
+            }
             9 => {
                 if let Some(account) = self.account(id).await {
                     let path = format!("{}/{}", self.tenant.users(), account.id);
@@ -88,13 +105,18 @@ impl World {
     async fn ask(&self, id: &str, value: String) {
         let object = self.story.person(id).await;
         if object.is_some_and(|person| person.metadata.deletion_timestamp.is_none()) {
-            self.patch(id, json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": value}}})).await;
+            self.patch(
+                id,
+                json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": value}}}),
+            )
+            .await;
         }
     }
 
     /// Returns what of an employee's status differs from the data of Bob and of the provider.
     async fn contradiction(&self) -> Option<String> {
-        let (accounts, employees) = (self.tenant.accounts(&self.story).await, self.story.simulated.employees().await);
+        let (accounts, employees) =
+            (self.tenant.accounts(&self.story).await, self.story.simulated.employees().await);
         for employee in &employees {
             let id = employee["root.id"].as_str().expect("an id");
             let Some(person) = self.story.person(id).await else { continue };
@@ -106,9 +128,15 @@ impl World {
             let open = account.is_some_and(|account| account.open);
             let said = person.status.as_ref().and_then(|status| status.access);
             let left = employee["internal.lifecycleStatus"] == "Terminated";
-            let title = account.is_none_or(|account| !open || left || account.title == employee["work.title"].as_str().unwrap_or_default());
+            let title = account.is_none_or(|account| {
+                !open
+                    || left
+                    || account.title == employee["work.title"].as_str().unwrap_or_default()
+            });
             if left && open || !left && !open || !title {
-                return Some(format!("{id} is {reason} and {said:?}: left {left}, open {open}, title as in Bob {title}"));
+                return Some(format!(
+                    "{id} is {reason} and {said:?}: left {left}, open {open}, title as in Bob {title}"
+                ));
             }
         }
         None
@@ -132,7 +160,8 @@ async fn whatever_happens_the_numbers_are_the_sums_and_green_is_true(tenant: Ten
             world.story.sync().await;
         }
         agree(&world.story, &format!("all agree after step {step}"), |_| true).await;
-        until("each green is true", || async { world.contradiction().await.map_or(Ok(()), Err) }).await;
+        until("each green is true", || async { world.contradiction().await.map_or(Ok(()), Err) })
+            .await;
         let status = status(&world.story).await;
         let (counts, (yes, ..)) = (status.employees.clone().unwrap(), said(&status, "Ready"));
         let one_cause = counts.failing > 1 && counts.failing == counts.in_scope;

@@ -10,8 +10,14 @@ use crate::support::{Controller, Story, ready, until};
 /// Runs `bobsync sync` as an administrator and returns what it printed.
 async fn bobsync_sync(story: &Story, arguments: &[&str]) -> Result<String, String> {
     let mut command = Command::new(env!("CARGO_BIN_EXE_bobsync"));
-    command.args(["sync", "--namespace", &story.namespace]).args(arguments).env("KUBECONFIG", story.plane.kubeconfig());
-    let output = tokio::task::spawn_blocking(move || command.output()).await.expect("no panic").expect("the binary runs");
+    command
+        .args(["sync", "--namespace", &story.namespace])
+        .args(arguments)
+        .env("KUBECONFIG", story.plane.kubeconfig());
+    let output = tokio::task::spawn_blocking(move || command.output())
+        .await
+        .expect("no panic")
+        .expect("the binary runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
@@ -26,16 +32,29 @@ async fn a_sync_can_be_asked_for_at_the_terminal_for_one_for_some_and_for_all() 
     let said = bobsync_sync(&story, &["--employee", email, "--wait"]).await.expect("success");
     assert!(said.contains("1 person") && said.contains("done: 1 InSync"), "{said}");
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Head of Nothing");
-    assert_eq!(story.simulated.calls("onelogin", "GET /api/2/users").await, 0, "nobody is listed for one person");
+    assert_eq!(
+        story.simulated.calls("onelogin", "GET /api/2/users").await,
+        0,
+        "nobody is listed for one person"
+    );
     let history = story.person(&id).await.unwrap().status.unwrap().history;
     assert_eq!(serde_json::to_value(history[0].trigger).unwrap(), "Manual");
 
-    let said = bobsync_sync(&story, &["onelogin", "--selector", "bobsync.dev/integration=onelogin", "--wait"]).await.expect("success");
+    let said = bobsync_sync(
+        &story,
+        &["onelogin", "--selector", "bobsync.dev/integration=onelogin", "--wait"],
+    )
+    .await
+    .expect("success");
     let people = story.everybody().await.len();
-    assert!(said.contains(&format!("a sync of {people} people")) && said.contains("done: "), "{said}");
+    assert!(
+        said.contains(&format!("a sync of {people} people")) && said.contains("done: "),
+        "{said}"
+    );
     let said = bobsync_sync(&story, &["onelogin", "--wait"]).await.expect("success");
     assert!(said.contains("done. Converged"), "{said}");
-    let refused = bobsync_sync(&story, &["--employee", "nobody@example.com"]).await.expect_err("nobody");
+    let refused =
+        bobsync_sync(&story, &["--employee", "nobody@example.com"]).await.expect_err("nobody");
     assert!(refused.contains("nobody@example.com"), "{refused}");
 }
 
@@ -46,21 +65,40 @@ async fn what_cannot_be_answered_at_the_terminal_is_said_at_once() {
     let person = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": "onelogin-4711"},
         "spec": {"employeeId": "4711", "integrationRef": {"name": "onelogin"}}});
     let params = kube::api::PatchParams::apply("story").force();
-    story.people().patch("onelogin-4711", &params, &kube::api::Patch::Apply(person)).await.expect("an EmployeeSync");
-    let refused = async |arguments: &[&str]| bobsync_sync(&story, arguments).await.expect_err("refused");
-    let suspended = format!("{}/onelogin is suspended: the request is answered once spec.suspend is removed", story.namespace);
+    story
+        .people()
+        .patch("onelogin-4711", &params, &kube::api::Patch::Apply(person))
+        .await
+        .expect("an EmployeeSync");
+    let refused =
+        async |arguments: &[&str]| bobsync_sync(&story, arguments).await.expect_err("refused");
+    let suspended = format!(
+        "{}/onelogin is suspended: the request is answered once spec.suspend is removed",
+        story.namespace
+    );
     let began = std::time::Instant::now();
     for whom in [&["onelogin"][..], &["--employee", "4711"], &["onelogin", "-l", "!nothing"]] {
         assert!(refused(&[whom, &["--wait"]].concat()).await.contains(&suspended), "{whom:?}");
-        assert!(bobsync_sync(&story, whom).await.expect("it is asked for").contains(&suspended), "{whom:?}");
+        assert!(
+            bobsync_sync(&story, whom).await.expect("it is asked for").contains(&suspended),
+            "{whom:?}"
+        );
     }
     assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
-    let nowhere = format!("there is no ProvisioningIntegration `elsewhere` in the namespace `{}`", story.namespace);
-    for whom in [&["elsewhere"][..], &["elsewhere", "--employee", "4711"], &["elsewhere", "-l", "a=b"]] {
+    let nowhere = format!(
+        "there is no ProvisioningIntegration `elsewhere` in the namespace `{}`",
+        story.namespace
+    );
+    for whom in
+        [&["elsewhere"][..], &["elsewhere", "--employee", "4711"], &["elsewhere", "-l", "a=b"]]
+    {
         assert!(refused(whom).await.contains(&nowhere), "{whom:?}");
     }
     let said = refused(&["onelogin", "-l", "team in platform"]).await;
-    assert!(said.contains("`team in platform` is not a label selector: ") && said.contains("parse"), "{said}");
+    assert!(
+        said.contains("`team in platform` is not a label selector: ") && said.contains("parse"),
+        "{said}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -77,26 +115,44 @@ async fn a_drip_of_single_leavers_is_held_once_the_window_is_spent() {
     let active: Vec<String> = {
         let accounts = story.simulated.accounts().await;
         let active = accounts.iter().filter(|account| account["status"] == 1);
-        active.filter_map(|account| account["external_id"].as_str().map(str::to_owned)).take(3).collect()
+        active
+            .filter_map(|account| account["external_id"].as_str().map(str::to_owned))
+            .take(3)
+            .collect()
     };
     story.simulated.forget_calls().await;
     for (number, id) in active.iter().enumerate() {
         let listed = story.simulated.calls("onelogin", "GET /api/2/users").await;
         assert_eq!(listed, 0, "a single pass that is within the budget needs no look at everybody");
-        story.simulated.change(id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
-        let body = event("employee.left", &json!({"employeeId": id}), jiff::Timestamp::now()).to_string();
+        story
+            .simulated
+            .change(
+                id,
+                json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+            )
+            .await;
+        let body =
+            event("employee.left", &json!({"employeeId": id}), jiff::Timestamp::now()).to_string();
         assert_eq!(send(&controller.webhooks, Some("s3cret"), body.into_bytes()).await, Some(200));
         let reason = if number < 2 { "InSync" } else { "Held" };
         until(&format!("leaver {number} is {reason}"), || async {
             let status = story.simulated.account(id).await.map(|account| account["status"].clone());
             let said = ready(&story.person(id).await.unwrap()).1;
             let suspended = status == Some(json!(2));
-            if said == reason && suspended == (number < 2) { Ok(()) } else { Err(format!("{said} {status:?}")) }
+            if said == reason && suspended == (number < 2) {
+                Ok(())
+            } else {
+                Err(format!("{said} {status:?}"))
+            }
         })
         .await;
     }
     let object = story.ready("PlanHeld").await;
-    assert_eq!(object.status.unwrap().plan.unwrap().disables, 1, "said of the integration as a whole");
+    assert_eq!(
+        object.status.unwrap().plan.unwrap().disables,
+        1,
+        "said of the integration as a whole"
+    );
 }
 
 /// Begins a company without webhooks of its own; the story sends the events.
@@ -129,7 +185,10 @@ async fn until_reason(story: &Story, id: &str, reason: &str) {
 async fn at_work(story: &Story, count: usize) -> Vec<String> {
     let accounts = story.simulated.accounts().await;
     let active = accounts.iter().filter(|account| account["status"] == 1);
-    active.filter_map(|account| account["external_id"].as_str().map(str::to_owned)).take(count).collect()
+    active
+        .filter_map(|account| account["external_id"].as_str().map(str::to_owned))
+        .take(count)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -156,18 +215,27 @@ async fn an_attribute_that_events_change_one_by_one_freezes_as_if_they_had_come_
     }
     let object = story.ready("PlanHeld").await;
     let because = object.status.unwrap().plan.unwrap().held_because.unwrap();
-    assert!(because.contains("events have changed it for 2 others within the interval"), "{because}");
+    assert!(
+        because.contains("events have changed it for 2 others within the interval"),
+        "{because}"
+    );
     assert_ne!(story.simulated.account(&people[2]).await.unwrap()["title"], "Keeper of Mistakes");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_a_long_pass_is_about_to_do_counts_in_the_budget_of_an_event() {
-    let (story, controller) = hooked("beside", 20, json!({"safety": {"disables": {"max": "1%", "atLeast": 3, "per": "24h"}}})).await;
+    let (story, controller) = hooked(
+        "beside",
+        20,
+        json!({"safety": {"disables": {"max": "1%", "atLeast": 3, "per": "24h"}}}),
+    )
+    .await;
     story.ready("Converged").await;
     let people = at_work(&story, 4).await;
     let left = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
     // Every write takes a while, so the statuses do not show yet what the pass has released.
-    let slow = json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 4000});
+    let slow =
+        json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 4000});
     story.simulated.post("/onelogin/faults", slow).await;
     for id in &people[..3] {
         story.simulated.change(id, left.clone()).await;
@@ -190,7 +258,11 @@ async fn what_a_long_pass_is_about_to_do_counts_in_the_budget_of_an_event() {
         })
         .await;
     }
-    assert_eq!(story.simulated.account(&people[3]).await.unwrap()["status"], 1, "the fourth of three");
+    assert_eq!(
+        story.simulated.account(&people[3]).await.unwrap()["status"],
+        1,
+        "the fourth of three"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -209,7 +281,10 @@ async fn a_manager_whose_account_comes_later_reaches_the_reports_without_a_pass_
     assert!(story.simulated.account(&report).await.unwrap()["manager_user_id"].is_null());
     let passes = async || {
         let metrics = controller.metrics().await;
-        metrics.lines().find(|line| line.starts_with("bobsync_passes_total{outcome=\"Converged\"}")).map(str::to_owned)
+        metrics
+            .lines()
+            .find(|line| line.starts_with("bobsync_passes_total{outcome=\"Converged\"}"))
+            .map(str::to_owned)
     };
     let before = passes().await;
     let starts = json!({"work.startDate": "2022-01-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active"});
@@ -241,7 +316,10 @@ async fn an_event_in_a_dry_run_does_not_hide_a_conflict() {
     let creates = async || story.integration().await.status.unwrap().plan.unwrap().creates;
     let before = creates().await;
     // An event about another employee is answered too: by another pass over all employees.
-    let joiner = story.simulated.hire(json!({"root.email": "fresh@example.com", "work.startDate": "2022-01-01"})).await;
+    let joiner = story
+        .simulated
+        .hire(json!({"root.email": "fresh@example.com", "work.startDate": "2022-01-01"}))
+        .await;
     for id in [&id, &other, &joiner] {
         deliver(&controller, "employee.updated", id).await;
     }

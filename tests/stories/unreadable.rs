@@ -43,7 +43,8 @@ async fn newer_crds(story: &Story) {
             .lines()
             .flat_map(|line| {
                 let indent = line.len() - line.trim_start().len();
-                let more = (line.trim() == format!("- \"{known}\"")).then(|| format!("{:indent$}- {word}", ""));
+                let more = (line.trim() == format!("- \"{known}\""))
+                    .then(|| format!("{:indent$}- {word}", ""));
                 std::iter::once(line.to_owned()).chain(more)
             })
             .collect();
@@ -56,7 +57,8 @@ async fn newer_crds(story: &Story) {
 
 /// Returns objects of a kind, with any content.
 fn raw(story: &Story, kind: &str) -> Api<DynamicObject> {
-    let (version, plural) = ("bobsync.dev/v1alpha1".to_owned(), format!("{}s", kind.to_lowercase()));
+    let (version, plural) =
+        ("bobsync.dev/v1alpha1".to_owned(), format!("{}s", kind.to_lowercase()));
     let resource = ApiResource {
         group: "bobsync.dev".to_owned(),
         version: "v1alpha1".to_owned(),
@@ -86,7 +88,11 @@ async fn says(api: &Api<DynamicObject>, name: &str, what: &str) -> Value {
         let object = api.get(name).await.expect("the object");
         let ready = ready(&object);
         let current = ready["observedGeneration"].as_i64() == object.metadata.generation;
-        if current && ready["message"].as_str().is_some_and(|message| message.contains(what)) { Ok(ready) } else { Err(ready.to_string()) }
+        if current && ready["message"].as_str().is_some_and(|message| message.contains(what)) {
+            Ok(ready)
+        } else {
+            Err(ready.to_string())
+        }
     })
     .await
 }
@@ -117,21 +123,36 @@ async fn an_employee_whose_object_cannot_be_read_is_left_alone_and_told_of() {
     let line = json!({"at": "2026-01-01T00:00:00Z", "action": "Update", "trigger": "Clock", "outcome": "Succeeded"});
     let newer = json!({"status": {"history": [line], "access": "Quarantined", "account": {"matchedBy": "Fingerprint"}}});
     until("the API server takes the status", || async {
-        let taken = people.patch_status(&told_name, &PatchParams::default(), &Patch::Merge(newer.clone())).await;
+        let taken = people
+            .patch_status(&told_name, &PatchParams::default(), &Patch::Merge(newer.clone()))
+            .await;
         taken.map(drop).map_err(|error| error.to_string())
     })
     .await;
 
     for restart in [false, true] {
-        let controller = if restart { Some(Controller::with(&story, &["--leader-elect=false"]).await) } else { None };
+        let controller = if restart {
+            Some(Controller::with(&story, &["--leader-elect=false"]).await)
+        } else {
+            None
+        };
         let title = format!("Title after {restart}");
         for id in [&pinned, &told] {
             story.simulated.change(id, json!({"work.title": title})).await;
         }
         story.sync().await;
-        let (left, written) = (story.simulated.account(&pinned).await, story.simulated.account(&told).await);
-        assert_eq!(left.expect("an account")["title"], employee["work.title"], "hands are off, restart: {restart}");
-        assert_eq!(written.expect("an account")["title"], json!(title), "no word of a status is in the way, restart: {restart}");
+        let (left, written) =
+            (story.simulated.account(&pinned).await, story.simulated.account(&told).await);
+        assert_eq!(
+            left.expect("an account")["title"],
+            employee["work.title"],
+            "hands are off, restart: {restart}"
+        );
+        assert_eq!(
+            written.expect("an account")["title"],
+            json!(title),
+            "no word of a status is in the way, restart: {restart}"
+        );
         let ready = says(&people, &pinned_name, "cannot read").await;
         assert_eq!((&ready["status"], &ready["reason"]), (&json!("True"), &json!("HandsOff")));
         if let Some(controller) = controller {
@@ -141,9 +162,21 @@ async fn an_employee_whose_object_cannot_be_read_is_left_alone_and_told_of() {
     let access = people.get(&told_name).await.expect("it").data["status"]["access"].clone();
     assert_eq!(access, "Active", "the controller's own word again");
     quiet(&controller, &[secret, employee["root.email"].as_str().expect("an e-mail")]);
-    assert!(controller.log().lines().any(|line| line.contains("cannot be read") && line.contains(&pinned_name)), "{}", controller.log());
+    assert!(
+        controller
+            .log()
+            .lines()
+            .any(|line| line.contains("cannot be read") && line.contains(&pinned_name)),
+        "{}",
+        controller.log()
+    );
     // A version that can read it, or a person, ends this.
-    patch(&people, &pinned_name, json!({"spec": {"suspend": false, "userStatus": null, "attributes": null}})).await;
+    patch(
+        &people,
+        &pinned_name,
+        json!({"spec": {"suspend": false, "userStatus": null, "attributes": null}}),
+    )
+    .await;
     until("the account is managed again", || async {
         let title = story.simulated.account(&pinned).await.map(|account| account["title"].clone());
         if title == Some(json!("Title after true")) { Ok(()) } else { Err(format!("{title:?}")) }
@@ -156,7 +189,8 @@ fn quiet(controller: &Controller, words: &[&str]) {
     let log = controller.log();
     for word in words {
         let encoded = base64::engine::general_purpose::STANDARD.encode(word);
-        let shown: Vec<&str> = log.lines().filter(|line| line.contains(word) || line.contains(&encoded)).collect();
+        let shown: Vec<&str> =
+            log.lines().filter(|line| line.contains(word) || line.contains(&encoded)).collect();
         assert!(shown.is_empty(), "{word} stands in the log: {shown:?}");
     }
 }
@@ -178,15 +212,26 @@ async fn an_integration_that_cannot_be_read_does_nothing_and_says_so() {
     assert_eq!((&told["status"], &told["reason"]), (&json!("False"), &json!("InvalidSettings")));
     let object = integrations.get("onelogin").await.expect("it");
     assert_eq!(object.data["status"]["observedGeneration"].as_i64(), object.metadata.generation);
-    let stalled = object.data["status"]["conditions"].as_array().into_iter().flatten().find(|condition| condition["type"] == "Stalled");
+    let stalled = object.data["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|condition| condition["type"] == "Stalled");
     assert_eq!(stalled.map(|stalled| stalled["status"].clone()), Some(json!("True")));
     assert!(object.data["status"]["employees"].is_object(), "what else it says stays");
 
     story.simulated.change(&id, json!({"work.title": "Keeper of Settings"})).await;
-    let body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now()).to_string().into_bytes();
+    let body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now())
+        .to_string()
+        .into_bytes();
     // Bob sends again what was not accepted.
     assert_eq!(send(&controller.webhooks, Some("s3cret"), body.clone()).await, Some(503));
-    patch(&integrations, "onelogin", json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "now"}}})).await;
+    patch(
+        &integrations,
+        "onelogin",
+        json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": "now"}}}),
+    )
+    .await;
     let before = story.simulated.writes().await;
     for restart in [false, true] {
         let second = if restart { Some(Controller::with(&story, &arguments).await) } else { None };
@@ -229,7 +274,15 @@ async fn an_answer_that_was_cut_shows_nothing_of_itself() {
     story.simulated.change(&id, json!({"work.title": "Head of Swordfish"})).await;
     story.sync().await;
     assert!(proxy.struck().len() >= 4, "the answers were cut: {:?}", proxy.struck());
-    quiet(&controller, &["bob-token-1", "secret-1", "SERVICE-1", employee["root.email"].as_str().expect("an e-mail")]);
+    quiet(
+        &controller,
+        &[
+            "bob-token-1",
+            "secret-1",
+            "SERVICE-1",
+            employee["root.email"].as_str().expect("an e-mail"),
+        ],
+    );
 }
 
 /// Found by the new eyes: an object must not be deletable by the garbage collector as soon as it is

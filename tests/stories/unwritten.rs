@@ -68,8 +68,14 @@ async fn an_object_that_a_policy_refuses_is_a_failing_employee_and_budgets_hold(
     assert_eq!((counts.in_scope, counts.failing), (30, 1));
     let (reason, message) = condition(&status, "EmployeesFailing");
     assert_eq!(reason, "SomeFailing");
-    assert!(message.contains(&refused) && message.contains("ValidatingAdmissionPolicy"), "{message}");
-    assert!(message.contains("NotRecorded") && message.contains("this name is not allowed"), "{message}");
+    assert!(
+        message.contains(&refused) && message.contains("ValidatingAdmissionPolicy"),
+        "{message}"
+    );
+    assert!(
+        message.contains("NotRecorded") && message.contains("this name is not allowed"),
+        "{message}"
+    );
     assert!(status.first_pass_at.is_some());
     assert_eq!(story.simulated.accounts().await.len(), 30);
 
@@ -86,12 +92,14 @@ async fn an_object_that_a_policy_refuses_is_a_failing_employee_and_budgets_hold(
 
     let plane = story.plane;
     for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
-        let deleted = plane.kubectl(&["delete", kind, &story.namespace]).await.expect("kubectl runs");
+        let deleted =
+            plane.kubectl(&["delete", kind, &story.namespace]).await.expect("kubectl runs");
         assert!(deleted.status.success());
     }
     until("it is written by itself, and told no more", || async {
         let object = story.person(&people[7]).await.is_some();
-        let message = condition(&story.integration().await.status.expect("a status"), "EmployeesFailing").1;
+        let message =
+            condition(&story.integration().await.status.expect("a status"), "EmployeesFailing").1;
         if object && message.is_empty() { Ok(()) } else { Err(format!("{object} {message}")) }
     })
     .await;
@@ -116,7 +124,10 @@ async fn a_request_whose_pass_is_cut_off_by_a_stop_is_answered_by_the_successor(
         let accounts = story.simulated.accounts().await;
         accounts.iter().filter(|account| account["title"] == "Keeper of Lamps").count()
     };
-    until("the pass is at work", || async { if titled().await > 0 { Ok(()) } else { Err("nobody".to_owned()) } }).await;
+    until("the pass is at work", || async {
+        if titled().await > 0 { Ok(()) } else { Err("nobody".to_owned()) }
+    })
+    .await;
     assert!(controller.stop().await);
     assert!(titled().await < 40, "some are left");
     let status = story.integration().await.status.expect("a status");
@@ -125,8 +136,12 @@ async fn a_request_whose_pass_is_cut_off_by_a_stop_is_answered_by_the_successor(
     let _controller = Controller::start(&story).await;
     story.answered(&asked).await;
     assert_eq!(titled().await, 40);
-    let triggers: Vec<Value> =
-        story.everybody().await.into_iter().map(|person| json!(person.status.expect("a status").history[0].trigger)).collect();
+    let triggers: Vec<Value> = story
+        .everybody()
+        .await
+        .into_iter()
+        .map(|person| json!(person.status.expect("a status").history[0].trigger))
+        .collect();
     assert!(triggers.iter().all(|trigger| *trigger == "Manual"), "{triggers:?}");
 }
 
@@ -143,7 +158,10 @@ async fn a_refusal_speaks_of_the_generation_that_it_refuses() {
     let object = story.ready("PlanHeld").await;
     let status = object.status.expect("a status");
     assert_eq!(status.observed_generation, object.metadata.generation);
-    assert_eq!(conditions::find(&status.conditions, "Reconciling").map(|c| &*c.status), Some("True"));
+    assert_eq!(
+        conditions::find(&status.conditions, "Reconciling").map(|c| &*c.status),
+        Some("True")
+    );
 }
 
 /// What an observer saw while all accounts were made at this interval.
@@ -166,7 +184,8 @@ async fn makes_accounts(name: &str, interval: &str) -> Course {
         .await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"interval": interval})).await;
-    let (mut began, mut count, mut last, mut longest, mut said) = (Instant::now(), 0, Instant::now(), Duration::ZERO, Vec::new());
+    let (mut began, mut count, mut last, mut longest, mut said) =
+        (Instant::now(), 0, Instant::now(), Duration::ZERO, Vec::new());
     while count < 190 {
         assert!(began.elapsed() < Duration::from_secs(180), "{count} accounts");
         tokio::time::sleep(Duration::from_millis(200)).await;
@@ -179,7 +198,9 @@ async fn makes_accounts(name: &str, interval: &str) -> Course {
             }
             (count, last) = (now, Instant::now());
         }
-        if let Some(status) = story.integration().await.status.filter(|status| !status.conditions.is_empty()) {
+        if let Some(status) =
+            story.integration().await.status.filter(|status| !status.conditions.is_empty())
+        {
             let ready = condition(&status, "Ready");
             if said.last() != Some(&ready) {
                 said.push(ready);
@@ -193,13 +214,19 @@ async fn makes_accounts(name: &str, interval: &str) -> Course {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pass_that_lasts_for_longer_than_an_interval_is_followed_by_the_next_at_once() {
-    let (short, long) = tokio::join!(makes_accounts("deadline", "1m"), makes_accounts("no-deadline", "24h"));
+    let (short, long) =
+        tokio::join!(makes_accounts("deadline", "1m"), makes_accounts("no-deadline", "24h"));
     assert!(short.took > Duration::from_secs(60), "there was a deadline in between");
     assert!(short.longest < Duration::from_secs(10), "no account was made for {:?}", short.longest);
     // At the deadline the eighth place waits for the slowest one, and Bob and the provider are read
     // again.
     let most = long.took + long.took / 20 + Duration::from_secs(4);
-    assert!(short.took < most, "{:?} at an interval of a minute, {:?} at one of a day", short.took, long.took);
+    assert!(
+        short.took < most,
+        "{:?} at an interval of a minute, {:?} at one of a day",
+        short.took,
+        long.took
+    );
     let mut told = short.said.iter().filter(|(_, message)| message.contains("goes on at once"));
     let (reason, message) = told.next().expect("what is left is told");
     assert!(reason == "Progressing" && message.contains(|c: char| c.is_ascii_digit()), "{message}");

@@ -28,14 +28,23 @@ fn spec() -> Value {
 }
 
 async fn push_to(story: &Story, controller: &Controller) {
-    story.simulated.put("/bob/webhook", json!({"url": controller.webhooks, "secret": SECRET})).await;
+    story
+        .simulated
+        .put("/bob/webhook", json!({"url": controller.webhooks, "secret": SECRET}))
+        .await;
 }
 
 /// Returns the ids of up to `most` employees who are at work.
 async fn at_work(story: &Story, most: usize) -> Vec<String> {
-    let is_at_work = |e: &&Value| e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed";
+    let is_at_work = |e: &&Value| {
+        e["internal.status"] == "Active" && e["internal.lifecycleStatus"] == "Employed"
+    };
     let all = story.simulated.employees().await;
-    all.iter().filter(is_at_work).filter_map(|e| e["root.id"].as_str().map(str::to_owned)).take(most).collect()
+    all.iter()
+        .filter(is_at_work)
+        .filter_map(|e| e["root.id"].as_str().map(str::to_owned))
+        .take(most)
+        .collect()
 }
 
 async fn until_account(story: &Story, id: &str, what: &str, holds: impl Fn(&Value) -> bool) {
@@ -52,7 +61,12 @@ async fn until_account(story: &Story, id: &str, what: &str, holds: impl Fn(&Valu
 /// record does.
 async fn until_trigger(story: &Story, id: &str, trigger: &str) {
     until(&format!("the last change on record says {trigger}"), || async {
-        let history = story.person(id).await.and_then(|person| person.status).map(|status| status.history).unwrap_or_default();
+        let history = story
+            .person(id)
+            .await
+            .and_then(|person| person.status)
+            .map(|status| status.history)
+            .unwrap_or_default();
         let last = history.first().map(|entry| serde_json::to_value(entry.trigger).expect("JSON"));
         if last == Some(trigger.into()) { Ok(()) } else { Err(format!("{last:?}")) }
     })
@@ -76,14 +90,22 @@ async fn what_bob_pushes_reaches_the_account_without_the_interval() {
     let (story, controller) = begin("pushed", 6, true).await;
     let (id, _) = story.simulated.somebody().await;
     story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
-    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+    until_account(&story, &id, "the title is there", |account| {
+        account["title"] == "Head of Nothing"
+    })
+    .await;
     until_trigger(&story, &id, "Webhook").await;
-    let joiner = story.simulated.hire(json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).await;
-    until_account(&story, &joiner, "the joiner has an account", |account| account["status"] == 1).await;
+    let joiner = story
+        .simulated
+        .hire(json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"}))
+        .await;
+    until_account(&story, &joiner, "the joiner has an account", |account| account["status"] == 1)
+        .await;
     until_trigger(&story, &joiner, "Webhook").await;
     let left = json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"});
     story.simulated.change(&joiner, left).await;
-    until_account(&story, &joiner, "the leaver is suspended", |account| account["status"] == 2).await;
+    until_account(&story, &joiner, "the leaver is suspended", |account| account["status"] == 2)
+        .await;
     let metrics = controller.metrics().await;
     assert_ne!(counted(&metrics, "queued"), "0", "{metrics}");
     assert!(metrics.contains("bobsync_events_lost_total{why=\"failed\"} 0"), "{metrics}");
@@ -91,13 +113,22 @@ async fn what_bob_pushes_reaches_the_account_without_the_interval() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_immediate_revocation_stands_in_the_status_before_bob_hears_200_and_holds_until_bob_activates() {
+async fn an_immediate_revocation_stands_in_the_status_before_bob_hears_200_and_holds_until_bob_activates()
+ {
     let (story, controller) = begin("revoked", 6, false).await;
     let (id, _) = story.simulated.somebody().await;
     let employee = json!({"employeeId": id});
-    assert_eq!(deliver(&controller, "employee.access.revoked.immediately", employee.clone()).await, Some(200));
-    let evidence = story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);
-    assert_eq!(evidence.map(|evidence| evidence.kind), Some(EvidenceKind::AccessRevoked), "at the moment of the 200");
+    assert_eq!(
+        deliver(&controller, "employee.access.revoked.immediately", employee.clone()).await,
+        Some(200)
+    );
+    let evidence =
+        story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);
+    assert_eq!(
+        evidence.map(|evidence| evidence.kind),
+        Some(EvidenceKind::AccessRevoked),
+        "at the moment of the 200"
+    );
     until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
     until_trigger(&story, &id, "Webhook").await;
     // Bob still shows an active employee; neither a pass nor another process gives access back.
@@ -108,7 +139,10 @@ async fn an_immediate_revocation_stands_in_the_status_before_bob_hears_200_and_h
     assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 2);
     let status = story.person(&id).await.unwrap().status.unwrap();
     let evidence = status.evidence.expect("evidence");
-    assert!(evidence.kind == EvidenceKind::AccessRevoked && evidence.start_date.is_some(), "{evidence:?}");
+    assert!(
+        evidence.kind == EvidenceKind::AccessRevoked && evidence.start_date.is_some(),
+        "{evidence:?}"
+    );
     assert_eq!(deliver(&controller, "employee.activated", employee).await, Some(200));
     until_account(&story, &id, "access is back", |account| account["status"] == 1).await;
     until("the revocation is off the record", || async {
@@ -122,14 +156,22 @@ async fn an_immediate_revocation_stands_in_the_status_before_bob_hears_200_and_h
 async fn a_revocation_that_is_too_old_or_too_far_ahead_is_no_evidence_and_the_log_says_so() {
     let (story, controller) = begin("unbelieved", 6, false).await;
     let (id, employee) = story.simulated.somebody().await;
-    for (hours, reason) in [(16, "its time is more than 15 hours ahead"), (-97, "it is older than four days")] {
+    for (hours, reason) in
+        [(16, "its time is more than 15 hours ahead"), (-97, "it is older than four days")]
+    {
         let at = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
-        let body = event("employee.access.revoked.immediately", &json!({"employeeId": id}), at).to_string();
+        let body = event("employee.access.revoked.immediately", &json!({"employeeId": id}), at)
+            .to_string();
         assert_eq!(send(&controller.webhooks, Some(SECRET), body.into_bytes()).await, Some(200));
         let log = controller.log();
-        let line = log.lines().find(|line| line.contains(reason)).unwrap_or_else(|| panic!("no word of it in {log}"));
+        let line = log
+            .lines()
+            .find(|line| line.contains(reason))
+            .unwrap_or_else(|| panic!("no word of it in {log}"));
         assert!(
-            line.contains("WARN") && line.contains("AccessRevoked") && line.contains(&format!("{}/onelogin", story.namespace)),
+            line.contains("WARN")
+                && line.contains("AccessRevoked")
+                && line.contains(&format!("{}/onelogin", story.namespace)),
             "{line}"
         );
         assert!(!line.contains(employee["root.email"].as_str().unwrap()), "{line}");
@@ -138,7 +180,11 @@ async fn a_revocation_that_is_too_old_or_too_far_ahead_is_no_evidence_and_the_lo
     let status = story.person(&id).await.and_then(|person| person.status).expect("a status");
     assert!(status.evidence.is_none(), "{:?}", status.evidence);
     story.sync().await;
-    assert_eq!(story.simulated.account(&id).await.unwrap()["status"], 1, "Bob shows somebody who works here");
+    assert_eq!(
+        story.simulated.account(&id).await.unwrap()["status"],
+        1,
+        "Bob shows somebody who works here"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -146,12 +192,24 @@ async fn a_deletion_is_on_record_before_the_200_and_takes_access() {
     let (story, controller) = begin("deleted", 6, false).await;
     let (id, _) = story.simulated.somebody().await;
     story.simulated.delete(&format!("/bob/employees/{id}")).await;
-    assert_eq!(deliver(&controller, "employee.deleted", json!({"employeeId": id, "email": "x@example.com"})).await, Some(200));
-    let evidence = story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);
+    assert_eq!(
+        deliver(
+            &controller,
+            "employee.deleted",
+            json!({"employeeId": id, "email": "x@example.com"})
+        )
+        .await,
+        Some(200)
+    );
+    let evidence =
+        story.person(&id).await.and_then(|person| person.status).and_then(|status| status.evidence);
     assert_eq!(evidence.map(|evidence| evidence.kind), Some(EvidenceKind::FileDeleted));
     until_account(&story, &id, "access is gone", |account| account["status"] == 2).await;
     // An unknown employee has nothing to record.
-    assert_eq!(deliver(&controller, "employee.deleted", json!({"employeeId": "1234567890"})).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.deleted", json!({"employeeId": "1234567890"})).await,
+        Some(200)
+    );
     assert!(story.person("1234567890").await.is_none());
 }
 
@@ -163,19 +221,31 @@ async fn a_missing_webhook_secret_stops_nothing_but_webhooks_and_says_so() {
     let object = story.ready("Converged").await;
     let said = |object: &bobsync::api::ProvisioningIntegration| {
         let status = object.status.clone().unwrap_or_default();
-        bobsync::api::conditions::find(&status.conditions, "WebhooksAccepted").map(|c| (c.status.clone(), c.message.clone()))
+        bobsync::api::conditions::find(&status.conditions, "WebhooksAccepted")
+            .map(|c| (c.status.clone(), c.message.clone()))
     };
     let (status, message) = said(&object).expect("a condition");
     assert!(status == "False" && message.contains("Secret hook does not exist"), "{message}");
     let (id, _) = story.simulated.somebody().await;
-    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(401));
+    assert_eq!(
+        deliver(&controller, "employee.updated", json!({"employeeId": id})).await,
+        Some(401)
+    );
     story.secret("hook", &[("webhookSecret", "newer"), ("webhookSecretPrevious", SECRET)]).await;
     until("webhooks are accepted", || async {
         let object = story.integration().await;
-        if said(&object).is_some_and(|(status, _)| status == "True") { Ok(()) } else { Err(format!("{:?}", said(&object))) }
+        if said(&object).is_some_and(|(status, _)| status == "True") {
+            Ok(())
+        } else {
+            Err(format!("{:?}", said(&object)))
+        }
     })
     .await;
-    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200), "the secret before is valid too");
+    assert_eq!(
+        deliver(&controller, "employee.updated", json!({"employeeId": id})).await,
+        Some(200),
+        "the secret before is valid too"
+    );
     assert_eq!(ready(&story.person(&id).await.unwrap()).1, "InSync");
 }
 
@@ -186,7 +256,10 @@ async fn a_change_that_bob_does_not_show_yet_is_looked_at_again() {
     story.simulated.put("/bob/quirks", json!({"lagSeconds": 8})).await;
     story.simulated.forget_calls().await;
     story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
-    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+    until_account(&story, &id, "the title is there", |account| {
+        account["title"] == "Head of Nothing"
+    })
+    .await;
     let calls = story.simulated.get("/bob/calls").await["total"].as_u64().unwrap();
     assert!((2..=4).contains(&calls), "{calls} calls: at once, after 5 s and after 15 s");
     until_trigger(&story, &id, "Webhook").await;
@@ -201,10 +274,16 @@ async fn a_burst_that_bob_does_not_show_yet_is_looked_at_again() {
     story.simulated.forget_calls().await;
     for id in &ids {
         story.simulated.change(id, json!({"work.title": "Head of Nothing"})).await;
-        assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
+        assert_eq!(
+            deliver(&controller, "employee.updated", json!({"employeeId": id})).await,
+            Some(200)
+        );
     }
     for id in &ids {
-        until_account(&story, id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+        until_account(&story, id, "the title is there", |account| {
+            account["title"] == "Head of Nothing"
+        })
+        .await;
     }
     let calls = story.simulated.get("/bob/calls").await["total"].as_u64().unwrap();
     assert!((2..=10).contains(&calls), "{calls} calls for all of them together");
@@ -217,10 +296,22 @@ async fn an_older_change_that_bob_shows_does_not_pass_for_the_one_that_was_annou
     // No event announced this one.
     story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
     story.simulated.put("/bob/quirks", json!({"lagSeconds": 8})).await;
-    story.simulated.change(&id, json!({"work.title": "Head of Nothing", "work.department": "Lighthouses"})).await;
-    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
-    until_account(&story, &id, "the older change is there", |account| account["title"] == "Head of Nothing").await;
-    until_account(&story, &id, "and the announced one", |account| account["department"] == "Lighthouses").await;
+    story
+        .simulated
+        .change(&id, json!({"work.title": "Head of Nothing", "work.department": "Lighthouses"}))
+        .await;
+    assert_eq!(
+        deliver(&controller, "employee.updated", json!({"employeeId": id})).await,
+        Some(200)
+    );
+    until_account(&story, &id, "the older change is there", |account| {
+        account["title"] == "Head of Nothing"
+    })
+    .await;
+    until_account(&story, &id, "and the announced one", |account| {
+        account["department"] == "Lighthouses"
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -233,7 +324,10 @@ async fn an_answered_sync_request_asks_for_nothing_more() {
         story.simulated.forget_calls().await;
         let value = format!("look-{time}");
         let patch = json!({"metadata": {"annotations": {bobsync::api::SYNC_REQUESTED: value}}});
-        people.patch(&name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch)).await.unwrap();
+        people
+            .patch(&name, &kube::api::PatchParams::default(), &kube::api::Patch::Merge(patch))
+            .await
+            .unwrap();
         until("it is answered", || async {
             let handled = story.person(&id).await.unwrap().status.unwrap().last_handled_sync_at;
             if handled.as_deref() == Some(&*value) { Ok(()) } else { Err(format!("{handled:?}")) }
@@ -248,10 +342,19 @@ async fn an_answered_sync_request_asks_for_nothing_more() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_storm_of_events_costs_few_calls_and_nobody_is_lost() {
     let (story, controller) = begin("storm", 60, false).await;
-    let ids: Vec<String> = story.simulated.employees().await.iter().map(|e| e["root.id"].as_str().unwrap().to_owned()).collect();
+    let ids: Vec<String> = story
+        .simulated
+        .employees()
+        .await
+        .iter()
+        .map(|e| e["root.id"].as_str().unwrap().to_owned())
+        .collect();
     let (changed, _) = story.simulated.somebody().await;
     story.simulated.change(&changed, json!({"work.title": "Head of Nothing"})).await;
-    let joiner = story.simulated.hire(json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).await;
+    let joiner = story
+        .simulated
+        .hire(json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"}))
+        .await;
     story.simulated.forget_calls().await;
     // 5,000 events in any order. Most are about employees without a change, many about unknown
     // employees.
@@ -265,7 +368,8 @@ async fn a_storm_of_events_costs_few_calls_and_nobody_is_lost() {
             2..10 => (9_000_000 + number % 400).to_string(),
             _ => ids[number * 7 % ids.len()].clone(),
         };
-        let mut body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now());
+        let mut body =
+            event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now());
         body["triggeredAt"] = format!("2026-10-14T09:21:07.{number:06}").into();
         (controller.webhooks.clone(), body.to_string().into_bytes())
     });
@@ -274,10 +378,18 @@ async fn a_storm_of_events_costs_few_calls_and_nobody_is_lost() {
         .buffer_unordered(16)
         .collect()
         .await;
-    assert!(answers.iter().all(|answer| *answer == Some(200)), "{:?}", answers.iter().find(|answer| **answer != Some(200)));
+    assert!(
+        answers.iter().all(|answer| *answer == Some(200)),
+        "{:?}",
+        answers.iter().find(|answer| **answer != Some(200))
+    );
     let took = began.elapsed();
-    until_account(&story, &changed, "the change is there", |account| account["title"] == "Head of Nothing").await;
-    until_account(&story, &joiner, "the joiner has an account", |account| account["status"] == 1).await;
+    until_account(&story, &changed, "the change is there", |account| {
+        account["title"] == "Head of Nothing"
+    })
+    .await;
+    until_account(&story, &joiner, "the joiner has an account", |account| account["status"] == 1)
+        .await;
     let calls = story.simulated.get("/bob/calls").await;
     let searches = calls["byRoute"]["POST /v1/people/search"].as_u64().unwrap();
     let bound = 10 + took.as_secs() * 2;
@@ -285,7 +397,11 @@ async fn a_storm_of_events_costs_few_calls_and_nobody_is_lost() {
     let metrics = controller.metrics().await;
     assert!(!metrics.contains("call=\"search\",outcome=\"throttled\""), "{metrics}");
     assert_ne!(counted(&metrics, "duplicate"), "0", "{metrics}");
-    assert_eq!(story.simulated.writes().await, 2, "one write for each of the two, and none for anybody else");
+    assert_eq!(
+        story.simulated.writes().await,
+        2,
+        "one write for each of the two, and none for anybody else"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -293,25 +409,40 @@ async fn a_leaver_overtakes_joiners_who_wait_for_the_provider() {
     let (story, controller) = begin("overtakes", 6, false).await;
     let (id, _) = story.simulated.somebody().await;
     // The provider has room for few more calls in this hour, and two hundred are waiting for it.
-    let joiners: Vec<Value> = (0..200).map(|_| json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).collect();
+    let joiners: Vec<Value> = (0..200)
+        .map(|_| json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"}))
+        .collect();
     story.simulated.post("/bob/employees", Value::Array(joiners)).await;
     story.simulated.put("/onelogin/limits", json!({"limit": 100, "remaining": 60})).await;
     let patch = json!({"metadata": {"annotations": {bobsync::api::SYNC_REQUESTED: "now"}}});
     let params = kube::api::PatchParams::default();
-    story.integrations().patch("onelogin", &params, &kube::api::Patch::Merge(patch)).await.expect("an annotation");
+    story
+        .integrations()
+        .patch("onelogin", &params, &kube::api::Patch::Merge(patch))
+        .await
+        .expect("an annotation");
     until("some joiners are through and the others wait", || async {
         let accounts = story.simulated.accounts().await.len();
         if accounts > 25 { Ok(()) } else { Err(format!("{accounts} accounts")) }
     })
     .await;
     let began = std::time::Instant::now();
-    story.simulated.change(&id, json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})).await;
+    story
+        .simulated
+        .change(
+            &id,
+            json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"}),
+        )
+        .await;
     assert_eq!(deliver(&controller, "employee.left", json!({"employeeId": id})).await, Some(200));
     until_account(&story, &id, "the leaver is suspended", |account| account["status"] == 2).await;
     assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
     assert!(story.simulated.accounts().await.len() < 120, "the joiners are still waiting");
     let metrics = controller.metrics().await;
-    let depth = metrics.lines().find_map(|line| line.strip_prefix("bobsync_queue_depth{class=\"joiner\"} ")).map(str::to_owned);
+    let depth = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("bobsync_queue_depth{class=\"joiner\"} "))
+        .map(str::to_owned);
     let depth: usize = depth.expect("a depth").parse().expect("a number");
     assert!((80..200).contains(&depth), "{depth} joiners wait");
     until_trigger(&story, &id, "Webhook").await;
@@ -322,32 +453,50 @@ async fn events_that_a_dead_process_took_with_it_are_healed_by_the_next() {
     let (story, controller) = begin("lost", 6, false).await;
     let (id, _) = story.simulated.somebody().await;
     story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
-    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.updated", json!({"employeeId": id})).await,
+        Some(200)
+    );
     // Killed, most likely with the event still in line.
     drop(controller);
     let arguments = ["--leader-elect=false"];
     let _controller = Controller::with(&story, &arguments).await;
-    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+    until_account(&story, &id, "the title is there", |account| {
+        account["title"] == "Head of Nothing"
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_credential_is_not_knocked_on_by_events() {
     let (story, controller) = begin("refused", 6, false).await;
     let (id, _) = story.simulated.somebody().await;
-    story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     story.simulated.forget_calls().await;
-    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(200));
+    assert_eq!(
+        deliver(&controller, "employee.updated", json!({"employeeId": id})).await,
+        Some(200)
+    );
     story.ready("BobUnauthorized").await;
     for number in 0..5 {
-        let data = json!({"employeeId": id, "fieldUpdates": [format!("work.custom.field_{number}")]});
+        let data =
+            json!({"employeeId": id, "fieldUpdates": [format!("work.custom.field_{number}")]});
         assert_eq!(deliver(&controller, "employee.updated", data).await, Some(200));
         tokio::time::sleep(std::time::Duration::from_millis(400)).await;
     }
     let calls = story.simulated.get("/bob/calls").await["total"].as_u64().unwrap();
     assert!(calls <= 3, "{calls} calls with a refused credential");
     story.simulated.change(&id, json!({"work.title": "Head of Nothing"})).await;
-    story.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-2")]).await;
-    until_account(&story, &id, "the title is there", |account| account["title"] == "Head of Nothing").await;
+    story
+        .secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-2")])
+        .await;
+    until_account(&story, &id, "the title is there", |account| {
+        account["title"] == "Head of Nothing"
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -360,7 +509,11 @@ async fn a_process_that_dies_in_the_middle_of_a_storm_loses_nobody_and_does_noth
     }
     story.simulated.forget_calls().await;
     let body = |number: usize| {
-        let mut body = event("employee.updated", &json!({"employeeId": changed[number % changed.len()]}), jiff::Timestamp::now());
+        let mut body = event(
+            "employee.updated",
+            &json!({"employeeId": changed[number % changed.len()]}),
+            jiff::Timestamp::now(),
+        );
         body["triggeredAt"] = format!("2026-10-14T09:21:07.{number:06}").into();
         body.to_string().into_bytes()
     };
@@ -381,7 +534,15 @@ async fn a_process_that_dies_in_the_middle_of_a_storm_loses_nobody_and_does_noth
     let url = controller.webhooks.clone();
     let killed = async {
         tokio::time::sleep(std::time::Duration::from_millis(500)).await;
-        assert_eq!(deliver(&controller, "employee.access.revoked.immediately", json!({"employeeId": revoked})).await, Some(200));
+        assert_eq!(
+            deliver(
+                &controller,
+                "employee.access.revoked.immediately",
+                json!({"employeeId": revoked})
+            )
+            .await,
+            Some(200)
+        );
         controller.kill();
     };
     let ((count, last), ()) = tokio::join!(deliver_from(&url, 0), killed);
@@ -400,16 +561,24 @@ async fn a_process_that_dies_in_the_middle_of_a_storm_loses_nobody_and_does_noth
     .await;
     let (again, _) = deliver_from(&controller.webhooks, last + 1).await;
     assert_eq!(again, 600);
-    until_account(&story, revoked, "the revoked person is out", |account| account["status"] == 2).await;
+    until_account(&story, revoked, "the revoked person is out", |account| account["status"] == 2)
+        .await;
     for id in changed {
-        until_account(&story, id, "the title is there", |account| account["title"] == "Keeper of Storms").await;
+        until_account(&story, id, "the title is there", |account| {
+            account["title"] == "Keeper of Storms"
+        })
+        .await;
     }
     story.sync().await;
     let writes = story.simulated.writes().await;
     // A write that the dead process had begun may be made again, because the new process cannot
     // know.
     assert!((10..=18).contains(&writes), "{writes} writes for 10 changes");
-    assert_eq!(story.simulated.account(revoked).await.unwrap()["status"], 2, "as was recorded before the 200");
+    assert_eq!(
+        story.simulated.account(revoked).await.unwrap()["status"],
+        2,
+        "as was recorded before the 200"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -428,7 +597,13 @@ async fn events_in_the_wrong_order_end_where_bob_stands() {
         }
     };
     // Lifecycle events are hints: in any order, Bob's file decides.
-    for kind in ["employee.left", "employee.joined", "employee.inactivated", "employee.created", "employee.temporaryLeave"] {
+    for kind in [
+        "employee.left",
+        "employee.joined",
+        "employee.inactivated",
+        "employee.created",
+        "employee.temporaryLeave",
+    ] {
         deliver_at(kind, 10).await;
     }
     stays(1, "Bob shows somebody at work").await;
@@ -447,7 +622,10 @@ async fn events_in_the_wrong_order_end_where_bob_stands() {
     deliver_at("employee.updated", 5).await;
     deliver_at("employee.updated", 9).await;
     deliver_at("employee.activated", 0).await;
-    until_account(&story, &id, "access and title are as in Bob", |account| account["status"] == 1 && account["title"] == "Second").await;
+    until_account(&story, &id, "access and title are as in Bob", |account| {
+        account["status"] == 1 && account["title"] == "Second"
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -455,7 +633,9 @@ async fn a_new_secret_is_valid_while_a_long_pass_is_under_way() {
     let (story, controller) = begin("rotated", 6, false).await;
     let (id, _) = story.simulated.somebody().await;
     // A pass that waits for the provider's next window.
-    let joiners: Vec<Value> = (0..200).map(|_| json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"})).collect();
+    let joiners: Vec<Value> = (0..200)
+        .map(|_| json!({"root.firstName": "Noa", "work.startDate": "2022-01-01"}))
+        .collect();
     story.simulated.post("/bob/employees", Value::Array(joiners)).await;
     story.simulated.put("/onelogin/limits", json!({"limit": 100, "remaining": 60})).await;
     let request = story.ask().await;
@@ -466,14 +646,19 @@ async fn a_new_secret_is_valid_while_a_long_pass_is_under_way() {
     .await;
     story.secret("hook", &[("webhookSecret", "a newer one")]).await;
     until("the new secret is valid", || async {
-        let body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now()).to_string();
+        let body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now())
+            .to_string();
         match send(&controller.webhooks, Some("a newer one"), body.into_bytes()).await {
             Some(200) => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
-    assert_eq!(deliver(&controller, "employee.updated", json!({"employeeId": id})).await, Some(401), "the old one is not");
+    assert_eq!(
+        deliver(&controller, "employee.updated", json!({"employeeId": id})).await,
+        Some(401),
+        "the old one is not"
+    );
     let handled = story.integration().await.status.unwrap().last_handled_sync_at;
     assert_ne!(handled, Some(request), "the pass is still under way");
 }

@@ -18,7 +18,9 @@ async fn old_accounts(story: &Story, count: usize) {
 
 async fn said(story: &Story) -> String {
     let status = story.integration().await.status.unwrap_or_default();
-    bobsync::api::conditions::find(&status.conditions, "Ready").map(|ready| ready.reason.clone()).unwrap_or_default()
+    bobsync::api::conditions::find(&status.conditions, "Ready")
+        .map(|ready| ready.reason.clone())
+        .unwrap_or_default()
 }
 
 async fn change(story: &Story, people: &[String], value: &str) {
@@ -95,7 +97,13 @@ async fn the_window_outlives_deleted_objects_and_long_histories() {
     story.sync().await;
     assert_eq!(suspended(&story, &people).await, 3, "three and three are more than five");
     leave(&story, &people[3..5]).await;
-    story.simulated.change(&people[5], json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"})).await;
+    story
+        .simulated
+        .change(
+            &people[5],
+            json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"}),
+        )
+        .await;
     story.sync().await;
     assert_eq!(suspended(&story, &people).await, 5);
     // Two of them are changed more often than a history is long, and another process counts.
@@ -107,7 +115,10 @@ async fn the_window_outlives_deleted_objects_and_long_histories() {
     }
     let status = story.person(&people[3]).await.unwrap().status.unwrap();
     assert_eq!(status.history.len(), 10);
-    assert!(status.counted.is_some_and(|counted| counted.disabled_at.is_some()), "the suspension made room, and still counts");
+    assert!(
+        status.counted.is_some_and(|counted| counted.disabled_at.is_some()),
+        "the suspension made room, and still counts"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -138,7 +149,8 @@ async fn the_first_pass_that_writes_has_no_limit_also_after_a_dry_run_and_when_i
     let story = Story::begin("first-pass", 2).await;
     let people = staff(&story, 50).await;
     old_accounts(&story, 50).await;
-    let slow: Value = json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 400});
+    let slow: Value =
+        json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 400});
     story.simulated.post("/onelogin/faults", slow).await;
     let controller = Controller::start(&story).await;
     story.integrate(json!({"mode": "DryRun"})).await;
@@ -166,7 +178,10 @@ async fn an_address_that_is_protected_gets_no_account_and_nonsense_is_refused() 
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"safety": {"protectedAccounts": ["glass@example.com"]}})).await;
     story.ready("Converged").await;
-    let id = story.simulated.hire(json!({"root.email": "Glass@example.com", "work.startDate": "2022-03-01"})).await;
+    let id = story
+        .simulated
+        .hire(json!({"root.email": "Glass@example.com", "work.startDate": "2022-03-01"}))
+        .await;
     story.sync().await;
     assert!(story.simulated.account(&id).await.is_none());
     let person = story.person(&id).await.unwrap();
@@ -179,7 +194,10 @@ async fn an_address_that_is_protected_gets_no_account_and_nonsense_is_refused() 
         json!({"creates": {"per": "48h"}}),
     ] {
         let patch = kube::api::Patch::Merge(json!({"spec": {"safety": bad}}));
-        let refused = story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &patch).await;
+        let refused = story
+            .integrations()
+            .patch("onelogin", &kube::api::PatchParams::default(), &patch)
+            .await;
         assert!(refused.is_err(), "{bad}");
     }
 }
@@ -191,19 +209,23 @@ async fn the_administrator_as_whom_bobsync_acts_is_protected() {
     story.secret("google", &[("serviceAccount.json", &key.to_string())]).await;
     let hire = json!({"root.email": "admin@example.com", "work.startDate": "2022-03-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active"});
     let boss = story.simulated.hire(hire).await;
-    let account =
-        json!({"primaryEmail": "admin@example.com", "name": {"givenName": "Ad", "familyName": "Min"}, "password": "Welcome-24-7"});
+    let account = json!({"primaryEmail": "admin@example.com", "name": {"givenName": "Ad", "familyName": "Min"}, "password": "Welcome-24-7"});
     story.simulated.post("/google/users", account).await;
     let _controller = Controller::start(&story).await;
     let url = &story.simulated.google;
-    let google =
-        json!({"credentialsSecretRef": {"name": "google"}, "adminEmail": "admin@example.com", "endpoint": url, "tokenEndpoint": url});
+    let google = json!({"credentialsSecretRef": {"name": "google"}, "adminEmail": "admin@example.com", "endpoint": url, "tokenEndpoint": url});
     story.integrate(json!({"provider": {"googleWorkspace": google}})).await;
     story.ready("Converged").await;
     leave(&story, std::slice::from_ref(&boss)).await;
     story.sync().await;
     let users = story.simulated.get("/google/users").await;
-    let account = users.as_array().unwrap().iter().find(|user| user["primaryEmail"] == "admin@example.com").cloned().unwrap();
+    let account = users
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|user| user["primaryEmail"] == "admin@example.com")
+        .cloned()
+        .unwrap();
     assert_eq!(account["suspended"], false);
     assert_eq!(story.reason(&boss).await, "SuspendByHand");
 }

@@ -116,7 +116,8 @@ impl Default for Company {
                 company.lists.entry(list).or_default();
             }
         }
-        for label in ["Hired", "Employed", "Garden leave", "Leave", "Parental leave", "Terminated"] {
+        for label in ["Hired", "Employed", "Garden leave", "Leave", "Parental leave", "Terminated"]
+        {
             company.item("lifecycleStatus", label);
         }
         for label in ["Active", "Inactive"] {
@@ -174,7 +175,9 @@ impl Company {
     /// Finds an employee by work e-mail, ignoring case.
     pub fn by_email(&self, email: &str) -> Option<&Arc<Employee>> {
         let field = self.catalogue.built_in("root.email");
-        self.employees.iter().find(|employee| employee.text(field).is_some_and(|own| own.eq_ignore_ascii_case(email)))
+        self.employees.iter().find(|employee| {
+            employee.text(field).is_some_and(|own| own.eq_ignore_ascii_case(email))
+        })
     }
 
     /// Adds an employee or replaces the one with the same id.
@@ -199,7 +202,11 @@ impl Company {
     /// Returns a list item's id as JSON shows it; `numbers` turns every numeric id into a number.
     pub fn item_id(list: &str, item: &Item, numbers: bool) -> Value {
         let number = || item.id.parse::<i64>().ok();
-        if NUMBER_IDS.contains(&list) || numbers { number().map_or_else(|| json!(item.id), Value::from) } else { json!(item.id) }
+        if NUMBER_IDS.contains(&list) || numbers {
+            number().map_or_else(|| json!(item.id), Value::from)
+        } else {
+            json!(item.id)
+        }
     }
 
     /// Returns a list as `GET /v1/company/named-lists/{name}` answers it, with the items twice.

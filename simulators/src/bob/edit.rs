@@ -16,7 +16,8 @@ impl Company {
         let id = match given.get("root.id") {
             None => self.fresh_id(),
             Some(Value::String(text)) => {
-                let id = text.parse().map_err(|_| "root.id must be a number in a string".to_owned())?;
+                let id =
+                    text.parse().map_err(|_| "root.id must be a number in a string".to_owned())?;
                 if self.employee(id).is_some() {
                     return Err(format!("employee {id} exists"));
                 }
@@ -54,7 +55,8 @@ impl Company {
         let start = text("work.startDate").unwrap_or("2022-03-01").to_owned();
         let today = now.to_zoned(jiff::tz::TimeZone::UTC).date();
         let future = start.parse::<Date>().is_ok_and(|start| start > today);
-        let (lifecycle, status) = if future { ("Hired", "Inactive") } else { ("Employed", "Active") };
+        let (lifecycle, status) =
+            if future { ("Hired", "Inactive") } else { ("Employed", "Active") };
         let site = match text("work.site") {
             Some(site) => site.to_owned(),
             None => "London".to_owned(),
@@ -96,9 +98,13 @@ impl Company {
             let known = self.catalogue.number(id);
             let number = match known {
                 Some(number) => number,
-                None => self.catalogue.custom(id, Kind::Text, None).ok_or_else(|| format!("unknown field {id}"))?,
+                None => self
+                    .catalogue
+                    .custom(id, Kind::Text, None)
+                    .ok_or_else(|| format!("unknown field {id}"))?,
             };
-            let cell = self.cell_from(number, value).map_err(|wanted| format!("{id} takes {wanted}"))?;
+            let cell =
+                self.cell_from(number, value).map_err(|wanted| format!("{id} takes {wanted}"))?;
             employee.set(number, cell);
         }
         Ok(())
@@ -113,7 +119,9 @@ impl Company {
             Kind::Text | Kind::Time => Cell::Text(value.as_str().ok_or("text")?.into()),
             Kind::Number => Cell::Number(value.as_i64().ok_or("a whole number")?),
             Kind::Boolean => Cell::Bool(value.as_bool().ok_or("true or false")?),
-            Kind::Date => Cell::Date(value.as_str().and_then(|text| text.parse().ok()).ok_or("a date, YYYY-MM-DD")?),
+            Kind::Date => Cell::Date(
+                value.as_str().and_then(|text| text.parse().ok()).ok_or("a date, YYYY-MM-DD")?,
+            ),
             Kind::List | Kind::ListId => {
                 let label = value.as_str().ok_or("the label of a list item")?;
                 let list = field.list.clone().ok_or("nothing: the field has no list")?;
@@ -123,7 +131,9 @@ impl Company {
                 let text = value.as_str().ok_or("an employee's id or e-mail")?;
                 match text.parse() {
                     Ok(id) => Cell::Person(id),
-                    Err(_) => Cell::Person(self.by_email(text).ok_or("an employee's id or e-mail")?.id),
+                    Err(_) => {
+                        Cell::Person(self.by_email(text).ok_or("an employee's id or e-mail")?.id)
+                    }
                 }
             }
             Kind::Person | Kind::Mirror => return Err("no value: it is calculated"),
@@ -139,14 +149,18 @@ impl Company {
         for (number, field) in self.catalogue.fields.iter().enumerate() {
             let value = match (field.id.as_str(), employee.cell(number)) {
                 ("root.id", _) => employee.id.to_string().into(),
-                ("work.site", _) => self.label(employee, "work.siteId").map_or(Value::Null, Value::from),
+                ("work.site", _) => {
+                    self.label(employee, "work.siteId").map_or(Value::Null, Value::from)
+                }
                 (_, None) => continue,
                 (_, Some(cell)) => match cell {
                     Cell::Text(text) => Value::from(&**text),
                     Cell::Number(number) => (*number).into(),
                     Cell::Bool(flag) => (*flag).into(),
                     Cell::Date(date) => date.to_string().into(),
-                    Cell::Item(_) => self.item_of(number, cell).map_or(Value::Null, |(_, item)| json!(item.label)),
+                    Cell::Item(_) => self
+                        .item_of(number, cell)
+                        .map_or(Value::Null, |(_, item)| json!(item.label)),
                     Cell::Person(id) => id.to_string().into(),
                 },
             };

@@ -42,9 +42,18 @@ impl Kind {
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::Text, Self::Number, Self::Boolean, Self::Date, Self::Time, Self::List, Self::ListId, Self::Reference]
-            .into_iter()
-            .find(|kind| kind.name() == name)
+        [
+            Self::Text,
+            Self::Number,
+            Self::Boolean,
+            Self::Date,
+            Self::Time,
+            Self::List,
+            Self::ListId,
+            Self::Reference,
+        ]
+        .into_iter()
+        .find(|kind| kind.name() == name)
     }
 }
 
@@ -71,7 +80,8 @@ impl Field {
     /// Returns whether a read without `fields` returns it: Basic info, About, Employment and Work,
     /// never custom fields.
     pub fn is_default(&self) -> bool {
-        !self.is_custom() && ["root", "about", "employment", "work"].contains(&self.category.as_str())
+        !self.is_custom()
+            && ["root", "about", "employment", "work"].contains(&self.category.as_str())
     }
 
     /// Returns the metadata entry.
@@ -134,12 +144,33 @@ const BUILT_IN: &[Row] = &[
     ("employee.recentLeaveStartDate", "Leave start date", "lifecycle", Kind::Date, "", false),
     ("employee.recentLeaveEndDate", "Leave end date", "lifecycle", Kind::Date, "", false),
     ("internal.terminationDate", "Termination date", "lifecycle", Kind::Date, "", false),
-    ("internal.lifecycleStatus", "Lifecycle status", "lifecycle", Kind::List, "lifecycleStatus", true),
+    (
+        "internal.lifecycleStatus",
+        "Lifecycle status",
+        "lifecycle",
+        Kind::List,
+        "lifecycleStatus",
+        true,
+    ),
     ("internal.status", "Status", "lifecycle", Kind::List, "status", true),
     ("internal.currentActiveStatusStartDate", "Status since", "lifecycle", Kind::Date, "", false),
     ("employment.terminationDate", "Termination date", "employment", Kind::Date, "", false),
-    ("payroll.employment.type", "Employment type", "payroll", Kind::List, "payrollEmploymentType", true),
-    ("payroll.employment.contract", "Employment contract", "payroll", Kind::List, "employmentstatus", true),
+    (
+        "payroll.employment.type",
+        "Employment type",
+        "payroll",
+        Kind::List,
+        "payrollEmploymentType",
+        true,
+    ),
+    (
+        "payroll.employment.contract",
+        "Employment contract",
+        "payroll",
+        Kind::List,
+        "employmentstatus",
+        true,
+    ),
     ("address.city", "City", "address", Kind::Text, "", false),
     ("address.country", "Country", "address", Kind::List, "countries", false),
 ];
@@ -194,7 +225,8 @@ impl Catalogue {
     /// Returns a custom field by its id (`<category>.custom.field_<n>`); a new one is made as text.
     pub fn custom(&mut self, id: &str, kind: Kind, list: Option<String>) -> Option<usize> {
         let category = id.split(".custom.").next().filter(|head| head.len() < id.len());
-        let category = category.or_else(|| id.split(".customColumns.").next().filter(|head| head.len() < id.len()))?;
+        let category = category
+            .or_else(|| id.split(".customColumns.").next().filter(|head| head.len() < id.len()))?;
         Some(self.add(Field {
             id: id.to_owned(),
             name: id.rsplit('.').next().unwrap_or(id).to_owned(),

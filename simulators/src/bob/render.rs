@@ -70,7 +70,10 @@ impl Plan {
         if !tree.iter().any(|(key, _)| key == "id") {
             tree.insert(0, ("id".into(), Node::Leaf(id)));
         }
-        let fields = numbers.iter().map(|number| (*number, format!("/{}", fields[*number].id.replace('.', "/")))).collect();
+        let fields = numbers
+            .iter()
+            .map(|number| (*number, format!("/{}", fields[*number].id.replace('.', "/"))))
+            .collect();
         Self { fields, tree, human }
     }
 
@@ -136,7 +139,13 @@ fn text(out: &mut Vec<u8>, value: &str) {
 }
 
 impl View {
-    fn write_machine(&self, employee: &Employee, nodes: &[(String, Node)], out: &mut Vec<u8>, start: usize) {
+    fn write_machine(
+        &self,
+        employee: &Employee,
+        nodes: &[(String, Node)],
+        out: &mut Vec<u8>,
+        start: usize,
+    ) {
         for (key, node) in nodes {
             comma(out, start);
             text(out, key);
@@ -157,7 +166,13 @@ impl View {
     }
 
     /// Only fields with a value; a branch without a value is left out.
-    fn write_human(&self, employee: &Employee, nodes: &[(String, Node)], out: &mut Vec<u8>, start: usize) {
+    fn write_human(
+        &self,
+        employee: &Employee,
+        nodes: &[(String, Node)],
+        out: &mut Vec<u8>,
+        start: usize,
+    ) {
         for (key, node) in nodes {
             let before = out.len();
             match node {
@@ -204,13 +219,20 @@ impl View {
             (_, "root.id") => return Some(Seen::Id(employee.id)),
             (Kind::Person, _) => return manager().map(Seen::Person),
             (Kind::Mirror, "work.reportsTo.email") => {
-                return manager().and_then(|found| found.text(catalogue.built_in("root.email"))).map(Seen::Text);
+                return manager()
+                    .and_then(|found| found.text(catalogue.built_in("root.email")))
+                    .map(Seen::Text);
             }
-            (Kind::Mirror, "work.site") => return self.company.label(employee, "work.siteId").map(Seen::Text),
+            (Kind::Mirror, "work.site") => {
+                return self.company.label(employee, "work.siteId").map(Seen::Text);
+            }
             (Kind::Mirror, _) => {
                 let part = |id: &str| employee.text(catalogue.built_in(id));
                 let parts: Vec<&str> =
-                    [part("root.firstName"), part("root.secondName"), part("root.surname")].into_iter().flatten().collect();
+                    [part("root.firstName"), part("root.secondName"), part("root.surname")]
+                        .into_iter()
+                        .flatten()
+                        .collect();
                 return (!parts.is_empty()).then(|| Seen::Owned(parts.join(" ")));
             }
             _ => {}
@@ -240,7 +262,9 @@ impl View {
             Seen::Number(value) => write!(out, "{value}").expect("writing to memory"),
             Seen::Bool(value) => write!(out, "{value}").expect("writing to memory"),
             Seen::Date(value) => write!(out, "\"{value}\"").expect("writing to memory"),
-            Seen::Id(value) | Seen::Reference(value) => write!(out, "\"{value}\"").expect("writing to memory"),
+            Seen::Id(value) | Seen::Reference(value) => {
+                write!(out, "\"{value}\"").expect("writing to memory")
+            }
             Seen::Item(list, item) => {
                 if self.company.catalogue.fields[number].id == "internal.lifecycleStatus" {
                     text(out, &self.quirks.lifecycle_casing.apply(&item.id, &item.label));
@@ -268,7 +292,8 @@ impl View {
             Seen::Number(value) => write!(out, "\"{value}\"").expect("writing to memory"),
             Seen::Bool(value) => text(out, if *value { "Yes" } else { "No" }),
             Seen::Date(value) if self.quirks.locale_dates() => {
-                write!(out, "\"{:02}/{:02}/{:04}\"", value.day(), value.month(), value.year()).expect("writing to memory");
+                write!(out, "\"{:02}/{:02}/{:04}\"", value.day(), value.month(), value.year())
+                    .expect("writing to memory");
             }
             Seen::Date(value) => write!(out, "\"{value}\"").expect("writing to memory"),
             Seen::Item(_, item) => text(out, &item.label),

@@ -55,9 +55,13 @@ impl Request {
         if call.media_type().as_deref() != Some("application/json") {
             return Err(Refusal::MediaType);
         }
-        let body: Value = serde_json::from_slice(&call.body).map_err(|_| Refusal::Bad("The body is not valid JSON"))?;
-        let Value::Object(body) = body else { return Err(Refusal::Bad("The body is not a JSON object")) };
-        let known = |key: &str| body.get(key).filter(|value| !value.is_null() && keys.contains(&key));
+        let body: Value = serde_json::from_slice(&call.body)
+            .map_err(|_| Refusal::Bad("The body is not valid JSON"))?;
+        let Value::Object(body) = body else {
+            return Err(Refusal::Bad("The body is not a JSON object"));
+        };
+        let known =
+            |key: &str| body.get(key).filter(|value| !value.is_null() && keys.contains(&key));
         let fields = known("fields").map(strings).transpose()?;
         if fields.as_ref().is_some_and(|fields| fields.len() > MAX_FIELDS) {
             return Err(Refusal::Bad("At most 400 fields can be requested"));
@@ -66,7 +70,10 @@ impl Request {
             None => false,
             Some(value) => value.as_bool().ok_or(Refusal::LoginPage)?,
         };
-        let human = match known("humanReadable").map(|value| value.as_str().ok_or(Refusal::LoginPage)).transpose()? {
+        let human = match known("humanReadable")
+            .map(|value| value.as_str().ok_or(Refusal::LoginPage))
+            .transpose()?
+        {
             None | Some("") => Human::Absent,
             Some("APPEND") => Human::Append,
             Some("REPLACE") => Human::Replace,
@@ -155,7 +162,10 @@ mod tests {
         ] {
             assert!(matches!(ask(&body), Err(Refusal::Bad(_))), "{body}");
         }
-        assert_eq!(ask(&json!({"filters": [good]})).unwrap().filter, Some(Filter::Ids(vec!["1".into()])));
+        assert_eq!(
+            ask(&json!({"filters": [good]})).unwrap().filter,
+            Some(Filter::Ids(vec!["1".into()]))
+        );
         assert!(ask(&json!({"fields": vec!["root.id"; 400]})).is_ok());
     }
 

@@ -18,7 +18,8 @@ use crate::front::window::{Taken, Window};
 use crate::front::{Answer, Call, Content, Service};
 
 const LOGIN_PAGE: &str = "<!doctype html>\n<html><head><title>Log in</title></head><body><form>Log in to continue</form></body></html>";
-const BLOCK_PAGE: &str = "<!doctype html>\n<html><head><title>Blocked</title></head><body>Request blocked</body></html>";
+const BLOCK_PAGE: &str =
+    "<!doctype html>\n<html><head><title>Blocked</title></head><body>Request blocked</body></html>";
 
 /// apidocs.hibob.com, "Rate limiting": 50 calls a minute.
 const CALLS_A_MINUTE: u64 = 50;
@@ -144,7 +145,10 @@ fn limit_headers(answer: Answer, taken: Taken) -> Answer {
     answer
         .with("x-ratelimit-limit", taken.limit)
         .with("x-ratelimit-remaining", taken.remaining)
-        .with("x-ratelimit-reset", taken.ends.as_second() + i64::from(taken.ends.subsec_nanosecond() > 0))
+        .with(
+            "x-ratelimit-reset",
+            taken.ends.as_second() + i64::from(taken.ends.subsec_nanosecond() > 0),
+        )
 }
 
 impl Service for Bob {
@@ -153,7 +157,8 @@ impl Service for Bob {
         let mut state = self.state();
         let address = call.peer.to_string();
         let header = call.header("authorization").map(|value| format!("header {value}"));
-        let blocked = state.refusals.blocks(&address, now) || header.as_ref().is_some_and(|header| state.refusals.blocks(header, now));
+        let blocked = state.refusals.blocks(&address, now)
+            || header.as_ref().is_some_and(|header| state.refusals.blocks(header, now));
         if blocked {
             return Answer::html(403, BLOCK_PAGE);
         }
@@ -172,9 +177,16 @@ impl Service for Bob {
             return error(status, "auth.forbidden", "The service user has no permission for this");
         }
         let limit = state.limit;
-        let taken = state.windows.entry(route.to_owned()).or_insert_with(|| Window::new(limit, 60)).take(now);
+        let taken = state
+            .windows
+            .entry(route.to_owned())
+            .or_insert_with(|| Window::new(limit, 60))
+            .take(now);
         if !taken.granted {
-            return limit_headers(error(429, "too.many.requests", "Too many requests, see the headers"), taken);
+            return limit_headers(
+                error(429, "too.many.requests", "Too many requests, see the headers"),
+                taken,
+            );
         }
         let answer = self.dispatch(state, route, call);
         limit_headers(answer, taken)
@@ -202,20 +214,27 @@ impl Bob {
     fn dispatch(&self, mut state: MutexGuard<'_, State>, route: &str, call: &Call) -> Answer {
         // HiBob's own client sends a content type when it asks for the fields (PyPI
         // hibob-public-mcp).
-        if route.starts_with("GET") && route != FIELDS && call.media_type().as_deref() == Some("application/json") {
+        if route.starts_with("GET")
+            && route != FIELDS
+            && call.media_type().as_deref() == Some("application/json")
+        {
             return Answer::html(400, LOGIN_PAGE);
         }
-        let archived = call.pairs().iter().any(|(key, value)| key == "includeArchived" && value == "true");
+        let archived =
+            call.pairs().iter().any(|(key, value)| key == "includeArchived" && value == "true");
         let numbers = state.quirks.numeric_list_ids();
         let name = call.segments().pop().unwrap_or_default();
         match route {
             FIELDS => {
-                let fields = state.company.catalogue.fields.iter().map(super::fields::Field::metadata);
+                let fields =
+                    state.company.catalogue.fields.iter().map(super::fields::Field::metadata);
                 Answer::json(200, &fields.collect::<Value>())
             }
             LISTS => {
                 let lists = state.company.lists.keys();
-                let lists = lists.filter_map(|name| Some((name.clone(), state.company.list_json(name, archived, numbers)?)));
+                let lists = lists.filter_map(|name| {
+                    Some((name.clone(), state.company.list_json(name, archived, numbers)?))
+                });
                 Answer::json(200, &Value::Object(lists.collect()))
             }
             LIST => match state.company.list_json(&name, archived, numbers) {
@@ -223,7 +242,8 @@ impl Bob {
                 None => error(404, "named.list.not.found", "There is no such list"),
             },
             SEARCH | PERSON => {
-                let request = if route == SEARCH { Request::search(call) } else { Request::single(call) };
+                let request =
+                    if route == SEARCH { Request::search(call) } else { Request::single(call) };
                 let request = match request {
                     Ok(request) => request,
                     Err(Refusal::LoginPage) => return Answer::html(200, LOGIN_PAGE),
@@ -253,10 +273,14 @@ fn plan(view: &View, permissions: &Permissions, request: &Request) -> Plan {
     let mut numbers: Vec<usize> = match &request.fields {
         // Misspelt ids are left out silently.
         Some(ids) => ids.iter().filter_map(|id| catalogue.number(id)).collect(),
-        None => (0..catalogue.fields.len()).filter(|number| catalogue.fields[*number].is_default()).collect(),
+        None => (0..catalogue.fields.len())
+            .filter(|number| catalogue.fields[*number].is_default())
+            .collect(),
     };
     let mut seen = HashSet::new();
-    numbers.retain(|number| seen.insert(*number) && !permissions.hidden_fields.contains(&catalogue.fields[*number].id));
+    numbers.retain(|number| {
+        seen.insert(*number) && !permissions.hidden_fields.contains(&catalogue.fields[*number].id)
+    });
     Plan::new(view, &numbers, request.human)
 }
 
@@ -266,7 +290,12 @@ fn in_sight(view: &View, permissions: &Permissions, employee: &Employee) -> bool
     visible.iter().any(|wanted| wanted.eq_ignore_ascii_case(label))
 }
 
-fn search(view: View, permissions: &Permissions, first: Option<usize>, request: &Request) -> Answer {
+fn search(
+    view: View,
+    permissions: &Permissions,
+    first: Option<usize>,
+    request: &Request,
+) -> Answer {
     let plan = plan(&view, permissions, request);
     let matching: Vec<Arc<Employee>> = match &request.filter {
         None => view.company.employees.clone(),
@@ -279,7 +308,9 @@ fn search(view: View, permissions: &Permissions, first: Option<usize>, request: 
         Some(Filter::Emails(emails)) => {
             let emails: HashSet<String> = emails.iter().map(|email| email.to_lowercase()).collect();
             let field = view.company.catalogue.built_in("root.email");
-            let wanted = |employee: &&Arc<Employee>| employee.text(field).is_some_and(|own| emails.contains(&own.to_lowercase()));
+            let wanted = |employee: &&Arc<Employee>| {
+                employee.text(field).is_some_and(|own| emails.contains(&own.to_lowercase()))
+            };
             view.company.employees.iter().filter(wanted).cloned().collect()
         }
     };
@@ -317,7 +348,9 @@ fn person(view: &View, permissions: &Permissions, identifier: &str, request: &Re
     if !in_sight(view, permissions, employee) {
         return match permissions.out_of_sight {
             OutOfSight::NotFound => not_found(),
-            OutOfSight::Forbidden => error(403, "employee.forbidden", "The service user has no access to this employee"),
+            OutOfSight::Forbidden => {
+                error(403, "employee.forbidden", "The service user has no access to this employee")
+            }
         };
     }
     let mut body = Vec::with_capacity(4096);

@@ -56,7 +56,8 @@ impl Drop for Webhook {
 
 /// Returns the `Bob-Signature` of a body.
 pub fn sign(secret: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha512>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+    let mut mac =
+        Hmac::<Sha512>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(body);
     base64::engine::general_purpose::STANDARD.encode(mac.finalize().into_bytes())
 }
@@ -72,9 +73,15 @@ pub fn event(kind: &str, data: &Value, at: Timestamp) -> Value {
 /// Returns the events of a change: the fields that were written, and the meaning of the new status.
 pub fn events_of_change(id: u64, given: &Map<String, Value>) -> Vec<(&'static str, Value)> {
     let employee = json!({"employeeId": id.to_string()});
-    let updates: Vec<Value> = given.keys().filter(|field| *field != "root.id").map(|field| json!({"id": field})).collect();
-    let mut events = vec![("employee.updated", json!({"employeeId": id.to_string(), "fieldUpdates": updates}))];
-    let word = |field: &str| given.get(field).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+    let updates: Vec<Value> = given
+        .keys()
+        .filter(|field| *field != "root.id")
+        .map(|field| json!({"id": field}))
+        .collect();
+    let mut events =
+        vec![("employee.updated", json!({"employeeId": id.to_string(), "fieldUpdates": updates}))];
+    let word =
+        |field: &str| given.get(field).and_then(Value::as_str).unwrap_or_default().to_lowercase();
     match word("internal.lifecycleStatus").as_str() {
         "terminated" | "garden leave" => events.push(("employee.left", employee.clone())),
         "" | "employed" | "hired" => {}
@@ -88,8 +95,14 @@ pub fn events_of_change(id: u64, given: &Map<String, Value>) -> Vec<(&'static st
     events
 }
 
-async fn post(http: &reqwest::Client, url: &str, signature: Option<String>, body: Vec<u8>) -> Option<u16> {
-    let mut request = http.post(url).timeout(TIMEOUT).header("content-type", "application/json").body(body);
+async fn post(
+    http: &reqwest::Client,
+    url: &str,
+    signature: Option<String>,
+    body: Vec<u8>,
+) -> Option<u16> {
+    let mut request =
+        http.post(url).timeout(TIMEOUT).header("content-type", "application/json").body(body);
     if let Some(signature) = signature {
         request = request.header("Bob-Signature", signature);
     }

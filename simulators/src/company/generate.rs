@@ -55,7 +55,13 @@ pub fn generate(count: usize, seed: u64, now: Timestamp) -> Company {
     let mut company = Company::default();
     company.catalogue.custom(BADGE_FIELD, Kind::Text, None);
     let today = now.to_zoned(TimeZone::UTC).date();
-    let mut builder = Builder { company, rng: Rng::new(seed), today, taken: HashMap::new(), ids: Vec::with_capacity(count) };
+    let mut builder = Builder {
+        company,
+        rng: Rng::new(seed),
+        today,
+        taken: HashMap::new(),
+        ids: Vec::with_capacity(count),
+    };
     for position in 0..count {
         builder.hire(position, count);
     }
@@ -126,8 +132,12 @@ impl Builder {
             _ => self.rng.pick(TITLES),
         };
         let department = *self.rng.pick(DEPARTMENTS);
-        let work_phone = self.rng.chance(0.8).then(|| format!("{} {:04}", site.phone, self.rng.below(10_000)));
-        let mobile = self.rng.chance(0.93).then(|| format!("{} {:06}", site.phone, self.rng.below(1_000_000)));
+        let work_phone =
+            self.rng.chance(0.8).then(|| format!("{} {:04}", site.phone, self.rng.below(10_000)));
+        let mobile = self
+            .rng
+            .chance(0.93)
+            .then(|| format!("{} {:06}", site.phone, self.rng.below(1_000_000)));
         let dates = self.dates(stage);
         let (lifecycle, status) = match stage {
             Stage::Employed | Stage::OnNotice => ("Employed", "Active"),
@@ -151,7 +161,10 @@ impl Builder {
         let number = self.company.next_number;
         self.company.next_number += 1;
         let badge = self.company.catalogue.built_in(BADGE_FIELD);
-        let mut draft = Draft { catalogue: &self.company.catalogue, employee: Employee { id, cells: Vec::new() } };
+        let mut draft = Draft {
+            catalogue: &self.company.catalogue,
+            employee: Employee { id, cells: Vec::new() },
+        };
         for (field, cell) in lists.into_iter().chain(dates) {
             draft.set(field, cell);
         }
@@ -205,6 +218,9 @@ impl Builder {
             }
             Stage::Employed | Stage::FutureStarter => {}
         }
-        dates.into_iter().map(|(field, days)| (field, Some(Cell::Date(self.in_days(days))))).collect()
+        dates
+            .into_iter()
+            .map(|(field, days)| (field, Some(Cell::Date(self.in_days(days)))))
+            .collect()
     }
 }

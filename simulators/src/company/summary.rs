@@ -38,7 +38,8 @@ pub struct Summary {
 impl Summary {
     pub fn of(company: &Company) -> Self {
         let number = |field: &str| company.catalogue.built_in(field);
-        let (mobile, manager, last) = (number("work.workMobile"), number("work.manager"), number("employee.lastDayOfWork"));
+        let (mobile, manager, last) =
+            (number("work.workMobile"), number("work.manager"), number("employee.lastDayOfWork"));
         let mut summary = Self { employees: company.employees.len(), ..Self::default() };
         for site in SITES {
             summary.site_time_zones.insert(site.name.into(), site.zone.into());

@@ -52,7 +52,8 @@ fn id(text: &str) -> Result<u64, Refused> {
 
 async fn one(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
     let company = plant.bob.state().company.clone();
-    let employee = company.employee(id(&identifier)?).ok_or_else(|| Refused::missing("employee"))?;
+    let employee =
+        company.employee(id(&identifier)?).ok_or_else(|| Refused::missing("employee"))?;
     ok(&company.human(employee))
 }
 
@@ -67,7 +68,10 @@ async fn create(State(plant): Shared, body: Bytes) -> Reply {
     };
     match parse(&body)? {
         Value::Array(all) => {
-            let ids: Vec<Value> = all.iter().map(|given| Ok(json!({"id": make(given)?.to_string()}))).collect::<Result<_, Refused>>()?;
+            let ids: Vec<Value> = all
+                .iter()
+                .map(|given| Ok(json!({"id": make(given)?.to_string()})))
+                .collect::<Result<_, Refused>>()?;
             ok(&Value::Array(ids))
         }
         given => ok(&json!({"id": make(&given)?.to_string()})),
@@ -77,7 +81,11 @@ async fn create(State(plant): Shared, body: Bytes) -> Reply {
 async fn change(State(plant): Shared, Path(identifier): Path<String>, body: Bytes) -> Reply {
     let given: Map<String, Value> = parse(&body)?;
     let id = id(&identifier)?;
-    plant.bob.change(id, &given).ok_or_else(|| Refused::missing("employee"))?.map_err(Refused::bad)?;
+    plant
+        .bob
+        .change(id, &given)
+        .ok_or_else(|| Refused::missing("employee"))?
+        .map_err(Refused::bad)?;
     for (kind, data) in webhooks::events_of_change(id, &given) {
         plant.bob.push(kind, &data);
     }
@@ -103,7 +111,12 @@ struct SetUp {
 }
 
 async fn webhook(State(plant): Shared) -> Reply {
-    let found = plant.bob.state().webhook.as_ref().map(|webhook| json!({"url": webhook.url, "deliveries": webhook.deliveries()}));
+    let found = plant
+        .bob
+        .state()
+        .webhook
+        .as_ref()
+        .map(|webhook| json!({"url": webhook.url, "deliveries": webhook.deliveries()}));
     found.map_or_else(|| Err(Refused::missing("webhook")), |found| ok(&found))
 }
 
@@ -190,7 +203,10 @@ async fn define(State(plant): Shared, body: Bytes) -> Reply {
         }
         company.catalogue.custom(&id, kind, list.clone())
     });
-    made.map_or_else(|| Err(Refused::bad("a custom field's id is <category>.custom.field_<n>")), |_| done())
+    made.map_or_else(
+        || Err(Refused::bad("a custom field's id is <category>.custom.field_<n>")),
+        |_| done(),
+    )
 }
 
 #[derive(Deserialize)]

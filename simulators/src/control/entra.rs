@@ -69,7 +69,10 @@ async fn create(State(plant): Shared, body: Bytes) -> Reply {
     };
     match parse(&body)? {
         Value::Array(all) => {
-            let ids: Vec<Value> = all.iter().map(|given| Ok(json!({"id": make(given)?}))).collect::<Result<_, Refused>>()?;
+            let ids: Vec<Value> = all
+                .iter()
+                .map(|given| Ok(json!({"id": make(given)?})))
+                .collect::<Result<_, Refused>>()?;
             ok(&Value::Array(ids))
         }
         given => {
@@ -128,7 +131,8 @@ async fn set_app(State(plant): Shared, body: Bytes) -> Reply {
     let given: App = parse(&body)?;
     let mut state = plant.entra.state();
     if let Some(graph) = given.graph {
-        let known = CLOUDS.iter().position(|(_, root)| root.strip_prefix("https://") == Some(&graph));
+        let known =
+            CLOUDS.iter().position(|(_, root)| root.strip_prefix("https://") == Some(&graph));
         state.tokens.cloud = known.ok_or_else(|| Refused::missing("cloud"))?;
     }
     if let Some(id) = given.client_id {

@@ -74,7 +74,10 @@ async fn create(State(plant): Shared, body: Bytes) -> Reply {
     };
     match parse(&body)? {
         Value::Array(all) => {
-            let ids: Vec<Value> = all.iter().map(|given| Ok(json!({"id": make(given)?.to_string()}))).collect::<Result<_, Refused>>()?;
+            let ids: Vec<Value> = all
+                .iter()
+                .map(|given| Ok(json!({"id": make(given)?.to_string()})))
+                .collect::<Result<_, Refused>>()?;
             ok(&Value::Array(ids))
         }
         given => {
@@ -98,7 +101,11 @@ async fn change(State(plant): Shared, Path(identifier): Path<String>, body: Byte
 
 async fn remove(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
     let now = plant.clock.now();
-    if plant.google.state().users.remove(id(&identifier)?, now) { done() } else { Err(Refused::missing("user")) }
+    if plant.google.state().users.remove(id(&identifier)?, now) {
+        done()
+    } else {
+        Err(Refused::missing("user"))
+    }
 }
 
 async fn clear(State(plant): Shared) -> Reply {

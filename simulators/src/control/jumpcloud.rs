@@ -66,7 +66,10 @@ async fn create(State(plant): Shared, body: Bytes) -> Reply {
     };
     match parse(&body)? {
         Value::Array(all) => {
-            let ids: Vec<Value> = all.iter().map(|given| Ok(json!({"_id": make(given)?}))).collect::<Result<_, Refused>>()?;
+            let ids: Vec<Value> = all
+                .iter()
+                .map(|given| Ok(json!({"_id": make(given)?})))
+                .collect::<Result<_, Refused>>()?;
             ok(&Value::Array(ids))
         }
         given => {
@@ -88,7 +91,11 @@ async fn change(State(plant): Shared, Path(id): Path<String>, body: Bytes) -> Re
 }
 
 async fn remove(State(plant): Shared, Path(id): Path<String>) -> Reply {
-    if plant.jumpcloud.state().users.remove(&id).is_some() { done() } else { Err(Refused::missing("user")) }
+    if plant.jumpcloud.state().users.remove(&id).is_some() {
+        done()
+    } else {
+        Err(Refused::missing("user"))
+    }
 }
 
 async fn clear(State(plant): Shared) -> Reply {

@@ -59,7 +59,10 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
 }
 
 /// Merges the given keys into a settings object; unknown keys are refused.
-fn overlay<T: serde::Serialize + DeserializeOwned>(current: &T, body: &Bytes) -> Result<T, Refused> {
+fn overlay<T: serde::Serialize + DeserializeOwned>(
+    current: &T,
+    body: &Bytes,
+) -> Result<T, Refused> {
     let given: serde_json::Map<String, Value> = parse(body)?;
     let mut all = serde_json::to_value(current).map_err(|error| Refused::bad(error.to_string()))?;
     if let Some(map) = all.as_object_mut() {
@@ -97,8 +100,11 @@ pub fn router(plant: Arc<Plant>) -> Router {
     let services = services.merge(traffic::routes("bob", |plant| &plant.bob_gate));
     let services = services.merge(traffic::routes("onelogin", |plant| &plant.onelogin_gate));
     let services = services.merge(traffic::routes("google", |plant| &plant.google_gate));
-    let services = services.merge(entra::routes()).merge(traffic::routes("entra", |plant| &plant.entra_gate));
-    let services = services.merge(jumpcloud::routes()).merge(traffic::routes("jumpcloud", |plant| &plant.jumpcloud_gate));
+    let services =
+        services.merge(entra::routes()).merge(traffic::routes("entra", |plant| &plant.entra_gate));
+    let services = services
+        .merge(jumpcloud::routes())
+        .merge(traffic::routes("jumpcloud", |plant| &plant.jumpcloud_gate));
     services
         .route("/healthz", get(|| async { "ok" }))
         .route("/clock", get(clock).put(set_clock))

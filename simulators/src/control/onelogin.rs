@@ -37,7 +37,11 @@ impl HasQuirks for service::State {
     }
 
     fn check(quirks: &Quirks) -> Result<(), &'static str> {
-        if [401, 403].contains(&quirks.missing_scope_status) { Ok(()) } else { Err("missingScopeStatus is 401 or 403") }
+        if [401, 403].contains(&quirks.missing_scope_status) {
+            Ok(())
+        } else {
+            Err("missingScopeStatus is 401 or 403")
+        }
     }
 }
 
@@ -77,7 +81,10 @@ async fn create(State(plant): Shared, body: Bytes) -> Reply {
     };
     match parse(&body)? {
         Value::Array(all) => {
-            let ids: Vec<Value> = all.iter().map(|given| Ok(json!({"id": make(given)?}))).collect::<Result<_, Refused>>()?;
+            let ids: Vec<Value> = all
+                .iter()
+                .map(|given| Ok(json!({"id": make(given)?})))
+                .collect::<Result<_, Refused>>()?;
             ok(&Value::Array(ids))
         }
         given => {
@@ -100,7 +107,11 @@ async fn change(State(plant): Shared, Path(identifier): Path<String>, body: Byte
 }
 
 async fn remove(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
-    if plant.onelogin.state().users.remove(id(&identifier)?) { done() } else { Err(Refused::missing("user")) }
+    if plant.onelogin.state().users.remove(id(&identifier)?) {
+        done()
+    } else {
+        Err(Refused::missing("user"))
+    }
 }
 
 async fn clear(State(plant): Shared) -> Reply {

@@ -57,9 +57,12 @@ pub struct Tokens {
 impl Default for Tokens {
     fn default() -> Self {
         let seed = Timestamp::now().as_nanosecond().unsigned_abs();
-        let key = PrivatePkcs8KeyDer::from_pem_slice(SAMPLE_KEY.as_bytes()).expect("the sample key is PEM");
-        let pair = RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).expect("the sample key is an RSA key");
-        let certificate = CertificateDer::from_pem_slice(SAMPLE_CERTIFICATE.as_bytes()).expect("the sample certificate is PEM");
+        let key = PrivatePkcs8KeyDer::from_pem_slice(SAMPLE_KEY.as_bytes())
+            .expect("the sample key is PEM");
+        let pair =
+            RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).expect("the sample key is an RSA key");
+        let certificate = CertificateDer::from_pem_slice(SAMPLE_CERTIFICATE.as_bytes())
+            .expect("the sample certificate is PEM");
         Self {
             tenants: vec!["5ea70000-0000-4000-8000-00000000e17a".into(), "example.com".into()],
             client_id: "c11e0000-0000-4000-8000-0000000000a9".into(),
@@ -92,14 +95,26 @@ impl Tokens {
     /// Handles `POST /{tenant}/oauth2/v2.0/token`. Assertions are compared with wall time, because
     /// their signers do not know the simulators' clock. A secret that is younger than `lag` is not
     /// known everywhere yet.
-    pub fn answer(&mut self, call: &Call, tenant: &str, lag: SignedDuration, now: Timestamp) -> Answer {
+    pub fn answer(
+        &mut self,
+        call: &Call,
+        tenant: &str,
+        lag: SignedDuration,
+        now: Timestamp,
+    ) -> Answer {
         let known = self.secret_since.is_none_or(|since| now >= since + lag);
         match self.grant(call, tenant, known) {
             Err(refused) => refused,
             Ok(()) => {
-                let token = format!("eyJ0.{}", self.rng.hex(24));
+                // A token for Microsoft Graph is a JWT, and its directory stands in it by its GUID, whatever name was asked by.
+                let claims =
+                    BASE64_URL_SAFE_NO_PAD.encode(json!({"tid": self.tenants[0]}).to_string());
+                let token = format!("eyJ0.{claims}.{}", self.rng.hex(24));
                 self.live.retain(|_, (until, _)| *until > now);
-                self.live.insert(token.clone(), (now + SignedDuration::from_secs(LIFETIME), self.permissions.clone()));
+                self.live.insert(
+                    token.clone(),
+                    (now + SignedDuration::from_secs(LIFETIME), self.permissions.clone()),
+                );
                 Answer::json(
                     200,
                     &json!({"token_type": "Bearer", "expires_in": LIFETIME, "ext_expires_in": LIFETIME, "access_token": token}),
@@ -111,10 +126,16 @@ impl Tokens {
     fn grant(&mut self, call: &Call, tenant: &str, known: bool) -> Result<(), Answer> {
         let bad = |number, why: &str| errors::token(400, "invalid_request", number, why);
         if call.media_type().as_deref() != Some("application/x-www-form-urlencoded") {
-            return Err(bad(900_144, "The request body must contain the following parameter: 'grant_type'."));
+            return Err(bad(
+                900_144,
+                "The request body must contain the following parameter: 'grant_type'.",
+            ));
         }
         if !self.tenants.iter().any(|known| known.eq_ignore_ascii_case(tenant)) {
-            return Err(bad(90_002, "Tenant not found. Check to make sure you have the correct tenant ID."));
+            return Err(bad(
+                90_002,
+                "Tenant not found. Check to make sure you have the correct tenant ID.",
+            ));
         }
         let mut form: HashMap<String, String> = HashMap::new();
         for (name, value) in form_urlencoded::parse(&call.body).into_owned() {
@@ -124,14 +145,29 @@ impl Tokens {
         }
         let given = |name: &str| form.get(name).map(String::as_str);
         if given("grant_type") != Some("client_credentials") {
-            return Err(errors::token(400, "unsupported_grant_type", 70_003, "The app requested an unsupported grant type."));
+            return Err(errors::token(
+                400,
+                "unsupported_grant_type",
+                70_003,
+                "The app requested an unsupported grant type.",
+            ));
         }
         let (_, graph) = CLOUDS[self.cloud];
         if given("scope") != Some(&format!("{graph}/.default")) {
-            return Err(errors::token(400, "invalid_scope", 1_002_012, "The provided value for scope is not valid."));
+            return Err(errors::token(
+                400,
+                "invalid_scope",
+                1_002_012,
+                "The provided value for scope is not valid.",
+            ));
         }
         if given("client_id") != Some(&self.client_id) {
-            return Err(errors::token(400, "unauthorized_client", 700_016, "Application was not found in the directory."));
+            return Err(errors::token(
+                400,
+                "unauthorized_client",
+                700_016,
+                "Application was not found in the directory.",
+            ));
         }
         match (given("client_secret"), given("client_assertion"), given("client_assertion_type")) {
             (Some(secret), None, None) if known && secret == self.client_secret => Ok(()),
@@ -142,14 +178,23 @@ impl Tokens {
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.",
             )),
             (None, Some(assertion), Some(ASSERTED)) => {
-                let id = self.verified(assertion, tenant).map_err(|(number, why)| errors::token(401, "invalid_client", number, why))?;
+                let id = self
+                    .verified(assertion, tenant)
+                    .map_err(|(number, why)| errors::token(401, "invalid_client", number, why))?;
                 if self.used.contains(&id) {
-                    return Err(errors::token(401, "invalid_client", 700_023, "Client assertion was used before."));
+                    return Err(errors::token(
+                        401,
+                        "invalid_client",
+                        700_023,
+                        "Client assertion was used before.",
+                    ));
                 }
                 self.used.push(id);
                 Ok(())
             }
-            (Some(_), Some(_), _) => Err(bad(7_000_216, "Both a client secret and a client assertion were given.")),
+            (Some(_), Some(_), _) => {
+                Err(bad(7_000_216, "Both a client secret and a client assertion were given."))
+            }
             _ => Err(errors::token(
                 401,
                 "invalid_client",
@@ -164,28 +209,40 @@ impl Tokens {
         const MALFORMED: (u64, &str) = (50_027, "JWT token is invalid or malformed.");
         let (message, signature) = assertion.rsplit_once('.').ok_or(MALFORMED)?;
         let (head, claims) = message.split_once('.').ok_or(MALFORMED)?;
-        let read = |text: &str| -> Option<Value> { serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok() };
+        let read = |text: &str| -> Option<Value> {
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+        };
         let (head, claims) = (read(head).ok_or(MALFORMED)?, read(claims).ok_or(MALFORMED)?);
         if head["alg"] != "PS256" || head["typ"] != "JWT" {
             return Err((5_002_723, "The JWT header has no algorithm that is accepted."));
         }
         // Microsoft's own library pads it; the standard does not.
-        if head["x5t#S256"].as_str().map(|text| text.trim_end_matches('=')) != Some(&self.thumbprint) {
-            return Err((700_027, "The certificate with identifier used to sign the client assertion is not registered on application."));
+        if head["x5t#S256"].as_str().map(|text| text.trim_end_matches('='))
+            != Some(&self.thumbprint)
+        {
+            return Err((
+                700_027,
+                "The certificate with identifier used to sign the client assertion is not registered on application.",
+            ));
         }
         let signature = BASE64_URL_SAFE_NO_PAD.decode(signature).map_err(|_| MALFORMED)?;
         let key = UnparsedPublicKey::new(&RSA_PSS_2048_8192_SHA256, &self.public);
-        key.verify(message.as_bytes(), &signature).map_err(|_| (700_027, "Client assertion failed signature validation."))?;
+        key.verify(message.as_bytes(), &signature)
+            .map_err(|_| (700_027, "Client assertion failed signature validation."))?;
         let audience = format!("{}/{tenant}/oauth2/v2.0/token", CLOUDS[self.cloud].0);
         if claims["aud"] != audience.as_str() {
             return Err((700_023, "Client assertion audience claim does not match Realm issuer."));
         }
         if claims["iss"] != self.client_id.as_str() || claims["sub"] != self.client_id.as_str() {
-            return Err((700_021, "Client assertion application identifier doesn't match 'client_id' parameter."));
+            return Err((
+                700_021,
+                "Client assertion application identifier doesn't match 'client_id' parameter.",
+            ));
         }
         let id = claims["jti"].as_str().filter(|id| !id.is_empty()).ok_or(MALFORMED)?;
         // Times may have fractions (RFC 7519, 2).
-        let (from, ends) = (claims["nbf"].as_f64().unwrap_or_default(), claims["exp"].as_f64().ok_or(MALFORMED)?);
+        let (from, ends) =
+            (claims["nbf"].as_f64().unwrap_or_default(), claims["exp"].as_f64().ok_or(MALFORMED)?);
         let wall = Timestamp::now().as_duration().as_secs_f64();
         if ends <= wall || from > wall + 300.0 || ends > wall + LONGEST_ASSERTION {
             return Err((700_024, "Client assertion is not within its valid time range."));
@@ -196,8 +253,10 @@ impl Tokens {
     /// Returns the permissions of a call's bearer token, if it is valid: those of the moment when
     /// it was issued.
     pub fn granted(&self, call: &Call, now: Timestamp) -> Option<&[String]> {
-        let (scheme, token) = call.header("authorization").and_then(|header| header.split_once(' '))?;
-        let (until, permissions) = self.live.get(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
+        let (scheme, token) =
+            call.header("authorization").and_then(|header| header.split_once(' '))?;
+        let (until, permissions) =
+            self.live.get(token.trim()).filter(|_| scheme.eq_ignore_ascii_case("bearer"))?;
         (*until > now).then_some(permissions)
     }
 }

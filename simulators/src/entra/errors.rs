@@ -24,7 +24,10 @@ pub fn bad(message: &str) -> Answer {
 
 /// Returns the refusal of one property.
 pub fn invalid(property: &str) -> Answer {
-    invalid_because(property, &format!("Invalid value specified for property '{property}' of resource 'User'."))
+    invalid_because(
+        property,
+        &format!("Invalid value specified for property '{property}' of resource 'User'."),
+    )
 }
 
 pub fn invalid_because(property: &str, message: &str) -> Answer {
@@ -34,7 +37,8 @@ pub fn invalid_because(property: &str, message: &str) -> Answer {
 
 /// Returns the refusal of a value that another object has.
 pub fn conflict(property: &str) -> Answer {
-    let message = format!("Another object with the same value for property {property} already exists.");
+    let message =
+        format!("Another object with the same value for property {property} already exists.");
     let details = json!([
         {"code": "ObjectConflict", "message": message, "target": property},
         {"code": "ConflictingObjects", "message": message, "target": "User_7c8ad5ea"},
@@ -43,12 +47,18 @@ pub fn conflict(property: &str) -> Answer {
 }
 
 pub fn not_found(what: &str) -> Answer {
-    let message = format!("Resource '{what}' does not exist or one of its queried reference-property objects are not present.");
+    let message = format!(
+        "Resource '{what}' does not exist or one of its queried reference-property objects are not present."
+    );
     refused(404, "Request_ResourceNotFound", &message)
 }
 
 pub fn forbidden() -> Answer {
-    refused(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.")
+    refused(
+        403,
+        "Authorization_RequestDenied",
+        "Insufficient privileges to complete the operation.",
+    )
 }
 
 pub fn unsupported(message: &str) -> Answer {
@@ -68,7 +78,9 @@ pub fn throttled(seconds: i64) -> Answer {
 /// Returns `{"error","error_description","error_codes"}`: the sign-in service.
 pub fn token(status: u16, error: &str, number: u64, description: &str) -> Answer {
     let trace = "7c8ad5ea-0000-4000-8000-000000000002";
-    let told = format!("AADSTS{number}: {description} Trace ID: {trace} Correlation ID: {trace} Timestamp: 2026-11-22 08:00:00Z");
+    let told = format!(
+        "AADSTS{number}: {description} Trace ID: {trace} Correlation ID: {trace} Timestamp: 2026-11-22 08:00:00Z"
+    );
     let body = json!({
         "error": error, "error_description": told, "error_codes": [number],
         "timestamp": "2026-11-22 08:00:00Z", "trace_id": trace, "correlation_id": trace,

@@ -71,8 +71,14 @@ impl Asked {
         let pairs = call.pairs();
         for (at, (name, value)) in pairs.iter().enumerate() {
             let twice = pairs[..at].iter().any(|(earlier, _)| earlier == name);
-            if name.starts_with('$') && (!known.contains(&name.as_str()) || twice || value.is_empty()) {
-                return Err(errors::refused(400, "BadRequest", &format!("Query option '{name}' is not allowed or not valid.")));
+            if name.starts_with('$')
+                && (!known.contains(&name.as_str()) || twice || value.is_empty())
+            {
+                return Err(errors::refused(
+                    400,
+                    "BadRequest",
+                    &format!("Query option '{name}' is not allowed or not valid."),
+                ));
             }
         }
         let mut asked = Self { pairs, select: None, manager: None };
@@ -116,7 +122,12 @@ fn pick(value: &Map<String, Value>, names: &[&str]) -> Value {
                 let own = own.and_then(Value::as_object);
                 let all: Map<String, Value> = (1..=15)
                     .map(|number| format!("extensionAttribute{number}"))
-                    .map(|name| (name.clone(), own.and_then(|own| own.get(&name)).cloned().unwrap_or(Value::Null)))
+                    .map(|name| {
+                        (
+                            name.clone(),
+                            own.and_then(|own| own.get(&name)).cloned().unwrap_or(Value::Null),
+                        )
+                    })
                     .collect();
                 shown.insert((*name).into(), Value::Object(all));
             }
@@ -138,8 +149,9 @@ fn names(text: &str, single: bool) -> Checked<Vec<String>> {
             || [&READ_ONLY[..], &OTHERS[..], &SINGLE[..]].iter().any(|all| all.contains(&name))
             || name.starts_with("extension_");
         if !known {
-            let why =
-                format!("Parsing OData Select and Expand failed: Could not find a property named '{name}' on type 'microsoft.graph.user'.");
+            let why = format!(
+                "Parsing OData Select and Expand failed: Could not find a property named '{name}' on type 'microsoft.graph.user'."
+            );
             return Err(errors::refused(400, "BadRequest", &why));
         }
         names.push(name.to_owned());
@@ -163,7 +175,10 @@ fn expansion(text: &str) -> Checked<Vec<String>> {
 pub fn get(state: &State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let read = || {
         let asked = Asked::read(call, &["$select", "$expand"], true)?;
-        let user = state.users.find(key).filter(|user| !user.is_younger(state.quirks.read_lag_seconds, now));
+        let user = state
+            .users
+            .find(key)
+            .filter(|user| !user.is_younger(state.quirks.read_lag_seconds, now));
         let mut shown = asked.shown(state, user.ok_or_else(|| errors::not_found(key))?);
         shown["@odata.context"] = json!("https://graph.microsoft.com/v1.0/$metadata#users/$entity");
         Ok(Answer::json(200, &shown))
@@ -176,7 +191,11 @@ pub fn manager(state: &State, call: &Call, key: &str) -> Answer {
     let read = || {
         let asked = Asked::read(call, &["$select"], true)?;
         let user = state.users.find(key).ok_or_else(|| errors::not_found(key))?;
-        let manager = user.manager.as_ref().and_then(|id| state.users.get(id)).ok_or_else(|| errors::not_found("manager"))?;
+        let manager = user
+            .manager
+            .as_ref()
+            .and_then(|id| state.users.get(id))
+            .ok_or_else(|| errors::not_found("manager"))?;
         let mut shown = asked.shown(state, manager);
         shown["@odata.type"] = json!("#microsoft.graph.user");
         Ok(Answer::json(200, &shown))
@@ -203,19 +222,30 @@ fn page(state: &State, call: &Call, now: Timestamp) -> Checked<Answer> {
     let asked = Asked::read(call, &["$select", "$expand", "$top", "$filter", "$skiptoken"], false)?;
     let size: usize = match asked.get("$top") {
         None => 100,
-        Some(text) => text
-            .parse()
-            .ok()
-            .filter(|size| (1..=999).contains(size))
-            .ok_or_else(|| errors::refused(400, "Request_BadRequest", "Invalid page size specified."))?,
+        Some(text) => {
+            text.parse().ok().filter(|size| (1..=999).contains(size)).ok_or_else(|| {
+                errors::refused(400, "Request_BadRequest", "Invalid page size specified.")
+            })?
+        }
     };
     let size = if asked.manager.is_some() { size.min(PAGE_WITH_MANAGERS) } else { size };
     let after = match asked.get("$skiptoken") {
         None => String::new(),
         Some(token) => {
-            let decoded = BASE64_URL_SAFE_NO_PAD.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            let expired = || errors::refused(400, "Directory_ExpiredPageToken", "The specified page token value has expired.");
-            decoded.and_then(|text| text.strip_prefix("after:").map(str::to_owned)).ok_or_else(expired)?
+            let decoded = BASE64_URL_SAFE_NO_PAD
+                .decode(token)
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok());
+            let expired = || {
+                errors::refused(
+                    400,
+                    "Directory_ExpiredPageToken",
+                    "The specified page token value has expired.",
+                )
+            };
+            decoded
+                .and_then(|text| text.strip_prefix("after:").map(str::to_owned))
+                .ok_or_else(expired)?
         }
     };
     let filter = asked.get("$filter").map(|text| Filter::read(state, text)).transpose()?;
@@ -254,24 +284,41 @@ struct Filter {
 }
 
 /// Texts that a filter accepts without the header for advanced queries.
-const FILTERABLE: [&str; 10] =
-    ["id", "userPrincipalName", "mail", "mailNickname", "displayName", "givenName", "surname", "jobTitle", "employeeId", "department"];
+const FILTERABLE: [&str; 10] = [
+    "id",
+    "userPrincipalName",
+    "mail",
+    "mailNickname",
+    "displayName",
+    "givenName",
+    "surname",
+    "jobTitle",
+    "employeeId",
+    "department",
+];
 
 impl Filter {
     fn read(state: &State, text: &str) -> Checked<Self> {
         let bad = || errors::refused(400, "BadRequest", "Invalid filter clause");
-        let (property, value, starts) = match text.strip_prefix("startsWith(").and_then(|rest| rest.strip_suffix(')')) {
-            Some(inner) => {
-                let (property, value) = inner.split_once(',').ok_or_else(bad)?;
-                (property.trim(), value.trim(), true)
-            }
-            None => {
-                let (property, value) = text.split_once(" eq ").ok_or_else(|| errors::unsupported("Unsupported query."))?;
-                (property.trim(), value.trim(), false)
-            }
-        };
-        if property.starts_with("extension_") && !state.extensions.iter().any(|known| known == property) {
-            let why = format!("Property '{property}' does not exist as a declared property or extension property.");
+        let (property, value, starts) =
+            match text.strip_prefix("startsWith(").and_then(|rest| rest.strip_suffix(')')) {
+                Some(inner) => {
+                    let (property, value) = inner.split_once(',').ok_or_else(bad)?;
+                    (property.trim(), value.trim(), true)
+                }
+                None => {
+                    let (property, value) = text
+                        .split_once(" eq ")
+                        .ok_or_else(|| errors::unsupported("Unsupported query."))?;
+                    (property.trim(), value.trim(), false)
+                }
+            };
+        if property.starts_with("extension_")
+            && !state.extensions.iter().any(|known| known == property)
+        {
+            let why = format!(
+                "Property '{property}' does not exist as a declared property or extension property."
+            );
             return Err(errors::unsupported(&why));
         }
         let flag = property == "accountEnabled" && !starts;
@@ -283,7 +330,10 @@ impl Filter {
         let value = if flag {
             json!(value.parse::<bool>().map_err(|_| bad())?)
         } else {
-            let inner = value.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')).ok_or_else(bad)?;
+            let inner = value
+                .strip_prefix('\'')
+                .and_then(|rest| rest.strip_suffix('\''))
+                .ok_or_else(bad)?;
             let single = inner.replace("''", "");
             if single.contains('\'') {
                 return Err(bad());

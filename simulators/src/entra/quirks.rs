@@ -64,8 +64,15 @@ impl Default for Quirks {
 impl Quirks {
     /// Changes the texts of a checked write into their stored form.
     pub fn keep(&self, members: &mut Map<String, Value>) {
-        const WHOLE: &[&str] =
-            &["userPrincipalName", "mail", "mailNickname", "employeeId", "usageLocation", "passwordProfile", "otherMails"];
+        const WHOLE: &[&str] = &[
+            "userPrincipalName",
+            "mail",
+            "mailNickname",
+            "employeeId",
+            "usageLocation",
+            "passwordProfile",
+            "otherMails",
+        ];
         let Self { fold_blanks, compose_letters, cut_texts, .. } = *self;
         Forms { fold_blanks, compose_letters, cut_texts }.keep(members, WHOLE);
     }

@@ -49,11 +49,19 @@ pub const READ_ONLY: [&str; 8] = [
 ];
 
 /// Properties that cannot be emptied.
-const LASTING: [&str; 5] = ["userPrincipalName", "displayName", "mailNickname", "usageLocation", "accountEnabled"];
+const LASTING: [&str; 5] =
+    ["userPrincipalName", "displayName", "mailNickname", "usageLocation", "accountEnabled"];
 
 /// Properties of an administrator that only a high role may write.
-pub const SENSITIVE: [&str; 7] =
-    ["accountEnabled", "businessPhones", "mobilePhone", "onPremisesImmutableId", "otherMails", "passwordProfile", "userPrincipalName"];
+pub const SENSITIVE: [&str; 7] = [
+    "accountEnabled",
+    "businessPhones",
+    "mobilePhone",
+    "onPremisesImmutableId",
+    "otherMails",
+    "passwordProfile",
+    "userPrincipalName",
+];
 
 /// Checks the members of a write against every rule, and returns them as they are stored: null
 /// removes a value.
@@ -74,23 +82,35 @@ pub fn check(state: &State, given: &Map<String, Value>, new: bool) -> Checked<Ma
             checked.insert(name.to_owned(), text(state, name, *most, value)?);
         } else if name.starts_with("extension_") {
             if !state.extensions.iter().any(|known| known == name) {
-                return Err(errors::bad(&format!("The following extension properties are not available: {name}.")));
+                return Err(errors::bad(&format!(
+                    "The following extension properties are not available: {name}."
+                )));
             }
             checked.insert(name.to_owned(), text(state, name, 256, value)?);
         } else {
             match name {
-                "accountEnabled" if value.is_boolean() => drop(checked.insert(name.into(), value.clone())),
+                "accountEnabled" if value.is_boolean() => {
+                    drop(checked.insert(name.into(), value.clone()))
+                }
                 "businessPhones" => drop(checked.insert(name.into(), phones(value)?)),
                 "employeeHireDate" => drop(checked.insert(name.into(), instant(name, value)?)),
                 "employeeOrgData" => drop(checked.insert(name.into(), org_data(value)?)),
                 // "is refused in POST and accepted in PATCH"
-                "onPremisesExtensionAttributes" if !new => drop(checked.insert(name.into(), numbered(value)?)),
-                "onPremisesExtensionAttributes" | "accountEnabled" | "manager" => return Err(errors::invalid(name)),
+                "onPremisesExtensionAttributes" if !new => {
+                    drop(checked.insert(name.into(), numbered(value)?))
+                }
+                "onPremisesExtensionAttributes" | "accountEnabled" | "manager" => {
+                    return Err(errors::invalid(name));
+                }
                 "passwordProfile" => drop(checked.insert(name.into(), password(value)?)),
-                "passwordPolicies" | "onPremisesImmutableId" | "userType" if value.is_string() || value.is_null() => {
+                "passwordPolicies" | "onPremisesImmutableId" | "userType"
+                    if value.is_string() || value.is_null() =>
+                {
                     checked.insert(name.to_owned(), value.clone());
                 }
-                "otherMails" if value.is_array() => drop(checked.insert(name.into(), value.clone())),
+                "otherMails" if value.is_array() => {
+                    drop(checked.insert(name.into(), value.clone()))
+                }
                 _ => return Err(errors::bad(&format!("Invalid property '{name}'."))),
             }
         }
@@ -119,7 +139,9 @@ fn text(state: &State, name: &str, most: usize, value: &Value) -> Checked<Value>
                 return Err(errors::invalid(name));
             }
         }
-        "usageLocation" if text.len() != 2 || !text.bytes().all(|b| b.is_ascii_uppercase()) => return Err(errors::invalid(name)),
+        "usageLocation" if text.len() != 2 || !text.bytes().all(|b| b.is_ascii_uppercase()) => {
+            return Err(errors::invalid(name));
+        }
         "displayName" if text.trim().is_empty() => return Err(errors::invalid(name)),
         _ => {}
     }
@@ -127,7 +149,8 @@ fn text(state: &State, name: &str, most: usize, value: &Value) -> Checked<Value>
 }
 
 fn user_name(state: &State, name: &str) -> Checked {
-    let bad = || errors::invalid_because("userPrincipalName", "Property userPrincipalName is invalid.");
+    let bad =
+        || errors::invalid_because("userPrincipalName", "Property userPrincipalName is invalid.");
     let (local, domain) = name.rsplit_once('@').ok_or_else(bad)?;
     let allowed = |c: char| c.is_ascii_alphanumeric() || "'.-_!#^~".contains(c);
     if local.is_empty() || local.len() > 64 || !local.chars().all(allowed) || local.ends_with('.') {
@@ -142,17 +165,25 @@ fn user_name(state: &State, name: &str) -> Checked {
 
 /// "Only one number can be set for this property."
 fn phones(value: &Value) -> Checked<Value> {
-    let entries = value.as_array().filter(|all| all.len() <= 1).ok_or_else(|| errors::invalid("businessPhones"))?;
-    let right = entries.iter().all(|entry| entry.as_str().is_some_and(|text| (1..=64).contains(&text.chars().count())));
+    let entries = value
+        .as_array()
+        .filter(|all| all.len() <= 1)
+        .ok_or_else(|| errors::invalid("businessPhones"))?;
+    let right = entries
+        .iter()
+        .all(|entry| entry.as_str().is_some_and(|text| (1..=64).contains(&text.chars().count())));
     if right { Ok(value.clone()) } else { Err(errors::invalid("businessPhones")) }
 }
 
 fn instant(name: &str, value: &Value) -> Checked<Value> {
-    let right = value.is_null() || value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok());
+    let right = value.is_null()
+        || value.as_str().is_some_and(|text| text.parse::<jiff::Timestamp>().is_ok());
     if right {
         Ok(value.clone())
     } else {
-        Err(errors::bad(&format!("Cannot convert a value to target type 'Edm.DateTimeOffset' of property '{name}'.")))
+        Err(errors::bad(&format!(
+            "Cannot convert a value to target type 'Edm.DateTimeOffset' of property '{name}'."
+        )))
     }
 }
 
@@ -164,7 +195,8 @@ fn org_data(value: &Value) -> Checked<Value> {
         Value::Null => return Ok(Value::Null),
         Value::Object(members) => {
             for (name, value) in members.iter().filter(|(name, _)| *name != TYPE) {
-                let text = value.is_null() || value.as_str().is_some_and(|text| (1..=256).contains(&text.chars().count()));
+                let text = value.is_null()
+                    || value.as_str().is_some_and(|text| (1..=256).contains(&text.chars().count()));
                 if !text || !["division", "costCenter"].contains(&name.as_str()) {
                     return Err(bad());
                 }
@@ -179,9 +211,12 @@ fn org_data(value: &Value) -> Checked<Value> {
 
 fn numbered(value: &Value) -> Checked<Value> {
     let bad = || errors::invalid("onPremisesExtensionAttributes");
-    for (name, value) in value.as_object().ok_or_else(bad)?.iter().filter(|(name, _)| *name != TYPE) {
-        let number = name.strip_prefix("extensionAttribute").and_then(|number| number.parse::<u8>().ok());
-        let right = value.is_null() || value.as_str().is_some_and(|text| text.chars().count() <= 1024);
+    for (name, value) in value.as_object().ok_or_else(bad)?.iter().filter(|(name, _)| *name != TYPE)
+    {
+        let number =
+            name.strip_prefix("extensionAttribute").and_then(|number| number.parse::<u8>().ok());
+        let right =
+            value.is_null() || value.as_str().is_some_and(|text| text.chars().count() <= 1024);
         if !number.is_some_and(|number| (1..=15).contains(&number)) || !right {
             return Err(errors::invalid(name));
         }
@@ -199,7 +234,9 @@ fn password(value: &Value) -> Checked<Value> {
     for (name, value) in members.iter().filter(|(name, _)| *name != TYPE) {
         let right = match name.as_str() {
             "password" => value.is_string(),
-            "forceChangePasswordNextSignIn" | "forceChangePasswordNextSignInWithMfa" => value.is_boolean(),
+            "forceChangePasswordNextSignIn" | "forceChangePasswordNextSignInWithMfa" => {
+                value.is_boolean()
+            }
             _ => false,
         };
         if !right {
@@ -207,8 +244,12 @@ fn password(value: &Value) -> Checked<Value> {
         }
     }
     if let Some(text) = members.get("password").and_then(Value::as_str) {
-        let classes: [fn(char) -> bool; 4] =
-            [|c| c.is_ascii_lowercase(), |c| c.is_ascii_uppercase(), |c| c.is_ascii_digit(), |c| !c.is_ascii_alphanumeric()];
+        let classes: [fn(char) -> bool; 4] = [
+            |c| c.is_ascii_lowercase(),
+            |c| c.is_ascii_uppercase(),
+            |c| c.is_ascii_digit(),
+            |c| !c.is_ascii_alphanumeric(),
+        ];
         let count = classes.iter().filter(|class| text.chars().any(class)).count();
         if !(8..=256).contains(&text.chars().count()) || count < 3 {
             let why = "The specified password does not comply with password complexity requirements. Please provide a different password.";

@@ -70,9 +70,15 @@ impl State {
     ///
     /// # Errors
     /// The rule that refuses it; then nothing is changed.
-    pub fn edit(&mut self, id: Option<&str>, given: &Map<String, Value>, now: Timestamp) -> Result<String, String> {
+    pub fn edit(
+        &mut self,
+        id: Option<&str>,
+        given: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<String, String> {
         let own = |name: &str| rules::READ_ONLY.contains(&name) || name == "manager";
-        let (directory, mut given): (Map<String, Value>, Map<String, Value>) = given.clone().into_iter().partition(|(name, _)| own(name));
+        let (directory, mut given): (Map<String, Value>, Map<String, Value>) =
+            given.clone().into_iter().partition(|(name, _)| own(name));
         let numbered = given.remove("onPremisesExtensionAttributes");
         let words = |answer: Answer| match answer.content {
             Content::Full(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
@@ -82,7 +88,13 @@ impl State {
         checked.extend(numbered.map(|value| ("onPremisesExtensionAttributes".to_owned(), value)));
         let mut user = match id {
             Some(id) => self.users.get(id).cloned().ok_or("no such user")?,
-            None => User { id: self.users.next_id(), members: defaults(now), manager: None, made: None, indexed: None },
+            None => User {
+                id: self.users.next_id(),
+                members: defaults(now),
+                manager: None,
+                made: None,
+                indexed: None,
+            },
         };
         writes::unique(self, &checked, &user.id).map_err(words)?;
         apply(&mut user.members, checked);
@@ -134,8 +146,10 @@ enum Route {
 fn route(call: &Call) -> (Route, String) {
     let mut segments = call.segments();
     // `/users('name')` is `/users/name`.
-    if let Some(name) =
-        segments.get(1).and_then(|part| part.strip_prefix("users('")?.strip_suffix("')")).map(|name| name.replace("''", "'"))
+    if let Some(name) = segments
+        .get(1)
+        .and_then(|part| part.strip_prefix("users('")?.strip_suffix("')"))
+        .map(|name| name.replace("''", "'"))
     {
         segments.splice(1..2, ["users".to_owned(), name]);
     }
@@ -143,17 +157,29 @@ fn route(call: &Call) -> (Route, String) {
     let method = call.method.as_str();
     let of = |key: &str| key.to_owned();
     let (route, template) = match (method, parts.as_slice()) {
-        ("POST", [tenant, "oauth2", "v2.0", "token"]) => (Route::Token(of(tenant)), "/{tenant}/oauth2/v2.0/token"),
+        ("POST", [tenant, "oauth2", "v2.0", "token"]) => {
+            (Route::Token(of(tenant)), "/{tenant}/oauth2/v2.0/token")
+        }
         ("POST", ["v1.0", "$batch"]) => (Route::Batch, "/v1.0/$batch"),
         ("GET" | "POST", ["v1.0", "users"]) => (Route::Users, "/v1.0/users"),
         // A name that begins with a dollar sign counts as an option here.
-        (_, ["v1.0", "users", key, ..]) if key.starts_with('$') && !call.path.contains("users('") => (Route::Unknown, "(unknown)"),
-        ("GET" | "PATCH" | "DELETE", ["v1.0", "users", key]) if !key.is_empty() => (Route::User(of(key)), "/v1.0/users/{id}"),
-        ("GET", ["v1.0", "users", key, "manager"]) => (Route::Manager(of(key)), "/v1.0/users/{id}/manager"),
+        (_, ["v1.0", "users", key, ..])
+            if key.starts_with('$') && !call.path.contains("users('") =>
+        {
+            (Route::Unknown, "(unknown)")
+        }
+        ("GET" | "PATCH" | "DELETE", ["v1.0", "users", key]) if !key.is_empty() => {
+            (Route::User(of(key)), "/v1.0/users/{id}")
+        }
+        ("GET", ["v1.0", "users", key, "manager"]) => {
+            (Route::Manager(of(key)), "/v1.0/users/{id}/manager")
+        }
         ("PUT" | "DELETE", ["v1.0", "users", key, "manager", "$ref"]) => {
             (Route::ManagerReference(of(key)), "/v1.0/users/{id}/manager/$ref")
         }
-        ("POST", ["v1.0", "users", key, "revokeSignInSessions"]) => (Route::Sessions(of(key)), "/v1.0/users/{id}/revokeSignInSessions"),
+        ("POST", ["v1.0", "users", key, "revokeSignInSessions"]) => {
+            (Route::Sessions(of(key)), "/v1.0/users/{id}/revokeSignInSessions")
+        }
         ("GET", ["v1.0", "directory", "deletedItems", "microsoft.graph.user" | "graph.user"]) => {
             (Route::Deleted, "/v1.0/directory/deletedItems/microsoft.graph.user")
         }
@@ -169,7 +195,9 @@ impl Service for Entra {
     fn answer(&self, call: &Call) -> Answer {
         let now = self.clock.now();
         // Microsoft's web servers require the length of a body, even of an empty one.
-        let measured = ["content-length", "transfer-encoding"].iter().any(|name| call.headers.contains_key(*name));
+        let measured = ["content-length", "transfer-encoding"]
+            .iter()
+            .any(|name| call.headers.contains_key(*name));
         if matches!(call.method.as_str(), "POST" | "PUT" | "PATCH") && !measured {
             return Answer::html(411, "<!DOCTYPE html><html><title>Length Required</title></html>");
         }
@@ -179,13 +207,17 @@ impl Service for Entra {
                 let lag = SignedDuration::from_secs(state.quirks.secret_lag_seconds);
                 state.tokens.answer(call, &tenant, lag, now)
             }
-            Route::Batch if state.quirks.no_batch => errors::refused(404, "BadRequest", "Resource not found for the segment '$batch'."),
+            Route::Batch if state.quirks.no_batch => {
+                errors::refused(404, "BadRequest", "Resource not found for the segment '$batch'.")
+            }
             Route::Batch => {
                 if state.tokens.granted(call, now).is_none() {
                     return errors::unauthorized();
                 }
                 match batch::requests(call) {
-                    Ok(calls) => batch::answer(calls, |one| resource(&mut state, one, &route(one).0, now)),
+                    Ok(calls) => {
+                        batch::answer(calls, |one| resource(&mut state, one, &route(one).0, now))
+                    }
                     Err(refused) => refused,
                 }
             }
@@ -199,7 +231,9 @@ impl Service for Entra {
 
     fn is_write(&self, call: &Call) -> bool {
         // Only the requests in a batch change something.
-        call.path.starts_with("/v1.0/") && call.path != "/v1.0/$batch" && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+        call.path.starts_with("/v1.0/")
+            && call.path != "/v1.0/$batch"
+            && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
 
     fn is_secret(&self, call: &Call) -> bool {
@@ -214,7 +248,11 @@ impl Service for Entra {
     }
 
     fn error_body(&self, status: u16) -> Value {
-        errors::body(if status >= 500 { "serviceNotAvailable" } else { "Request_BadRequest" }, "An injected error", &Value::Null)
+        errors::body(
+            if status >= 500 { "serviceNotAvailable" } else { "Request_BadRequest" },
+            "An injected error",
+            &Value::Null,
+        )
     }
 }
 
@@ -222,7 +260,8 @@ impl Service for Entra {
 fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
     let read = call.method == "GET";
     let Some(carried) = state.tokens.granted(call, now) else { return errors::unauthorized() };
-    let may_one_of = |permissions: &[&str]| carried.iter().any(|held| permissions.contains(&held.as_str()));
+    let may_one_of =
+        |permissions: &[&str]| carried.iter().any(|held| permissions.contains(&held.as_str()));
     let all = ["User.ReadWrite.All", "Directory.ReadWrite.All"];
     let may = match route {
         // The reference names no higher application permission for it.
@@ -256,9 +295,13 @@ fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> An
         (Route::Sessions(key), _) => writes::end_sessions(state, key, now),
         (Route::Deleted, _) => listing::deleted(state, call),
         (Route::Restore(id), _) => writes::restore(state, id, now),
-        (Route::Token(_) | Route::Batch | Route::Unknown, _) => errors::refused(404, "BadRequest", "Resource not found for the segment."),
+        (Route::Token(_) | Route::Batch | Route::Unknown, _) => {
+            errors::refused(404, "BadRequest", "Resource not found for the segment.")
+        }
     };
-    answer.with("request-id", "7c8ad5ea-0000-4000-8000-000000000001").with("x-ms-resource-unit", units(call, route))
+    answer
+        .with("request-id", "7c8ad5ea-0000-4000-8000-000000000001")
+        .with("x-ms-resource-unit", units(call, route))
 }
 
 /// Returns the cost of a call (the price list of the same page).

@@ -25,8 +25,19 @@ impl User {
     }
 
     pub fn addresses(&self) -> impl Iterator<Item = String> + '_ {
-        let own = self.members.get("proxyAddresses").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        own.map(|address| address.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches(':').to_lowercase())
+        let own = self
+            .members
+            .get("proxyAddresses")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        own.map(|address| {
+            address
+                .trim_start_matches(|c: char| c.is_ascii_alphabetic())
+                .trim_start_matches(':')
+                .to_lowercase()
+        })
     }
 
     pub fn is_younger(&self, seconds: i64, now: Timestamp) -> bool {
@@ -72,7 +83,11 @@ const KEPT: SignedDuration = SignedDuration::from_hours(30 * 24);
 impl Users {
     pub fn next_id(&mut self) -> String {
         self.made += 1;
-        format!("{:08x}-5ea7-4000-8000-{:012x}", self.made.wrapping_mul(0x9e37_79b9) & 0xffff_ffff, self.made)
+        format!(
+            "{:08x}-5ea7-4000-8000-{:012x}",
+            self.made.wrapping_mul(0x9e37_79b9) & 0xffff_ffff,
+            self.made
+        )
     }
 
     pub fn rows(&self) -> impl Iterator<Item = &User> {
@@ -80,7 +95,9 @@ impl Users {
     }
 
     pub fn after<'a>(&'a self, id: &str) -> impl Iterator<Item = &'a User> + use<'a> {
-        self.live.range((std::ops::Bound::Excluded(id.to_owned()), std::ops::Bound::Unbounded)).map(|(_, user)| user)
+        self.live
+            .range((std::ops::Bound::Excluded(id.to_owned()), std::ops::Bound::Unbounded))
+            .map(|(_, user)| user)
     }
 
     pub fn get(&self, id: &str) -> Option<&User> {
@@ -111,7 +128,8 @@ impl Users {
 
     fn forget(&mut self, id: &str) {
         let Some(user) = self.live.get(id) else { return };
-        let (name, addresses): (String, Vec<String>) = (user.name().to_lowercase(), user.addresses().collect());
+        let (name, addresses): (String, Vec<String>) =
+            (user.name().to_lowercase(), user.addresses().collect());
         self.names.remove(&name);
         addresses.iter().for_each(|address| drop(self.addresses.remove(address)));
     }
@@ -138,7 +156,8 @@ impl Users {
         if now.duration_since(at) > KEPT {
             return Err("no such deleted user");
         }
-        let name = user.name().strip_prefix(&*id.replace('-', "")).unwrap_or(user.name()).to_owned();
+        let name =
+            user.name().strip_prefix(&*id.replace('-', "")).unwrap_or(user.name()).to_owned();
         if self.is_taken(&name, id) {
             return Err("userPrincipalName");
         }

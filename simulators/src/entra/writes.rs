@@ -15,10 +15,12 @@ type Checked<T = ()> = Result<T, Answer>;
 
 fn body(call: &Call) -> Checked<Map<String, Value>> {
     if call.media_type().as_deref() != Some("application/json") {
-        let why = "Write requests (excluding DELETE) must contain the Content-Type header declaration.";
+        let why =
+            "Write requests (excluding DELETE) must contain the Content-Type header declaration.";
         return Err(errors::refused(400, "RequestBodyRead", why));
     }
-    serde_json::from_slice(&call.body).map_err(|_| errors::refused(400, "BadRequest", "Unable to read JSON request payload."))
+    serde_json::from_slice(&call.body)
+        .map_err(|_| errors::refused(400, "BadRequest", "Unable to read JSON request payload."))
 }
 
 /// Handles `POST /users`.
@@ -59,7 +61,8 @@ pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
 /// Returns a user as a write answers it: the default properties, without state and mark.
 fn shown(user: &User) -> Value {
     let value = user.value();
-    let mut shown = json!({"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users/$entity"});
+    let mut shown =
+        json!({"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#users/$entity"});
     for name in DEFAULT {
         shown[name] = value.get(name).cloned().unwrap_or(Value::Null);
     }
@@ -81,14 +84,20 @@ pub fn apply(members: &mut Map<String, Value>, checked: Map<String, Value>) {
     for (name, value) in checked {
         match (name.as_str(), value) {
             ("onPremisesExtensionAttributes", Value::Object(given)) => {
-                let own = members.entry("onPremisesExtensionAttributes").or_insert_with(|| json!({}));
+                let own =
+                    members.entry("onPremisesExtensionAttributes").or_insert_with(|| json!({}));
                 for (name, value) in given {
                     own[&name] = value;
                 }
             }
             ("mail", value) => {
-                let old = members.get("mail").and_then(Value::as_str).map(|mail| format!("SMTP:{mail}"));
-                let mut addresses = members.get("proxyAddresses").and_then(Value::as_array).cloned().unwrap_or_default();
+                let old =
+                    members.get("mail").and_then(Value::as_str).map(|mail| format!("SMTP:{mail}"));
+                let mut addresses = members
+                    .get("proxyAddresses")
+                    .and_then(Value::as_array)
+                    .cloned()
+                    .unwrap_or_default();
                 addresses.retain(|address| address.as_str() != old.as_deref());
                 match value.as_str() {
                     Some(mail) => {
@@ -119,7 +128,8 @@ pub fn unique(state: &State, checked: &Map<String, Value>, own: &str) -> Checked
 
 /// Returns the user of a write by key.
 fn reached(state: &State, key: &str, now: Timestamp) -> Checked<User> {
-    let user = state.users.find(key).filter(|user| !user.is_younger(state.quirks.read_lag_seconds, now));
+    let user =
+        state.users.find(key).filter(|user| !user.is_younger(state.quirks.read_lag_seconds, now));
     let user = user.ok_or_else(|| errors::not_found(key))?;
     if state.restricted.contains(&user.id) {
         return Err(errors::forbidden());
@@ -155,7 +165,11 @@ pub fn update(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answ
     note(state, &mut user, now);
     state.quirks.keep(&mut checked);
     apply(&mut user.members, checked);
-    let answer = if state.quirks.answers_changes { Answer::json(200, &shown(&user)) } else { Answer::empty(204) };
+    let answer = if state.quirks.answers_changes {
+        Answer::json(200, &shown(&user))
+    } else {
+        Answer::empty(204)
+    };
     state.users.put(user);
     answer
 }
@@ -169,7 +183,11 @@ fn note(state: &State, user: &mut User, now: Timestamp) {
 /// Handles `PUT /users/{id}/manager/$ref`.
 pub fn set_manager(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let lagging = |state: &State| {
-        if state.quirks.reference_lag_is_bad_request { errors::bad("Not a valid reference update.") } else { errors::not_found(key) }
+        if state.quirks.reference_lag_is_bad_request {
+            errors::bad("Not a valid reference update.")
+        } else {
+            errors::not_found(key)
+        }
     };
     let done = body(call).and_then(|given| {
         let mut user = reached(state, key, now)?;
@@ -182,11 +200,12 @@ pub fn set_manager(state: &mut State, call: &Call, key: &str, now: Timestamp) ->
         let link = link.ok_or_else(|| errors::bad("A value is required for '@odata.id'."))?;
         let own = call.header("host").map(|host| format!("http://{host}")).unwrap_or_default();
         let roots = [CLOUDS[state.tokens.cloud].1, &own];
-        let target = roots
-            .iter()
-            .find_map(|root| link.strip_prefix(root))
-            .and_then(|rest| rest.strip_prefix("/v1.0/users/").or_else(|| rest.strip_prefix("/v1.0/directoryObjects/")));
-        let target = target.ok_or_else(|| errors::bad("Invalid URL format specified in payload."))?;
+        let target = roots.iter().find_map(|root| link.strip_prefix(root)).and_then(|rest| {
+            rest.strip_prefix("/v1.0/users/")
+                .or_else(|| rest.strip_prefix("/v1.0/directoryObjects/"))
+        });
+        let target =
+            target.ok_or_else(|| errors::bad("Invalid URL format specified in payload."))?;
         let manager = state.users.find(target).ok_or_else(|| errors::not_found(target))?;
         if young(manager) {
             return Err(lagging(state));
@@ -224,7 +243,10 @@ pub fn end_sessions(state: &mut State, key: &str, now: Timestamp) -> Answer {
             user.members.insert("signInSessionsValidFromDateTime".into(), json!(at));
             state.ended.push(user.id.clone());
             state.users.put(user);
-            Answer::json(200, &json!({"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#Edm.Boolean", "value": true}))
+            Answer::json(
+                200,
+                &json!({"@odata.context": "https://graph.microsoft.com/v1.0/$metadata#Edm.Boolean", "value": true}),
+            )
         }
         Err(refused) => refused,
     }

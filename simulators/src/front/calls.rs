@@ -76,9 +76,13 @@ impl Record {
         self.calls.writes += u64::from(call.write);
         self.calls.applied_writes += u64::from(call.write && call.applied);
         self.calls.unknown_body_keys += call.unknown_keys as u64;
-        let body: Value =
-            if call.secret || call.body.len() > BODY_KEPT { Value::Null } else { serde_json::from_slice(call.body).unwrap_or_default() };
-        let body_keys = body.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
+        let body: Value = if call.secret || call.body.len() > BODY_KEPT {
+            Value::Null
+        } else {
+            serde_json::from_slice(call.body).unwrap_or_default()
+        };
+        let body_keys =
+            body.as_object().map(|map| map.keys().cloned().collect()).unwrap_or_default();
         if self.ring.len() == RING {
             self.ring.pop_front();
         }

@@ -185,12 +185,17 @@ impl Fault {
         if self.delay_ms.is_some_and(|delay| delay > 600_000) {
             return Err("delayMs must be at most 600000".into());
         }
-        let answers = self.status.is_some() || self.headers.is_some() || self.body.is_some() || self.delay_ms.is_some();
+        let answers = self.status.is_some()
+            || self.headers.is_some()
+            || self.body.is_some()
+            || self.delay_ms.is_some();
         if self.kind.holds() && answers {
             return Err("a call that is held has no status, headers, body or delayMs".into());
         }
         for (name, value) in self.headers.iter().flatten() {
-            if axum::http::HeaderName::try_from(name).is_err() || axum::http::HeaderValue::try_from(value).is_err() {
+            if axum::http::HeaderName::try_from(name).is_err()
+                || axum::http::HeaderValue::try_from(value).is_err()
+            {
                 return Err(format!("not a header: {name}"));
             }
         }
@@ -215,7 +220,12 @@ pub struct Faults {
 
 impl Faults {
     pub fn add(&self, fault: Fault) {
-        let rule = Rule { rng: Rng::new(fault.seed.unwrap_or(1)), spared: fault.after.unwrap_or(0), left: fault.times, fault };
+        let rule = Rule {
+            rng: Rng::new(fault.seed.unwrap_or(1)),
+            spared: fault.after.unwrap_or(0),
+            left: fault.times,
+            fault,
+        };
         self.rules.lock().expect("faults lock").push(rule);
     }
 
@@ -285,7 +295,8 @@ mod tests {
         let faults = Faults::default();
         faults.add(Fault::new(Kind::Status).method("GET").after(2).times(1));
         faults.add(Fault::new(Kind::Reset).method("GET").after(3).times(1));
-        let struck: Vec<_> = (0..5).map(|_| faults.strike("GET", "/", b"").map(|fault| fault.kind)).collect();
+        let struck: Vec<_> =
+            (0..5).map(|_| faults.strike("GET", "/", b"").map(|fault| fault.kind)).collect();
         assert_eq!(struck, [None, None, Some(Kind::Status), None, Some(Kind::Reset)]);
         assert!(faults.strike("PUT", "/", b"").is_none());
     }

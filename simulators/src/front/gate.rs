@@ -80,13 +80,19 @@ impl Gate {
     /// Applies the call or the fault, and records what was sent.
     fn settle(&self, call: &Call, fault: Option<&Fault>) -> Response {
         let kind = fault.map(|fault| fault.kind);
-        let apply = !matches!(kind, Some(Kind::Status | Kind::Html | Kind::ErrorObject | Kind::Reset | Kind::Hold));
+        let apply = !matches!(
+            kind,
+            Some(Kind::Status | Kind::Html | Kind::ErrorObject | Kind::Reset | Kind::Hold)
+        );
         let answer = apply.then(|| self.service.answer(call));
         let applied = answer.as_ref().is_some_and(|answer| (200..300).contains(&answer.status));
-        let within = answer.as_ref().map(|answer| self.service.within(call, answer)).unwrap_or_default();
+        let within =
+            answer.as_ref().map(|answer| self.service.within(call, answer)).unwrap_or_default();
         let unknown_keys = answer.as_ref().map_or(0, |answer| answer.unknown_keys);
         let (status, response) = match (kind, answer) {
-            (Some(Kind::Reset | Kind::ResetAfterApply | Kind::Hold | Kind::HoldAfterApply), _) => (0, cut_off()),
+            (Some(Kind::Reset | Kind::ResetAfterApply | Kind::Hold | Kind::HoldAfterApply), _) => {
+                (0, cut_off())
+            }
             (Some(Kind::Truncate), Some(answer)) => (answer.status, truncated(answer)),
             (Some(Kind::Oversize), Some(answer)) => (answer.status, oversized(answer)),
             (None | Some(Kind::Delay), Some(answer)) => (answer.status, sent(answer)),
@@ -125,8 +131,12 @@ impl Gate {
         });
         match (&fault.body, fault.kind) {
             (None, Kind::Html) => Answer::html(status, PAGE),
-            (Some(Value::String(page)), Kind::Html) => Answer::new(status, "text/html; charset=utf-8", page.clone()),
-            (Some(Value::String(text)), _) => Answer::new(status, "text/plain; charset=utf-8", text.clone()),
+            (Some(Value::String(page)), Kind::Html) => {
+                Answer::new(status, "text/html; charset=utf-8", page.clone())
+            }
+            (Some(Value::String(text)), _) => {
+                Answer::new(status, "text/plain; charset=utf-8", text.clone())
+            }
             (Some(body), _) => Answer::json(status, body),
             (None, _) => Answer::json(status, &self.service.error_body(status)),
         }
@@ -141,7 +151,8 @@ fn cut_off() -> Response {
 
 fn head(answer: &Answer) -> Response<()> {
     let mut response = Response::new(());
-    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     for (name, value) in &answer.headers {
         if let Ok(value) = HeaderValue::try_from(value) {
             response.headers_mut().append(HeaderName::from_static(name), value);

@@ -52,7 +52,8 @@ impl Call {
 
     /// Returns the media type without its parameters, in lower case.
     pub fn media_type(&self) -> Option<String> {
-        self.header("content-type").map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
+        self.header("content-type")
+            .map(|value| value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
     }
 
     /// Returns user and password of a Basic header.
@@ -87,7 +88,12 @@ pub struct Answer {
 
 impl Answer {
     pub fn new(status: u16, content_type: &str, body: impl Into<Bytes>) -> Self {
-        Self { status, headers: vec![("content-type", content_type.to_owned())], content: Content::Full(body.into()), unknown_keys: 0 }
+        Self {
+            status,
+            headers: vec![("content-type", content_type.to_owned())],
+            content: Content::Full(body.into()),
+            unknown_keys: 0,
+        }
     }
 
     pub fn json(status: u16, body: &Value) -> Self {

@@ -44,7 +44,10 @@ impl Drop for Listening {
 /// When the address is not a loopback one, or cannot be bound.
 pub async fn listen(address: SocketAddr, site: Site) -> io::Result<Listening> {
     if !address.ip().is_loopback() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "simulators listen on loopback addresses only"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "simulators listen on loopback addresses only",
+        ));
     }
     let listener = TcpListener::bind(address).await?;
     let address = listener.local_addr()?;

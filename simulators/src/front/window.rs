@@ -37,7 +37,8 @@ impl Window {
     /// Returns the window as it is, without counting a call.
     pub fn look(&mut self, now: Timestamp) -> Taken {
         // If a test sets the clock back, the window would never end.
-        let stale = self.ends.is_some_and(|ends| now >= ends || ends.duration_since(now) > self.length);
+        let stale =
+            self.ends.is_some_and(|ends| now >= ends || ends.duration_since(now) > self.length);
         if stale {
             self.ends = None;
             self.left = self.limit;
@@ -101,7 +102,10 @@ mod tests {
         let mut window = Window::new(1, 3600);
         assert!(window.take(start).granted);
         window.last(60);
-        assert!(window.take(start).granted && !window.take(start + SignedDuration::from_secs(59)).granted);
+        assert!(
+            window.take(start).granted
+                && !window.take(start + SignedDuration::from_secs(59)).granted
+        );
         assert!(window.take(start + SignedDuration::from_secs(60)).granted);
     }
 

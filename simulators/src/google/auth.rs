@@ -60,12 +60,17 @@ pub struct Tokens {
 impl Default for Tokens {
     fn default() -> Self {
         let seed = Timestamp::now().as_nanosecond().unsigned_abs();
-        let der = PrivatePkcs8KeyDer::from_pem_slice(SAMPLE_KEY.as_bytes()).expect("the sample key is PEM");
-        let pair = RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).expect("the sample key is an RSA key");
+        let der = PrivatePkcs8KeyDer::from_pem_slice(SAMPLE_KEY.as_bytes())
+            .expect("the sample key is PEM");
+        let pair =
+            RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()).expect("the sample key is an RSA key");
         Self {
             client_email: "bobsync@sample-project.iam.gserviceaccount.com".into(),
             key_id: "sample-key-1".into(),
-            delegated: vec!["admin.directory.user".into(), "admin.directory.userschema.readonly".into()],
+            delegated: vec![
+                "admin.directory.user".into(),
+                "admin.directory.userschema.readonly".into(),
+            ],
             admins: HashMap::from([("admin@example.com".to_owned(), Rights::Manage)]),
             live: HashMap::new(),
             public: pair.public_key().as_ref().to_vec(),
@@ -109,7 +114,8 @@ impl Tokens {
         if call.media_type().as_deref() != Some("application/x-www-form-urlencoded") {
             return errors::token(400, "invalid_request", "Bad Request");
         }
-        let form: HashMap<String, String> = form_urlencoded::parse(&call.body).into_owned().collect();
+        let form: HashMap<String, String> =
+            form_urlencoded::parse(&call.body).into_owned().collect();
         if form.get("grant_type").map(String::as_str) != Some(GRANT) {
             return errors::token(400, "unsupported_grant_type", "Invalid grant_type");
         }
@@ -123,7 +129,10 @@ impl Tokens {
                 let until = now + SignedDuration::from_secs(LIFETIME);
                 self.live.retain(|_, live| live.until > now);
                 self.live.insert(token.clone(), Live { scopes, rights, until });
-                Answer::json(200, &json!({"access_token": token, "expires_in": LIFETIME - 1, "token_type": "Bearer"}))
+                Answer::json(
+                    200,
+                    &json!({"access_token": token, "expires_in": LIFETIME - 1, "token_type": "Bearer"}),
+                )
             }
         }
     }
@@ -139,8 +148,11 @@ impl Tokens {
         let bad_signature = || errors::token(400, "invalid_grant", "Invalid JWT Signature.");
         let (message, signature) = assertion.rsplit_once('.').ok_or_else(malformed)?;
         let (head, claims) = message.split_once('.').ok_or_else(malformed)?;
-        let read = |text: &str| -> Option<Value> { serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok() };
-        let (head, claims) = (read(head).ok_or_else(malformed)?, read(claims).ok_or_else(malformed)?);
+        let read = |text: &str| -> Option<Value> {
+            serde_json::from_slice(&BASE64_URL_SAFE_NO_PAD.decode(text).ok()?).ok()
+        };
+        let (head, claims) =
+            (read(head).ok_or_else(malformed)?, read(claims).ok_or_else(malformed)?);
         if head["alg"] != "RS256" || head["typ"].as_str().is_some_and(|kind| kind != "JWT") {
             return Err(errors::token(400, "invalid_grant", "Invalid JWT: Unsupported algorithm."));
         }
@@ -157,9 +169,16 @@ impl Tokens {
         if claims["aud"] != AUDIENCE && claims["aud"].as_str() != own.as_deref() {
             return Err(errors::token(400, "invalid_grant", "Invalid JWT: Failed audience check."));
         }
-        let (issued, ends) = (claims["iat"].as_i64().ok_or_else(malformed)?, claims["exp"].as_i64().ok_or_else(malformed)?);
+        let (issued, ends) = (
+            claims["iat"].as_i64().ok_or_else(malformed)?,
+            claims["exp"].as_i64().ok_or_else(malformed)?,
+        );
         let wall = Timestamp::now().as_second();
-        if ends - issued > LIFETIME || ends <= wall || issued > wall + 300 || issued < wall - LIFETIME {
+        if ends - issued > LIFETIME
+            || ends <= wall
+            || issued > wall + 300
+            || issued < wall - LIFETIME
+        {
             return Err(malformed());
         }
         let unauthorized = || {
@@ -167,8 +186,13 @@ impl Tokens {
             errors::token(401, "unauthorized_client", why)
         };
         let scope = claims["scope"].as_str().filter(|scope| !scope.is_empty());
-        let scope = scope.ok_or_else(|| errors::token(400, "invalid_scope", "Empty or missing scope not allowed."))?;
-        let scopes: HashSet<String> = scope.split(' ').map(|scope| scope.strip_prefix(PREFIX).unwrap_or(scope).to_owned()).collect();
+        let scope = scope.ok_or_else(|| {
+            errors::token(400, "invalid_scope", "Empty or missing scope not allowed.")
+        })?;
+        let scopes: HashSet<String> = scope
+            .split(' ')
+            .map(|scope| scope.strip_prefix(PREFIX).unwrap_or(scope).to_owned())
+            .collect();
         if scopes.iter().any(|scope| !self.delegated.contains(scope)) {
             return Err(unauthorized());
         }
@@ -178,7 +202,9 @@ impl Tokens {
             None => Rights::None,
             Some(admin) => match self.admins.get(admin) {
                 Some(rights) => *rights,
-                None => return Err(errors::token(400, "invalid_grant", "Invalid email or User ID")),
+                None => {
+                    return Err(errors::token(400, "invalid_grant", "Invalid email or User ID"));
+                }
             },
         };
         Ok((scopes, rights))
@@ -187,14 +213,18 @@ impl Tokens {
     /// Returns the rights of a call's bearer token.
     pub fn granted(&self, call: &Call, now: Timestamp) -> Option<Granted> {
         let (scheme, token) = call.header("authorization")?.split_once(' ')?;
-        let live = self.live.get(token.trim()).filter(|live| scheme.eq_ignore_ascii_case("bearer") && live.until > now)?;
+        let live = self
+            .live
+            .get(token.trim())
+            .filter(|live| scheme.eq_ignore_ascii_case("bearer") && live.until > now)?;
         let has = |scope: &str| live.scopes.contains(scope);
         // The administrator's rights are read when the call is made; the token only names the
         // administrator.
         Some(Granted {
             users: has("admin.directory.user") || has("admin.directory.user.readonly"),
             users_write: has("admin.directory.user"),
-            schemas: has("admin.directory.userschema") || has("admin.directory.userschema.readonly"),
+            schemas: has("admin.directory.userschema")
+                || has("admin.directory.userschema.readonly"),
             rights: live.rights,
         })
     }

@@ -41,7 +41,9 @@ impl Asked {
         for (at, (name, value)) in pairs.iter().enumerate() {
             let twice = pairs[..at].iter().any(|(earlier, _)| earlier == name);
             if !KNOWN.contains(&name.as_str()) || twice || (name == "alt" && value != "json") {
-                let message = format!("Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query parameter.");
+                let message = format!(
+                    "Invalid JSON payload received. Unknown name \"{name}\": Cannot bind query parameter."
+                );
                 return Err(errors::refused(400, "badRequest", &message));
             }
         }
@@ -54,7 +56,9 @@ impl Asked {
 
     /// Which custom schemas are shown; `None`: all.
     fn custom(&self) -> Checked<Option<Vec<String>>> {
-        let mask = self.get("customFieldMask").map(|mask| mask.split(',').map(str::to_owned).collect::<Vec<_>>());
+        let mask = self
+            .get("customFieldMask")
+            .map(|mask| mask.split(',').map(str::to_owned).collect::<Vec<_>>());
         match (self.get("projection").unwrap_or("basic"), mask) {
             ("basic", _) => Ok(Some(Vec::new())),
             ("full", _) => Ok(None),
@@ -66,7 +70,9 @@ impl Asked {
 
     fn answer(&self, value: Value) -> Checked<Answer> {
         let value = match self.get("fields") {
-            Some(fields) => selected(value, fields).ok_or_else(|| errors::refused(400, "invalidParameter", "Invalid field selection"))?,
+            Some(fields) => selected(value, fields).ok_or_else(|| {
+                errors::refused(400, "invalidParameter", "Invalid field selection")
+            })?,
             None => value,
         };
         Ok(Answer::json(200, &value))
@@ -74,7 +80,13 @@ impl Asked {
 }
 
 /// Returns a user as a read shows it.
-fn shown(state: &State, user: &User, custom: Option<&[String]>, listed: bool, now: Timestamp) -> Value {
+fn shown(
+    state: &State,
+    user: &User,
+    custom: Option<&[String]>,
+    listed: bool,
+    now: Timestamp,
+) -> Value {
     let mut value = user.value();
     if let Some(mask) = custom {
         if let Some(Value::Object(schemas)) = value.get_mut("customSchemas") {
@@ -97,8 +109,11 @@ fn shown(state: &State, user: &User, custom: Option<&[String]>, listed: bool, no
 pub fn get(state: &State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let read = || {
         let asked = Asked::read(call)?;
-        let user =
-            state.users.find(key).filter(|user| user.is_gettable(&state.quirks, now)).ok_or_else(|| errors::no_user(state, key, now))?;
+        let user = state
+            .users
+            .find(key)
+            .filter(|user| user.is_gettable(&state.quirks, now))
+            .ok_or_else(|| errors::no_user(state, key, now))?;
         let custom = asked.custom()?;
         asked.answer(shown(state, user, custom.as_deref(), false, now))
     };
@@ -114,10 +129,18 @@ fn page(state: &State, call: &Call, now: Timestamp) -> Checked<Answer> {
     let asked = Asked::read(call)?;
     match (asked.get("customer"), asked.get("domain")) {
         (Some("my_customer" | "C01234567"), None) => {}
-        (Some(_), None) => return Err(errors::refused(403, "forbidden", "Not Authorized to access this resource/api")),
+        (Some(_), None) => {
+            return Err(errors::refused(
+                403,
+                "forbidden",
+                "Not Authorized to access this resource/api",
+            ));
+        }
         (None, Some(domain)) if state.domains.iter().any(|own| own == domain) => {}
         (None, Some(_)) => return Err(errors::refused(404, "domainNotFound", "Domain not found.")),
-        (None, None) | (Some(_), Some(_)) => return Err(errors::refused(400, "badRequest", "Bad Request")),
+        (None, None) | (Some(_), Some(_)) => {
+            return Err(errors::refused(400, "badRequest", "Bad Request"));
+        }
     }
     let size: usize = match asked.get("maxResults") {
         None => 100,
@@ -130,26 +153,34 @@ fn page(state: &State, call: &Call, now: Timestamp) -> Checked<Answer> {
     let after: u128 = match asked.get("pageToken") {
         None => 0,
         Some(token) => {
-            let decoded = BASE64_URL_SAFE.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
-            decoded
-                .and_then(|text| text.strip_prefix("after:")?.parse().ok())
-                .ok_or_else(|| errors::refused(400, "invalid", "Invalid Input: INVALID_PAGE_TOKEN"))?
+            let decoded =
+                BASE64_URL_SAFE.decode(token).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+            decoded.and_then(|text| text.strip_prefix("after:")?.parse().ok()).ok_or_else(|| {
+                errors::refused(400, "invalid", "Invalid Input: INVALID_PAGE_TOKEN")
+            })?
         }
     };
     let terms = asked.get("query").map(parse).transpose()?;
     let custom = asked.custom()?;
     let deleted = asked.get("showDeleted") == Some("true");
-    let all: Box<dyn Iterator<Item = &User>> =
-        if deleted { Box::new(state.users.deleted().filter(move |user| user.id > after)) } else { Box::new(state.users.after(after)) };
-    let mut matching = all.filter(|user| user.is_listed(&state.quirks, now)).filter(|user| match &terms {
-        Some(terms) => user.searchable(now).is_some_and(|members| terms.iter().all(|term| term.holds(members))),
-        None => true,
-    });
+    let all: Box<dyn Iterator<Item = &User>> = if deleted {
+        Box::new(state.users.deleted().filter(move |user| user.id > after))
+    } else {
+        Box::new(state.users.after(after))
+    };
+    let mut matching =
+        all.filter(|user| user.is_listed(&state.quirks, now)).filter(|user| match &terms {
+            Some(terms) => user
+                .searchable(now)
+                .is_some_and(|members| terms.iter().all(|term| term.holds(members))),
+            None => true,
+        });
     let rows: Vec<&User> = matching.by_ref().take(size).collect();
     let more = matching.next().is_some();
     let mut answer = json!({"kind": "admin#directory#users", "etag": "\"simulated\""});
     if !rows.is_empty() {
-        answer["users"] = rows.iter().map(|user| shown(state, user, custom.as_deref(), true, now)).collect();
+        answer["users"] =
+            rows.iter().map(|user| shown(state, user, custom.as_deref(), true, now)).collect();
     }
     if let (true, Some(last)) = (more, rows.last()) {
         answer["nextPageToken"] = json!(BASE64_URL_SAFE.encode(format!("after:{}", last.id)));
@@ -198,7 +229,16 @@ fn parse(query: &str) -> Checked<Vec<Term>> {
                 value.push(c);
             }
         }
-        let known = ["email", "givenName", "familyName", "externalId", "orgUnitPath", "isSuspended", "directManager", "phone"];
+        let known = [
+            "email",
+            "givenName",
+            "familyName",
+            "externalId",
+            "orgUnitPath",
+            "isSuspended",
+            "directManager",
+            "phone",
+        ];
         if !known.contains(&field.as_str()) || value.is_empty() {
             return Err(bad());
         }
@@ -209,18 +249,25 @@ fn parse(query: &str) -> Checked<Vec<Term>> {
 impl Term {
     fn holds(&self, members: &Map<String, Value>) -> bool {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_lowercase();
-        let entries = |name: &str| members.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
+        let entries =
+            |name: &str| members.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
         let candidates: Vec<String> = match self.field.as_str() {
             "email" => {
                 let aliases = entries("aliases");
                 members.get("primaryEmail").into_iter().chain(&aliases).map(text).collect()
             }
-            "givenName" | "familyName" => members.get("name").map(|name| text(&name[&self.field])).into_iter().collect(),
-            "externalId" => entries("externalIds").iter().map(|entry| text(&entry["value"])).collect(),
-            "phone" => entries("phones").iter().map(|entry| text(&entry["value"])).collect(),
-            "directManager" => {
-                entries("relations").iter().filter(|entry| entry["type"] == "manager").map(|entry| text(&entry["value"])).collect()
+            "givenName" | "familyName" => {
+                members.get("name").map(|name| text(&name[&self.field])).into_iter().collect()
             }
+            "externalId" => {
+                entries("externalIds").iter().map(|entry| text(&entry["value"])).collect()
+            }
+            "phone" => entries("phones").iter().map(|entry| text(&entry["value"])).collect(),
+            "directManager" => entries("relations")
+                .iter()
+                .filter(|entry| entry["type"] == "manager")
+                .map(|entry| text(&entry["value"]))
+                .collect(),
             "isSuspended" => members.get("suspended").map(Value::to_string).into_iter().collect(),
             _ => members.get("orgUnitPath").map(text).into_iter().collect(),
         };
@@ -247,7 +294,9 @@ fn selection(text: &str) -> Option<(Vec<Selected>, &str)> {
     let mut all = Vec::new();
     let mut rest = text;
     loop {
-        let end = rest.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '*')).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '*'))
+            .unwrap_or(rest.len());
         let name = rest[..end].to_owned();
         if name.is_empty() {
             return None;
@@ -277,8 +326,17 @@ fn pick(value: &Value, selection: &[Selected]) -> Value {
         Value::Object(members) => {
             let mut picked = Map::new();
             for (name, value) in members {
-                if let Some(found) = selection.iter().find(|one| one.name == *name || one.name == "*") {
-                    picked.insert(name.clone(), if found.inner.is_empty() { value.clone() } else { pick(value, &found.inner) });
+                if let Some(found) =
+                    selection.iter().find(|one| one.name == *name || one.name == "*")
+                {
+                    picked.insert(
+                        name.clone(),
+                        if found.inner.is_empty() {
+                            value.clone()
+                        } else {
+                            pick(value, &found.inner)
+                        },
+                    );
                 }
             }
             Value::Object(picked)
@@ -294,8 +352,12 @@ mod tests {
     #[test]
     fn a_partial_answer_has_what_was_selected_and_nothing_else() {
         let value = json!({"kind": "k", "users": [{"id": "1", "name": {"givenName": "A", "fullName": "A B"}, "phones": [{"type": "work"}]}], "nextPageToken": "t"});
-        let picked = selected(value.clone(), "nextPageToken,users(id,name(givenName),phones)").unwrap();
-        assert_eq!(picked, json!({"users": [{"id": "1", "name": {"givenName": "A"}, "phones": [{"type": "work"}]}], "nextPageToken": "t"}));
+        let picked =
+            selected(value.clone(), "nextPageToken,users(id,name(givenName),phones)").unwrap();
+        assert_eq!(
+            picked,
+            json!({"users": [{"id": "1", "name": {"givenName": "A"}, "phones": [{"type": "work"}]}], "nextPageToken": "t"})
+        );
         assert_eq!(selected(value.clone(), "users/id").unwrap(), json!({"users": [{"id": "1"}]}));
         for bad in ["", "users(", "users(id", "users)id", "users(id))", "a,,b"] {
             assert!(selected(value.clone(), bad).is_none(), "{bad}");

@@ -31,7 +31,13 @@ const READ_ONLY: [&str; 19] = [
     "emails",
 ];
 
-const FLAGS: [&str; 5] = ["suspended", "archived", "changePasswordAtNextLogin", "includeInGlobalAddressList", "ipWhitelisted"];
+const FLAGS: [&str; 5] = [
+    "suspended",
+    "archived",
+    "changePasswordAtNextLogin",
+    "includeInGlobalAddressList",
+    "ipWhitelisted",
+];
 
 /// Arrays that are replaced as a whole: their types, the keys of an entry, and the most bytes.
 pub const ARRAYS: [(&str, &[&str], &[&str], usize); 6] = [
@@ -107,7 +113,12 @@ pub const ARRAYS: [(&str, &[&str], &[&str], usize); 6] = [
         &["type", "customType", "value"],
         2 * 1024,
     ),
-    ("externalIds", &["account", "custom", "customer", "login_id", "network", "organization"], &["type", "customType", "value"], 2 * 1024),
+    (
+        "externalIds",
+        &["account", "custom", "customer", "login_id", "network", "organization"],
+        &["type", "customType", "value"],
+        2 * 1024,
+    ),
     (
         "addresses",
         &["custom", "home", "other", "work"],
@@ -175,11 +186,15 @@ pub fn check(state: &State, given: &Map<String, Value>) -> Checked<Map<String, V
                 "primaryEmail" => checked.insert(name.into(), Value::from(email(state, value)?)),
                 "name" => checked.insert(name.into(), names(value)?),
                 "orgUnitPath" => checked.insert(name.into(), org_unit(state, value)?),
-                "recoveryEmail" | "recoveryPhone" => checked.insert(name.into(), recovery(name, value)?),
+                "recoveryEmail" | "recoveryPhone" => {
+                    checked.insert(name.into(), recovery(name, value)?)
+                }
                 "customSchemas" => checked.insert(name.into(), custom(state, value)?),
                 "password" | "hashFunction" => None,
                 _ => {
-                    let message = format!("Invalid JSON payload received. Unknown name \"{name}\": Cannot find field.");
+                    let message = format!(
+                        "Invalid JSON payload received. Unknown name \"{name}\": Cannot find field."
+                    );
                     return Err(errors::refused(400, "badRequest", &message));
                 }
             };
@@ -195,7 +210,12 @@ fn email(state: &State, value: &Value) -> Checked<String> {
     let text = value.as_str().ok_or_else(bad)?.trim().to_lowercase();
     let (local, domain) = text.split_once('@').ok_or_else(bad)?;
     let plain = |c: char| c.is_ascii_alphanumeric() || "._'-+&=".contains(c);
-    if local.is_empty() || local.len() > 64 || !local.chars().all(plain) || domain.is_empty() || domain.contains('@') {
+    if local.is_empty()
+        || local.len() > 64
+        || !local.chars().all(plain)
+        || domain.is_empty()
+        || domain.contains('@')
+    {
         return Err(bad());
     }
     if !state.domains.iter().any(|own| own == domain) {
@@ -231,14 +251,20 @@ fn names(value: &Value) -> Checked<Value> {
             names.insert(name.clone(), Value::Null);
             continue;
         }
-        let text = value.as_str().map(str::trim).filter(|text| !text.is_empty() && text.chars().count() <= most).ok_or_else(bad)?;
+        let text = value
+            .as_str()
+            .map(str::trim)
+            .filter(|text| !text.is_empty() && text.chars().count() <= most)
+            .ok_or_else(bad)?;
         names.insert(name.clone(), Value::from(text));
     }
     Ok(Value::Object(names))
 }
 
 fn org_unit(state: &State, value: &Value) -> Checked<Value> {
-    let path = value.as_str().filter(|path| state.org_units.iter().any(|known| known.eq_ignore_ascii_case(path)));
+    let path = value
+        .as_str()
+        .filter(|path| state.org_units.iter().any(|known| known.eq_ignore_ascii_case(path)));
     path.map(Value::from).ok_or_else(|| errors::refused(400, "invalid", "Invalid Ou Id"))
 }
 
@@ -253,15 +279,19 @@ fn recovery(name: &str, value: &Value) -> Checked<Value> {
             .map(|_| Value::from(text.trim()))
             .ok_or_else(bad),
         Value::String(text) => {
-            let digits =
-                text.strip_prefix('+').is_some_and(|rest| (7..=15).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_digit()));
+            let digits = text.strip_prefix('+').is_some_and(|rest| {
+                (7..=15).contains(&rest.len()) && rest.bytes().all(|b| b.is_ascii_digit())
+            });
             if digits { Ok(value.clone()) } else { Err(bad()) }
         }
         _ => Err(bad()),
     }
 }
 
-fn array((name, types, keys, most): &(&str, &[&str], &[&str], usize), value: &Value) -> Checked<Value> {
+fn array(
+    (name, types, keys, most): &(&str, &[&str], &[&str], usize),
+    value: &Value,
+) -> Checked<Value> {
     let bad = || errors::invalid(&snake(name));
     let entries = match value {
         Value::Null => return Ok(Value::Array(Vec::new())),
@@ -286,10 +316,12 @@ fn array((name, types, keys, most): &(&str, &[&str], &[&str], usize), value: &Va
             }
         }
         let kind = entry.get("type").and_then(Value::as_str);
-        let custom = entry.get("customType").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
+        let custom =
+            entry.get("customType").and_then(Value::as_str).is_some_and(|kind| !kind.is_empty());
         // Only organizations may have no type.
         let typed = kind.map_or(*name == "organizations", |kind| types.contains(&kind));
-        let valued = !VALUED.contains(name) || entry.get("value").and_then(Value::as_str).is_some_and(|value| !value.is_empty());
+        let valued = !VALUED.contains(name)
+            || entry.get("value").and_then(Value::as_str).is_some_and(|value| !value.is_empty());
         if !typed || !valued || (kind == Some("custom") && !custom) {
             return Err(bad());
         }
@@ -308,7 +340,9 @@ fn custom(state: &State, value: &Value) -> Checked<Value> {
         for (field, value) in fields.as_object().ok_or_else(bad)? {
             let kind = known.get(field).ok_or_else(bad)?;
             let right = match kind.strip_suffix("[]") {
-                Some(kind) => value.as_array().is_some_and(|entries| entries.iter().all(|entry| one_of_several(kind, entry))),
+                Some(kind) => value
+                    .as_array()
+                    .is_some_and(|entries| entries.iter().all(|entry| one_of_several(kind, entry))),
                 None => of_kind(kind, value),
             };
             if !right && !value.is_null() {
@@ -331,7 +365,9 @@ fn of_kind(kind: &str, value: &Value) -> bool {
 /// Checks an entry of a custom field with several values: `{type, customType, value}`.
 fn one_of_several(kind: &str, entry: &Value) -> bool {
     let Some(members) = entry.as_object() else { return false };
-    let typed = members.get("type").is_none_or(|kind| kind.as_str().is_some_and(|kind| SEVERAL.contains(&kind)));
+    let typed = members
+        .get("type")
+        .is_none_or(|kind| kind.as_str().is_some_and(|kind| SEVERAL.contains(&kind)));
     let known = members.keys().all(|key| ["type", "customType", "value"].contains(&key.as_str()));
     typed && known && of_kind(kind, &entry["value"])
 }
@@ -343,7 +379,8 @@ fn password(given: &Map<String, Value>) -> Checked {
         return if hash.is_some() { Err(bad()) } else { Ok(()) };
     };
     let text = password.as_str().ok_or_else(bad)?;
-    let hexadecimal = |length: usize| text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit());
+    let hexadecimal =
+        |length: usize| text.len() == length && text.bytes().all(|b| b.is_ascii_hexdigit());
     let good = match hash {
         None => (8..=100).contains(&text.len()) && text.is_ascii(),
         Some("MD5") => hexadecimal(32),
@@ -360,8 +397,13 @@ fn refused(state: &State, given: &Map<String, Value>) -> Checked {
         let (outer, inner) = rule.field.split_once('.').unwrap_or((&rule.field, ""));
         let text = given.get(outer).map(Value::to_string).unwrap_or_default();
         if text.contains(&rule.contains) {
-            let name = if outer == "customSchemas" { "custom_schema".to_owned() } else { snake(outer) };
-            let detail = if inner.is_empty() || outer == "customSchemas" { String::new() } else { format!(" {}", snake(inner)) };
+            let name =
+                if outer == "customSchemas" { "custom_schema".to_owned() } else { snake(outer) };
+            let detail = if inner.is_empty() || outer == "customSchemas" {
+                String::new()
+            } else {
+                format!(" {}", snake(inner))
+            };
             return Err(errors::invalid(&format!("{name}{detail}")));
         }
     }

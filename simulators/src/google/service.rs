@@ -28,7 +28,11 @@ pub struct Creations(VecDeque<Timestamp>);
 
 impl Creations {
     pub fn take(&mut self, now: Timestamp) -> bool {
-        while self.0.front().is_some_and(|at| now.duration_since(*at).abs() >= SignedDuration::from_secs(1)) {
+        while self
+            .0
+            .front()
+            .is_some_and(|at| now.duration_since(*at).abs() >= SignedDuration::from_secs(1))
+        {
             self.0.pop_front();
         }
         let granted = self.0.len() < CREATIONS_A_SECOND;
@@ -84,11 +88,15 @@ impl State {
     /// Returns the refusal of a call beyond the limits.
     pub fn slow_down(&self) -> Answer {
         match self.quirks.throttle {
-            Throttle::Forbidden => errors::refused(403, "userRateLimitExceeded", "User Rate Limit Exceeded"),
-            Throttle::TooMany => errors::refused(429, "rateLimitExceeded", "Rate Limit Exceeded"),
-            Throttle::Unavailable => {
-                errors::refused(503, "backendError", "Quota exceeded for the current request. Please try again later.")
+            Throttle::Forbidden => {
+                errors::refused(403, "userRateLimitExceeded", "User Rate Limit Exceeded")
             }
+            Throttle::TooMany => errors::refused(429, "rateLimitExceeded", "Rate Limit Exceeded"),
+            Throttle::Unavailable => errors::refused(
+                503,
+                "backendError",
+                "Quota exceeded for the current request. Please try again later.",
+            ),
         }
     }
 
@@ -97,14 +105,21 @@ impl State {
     ///
     /// # Errors
     /// The rule that refuses it; then nothing is changed.
-    pub fn edit(&mut self, id: Option<u128>, given: &serde_json::Map<String, Value>, now: Timestamp) -> Result<u128, String> {
+    pub fn edit(
+        &mut self,
+        id: Option<u128>,
+        given: &serde_json::Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<u128, String> {
         let checked = rules::check(self, given).map_err(|answer| match answer.content {
             crate::front::Content::Full(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             crate::front::Content::Pieces(_) => "refused".to_owned(),
         })?;
         let mut user = match id {
             Some(id) => self.users.get(id).cloned().ok_or("no such user")?,
-            None => User { id: self.users.next_id(), members: defaults(now), made: None, indexed: None },
+            None => {
+                User { id: self.users.next_id(), members: defaults(now), made: None, indexed: None }
+            }
         };
         apply(&mut user.members, checked, id.is_none());
         // Only the console gives rights.
@@ -167,9 +182,10 @@ fn route(call: &Call) -> (Route, String) {
         ("POST", ["admin", "directory", "v1", "users", key, "signOut"]) => {
             (Route::SignOut((*key).to_owned()), format!("{users}/{{userKey}}/signOut"))
         }
-        ("GET", ["admin", "directory", "v1", "customer", customer, "schemas"]) => {
-            (Route::Schemas((*customer).to_owned()), "/admin/directory/v1/customer/{customerId}/schemas".to_owned())
-        }
+        ("GET", ["admin", "directory", "v1", "customer", customer, "schemas"]) => (
+            Route::Schemas((*customer).to_owned()),
+            "/admin/directory/v1/customer/{customerId}/schemas".to_owned(),
+        ),
         _ => (Route::Unknown, "(unknown)".to_owned()),
     };
     (route, format!("{method} {template}"))
@@ -181,7 +197,10 @@ impl Service for Google {
         let mut state = self.state();
         match route(call).0 {
             Route::Token => state.tokens.answer(call, now),
-            Route::Unknown => Answer::html(404, "<!DOCTYPE html><html><title>Error 404 (Not Found)!!1</title></html>"),
+            Route::Unknown => Answer::html(
+                404,
+                "<!DOCTYPE html><html><title>Error 404 (Not Found)!!1</title></html>",
+            ),
             route => resource(&mut state, call, &route, now),
         }
     }
@@ -191,7 +210,8 @@ impl Service for Google {
     }
 
     fn is_write(&self, call: &Call) -> bool {
-        call.path.starts_with("/admin/") && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+        call.path.starts_with("/admin/")
+            && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
 
     fn is_secret(&self, call: &Call) -> bool {
@@ -199,7 +219,11 @@ impl Service for Google {
     }
 
     fn error_body(&self, status: u16) -> Value {
-        errors::body(status, if status >= 500 { "backendError" } else { "badRequest" }, "An injected error")
+        errors::body(
+            status,
+            if status >= 500 { "backendError" } else { "badRequest" },
+            "An injected error",
+        )
     }
 }
 
@@ -238,7 +262,9 @@ fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> An
                 errors::not_found("userKey")
             }
         }
-        (Route::Schemas(customer), _) if customer == "my_customer" || customer == "C01234567" => schemas(state),
+        (Route::Schemas(customer), _) if customer == "my_customer" || customer == "C01234567" => {
+            schemas(state)
+        }
         _ => errors::not_found("customer"),
     }
 }

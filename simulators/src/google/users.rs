@@ -25,7 +25,13 @@ impl User {
     }
 
     pub fn aliases(&self) -> Vec<&str> {
-        self.members.get("aliases").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
+        self.members
+            .get("aliases")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
     }
 
     fn younger(&self, seconds: i64, now: Timestamp) -> bool {
@@ -87,7 +93,9 @@ impl Users {
     }
 
     pub fn after(&self, id: u128) -> impl Iterator<Item = &User> {
-        self.live.range((std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded)).map(|(_, user)| user)
+        self.live
+            .range((std::ops::Bound::Excluded(id), std::ops::Bound::Unbounded))
+            .map(|(_, user)| user)
     }
 
     pub fn len(&self) -> usize {
@@ -123,7 +131,8 @@ impl Users {
 
     fn forget_addresses(&mut self, id: u128) {
         let Some(user) = self.live.get(&id) else { return };
-        let gone: Vec<String> = std::iter::once(user.email()).chain(user.aliases()).map(str::to_lowercase).collect();
+        let gone: Vec<String> =
+            std::iter::once(user.email()).chain(user.aliases()).map(str::to_lowercase).collect();
         for address in gone {
             self.addresses.remove(&address);
         }
@@ -153,7 +162,8 @@ impl Users {
     /// Returns whether the key is the id of a deleted user who can still be restored.
     pub fn is_restorable(&self, key: &str, now: Timestamp) -> bool {
         let deleted = key.parse().ok().and_then(|id: u128| self.deleted.get(&id));
-        deleted.is_some_and(|(_, at)| now.duration_since(*at) <= SignedDuration::from_hours(20 * 24))
+        deleted
+            .is_some_and(|(_, at)| now.duration_since(*at) <= SignedDuration::from_hours(20 * 24))
     }
 
     pub fn deleted(&self) -> impl Iterator<Item = &User> {

@@ -14,8 +14,9 @@ fn body(call: &Call) -> Result<Map<String, Value>, Answer> {
     if call.media_type().as_deref() != Some("application/json") {
         return Err(errors::refused(400, "badContent", "Content-Type is not application/json"));
     }
-    serde_json::from_slice(&call.body)
-        .map_err(|_| errors::refused(400, "parseError", "This API does not support parsing form-encoded input."))
+    serde_json::from_slice(&call.body).map_err(|_| {
+        errors::refused(400, "parseError", "This API does not support parsing form-encoded input.")
+    })
 }
 
 /// Returns the user as a write answers it: without custom schemas, which only a projection shows.
@@ -33,13 +34,21 @@ pub fn insert(state: &mut State, call: &Call, now: Timestamp) -> Answer {
                 return Err(errors::required(name));
             }
         }
-        for (name, spoken) in [("givenName", "Invalid Given Name"), ("familyName", "Invalid Family Name")] {
-            if given.get("name").and_then(|names| names.get(name)).and_then(Value::as_str).is_none() {
+        for (name, spoken) in
+            [("givenName", "Invalid Given Name"), ("familyName", "Invalid Family Name")]
+        {
+            if given.get("name").and_then(|names| names.get(name)).and_then(Value::as_str).is_none()
+            {
                 return Err(errors::refused(400, "invalid", spoken));
             }
         }
-        let domain = given["primaryEmail"].as_str().and_then(|email| email.rsplit('@').next()).unwrap_or_default();
-        if state.quirks.foreign_domain_is_forbidden && !state.domains.iter().any(|own| own.eq_ignore_ascii_case(domain)) {
+        let domain = given["primaryEmail"]
+            .as_str()
+            .and_then(|email| email.rsplit('@').next())
+            .unwrap_or_default();
+        if state.quirks.foreign_domain_is_forbidden
+            && !state.domains.iter().any(|own| own.eq_ignore_ascii_case(domain))
+        {
             return Err(errors::forbidden());
         }
         let checked = check(state, &given)?;
@@ -60,7 +69,8 @@ pub fn insert(state: &mut State, call: &Call, now: Timestamp) -> Answer {
         members.insert("suspended".into(), json!(false));
     }
     let until = now + SignedDuration::from_secs(state.quirks.search_lag_seconds);
-    let user = User { id: state.users.next_id(), members, made: Some(now), indexed: Some((None, until)) };
+    let user =
+        User { id: state.users.next_id(), members, made: Some(now), indexed: Some((None, until)) };
     let answer = shown(&user);
     state.users.put(user);
     answer
@@ -83,7 +93,9 @@ pub fn defaults(now: Timestamp) -> Map<String, Value> {
 
 /// `PUT` and `PATCH /users/{userKey}`
 pub fn update(state: &mut State, call: &Call, key: &str, rights: Rights, now: Timestamp) -> Answer {
-    let Some(old) = state.users.find(key).filter(|user| user.is_gettable(&state.quirks, now)).cloned() else {
+    let Some(old) =
+        state.users.find(key).filter(|user| user.is_gettable(&state.quirks, now)).cloned()
+    else {
         return errors::no_user(state, key, now);
     };
     if rights != Rights::Manage || state.protected.contains(&old.id) {
@@ -106,7 +118,11 @@ pub fn update(state: &mut State, call: &Call, key: &str, rights: Rights, now: Ti
             && old.members["suspended"] == true
             && state.suspended_by_google.contains(&old.id)
         {
-            return Err(errors::refused(403, "adminCannotUnsuspend", "Admin cannot unsuspend this user."));
+            return Err(errors::refused(
+                403,
+                "adminCannotUnsuspend",
+                "Admin cannot unsuspend this user.",
+            ));
         }
         unique(state, &checked, Some(old.id))?;
         if patch {
@@ -121,11 +137,16 @@ pub fn update(state: &mut State, call: &Call, key: &str, rights: Rights, now: Ti
     };
     state.quirks.keep(&mut checked);
     let mut user = old.clone();
-    let email = checked.get("primaryEmail").and_then(Value::as_str).filter(|email| *email != old.email()).map(str::to_owned);
+    let email = checked
+        .get("primaryEmail")
+        .and_then(Value::as_str)
+        .filter(|email| *email != old.email())
+        .map(str::to_owned);
     apply(&mut user.members, checked, false);
     if let Some(email) = email {
         // The old address becomes an alias.
-        let mut aliases: Vec<&str> = old.aliases().into_iter().filter(|alias| *alias != email).collect();
+        let mut aliases: Vec<&str> =
+            old.aliases().into_iter().filter(|alias| *alias != email).collect();
         aliases.push(old.email());
         user.members.insert("aliases".into(), json!(aliases));
     }
@@ -151,7 +172,9 @@ pub fn apply(members: &mut Map<String, Value>, checked: Map<String, Value>, new:
                             own.insert(name, value)
                         };
                     }
-                    let part = |name: &str| own.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+                    let part = |name: &str| {
+                        own.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
+                    };
                     let full = format!("{} {}", part("givenName"), part("familyName"));
                     own.insert("fullName".into(), json!(full));
                 }
@@ -185,7 +208,9 @@ pub fn apply(members: &mut Map<String, Value>, checked: Map<String, Value>, new:
 /// Checks that an address is unique among users, their aliases, and groups.
 fn unique(state: &State, checked: &Map<String, Value>, own: Option<u128>) -> Result<(), Answer> {
     let Some(email) = checked.get("primaryEmail").and_then(Value::as_str) else { return Ok(()) };
-    if state.users.is_taken(email, own) || state.groups.iter().any(|group| group.eq_ignore_ascii_case(email)) {
+    if state.users.is_taken(email, own)
+        || state.groups.iter().any(|group| group.eq_ignore_ascii_case(email))
+    {
         return Err(errors::refused(409, "duplicate", "Entity already exists."));
     }
     Ok(())
@@ -193,7 +218,9 @@ fn unique(state: &State, checked: &Map<String, Value>, own: Option<u128>) -> Res
 
 /// Handles `DELETE /users/{userKey}`.
 pub fn delete(state: &mut State, key: &str, rights: Rights, now: Timestamp) -> Answer {
-    let Some(id) = state.users.find(key).map(|user| user.id) else { return errors::no_user(state, key, now) };
+    let Some(id) = state.users.find(key).map(|user| user.id) else {
+        return errors::no_user(state, key, now);
+    };
     if rights != Rights::Manage || state.protected.contains(&id) {
         return errors::forbidden();
     }
@@ -205,7 +232,11 @@ pub fn delete(state: &mut State, key: &str, rights: Rights, now: Timestamp) -> A
 pub fn undelete(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answer {
     let Ok(id) = key.parse() else { return errors::invalid("userKey") };
     let unit = body(call).ok().and_then(|given| given.get("orgUnitPath").cloned());
-    if !unit.as_ref().and_then(Value::as_str).is_some_and(|path| state.org_units.iter().any(|known| known == path)) {
+    if !unit
+        .as_ref()
+        .and_then(Value::as_str)
+        .is_some_and(|path| state.org_units.iter().any(|known| known == path))
+    {
         return errors::refused(400, "invalid", "Invalid Ou Id");
     }
     match state.users.restore(id, now) {

@@ -60,9 +60,20 @@ fn text_of(user: &User, field: &str) -> String {
 
 /// Returns whether a filter accepts this member: not an array, and not an object.
 fn is_field(name: &str) -> bool {
-    let keys = ["_id", "id", "email", "username", "state", "suspended", "password_expiration_date", "unix_uid", "unix_guid"];
+    let keys = [
+        "_id",
+        "id",
+        "email",
+        "username",
+        "state",
+        "suspended",
+        "password_expiration_date",
+        "unix_uid",
+        "unix_guid",
+    ];
     let defaults = Users::defaults(Timestamp::UNIX_EPOCH);
-    keys.contains(&name) || defaults.get(name).is_some_and(|value| !value.is_array() && !value.is_object())
+    keys.contains(&name)
+        || defaults.get(name).is_some_and(|value| !value.is_array() && !value.is_object())
 }
 
 impl Term {
@@ -71,7 +82,10 @@ impl Term {
     fn read(state: &State, text: &str) -> Checked<Self> {
         let bad = || state.refuse(400, "Bad Request: filter is invalid");
         let mut parts = text.splitn(3, ':');
-        let (Some(field), Some(operator), Some(value)) = (parts.next(), parts.next(), parts.next()) else { return Err(bad()) };
+        let (Some(field), Some(operator), Some(value)) = (parts.next(), parts.next(), parts.next())
+        else {
+            return Err(bad());
+        };
         let operator = Operator::read(operator).ok_or_else(bad)?;
         if !is_field(field) {
             return Err(bad());
@@ -90,11 +104,14 @@ impl Term {
             Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
             _ => None,
         };
-        let term = |operator, value| Ok(Self { field: field.to_owned(), operator, value: plain(value).ok_or_else(bad)? });
+        let term = |operator, value| {
+            Ok(Self { field: field.to_owned(), operator, value: plain(value).ok_or_else(bad)? })
+        };
         match value {
-            Value::Object(operators) => {
-                operators.iter().map(|(operator, value)| term(Operator::read(operator).ok_or_else(bad)?, value)).collect()
-            }
+            Value::Object(operators) => operators
+                .iter()
+                .map(|(operator, value)| term(Operator::read(operator).ok_or_else(bad)?, value))
+                .collect(),
             value => Ok(vec![term(Operator::Eq, value)?]),
         }
     }
@@ -129,10 +146,15 @@ struct Asked {
 
 impl Asked {
     fn number(state: &State, name: &str, value: &str) -> Checked<usize> {
-        let number =
-            value.parse().map_err(|_| state.refuse(400, &format!("Bad Request: request parameter \"{name}\" must be a number")))?;
+        let number = value.parse().map_err(|_| {
+            state
+                .refuse(400, &format!("Bad Request: request parameter \"{name}\" must be a number"))
+        })?;
         if name == "limit" && number > MOST {
-            return Err(state.refuse(400, "Bad Request: request parameter \"limit\" exceeds maximum value of 100"));
+            return Err(state.refuse(
+                400,
+                "Bad Request: request parameter \"limit\" exceeds maximum value of 100",
+            ));
         }
         Ok(number)
     }
@@ -144,7 +166,9 @@ impl Asked {
     fn sorted_by(text: &str) -> Vec<(bool, String)> {
         Self::words(text)
             .into_iter()
-            .map(|word| word.strip_prefix('-').map_or((false, word.clone()), |name| (true, name.to_owned())))
+            .map(|word| {
+                word.strip_prefix('-').map_or((false, word.clone()), |name| (true, name.to_owned()))
+            })
             .collect()
     }
 
@@ -156,13 +180,20 @@ impl Asked {
                 "skip" => asked.skip = Self::number(state, "skip", &value)?,
                 "sort" => asked.sort = Self::sorted_by(&value),
                 "fields" => asked.fields = Self::words(&value),
-                name if name.starts_with("filter[or]") => asked.any.push(Term::read(state, &value)?),
+                name if name.starts_with("filter[or]") => {
+                    asked.any.push(Term::read(state, &value)?)
+                }
                 name if name == "filter" || name.starts_with("filter[") => {
                     if !value.is_empty() {
                         asked.all.push(Term::read(state, &value)?);
                     }
                 }
-                _ => return Err(state.refuse(400, &format!("Bad Request: unknown request parameter \"{name}\""))),
+                _ => {
+                    return Err(state.refuse(
+                        400,
+                        &format!("Bad Request: unknown request parameter \"{name}\""),
+                    ));
+                }
             }
         }
         Ok(asked)
@@ -173,12 +204,14 @@ impl Asked {
         if call.media_type().as_deref() != Some("application/json") {
             return Err(bad("Content-Type"));
         }
-        let given: Map<String, Value> = serde_json::from_slice(&call.body).map_err(|_| bad("body"))?;
+        let given: Map<String, Value> =
+            serde_json::from_slice(&call.body).map_err(|_| bad("body"))?;
         // `systemuserSearchReturn` has everything else.
         let mut asked = Self { limit: USUAL, hidden: &["delegatedAuthority"], ..Self::default() };
         for (name, value) in &given {
             let text = || value.as_str().map(str::to_owned).ok_or_else(|| bad(name));
-            let number = || value.as_u64().map(|number| number.to_string()).ok_or_else(|| bad(name));
+            let number =
+                || value.as_u64().map(|number| number.to_string()).ok_or_else(|| bad(name));
             match name.as_str() {
                 "limit" => asked.limit = Self::number(state, "limit", &number()?)?,
                 "skip" => asked.skip = Self::number(state, "skip", &number()?)?,
@@ -188,7 +221,9 @@ impl Asked {
                 "searchFilter" => {
                     let texts = |value: &Value| match value {
                         Value::String(text) => Some(vec![text.clone()]),
-                        Value::Array(all) => all.iter().map(|one| one.as_str().map(str::to_owned)).collect(),
+                        Value::Array(all) => {
+                            all.iter().map(|one| one.as_str().map(str::to_owned)).collect()
+                        }
                         _ => None,
                     };
                     let (terms, fields) = (texts(&value["searchTerm"]), texts(&value["fields"]));
@@ -214,11 +249,13 @@ impl Asked {
         let (conditions, any) = match filter {
             Value::Array(conditions) => (conditions, false),
             Value::Object(members) if members.is_empty() => return Ok(()),
-            Value::Object(members) if members.len() == 1 => match (members.get("and"), members.get("or")) {
-                (Some(Value::Array(conditions)), None) => (conditions, false),
-                (None, Some(Value::Array(conditions))) => (conditions, true),
-                _ => return Err(bad()),
-            },
+            Value::Object(members) if members.len() == 1 => {
+                match (members.get("and"), members.get("or")) {
+                    (Some(Value::Array(conditions)), None) => (conditions, false),
+                    (None, Some(Value::Array(conditions))) => (conditions, true),
+                    _ => return Err(bad()),
+                }
+            }
             _ => return Err(bad()),
         };
         for condition in conditions {
@@ -232,10 +269,16 @@ impl Asked {
 
     fn holds(&self, user: &User) -> bool {
         let words = self.words.as_ref().is_none_or(|(terms, fields)| {
-            let has = |term: &String| fields.iter().any(|field| text_of(user, field).to_lowercase().contains(&term.to_lowercase()));
+            let has = |term: &String| {
+                fields
+                    .iter()
+                    .any(|field| text_of(user, field).to_lowercase().contains(&term.to_lowercase()))
+            };
             terms.iter().any(has)
         });
-        words && self.all.iter().all(|term| term.holds(user)) && (self.any.is_empty() || self.any.iter().any(|term| term.holds(user)))
+        words
+            && self.all.iter().all(|term| term.holds(user))
+            && (self.any.is_empty() || self.any.iter().any(|term| term.holds(user)))
     }
 
     fn shown(&self, user: &User) -> Value {
@@ -248,7 +291,8 @@ impl Asked {
     }
 
     fn answer(&self, state: &State, lag: i64, now: Timestamp) -> Answer {
-        let mut found: Vec<&User> = state.users.rows().filter(|user| !user.younger(lag, now) && self.holds(user)).collect();
+        let mut found: Vec<&User> =
+            state.users.rows().filter(|user| !user.younger(lag, now) && self.holds(user)).collect();
         let total = found.len();
         for (descending, name) in self.sort.iter().rev() {
             found.sort_by(|a, b| {
@@ -256,7 +300,12 @@ impl Asked {
                 if *descending { order.reverse() } else { order }
             });
         }
-        let results: Vec<Value> = found.into_iter().skip(self.skip).take(self.limit).map(|user| self.shown(user)).collect();
+        let results: Vec<Value> = found
+            .into_iter()
+            .skip(self.skip)
+            .take(self.limit)
+            .map(|user| self.shown(user))
+            .collect();
         Answer::json(200, &json!({"totalCount": total, "results": results}))
     }
 }
@@ -285,7 +334,10 @@ pub fn get(state: &State, call: &Call, id: &str) -> Answer {
         match name.as_str() {
             "fields" => asked.fields = Asked::words(&value),
             "filter" => {}
-            _ => return state.refuse(400, &format!("Bad Request: unknown request parameter \"{name}\"")),
+            _ => {
+                return state
+                    .refuse(400, &format!("Bad Request: unknown request parameter \"{name}\""));
+            }
         }
     }
     Answer::json(200, &asked.shown(user))

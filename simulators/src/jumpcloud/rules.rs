@@ -53,7 +53,20 @@ const ONLY_UPDATE: [&str; 1] = ["ssh_keys"];
 /// Arrays that are replaced as a whole, with the members of an entry and their greatest lengths.
 pub const ARRAYS: [(&str, &[&str], usize); 4] = [
     ("phoneNumbers", &["type", "number"], 1024),
-    ("addresses", &["type", "poBox", "extendedAddress", "streetAddress", "locality", "region", "postalCode", "country"], 1024),
+    (
+        "addresses",
+        &[
+            "type",
+            "poBox",
+            "extendedAddress",
+            "streetAddress",
+            "locality",
+            "region",
+            "postalCode",
+            "country",
+        ],
+        1024,
+    ),
     ("attributes", &["name", "value"], 1024),
     ("relationships", &["type", "value"], 1024),
 ];
@@ -77,7 +90,8 @@ pub fn check(state: &State, given: &Map<String, Value>, new: bool) -> Checked {
                 return Err(wrong());
             }
         } else if let Some(rule) = ARRAYS.iter().find(|(known, ..)| *known == name) {
-            entries(rule, value).map_err(|what| bad(state, &format!("Bad Request: {name} {what}")))?;
+            entries(rule, value)
+                .map_err(|what| bad(state, &format!("Bad Request: {name} {what}")))?;
         } else if FLAGS.contains(&name) || ["activated", "passwordless_sudo"].contains(&name) {
             if !value.is_boolean() {
                 return Err(wrong());
@@ -89,10 +103,17 @@ pub fn check(state: &State, given: &Map<String, Value>, new: bool) -> Checked {
                     Some("STAGED") => new,
                     _ => false,
                 },
-                "manager" => value.is_null() || value.as_str().is_some_and(|id| state.users.get(id).is_some()),
+                "manager" => {
+                    value.is_null()
+                        || value.as_str().is_some_and(|id| state.users.get(id).is_some())
+                }
                 "password" => value.is_string(),
-                "recoveryEmail" => value.as_object().is_some_and(|all| all.keys().all(|key| key == "address")),
-                "mfa" | "delegatedAuthority" => value.is_object() || (value.is_null() && name == "delegatedAuthority"),
+                "recoveryEmail" => {
+                    value.as_object().is_some_and(|all| all.keys().all(|key| key == "address"))
+                }
+                "mfa" | "delegatedAuthority" => {
+                    value.is_object() || (value.is_null() && name == "delegatedAuthority")
+                }
                 "restrictedFields" | "ssh_keys" => value.is_array(),
                 "unix_uid" | "unix_guid" => value.as_u64().is_some_and(|number| number >= 1),
                 _ => return Err(unknown()),
@@ -115,7 +136,10 @@ pub fn check(state: &State, given: &Map<String, Value>, new: bool) -> Checked {
 fn keys(state: &State, given: &Map<String, Value>) -> Checked {
     for name in ["email", "alternateEmail", "managedAppleId"] {
         let Some(text) = given.get(name).and_then(Value::as_str) else { continue };
-        let address = text.trim().split_once('@').is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
+        let address = text
+            .trim()
+            .split_once('@')
+            .is_some_and(|(local, domain)| !local.is_empty() && domain.contains('.'));
         if !address && (name == "email" || !text.is_empty()) {
             return Err(bad(state, &format!("Bad Request: {name} must be a valid email")));
         }
@@ -123,13 +147,19 @@ fn keys(state: &State, given: &Map<String, Value>) -> Checked {
     if let Some(text) = given.get("username").and_then(Value::as_str) {
         let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "._-@+".contains(c));
         if text.is_empty() || !plain {
-            return Err(bad(state, "Bad Request: username may only contain letters, numbers, dots, hyphens and underscores"));
+            return Err(bad(
+                state,
+                "Bad Request: username may only contain letters, numbers, dots, hyphens and underscores",
+            ));
         }
     }
     Ok(())
 }
 
-fn entries((name, members, most): &(&str, &[&str], usize), value: &Value) -> Result<(), &'static str> {
+fn entries(
+    (name, members, most): &(&str, &[&str], usize),
+    value: &Value,
+) -> Result<(), &'static str> {
     let mut names = Vec::new();
     for entry in value.as_array().ok_or("must be an array")? {
         let entry = entry.as_object().ok_or("must hold objects")?;
@@ -143,7 +173,8 @@ fn entries((name, members, most): &(&str, &[&str], usize), value: &Value) -> Res
         }
         if *name == "attributes" {
             let own = entry.get("name").and_then(Value::as_str).unwrap_or_default();
-            let plain = !own.is_empty() && own.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
+            let plain = !own.is_empty()
+                && own.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_' || b == b'-');
             if !plain || names.contains(&own) {
                 return Err("need names of letters and digits, each once");
             }
@@ -169,10 +200,20 @@ pub fn password(state: &State, given: &Map<String, Value>, details: bool) -> Che
 }
 
 /// Fields that only another directory may write.
-pub fn restricted(state: &State, members: &Map<String, Value>, given: &Map<String, Value>) -> Checked {
-    let restricted = members.get("restrictedFields").and_then(Value::as_array).into_iter().flatten();
-    match restricted.filter_map(|field| field["field"].as_str()).find(|field| given.contains_key(*field)) {
-        Some(field) => Err(bad(state, &format!("Bad Request: {field} is managed by an external directory"))),
+pub fn restricted(
+    state: &State,
+    members: &Map<String, Value>,
+    given: &Map<String, Value>,
+) -> Checked {
+    let restricted =
+        members.get("restrictedFields").and_then(Value::as_array).into_iter().flatten();
+    match restricted
+        .filter_map(|field| field["field"].as_str())
+        .find(|field| given.contains_key(*field))
+    {
+        Some(field) => {
+            Err(bad(state, &format!("Bad Request: {field} is managed by an external directory")))
+        }
         None => Ok(()),
     }
 }

@@ -71,12 +71,18 @@ impl State {
     ///
     /// # Errors
     /// The rule that refuses it; then nothing is changed.
-    pub fn edit(&mut self, id: Option<&str>, given: &Map<String, Value>, now: Timestamp) -> Result<String, String> {
+    pub fn edit(
+        &mut self,
+        id: Option<&str>,
+        given: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<String, String> {
         let mut checked = given.clone();
-        let own: Vec<(String, Value)> = ["admin", "restrictedFields", "activated", "password_expired"]
-            .iter()
-            .filter_map(|name| Some(((*name).to_owned(), checked.remove(*name)?)))
-            .collect();
+        let own: Vec<(String, Value)> =
+            ["admin", "restrictedFields", "activated", "password_expired"]
+                .iter()
+                .filter_map(|name| Some(((*name).to_owned(), checked.remove(*name)?)))
+                .collect();
         rules::check(self, &checked, true).map_err(|answer| match answer.content {
             crate::front::Content::Full(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
             crate::front::Content::Pieces(_) => "refused".to_owned(),
@@ -131,9 +137,15 @@ fn route(call: &Call) -> (Route, String) {
     let users = "/api/systemusers";
     let (route, template) = match (method, parts.as_slice()) {
         ("GET" | "POST", ["api", "systemusers"]) => (Route::Users, users.to_owned()),
-        ("POST", ["api", "search", "systemusers"]) => (Route::Search, "/api/search/systemusers".to_owned()),
-        ("GET" | "PUT" | "DELETE", ["api", "systemusers", id]) => (Route::User((*id).to_owned()), format!("{users}/{{id}}")),
-        ("POST", ["api", "systemusers", id, "expire"]) => (Route::Expire((*id).to_owned()), format!("{users}/{{id}}/expire")),
+        ("POST", ["api", "search", "systemusers"]) => {
+            (Route::Search, "/api/search/systemusers".to_owned())
+        }
+        ("GET" | "PUT" | "DELETE", ["api", "systemusers", id]) => {
+            (Route::User((*id).to_owned()), format!("{users}/{{id}}"))
+        }
+        ("POST", ["api", "systemusers", id, "expire"]) => {
+            (Route::Expire((*id).to_owned()), format!("{users}/{{id}}/expire"))
+        }
         ("POST", ["api", "systemusers", id, "state", "activate"]) => {
             (Route::Activate((*id).to_owned()), format!("{users}/{{id}}/state/activate"))
         }
@@ -147,7 +159,10 @@ impl Service for JumpCloud {
         let now = self.clock.now();
         let mut state = self.state();
         if state.blocked {
-            return Answer::html(403, "<html><body>403 Forbidden: your IP has been blocked due to suspected abuse</body></html>");
+            return Answer::html(
+                403,
+                "<html><body>403 Forbidden: your IP has been blocked due to suspected abuse</body></html>",
+            );
         }
         let (route, _) = route(call);
         if route == Route::Unknown {
@@ -179,7 +194,8 @@ impl Service for JumpCloud {
 
     fn is_write(&self, call: &Call) -> bool {
         let (route, _) = route(call);
-        !matches!(route, Route::Search | Route::Unknown) && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+        !matches!(route, Route::Search | Route::Unknown)
+            && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
 
     fn is_secret(&self, _: &Call) -> bool {
@@ -197,9 +213,13 @@ fn admit(state: &mut State, call: &Call, now: Timestamp) -> Result<(), Answer> {
         return Err(state.refuse(401, "Unauthorized"));
     }
     match call.header("x-org-id") {
-        None | Some("") if state.several => return Err(state.refuse(401, "Unauthorized: x-org-id is required")),
+        None | Some("") if state.several => {
+            return Err(state.refuse(401, "Unauthorized: x-org-id is required"));
+        }
         None | Some("" | ORGANIZATION) => {}
-        Some(other) if other.len() == 24 => return Err(state.refuse(404, "Organization ID Not Found.")),
+        Some(other) if other.len() == 24 => {
+            return Err(state.refuse(404, "Organization ID Not Found."));
+        }
         Some(_) => return Err(state.refuse(400, "x-org-id and Organization path ID do not match.")),
     }
     if !state.window.take(now).granted {

@@ -83,12 +83,18 @@ impl Users {
     /// Returns another user with this value, ignoring case.
     pub fn is_taken(&self, name: &str, text: &str, own: Option<&str>) -> bool {
         let text = text.to_lowercase();
-        self.live.values().any(|user| Some(&*user.id) != own && user.text(name).to_lowercase() == text)
+        self.live
+            .values()
+            .any(|user| Some(&*user.id) != own && user.text(name).to_lowercase() == text)
     }
 
     /// Returns the users who report to this user.
     pub fn reports(&self, id: &str) -> Vec<String> {
-        self.live.values().filter(|user| user.text("manager") == id).map(|user| user.id.clone()).collect()
+        self.live
+            .values()
+            .filter(|user| user.text("manager") == id)
+            .map(|user| user.id.clone())
+            .collect()
     }
 
     /// Returns what every user has from the start.
@@ -111,7 +117,14 @@ impl Users {
         ] {
             members.insert(name.into(), json!(""));
         }
-        for name in ["addresses", "phoneNumbers", "attributes", "relationships", "restrictedFields", "ssh_keys"] {
+        for name in [
+            "addresses",
+            "phoneNumbers",
+            "attributes",
+            "relationships",
+            "restrictedFields",
+            "ssh_keys",
+        ] {
             members.insert(name.into(), json!([]));
         }
         for name in [
@@ -132,7 +145,14 @@ impl Users {
         ] {
             members.insert(name.into(), json!(false));
         }
-        for name in ["employeeIdentifier", "manager", "admin", "delegatedAuthority", "password_date", "account_locked_date"] {
+        for name in [
+            "employeeIdentifier",
+            "manager",
+            "admin",
+            "delegatedAuthority",
+            "password_date",
+            "account_locked_date",
+        ] {
             members.insert(name.into(), Value::Null);
         }
         members.insert("organization".into(), json!(super::service::ORGANIZATION));

@@ -12,7 +12,8 @@ fn body(state: &State, call: &Call) -> Result<Map<String, Value>, Answer> {
     if call.media_type().as_deref() != Some("application/json") {
         return Err(state.refuse(400, "Bad Request: Content-Type must be application/json"));
     }
-    serde_json::from_slice(&call.body).map_err(|_| state.refuse(400, "Bad Request: the body is no JSON object"))
+    serde_json::from_slice(&call.body)
+        .map_err(|_| state.refuse(400, "Bad Request: the body is no JSON object"))
 }
 
 /// Returns whether the caller asks for the mistakes of a password.
@@ -62,7 +63,9 @@ pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Answer {
 
 /// Handles `PUT /systemusers/{id}`.
 pub fn update(state: &mut State, call: &Call, id: &str) -> Answer {
-    let Some(mut user) = state.users.get(id).cloned() else { return state.refuse(404, "Not Found") };
+    let Some(mut user) = state.users.get(id).cloned() else {
+        return state.refuse(404, "Not Found");
+    };
     if state.protected.contains(id) {
         return state.refuse(403, "Forbidden");
     }
@@ -102,8 +105,12 @@ pub fn apply(state: &mut State, members: &mut Map<String, Value>, given: Map<Str
                 members.insert("state".into(), json!(state));
                 continue;
             }
-            ("email", Value::String(text)) if state.quirks.lowers_addresses => json!(text.trim().to_lowercase()),
-            (name, Value::Array(mut entries)) if ARRAYS.iter().any(|(known, ..)| *known == name && name != "relationships") => {
+            ("email", Value::String(text)) if state.quirks.lowers_addresses => {
+                json!(text.trim().to_lowercase())
+            }
+            (name, Value::Array(mut entries))
+                if ARRAYS.iter().any(|(known, ..)| *known == name && name != "relationships") =>
+            {
                 // Custom attributes have an id under the name that MongoDB gives it.
                 let key = if name == "attributes" { "_id" } else { "id" };
                 for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
@@ -123,8 +130,14 @@ fn unique(state: &State, given: &Map<String, Value>, own: Option<&str>) -> Resul
     for name in ["username", "email", "employeeIdentifier"] {
         let Some(text) = given.get(name).and_then(Value::as_str) else { continue };
         // All empty texts are equal in an index.
-        if state.users.is_taken(name, text, own) && (!text.is_empty() || name == "employeeIdentifier" && has_empty(state, own)) {
-            let said = if state.quirks.bare_duplicates { "User already exists".to_owned() } else { format!("{name} already exists") };
+        if state.users.is_taken(name, text, own)
+            && (!text.is_empty() || name == "employeeIdentifier" && has_empty(state, own))
+        {
+            let said = if state.quirks.bare_duplicates {
+                "User already exists".to_owned()
+            } else {
+                format!("{name} already exists")
+            };
             return Err(state.refuse(400, &said));
         }
     }
@@ -132,12 +145,17 @@ fn unique(state: &State, given: &Map<String, Value>, own: Option<&str>) -> Resul
 }
 
 fn has_empty(state: &State, own: Option<&str>) -> bool {
-    state.users.rows().any(|user| Some(&*user.id) != own && user.members.get("employeeIdentifier").is_some_and(|value| *value == ""))
+    state.users.rows().any(|user| {
+        Some(&*user.id) != own
+            && user.members.get("employeeIdentifier").is_some_and(|value| *value == "")
+    })
 }
 
 /// Handles `POST /systemusers/{id}/state/activate`.
 pub fn activate(state: &mut State, call: &Call, id: &str) -> Answer {
-    let Some(mut user) = state.users.get(id).cloned() else { return state.refuse(404, "Not Found") };
+    let Some(mut user) = state.users.get(id).cloned() else {
+        return state.refuse(404, "Not Found");
+    };
     let given = if call.body.is_empty() {
         Map::new()
     } else {
@@ -146,7 +164,9 @@ pub fn activate(state: &mut State, call: &Call, id: &str) -> Answer {
             Err(refused) => return refused,
         }
     };
-    let right = given.iter().all(|(name, value)| name == "email" && (value.is_boolean() || value.is_string()));
+    let right = given
+        .iter()
+        .all(|(name, value)| name == "email" && (value.is_boolean() || value.is_string()));
     if !right || user.text("state") != "STAGED" {
         return state.refuse(400, "Bad Request: only a staged user is activated");
     }
@@ -158,7 +178,9 @@ pub fn activate(state: &mut State, call: &Call, id: &str) -> Answer {
 
 /// Handles `POST /systemusers/{id}/expire`.
 pub fn expire(state: &mut State, id: &str) -> Answer {
-    let Some(mut user) = state.users.get(id).cloned() else { return state.refuse(404, "Not Found") };
+    let Some(mut user) = state.users.get(id).cloned() else {
+        return state.refuse(404, "Not Found");
+    };
     if state.protected.contains(id) {
         return state.refuse(403, "Forbidden");
     }
@@ -176,7 +198,11 @@ pub fn delete(state: &mut State, call: &Call, id: &str) -> Answer {
     if state.protected.contains(id) {
         return state.refuse(403, "Forbidden");
     }
-    let cascade = call.pairs().into_iter().find(|(name, _)| name == "cascade_manager").map(|(_, value)| value);
+    let cascade = call
+        .pairs()
+        .into_iter()
+        .find(|(name, _)| name == "cascade_manager")
+        .map(|(_, value)| value);
     let reports = state.users.reports(id);
     let next = match cascade.as_deref() {
         None if reports.is_empty() => Value::Null,

@@ -141,9 +141,16 @@ impl Cell {
             }
             Kind::Ints => {
                 let list = value.as_array().ok_or("an array of integers")?;
-                Self::Ints(list.iter().map(Value::as_i64).collect::<Option<_>>().ok_or("an array of integers")?)
+                Self::Ints(
+                    list.iter()
+                        .map(Value::as_i64)
+                        .collect::<Option<_>>()
+                        .ok_or("an array of integers")?,
+                )
             }
-            Kind::Time => Self::Time(value.as_str().and_then(|text| text.parse().ok()).ok_or("an ISO 8601 time")?),
+            Kind::Time => Self::Time(
+                value.as_str().and_then(|text| text.parse().ok()).ok_or("an ISO 8601 time")?,
+            ),
         };
         Ok(Some(cell))
     }

@@ -58,7 +58,10 @@ pub fn token(state: &mut State, call: &Call, version: Version, now: Timestamp) -
         return errors::v1(401, "Authentication Failure");
     }
     if body.get("grant_type").and_then(Value::as_str) != Some("client_credentials") {
-        return errors::v1(400, "grant_type is incorrect. Please use grant_type: client_credentials");
+        return errors::v1(
+            400,
+            "grant_type is incorrect. Please use grant_type: client_credentials",
+        );
     }
     let token = state.tokens.issue(now);
     match version {
@@ -76,8 +79,13 @@ pub fn revoke(state: &mut State, call: &Call) -> Answer {
         return errors::v1(401, "Authentication Failure");
     }
     match body.get("access_token").and_then(Value::as_str) {
-        None => errors::v1(400, json!({"attribute": "access_token", "description": "access_token is missing"})),
-        Some(access) if state.tokens.revoke(access) => Answer::json(200, &json!({"status": errors::v1_success()})),
+        None => errors::v1(
+            400,
+            json!({"attribute": "access_token", "description": "access_token is missing"}),
+        ),
+        Some(access) if state.tokens.revoke(access) => {
+            Answer::json(200, &json!({"status": errors::v1_success()}))
+        }
         Some(_) => errors::v1(401, "Authentication Failure"),
     }
 }

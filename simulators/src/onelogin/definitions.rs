@@ -28,7 +28,9 @@ pub fn list(state: &State, call: &Call) -> Answer {
     for (key, _) in call.pairs() {
         match key.as_str() {
             "limit" | "page" | "cursor" | "fields" => {}
-            "sort" => return errors::field(422, "sort", "Validation failed: sort field is invalid"),
+            "sort" => {
+                return errors::field(422, "sort", "Validation failed: sort field is invalid");
+            }
             _ => return errors::v2(400, &format!("query parameter(s) not allowed: {key}")),
         }
     }
@@ -46,7 +48,9 @@ pub fn create(state: &mut State, call: &Call) -> Answer {
     };
     match check(state, given, None) {
         Ok((name, shortname, position)) => {
-            let id = state.definitions.iter().map(|definition| definition.id).max().unwrap_or(88_000) + 1;
+            let id =
+                state.definitions.iter().map(|definition| definition.id).max().unwrap_or(88_000)
+                    + 1;
             let definition = Definition { id, name, shortname, position };
             let answer = Answer::json(201, &definition.json());
             state.definitions.push(definition);
@@ -67,7 +71,9 @@ pub fn get(state: &State, id: i64) -> Answer {
 /// Handles `PUT /api/2/users/custom_attributes/{id}`, the body unwrapped, name and shortname both
 /// required.
 pub fn update(state: &mut State, call: &Call, id: i64) -> Answer {
-    let Some(at) = state.definitions.iter().position(|definition| definition.id == id) else { return errors::not_found() };
+    let Some(at) = state.definitions.iter().position(|definition| definition.id == id) else {
+        return errors::not_found();
+    };
     let checked = body(call).and_then(|given| check(state, &given, Some(id)));
     let (name, shortname, position) = match checked {
         Ok(checked) => checked,
@@ -87,7 +93,9 @@ pub fn delete(state: &mut State, id: i64) -> Answer {
 type Checked = (String, String, Option<i64>);
 
 fn check(state: &State, given: &Map<String, Value>, own: Option<i64>) -> Result<Checked, Answer> {
-    if let Some(key) = given.keys().find(|key| !["name", "shortname", "position"].contains(&key.as_str())) {
+    if let Some(key) =
+        given.keys().find(|key| !["name", "shortname", "position"].contains(&key.as_str()))
+    {
         return Err(errors::v2(400, &format!("unknown attribute: {key}")));
     }
     let text = |key: &str| given.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
@@ -102,7 +110,12 @@ fn check(state: &State, given: &Map<String, Value>, own: Option<i64>) -> Result<
     }
     let position = match given.get("position") {
         None | Some(Value::Null) => None,
-        Some(value) => Some(value.as_i64().filter(|position| *position >= 1).ok_or_else(|| errors::v2(400, "Position is invalid"))?),
+        Some(value) => Some(
+            value
+                .as_i64()
+                .filter(|position| *position >= 1)
+                .ok_or_else(|| errors::v2(400, "Position is invalid"))?,
+        ),
     };
     Ok((name.to_owned(), shortname.to_owned(), position))
 }

@@ -4,8 +4,7 @@ use serde_json::{Value, json};
 
 use crate::front::Answer;
 
-pub const MALFORMED_PAGE: &str =
-    "<!doctype html>\n<html><head><title>400 Bad Request</title></head><body><h1>Bad Request</h1></body></html>";
+pub const MALFORMED_PAGE: &str = "<!doctype html>\n<html><head><title>400 Bad Request</title></head><body><h1>Bad Request</h1></body></html>";
 
 /// Returns `{"message","name","statusCode"}`: v2 users and custom attributes.
 pub fn v2(status: u16, message: &str) -> Answer {
@@ -32,12 +31,18 @@ fn name(status: u16) -> &'static str {
 /// Returns the same with the name of the offending field.
 pub fn field(status: u16, field: &str, message: &str) -> Answer {
     let name = if status == 422 { "UnprocessableEntityFieldError" } else { name(status) };
-    Answer::json(status, &json!({"message": message, "name": name, "statusCode": status, "field": field}))
+    Answer::json(
+        status,
+        &json!({"message": message, "name": name, "statusCode": status, "field": field}),
+    )
 }
 
 /// Returns `{"status","error","description"}`: v2 paging and newer services.
 pub fn described(status: u16, description: &str) -> Answer {
-    Answer::json(status, &json!({"status": status, "error": name(status), "description": description}))
+    Answer::json(
+        status,
+        &json!({"status": status, "error": name(status), "description": description}),
+    )
 }
 
 /// Returns `{"status":{…}}`: v1 and `/auth`.
@@ -50,7 +55,10 @@ pub fn v1(status: u16, message: impl Into<Value>) -> Answer {
         429 => "too many requests",
         _ => "error",
     };
-    Answer::json(status, &json!({"status": {"error": true, "code": status, "type": kind, "message": message.into()}}))
+    Answer::json(
+        status,
+        &json!({"status": {"error": true, "code": status, "type": kind, "message": message.into()}}),
+    )
 }
 
 /// Returns the v1 envelope of a success.

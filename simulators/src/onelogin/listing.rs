@@ -15,9 +15,18 @@ const DEFAULT_LIMIT: usize = 50;
 const MAX_LIMIT: usize = 100;
 
 /// Attributes that can be filtered by their value.
-const EQUAL: &[&str] = &["firstname", "lastname", "email", "username", "samaccountname", "directory_id", "external_id"];
+const EQUAL: &[&str] = &[
+    "firstname",
+    "lastname",
+    "email",
+    "username",
+    "samaccountname",
+    "directory_id",
+    "external_id",
+];
 /// Times that can be bounded, by the name before `_since` and `_until`.
-const BOUNDED: &[(&str, &str)] = &[("created", "created_at"), ("updated", "updated_at"), ("last_login", "last_login")];
+const BOUNDED: &[(&str, &str)] =
+    &[("created", "created_at"), ("updated", "updated_at"), ("last_login", "last_login")];
 
 /// One condition on a user.
 enum Filter {
@@ -72,7 +81,9 @@ impl Filter {
                 Some(Cell::Int(number)) => pattern.matches(&number.to_string()),
                 _ => false,
             },
-            Self::Custom(shortname, pattern) => user.custom.get(shortname.as_str()).is_some_and(|value| pattern.matches(value)),
+            Self::Custom(shortname, pattern) => {
+                user.custom.get(shortname.as_str()).is_some_and(|value| pattern.matches(value))
+            }
             Self::Ids(ids) => ids.contains(&user.id),
             Self::Since(attribute, at) => user.time(*attribute).is_some_and(|time| time >= *at),
             Self::Until(attribute, at) => user.time(*attribute).is_some_and(|time| time <= *at),
@@ -95,7 +106,10 @@ impl Page {
     /// fields.
     fn cursor(&self) -> String {
         let direction = if self.descending { "desc" } else { "asc" };
-        let text = format!("limit={}&sort={}&page={}&sort_direction={direction}", self.limit, self.sort, self.number);
+        let text = format!(
+            "limit={}&sort={}&page={}&sort_direction={direction}",
+            self.limit, self.sort, self.number
+        );
         base64::engine::general_purpose::STANDARD.encode(text)
     }
 
@@ -108,7 +122,9 @@ impl Page {
         let (mut limit, mut number, mut sort, mut descending) = (None, None, None, false);
         for (key, value) in form_urlencoded::parse(&text) {
             match &*key {
-                "limit" => limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit)),
+                "limit" => {
+                    limit = value.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit))
+                }
                 "page" => number = value.parse().ok().filter(|number| *number > 0),
                 "sort" => sort = Some(value.into_owned()),
                 "sort_direction" => descending = value == "desc",
@@ -136,9 +152,14 @@ fn read(state: &State, call: &Call) -> Result<(Page, Vec<Filter>, Shown), Answer
         let wrong = || errors::v2(400, &format!("invalid value for query parameter: {key}"));
         match key.as_str() {
             "limit" | "page" => {
-                let number: usize = value.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)?;
+                let number: usize =
+                    value.parse().ok().filter(|number| *number > 0).ok_or_else(wrong)?;
                 pages = true;
-                if key == "limit" { page.limit = number.min(MAX_LIMIT) } else { page.number = number }
+                if key == "limit" {
+                    page.limit = number.min(MAX_LIMIT)
+                } else {
+                    page.number = number
+                }
             }
             "cursor" => cursor = Some(value),
             "sort" => sort(&mut page, &value)?,
@@ -154,11 +175,17 @@ fn read(state: &State, call: &Call) -> Result<(Page, Vec<Filter>, Shown), Answer
         }
     }
     if !not_allowed.is_empty() {
-        return Err(errors::v2(400, &format!("query parameter(s) not allowed: {}", not_allowed.join(", "))));
+        return Err(errors::v2(
+            400,
+            &format!("query parameter(s) not allowed: {}", not_allowed.join(", ")),
+        ));
     }
     if let Some(cursor) = cursor {
         if pages {
-            return Err(errors::described(400, "Requests can only have cursor xor pagination arguments"));
+            return Err(errors::described(
+                400,
+                "Requests can only have cursor xor pagination arguments",
+            ));
         }
         page = Page::from_cursor(&cursor)
             .filter(|page| number(&page.sort).is_some())
@@ -192,7 +219,8 @@ fn filter(state: &State, key: &str, value: &str) -> Option<Result<Filter, ()>> {
     }
     if let Some(shortname) = key.strip_prefix("custom_attributes.") {
         let defined = state.definitions.iter().any(|definition| definition.shortname == shortname);
-        return defined.then(|| Ok(Filter::Custom(shortname.to_owned(), Pattern::new(value, case))));
+        return defined
+            .then(|| Ok(Filter::Custom(shortname.to_owned(), Pattern::new(value, case))));
     }
     match key {
         "user_ids" => {
@@ -218,7 +246,9 @@ fn filter(state: &State, key: &str, value: &str) -> Option<Result<Filter, ()>> {
 /// Returns the users that can match: all, or the few that an index names.
 fn candidates<'a>(state: &'a State, filters: &[Filter]) -> Vec<&'a User> {
     let indexed = filters.iter().find_map(|filter| match filter {
-        Filter::Equals(attribute, pattern) if pattern.exact => state.users.find(*attribute, &pattern.text).map(<[i64]>::to_vec),
+        Filter::Equals(attribute, pattern) if pattern.exact => {
+            state.users.find(*attribute, &pattern.text).map(<[i64]>::to_vec)
+        }
         Filter::Ids(ids) => Some(ids.clone()),
         _ => None,
     });
@@ -234,22 +264,24 @@ fn candidates<'a>(state: &'a State, filters: &[Filter]) -> Vec<&'a User> {
 
 fn answer(state: &State, page: &Page, filters: &[Filter], shown: &Shown) -> Answer {
     let start = (page.number - 1).saturating_mul(page.limit);
-    let (total, users): (usize, Vec<&User>) = if filters.is_empty() && page.sort == "id" && !page.descending {
-        // The common scan reads only a page, not the tenant.
-        let rows = state.users.rows();
-        (rows.len(), rows.iter().skip(start).take(page.limit).collect())
-    } else {
-        let mut users = candidates(state, filters);
-        users.retain(|user| filters.iter().all(|filter| filter.keeps(user)));
-        let attribute = number(&page.sort).unwrap_or(0);
-        users.sort_by(|a, b| a.cell(attribute).cmp(&b.cell(attribute)).then(a.id.cmp(&b.id)));
-        if page.descending {
-            users.reverse();
-        }
-        (users.len(), users.into_iter().skip(start).take(page.limit).collect())
-    };
+    let (total, users): (usize, Vec<&User>) =
+        if filters.is_empty() && page.sort == "id" && !page.descending {
+            // The common scan reads only a page, not the tenant.
+            let rows = state.users.rows();
+            (rows.len(), rows.iter().skip(start).take(page.limit).collect())
+        } else {
+            let mut users = candidates(state, filters);
+            users.retain(|user| filters.iter().all(|filter| filter.keeps(user)));
+            let attribute = number(&page.sort).unwrap_or(0);
+            users.sort_by(|a, b| a.cell(attribute).cmp(&b.cell(attribute)).then(a.id.cmp(&b.id)));
+            if page.descending {
+                users.reverse();
+            }
+            (users.len(), users.into_iter().skip(start).take(page.limit).collect())
+        };
     let pages = total.div_ceil(page.limit);
-    let defined: Vec<&str> = state.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
+    let defined: Vec<&str> =
+        state.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
     let mut body = Vec::with_capacity(users.len() * 768 + 2);
     body.push(b'[');
     for (position, user) in users.iter().enumerate() {
@@ -283,7 +315,9 @@ mod tests {
 
     #[test]
     fn a_star_stands_for_any_text() {
-        let matches = |pattern: &str, value: &str| Pattern::new(pattern, FilterCase::Insensitive).matches(value);
+        let matches = |pattern: &str, value: &str| {
+            Pattern::new(pattern, FilterCase::Insensitive).matches(value)
+        };
         assert!(matches("mia*", "Mia.Lang@example.com"));
         assert!(matches("*@example.com", "mia@example.com"));
         assert!(matches("m*a*com", "mia@example.com"));

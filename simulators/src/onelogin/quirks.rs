@@ -133,7 +133,9 @@ impl Quirks {
     pub fn kept(&self, text: &str, whole: bool) -> Box<str> {
         let text = if self.trim { text.trim() } else { text };
         let cut_texts = self.cut_texts.filter(|_| !whole);
-        Forms { fold_blanks: self.fold_blanks, compose_letters: self.compose_letters, cut_texts }.kept(text).into()
+        Forms { fold_blanks: self.fold_blanks, compose_letters: self.compose_letters, cut_texts }
+            .kept(text)
+            .into()
     }
 }
 
@@ -152,7 +154,12 @@ mod tests {
 
     #[test]
     fn texts_are_kept_in_the_forms_that_are_switched_on() {
-        let quirks = Quirks { fold_blanks: true, compose_letters: true, cut_texts: Some(7), ..Quirks::default() };
+        let quirks = Quirks {
+            fold_blanks: true,
+            compose_letters: true,
+            cut_texts: Some(7),
+            ..Quirks::default()
+        };
         assert_eq!(&*quirks.kept("Zoe\u{308}  \u{a0} Lind", false), "Zoë Lin");
         assert_eq!(&*quirks.kept("Zoe\u{308}  Lind", true), "Zoë Lind");
         assert_eq!(&*Quirks::default().kept(" Zoe\u{308}  Lind", false), " Zoe\u{308}  Lind");

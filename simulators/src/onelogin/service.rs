@@ -7,7 +7,9 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::attributes::{ATTEMPTS, ATTRIBUTES, CREATED, Cell, LOCKED_UNTIL, STATE, STATUS, UPDATED, number};
+use super::attributes::{
+    ATTEMPTS, ATTRIBUTES, CREATED, Cell, LOCKED_UNTIL, STATE, STATUS, UPDATED, number,
+};
 use super::auth::{self, Version};
 use super::definitions::{self, Definition};
 use super::listing;
@@ -66,7 +68,8 @@ impl State {
     }
 
     fn render(&self, user: &User, shown: &Shown) -> Vec<u8> {
-        let defined: Vec<&str> = self.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
+        let defined: Vec<&str> =
+            self.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
         let mut body = Vec::with_capacity(1024);
         user.write(shown, &defined, &mut body);
         body
@@ -109,9 +112,17 @@ impl State {
         if !self.quirks.licenses_waiting {
             return;
         }
-        let free =
-            self.quirks.licences.map_or(usize::MAX, |all| usize::try_from(all.saturating_sub(self.users.licensed())).unwrap_or(usize::MAX));
-        let waiting: Vec<i64> = self.users.rows().iter().filter(|user| user.int(STATE) == Some(3)).map(|user| user.id).take(free).collect();
+        let free = self.quirks.licences.map_or(usize::MAX, |all| {
+            usize::try_from(all.saturating_sub(self.users.licensed())).unwrap_or(usize::MAX)
+        });
+        let waiting: Vec<i64> = self
+            .users
+            .rows()
+            .iter()
+            .filter(|user| user.int(STATE) == Some(3))
+            .map(|user| user.id)
+            .take(free)
+            .collect();
         for id in waiting {
             let Some(mut user) = self.users.get(id).cloned() else { continue };
             user.set(STATE, Some(Cell::Int(1)));
@@ -122,9 +133,15 @@ impl State {
     /// Defines custom attributes by their shortnames; existing ones stay.
     pub fn define(&mut self, shortname: &str) {
         if !self.definitions.iter().any(|definition| definition.shortname == shortname) {
-            let id = self.definitions.iter().map(|definition| definition.id).max().unwrap_or(88_000) + 1;
+            let id =
+                self.definitions.iter().map(|definition| definition.id).max().unwrap_or(88_000) + 1;
             let name = super::attributes::human(shortname);
-            self.definitions.push(Definition { id, name, shortname: shortname.to_owned(), position: None });
+            self.definitions.push(Definition {
+                id,
+                name,
+                shortname: shortname.to_owned(),
+                position: None,
+            });
         }
     }
 
@@ -133,7 +150,12 @@ impl State {
     ///
     /// # Errors
     /// Unknown attributes or values of a wrong type; then nothing is changed.
-    pub fn edit(&mut self, id: Option<i64>, given: &Map<String, Value>, now: Timestamp) -> Result<i64, String> {
+    pub fn edit(
+        &mut self,
+        id: Option<i64>,
+        given: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<i64, String> {
         let mut user = if let Some(id) = id {
             self.users.get(id).cloned().ok_or("no such user")?
         } else {
@@ -160,13 +182,20 @@ impl State {
                     shortnames.push(shortname.clone());
                     match value {
                         Value::Null => user.custom.remove(shortname.as_str()),
-                        Value::String(text) => user.custom.insert(shortname.as_str().into(), text.as_str().into()),
-                        _ => return Err(format!("custom_attributes.{shortname} takes a string or null")),
+                        Value::String(text) => {
+                            user.custom.insert(shortname.as_str().into(), text.as_str().into())
+                        }
+                        _ => {
+                            return Err(format!(
+                                "custom_attributes.{shortname} takes a string or null"
+                            ));
+                        }
                     };
                 }
             } else if name != "id" {
                 let number = number(name).ok_or_else(|| format!("unknown attribute {name}"))?;
-                let cell = Cell::read(ATTRIBUTES[number].kind, value).map_err(|wanted| format!("{name} takes {wanted}"))?;
+                let cell = Cell::read(ATTRIBUTES[number].kind, value)
+                    .map_err(|wanted| format!("{name} takes {wanted}"))?;
                 user.set(number, cell);
             }
         }
@@ -235,20 +264,32 @@ fn route(call: &Call) -> (Route, String) {
     let parts: Vec<&str> = segments.iter().map(String::as_str).collect();
     let method = call.method.as_str();
     let (route, template) = match (method, parts.as_slice()) {
-        ("POST", ["auth", "oauth2", "v2", "token"]) => (Route::Token(Version::V2), call.path.clone()),
+        ("POST", ["auth", "oauth2", "v2", "token"]) => {
+            (Route::Token(Version::V2), call.path.clone())
+        }
         ("POST", ["auth", "oauth2", "token"]) => (Route::Token(Version::V1), call.path.clone()),
         ("POST", ["auth", "oauth2", "revoke"]) => (Route::Revoke, call.path.clone()),
         ("GET", ["auth", "rate_limit"]) => (Route::RateLimit, call.path.clone()),
         ("GET" | "POST", ["api", "2", "users"]) => (Route::Users, call.path.clone()),
-        ("GET" | "POST", ["api", "2", "users", "custom_attributes"]) => (Route::Definitions, call.path.clone()),
+        ("GET" | "POST", ["api", "2", "users", "custom_attributes"]) => {
+            (Route::Definitions, call.path.clone())
+        }
         ("GET" | "PUT" | "DELETE", ["api", "2", "users", "custom_attributes", id]) => {
             (Route::Definition((*id).to_owned()), "/api/2/users/custom_attributes/{id}".into())
         }
-        ("GET" | "PUT" | "DELETE", ["api", "2", "users", id]) => (Route::User((*id).to_owned()), "/api/2/users/{id}".into()),
-        ("POST", ["api", "2", "users", id, "unlock"]) => (Route::Unlock((*id).to_owned()), "/api/2/users/{id}/unlock".into()),
-        ("GET", ["api", "1", "users", "custom_attributes"]) => (Route::V1Definitions, call.path.clone()),
+        ("GET" | "PUT" | "DELETE", ["api", "2", "users", id]) => {
+            (Route::User((*id).to_owned()), "/api/2/users/{id}".into())
+        }
+        ("POST", ["api", "2", "users", id, "unlock"]) => {
+            (Route::Unlock((*id).to_owned()), "/api/2/users/{id}/unlock".into())
+        }
+        ("GET", ["api", "1", "users", "custom_attributes"]) => {
+            (Route::V1Definitions, call.path.clone())
+        }
         ("PUT", ["api", "1", "users", id, action]) => match v1::Action::parse(action) {
-            Some(parsed) => (Route::V1((*id).to_owned(), parsed), format!("/api/1/users/{{id}}/{action}")),
+            Some(parsed) => {
+                (Route::V1((*id).to_owned(), parsed), format!("/api/1/users/{{id}}/{action}"))
+            }
             None => (Route::Unknown, "(unknown)".into()),
         },
         _ => (Route::Unknown, "(unknown)".into()),
@@ -283,7 +324,8 @@ impl Service for OneLogin {
     }
 
     fn is_write(&self, call: &Call) -> bool {
-        call.path.starts_with("/api/") && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
+        call.path.starts_with("/api/")
+            && !matches!(call.method.as_str(), "GET" | "HEAD" | "OPTIONS")
     }
 
     fn is_secret(&self, call: &Call) -> bool {
@@ -299,10 +341,18 @@ impl Service for OneLogin {
 fn resource(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Answer {
     let old = call.path.starts_with("/api/1/");
     let Some(bearer) = auth::bearer(call) else {
-        return if old { errors::v1(400, "Authorization Information is incorrect") } else { errors::unauthorized() };
+        return if old {
+            errors::v1(400, "Authorization Information is incorrect")
+        } else {
+            errors::unauthorized()
+        };
     };
     if !state.tokens.accepts(bearer, now) {
-        return if old { errors::v1(401, "Authentication Failure") } else { errors::unauthorized() };
+        return if old {
+            errors::v1(401, "Authentication Failure")
+        } else {
+            errors::unauthorized()
+        };
     }
     let taken = state.window.take(now);
     if !taken.granted {
@@ -339,7 +389,9 @@ fn journalled(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> 
         ("POST", Route::Users) => Some(state.users.next_id()),
         // A logout does not change the user.
         (_, Route::V1(_, v1::Action::Logout)) => None,
-        ("PUT" | "DELETE" | "POST", Route::User(id) | Route::Unlock(id) | Route::V1(id, _)) => id.parse().ok(),
+        ("PUT" | "DELETE" | "POST", Route::User(id) | Route::Unlock(id) | Route::V1(id, _)) => {
+            id.parse().ok()
+        }
         _ => None,
     };
     let stored = |state: &State| {

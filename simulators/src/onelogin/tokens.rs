@@ -1,6 +1,8 @@
 //! Access tokens and the rights of the credential behind them
 //! (developers.onelogin.com, "Generate Tokens", "Working with API Credentials").
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
@@ -63,15 +65,28 @@ pub struct Tokens {
     pub scope: Scope,
     live: Option<Token>,
     rng: Rng,
+    /// The number of the account.
+    account: u64,
 }
+
+/// The number of the next account: no two that are simulated in one process are the same.
+static ACCOUNT: AtomicU64 = AtomicU64::new(123_456);
 
 impl Default for Tokens {
     fn default() -> Self {
         // Tokens of two simulators must differ, because otherwise one would accept the other's
         // clients.
         let seed = Timestamp::now().as_nanosecond().unsigned_abs();
-        let seed = u64::try_from(seed & u128::from(u64::MAX)).unwrap_or(1) ^ u64::from(std::process::id());
-        Self { client_id: "client-1".into(), client_secret: "secret-1".into(), scope: Scope::ManageUsers, live: None, rng: Rng::new(seed) }
+        let seed =
+            u64::try_from(seed & u128::from(u64::MAX)).unwrap_or(1) ^ u64::from(std::process::id());
+        Self {
+            client_id: "client-1".into(),
+            client_secret: "secret-1".into(),
+            scope: Scope::ManageUsers,
+            live: None,
+            rng: Rng::new(seed),
+            account: ACCOUNT.fetch_add(1, Ordering::Relaxed),
+        }
     }
 }
 
@@ -98,7 +113,8 @@ impl Tokens {
     /// Returns the token object; the same token until it expires or is revoked.
     pub fn issue(&mut self, now: Timestamp) -> Value {
         if self.live.as_ref().is_none_or(|token| !alive(token, now)) {
-            self.live = Some(Token { access: self.rng.hex(32), refresh: self.rng.hex(32), created: now });
+            self.live =
+                Some(Token { access: self.rng.hex(32), refresh: self.rng.hex(32), created: now });
         }
         let Some(token) = &self.live else { return Value::Null };
         json!({
@@ -107,7 +123,7 @@ impl Tokens {
             "expires_in": LIFETIME,
             "refresh_token": token.refresh,
             "token_type": "bearer",
-            "account_id": 123_456,
+            "account_id": self.account,
         })
     }
 

@@ -72,10 +72,18 @@ impl User {
             }
             let _ = write!(out, "\"{}\":", ATTRIBUTES[*attribute].name);
             match self.cell(*attribute) {
-                None => out.extend_from_slice(if ATTRIBUTES[*attribute].name == "role_ids" { b"[]" } else { b"null" }),
+                None => out.extend_from_slice(if ATTRIBUTES[*attribute].name == "role_ids" {
+                    b"[]"
+                } else {
+                    b"null"
+                }),
                 Some(Cell::Int(number)) => drop(write!(out, "{number}")),
-                Some(Cell::Text(text)) => serde_json::to_writer(&mut *out, &**text).expect("writing to memory"),
-                Some(other) => serde_json::to_writer(&mut *out, &other.json()).expect("writing to memory"),
+                Some(Cell::Text(text)) => {
+                    serde_json::to_writer(&mut *out, &**text).expect("writing to memory")
+                }
+                Some(other) => {
+                    serde_json::to_writer(&mut *out, &other.json()).expect("writing to memory")
+                }
             }
         }
         if shown.custom {
@@ -86,7 +94,8 @@ impl User {
                 }
                 serde_json::to_writer(&mut *out, shortname).expect("writing to memory");
                 out.push(b':');
-                serde_json::to_writer(&mut *out, &self.custom.get(*shortname)).expect("writing to memory");
+                serde_json::to_writer(&mut *out, &self.custom.get(*shortname))
+                    .expect("writing to memory");
             }
             out.push(b'}');
         }
@@ -109,14 +118,20 @@ impl Shown {
 
     /// The attributes of a listing without `fields`.
     pub fn thin() -> Self {
-        Self { attributes: (0..ATTRIBUTES.len()).filter(|number| ATTRIBUTES[*number].thin).collect(), custom: false }
+        Self {
+            attributes: (0..ATTRIBUTES.len()).filter(|number| ATTRIBUTES[*number].thin).collect(),
+            custom: false,
+        }
     }
 
     /// The named attributes and always the id; unknown names are ignored.
     pub fn named(fields: &str) -> Self {
         let names: Vec<&str> = fields.split(',').map(str::trim).collect();
         let wanted = |number: &usize| *number == 0 || names.contains(&ATTRIBUTES[*number].name);
-        Self { attributes: (0..ATTRIBUTES.len()).filter(wanted).collect(), custom: names.contains(&"custom_attributes") }
+        Self {
+            attributes: (0..ATTRIBUTES.len()).filter(wanted).collect(),
+            custom: names.contains(&"custom_attributes"),
+        }
     }
 }
 

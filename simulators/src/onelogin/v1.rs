@@ -40,7 +40,11 @@ impl Action {
 }
 
 fn body(call: &Call) -> Result<Map<String, Value>, Answer> {
-    let value = if call.body.is_empty() { Some(json!({})) } else { serde_json::from_slice(&call.body).ok() };
+    let value = if call.body.is_empty() {
+        Some(json!({}))
+    } else {
+        serde_json::from_slice(&call.body).ok()
+    };
     match value {
         Some(Value::Object(map)) => Ok(map),
         _ => Err(errors::v1(400, "Invalid JSON")),
@@ -49,7 +53,8 @@ fn body(call: &Call) -> Result<Map<String, Value>, Answer> {
 
 /// Handles `GET /api/1/users/custom_attributes`: the shortnames, in a list of a list.
 pub fn definitions(state: &State) -> Answer {
-    let names: Vec<&str> = state.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
+    let names: Vec<&str> =
+        state.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
     Answer::json(200, &json!({"status": errors::v1_success(), "data": [names]}))
 }
 
@@ -62,7 +67,9 @@ pub fn act(state: &mut State, call: &Call, id: &str, action: Action, now: Timest
         Ok(given) => given,
         Err(refused) => return refused,
     };
-    let Some(mut user) = state.users.get(id).cloned() else { return errors::v1(404, "User does not exist") };
+    let Some(mut user) = state.users.get(id).cloned() else {
+        return errors::v1(404, "User does not exist");
+    };
     let done = match action {
         Action::SetState => set_state(state, &mut user, &given),
         Action::Lock => lock(state, &mut user, &given, now),
@@ -80,8 +87,13 @@ pub fn act(state: &mut State, call: &Call, id: &str, action: Action, now: Timest
 }
 
 fn set_state(state: &State, user: &mut User, given: &Map<String, Value>) -> Result<(), Answer> {
-    let wrong = || errors::v1(400, json!({"attribute": "state", "description": "state is incorrect"}));
-    let wanted = given.get("state").and_then(Value::as_i64).filter(|state| (0..=3).contains(state)).ok_or_else(wrong)?;
+    let wrong =
+        || errors::v1(400, json!({"attribute": "state", "description": "state is incorrect"}));
+    let wanted = given
+        .get("state")
+        .and_then(Value::as_i64)
+        .filter(|state| (0..=3).contains(state))
+        .ok_or_else(wrong)?;
     if user.int(STATE) == Some(wanted) {
         return Err(errors::v1(400, "user is already in this state"));
     }
@@ -93,9 +105,23 @@ fn set_state(state: &State, user: &mut User, given: &Map<String, Value>) -> Resu
     Ok(())
 }
 
-fn lock(state: &mut State, user: &mut User, given: &Map<String, Value>, now: Timestamp) -> Result<(), Answer> {
-    let wrong = || errors::v1(400, json!({"attribute": "locked_until", "description": "locked_until is incorrect"}));
-    let minutes = given.get("locked_until").and_then(Value::as_i64).filter(|minutes| *minutes >= 0).ok_or_else(wrong)?;
+fn lock(
+    state: &mut State,
+    user: &mut User,
+    given: &Map<String, Value>,
+    now: Timestamp,
+) -> Result<(), Answer> {
+    let wrong = || {
+        errors::v1(
+            400,
+            json!({"attribute": "locked_until", "description": "locked_until is incorrect"}),
+        )
+    };
+    let minutes = given
+        .get("locked_until")
+        .and_then(Value::as_i64)
+        .filter(|minutes| *minutes >= 0)
+        .ok_or_else(wrong)?;
     if !user.is_licensed() {
         return Err(errors::v1(400, "user is not licensed"));
     }
@@ -103,7 +129,9 @@ fn lock(state: &mut State, user: &mut User, given: &Map<String, Value>, now: Tim
     user.set(LOCKED_UNTIL, None);
     if minutes > 0 {
         // A lock far in the future counts as one without an end.
-        let until = now.checked_add(SignedDuration::from_mins(minutes.min(5_256_000))).unwrap_or(Timestamp::MAX);
+        let until = now
+            .checked_add(SignedDuration::from_mins(minutes.min(5_256_000)))
+            .unwrap_or(Timestamp::MAX);
         user.set(LOCKED_UNTIL, Some(Cell::Time(until)));
         state.locks.push((until, user.id));
     }
@@ -112,8 +140,14 @@ fn lock(state: &mut State, user: &mut User, given: &Map<String, Value>, now: Tim
 
 /// Key by key; an empty text removes the value.
 fn set_custom(state: &State, user: &mut User, given: &Map<String, Value>) -> Result<(), Answer> {
-    let names: Vec<&str> = state.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
-    let wrong = || errors::v1(400, format!("input custom_attributes is not valid. Valid custom_attributes -> {names:?}"));
+    let names: Vec<&str> =
+        state.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
+    let wrong = || {
+        errors::v1(
+            400,
+            format!("input custom_attributes is not valid. Valid custom_attributes -> {names:?}"),
+        )
+    };
     let custom = given.get("custom_attributes").and_then(Value::as_object).ok_or_else(wrong)?;
     if custom.iter().any(|(name, value)| !names.contains(&name.as_str()) || !value.is_string()) {
         return Err(wrong());

@@ -5,8 +5,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::attributes::{
-    ACTIVATED, ATTEMPTS, ATTRIBUTES, CREATED, Cell, EMAIL, EXTERNAL_ID, GROUP, Kind, LOCALE, LOCKED_UNTIL, MANAGER, MAX_TEXT, PASSWORD,
-    PASSWORD_CHANGED, ROLES, STATE, STATUS, UPDATED, USERNAME, human, number,
+    ACTIVATED, ATTEMPTS, ATTRIBUTES, CREATED, Cell, EMAIL, EXTERNAL_ID, GROUP, Kind, LOCALE,
+    LOCKED_UNTIL, MANAGER, MAX_TEXT, PASSWORD, PASSWORD_CHANGED, ROLES, STATE, STATUS, UPDATED,
+    USERNAME, human, number,
 };
 use super::errors;
 use super::quirks::{CustomAttributes, EmptyText, NullValue};
@@ -58,7 +59,8 @@ fn mappings(call: &Call, creating: bool) -> Result<Mappings, Answer> {
             ("mappings", "sync") => mode = Mappings::Sync,
             ("mappings", "disabled") if !creating => mode = Mappings::Disabled,
             // OneLogin's own Python client writes `False`.
-            ("validate_policy", flag) if flag.eq_ignore_ascii_case("true") || flag.eq_ignore_ascii_case("false") => {}
+            ("validate_policy", flag)
+                if flag.eq_ignore_ascii_case("true") || flag.eq_ignore_ascii_case("false") => {}
             ("mappings" | "validate_policy", _) => {
                 return Err(errors::v2(400, &format!("invalid value for query parameter: {key}")));
             }
@@ -118,7 +120,15 @@ pub fn delete(state: &mut State, id: i64) -> Answer {
 }
 
 /// Applies a checked change, answers the user as written, and stores the result.
-fn finish(state: &mut State, mut user: User, old: Option<&User>, change: Change, mode: Mappings, status: u16, now: Timestamp) -> Answer {
+fn finish(
+    state: &mut State,
+    mut user: User,
+    old: Option<&User>,
+    change: Change,
+    mode: Mappings,
+    status: u16,
+    now: Timestamp,
+) -> Answer {
     let activates = change.names(STATUS) || old.is_none();
     let unlicensed = old.and_then(|old| old.int(STATE)) == Some(3);
     let wants_state = change.names(STATE);
@@ -199,7 +209,8 @@ fn settle(state: &mut State, user: &mut User, old: Option<&User>, repairs: bool,
 /// Runs the tenant's mappings over a user.
 pub fn map(state: &State, user: &mut User) {
     for mapping in &state.quirks.mappings {
-        let holds = mapping.when.as_ref().is_none_or(|when| value_of(user, &when.field) == when.equals);
+        let holds =
+            mapping.when.as_ref().is_none_or(|when| value_of(user, &when.field) == when.equals);
         for (name, value) in mapping.set.iter().filter(|_| holds) {
             if let Some(shortname) = name.strip_prefix("custom_attributes.") {
                 match value.as_str() {
@@ -218,7 +229,9 @@ pub fn map(state: &State, user: &mut User) {
 /// Returns the value of an attribute as mappings see it.
 fn value_of(user: &User, field: &str) -> Value {
     match field.strip_prefix("custom_attributes.") {
-        Some(shortname) => user.custom.get(shortname).map_or(Value::Null, |text| Value::from(&**text)),
+        Some(shortname) => {
+            user.custom.get(shortname).map_or(Value::Null, |text| Value::from(&**text))
+        }
         None => number(field).and_then(|number| user.cell(number)).map_or(Value::Null, Cell::json),
     }
 }
@@ -229,14 +242,20 @@ fn invalid(name: &str, why: &str) -> Answer {
 
 /// Checks a write against every rule; nothing is changed here.
 fn check(state: &State, given: &Map<String, Value>, old: Option<&User>) -> Result<Change, Answer> {
-    let known =
-        |name: &str| name == "custom_attributes" || PASSWORD.contains(&name) || number(name).is_some_and(|n| ATTRIBUTES[n].writable);
+    let known = |name: &str| {
+        name == "custom_attributes"
+            || PASSWORD.contains(&name)
+            || number(name).is_some_and(|n| ATTRIBUTES[n].writable)
+    };
     if let Some(name) = given.keys().find(|name| !known(name)) {
         return Err(errors::v2(400, &format!("unknown attribute: {name}")));
     }
     let beyond = |name: &str| PASSWORD.contains(&name) || name == "role_ids";
     if !state.tokens.scope.manages_all() && given.keys().any(|name| beyond(name)) {
-        return Err(errors::v2(403, "Insufficient permissions: passwords and roles need Manage All"));
+        return Err(errors::v2(
+            403,
+            "Insufficient permissions: passwords and roles need Manage All",
+        ));
     }
     let mut change = Change { cells: Vec::new(), custom: None, password: password(given)? };
     for (name, value) in given {
@@ -248,12 +267,18 @@ fn check(state: &State, given: &Map<String, Value>, old: Option<&User>) -> Resul
     }
     for rule in &state.refuse {
         let text = match rule.field.strip_prefix("custom_attributes.") {
-            Some(shortname) => given.get("custom_attributes").and_then(|custom| custom.get(shortname)),
+            Some(shortname) => {
+                given.get("custom_attributes").and_then(|custom| custom.get(shortname))
+            }
             None => given.get(&rule.field),
         };
         if text.and_then(Value::as_str).is_some_and(|text| text.contains(&rule.contains)) {
             let name = rule.field.strip_prefix("custom_attributes.").unwrap_or(&rule.field);
-            return Err(errors::field(422, &rule.field, &format!("Validation failed: {} is invalid", human(name))));
+            return Err(errors::field(
+                422,
+                &rule.field,
+                &format!("Validation failed: {} is invalid", human(name)),
+            ));
         }
     }
     unique(state, &change, old)?;
@@ -275,7 +300,8 @@ fn password(given: &Map<String, Value>) -> Result<bool, Answer> {
 fn cell(state: &State, number: usize, value: &Value) -> Result<Option<Cell>, Answer> {
     let attribute = &ATTRIBUTES[number];
     let name = attribute.name;
-    let mut cell = Cell::read(attribute.kind, value).map_err(|wanted| invalid(name, &format!("is not {wanted}")))?;
+    let mut cell = Cell::read(attribute.kind, value)
+        .map_err(|wanted| invalid(name, &format!("is not {wanted}")))?;
     let clearable = matches!(attribute.kind, Kind::Text | Kind::UserRef);
     if cell.is_none() && clearable && state.quirks.null_value == NullValue::Refuse {
         return Err(invalid(name, "can't be null"));
@@ -297,8 +323,12 @@ fn cell(state: &State, number: usize, value: &Value) -> Result<Option<Cell>, Ans
         USERNAME | EMAIL if text.trim().is_empty() => return Err(invalid(name, "can't be blank")),
         EMAIL if !is_email(text) => return Err(invalid(name, "is invalid")),
         LOCALE if !text.is_empty() && !is_locale(text) => return Err(invalid(name, "is invalid")),
-        STATUS if !matches!(cell, Some(Cell::Int(0..=5 | 7 | 8))) => return Err(invalid(name, "is not included in the list")),
-        STATE if !matches!(cell, Some(Cell::Int(0..=3))) => return Err(invalid(name, "is not included in the list")),
+        STATUS if !matches!(cell, Some(Cell::Int(0..=5 | 7 | 8))) => {
+            return Err(invalid(name, "is not included in the list"));
+        }
+        STATE if !matches!(cell, Some(Cell::Int(0..=3))) => {
+            return Err(invalid(name, "is not included in the list"));
+        }
         MANAGER => {
             if matches!(&cell, Some(Cell::Int(id)) if state.users.get(*id).is_none()) {
                 return Err(invalid(name, "must exist"));
@@ -306,7 +336,9 @@ fn cell(state: &State, number: usize, value: &Value) -> Result<Option<Cell>, Ans
         }
         _ => {}
     }
-    if state.quirks.empty_text == EmptyText::Null && matches!(&cell, Some(Cell::Text(text)) if text.is_empty()) {
+    if state.quirks.empty_text == EmptyText::Null
+        && matches!(&cell, Some(Cell::Text(text)) if text.is_empty())
+    {
         cell = None;
     }
     Ok(cell)
@@ -314,26 +346,38 @@ fn cell(state: &State, number: usize, value: &Value) -> Result<Option<Cell>, Ans
 
 fn is_email(text: &str) -> bool {
     let mut parts = text.split('@');
-    let (Some(local), Some(domain), None) = (parts.next(), parts.next(), parts.next()) else { return false };
+    let (Some(local), Some(domain), None) = (parts.next(), parts.next(), parts.next()) else {
+        return false;
+    };
     !local.is_empty() && !domain.is_empty() && !text.chars().any(char::is_whitespace)
 }
 
 /// `en`, `de`, `tr-TR`; not `tr_TR`.
 fn is_locale(text: &str) -> bool {
     let mut parts = text.split('-');
-    let language = parts.next().is_some_and(|part| (2..=3).contains(&part.len()) && part.chars().all(|c| c.is_ascii_lowercase()));
-    language && parts.all(|part| (2..=4).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric()))
+    let language = parts.next().is_some_and(|part| {
+        (2..=3).contains(&part.len()) && part.chars().all(|c| c.is_ascii_lowercase())
+    });
+    language
+        && parts.all(|part| {
+            (2..=4).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric())
+        })
 }
 
 type Custom = Vec<(Box<str>, Option<Box<str>>)>;
 
 /// Reads values of defined attributes, text or null; an empty text removes the value.
 fn custom(state: &State, value: &Value) -> Result<Custom, Answer> {
-    let Some(given) = value.as_object() else { return Err(invalid("custom_attributes", "is not an object")) };
+    let Some(given) = value.as_object() else {
+        return Err(invalid("custom_attributes", "is not an object"));
+    };
     let mut custom = Vec::new();
     for (shortname, value) in given {
         if !state.definitions.iter().any(|definition| definition.shortname == *shortname) {
-            return Err(errors::v2(422, &format!("Validation failed: custom_attributes.{shortname} is not defined")));
+            return Err(errors::v2(
+                422,
+                &format!("Validation failed: custom_attributes.{shortname} is not defined"),
+            ));
         }
         let value: Option<Box<str>> = match value {
             Value::Null => None,
@@ -364,7 +408,8 @@ fn unique(state: &State, change: &Change, old: Option<&User>) -> Result<(), Answ
             continue;
         };
         let own = old.map(|old| old.id);
-        let taken = state.users.find(attribute, text).unwrap_or_default().iter().any(|id| Some(*id) != own);
+        let taken =
+            state.users.find(attribute, text).unwrap_or_default().iter().any(|id| Some(*id) != own);
         if taken {
             complaints.push(format!("{name} must be unique within {subdomain}"));
         }

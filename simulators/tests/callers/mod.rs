@@ -27,7 +27,11 @@ pub struct Answer {
 
 impl Answer {
     pub async fn read(response: Response) -> Self {
-        Self { status: response.status(), headers: response.headers().clone(), text: response.text().await.unwrap() }
+        Self {
+            status: response.status(),
+            headers: response.headers().clone(),
+            text: response.text().await.unwrap(),
+        }
     }
 
     pub fn json(&self) -> Value {
@@ -57,12 +61,19 @@ impl BobCaller {
     }
 
     pub async fn post(&self, path: &str, body: Value) -> Answer {
-        let request = self.http.post(format!("{}{path}", self.base)).basic_auth("SERVICE-1", Some(&self.token)).json(&body);
+        let request = self
+            .http
+            .post(format!("{}{path}", self.base))
+            .basic_auth("SERVICE-1", Some(&self.token))
+            .json(&body);
         Answer::read(request.send().await.unwrap()).await
     }
 
     pub async fn get(&self, path: &str) -> Answer {
-        let request = self.http.get(format!("{}{path}", self.base)).basic_auth("SERVICE-1", Some(&self.token));
+        let request = self
+            .http
+            .get(format!("{}{path}", self.base))
+            .basic_auth("SERVICE-1", Some(&self.token));
         Answer::read(request.send().await.unwrap()).await
     }
 
@@ -89,19 +100,27 @@ impl OneLoginCaller {
     /// Returns a caller with a token.
     pub async fn of(world: &World) -> Self {
         let (http, control) = http(world);
-        let mut caller = Self { http, base: world.onelogin_url().into(), control, token: String::new() };
+        let mut caller =
+            Self { http, base: world.onelogin_url().into(), control, token: String::new() };
         caller.renew().await;
         caller
     }
 
     pub async fn renew(&mut self) {
-        let request = self.http.post(format!("{}/auth/oauth2/v2/token", self.base)).basic_auth("client-1", Some("secret-1"));
-        let answer = Answer::read(request.json(&json!({"grant_type": "client_credentials"})).send().await.unwrap()).await;
+        let request = self
+            .http
+            .post(format!("{}/auth/oauth2/v2/token", self.base))
+            .basic_auth("client-1", Some("secret-1"));
+        let answer = Answer::read(
+            request.json(&json!({"grant_type": "client_credentials"})).send().await.unwrap(),
+        )
+        .await;
         answer.json()["access_token"].as_str().unwrap().clone_into(&mut self.token);
     }
 
     pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
-        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
+        let mut request =
+            self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token);
         if let Some(body) = body {
             request = request.json(&body);
         }
@@ -127,7 +146,8 @@ impl OneLoginCaller {
     /// Creates a user that must be accepted; `more` is merged over a username and an e-mail made of
     /// `name`.
     pub async fn create(&self, name: &str, more: Value) -> i64 {
-        let mut body = json!({"username": name, "email": format!("{name}@example.com"), "status": 1});
+        let mut body =
+            json!({"username": name, "email": format!("{name}@example.com"), "status": 1});
         body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let answer = self.post("/api/2/users", body).await;
         assert_eq!(answer.status, 201, "{}", answer.text);

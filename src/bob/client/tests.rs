@@ -58,8 +58,11 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
         observer: Arc::new(move |call, outcome| told.lock().unwrap().push((call, outcome))),
         waits: Arc::new(|_| ()),
     };
-    let patience =
-        Patience { between_chunks: Duration::from_millis(300), search: Duration::from_secs(2), small: Duration::from_millis(400) };
+    let patience = Patience {
+        between_chunks: Duration::from_millis(300),
+        search: Duration::from_secs(2),
+        small: Duration::from_millis(400),
+    };
     (Client::with_patience(config, patience).unwrap(), requests, outcomes)
 }
 
@@ -71,7 +74,11 @@ async fn request(socket: &mut TcpStream) -> String {
         let read = socket.read(&mut piece).await.unwrap();
         text.push_str(std::str::from_utf8(&piece[..read]).unwrap());
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
-        let length = head.to_ascii_lowercase().split("content-length: ").nth(1).and_then(|rest| rest.lines().next()?.parse().ok());
+        let length = head
+            .to_ascii_lowercase()
+            .split("content-length: ")
+            .nth(1)
+            .and_then(|rest| rest.lines().next()?.parse().ok());
         if read == 0 || length.is_none_or(|length: usize| body.len() >= length) {
             return text;
         }
@@ -89,8 +96,7 @@ async fn search(then: Then) -> (Result<People, Error>, &'static str) {
 
 #[tokio::test]
 async fn a_search_is_one_post_with_exactly_the_fields() {
-    let answer =
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
     let (client, requests, outcomes) = against(vec![Then::Close(answer)]).await;
     let mut fields = Fields::default();
     fields.want("work.title");
@@ -100,7 +106,10 @@ async fn a_search_is_one_post_with_exactly_the_fields() {
     let (head, body) = sent.split_once("\r\n\r\n").unwrap();
     assert!(head.starts_with("POST /prefix/v1/people/search HTTP/1.1\r\n"), "{head}");
     // base64 of "SERVICE-77:t0ken-very-secret"
-    assert!(head.contains("authorization: Basic U0VSVklDRS03Nzp0MGtlbi12ZXJ5LXNlY3JldA=="), "{head}");
+    assert!(
+        head.contains("authorization: Basic U0VSVklDRS03Nzp0MGtlbi12ZXJ5LXNlY3JldA=="),
+        "{head}"
+    );
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(body).unwrap(),
         serde_json::json!({
@@ -127,14 +136,14 @@ async fn every_wrong_answer_has_its_error() {
         (
             "403 X\r\ncontent-type: text/html\r\n\r\n<b>Blocked, Ada</b>",
             Error::Unavailable {
-                said: "403, and not in Bob's words: a firewall in front of Bob may have blocked this address for some minutes".to_owned(),
+                said: "403 without Bob's words: a firewall in front of Bob may have blocked this address for some minutes".to_owned(),
             },
         ),
         ("429 X\r\nretry-after: 9\r\n\r\n", Error::Throttled { wait: Some(Duration::from_secs(9)) }),
         ("400 X\r\n\r\n{\"key\":\"k\",\"error\":\"t0ken-very-secret of SERVICE-77\"}", unavailable("400: k: … of …")),
-        ("500 X\r\n\r\nAda Okoro", unavailable("500")),
+        ("500 X\r\n\r\nAda Okoro", unavailable("500 without Bob's words")),
         ("302 X\r\nlocation: http://127.0.0.1:1/\r\n\r\n", unavailable("302: redirects are not followed")),
-        ("204 X\r\n\r\n", unavailable("204")),
+        ("204 X\r\n\r\n", unavailable("204 without Bob's words")),
         ("200 X\r\ncontent-type: text/html\r\n\r\n{\"employees\":[]}", unavailable(page)),
         ("200 X\r\n\r\n{\"employees\":[]}", unavailable(page)),
         ("200 X\r\ncontent-type: application/json\r\n\r\n{\"error\":\"t0ken-very-secret\"}", unavailable("200 with an error object: …")),
@@ -163,7 +172,9 @@ async fn a_closed_port_and_a_closed_connection_are_unavailable() {
     client.config.base = format!("http://{}", listener.local_addr().unwrap());
     drop(listener);
     match client.everybody(&Fields::default()).await {
-        Err(Error::Unavailable { said }) => assert!(said.starts_with("no connection to 127.0.0.1:"), "{said}"),
+        Err(Error::Unavailable { said }) => {
+            assert!(said.starts_with("no connection to 127.0.0.1:"), "{said}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -187,26 +198,43 @@ async fn the_head_of_a_search_may_take_as_long_as_the_whole_answer() {
 async fn a_403_after_a_granted_search_passes_and_before_one_is_a_missing_right() {
     let granted = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
     let refused = "HTTP/1.1 403 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"key\":\"k\",\"error\":\"No\"}";
-    let (client, _requests, _) =
-        against(vec![Then::Close(refused), Then::Close(granted), Then::Close(refused), Then::Close(refused)]).await;
+    let (client, _requests, _) = against(vec![
+        Then::Close(refused),
+        Then::Close(granted),
+        Then::Close(refused),
+        Then::Close(refused),
+    ])
+    .await;
     let fields = Fields::default();
-    assert_eq!(client.everybody(&fields).await.unwrap_err(), Error::Forbidden { said: "403: k: No".to_owned() });
+    assert_eq!(
+        client.everybody(&fields).await.unwrap_err(),
+        Error::Forbidden { said: "403: k: No".to_owned() }
+    );
     client.everybody(&fields).await.unwrap();
     let passing = client.everybody(&fields).await.unwrap_err();
-    assert_eq!(passing, Error::unavailable("the search was granted before, and is answered 403: k: No"));
+    assert_eq!(
+        passing,
+        Error::unavailable("the search was granted before, and is answered 403: k: No")
+    );
     // For the read of one employee it is about that employee.
-    assert!(matches!(client.one(&fields, "7", Urgency::Normal).await, Err(Error::Forbidden { .. })));
+    assert!(matches!(
+        client.one(&fields, "7", Urgency::Normal).await,
+        Err(Error::Forbidden { .. })
+    ));
 }
 
 #[tokio::test]
 async fn every_wait_for_an_answer_ends() {
     let (result, _) = search(Then::Hang("")).await;
     assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not through after 2 s"));
-    let (result, _) = search(Then::Hang("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[")).await;
+    let (result, _) = search(Then::Hang(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[",
+    ))
+    .await;
     assert_eq!(result.unwrap_err(), Error::unavailable("the answer stopped for 0 s"));
     // An error status with a body that never ends is still that status.
     let (result, _) = search(Then::Hang("HTTP/1.1 503 X\r\n\r\n{")).await;
-    assert_eq!(result.unwrap_err(), Error::unavailable("503"));
+    assert_eq!(result.unwrap_err(), Error::unavailable("503 without Bob's words"));
 
     let (mut client, _requests, _) = against(vec![Then::Hang("")]).await;
     client.patience.search = Duration::from_millis(50);
@@ -216,20 +244,31 @@ async fn every_wait_for_an_answer_ends() {
 
 #[tokio::test]
 async fn after_a_429_nothing_is_sent_until_its_time() {
-    let (client, requests, outcomes) = against(vec![Then::Close("HTTP/1.1 429 X\r\nretry-after: 600\r\n\r\n")]).await;
+    let (client, requests, outcomes) =
+        against(vec![Then::Close("HTTP/1.1 429 X\r\nretry-after: 600\r\n\r\n")]).await;
     let fields = Fields::default();
     assert!(client.everybody(&fields).await.is_err());
-    for refused in [client.everybody(&fields).await.unwrap_err(), client.one(&fields, "7", Urgency::Normal).await.unwrap_err()] {
+    for refused in [
+        client.everybody(&fields).await.unwrap_err(),
+        client.one(&fields, "7", Urgency::Normal).await.unwrap_err(),
+    ] {
         match refused {
             Error::Throttled { wait: Some(wait) } => assert!(wait.as_secs() >= 590, "{wait:?}"),
             other => panic!("{other:?}"),
         }
     }
     assert_eq!(requests.await.unwrap().len(), 1);
-    assert_eq!(*outcomes.lock().unwrap(), [("search", "throttled")], "only calls that were made are told");
+    assert_eq!(
+        *outcomes.lock().unwrap(),
+        [("search", "throttled")],
+        "only calls that were made are told"
+    );
 }
 
-async fn read(id: &str, answer: &'static str) -> (Result<Option<Employee>, Error>, Vec<(&'static str, &'static str)>) {
+async fn read(
+    id: &str,
+    answer: &'static str,
+) -> (Result<Option<Employee>, Error>, Vec<(&'static str, &'static str)>) {
     let (client, _requests, outcomes) = against(vec![Then::Close(answer)]).await;
     let result = client.one(&Fields::default(), id, Urgency::Normal).await;
     let told = outcomes.lock().unwrap().clone();
@@ -240,7 +279,11 @@ async fn read(id: &str, answer: &'static str) -> (Result<Option<Employee>, Error
 async fn one_employee_is_read_by_id_only() {
     let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n {\"id\":\"4110000000000000017\",\"email\":\"a@example.com\"} ";
     let (client, requests, outcomes) = against(vec![Then::Close(answer)]).await;
-    let found = client.one(&Fields::default(), "4110000000000000017", Urgency::Normal).await.unwrap().unwrap();
+    let found = client
+        .one(&Fields::default(), "4110000000000000017", Urgency::Normal)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(found.email(), Some("a@example.com"));
     let sent = requests.await.unwrap().remove(0);
     let (head, body) = sent.split_once("\r\n\r\n").unwrap();
@@ -250,7 +293,15 @@ async fn one_employee_is_read_by_id_only() {
     assert_eq!(body["humanReadable"], "APPEND");
     assert_eq!(*outcomes.lock().unwrap(), [("read", "ok")]);
 
-    for id in ["", "ada@example.com", "7/../search", "7 ", "\u{0661}", "search", "77777777777777777777777777777777777777777"] {
+    for id in [
+        "",
+        "ada@example.com",
+        "7/../search",
+        "7 ",
+        "\u{0661}",
+        "search",
+        "77777777777777777777777777777777777777777",
+    ] {
         let (result, told) = read(id, answer).await;
         assert_eq!(result.unwrap_err(), Error::unavailable("not a Bob employee id"), "{id}");
         assert!(told.is_empty(), "no call is made for {id}");
@@ -260,7 +311,10 @@ async fn one_employee_is_read_by_id_only() {
 #[tokio::test]
 async fn only_bobs_own_404_says_that_a_file_is_gone() {
     for (answer, gone) in [
-        ("HTTP/1.1 404 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"k\",\"error\":\"Employee not found\"}", true),
+        (
+            "HTTP/1.1 404 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"k\",\"error\":\"Employee not found\"}",
+            true,
+        ),
         ("HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n", false),
         ("HTTP/1.1 404 X\r\ncontent-type: application/json\r\ncontent-length: 0\r\n\r\n", false),
         ("HTTP/1.1 404 X\r\ncontent-type: application/json\r\n\r\n{}", false),
@@ -288,10 +342,16 @@ async fn anybody_else_is_not_the_one() {
         ("{\"id\":\"7\"}x", "the answer is not an employee with an id"),
         ("{\"id\":\"7\"", "the answer is not an employee with an id"),
         ("{\"employees\":[{\"id\":\"7\"}]}", "the answer is not an employee with an id"),
-        ("{\"key\":\"k\",\"error\":\"No such thing\"}", "200 with an error object: k: No such thing"),
+        (
+            "{\"key\":\"k\",\"error\":\"No such thing\"}",
+            "200 with an error object: k: No such thing",
+        ),
         ("", "the answer is not an employee with an id"),
     ] {
-        let answer: &'static str = Box::leak(format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{body}").into_boxed_str());
+        let answer: &'static str = Box::leak(
+            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{body}")
+                .into_boxed_str(),
+        );
         let (result, _) = read("7", answer).await;
         assert_eq!(result.unwrap_err(), Error::unavailable(said), "{body}");
     }

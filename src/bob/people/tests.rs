@@ -89,7 +89,10 @@ fn read(fields: &Fields, body: &str) -> Result<People, Error> {
     read_chunks(fields, [body.as_bytes()])
 }
 
-fn read_chunks<'a>(fields: &Fields, chunks: impl IntoIterator<Item = &'a [u8]>) -> Result<People, Error> {
+fn read_chunks<'a>(
+    fields: &Fields,
+    chunks: impl IntoIterator<Item = &'a [u8]>,
+) -> Result<People, Error> {
     let mut reader = Reader::new(fields);
     for chunk in chunks {
         reader.feed(chunk)?;
@@ -108,7 +111,8 @@ fn said(result: Result<People, Error>) -> String {
 fn each_field_is_found_in_its_form() {
     let fields = fields();
     let people = read(&fields, ANSWER).unwrap();
-    let cell = |person: usize, id: &str| people.employees[person].values.get(fields.position(id).unwrap());
+    let cell =
+        |person: usize, id: &str| people.employees[person].values.get(fields.position(id).unwrap());
     let text = Cell::Text;
     for (id, first, second) in [
         ("root.id", text("4110000000000000017"), text("4110000000000000099")),
@@ -140,8 +144,22 @@ fn each_field_is_found_in_its_form() {
     assert_eq!(people.employees[0].lifecycle, Lifecycle::Hired);
     assert_eq!(people.employees[0].status, BobStatus::Inactive);
     assert_eq!(people.employees[1].last_day.date(), Some(jiff::civil::date(2026, 10, 15)));
-    let unseen: Vec<&str> = fields.ids().iter().zip(&people.seen).filter(|(_, seen)| !**seen).map(|(id, _)| &**id).collect();
-    assert_eq!(unseen, ["employee.recentLeaveStartDate", "employee.recentLeaveEndDate", "work.department", "work.secret.field"]);
+    let unseen: Vec<&str> = fields
+        .ids()
+        .iter()
+        .zip(&people.seen)
+        .filter(|(_, seen)| !**seen)
+        .map(|(id, _)| &**id)
+        .collect();
+    assert_eq!(
+        unseen,
+        [
+            "employee.recentLeaveStartDate",
+            "employee.recentLeaveEndDate",
+            "work.department",
+            "work.secret.field"
+        ]
+    );
 }
 
 #[test]
@@ -155,7 +173,11 @@ fn the_managers_email_is_found_without_asking_for_the_manager() {
 
 #[test]
 fn a_null_category_is_no_evidence() {
-    let people = read(&Fields::default(), r#"{"employees":[{"id":"1","work":null,"internal":null,"employee":[]}]}"#).unwrap();
+    let people = read(
+        &Fields::default(),
+        r#"{"employees":[{"id":"1","work":null,"internal":null,"employee":[]}]}"#,
+    )
+    .unwrap();
     let cells: Vec<_> = (1..8).map(|index| people.employees[0].values.get(index)).collect();
     assert_eq!(cells, [Cell::Absent; 7]);
 
@@ -190,21 +212,42 @@ fn the_same_id_twice_is_one_person_and_no_id_is_none() {
 #[test]
 fn an_empty_company_is_an_answer() {
     let people = read(&Fields::default(), " {\"employees\": [ ] }\n").unwrap();
-    assert_eq!(people, People { seen: vec![false; Fields::default().ids().len()], ..People::default() });
+    assert_eq!(
+        people,
+        People { seen: vec![false; Fields::default().ids().len()], ..People::default() }
+    );
 }
 
 #[test]
 fn hostile_answers_are_no_answers() {
     let fields = Fields::default();
     for (body, expected) in [
-        (r#"{"key":"no.access","error":"Ask noa@example.com, 12345"}"#, "200 with an error object: Ask … …"),
+        (
+            r#"{"key":"no.access","error":"Ask noa@example.com, 12345"}"#,
+            "200 with an error object: Ask … …",
+        ),
         (r#"{"employees":[{"id":"1"}],"error":"half way"}"#, "200 with an error object: half way"),
         (r#"{"error":{"code":5},"employees":[]}"#, "200 with an error object: no words"),
-        (r#"{"employees":[{"id":"1"},null]}"#, "an element of the employees array is not a JSON object"),
-        (r#"{"employees":[{"id":"1",}]}"#, "an element of the employees array is not a JSON object"),
-        (r#"{"employees":[{"id":"1","work":{"title":]}}]}"#, "an element of the employees array is not a JSON object"),
-        ("{\"employees\":[{\"id\":\"a\nb\"}]}", "an element of the employees array is not a JSON object"),
-        (r#"{"employees":[{"id":"1","x":nul}]}"#, "an element of the employees array is not a JSON object"),
+        (
+            r#"{"employees":[{"id":"1"},null]}"#,
+            "an element of the employees array is not a JSON object",
+        ),
+        (
+            r#"{"employees":[{"id":"1",}]}"#,
+            "an element of the employees array is not a JSON object",
+        ),
+        (
+            r#"{"employees":[{"id":"1","work":{"title":]}}]}"#,
+            "an element of the employees array is not a JSON object",
+        ),
+        (
+            "{\"employees\":[{\"id\":\"a\nb\"}]}",
+            "an element of the employees array is not a JSON object",
+        ),
+        (
+            r#"{"employees":[{"id":"1","x":nul}]}"#,
+            "an element of the employees array is not a JSON object",
+        ),
         (r#"{"employees":[],"count":1x}"#, "the answer is not the JSON object of a search"),
         (r#"{"employees":[{"id":"1"}]"#, "the answer was cut off"),
         ("{}", "the answer has no employees array"),
@@ -214,8 +257,12 @@ fn hostile_answers_are_no_answers() {
     }
     // A name that is not UTF-8, in a field that is asked for and in one that is not.
     for key in ["email", "ignored"] {
-        let body = [b"{\"employees\":[{\"id\":\"1\",\"", key.as_bytes(), b"\":\"\xff\"}]}"].concat();
-        assert_eq!(said(read_chunks(&fields, [&*body])), "an element of the employees array is not a JSON object");
+        let body =
+            [b"{\"employees\":[{\"id\":\"1\",\"", key.as_bytes(), b"\":\"\xff\"}]}"].concat();
+        assert_eq!(
+            said(read_chunks(&fields, [&*body])),
+            "an element of the employees array is not a JSON object"
+        );
     }
     let error_is_null = r#"{"employees":[{"id":"1"}],"error":null}"#;
     assert_eq!(read(&fields, error_is_null).unwrap().employees.len(), 1);
@@ -225,7 +272,11 @@ fn hostile_answers_are_no_answers() {
 fn half_a_surrogate_spoils_its_own_cell_only() {
     let mut fields = Fields::default();
     let name = fields.want("root.firstName");
-    let people = read(&fields, r#"{"employees":[{"id":"1","firstName":"cut \ud83d","email":"a@example.com"}]}"#).unwrap();
+    let people = read(
+        &fields,
+        r#"{"employees":[{"id":"1","firstName":"cut \ud83d","email":"a@example.com"}]}"#,
+    )
+    .unwrap();
     assert_eq!(people.employees[0].values.get(name), Cell::Absent);
     assert_eq!(people.employees[0].email(), Some("a@example.com"));
 }

@@ -49,7 +49,11 @@ pub async fn follow(
     loop {
         let note = match stage(&place.integration().await?, held, generation) {
             Stage::Released(approved, last) => {
-                println!("released at {}, approved by {}", approved.at.0, approved.by.as_deref().unwrap_or("nobody known"));
+                println!(
+                    "released at {}, approved by {}",
+                    approved.at.0,
+                    approved.by.as_deref().unwrap_or("nobody known")
+                );
                 if let Some(last) = last {
                     println!("{}", outcome(&last));
                 }
@@ -65,10 +69,14 @@ pub async fn follow(
         // The EmployeeSyncs show how far a long pass is. The integration shows it only at its end.
         if let Some(before) = people.map(People::waiting).filter(|_| Instant::now() >= list_again) {
             let asked = Instant::now();
-            progress = place.people().await?.map(|now| format!("{} of {before} people are through", before.saturating_sub(now.waiting())));
+            progress = place.people().await?.map(|now| {
+                format!("{} of {before} people are through", before.saturating_sub(now.waiting()))
+            });
             list_again = Instant::now() + asked.elapsed() * LISTING_SHARE;
         }
-        let line = note.or_else(|| progress.clone()).unwrap_or_else(|| "waiting for the controller".to_owned());
+        let line = note
+            .or_else(|| progress.clone())
+            .unwrap_or_else(|| "waiting for the controller".to_owned());
         if line != told {
             println!("{line}");
             told = line;
@@ -79,18 +87,28 @@ pub async fn follow(
 
 fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) -> Stage {
     let status = integration.status.clone().unwrap_or_default();
-    if let Some(approved) = status.approved.filter(|approved| approved.digest == held.digest && Some(approved) != held.before.as_ref()) {
+    if let Some(approved) = status
+        .approved
+        .filter(|approved| approved.digest == held.digest && Some(approved) != held.before.as_ref())
+    {
         return Stage::Released(approved, status.last_pass);
     }
     if integration.metadata.uid.as_deref() != Some(&held.uid) {
-        return Stage::Over("the integration was deleted and made anew; nothing was released".to_owned());
+        return Stage::Over(
+            "the integration was deleted and made anew; nothing was released".to_owned(),
+        );
     }
     if integration.spec.approved_plan.as_deref() != Some(&held.digest) {
-        return Stage::Over("spec.approvedPlan was changed meanwhile; nothing was released".to_owned());
+        return Stage::Over(
+            "spec.approvedPlan was changed meanwhile; nothing was released".to_owned(),
+        );
     }
-    let ready =
-        conditions::find(&status.conditions, conditions::Type::Ready).filter(|ready| ready.observed_generation.unwrap_or(0) >= generation);
-    let Some(ready) = ready.filter(|ready| ready.reason != IntegrationReason::Progressing.as_str()) else { return Stage::Waiting(None) };
+    let ready = conditions::find(&status.conditions, conditions::Type::Ready)
+        .filter(|ready| ready.observed_generation.unwrap_or(0) >= generation);
+    let Some(ready) = ready.filter(|ready| ready.reason != IntegrationReason::Progressing.as_str())
+    else {
+        return Stage::Waiting(None);
+    };
     match &status.plan {
         Some(plan) if plan.digest != held.digest => Stage::Over(format!(
             "nothing was released: the plan is another one now. Look at it and approve {}, if it is right",

@@ -38,14 +38,24 @@ fn an_approved_plan_is_followed_until_it_is_released_or_cannot_be() {
     assert_eq!(stage(&integration("a", at(2, "Progressing"), json!({}))), Stage::Waiting(None));
     let troubled = stage(&integration("a", at(2, "BobUnavailable"), json!({})));
     assert_eq!(troubled, Stage::Waiting(Some("BobUnavailable: why".to_owned())));
-    assert!(over(&integration("a", at(2, "PlanHeld"), json!({"plan": plan("b")}))).contains("approve b"));
-    assert!(over(&integration("a", at(2, "Converged"), json!({"plan": null}))).contains("nothing is held any more"));
-    assert!(over(&integration("b", at(2, "PlanHeld"), json!({}))).contains("was changed meanwhile"));
+    assert!(
+        over(&integration("a", at(2, "PlanHeld"), json!({"plan": plan("b")})))
+            .contains("approve b")
+    );
+    assert!(
+        over(&integration("a", at(2, "Converged"), json!({"plan": null})))
+            .contains("nothing is held any more")
+    );
+    assert!(
+        over(&integration("b", at(2, "PlanHeld"), json!({}))).contains("was changed meanwhile")
+    );
     let approved = |digest: &str| json!({"plan": null, "approved": {"digest": digest, "by": "jane", "at": "2026-01-01T00:00:00Z"}});
     assert!(
         matches!(stage(&integration("a", at(2, "Progressing"), approved("a"))), Stage::Released(by, _) if by.by.as_deref() == Some("jane"))
     );
-    assert!(over(&integration("a", at(2, "Converged"), approved("z"))).contains("nothing was released"));
+    assert!(
+        over(&integration("a", at(2, "Converged"), approved("z"))).contains("nothing was released")
+    );
     let mut anew = integration("a", at(2, "PlanHeld"), json!({}));
     anew.metadata.uid = Some("v".to_owned());
     assert!(over(&anew).contains("made anew"));

@@ -42,11 +42,16 @@ impl Held {
         let status = integration.status.clone().unwrap_or_default();
         let generation = integration.metadata.generation.unwrap_or(0);
         if integration.spec.suspend {
-            return Err("the integration is suspended (spec.suspend): nothing is read, held or released".to_owned());
+            return Err(
+                "the integration is suspended (spec.suspend): nothing is read, held or released"
+                    .to_owned(),
+            );
         }
         let ready = conditions::find(&status.conditions, conditions::Type::Ready);
         let behind = "the controller has not seen the newest settings yet; look again in a moment";
-        let Some(ready) = ready.filter(|ready| ready.observed_generation.unwrap_or(0) >= generation) else {
+        let Some(ready) =
+            ready.filter(|ready| ready.observed_generation.unwrap_or(0) >= generation)
+        else {
             return Err(behind.to_owned());
         };
         // The settings are marked as seen, but their pass has not ended, so the plan shown belongs
@@ -54,14 +59,23 @@ impl Held {
         // digest releases that plan or none.
         let under_way = ready.reason == IntegrationReason::Progressing.as_str();
         if under_way && status.observed_generation.unwrap_or(0) < generation && asked.is_none() {
-            return Err(format!("a pass with the newest settings is under way: {}", behind.split("; ").last().unwrap_or_default()));
+            return Err(format!(
+                "a pass with the newest settings is under way: {}",
+                behind.split("; ").last().unwrap_or_default()
+            ));
         }
-        let condition = conditions::find(&status.conditions, conditions::Type::PlanHeld).filter(|condition| condition.status == "True");
-        let (Some(condition), Some(plan)) = (condition, status.plan.filter(|plan| plan.held_because.is_some())) else {
+        let condition = conditions::find(&status.conditions, conditions::Type::PlanHeld)
+            .filter(|condition| condition.status == "True");
+        let (Some(condition), Some(plan)) =
+            (condition, status.plan.filter(|plan| plan.held_because.is_some()))
+        else {
             return Err("nothing is held: there is nothing to approve".to_owned());
         };
         if let Some(asked) = asked.filter(|asked| **asked != plan.digest) {
-            return Err(format!("nothing was approved: the plan that is held now is {}, not {asked}", plan.digest));
+            return Err(format!(
+                "nothing was approved: the plan that is held now is {}, not {asked}",
+                plan.digest
+            ));
         }
         Ok(Self {
             digest: plan.digest.clone(),
@@ -75,7 +89,8 @@ impl Held {
     /// Returns what the caller is about to approve, in a few lines, without an attribute value.
     pub fn describe(&self, integration: &impl Display, people: Option<&People>) -> String {
         let mut text = format!("{integration} holds a plan ({})\n", self.guard);
-        let _ = writeln!(text, "  why     {}", self.plan.held_because.as_deref().unwrap_or_default());
+        let _ =
+            writeln!(text, "  why     {}", self.plan.held_because.as_deref().unwrap_or_default());
         let _ = writeln!(text, "  digest  {}", self.digest);
         let plan = &self.plan;
         for (count, what) in [
@@ -93,7 +108,8 @@ impl Held {
             let _ = write!(text, "  you may not list EmployeeSyncs, so the people are not named");
             return text;
         };
-        let _ = write!(text, "  {:>6}  EmployeeSyncs are Held, {} Frozen", people.held, people.frozen);
+        let _ =
+            write!(text, "  {:>6}  EmployeeSyncs are Held, {} Frozen", people.held, people.frozen);
         for name in &people.names {
             let _ = write!(text, "\n          {name}");
         }
@@ -111,7 +127,9 @@ impl Held {
     /// nothing.
     pub fn still_held_in(&self, written: &ProvisioningIntegration) -> Result<(), String> {
         let status = written.status.as_ref();
-        let released = |approved: &Approved| approved.digest == self.digest && Some(approved) != self.before.as_ref();
+        let released = |approved: &Approved| {
+            approved.digest == self.digest && Some(approved) != self.before.as_ref()
+        };
         if status.and_then(|status| status.approved.as_ref()).is_some_and(released) {
             return Ok(());
         }
@@ -139,8 +157,10 @@ pub struct People {
 impl People {
     /// Takes in one `EmployeeSync`.
     pub fn see(&mut self, name: &str, status: Option<&EmployeeSyncStatus>) {
-        let ready = status.and_then(|status| conditions::find(&status.conditions, conditions::Type::Ready));
-        let is = |reason: EmployeeReason| ready.is_some_and(|ready| ready.reason == reason.as_str());
+        let ready =
+            status.and_then(|status| conditions::find(&status.conditions, conditions::Type::Ready));
+        let is =
+            |reason: EmployeeReason| ready.is_some_and(|ready| ready.reason == reason.as_str());
         let (held, frozen) = (is(EmployeeReason::Held), is(EmployeeReason::Frozen));
         self.held += usize::from(held);
         self.frozen += usize::from(frozen);
@@ -169,7 +189,10 @@ pub fn field_manager(user: &str) -> String {
         let _ = write!(digest, "{byte:02x}");
     }
     let room = MANAGER - APPROVE_MANAGER.len() - digest.len();
-    let end = (0..=room.min(printable.len())).rev().find(|&end| printable.is_char_boundary(end)).unwrap_or(0);
+    let end = (0..=room.min(printable.len()))
+        .rev()
+        .find(|&end| printable.is_char_boundary(end))
+        .unwrap_or(0);
     format!("{APPROVE_MANAGER}{}{digest}", &printable[..end])
 }
 

@@ -30,15 +30,21 @@ fn integration(spec: Value, over: Value) -> ProvisioningIntegration {
 #[test]
 fn a_held_plan_is_shown_and_people_are_named_up_to_a_bound() {
     let held = Held::of(&integration(json!({}), json!({})), None).unwrap();
-    assert_eq!((held.digest.as_str(), held.guard.as_str(), held.uid.as_str()), (digest('a').as_str(), "BudgetExceeded", "u"));
+    assert_eq!(
+        (held.digest.as_str(), held.guard.as_str(), held.uid.as_str()),
+        (digest('a').as_str(), "BudgetExceeded", "u")
+    );
     let status = |reason: &str| -> EmployeeSyncStatus {
-        let ready =
-            json!({"type": "Ready", "status": "False", "reason": reason, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
-        serde_json::from_value(json!({"username": "noa.lind@example.com", "conditions": [ready]})).unwrap()
+        let ready = json!({"type": "Ready", "status": "False", "reason": reason, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        serde_json::from_value(json!({"username": "noa.lind@example.com", "conditions": [ready]}))
+            .unwrap()
     };
     let mut people = People::default();
     for number in 0..25 {
-        people.see(&format!("onelogin-{number}"), Some(&status(if number < 22 { "Held" } else { "Frozen" })));
+        people.see(
+            &format!("onelogin-{number}"),
+            Some(&status(if number < 22 { "Held" } else { "Frozen" })),
+        );
     }
     people.see("onelogin-99", Some(&status("InSync")));
     people.see("onelogin-98", None);
@@ -65,22 +71,41 @@ fn what_cannot_be_approved_says_why() {
     let ready = |reason: &str, generation: i64| json!({"type": "Ready", "status": "False", "reason": reason, "message": "", "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let held = json!({"type": "PlanHeld", "status": "True", "reason": "BudgetExceeded", "message": "", "observedGeneration": 3, "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let with = |ready: Value| json!({"conditions": [ready, held]});
-    let refused = |spec: Value, status: Value, asked: Option<&str>| Held::of(&integration(spec, status), asked).unwrap_err();
+    let refused = |spec: Value, status: Value, asked: Option<&str>| {
+        Held::of(&integration(spec, status), asked).unwrap_err()
+    };
 
     assert!(refused(json!({}), json!({"plan": null}), None).contains("nothing is held"));
     let dry = json!({"digest": digest('a'), "creates": 1, "reactivations": 0, "updates": 0, "disables": 0});
-    assert!(refused(json!({}), json!({"plan": dry}), None).contains("nothing is held"), "a dry run holds nothing");
-    assert!(refused(json!({}), json!({"conditions": [ready("Converged", 3)]}), None).contains("nothing is held"));
+    assert!(
+        refused(json!({}), json!({"plan": dry}), None).contains("nothing is held"),
+        "a dry run holds nothing"
+    );
+    assert!(
+        refused(json!({}), json!({"conditions": [ready("Converged", 3)]}), None)
+            .contains("nothing is held")
+    );
     assert!(refused(json!({"suspend": true}), json!({}), None).contains("suspended"));
-    assert!(refused(json!({}), with(ready("PlanHeld", 2)), None).contains("not seen the newest settings"));
-    assert!(refused(json!({}), json!({"conditions": []}), None).contains("not seen the newest settings"));
+    assert!(
+        refused(json!({}), with(ready("PlanHeld", 2)), None)
+            .contains("not seen the newest settings")
+    );
+    assert!(
+        refused(json!({}), json!({"conditions": []}), None)
+            .contains("not seen the newest settings")
+    );
     let message = refused(json!({}), json!({}), Some(&digest('b')));
     assert!(message.contains(&digest('a')) && message.contains(&digest('b')), "{message}");
 
     // This is a pass over newer settings, and the plan shown belongs to the older ones. A long
     // backlog is not such a pass, and a digest names its plan.
-    assert!(refused(json!({}), with(ready("Progressing", 3)), None).contains("look again in a moment"));
-    assert!(Held::of(&integration(json!({}), with(ready("Progressing", 3))), Some(&digest('a'))).is_ok());
+    assert!(
+        refused(json!({}), with(ready("Progressing", 3)), None).contains("look again in a moment")
+    );
+    assert!(
+        Held::of(&integration(json!({}), with(ready("Progressing", 3))), Some(&digest('a')))
+            .is_ok()
+    );
     let mut backlog = with(ready("Progressing", 3));
     backlog["observedGeneration"] = 3.into();
     assert!(Held::of(&integration(json!({}), backlog), None).is_ok());
@@ -91,14 +116,29 @@ fn a_plan_that_changed_meanwhile_is_noticed() {
     let held = Held::of(&integration(json!({}), json!({})), None).unwrap();
     assert!(held.still_held_in(&integration(json!({}), json!({}))).is_ok());
     let other = json!({"digest": digest('b'), "creates": 0, "reactivations": 0, "updates": 0, "disables": 9, "heldBecause": "more"});
-    assert!(held.still_held_in(&integration(json!({}), json!({"plan": other}))).unwrap_err().contains(&digest('b')));
-    assert!(held.still_held_in(&integration(json!({}), json!({"plan": null}))).unwrap_err().contains("nothing is held any more"));
+    assert!(
+        held.still_held_in(&integration(json!({}), json!({"plan": other})))
+            .unwrap_err()
+            .contains(&digest('b'))
+    );
+    assert!(
+        held.still_held_in(&integration(json!({}), json!({"plan": null})))
+            .unwrap_err()
+            .contains("nothing is held any more")
+    );
     // The controller was faster than the answer.
     let approved = json!({"digest": digest('a'), "by": "jane", "at": "2026-01-01T00:00:00Z"});
-    assert!(held.still_held_in(&integration(json!({}), json!({"plan": null, "approved": approved}))).is_ok());
+    assert!(
+        held.still_held_in(&integration(json!({}), json!({"plan": null, "approved": approved})))
+            .is_ok()
+    );
     // An older release of the same plan is not this one.
     let before = Held::of(&integration(json!({}), json!({"approved": approved})), None).unwrap();
-    assert!(before.still_held_in(&integration(json!({}), json!({"plan": null, "approved": approved}))).is_err());
+    assert!(
+        before
+            .still_held_in(&integration(json!({}), json!({"plan": null, "approved": approved})))
+            .is_err()
+    );
 }
 
 #[test]
@@ -110,6 +150,11 @@ fn a_field_manager_names_its_user_and_no_other() {
     assert_ne!(field_manager("jane\u{7}"), field_manager("jane\u{8}"));
     for user in ["", "jane\n", &"é".repeat(300), &"x".repeat(112), &"x".repeat(113)] {
         let manager = field_manager(user);
-        assert!(manager.len() <= 128 && manager.starts_with("bobsync-approve:") && !manager.contains(char::is_control), "{manager}");
+        assert!(
+            manager.len() <= 128
+                && manager.starts_with("bobsync-approve:")
+                && !manager.contains(char::is_control),
+            "{manager}"
+        );
     }
 }

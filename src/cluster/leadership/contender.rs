@@ -162,23 +162,31 @@ impl Contender {
                 Ok(Turn::Claimed) => {}
                 // Not before: an unanswered claim of ours may still stand.
                 Ok(Turn::Rival) => self.step_down("somebody else holds the lease"),
-                Ok(Turn::Contested) => tracing::warn!("others write to the lease between every look and claim"),
-                Err(error) => tracing::warn!(%error, "the election's call to the API server failed"),
+                Ok(Turn::Contested) => {
+                    tracing::warn!("others write to the lease between every look and claim")
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "the election's call to the API server failed")
+                }
             }
             let left = self.standing().left(&self.terms);
             if left.is_zero() {
                 self.step_down("the lease could not be renewed in time");
             }
             let mut wait = match turn {
-                Ok(Turn::Claimed) => {
-                    self.until_proven().map_or(self.terms.renew, |left| left.clamp(Duration::from_millis(10), self.terms.renew))
-                }
+                Ok(Turn::Claimed) => self.until_proven().map_or(self.terms.renew, |left| {
+                    left.clamp(Duration::from_millis(10), self.terms.renew)
+                }),
                 _ => jittered(self.terms.retry),
             };
             if !left.is_zero() {
                 wait = wait.min(left);
-            } else if let Some(rival) = self.rival.as_ref().filter(|rival| rival.sign != Sign::Missing) {
-                wait = wait.min(rival.lease.saturating_sub(rival.since.elapsed())).max(Duration::from_millis(10));
+            } else if let Some(rival) =
+                self.rival.as_ref().filter(|rival| rival.sign != Sign::Missing)
+            {
+                wait = wait
+                    .min(rival.lease.saturating_sub(rival.since.elapsed()))
+                    .max(Duration::from_millis(10));
             }
             tokio::select! {
                 () = tokio::time::sleep(wait) => {}
@@ -269,7 +277,10 @@ impl Contender {
             return Ok(Found::Claim(Box::new(self.claim(lease))));
         }
         if self.identity.has_succeeded(holder) {
-            tracing::info!(holder, "the lease is held by an earlier process of this pod, which is dead");
+            tracing::info!(
+                holder,
+                "the lease is held by an earlier process of this pod, which is dead"
+            );
             return Ok(Found::Claim(Box::new(self.claim(lease))));
         }
         let sign = Sign::Record {
@@ -278,7 +289,9 @@ impl Contender {
             holder: holder.to_owned(),
             renewed: spec.and_then(|spec| spec.renew_time.as_ref()).map(|time| time.0),
         };
-        let promised = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
+        let promised = spec
+            .and_then(|spec| spec.lease_duration_seconds)
+            .and_then(|seconds| u64::try_from(seconds).ok());
         self.proof = Proof::None;
         if self.rival_is_gone(sign, promised.map(Duration::from_secs)) {
             tracing::info!(holder, "the holder of the lease has not renewed it");
@@ -316,12 +329,20 @@ impl Contender {
                 );
                 self.waits.holder.clone_from(holder);
             }
-            Sign::Record { holder, .. } if rival.since.elapsed() > self.terms.renew + self.terms.retry * 2 => {
-                tracing::info!(holder, at_most_s = left, "the holder of the lease has not renewed it; waiting for its end");
+            Sign::Record { holder, .. }
+                if rival.since.elapsed() > self.terms.renew + self.terms.retry * 2 =>
+            {
+                tracing::info!(
+                    holder,
+                    at_most_s = left,
+                    "the holder of the lease has not renewed it; waiting for its end"
+                );
             }
             Sign::Record { .. } => return,
             Sign::Missing | Sign::Unknown => {
-                tracing::info!("the lease is not there, and whoever held it may not have noticed; waiting");
+                tracing::info!(
+                    "the lease is not there, and whoever held it may not have noticed; waiting"
+                );
             }
         }
         self.waits.last = Some(now);
@@ -343,9 +364,15 @@ impl Contender {
     /// Whether the Lease has been missing for longer than its holder, if it can, needs to make it again.
     fn is_left_alone(&mut self) -> bool {
         match &self.rival {
-            Some(rival) if rival.sign == Sign::Missing => rival.since.elapsed() >= self.terms.renew * 2,
+            Some(rival) if rival.sign == Sign::Missing => {
+                rival.since.elapsed() >= self.terms.renew * 2
+            }
             _ => {
-                self.rival = Some(Rival { sign: Sign::Missing, since: Instant::now(), lease: self.terms.lease });
+                self.rival = Some(Rival {
+                    sign: Sign::Missing,
+                    since: Instant::now(),
+                    lease: self.terms.lease,
+                });
                 false
             }
         }
@@ -364,8 +391,9 @@ impl Contender {
         match &self.rival {
             Some(rival) if rival.sign == sign => rival.since.elapsed() >= rival.lease,
             before => {
-                let lease =
-                    promised.or(before.as_ref().map(|rival| rival.lease)).map_or(self.terms.lease, |lease| lease.max(self.terms.lease));
+                let lease = promised
+                    .or(before.as_ref().map(|rival| rival.lease))
+                    .map_or(self.terms.lease, |lease| lease.max(self.terms.lease));
                 self.rival = Some(Rival { sign, since: Instant::now(), lease });
                 false
             }
@@ -380,7 +408,8 @@ impl Contender {
             let first = spec.acquire_time.is_none();
             spec.holder_identity = Some(self.identity.name.clone());
             spec.acquire_time = Some(now.clone());
-            spec.lease_transitions = Some(spec.lease_transitions.unwrap_or(0).saturating_add(i32::from(!first)));
+            spec.lease_transitions =
+                Some(spec.lease_transitions.unwrap_or(0).saturating_add(i32::from(!first)));
         }
         let seconds = self.terms.lease.as_millis().div_ceil(1000).max(1);
         spec.lease_duration_seconds = Some(i32::try_from(seconds).unwrap_or(i32::MAX));
@@ -392,7 +421,8 @@ impl Contender {
 
     /// Creates the Lease, or replaces exactly the version that was read.
     async fn send(&self, lease: &Lease) -> Result<Lease, CallError> {
-        let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        let params =
+            PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         if lease.metadata.resource_version.is_some() {
             bounded(self.terms.request, self.leases.replace(LEASE, &params, lease)).await
         } else {
@@ -423,7 +453,11 @@ impl Contender {
         if let Standing::Leads { term, .. } = self.standing() {
             self.state.standing.send_replace(Standing::Follows { term: term + 1 });
             if self.rival.is_none() {
-                self.rival = Some(Rival { sign: Sign::Unknown, since: Instant::now(), lease: self.terms.lease });
+                self.rival = Some(Rival {
+                    sign: Sign::Unknown,
+                    since: Instant::now(),
+                    lease: self.terms.lease,
+                });
             }
             tracing::warn!(why, "stepped down");
         }
@@ -451,7 +485,9 @@ impl Contender {
                     _ => return,
                 },
             };
-            if lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref()) != Some(&self.identity.name) {
+            if lease.spec.as_ref().and_then(|spec| spec.holder_identity.as_deref())
+                != Some(&self.identity.name)
+            {
                 return;
             }
             let mut free = self.claim(lease);

@@ -23,12 +23,20 @@ impl Roster {
     /// Returns which of the other integrations manages everybody of this one who is not Ready for this reason; `None` if nobody is,
     /// or somebody is managed by none of them.
     #[must_use]
-    pub fn who_manages_all(&self, key: &IntegrationKey, reason: EmployeeReason, others: &[IntegrationKey]) -> Option<IntegrationKey> {
+    pub fn who_manages_all(
+        &self,
+        key: &IntegrationKey,
+        reason: EmployeeReason,
+        others: &[IntegrationKey],
+    ) -> Option<IntegrationKey> {
         let rows = self.rows();
         let is_so = |entry: &&Entry| entry.counted() == Standing::Unready(reason);
-        let employees = rows.get(key)?.iter().filter(|(_, entry)| is_so(entry)).map(|(employee, _)| employee);
+        let employees =
+            rows.get(key)?.iter().filter(|(_, entry)| is_so(entry)).map(|(employee, _)| employee);
         let manages = |other: &&IntegrationKey, employee: &str| {
-            rows.get(*other).and_then(|people| people.get(employee)).is_some_and(|entry| entry.hold() > Hold::None)
+            rows.get(*other)
+                .and_then(|people| people.get(employee))
+                .is_some_and(|entry| entry.hold() > Hold::None)
         };
         let mut found = None;
         for employee in employees {
@@ -82,7 +90,8 @@ impl Entry {
     #[must_use]
     pub fn claims_account(&self) -> bool {
         let left_out = matches!(self.met, Some(Met::Unmanaged | Met::Waiting(_)));
-        !left_out && matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
+        !left_out
+            && matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
     }
 
     /// How firmly its integration manages this person: with an account that it has written to, or as one who is about to make it.

@@ -48,7 +48,8 @@ impl Latest {
     }
 
     pub(super) fn of_status(status: &EmployeeSyncStatus) -> Self {
-        Self::of_history(&status.history).or_later(&status.counted.as_ref().map(Self::of_counted).unwrap_or_default())
+        Self::of_history(&status.history)
+            .or_later(&status.counted.as_ref().map(Self::of_counted).unwrap_or_default())
     }
 
     fn of_history(history: &[HistoryEntry]) -> Self {
@@ -75,8 +76,11 @@ impl Latest {
     /// What a history of which lines are dropped says, to be kept beside the others; `None` if it says nothing.
     #[must_use]
     pub fn counted(history: &[HistoryEntry], before: Option<&Counted>) -> Option<Counted> {
-        let known = Self::of_history(history).or_later(&before.map(Self::of_counted).unwrap_or_default());
-        let time = |at: u32| (at != 0).then(|| Timestamp::from_second(i64::from(at)).ok().map(Time)).flatten();
+        let known =
+            Self::of_history(history).or_later(&before.map(Self::of_counted).unwrap_or_default());
+        let time = |at: u32| {
+            (at != 0).then(|| Timestamp::from_second(i64::from(at)).ok().map(Time)).flatten()
+        };
         let counted = Counted {
             disabled_at: time(known.disable),
             reactivated_at: time(known.reactivate),
@@ -87,7 +91,9 @@ impl Latest {
     }
 
     fn of_counted(counted: &Counted) -> Self {
-        let at = |time: &Option<Time>| time.as_ref().map_or(0, |time| u32::try_from(time.0.as_second()).unwrap_or(0));
+        let at = |time: &Option<Time>| {
+            time.as_ref().map_or(0, |time| u32::try_from(time.0.as_second()).unwrap_or(0))
+        };
         Self {
             disable: at(&counted.disabled_at),
             reactivate: at(&counted.reactivated_at),
@@ -145,7 +151,9 @@ fn latest(mut all: Vec<u32>) -> Box<[u32]> {
 }
 
 fn is_a_start(older: &[HistoryEntry]) -> bool {
-    let access = older.iter().find(|change| matches!(change.action, Action::Create | Action::Suspend | Action::Reactivate));
+    let access = older.iter().find(|change| {
+        matches!(change.action, Action::Create | Action::Suspend | Action::Reactivate)
+    });
     access.is_some_and(|change| change.action == Action::Create)
 }
 
@@ -165,24 +173,36 @@ mod tests {
             line("Create", "2026-11-01T00:00:00Z", true),
         ];
         let latest = Latest::of_history(&history);
-        let kinds = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update].map(|kind| latest.of(kind).is_some());
+        let kinds = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update]
+            .map(|kind| latest.of(kind).is_some());
         assert_eq!(kinds, [true, false, false, false]);
         let counted = Latest::counted(&history, None).expect("the suspension");
-        assert!(counted.disabled_at.is_some() && counted.created_at.is_none() && counted.updated_at.is_none());
+        assert!(
+            counted.disabled_at.is_some()
+                && counted.created_at.is_none()
+                && counted.updated_at.is_none()
+        );
     }
 
     #[test]
     fn each_update_of_one_employee_counts_also_when_some_lines_are_dropped() {
         let line = |minute: u32| -> HistoryEntry {
             let at = format!("2026-11-03T00:{minute:02}:00Z");
-            let line =
-                serde_json::json!({"at": at, "action": "Update", "fields": ["title"], "trigger": "Interval", "outcome": "Succeeded"});
+            let line = serde_json::json!({"at": at, "action": "Update", "fields": ["title"], "trigger": "Interval", "outcome": "Succeeded"});
             serde_json::from_value(line).expect("a line")
         };
         let count = |known: &Latest| known.all(Kind::Update).count();
-        assert_eq!(count(&Latest::of_history(&[line(1), line(1), line(0)])), 3, "two in one second");
+        assert_eq!(
+            count(&Latest::of_history(&[line(1), line(1), line(0)])),
+            3,
+            "two in one second"
+        );
         let twice = Latest::of_history(&[line(1), line(1)]);
-        assert_eq!(twice.or_later(&Latest::of_history(&[line(1)])), twice, "what both know counts once");
+        assert_eq!(
+            twice.or_later(&Latest::of_history(&[line(1)])),
+            twice,
+            "what both know counts once"
+        );
         let history: Vec<HistoryEntry> = (0..14).rev().map(line).collect();
         let status = |lines: &[HistoryEntry]| EmployeeSyncStatus {
             history: lines[..lines.len().min(HISTORY)].to_vec(),
@@ -191,7 +211,12 @@ mod tests {
         };
         assert_eq!(count(&Latest::of_status(&status(&history[11..]))), 3);
         assert_eq!(count(&Latest::of_status(&status(&history))), 10);
-        let later = Latest::of_status(&status(&history)).or_later(&Latest::of_status(&status(&history[4..])));
-        assert_eq!((count(&later), later.of(Kind::Update)), (UPDATES, Some(history[0].at.0.as_second())), "a bound for what is kept");
+        let later = Latest::of_status(&status(&history))
+            .or_later(&Latest::of_status(&status(&history[4..])));
+        assert_eq!(
+            (count(&later), later.of(Kind::Update)),
+            (UPDATES, Some(history[0].at.0.as_second())),
+            "a bound for what is kept"
+        );
     }
 }

@@ -14,7 +14,12 @@ use crate::api::{EmployeeSync, INTEGRATION_LABEL, ProvisioningIntegration, key::
 /// `metadata.resourceVersion` as a number, to tell older news from newer.
 #[must_use]
 pub fn version(object: &EmployeeSync) -> u64 {
-    object.metadata.resource_version.as_deref().and_then(|version| version.parse().ok()).unwrap_or(0)
+    object
+        .metadata
+        .resource_version
+        .as_deref()
+        .and_then(|version| version.parse().ok())
+        .unwrap_or(0)
 }
 
 /// Whose an object is, and with it what the garbage collector does to it.
@@ -71,7 +76,8 @@ impl Entry {
             _ if !self.exists || self.going => None,
             (true, Owner::Integration(_)) => Some(Tie::Untie),
             (false, Owner::Loose) => Some(Tie::Tie),
-            (true, Owner::Nobody | Owner::Loose) | (false, Owner::Nobody | Owner::Integration(_)) => None,
+            (true, Owner::Nobody | Owner::Loose)
+            | (false, Owner::Nobody | Owner::Integration(_)) => None,
         }
     }
 }
@@ -92,7 +98,11 @@ pub fn owner_reference(key: &IntegrationKey, uid: &str) -> OwnerReference {
 
 /// The owners that this object should have, where they are not those that it has. `uid`: the integration's.
 #[must_use]
-pub fn owners(object: &EmployeeSync, key: &IntegrationKey, uid: &str) -> Option<Vec<OwnerReference>> {
+pub fn owners(
+    object: &EmployeeSync,
+    key: &IntegrationKey,
+    uid: &str,
+) -> Option<Vec<OwnerReference>> {
     let entry = Entry {
         exists: true,
         going: object.metadata.deletion_timestamp.is_some(),
@@ -108,7 +118,8 @@ pub fn owners(object: &EmployeeSync, key: &IntegrationKey, uid: &str) -> Option<
 }
 
 fn is_integration(owner: &OwnerReference) -> bool {
-    owner.kind == ProvisioningIntegration::kind(&()) && owner.api_version.starts_with(crate::api::GROUP)
+    owner.kind == ProvisioningIntegration::kind(&())
+        && owner.api_version.starts_with(crate::api::GROUP)
 }
 
 fn hash(uid: &str) -> u64 {
@@ -125,7 +136,10 @@ pub fn object_name(integration: &str, employee: &str) -> String {
 
 pub(super) fn key_of(object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
     let namespace = object.namespace()?;
-    let key = IntegrationKey { namespace: namespace.into(), name: object.spec.integration_ref.name.as_str().into() };
+    let key = IntegrationKey {
+        namespace: namespace.into(),
+        name: object.spec.integration_ref.name.as_str().into(),
+    };
     Some((key, object.spec.employee_id.as_str().into()))
 }
 
@@ -134,7 +148,9 @@ impl Roster {
     #[must_use]
     pub fn knows(&self, object: &EmployeeSync) -> bool {
         let Some((key, employee)) = key_of(object) else { return false };
-        self.with(&key, &employee, |entry| entry.is_some_and(|entry| entry.version == version(object)))
+        self.with(&key, &employee, |entry| {
+            entry.is_some_and(|entry| entry.version == version(object))
+        })
     }
 
     /// Whether nothing is written to this employee's object any more. `uid`: the integration's.
@@ -155,11 +171,17 @@ impl Roster {
 
     /// The same of all of these that are refused, and of no others, after a pass over everybody.
     pub fn refused_alone(&self, key: &IntegrationKey, unwritten: &[(Box<str>, bool)]) {
-        let refused: HashSet<&str> = unwritten.iter().filter(|(_, refused)| *refused).map(|(employee, _)| &**employee).collect();
+        let refused: HashSet<&str> = unwritten
+            .iter()
+            .filter(|(_, refused)| *refused)
+            .map(|(employee, _)| &**employee)
+            .collect();
         let mut rows = self.rows();
         let Some(people) = rows.get_mut(key) else { return };
-        let others = |(employee, entry): &(&str, &Entry)| entry.unrecorded && !refused.contains(employee);
-        let over: Vec<Box<str>> = people.iter().filter(others).map(|(employee, _)| employee.into()).collect();
+        let others =
+            |(employee, entry): &(&str, &Entry)| entry.unrecorded && !refused.contains(employee);
+        let over: Vec<Box<str>> =
+            people.iter().filter(others).map(|(employee, _)| employee.into()).collect();
         over.iter().for_each(|employee| people.change(employee, |entry| entry.unrecorded = false));
     }
 
@@ -168,7 +190,9 @@ impl Roster {
     pub fn to_tie(&self, key: &IntegrationKey) -> Vec<Box<str>> {
         let mut found = Vec::new();
         if self.sums(key, |sums| sums.ties) > 0 {
-            self.for_each(key, |employee, entry| found.extend(entry.tie().map(|_| employee.into())));
+            self.for_each(key, |employee, entry| {
+                found.extend(entry.tie().map(|_| employee.into()))
+            });
         }
         found
     }
@@ -182,9 +206,11 @@ mod tests {
 
     fn object(spec: serde_json::Value, owner: Option<&str>, labelled: bool) -> EmployeeSync {
         let reference = |uid: &str| owner_reference(&key(), uid);
-        let labels = if labelled { json!({INTEGRATION_LABEL: "onelogin"}) } else { json!({"team": "x"}) };
+        let labels =
+            if labelled { json!({INTEGRATION_LABEL: "onelogin"}) } else { json!({"team": "x"}) };
         let other = json!({"apiVersion": "v1", "kind": "ConfigMap", "name": "x", "uid": "x"});
-        let owners: Vec<serde_json::Value> = owner.map(|uid| json!(reference(uid))).into_iter().chain([other]).collect();
+        let owners: Vec<serde_json::Value> =
+            owner.map(|uid| json!(reference(uid))).into_iter().chain([other]).collect();
         let mut whole = json!({"integrationRef": {"name": "onelogin"}, "employeeId": "7"});
         whole.as_object_mut().expect("a map").extend(spec.as_object().expect("a map").clone());
         let metadata = json!({"name": "onelogin-7", "namespace": "people", "labels": labels, "ownerReferences": owners});
@@ -198,9 +224,14 @@ mod tests {
     #[test]
     fn a_pin_has_no_owner_and_what_bobsync_made_goes_with_its_integration() {
         let default = || json!({});
-        for pin in [json!({"suspend": true}), json!({"userStatus": "AlwaysActive"}), json!({"attributes": {"title": "x"}})] {
+        for pin in [
+            json!({"suspend": true}),
+            json!({"userStatus": "AlwaysActive"}),
+            json!({"attributes": {"title": "x"}}),
+        ] {
             for uid in ["now", "before"] {
-                let owners = owners(&object(pin.clone(), Some(uid), true), &key(), "now").expect("a change");
+                let owners =
+                    owners(&object(pin.clone(), Some(uid), true), &key(), "now").expect("a change");
                 assert!(owners.len() == 1 && owners[0].kind == "ConfigMap", "{pin}: others stay");
             }
             assert_eq!(owners(&object(pin.clone(), None, true), &key(), "now"), None, "{pin}");
@@ -208,12 +239,21 @@ mod tests {
         }
         let tied = owners(&object(default(), None, true), &key(), "now").expect("a change");
         assert_eq!(tied.last(), Some(&owner_reference(&key(), "now")));
-        assert_eq!(owners(&object(default(), None, false), &key(), "now"), None, "a person's or Git's");
+        assert_eq!(
+            owners(&object(default(), None, false), &key(), "now"),
+            None,
+            "a person's or Git's"
+        );
         for uid in ["now", "before"] {
-            assert_eq!(owners(&object(default(), Some(uid), true), &key(), "now"), None, "the collector takes what is another's");
+            assert_eq!(
+                owners(&object(default(), Some(uid), true), &key(), "now"),
+                None,
+                "the collector takes what is another's"
+            );
         }
         let mut going = object(json!({"suspend": true}), Some("now"), true);
-        going.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
+        going.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
         assert_eq!(owners(&going, &key(), "now"), None);
     }
 
@@ -230,7 +270,8 @@ mod tests {
         let mut tied = object(json!({}), Some("now"), true);
         assert!(!leaving(&tied, "now") && leaving(&tied, "another"));
         assert!(!leaving(&object(json!({"suspend": true}), None, true), "another"));
-        tied.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
+        tied.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
         assert!(leaving(&tied, "now"));
         assert_eq!(roster.to_tie(&key()), []);
         assert!(!leaving(&object(json!({"suspend": true}), Some("now"), true), "now"));

@@ -151,7 +151,9 @@ impl People {
     /// The object of somebody went at this version. What is known of the person stays; of somebody who is gone from Bob, as long
     /// as access is still to be taken.
     pub fn lose(&mut self, employee: &str, version: u64) {
-        let gone = |entry: &Entry| entry.file_deleted.is_some() && !entry.is_open() || self.left && entry.revoked.is_none();
+        let gone = |entry: &Entry| {
+            entry.file_deleted.is_some() && !entry.is_open() || self.left && entry.revoked.is_none()
+        };
         if self.rows.get(employee).is_some_and(gone) {
             self.remove(employee);
         } else {
@@ -209,8 +211,14 @@ mod tests {
     };
 
     fn entries() -> impl Strategy<Value = Entry> {
-        let access = prop_oneof![Just(None), Just(Some(Access::Active)), Just(Some(Access::Unmanaged)), Just(Some(Access::NotYet))];
-        let pins = proptest::collection::vec(proptest::sample::select(&["title", "company"][..]), 0..3);
+        let access = prop_oneof![
+            Just(None),
+            Just(Some(Access::Active)),
+            Just(Some(Access::Unmanaged)),
+            Just(Some(Access::NotYet))
+        ];
+        let pins =
+            proptest::collection::vec(proptest::sample::select(&["title", "company"][..]), 0..3);
         let standing = prop_oneof![
             Just(Standing::Uncounted),
             Just(Standing::Unmanaged),
@@ -218,19 +226,23 @@ mod tests {
             proptest::sample::select(EmployeeReason::ALL).prop_map(Standing::Unready),
         ];
         let facts = (any::<bool>(), access, any::<bool>(), standing);
-        let times = (proptest::array::uniform3(0..5_u32), proptest::collection::vec(0..5_u32, 0..3));
-        (facts, times, pins).prop_map(|((exists, access, account, standing), (at, updates), pins)| Entry {
-            exists,
-            access,
-            standing,
-            account: account.then(|| ("1".into(), MatchedBy::Mark)),
-            latest: Latest::at(at, &updates),
-            overrides: (!pins.is_empty()).then(|| {
-                let attributes = pins.into_iter().map(|target| (target.into(), "x".into())).collect();
-                Box::new(Overrides { attributes, ..Overrides::default() })
-            }),
-            ..Entry::default()
-        })
+        let times =
+            (proptest::array::uniform3(0..5_u32), proptest::collection::vec(0..5_u32, 0..3));
+        (facts, times, pins).prop_map(
+            |((exists, access, account, standing), (at, updates), pins)| Entry {
+                exists,
+                access,
+                standing,
+                account: account.then(|| ("1".into(), MatchedBy::Mark)),
+                latest: Latest::at(at, &updates),
+                overrides: (!pins.is_empty()).then(|| {
+                    let attributes =
+                        pins.into_iter().map(|target| (target.into(), "x".into())).collect();
+                    Box::new(Overrides { attributes, ..Overrides::default() })
+                }),
+                ..Entry::default()
+            },
+        )
     }
 
     proptest! {

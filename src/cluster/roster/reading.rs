@@ -34,31 +34,43 @@ pub(super) fn overrides(spec: &EmployeeSyncSpec) -> Option<Box<Overrides>> {
             UserStatus::AlwaysActive => settings::UserStatus::AlwaysActive,
             UserStatus::AlwaysInactive => settings::UserStatus::AlwaysInactive,
         }),
-        attributes: spec.attributes.iter().map(|(target, value)| (target.as_str().into(), value.0.as_str().into())).collect(),
+        attributes: spec
+            .attributes
+            .iter()
+            .map(|(target, value)| (target.as_str().into(), value.0.as_str().into()))
+            .collect(),
     };
     (overrides != Overrides::default()).then(|| Box::new(overrides))
 }
 
 pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
     let not_managed = DetailReason::NotManaged.as_str();
-    let baseline = status.awaiting_change.as_ref().and_then(|waiting| Baseline::from_text(&waiting.baseline));
+    let baseline =
+        status.awaiting_change.as_ref().and_then(|waiting| Baseline::from_text(&waiting.baseline));
     match (baseline, status.access?) {
         (Some(baseline), _) => Some(Met::Waiting(baseline)),
         (None, Access::Unmanaged) => Some(Met::Unmanaged),
         // Only access was taken, because the employment had ended.
         // An account that is told of, and that spec.suspend keeps hands off.
         (None, Access::Active | Access::Suspended) if is_hands_off(status) => Some(Met::Unmanaged),
-        (None, _) if conditions::find(&status.conditions, conditions::Type::AttributesSynced).is_some_and(|c| c.reason == not_managed) => {
+        (None, _)
+            if conditions::find(&status.conditions, conditions::Type::AttributesSynced)
+                .is_some_and(|c| c.reason == not_managed) =>
+        {
             Some(Met::Unmanaged)
         }
-        (None, Access::NotYet | Access::Active | Access::Suspended | Access::Absent | Access::Unknown) => Some(Met::Managed),
+        (
+            None,
+            Access::NotYet | Access::Active | Access::Suspended | Access::Absent | Access::Unknown,
+        ) => Some(Met::Managed),
     }
 }
 
 /// Whether a status speaks of an account that `spec.suspend` keeps as it is: nothing is said of its attributes.
 fn is_hands_off(status: &EmployeeSyncStatus) -> bool {
     let find = |kind| conditions::find(&status.conditions, kind);
-    find(conditions::Type::Ready).is_some_and(|ready| ready.reason == EmployeeReason::HandsOff.as_str())
+    find(conditions::Type::Ready)
+        .is_some_and(|ready| ready.reason == EmployeeReason::HandsOff.as_str())
         && find(conditions::Type::AttributesSynced).is_none()
 }
 
@@ -66,8 +78,11 @@ fn is_hands_off(status: &EmployeeSyncStatus) -> bool {
 /// account is taken for open: what it is shows when access is taken.
 pub(super) fn access(object: &EmployeeSync, status: &EmployeeSyncStatus) -> Option<Access> {
     let older = status.observed_generation != object.metadata.generation && !object.spec.suspend;
-    let revoked = older && status.evidence.is_some() && status.account.is_some() && !only_found(status);
-    status.access.map(|access| if revoked && access == Access::Unmanaged { Access::Active } else { access })
+    let revoked =
+        older && status.evidence.is_some() && status.account.is_some() && !only_found(status);
+    status
+        .access
+        .map(|access| if revoked && access == Access::Unmanaged { Access::Active } else { access })
 }
 
 pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
@@ -82,11 +97,15 @@ pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
 
 /// Reads the end of the employment that the status speaks of: one that the decision rests on, or a date ahead.
 pub(super) fn ended(status: &EmployeeSyncStatus) -> Option<Box<Ended>> {
-    let conditions =
-        [conditions::Type::AccessSynced, conditions::Type::Ready].into_iter().filter_map(|kind| conditions::find(&status.conditions, kind));
+    let conditions = [conditions::Type::AccessSynced, conditions::Type::Ready]
+        .into_iter()
+        .filter_map(|kind| conditions::find(&status.conditions, kind));
     let read = || conditions.into_iter().find_map(|condition| Ended::read(&condition.message));
     let come = match &status.employment_ended {
-        Some(ended) => Some(Ended::come(why_of(ended.because), ended.date.as_deref().and_then(|date| date.parse().ok()))),
+        Some(ended) => Some(Ended::come(
+            why_of(ended.because),
+            ended.date.as_deref().and_then(|date| date.parse().ok()),
+        )),
         // Statuses of before have no such field and no reason; their messages name the rule.
         None if status.reason.is_none() => read(),
         None => None,
@@ -116,7 +135,10 @@ impl Entry {
     #[must_use]
     pub fn ended(&self, now: Timestamp) -> Option<Ended> {
         let other_status = self.lifecycle.or(Word::terminated()) != Word::terminated();
-        self.ended.as_deref().copied().filter(|ended| ended.at <= now && !(ended.why == Why::Terminated && other_status))
+        self.ended
+            .as_deref()
+            .copied()
+            .filter(|ended| ended.at <= now && !(ended.why == Why::Terminated && other_status))
     }
 
     /// Whether the record says that the access of an account on record has to end, whatever Bob shows now.
@@ -129,29 +151,37 @@ impl Entry {
 /// Whether the account that a status shows was found by e-mail, and nothing has been written to it.
 pub(super) fn only_found(status: &EmployeeSyncStatus) -> bool {
     let words = [DetailReason::WouldAdopt, DetailReason::NotAdopted].map(DetailReason::as_str);
-    conditions::find(&status.conditions, conditions::Type::Provisioned).is_some_and(|provisioned| words.contains(&&*provisioned.reason))
+    conditions::find(&status.conditions, conditions::Type::Provisioned)
+        .is_some_and(|provisioned| words.contains(&&*provisioned.reason))
 }
 
 /// Whether another integration manages the person.
 pub(super) fn managed_by_another(status: &EmployeeSyncStatus) -> bool {
-    let says_so = |ready: &Condition| ready.reason == EmployeeReason::Conflict.as_str() && ready.message.contains(MANAGED_BY_ANOTHER);
+    let says_so = |ready: &Condition| {
+        ready.reason == EmployeeReason::Conflict.as_str()
+            && ready.message.contains(MANAGED_BY_ANOTHER)
+    };
     conditions::find(&status.conditions, conditions::Type::Ready).is_some_and(says_so)
 }
 
 /// Returns whether the status says that the manager has no account.
 pub(super) fn leaderless(status: &EmployeeSyncStatus) -> bool {
-    let words = [DetailReason::ManagerPending, DetailReason::ManagerNotManaged].map(DetailReason::as_str);
-    conditions::find(&status.conditions, conditions::Type::ManagerResolved).is_some_and(|resolved| words.contains(&&*resolved.reason))
+    let words =
+        [DetailReason::ManagerPending, DetailReason::ManagerNotManaged].map(DetailReason::as_str);
+    conditions::find(&status.conditions, conditions::Type::ManagerResolved)
+        .is_some_and(|resolved| words.contains(&&*resolved.reason))
 }
 
 /// Whether several accounts are this person's.
 pub(super) fn several(status: &EmployeeSyncStatus) -> bool {
     let reason = DetailReason::SeveralAccounts.as_str();
-    conditions::find(&status.conditions, conditions::Type::Provisioned).is_some_and(|provisioned| provisioned.reason == reason)
+    conditions::find(&status.conditions, conditions::Type::Provisioned)
+        .is_some_and(|provisioned| provisioned.reason == reason)
 }
 
 pub(super) fn unready_since(status: &EmployeeSyncStatus) -> u32 {
-    let unready = conditions::find(&status.conditions, conditions::Type::Ready).filter(|ready| ready.status == "False");
+    let unready = conditions::find(&status.conditions, conditions::Type::Ready)
+        .filter(|ready| ready.status == "False");
     unready.map_or(0, |ready| u32::try_from(ready.last_transition_time.0.as_second()).unwrap_or(0))
 }
 
@@ -160,10 +190,19 @@ pub(super) fn unready_since(status: &EmployeeSyncStatus) -> u32 {
 pub(super) fn kept(status: &EmployeeSyncStatus) -> Option<Box<Kept>> {
     let (list, set_back) = (&status.kept_differently, &status.set_back);
     let read = |known: &api::SetBack| {
-        let at = known.written_at.iter().filter_map(|at| u32::try_from(at.0.as_second()).ok()).collect();
-        Some(SetBack::read(known.attribute.as_str().into(), u32::from_str_radix(&known.sent, 16).ok()?, at, known.contested == Some(true)))
+        let at =
+            known.written_at.iter().filter_map(|at| u32::try_from(at.0.as_second()).ok()).collect();
+        Some(SetBack::read(
+            known.attribute.as_str().into(),
+            u32::from_str_radix(&known.sent, 16).ok()?,
+            at,
+            known.contested == Some(true),
+        ))
     };
-    let known = || Kept::from_list(list.iter().map(String::as_str)).with_set_back(set_back.iter().filter_map(read).collect());
+    let known = || {
+        Kept::from_list(list.iter().map(String::as_str))
+            .with_set_back(set_back.iter().filter_map(read).collect())
+    };
     (!list.is_empty() || !set_back.is_empty()).then(|| Box::new(known()))
 }
 
@@ -177,13 +216,15 @@ pub fn same(a: &EmployeeSyncStatus, b: &EmployeeSyncStatus) -> bool {
 #[must_use]
 pub fn digest(status: &EmployeeSyncStatus) -> u64 {
     let mut hash = DefaultHasher::new();
-    text(EmployeeSyncStatus { history: Vec::new(), counted: None, ..status.clone() }).hash(&mut hash);
+    text(EmployeeSyncStatus { history: Vec::new(), counted: None, ..status.clone() })
+        .hash(&mut hash);
     // 0 is for "no status".
     hash.finish().max(1)
 }
 
 /// The whole status as it is written, with one time for all transitions.
 fn text(status: EmployeeSyncStatus) -> Vec<u8> {
-    let status = EmployeeSyncStatus { conditions: conditions::timeless(&status.conditions), ..status };
+    let status =
+        EmployeeSyncStatus { conditions: conditions::timeless(&status.conditions), ..status };
     serde_json::to_vec(&status).unwrap_or_default()
 }

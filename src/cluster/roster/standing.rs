@@ -26,12 +26,19 @@ impl Standing {
     /// Reads it out of a status.
     #[must_use]
     pub fn of(status: &EmployeeSyncStatus) -> Self {
-        let Some(ready) = conditions::find(&status.conditions, conditions::Type::Ready) else { return Self::Uncounted };
-        let Some(reason) = EmployeeReason::ALL.iter().copied().find(|reason| reason.as_str() == ready.reason) else {
+        let Some(ready) = conditions::find(&status.conditions, conditions::Type::Ready) else {
+            return Self::Uncounted;
+        };
+        let Some(reason) =
+            EmployeeReason::ALL.iter().copied().find(|reason| reason.as_str() == ready.reason)
+        else {
             return Self::Uncounted;
         };
         let not_managed = DetailReason::NotManaged.as_str();
-        let says_so = |kind| conditions::find(&status.conditions, kind).is_some_and(|condition| condition.reason == not_managed);
+        let says_so = |kind| {
+            conditions::find(&status.conditions, kind)
+                .is_some_and(|condition| condition.reason == not_managed)
+        };
         let left_alone = status.access == Some(Access::Unmanaged)
             || says_so(conditions::Type::AccessSynced)
             // Of an account that is managed and left as it is, attributes are spoken of.
@@ -87,7 +94,10 @@ impl Counts {
 
     /// Those who fail, by reason: a person has to act, or a retry is due.
     pub fn failing(&self) -> impl Iterator<Item = (EmployeeReason, u32)> {
-        self.unready.iter().map(|(reason, count)| (*reason, *count)).filter(|(reason, _)| reason.is_failure())
+        self.unready
+            .iter()
+            .map(|(reason, count)| (*reason, *count))
+            .filter(|(reason, _)| reason.is_failure())
     }
 
     fn of(&self, reason: EmployeeReason) -> u32 {
@@ -104,7 +114,8 @@ impl Counts {
 
     /// Counts one employee, or takes one out.
     pub(super) fn count(&mut self, standing: Standing, comes: bool) {
-        let step = |count: &mut u32| *count = if comes { *count + 1 } else { count.saturating_sub(1) };
+        let step =
+            |count: &mut u32| *count = if comes { *count + 1 } else { count.saturating_sub(1) };
         match standing {
             Standing::Uncounted => {}
             Standing::Unmanaged => step(&mut self.unmanaged),
@@ -127,11 +138,29 @@ mod tests {
     use super::*;
     use crate::api::conditions::{Wanted, merge};
 
-    fn status(reason: EmployeeReason, access: Option<Access>, detail: Option<(conditions::Type, DetailReason)>) -> EmployeeSyncStatus {
-        let ready = Wanted { kind: conditions::Type::Ready, status: reason.is_ready(), reason: reason.as_str(), message: String::new() };
-        let detail = detail.map(|(kind, reason)| Wanted { kind, status: true, reason: reason.as_str(), message: String::new() });
+    fn status(
+        reason: EmployeeReason,
+        access: Option<Access>,
+        detail: Option<(conditions::Type, DetailReason)>,
+    ) -> EmployeeSyncStatus {
+        let ready = Wanted {
+            kind: conditions::Type::Ready,
+            status: reason.is_ready(),
+            reason: reason.as_str(),
+            message: String::new(),
+        };
+        let detail = detail.map(|(kind, reason)| Wanted {
+            kind,
+            status: true,
+            reason: reason.as_str(),
+            message: String::new(),
+        });
         let wanted: Vec<Wanted> = [ready].into_iter().chain(detail).collect();
-        EmployeeSyncStatus { access, conditions: merge(&[], &wanted, 1, Timestamp::UNIX_EPOCH), ..EmployeeSyncStatus::default() }
+        EmployeeSyncStatus {
+            access,
+            conditions: merge(&[], &wanted, 1, Timestamp::UNIX_EPOCH),
+            ..EmployeeSyncStatus::default()
+        }
     }
 
     #[test]
@@ -142,16 +171,46 @@ mod tests {
         for (reason, access, detail, stands) in [
             (R::InSync, Some(Access::Active), None, Standing::Ready),
             (R::NotDue, Some(Access::NotYet), None, Standing::Ready),
-            (R::HandsOff, Some(Access::Active), Some((conditions::Type::AttributesSynced, DetailReason::Equal)), Standing::Ready),
-            (R::HandsOff, Some(Access::Active), Some((conditions::Type::AccessSynced, DetailReason::NotAsDecided)), Standing::Unmanaged),
-            (R::HandsOff, Some(Access::Unmanaged), left(conditions::Type::AccessSynced), Standing::Unmanaged),
-            (R::HandsOff, Some(Access::Active), left(conditions::Type::AccessSynced), Standing::Unmanaged),
+            (
+                R::HandsOff,
+                Some(Access::Active),
+                Some((conditions::Type::AttributesSynced, DetailReason::Equal)),
+                Standing::Ready,
+            ),
+            (
+                R::HandsOff,
+                Some(Access::Active),
+                Some((conditions::Type::AccessSynced, DetailReason::NotAsDecided)),
+                Standing::Unmanaged,
+            ),
+            (
+                R::HandsOff,
+                Some(Access::Unmanaged),
+                left(conditions::Type::AccessSynced),
+                Standing::Unmanaged,
+            ),
+            (
+                R::HandsOff,
+                Some(Access::Active),
+                left(conditions::Type::AccessSynced),
+                Standing::Unmanaged,
+            ),
             (R::DomainNotListed, Some(Access::Unmanaged), None, Standing::Unmanaged),
             (R::AwaitingChange, Some(Access::Unmanaged), None, Standing::Unmanaged),
             (R::MappingFailed, Some(Access::Unmanaged), None, Standing::Unmanaged),
             (R::InSync, Some(Access::Absent), None, Standing::Uncounted),
-            (R::InSync, Some(Access::Suspended), left(conditions::Type::AttributesSynced), Standing::Unmanaged),
-            (R::Held, Some(Access::Active), left(conditions::Type::AttributesSynced), Standing::Unready(R::Held)),
+            (
+                R::InSync,
+                Some(Access::Suspended),
+                left(conditions::Type::AttributesSynced),
+                Standing::Unmanaged,
+            ),
+            (
+                R::Held,
+                Some(Access::Active),
+                left(conditions::Type::AttributesSynced),
+                Standing::Unready(R::Held),
+            ),
             (R::Pending, None, None, Standing::Uncounted),
             (R::Pending, Some(Access::Active), None, Standing::Unready(R::Pending)),
             (R::Conflict, Some(Access::NotYet), None, Standing::Unready(R::Conflict)),
@@ -160,8 +219,20 @@ mod tests {
         }
         assert_eq!(Standing::of(&EmployeeSyncStatus::default()), Standing::Uncounted);
         let mut counts = Counts::default();
-        let all = [R::Pending, R::Held, R::Held, R::Frozen, R::Frozen, R::Frozen, R::Rejected, R::Retrying].map(Standing::Unready);
-        all.into_iter().chain([Standing::Ready, Standing::Unmanaged]).for_each(|standing| counts.count(standing, true));
+        let all = [
+            R::Pending,
+            R::Held,
+            R::Held,
+            R::Frozen,
+            R::Frozen,
+            R::Frozen,
+            R::Rejected,
+            R::Retrying,
+        ]
+        .map(Standing::Unready);
+        all.into_iter()
+            .chain([Standing::Ready, Standing::Unmanaged])
+            .for_each(|standing| counts.count(standing, true));
         assert_eq!((counts.in_scope(), counts.ready, counts.unmanaged), (9, 1, 1));
         assert_eq!((counts.pending(), counts.held(), counts.frozen()), (1, 2, 3));
         assert_eq!(counts.failing().collect::<Vec<_>>(), [(R::Retrying, 1), (R::Rejected, 1)]);

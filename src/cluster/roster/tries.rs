@@ -7,7 +7,8 @@ impl Roster {
     /// Remembers what was sent to this employee's account and not yet seen to be in place.
     pub fn tried(&self, key: &IntegrationKey, employee: &str, kept: Option<&Kept>) {
         if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
-            let known = entry.kept.take().map(|known| *known).unwrap_or_default().with_writes_of(kept);
+            let known =
+                entry.kept.take().map(|known| *known).unwrap_or_default().with_writes_of(kept);
             entry.kept = (!known.is_empty()).then(|| Box::new(known));
         }
     }

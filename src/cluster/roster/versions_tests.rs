@@ -19,7 +19,12 @@ fn key() -> IntegrationKey {
 
 fn object(version: u64, suspend: bool) -> EmployeeSync {
     let integration_ref = IntegrationRef { name: "onelogin".to_owned() };
-    let spec = EmployeeSyncSpec { integration_ref, employee_id: EMPLOYEE.to_owned(), suspend, ..EmployeeSyncSpec::default() };
+    let spec = EmployeeSyncSpec {
+        integration_ref,
+        employee_id: EMPLOYEE.to_owned(),
+        suspend,
+        ..EmployeeSyncSpec::default()
+    };
     let mut object = EmployeeSync::new(&object_name("onelogin", EMPLOYEE), spec);
     object.metadata = ObjectMeta {
         namespace: Some("people".to_owned()),
@@ -36,8 +41,12 @@ fn with_status(object: EmployeeSync, status: serde_json::Value) -> EmployeeSync 
 
 /// Whether there is an object, and whether it says hands off.
 fn known(roster: &Roster) -> (bool, bool) {
-    let hands_off = |entry: &super::Entry| entry.overrides.as_ref().is_some_and(|overrides| overrides.hands_off);
-    roster.with(&key(), EMPLOYEE, |entry| entry.map_or((false, false), |entry| (entry.exists, hands_off(entry))))
+    let hands_off = |entry: &super::Entry| {
+        entry.overrides.as_ref().is_some_and(|overrides| overrides.hands_off)
+    };
+    roster.with(&key(), EMPLOYEE, |entry| {
+        entry.map_or((false, false), |entry| (entry.exists, hands_off(entry)))
+    })
 }
 
 #[test]
@@ -45,12 +54,20 @@ fn an_object_that_is_newer_than_the_list_is_not_gone() {
     let roster = Roster::default();
     assert_eq!(roster.see(&object(5, true)), News::Wake);
     assert_eq!(roster.newest(Some("people")), 5);
-    assert_eq!(roster.keep_only(Some("people"), 4, &HashSet::new()), [], "it was made while the list was read");
+    assert_eq!(
+        roster.keep_only(Some("people"), 4, &HashSet::new()),
+        [],
+        "it was made while the list was read"
+    );
     assert_eq!(known(&roster), (true, true));
     roster.see(&object(5, true));
     assert_eq!(known(&roster), (true, true));
     assert_eq!(roster.keep_only(Some("elsewhere"), 9, &HashSet::new()), []);
-    assert_eq!(roster.keep_only(Some("people"), 5, &HashSet::new()), [key()], "the list is as new, and does not have it");
+    assert_eq!(
+        roster.keep_only(Some("people"), 5, &HashSet::new()),
+        [key()],
+        "the list is as new, and does not have it"
+    );
     assert_eq!(known(&roster), (false, false));
     roster.wrote(&object(5, true), 0);
     assert_eq!(known(&roster), (false, false), "an answer that was under way brings nothing back");
@@ -89,10 +106,16 @@ fn an_account_that_was_only_found_is_nobodys() {
     let roster = Roster::default();
     let condition = |reason: &str| json!([{"type": "Provisioned", "status": "True", "reason": reason, "message": "", "lastTransitionTime": "2026-11-20T10:00:00Z"}]);
     let status = |reason: &str| json!({"access": "Active", "account": {"id": "1", "matchedBy": "Email"}, "conditions": condition(reason)});
-    for (version, reason, ours) in [(1, "WouldAdopt", false), (2, "NotAdopted", false), (3, "Matched", true)] {
+    for (version, reason, ours) in
+        [(1, "WouldAdopt", false), (2, "NotAdopted", false), (3, "Matched", true)]
+    {
         roster.see(&with_status(object(version, false), status(reason)));
         let entry = roster.get(&key(), EMPLOYEE).expect("known");
-        assert_eq!((entry.account.is_some(), entry.has_managed_account(), entry.known_account()), (ours, ours, Some("1")), "{reason}");
+        assert_eq!(
+            (entry.account.is_some(), entry.has_managed_account(), entry.known_account()),
+            (ours, ours, Some("1")),
+            "{reason}"
+        );
     }
 }
 
@@ -101,15 +124,21 @@ fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
     let message = |text: &str| json!([{"type": "AccessSynced", "status": "False", "reason": "NotAsDecided", "message": text, "lastTransitionTime": "2026-11-20T10:00:00Z"}]);
     let status = |text: &str| json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": message(text)});
     let now = "2026-11-24T10:00:00Z".parse().expect("a time");
-    let has_left = |roster: &Roster| roster.with(&key(), EMPLOYEE, |entry| entry.is_some_and(|entry| entry.has_left(now)));
-    let terminated = "Not as decided yet: Bob's lifecycle status (internal.lifecycleStatus) is Terminated.";
+    let has_left = |roster: &Roster| {
+        roster.with(&key(), EMPLOYEE, |entry| entry.is_some_and(|entry| entry.has_left(now)))
+    };
+    let terminated =
+        "Not as decided yet: Bob's lifecycle status (internal.lifecycleStatus) is Terminated.";
     let roster = Roster::default();
     roster.see(&with_status(object(1, false), status(terminated)));
     assert!(has_left(&roster), "as a process that has just begun reads it");
     assert_eq!(roster.get(&key(), EMPLOYEE).map(|entry| entry.lifecycle), Some(Word::terminated()));
     roster.shown(&key(), [(EMPLOYEE, Word::of(Cell::Text("Employed")))].into_iter());
     assert!(!has_left(&roster), "Bob has shown another status since");
-    roster.see(&with_status(object(2, false), status("The last day of work (employee.lastDayOfWork) has come: 2026-11-20.")));
+    roster.see(&with_status(
+        object(2, false),
+        status("The last day of work (employee.lastDayOfWork) has come: 2026-11-20."),
+    ));
     assert!(has_left(&roster));
     roster.see(&with_status(object(3, false), status("At work.")));
     assert!(!has_left(&roster));
@@ -119,7 +148,8 @@ fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
         (5, "2026-11-25T00:00:00Z", "TerminationDate", false),
         (6, "2026-11-24T00:00:00Z", "LeaveStart", false),
     ] {
-        ahead["nextTransition"] = json!({"at": at, "timeZone": "UTC", "access": "Suspended", "because": because});
+        ahead["nextTransition"] =
+            json!({"at": at, "timeZone": "UTC", "access": "Suspended", "because": because});
         roster.see(&with_status(object(version, false), ahead.clone()));
         assert_eq!(has_left(&roster), left, "{because} {at}");
     }
@@ -136,7 +166,10 @@ fn an_object_that_has_evidence_alone_says_nothing_of_the_account() {
     let roster = Roster::default();
     let at_work = with_status(object(5, false), json!({"access": "Active", "account": account}));
     roster.see(&at_work);
-    roster.gone(&EmployeeSync { metadata: ObjectMeta { resource_version: Some("6".to_owned()), ..at_work.metadata.clone() }, ..at_work });
+    roster.gone(&EmployeeSync {
+        metadata: ObjectMeta { resource_version: Some("6".to_owned()), ..at_work.metadata.clone() },
+        ..at_work
+    });
     roster.wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
     assert!(is_open(&roster), "the account is there, whatever became of the object");
     let unknown = Roster::default();
@@ -169,13 +202,19 @@ fn a_status_of_a_spec_that_kept_hands_off_does_not_keep_evidence_from_the_accoun
 fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() {
     let employee = |integration: &str, id: u32| {
         let integration_ref = IntegrationRef { name: integration.to_owned() };
-        let spec = EmployeeSyncSpec { integration_ref, employee_id: id.to_string(), ..EmployeeSyncSpec::default() };
+        let spec = EmployeeSyncSpec {
+            integration_ref,
+            employee_id: id.to_string(),
+            ..EmployeeSyncSpec::default()
+        };
         let mut object = EmployeeSync::new(&object_name(integration, &id.to_string()), spec);
         object.metadata.namespace = Some("people".to_owned());
         object.metadata.resource_version = Some((id + 1).to_string());
-        let ready =
-            json!([{"type": "Ready", "status": "True", "reason": "InSync", "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z"}]);
-        with_status(object, json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": ready}))
+        let ready = json!([{"type": "Ready", "status": "True", "reason": "InSync", "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z"}]);
+        with_status(
+            object,
+            json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": ready}),
+        )
     };
     let roster = Roster::default();
     for number in 0..100 {
@@ -186,17 +225,30 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
         people.iter().for_each(|object| _ = roster.see(object));
         // Half of them go before their integration, and half after it.
         people[..10].iter().for_each(|object| drop(roster.gone(object)));
-        assert_eq!(roster.sums(&key, |sums| (sums.objects, sums.counts.ready)), (10, 20), "they come back while it is there");
+        assert_eq!(
+            roster.sums(&key, |sums| (sums.objects, sums.counts.ready)),
+            (10, 20),
+            "they come back while it is there"
+        );
         roster.leave(&key);
-        assert_eq!(roster.sums(&key, |sums| (sums.objects, sums.counts.ready)), (10, 10), "an object that outlives it is known");
+        assert_eq!(
+            roster.sums(&key, |sums| (sums.objects, sums.counts.ready)),
+            (10, 10),
+            "an object that outlives it is known"
+        );
         people[10..].iter().for_each(|object| drop(roster.gone(object)));
     }
     assert_eq!(roster.rows().len(), 0);
     // One with evidence that no read of Bob would show.
     roster.come(&key());
-    let revoked = json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-03-01T00:00:00Z"}});
+    let revoked =
+        json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-03-01T00:00:00Z"}});
     roster.see(&with_status(object(1, false), revoked));
     roster.gone(&object(2, false));
     roster.leave(&key());
-    assert_eq!(roster.revoked(&key()).len(), 1, "it holds for an integration that is applied again");
+    assert_eq!(
+        roster.revoked(&key()).len(),
+        1,
+        "it holds for an integration that is applied again"
+    );
 }

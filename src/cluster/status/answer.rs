@@ -4,14 +4,17 @@
 /// The longest answer that is kept, in characters.
 const LONGEST: usize = 300;
 /// What a value of the object follows.
-const VALUES: [&str; 4] = ["Invalid value: ", "Unsupported value: ", "Duplicate value: ", "Required value: "];
+const VALUES: [&str; 4] =
+    ["Invalid value: ", "Unsupported value: ", "Duplicate value: ", "Required value: "];
 
 /// Returns the answer on one line, without values of the object and without addresses, and of bounded length.
 pub(super) fn shown(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut rest = line.as_str();
     let mut text = String::new();
-    while let Some(end) = VALUES.iter().filter_map(|word| rest.find(word).map(|at| at + word.len())).min() {
+    while let Some(end) =
+        VALUES.iter().filter_map(|word| rest.find(word).map(|at| at + word.len())).min()
+    {
         text.push_str(&rest[..end]);
         let length = length_of_value(&rest[end..]);
         if length > 0 {
@@ -20,10 +23,15 @@ pub(super) fn shown(message: &str) -> String {
         rest = &rest[end + length..];
     }
     text.push_str(rest);
-    let words: Vec<&str> = text.split(' ').map(|word| if word.contains('@') { "…" } else { word }).collect();
+    let words: Vec<&str> =
+        text.split(' ').map(|word| if word.contains('@') { "…" } else { word }).collect();
     let text = words.join(" ");
     let text = text.trim_end_matches('.');
-    if text.chars().count() <= LONGEST { text.to_owned() } else { text.chars().take(LONGEST - 1).chain(['…']).collect() }
+    if text.chars().count() <= LONGEST {
+        text.to_owned()
+    } else {
+        text.chars().take(LONGEST - 1).chain(['…']).collect()
+    }
 }
 
 /// How many bytes of the text are the value that it begins with.

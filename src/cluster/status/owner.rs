@@ -21,7 +21,9 @@ pub(super) fn leftovers(entries: &[ManagedFieldsEntry], old: &Value, new: &Value
 
 fn is_own(entry: &ManagedFieldsEntry) -> bool {
     let is = |value: &Option<String>, wanted: &str| value.as_deref() == Some(wanted);
-    is(&entry.manager, FIELD_MANAGER) && is(&entry.operation, "Apply") && is(&entry.subresource, "status")
+    is(&entry.manager, FIELD_MANAGER)
+        && is(&entry.operation, "Apply")
+        && is(&entry.subresource, "status")
 }
 
 /// Takes out of `old` what is owned and not in `new`.
@@ -93,11 +95,16 @@ mod tests {
         });
         let own = entry("bobsync", "Apply", json!({"f:status": all}));
         let spec = entry("bobsync", "Update", json!({"f:spec": {"f:employeeId": {}}}));
-        assert_eq!(leftovers(&[own.clone(), spec.clone()], &old, &new), None, "the apply removes what is its own");
+        assert_eq!(
+            leftovers(&[own.clone(), spec.clone()], &old, &new),
+            None,
+            "the apply removes what is its own"
+        );
         let before = entry("bobsync", "Update", json!({"f:status": all}));
         let patch = json!({"account": {"matchedBy": null}, "conditions": [{"type": "Ready"}], "evidence": null});
         assert_eq!(leftovers(&[own, spec, before.clone()], &old, &new), Some(patch));
-        let person = entry("kubectl-edit", "Update", json!({"f:status": {"f:evidence": {"f:kind": {}}}}));
+        let person =
+            entry("kubectl-edit", "Update", json!({"f:status": {"f:evidence": {"f:kind": {}}}}));
         assert_eq!(leftovers(&[person], &old, &new), Some(json!({"evidence": null})));
         assert_eq!(leftovers(&[before], &old, &old), None);
     }

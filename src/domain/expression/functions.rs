@@ -84,7 +84,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
     function(USERNAME, Style::Global, (1, 1), Yields::Transliterated),
 ];
 
-const fn function(name: &'static str, style: Style, operands: (usize, usize), yields: Yields) -> Function {
+const fn function(
+    name: &'static str,
+    style: Style,
+    operands: (usize, usize),
+    yields: Yields,
+) -> Function {
     Function { name, style, operands, yields }
 }
 
@@ -102,8 +107,17 @@ pub(super) static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut environment = Env::default().with_optional_support(false).with_stdlib();
     let added = environment
         .add_extension(extensions::strings)
-        .and_then(|()| environment.add_overload(MATCHES_COMPILED, "string_matches_pattern", vec![STRING_TYPE, PATTERN], matches))
-        .and_then(|()| environment.add_overload(USERNAME, "username_string", vec![STRING_TYPE], username));
+        .and_then(|()| {
+            environment.add_overload(
+                MATCHES_COMPILED,
+                "string_matches_pattern",
+                vec![STRING_TYPE, PATTERN],
+                matches,
+            )
+        })
+        .and_then(|()| {
+            environment.add_overload(USERNAME, "username_string", vec![STRING_TYPE], username)
+        });
     debug_assert!(added.is_ok(), "every overload is new");
     Arc::new(environment)
 });
@@ -127,7 +141,9 @@ impl Pattern {
     /// A sentence for a person.
     pub fn compile(text: &str) -> Result<Self, String> {
         if text.chars().count() > PATTERN_LENGTH {
-            return Err(format!("a pattern of `matches` is longer than {PATTERN_LENGTH} characters; write several short ones"));
+            return Err(format!(
+                "a pattern of `matches` is longer than {PATTERN_LENGTH} characters; write several short ones"
+            ));
         }
         RegexBuilder::new(text).size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_SIZE).nest_limit(20).build().map(Self).map_err(|error| {
             match error {
@@ -163,8 +179,10 @@ impl StaticVal for Pattern {}
 /// Matches what is between words: everything except letters, the marks on them, digits, and
 /// characters that only say how to show others. `\w` takes connectors such as `_` as parts of a
 /// word, and this pattern does not.
-static BETWEEN_WORDS: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"[[^\w\p{N}\p{Cf}]\p{Pc}]+").expect("the pattern is a constant, and a test compiles it"));
+static BETWEEN_WORDS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"[[^\w\p{N}\p{Cf}]\p{Pc}]+")
+        .expect("the pattern is a constant, and a test compiles it")
+});
 
 /// Returns a username made from a name. The name is transliterated to ASCII and lower-cased. Each
 /// run of characters that are not letters or digits becomes one dot, and no dot is left at the
@@ -186,14 +204,18 @@ pub(super) fn username_of(text: &str) -> String {
             }
             // An ideograph is a syllable of its own. Its transliteration shows that by a blank at
             // the end ("Wang ").
-            apart |= !name.is_empty() && letter.ends_with(' ') && letter.starts_with(|c: char| c.is_ascii_alphabetic());
+            apart |= !name.is_empty()
+                && letter.ends_with(' ')
+                && letter.starts_with(|c: char| c.is_ascii_alphabetic());
         }
     }
     name
 }
 
 fn username<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [text] = operands.as_slice() else { return Err(ExecutionError::missing_argument_or_target()) };
+    let [text] = operands.as_slice() else {
+        return Err(ExecutionError::missing_argument_or_target());
+    };
     match text.downcast_ref::<CelString>() {
         Some(text) => Ok(CowVal::owned(CelString::from(username_of(text.inner())))),
         None => Err(ExecutionError::missing_argument_or_target()),
@@ -201,9 +223,13 @@ fn username<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, Exe
 }
 
 fn matches<'b, 'v>(operands: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let [text, pattern] = operands.as_slice() else { return Err(ExecutionError::missing_argument_or_target()) };
+    let [text, pattern] = operands.as_slice() else {
+        return Err(ExecutionError::missing_argument_or_target());
+    };
     match (text.downcast_ref::<CelString>(), pattern.downcast_ref::<Pattern>()) {
-        (Some(text), Some(pattern)) => Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner())))),
+        (Some(text), Some(pattern)) => {
+            Ok(CowVal::owned(CelBool::from(pattern.0.is_match(text.inner()))))
+        }
         _ => Err(ExecutionError::missing_argument_or_target()),
     }
 }

@@ -4,7 +4,9 @@
 
 use cel::{
     ParseErrors,
-    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators},
+    common::ast::{
+        CallExpr, ComprehensionExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators,
+    },
     parser::Parser,
 };
 
@@ -92,8 +94,18 @@ impl Reference {
 /// A sentence for a person.
 pub(super) fn read(text: &str) -> Result<Reading, String> {
     survey(text)?;
-    let mut tree = Parser::new().max_recursion_depth(LEVELS).parse(text).map_err(|errors| not_cel(text, &errors))?;
-    let mut reader = Reader { fields: Vec::new(), patterns: Vec::new(), variables: Vec::new(), nodes: 0, times: 1, cost: 0 };
+    let mut tree = Parser::new()
+        .max_recursion_depth(LEVELS)
+        .parse(text)
+        .map_err(|errors| not_cel(text, &errors))?;
+    let mut reader = Reader {
+        fields: Vec::new(),
+        patterns: Vec::new(),
+        variables: Vec::new(),
+        nodes: 0,
+        times: 1,
+        cost: 0,
+    };
     let result = reader.read(&mut tree, 0)?;
     Ok(Reading { tree, fields: reader.fields, patterns: reader.patterns, largest: result.weight })
 }
@@ -107,10 +119,18 @@ fn not_cel(text: &str, errors: &ParseErrors) -> String {
         );
     }
     if let Some((line, column)) = lone_equals(text) {
-        return format!("the expression is not CEL, at line {line}, column {column}: a single = compares nothing; write == instead");
+        return format!(
+            "the expression is not CEL, at line {line}, column {column}: a single = compares nothing; write == instead"
+        );
     }
-    let place = errors.errors.first().map_or_else(String::new, |error| format!(", at line {}, column {}", error.pos.0, error.pos.1));
-    let open = if has_open_quote(text) { "a quote that is not closed" } else { "a bracket or a quote that is not closed" };
+    let place = errors.errors.first().map_or_else(String::new, |error| {
+        format!(", at line {}, column {}", error.pos.0, error.pos.1)
+    });
+    let open = if has_open_quote(text) {
+        "a quote that is not closed"
+    } else {
+        "a bracket or a quote that is not closed"
+    };
     format!(
         "the expression is not CEL{place}: the likely causes are {open}, and two values without an operator such as && or == between them"
     )
@@ -129,7 +149,11 @@ fn lone_equals(text: &str) -> Option<(usize, usize)> {
             }
             (Some(open), _) if open == c => quote = None,
             (None, '\'' | '"') => quote = Some(c),
-            (None, '=') if !matches!(before, '=' | '!' | '<' | '>') && chars.peek() != Some(&'=') => return Some((line, column)),
+            (None, '=')
+                if !matches!(before, '=' | '!' | '<' | '>') && chars.peek() != Some(&'=') =>
+            {
+                return Some((line, column));
+            }
             _ => {}
         }
         before = c;
@@ -157,7 +181,9 @@ fn survey(text: &str) -> Result<(), String> {
         return Err("the expression is empty".to_owned());
     }
     if text.chars().count() > LENGTH {
-        return Err(format!("the expression is longer than {LENGTH} characters; split it, or let Bob hold the value in a field"));
+        return Err(format!(
+            "the expression is longer than {LENGTH} characters; split it, or let Bob hold the value in a field"
+        ));
     }
     let (mut depth, mut quote) = (0_usize, None);
     let mut chars = text.chars();
@@ -173,7 +199,9 @@ fn survey(text: &str) -> Result<(), String> {
             _ => {}
         }
         if depth > BRACKETS {
-            return Err(format!("the expression has brackets nested more than {BRACKETS} deep; write it flatter"));
+            return Err(format!(
+                "the expression has brackets nested more than {BRACKETS} deep; write it flatter"
+            ));
         }
     }
     Ok(())
@@ -207,7 +235,11 @@ impl Bound {
     }
 
     fn either(self, other: Self) -> Self {
-        Self { weight: self.weight.max(other.weight), count: self.count.max(other.count), element: self.element.max(other.element) }
+        Self {
+            weight: self.weight.max(other.weight),
+            count: self.count.max(other.count),
+            element: self.element.max(other.element),
+        }
     }
 
     fn both(self, other: Self) -> Self {
@@ -252,13 +284,22 @@ impl Reader {
         self.charge(STEP)?;
         if let Some(field) = path(node)? {
             let number = self.number(field.id)?;
-            node.expr = Expr::Ident(if field.presence { Reference::Has(number) } else { Reference::Field(number) }.name());
-            return Ok(if field.presence { Bound::SCALAR } else { Bound::text(FIELD_LENGTH as u64) });
+            node.expr = Expr::Ident(
+                if field.presence { Reference::Has(number) } else { Reference::Field(number) }
+                    .name(),
+            );
+            return Ok(if field.presence {
+                Bound::SCALAR
+            } else {
+                Bound::text(FIELD_LENGTH as u64)
+            });
         }
         let depth = depth + 1;
         match &mut node.expr {
             Expr::Literal(LiteralValue::String(text)) => Ok(Bound::text(text.inner().len() as u64)),
-            Expr::Literal(LiteralValue::Bytes(bytes)) => Ok(Bound::text(bytes.inner().len() as u64)),
+            Expr::Literal(LiteralValue::Bytes(bytes)) => {
+                Ok(Bound::text(bytes.inner().len() as u64))
+            }
             Expr::Literal(_) => Ok(Bound::SCALAR),
             Expr::Ident(name) => self.variable(name),
             Expr::Call(call) => self.call(call, depth),
@@ -275,7 +316,9 @@ impl Reader {
             Expr::Map(map) => {
                 let mut bound = Bound::list(0, 0);
                 for entry in &mut map.entries {
-                    let EntryExpr::MapEntry(entry) = &mut entry.expr else { return Err(unknown("a message")) };
+                    let EntryExpr::MapEntry(entry) = &mut entry.expr else {
+                        return Err(unknown("a message"));
+                    };
                     let key = self.read(&mut entry.key, depth)?.weight;
                     let value = self.read(&mut entry.value, depth)?.weight;
                     let entry = Bound::list(1, key.saturating_add(value));
@@ -294,7 +337,9 @@ impl Reader {
             return Ok(number);
         }
         if self.fields.len() == FIELDS {
-            return Err(format!("the expression reads more than {FIELDS} different fields; split it"));
+            return Err(format!(
+                "the expression reads more than {FIELDS} different fields; split it"
+            ));
         }
         self.fields.push(id.into_boxed_str());
         Ok(self.fields.len() - 1)
@@ -334,19 +379,34 @@ impl Reader {
             Style::Global => !member,
         };
         if !style_fits {
-            let (name, written) = (&call.func_name, if member { "as `NAME(x)`" } else { "after a dot, as `x.NAME()`" });
-            return Err(format!("the function `{name}` is written {}", written.replace("NAME", name)));
+            let (name, written) = (
+                &call.func_name,
+                if member { "as `NAME(x)`" } else { "after a dot, as `x.NAME()`" },
+            );
+            return Err(format!(
+                "the function `{name}` is written {}",
+                written.replace("NAME", name)
+            ));
         }
         if !(least..=most).contains(&operands) {
             let dot = usize::from(member);
-            return Err(format!("the function `{}` takes {} to {} arguments", call.func_name, least - dot, most - dot));
+            return Err(format!(
+                "the function `{}` takes {} to {} arguments",
+                call.func_name,
+                least - dot,
+                most - dot
+            ));
         }
         if matches!(yields, Yields::Matched) {
             self.compile_pattern(call)?;
         }
         let mut bounds = Vec::with_capacity(operands);
         for operand in call.target.as_deref_mut().into_iter().chain(&mut call.args) {
-            bounds.push(if is_pattern(operand) { Bound::SCALAR } else { self.read(operand, depth)? });
+            bounds.push(if is_pattern(operand) {
+                Bound::SCALAR
+            } else {
+                self.read(operand, depth)?
+            });
         }
         let limit = match call.args.get(1).map(|argument| &argument.expr) {
             Some(Expr::Literal(LiteralValue::Int(limit))) => u64::try_from(*limit.inner()).ok(),
@@ -360,11 +420,17 @@ impl Reader {
 
     /// Turns `x.matches('pattern')` into `@matches(x, <compiled pattern>)`.
     fn compile_pattern(&mut self, call: &mut CallExpr) -> Result<(), String> {
-        let Some(IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. }) = call.args.last() else {
-            return Err(format!("the pattern of `{MATCHES}` has to be text in quotes, not computed"));
+        let Some(IdedExpr { expr: Expr::Literal(LiteralValue::String(text)), .. }) =
+            call.args.last()
+        else {
+            return Err(format!(
+                "the pattern of `{MATCHES}` has to be text in quotes, not computed"
+            ));
         };
         if self.patterns.len() == PATTERNS {
-            return Err(format!("the expression has more than {PATTERNS} patterns; join some with `|`"));
+            return Err(format!(
+                "the expression has more than {PATTERNS} patterns; join some with `|`"
+            ));
         }
         self.patterns.push(Pattern::compile(text.inner())?);
         let name = Reference::Pattern(self.patterns.len() - 1).name();
@@ -389,11 +455,17 @@ impl Reader {
             (operators::ADD, [left, right]) => left.both(*right),
             _ => Bound::SCALAR,
         };
-        self.charge(bounds.iter().fold(result.weight, |sum, bound| sum.saturating_add(bound.weight)))?;
+        self.charge(
+            bounds.iter().fold(result.weight, |sum, bound| sum.saturating_add(bound.weight)),
+        )?;
         Ok(result)
     }
 
-    fn comprehension(&mut self, macro_: &mut ComprehensionExpr, depth: usize) -> Result<Bound, String> {
+    fn comprehension(
+        &mut self,
+        macro_: &mut ComprehensionExpr,
+        depth: usize,
+    ) -> Result<Bound, String> {
         let range = self.read(&mut macro_.iter_range, depth)?;
         if let Expr::Ident(name) = &macro_.iter_range.expr
             && Reference::read(name).is_some()
@@ -404,7 +476,9 @@ impl Reader {
             return Err("a macro's variable cannot be called `employee`; call it x".to_owned());
         }
         if self.variables.len() == MACROS {
-            return Err(format!("macros (all, exists, exists_one, map, filter) are nested more than {MACROS} deep"));
+            return Err(format!(
+                "macros (all, exists, exists_one, map, filter) are nested more than {MACROS} deep"
+            ));
         }
         // Each element is copied into the variable once.
         self.charge(range.weight)?;
@@ -412,7 +486,9 @@ impl Reader {
         let outside = self.times;
         self.times = outside.saturating_mul(range.count.max(1));
         let variable = macro_.iter_var.clone();
-        let Some(body) = Body::of(macro_) else { return Err("the expression has a macro that is not known".to_owned()) };
+        let Some(body) = Body::of(macro_) else {
+            return Err("the expression has a macro that is not known".to_owned());
+        };
         if let Some(guard) = body.guard {
             self.read(guard, depth)?;
         }
@@ -452,8 +528,12 @@ impl<'a> Body<'a> {
                 let Expr::List(list) = &mut appended.expr else { return None };
                 Some(Self { guard, element: list.elements.first_mut()?, yields_list: true })
             }
-            Expr::Literal(LiteralValue::Boolean(_)) => Some(Self { guard: None, element: step.args.get_mut(1)?, yields_list: false }),
-            Expr::Literal(LiteralValue::Int(_)) => Some(Self { guard: None, element: step.args.first_mut()?, yields_list: false }),
+            Expr::Literal(LiteralValue::Boolean(_)) => {
+                Some(Self { guard: None, element: step.args.get_mut(1)?, yields_list: false })
+            }
+            Expr::Literal(LiteralValue::Int(_)) => {
+                Some(Self { guard: None, element: step.args.first_mut()?, yields_list: false })
+            }
             _ => None,
         }
     }
@@ -485,13 +565,19 @@ fn price(yields: Yields, bounds: &[Bound], limit: Option<u64>) -> (Bound, u64) {
             let weight = first.weight.saturating_add(count.saturating_mul(ELEMENT));
             (Bound { weight, count, element: first.weight }, 0)
         }
-        Yields::Joined => (Bound::text(first.weight.saturating_add(first.count.saturating_mul(operand(1).weight))), 0),
+        Yields::Joined => (
+            Bound::text(first.weight.saturating_add(first.count.saturating_mul(operand(1).weight))),
+            0,
+        ),
         Yields::Replaced => {
             let inserted = first.weight.saturating_add(1).saturating_mul(operand(2).weight);
             (Bound::text(first.weight.saturating_add(inserted)), 0)
         }
         Yields::Matched => (Bound::SCALAR, first.weight.saturating_mul(PATTERN)),
-        Yields::Transliterated => (Bound::text(first.weight.saturating_mul(LETTERS)), first.weight.saturating_mul(LETTERS)),
+        Yields::Transliterated => (
+            Bound::text(first.weight.saturating_mul(LETTERS)),
+            first.weight.saturating_mul(LETTERS),
+        ),
     }
 }
 
@@ -523,7 +609,9 @@ const OPERATORS: [&str; 18] = [
 ];
 
 fn unknown(what: &str) -> String {
-    format!("the expression builds {what}, which does not exist here; only text, numbers, truths, lists and maps do")
+    format!(
+        "the expression builds {what}, which does not exist here; only text, numbers, truths, lists and maps do"
+    )
 }
 
 struct Path {
@@ -544,7 +632,9 @@ fn path(node: &IdedExpr) -> Result<Option<Path>, String> {
                 parts.push(Some(&select.field));
                 place = &select.operand;
             }
-            Expr::Call(CallExpr { func_name, args, .. }) if func_name == operators::INDEX && args.len() == 2 => {
+            Expr::Call(CallExpr { func_name, args, .. })
+                if func_name == operators::INDEX && args.len() == 2 =>
+            {
                 parts.push(match &args[1].expr {
                     Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
                     _ => None,
@@ -560,7 +650,10 @@ fn path(node: &IdedExpr) -> Result<Option<Path>, String> {
         return Err("an index of `employee` has to be a field's id in quotes, such as employee['work.site']; a field itself is text and has no index".to_owned());
     };
     let id = parts.join(".");
-    let well_formed = |part: &str| !part.is_empty() && !part.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control());
+    let well_formed = |part: &str| {
+        !part.is_empty()
+            && !part.contains(|c: char| c == '/' || c.is_whitespace() || c.is_control())
+    };
     if id.len() > 200 || !id.split('.').all(well_formed) {
         return Err(
             "the expression has an index of `employee` that is not a Bob field id, such as employee['work.custom.field_100']".to_owned()

@@ -27,7 +27,9 @@ impl Conflict {
     pub(super) fn new(taken: &Taken, people: &[Person]) -> Self {
         let id = |person: &PersonIndex| people[*person as usize].employee.id().into();
         match taken {
-            Taken::By(person, account) => Self::Employee { account: account.clone(), employee: id(person) },
+            Taken::By(person, account) => {
+                Self::Employee { account: account.clone(), employee: id(person) }
+            }
             Taken::ForGood(Holder::Stranger(account)) => Self::Stranger(account.clone()),
             Taken::ForGood(Holder::Marked(account)) => Self::Marked(account.clone()),
             Taken::ForGood(Holder::SameEmail(person)) => Self::SameEmail(id(person)),

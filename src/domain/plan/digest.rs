@@ -22,10 +22,17 @@ impl Plan {
     /// Returns the same digest over the changes with an index that is `wanted`, and over the
     /// `frozen` rows of all other changes.
     #[must_use]
-    pub fn digest_of(&self, mapping: &Mapping, people: &[Person], frozen: &[usize], wanted: impl Fn(usize) -> bool) -> String {
+    pub fn digest_of(
+        &self,
+        mapping: &Mapping,
+        people: &[Person],
+        frozen: &[usize],
+        wanted: impl Fn(usize) -> bool,
+    ) -> String {
         // Which employee of a circle gets the manager last is only a matter of order.
         let late: HashMap<PersonIndex, PersonIndex> = self.late_managers.iter().copied().collect();
-        let manager = |change: &Change| change.manager.or_else(|| late.get(&change.person).copied());
+        let manager =
+            |change: &Change| change.manager.or_else(|| late.get(&change.person).copied());
         let mut lines: Vec<[u8; 32]> = self
             .changes
             .iter()
@@ -54,14 +61,24 @@ impl Plan {
     /// The manager counts as the employee's id, so that the digest is the same before and after the
     /// manager's account is made.
     #[must_use]
-    pub fn part(&self, change: &Change, rows: Option<&[usize]>, mapping: &Mapping, people: &[Person], after: &str) -> u64 {
+    pub fn part(
+        &self,
+        change: &Change,
+        rows: Option<&[usize]>,
+        mapping: &Mapping,
+        people: &[Person],
+        after: &str,
+    ) -> u64 {
         let mut change = match rows {
             Some(rows) => change.only_rows(rows).unwrap_or_else(|| change.clone()),
             None => change.clone(),
         };
         let named = |row: &usize| mapping.manager == Some(*row);
         let mut manager = None;
-        if change.manager.is_some() || change.kind == Kind::Create || change.write.attributes.iter().any(|(row, _)| named(row)) {
+        if change.manager.is_some()
+            || change.kind == Kind::Create
+            || change.write.attributes.iter().any(|(row, _)| named(row))
+        {
             manager = self.managers.get(change.person as usize).copied().flatten();
         }
         if manager.is_some() {
@@ -73,7 +90,12 @@ impl Plan {
     }
 }
 
-fn line(change: &Change, manager: Option<PersonIndex>, mapping: &Mapping, people: &[Person]) -> [u8; 32] {
+fn line(
+    change: &Change,
+    manager: Option<PersonIndex>,
+    mapping: &Mapping,
+    people: &[Person],
+) -> [u8; 32] {
     let mut hash = Sha256::new();
     field(&mut hash, people[change.person as usize].employee.id());
     field(
@@ -96,7 +118,12 @@ fn line(change: &Change, manager: Option<PersonIndex>, mapping: &Mapping, people
     );
     field(&mut hash, change.write.mark.as_deref().unwrap_or(""));
     field(&mut hash, manager.map_or("", |manager| people[manager as usize].employee.id()));
-    let mut attributes: Vec<_> = change.write.attributes.iter().map(|(row, value)| (&*mapping.rows[*row].target, value)).collect();
+    let mut attributes: Vec<_> = change
+        .write
+        .attributes
+        .iter()
+        .map(|(row, value)| (&*mapping.rows[*row].target, value))
+        .collect();
     attributes.sort_unstable_by_key(|(target, _)| *target);
     for (target, value) in attributes {
         field(&mut hash, target);

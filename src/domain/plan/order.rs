@@ -10,7 +10,8 @@ use crate::domain::matching::PersonIndex;
 
 /// Gives every change its stage and level, and sorts by both.
 pub(super) fn order(plan: &mut Plan) {
-    let awaited: HashSet<PersonIndex> = plan.changes.iter().filter_map(|change| change.after).collect();
+    let awaited: HashSet<PersonIndex> =
+        plan.changes.iter().filter_map(|change| change.after).collect();
     for change in &mut plan.changes {
         change.stage = stage(change, &awaited);
         if change.stage == Stage::GiveUp
@@ -41,7 +42,8 @@ fn stage(change: &Change, awaited: &HashSet<PersonIndex>) -> Stage {
 /// Sets the levels of changes that give up an e-mail. In a chain of accounts that each take the
 /// next one's e-mail, the last account goes first.
 fn givers_first(plan: &mut Plan) {
-    let after: HashMap<PersonIndex, PersonIndex> = plan.changes.iter().filter_map(|change| Some((change.person, change.after?))).collect();
+    let after: HashMap<PersonIndex, PersonIndex> =
+        plan.changes.iter().filter_map(|change| Some((change.person, change.after?))).collect();
     for change in plan.changes.iter_mut().filter(|change| change.stage == Stage::GiveUp) {
         // There is no circle: `hand_overs` lets no employee wait in one.
         change.level = 0;
@@ -55,8 +57,13 @@ fn givers_first(plan: &mut Plan) {
 
 /// Sets the levels of new accounts, so that managers come before their reports.
 fn managers_first(plan: &mut Plan) {
-    let creates: HashMap<PersonIndex, usize> =
-        plan.changes.iter().enumerate().filter(|(_, c)| c.kind == Kind::Create).map(|(i, c)| (c.person, i)).collect();
+    let creates: HashMap<PersonIndex, usize> = plan
+        .changes
+        .iter()
+        .enumerate()
+        .filter(|(_, c)| c.kind == Kind::Create)
+        .map(|(i, c)| (c.person, i))
+        .collect();
     let mut level: Vec<Option<u32>> = vec![None; plan.changes.len()];
     for start in 0..plan.changes.len() {
         // Walk up to a change with a known level or without a manager to wait for, then back down.
@@ -68,7 +75,11 @@ fn managers_first(plan: &mut Plan) {
             }
             if let Some(position) = path.iter().position(|&p| p == at) {
                 // This is a circle. The change with the smallest index gets its manager later.
-                let first = path[position..].iter().copied().min_by_key(|&c| plan.changes[c].person).unwrap_or(at);
+                let first = path[position..]
+                    .iter()
+                    .copied()
+                    .min_by_key(|&c| plan.changes[c].person)
+                    .unwrap_or(at);
                 let change = &mut plan.changes[first];
                 if let Some(manager) = change.manager.take() {
                     plan.late_managers.push((change.person, manager));

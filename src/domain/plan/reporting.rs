@@ -13,7 +13,11 @@ use crate::domain::{
 };
 
 /// Returns the manager of each employee, if the manager is one of the employees too.
-pub(super) fn managers(mapping: &Mapping, people: &[Person], matcher: &Matcher<'_>) -> Vec<Option<PersonIndex>> {
+pub(super) fn managers(
+    mapping: &Mapping,
+    people: &[Person],
+    matcher: &Matcher<'_>,
+) -> Vec<Option<PersonIndex>> {
     let Some(row) = mapping.manager else { return Vec::new() };
     people
         .iter()
@@ -37,7 +41,8 @@ pub(super) fn set_managers(
             continue;
         }
         let i = index as usize;
-        let creating = plan.standings[i].change.is_some_and(|c| plan.changes[c].kind == Kind::Create);
+        let creating =
+            plan.standings[i].change.is_some_and(|c| plan.changes[c].kind == Kind::Create);
         if plan.standings[i].account.is_none() && !creating {
             continue;
         }
@@ -50,29 +55,43 @@ pub(super) fn set_managers(
         }
         let (state, value, waits_for) = match mapping.desired(row, &person.employee) {
             Desired::Keep | Desired::Text(_) | Desired::Failed(_) => continue,
-            Desired::Empty => (Manager::Nothing, current.contains_key(&index).then_some(NewValue::Clear), None),
+            Desired::Empty => {
+                (Manager::Nothing, current.contains_key(&index).then_some(NewValue::Clear), None)
+            }
             Desired::Person(id) => match managers[i].filter(|&m| m != index) {
                 None => match elsewhere(id).filter(|_| managers[i].is_none()) {
                     Some(reference) => {
-                        let same = current.get(&index).is_some_and(|now| equal(mapping.rows[row].compare, now, &reference));
+                        let same = current
+                            .get(&index)
+                            .is_some_and(|now| equal(mapping.rows[row].compare, now, &reference));
                         plan.elsewhere.insert(index, reference.clone());
                         (Manager::Resolved, (!same).then_some(NewValue::Set(reference)), None)
                     }
                     None => (Manager::NotManaged, None, None),
                 },
-                Some(manager) if mapping.rows[row].compare == Compare::PersonByEmail => match plan.email_of(mapping, people, manager) {
-                    Some(email) => {
-                        let same = current.get(&index).is_some_and(|now| equal(Compare::PersonByEmail, now, &email));
-                        (Manager::Resolved, (!same).then_some(NewValue::Set(email)), None)
+                Some(manager) if mapping.rows[row].compare == Compare::PersonByEmail => {
+                    match plan.email_of(mapping, people, manager) {
+                        Some(email) => {
+                            let same = current
+                                .get(&index)
+                                .is_some_and(|now| equal(Compare::PersonByEmail, now, &email));
+                            (Manager::Resolved, (!same).then_some(NewValue::Set(email)), None)
+                        }
+                        None => (Manager::NotManaged, None, None),
                     }
-                    None => (Manager::NotManaged, None, None),
-                },
+                }
                 Some(manager) => match &plan.standings[manager as usize] {
                     Standing { account: Some(account), .. } => {
                         let same = current.get(&index).is_some_and(|now| **now == *account.id);
-                        (Manager::Resolved, (!same).then(|| NewValue::Set(account.id.clone())), None)
+                        (
+                            Manager::Resolved,
+                            (!same).then(|| NewValue::Set(account.id.clone())),
+                            None,
+                        )
                     }
-                    Standing { change: Some(change), .. } if plan.changes[*change].kind == Kind::Create => {
+                    Standing { change: Some(change), .. }
+                        if plan.changes[*change].kind == Kind::Create =>
+                    {
                         (Manager::Pending, None, Some(manager))
                     }
                     Standing { .. } => (Manager::NotManaged, None, None),
@@ -84,9 +103,12 @@ pub(super) fn set_managers(
             Some(NewValue::Set(account)) => Some(account),
             Some(NewValue::Clear) | None => None,
         };
-        let (want, have) = (value.as_ref().map(text_of), current.get(&index).map_or("", |now| &**now));
+        let (want, have) =
+            (value.as_ref().map(text_of), current.get(&index).map_or("", |now| &**now));
         let known = person.kept.as_deref().filter(|_| !creating).zip(want);
-        match known.and_then(|(known, want)| known.left(&person.employee, &mapping.rows[row], want, have)) {
+        match known
+            .and_then(|(known, want)| known.left(&person.employee, &mapping.rows[row], want, have))
+        {
             Some(Left::Kept) => {
                 plan.standings[i].kept.push(row);
                 continue;
@@ -97,7 +119,9 @@ pub(super) fn set_managers(
             }
             None => {}
         }
-        let drift = |in_place: &InPlace| !creating && in_place.holds(mapping, &person.employee, row, account.map(|id| &**id));
+        let drift = |in_place: &InPlace| {
+            !creating && in_place.holds(mapping, &person.employee, row, account.map(|id| &**id))
+        };
         if value.is_some() && person.in_place.as_deref().is_some_and(drift) {
             plan.standings[i].drifted.push(row);
             continue;
@@ -110,7 +134,11 @@ pub(super) fn set_managers(
             None => {
                 let Some(account) = plan.standings[i].account.as_ref() else { continue };
                 let account = Some(account.id.clone());
-                plan.changes.push(Change { person: index, account, ..Change::new(AccountWrite::default()) });
+                plan.changes.push(Change {
+                    person: index,
+                    account,
+                    ..Change::new(AccountWrite::default())
+                });
                 plan.standings[i].change = Some(plan.changes.len() - 1);
                 plan.changes.len() - 1
             }
@@ -129,7 +157,12 @@ impl Plan {
     /// Returns the value by which this employee's account names the manager. Returns `None` if
     /// there is no manager, or if the manager has no account.
     #[must_use]
-    pub fn manager_of(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
+    pub fn manager_of(
+        &self,
+        mapping: &Mapping,
+        people: &[Person],
+        person: PersonIndex,
+    ) -> Option<Box<str>> {
         match self.managers.get(person as usize).copied().flatten() {
             Some(manager) => self.reference(mapping, people, manager),
             None => self.elsewhere.get(&person).cloned(),
@@ -139,7 +172,12 @@ impl Plan {
     /// Returns the value by which the accounts of this employee's reports name the employee.
     /// Returns `None` if the employee has no account.
     #[must_use]
-    pub fn reference(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
+    pub fn reference(
+        &self,
+        mapping: &Mapping,
+        people: &[Person],
+        person: PersonIndex,
+    ) -> Option<Box<str>> {
         if mapping.manager.is_some_and(|row| mapping.rows[row].compare == Compare::PersonByEmail) {
             return self.email_of(mapping, people, person);
         }
@@ -150,23 +188,43 @@ impl Plan {
     /// their manager by e-mail.
     #[must_use]
     pub fn renames(&self, mapping: &Mapping, wanted: impl Fn(usize) -> bool) -> bool {
-        let by_email = mapping.manager.is_some_and(|row| mapping.rows[row].compare == Compare::PersonByEmail);
-        let renames = |change: &Change| change.kind != Kind::Create && change.write.attributes.iter().any(|(row, _)| *row == mapping.email);
-        by_email && self.changes.iter().enumerate().any(|(index, change)| wanted(index) && renames(change))
+        let by_email =
+            mapping.manager.is_some_and(|row| mapping.rows[row].compare == Compare::PersonByEmail);
+        let renames = |change: &Change| {
+            change.kind != Kind::Create
+                && change.write.attributes.iter().any(|(row, _)| *row == mapping.email)
+        };
+        by_email
+            && self
+                .changes
+                .iter()
+                .enumerate()
+                .any(|(index, change)| wanted(index) && renames(change))
     }
 
     /// Returns the e-mail that this employee's account has after the plan is carried out. Returns
     /// `None` if the employee has no account.
-    fn email_of(&self, mapping: &Mapping, people: &[Person], person: PersonIndex) -> Option<Box<str>> {
+    fn email_of(
+        &self,
+        mapping: &Mapping,
+        people: &[Person],
+        person: PersonIndex,
+    ) -> Option<Box<str>> {
         let Standing { account, change, .. } = &self.standings[person as usize];
-        let change = change.map(|change| &self.changes[change]).filter(|change| account.is_some() || change.kind == Kind::Create);
+        let change = change
+            .map(|change| &self.changes[change])
+            .filter(|change| account.is_some() || change.kind == Kind::Create);
         let written = change.and_then(|change| {
             change.write.attributes.iter().find_map(|(row, value)| match value {
                 NewValue::Set(text) if *row == mapping.email => Some(text.clone()),
                 NewValue::Set(_) | NewValue::Clear => None,
             })
         });
-        let wanted = || mapping.text(mapping.email, &people[person as usize].employee).map(|text| text.as_ref().into());
+        let wanted = || {
+            mapping
+                .text(mapping.email, &people[person as usize].employee)
+                .map(|text| text.as_ref().into())
+        };
         match account {
             Some(held) => written.or_else(|| held.email.clone()),
             None => written.or_else(|| change.and_then(|_| wanted())),

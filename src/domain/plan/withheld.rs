@@ -35,7 +35,13 @@ impl Plan {
         for change in self.changes.iter_mut().filter(|change| change.kind != Kind::Create) {
             // A manager that waits for an account of this plan is a write too.
             let awaited = mapping.manager.filter(|_| change.manager.is_some());
-            let row = change.write.attributes.iter().map(|(row, _)| *row).chain(awaited).find(|row| rows.contains(row));
+            let row = change
+                .write
+                .attributes
+                .iter()
+                .map(|(row, _)| *row)
+                .chain(awaited)
+                .find(|row| rows.contains(row));
             let Some(row) = row else { continue };
             let standing = &mut self.standings[change.person as usize];
             let written = change.write.attributes.iter().map(|(row, _)| *row).chain(awaited);
@@ -52,9 +58,16 @@ impl Plan {
     /// Blocks employees who pin a target among these rows, which the provider does not have. The
     /// block names the target.
     pub fn name_pins_without(&mut self, mapping: &Mapping, people: &[Person], rows: &[usize]) {
-        for (standing, person) in self.standings.iter_mut().zip(people).filter(|_| !rows.is_empty()) {
-            if let Some(row) = rows.iter().find(|row| person.employee.pinned(**row).is_some()).filter(|_| person.decision.managed) {
-                standing.block.get_or_insert_with(|| Block::UnknownTarget(mapping.rows[*row].target.clone()));
+        for (standing, person) in self.standings.iter_mut().zip(people).filter(|_| !rows.is_empty())
+        {
+            if let Some(row) = rows
+                .iter()
+                .find(|row| person.employee.pinned(**row).is_some())
+                .filter(|_| person.decision.managed)
+            {
+                standing
+                    .block
+                    .get_or_insert_with(|| Block::UnknownTarget(mapping.rows[*row].target.clone()));
             }
         }
     }

@@ -9,7 +9,7 @@ use crate::{
         matching::{Matcher, Person},
         safety::ShortRead,
     },
-    engine::{observe::provider_stop, validate::Stop},
+    engine::stop::{Stop, provider_stop},
     provider::{Error, Key},
 };
 
@@ -20,23 +20,32 @@ const AT_ONCE: usize = 8;
 
 impl Pass<'_> {
     /// Shows the matcher those accounts that only the listing does not have.
-    pub(super) async fn look_up_unlisted(&self, people: &[Person], matcher: &mut Matcher<'_>) -> Result<(), Stop> {
+    pub(super) async fn look_up_unlisted(
+        &self,
+        people: &[Person],
+        matcher: &mut Matcher<'_>,
+    ) -> Result<(), Stop> {
         let known = people.iter().filter(|person| person.known_account.is_some()).count();
         let unseen: Vec<Box<str>> = matcher.unseen().map(Into::into).collect();
         let allowed = ShortRead::default().allows(u32::try_from(known).unwrap_or(u32::MAX));
-        let few = unseen.len() <= usize::try_from(allowed).unwrap_or(usize::MAX) && unseen.len() < known;
+        let few =
+            unseen.len() <= usize::try_from(allowed).unwrap_or(usize::MAX) && unseen.len() < known;
         if few || unseen.len() > LOOKED_UP {
             return Ok(());
         }
         let mapping = &self.validated.settings.mapping;
-        let mut looked_up =
-            stream::iter(unseen).map(|id| async move { (self.provider.find(mapping, Key::Id(&id)).await, id) }).buffer_unordered(AT_ONCE);
+        let mut looked_up = stream::iter(unseen)
+            .map(|id| async move { (self.provider.find(mapping, Key::Id(&id)).await, id) })
+            .buffer_unordered(AT_ONCE);
         while let Some((found, id)) = looked_up.next().await {
             if (self.halted)() || !self.leadership.is_leader() {
                 return Ok(());
             }
             match found {
-                Ok(found) => found.into_iter().filter(|account| *account.id == *id).for_each(|account| matcher.see(account)),
+                Ok(found) => found
+                    .into_iter()
+                    .filter(|account| *account.id == *id)
+                    .for_each(|account| matcher.see(account)),
                 Err(error @ Error::Unauthorized { .. }) => return Err(provider_stop(&error)),
                 // Without an answer it stays missing, and nothing is made on that alone.
                 Err(error) => {

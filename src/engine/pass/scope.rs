@@ -5,7 +5,7 @@ use std::{
     sync::PoisonError,
 };
 
-use super::Pass;
+use super::{Pass, decide, guard::before, report::Report};
 use crate::{
     cluster::roster::Entry,
     domain::{
@@ -14,7 +14,6 @@ use crate::{
         matching::Person,
         shrink::{Shrink, Verdict, is_by_setting},
     },
-    engine::{decide, guard::before, report::Report},
 };
 
 /// A shrinking scope that is held.
@@ -34,7 +33,11 @@ pub(super) struct NotStored;
 impl Pass<'_> {
     /// Judges whom the settings leave out, in a look at everybody. Those who may not leave are decided anew, as if the settings
     /// still managed them. Returns the digest of what was released now.
-    pub(super) async fn keep_in(&self, people: &mut [Person], report: &mut Report) -> Result<Option<String>, NotStored> {
+    pub(super) async fn keep_in(
+        &self,
+        people: &mut [Person],
+        report: &mut Report,
+    ) -> Result<Option<String>, NotStored> {
         let settings = &self.validated.settings;
         let rule = settings.scope_shrink;
         let shrink = self.shrink(people);
@@ -44,7 +47,13 @@ impl Pass<'_> {
         let over = shrink.is_over(rule, left, None);
         // What was approved before goes on after an interruption, for exactly those employees.
         let continues = || {
-            self.released.is_some_and(|last| last.leaving && last.after.as_deref().is_some_and(|after| shrink.digest(after) == last.digest))
+            self.released.is_some_and(|last| {
+                last.leaving
+                    && last
+                        .after
+                        .as_deref()
+                        .is_some_and(|after| shrink.digest(after) == last.digest)
+            })
         };
         if !over || !self.validated.dry_run && continues() {
             self.scope_memory(|memory| memory.judge(self.scope_settings(), false));
@@ -58,7 +67,11 @@ impl Pass<'_> {
             self.scope_memory(|memory| memory.judge(self.scope_settings(), false));
             return Ok(Some(digest));
         }
-        report.scope = Some(HeldScope { digest, leaving: shrink.count(), because: shrink.because(rule, left) });
+        report.scope = Some(HeldScope {
+            digest,
+            leaving: shrink.count(),
+            because: shrink.because(rule, left),
+        });
         self.scope_memory(|memory| memory.judge(self.scope_settings(), true));
         self.stay(people);
         Ok(None)
@@ -74,7 +87,9 @@ impl Pass<'_> {
         let now = self.clock.now();
         let times = (before(now, self.validated.interval), now.as_second());
         let managed = self.roster.sums(self.key, |sums| sums.managed);
-        let verdict = self.scope_memory(|memory| memory.some(self.scope_settings(), &shrink, settings.scope_shrink, managed, times));
+        let verdict = self.scope_memory(|memory| {
+            memory.some(self.scope_settings(), &shrink, settings.scope_shrink, managed, times)
+        });
         if verdict != Verdict::LetGo {
             report.rest.in_doubt |= verdict == Verdict::Unjudged;
             self.stay(people);
@@ -106,7 +121,10 @@ impl Pass<'_> {
         }
     }
 
-    fn scope_memory<T>(&self, with: impl FnOnce(&mut crate::domain::shrink::ScopeMemory) -> T) -> T {
+    fn scope_memory<T>(
+        &self,
+        with: impl FnOnce(&mut crate::domain::shrink::ScopeMemory) -> T,
+    ) -> T {
         with(&mut self.mailbox.noted.scope.lock().unwrap_or_else(PoisonError::into_inner))
     }
 

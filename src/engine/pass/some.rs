@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::PoisonError};
 
 use tokio::time::Instant;
 
-use super::Pass;
+use super::{Pass, decide, guard, record::Recorder, report::Report, single};
 use crate::{
     cluster::roster::Entry,
     domain::{
@@ -14,7 +14,7 @@ use crate::{
         plan::plan_of_some,
         priority::{Class, Urgency},
     },
-    engine::{decide, dirty::Line, guard, pass::Scope, record::Recorder, report::Report, single, validate::Stop},
+    engine::{intake::dirty::Line, pass::Scope, stop::Stop},
     provider::Listing,
 };
 
@@ -36,27 +36,46 @@ impl Pass<'_> {
             Line::Urgent => Urgency::Urgent,
             Line::Normal => Urgency::Normal,
         };
-        let wanted = || !(self.halted)() && self.leadership.is_leader() && (urgency == Urgency::Urgent || Instant::now() < self.deadline);
-        let mut seen = single::employees(self.bob, settings, place, self.causes, urgency, (self.clock.now(), self.last_read.apart)).await?;
+        let wanted = || {
+            !(self.halted)()
+                && self.leadership.is_leader()
+                && (urgency == Urgency::Urgent || Instant::now() < self.deadline)
+        };
+        let mut seen = single::employees(
+            self.bob,
+            settings,
+            place,
+            self.causes,
+            urgency,
+            (self.clock.now(), self.last_read.apart),
+        )
+        .await?;
         report.bob = Some(true);
         self.mailbox.company(seen.company);
-        let accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
+        let accounts =
+            single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
         report.provider = Some(true);
         report.rest.unseen = seen.unseen;
         report.rest.unread = seen.unread;
         report.rest.in_doubt = seen.in_doubt;
+        report.unseen_now = self.company.shown(|field| seen.fields.contains(field));
 
         let mut people = decide::everybody(&self.deciding(), seen.employees);
         self.keep_some_in(&mut people, report);
-        people.iter_mut().for_each(|person| person.several &= !seen.searched.contains(person.employee.id()));
-        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
+        people
+            .iter_mut()
+            .for_each(|person| person.several &= !seen.searched.contains(person.employee.id()));
+        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt)
+            .protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
-        let managers = single::managers(self.provider, &settings.mapping, place, &people, &wanted).await?;
+        let managers =
+            single::managers(self.provider, &settings.mapping, place, &people, &wanted).await?;
         report.rest.unread.extend(managers.without_answer);
         let elsewhere = |id: &str| managers.known.get(id).cloned();
         let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &elsewhere);
         let rows = &settings.mapping.rows;
-        let missing: Vec<usize> = (0..rows.len()).filter(|row| unavailable.contains(&rows[*row].target)).collect();
+        let missing: Vec<usize> =
+            (0..rows.len()).filter(|row| unavailable.contains(&rows[*row].target)).collect();
         plan.without_rows(&missing);
         plan.name_pins_without(&settings.mapping, &people, &missing);
 
@@ -67,18 +86,38 @@ impl Pass<'_> {
         let left_alone = [&missing[..], &released.held.frozen[..]].concat();
         let mut deferred = vec![false; plan.changes.len()];
         if line == Line::Urgent {
-            for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends()) {
+            for (index, change) in
+                plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends())
+            {
                 deferred[index] = std::mem::take(&mut released.go[index]);
                 if deferred[index] {
                     let person = &people[change.person as usize];
-                    report.rest.deferred.push((person.employee.id().into(), Class::of(change, person, &settings.mapping)));
+                    report.rest.deferred.push((
+                        person.employee.id().into(),
+                        Class::of(change, person, &settings.mapping),
+                    ));
                 }
             }
         }
-        let recorder = self.recorder(&people, &plan, requests, &seen.deleted_now, self.approvals(&released), &left_alone);
+        let recorder = self.recorder(
+            &people,
+            &plan,
+            requests,
+            &seen.deleted_now,
+            self.approvals(&released),
+            &left_alone,
+        );
         report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
-        let summary = self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
+        let summary =
+            self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
         self.looked_at(&people);
+        self.company.see_some(
+            people
+                .iter()
+                .map(|person| &person.employee)
+                .filter(|employee| !self.looking.is_outdated(employee.id())),
+        );
+        report.zones = self.company.gaps(&settings.zones);
         recorder.end(report);
         report.cut = summary.cut;
         summary.stop.map_or(Ok(()), Err)
@@ -93,14 +132,18 @@ impl Pass<'_> {
         if self.validated.dry_run || !settings.disabling_trigger || seen.employees.is_empty() {
             return Ok(());
         }
-        let mut accounts = single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
+        let mut accounts =
+            single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
         accounts.extend(single::marked(self.provider, &settings.mapping, place, &mut seen).await?);
         report.provider = Some(true);
         report.rest.unread = seen.unread;
         let mut people = decide::everybody(&self.deciding(), seen.employees);
         people.retain(|person| person.decision.existing == Some(Access::Suspended));
-        people.iter_mut().for_each(|person| person.several &= !seen.searched.contains(person.employee.id()));
-        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt).protecting(&settings.protected);
+        people
+            .iter_mut()
+            .for_each(|person| person.several &= !seen.searched.contains(person.employee.id()));
+        let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt)
+            .protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
         let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &|_| None);
         plan.only_access();
@@ -110,7 +153,14 @@ impl Pass<'_> {
         let guarding = self.guarding(&requests, None);
         let released = guard::release(&guarding, &mut plan, &people, &Listing::default());
         report.held.clone_from(&released.held.plan);
-        let recorder = self.recorder(&people, &plan, &requests, &seen.deleted_now, self.approvals(&released), &[]);
+        let recorder = self.recorder(
+            &people,
+            &plan,
+            &requests,
+            &seen.deleted_now,
+            self.approvals(&released),
+            &[],
+        );
         let summary = self.converge(&people, &plan, &released, &recorder, (&[], &[])).await;
         recorder.end(report);
         report.cut = summary.cut;
@@ -120,7 +170,9 @@ impl Pass<'_> {
     /// Notes whose manager has no account yet, so that they are looked at once there is one.
     pub(super) fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
         let mapping = &self.validated.settings.mapping;
-        let leaderless = std::mem::take(&mut *recorder.leaderless.lock().unwrap_or_else(PoisonError::into_inner));
+        let leaderless = std::mem::take(
+            &mut *recorder.leaderless.lock().unwrap_or_else(PoisonError::into_inner),
+        );
         let pairs = leaderless.into_iter().filter_map(|index| {
             let employee = &people[index as usize].employee;
             match mapping.desired(mapping.manager?, employee) {
@@ -128,8 +180,11 @@ impl Pass<'_> {
                 _ => None,
             }
         });
-        let some = matches!(self.scope, Scope::Some { .. }).then(|| people.iter().map(|person| person.employee.id()).collect());
+        let some = matches!(self.scope, Scope::Some { .. })
+            .then(|| people.iter().map(|person| person.employee.id()).collect());
         self.mailbox.wait_for_managers(some, pairs.collect());
-        self.mailbox.have_accounts(|id| self.roster.with(self.key, id, |entry| entry.is_some_and(Entry::has_managed_account)));
+        self.mailbox.have_accounts(|id| {
+            self.roster.with(self.key, id, |entry| entry.is_some_and(Entry::has_managed_account))
+        });
     }
 }

@@ -3,7 +3,7 @@
 use super::Pass;
 use crate::{
     domain::priority::Class,
-    engine::{dirty::Line, progress::Counting},
+    engine::{intake::dirty::Line, progress::Counting},
 };
 
 /// Told of targets that the provider does not have, and of people whom Bob shows as before.

@@ -85,7 +85,11 @@ impl Lane {
     ///
     /// # Errors
     /// As the error table sorts them.
-    pub(super) async fn send(&self, graph: &Service<EntraDialect>, call: &Call<'_>) -> Result<Answer, Error> {
+    pub(super) async fn send(
+        &self,
+        graph: &Service<EntraDialect>,
+        call: &Call<'_>,
+    ) -> Result<Answer, Error> {
         if self.off.load(Ordering::Relaxed) {
             return graph.call(call).await;
         }
@@ -108,7 +112,9 @@ impl Lane {
             }
         };
         // An earlier caller may have taken the write along.
-        let Some(own) = self.withdraw(number) else { return finish(graph, call, told.await.ok()).await };
+        let Some(own) = self.withdraw(number) else {
+            return finish(graph, call, told.await.ok()).await;
+        };
         let ticket = graph.turn(call.urgency).await?;
         let mut turns = Vec::new();
         let others = {
@@ -122,11 +128,20 @@ impl Lane {
         if others.is_empty() {
             return graph.call_in_turn(call, ticket).await;
         }
-        let requests = [&own.request].into_iter().chain(others.iter().map(|other| &other.request)).enumerate();
+        let requests =
+            [&own.request].into_iter().chain(others.iter().map(|other| &other.request)).enumerate();
         let body = json!({"requests": requests.map(|(id, request)| request.within(id)).collect::<Vec<_>>()}).to_string();
         let path = graph.dialect().path("/$batch");
         let (method, urgency) = (Method::POST, call.urgency);
-        let batch = Call { route: BATCH, urgency, method, path: &path, query: &[], body: Some(body.into_bytes()), sent: Sent::Nothing };
+        let batch = Call {
+            route: BATCH,
+            urgency,
+            method,
+            path: &path,
+            query: &[],
+            body: Some(body.into_bytes()),
+            sent: Sent::Nothing,
+        };
         let outcome = graph.call_in_turn(&batch, ticket).await;
         let tell = |each: &mut dyn FnMut(usize) -> Told| {
             for (at, other) in others.into_iter().enumerate() {
@@ -177,7 +192,11 @@ fn unknown(said: &str) -> Error {
 
 /// Judges what was told of a write. `told` is `None` if the caller that sent it was dropped
 /// halfway.
-async fn finish(graph: &Service<EntraDialect>, call: &Call<'_>, told: Option<Told>) -> Result<Answer, Error> {
+async fn finish(
+    graph: &Service<EntraDialect>,
+    call: &Call<'_>,
+    told: Option<Told>,
+) -> Result<Answer, Error> {
     match told {
         None => Err(unknown("the batch with this call was given up")),
         Some(Told::Failed(error)) => Err(error),
@@ -185,7 +204,11 @@ async fn finish(graph: &Service<EntraDialect>, call: &Call<'_>, told: Option<Tol
         Some(Told::Answer(answer)) => match graph.settle(call.route, answer, call.sent) {
             // The token ended on the way, so the call is made once more with a fresh token.
             Err(Error::Unauthorized { .. }) => graph.call(call).await,
-            Err(Error::Forbidden { .. } | Error::Denied { .. }) if graph.doubts_rights(Instant::now()).await => graph.call(call).await,
+            Err(Error::Forbidden { .. } | Error::Denied { .. })
+                if graph.doubts_rights(Instant::now()).await =>
+            {
+                graph.call(call).await
+            }
             outcome => outcome,
         },
     }
@@ -194,7 +217,8 @@ async fn finish(graph: &Service<EntraDialect>, call: &Call<'_>, told: Option<Tol
 impl Request {
     /// Returns the request as a batch has it. Each request has its own headers.
     fn within(&self, id: usize) -> Value {
-        let mut request = json!({"id": id.to_string(), "method": self.method.as_str(), "url": self.url});
+        let mut request =
+            json!({"id": id.to_string(), "method": self.method.as_str(), "url": self.url});
         if let Some(body) = &self.body {
             request["headers"] = json!({"Content-Type": "application/json"});
             request["body"] = serde_json::from_slice(body).unwrap_or_default();
@@ -239,7 +263,9 @@ fn responses(answer: &Answer) -> Option<HashMap<String, Answer>> {
             Ok(text) => Bytes::from(text),
             Err(_) => {
                 if !body.is_empty() {
-                    headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("application/json"));
+                    headers
+                        .entry(CONTENT_TYPE)
+                        .or_insert(HeaderValue::from_static("application/json"));
                 }
                 Bytes::copy_from_slice(body.as_bytes())
             }
@@ -254,7 +280,11 @@ mod tests {
     use super::*;
 
     fn answer(body: &Value) -> Answer {
-        Answer { status: StatusCode::OK, headers: HeaderMap::new(), body: Bytes::from(body.to_string()) }
+        Answer {
+            status: StatusCode::OK,
+            headers: HeaderMap::new(),
+            body: Bytes::from(body.to_string()),
+        }
     }
 
     #[test]
@@ -268,18 +298,35 @@ mod tests {
         ]});
         let answers = responses(&answer(&body)).unwrap();
         assert_eq!((answers["0"].header("retry-after"), answers["0"].is_json()), (Some("7"), true));
-        assert_eq!((answers["1"].status.as_u16(), answers["1"].header("request-id"), answers["1"].body.len()), (204, Some("r-1"), 0));
+        assert_eq!(
+            (
+                answers["1"].status.as_u16(),
+                answers["1"].header("request-id"),
+                answers["1"].body.len()
+            ),
+            (204, Some("r-1"), 0)
+        );
         assert!(answers["2"].is_html() && answers["3"].body.is_empty() && answers["4"].is_json());
-        for worthless in
-            [json!({}), json!([]), json!({"responses": {}}), json!({"responses": [{"id": "1"}]}), json!({"error": {"code": "x"}})]
-        {
+        for worthless in [
+            json!({}),
+            json!([]),
+            json!({"responses": {}}),
+            json!({"responses": [{"id": "1"}]}),
+            json!({"error": {"code": "x"}}),
+        ] {
             assert!(responses(&answer(&worthless)).is_none(), "{worthless}");
         }
     }
 
     #[test]
     fn nothing_of_a_waiting_write_shows() {
-        let request = Request { method: Method::POST, url: "/users/noa@example.com".to_owned(), body: Some(b"swordfish".to_vec()) };
-        assert!(!format!("{request:?}").contains("noa") && !format!("{request:?}").contains("sword"));
+        let request = Request {
+            method: Method::POST,
+            url: "/users/noa@example.com".to_owned(),
+            body: Some(b"swordfish".to_vec()),
+        };
+        assert!(
+            !format!("{request:?}").contains("noa") && !format!("{request:?}").contains("sword")
+        );
     }
 }

@@ -125,10 +125,12 @@ pub(super) const IN_ORGANIZATION: [&str; 2] = ["costCenter", "division"];
 
 /// Attributes of an administrator that only a sufficiently high role may write (Microsoft Graph,
 /// "Who can perform sensitive actions").
-pub(super) const SENSITIVE: [&str; 4] = ["accountEnabled", "userPrincipalName", "businessPhones", "mobilePhone"];
+pub(super) const SENSITIVE: [&str; 4] =
+    ["accountEnabled", "userPrincipalName", "businessPhones", "mobilePhone"];
 
 /// Attributes that cannot be cleared after they are set.
-pub(super) const LASTING: [&str; 4] = ["userPrincipalName", "displayName", "mailNickname", "usageLocation"];
+pub(super) const LASTING: [&str; 4] =
+    ["userPrincipalName", "displayName", "mailNickname", "usageLocation"];
 
 /// Returns whether this is the name of a directory extension:
 /// `extension_<appId without dashes>_<name>`.
@@ -146,11 +148,19 @@ pub(super) fn is_extension(name: &str) -> bool {
 pub(super) fn locate(target: &str) -> Option<Target<'_>> {
     if let Some(name) = target.strip_prefix(NUMBERED) {
         let name = name.strip_prefix('.')?;
-        let number = name.strip_prefix("extensionAttribute").filter(|number| !number.starts_with(['0', '+']));
-        return number?.parse().is_ok_and(|number: u8| (1..=15).contains(&number)).then_some(Target::Numbered(name));
+        let number = name
+            .strip_prefix("extensionAttribute")
+            .filter(|number| !number.starts_with(['0', '+']));
+        return number?
+            .parse()
+            .is_ok_and(|number: u8| (1..=15).contains(&number))
+            .then_some(Target::Numbered(name));
     }
     if let Some(name) = target.strip_prefix(ORGANIZATION) {
-        return IN_ORGANIZATION.iter().find(|known| name.strip_prefix('.') == Some(known)).map(|known| Target::Organization(known));
+        return IN_ORGANIZATION
+            .iter()
+            .find(|known| name.strip_prefix('.') == Some(known))
+            .map(|known| Target::Organization(known));
     }
     match target {
         "manager" => Some(Target::Manager),

@@ -50,13 +50,19 @@ pub struct Cloud {
 
 impl Cloud {
     /// The worldwide service.
-    pub const GLOBAL: Self = Self { graph: "https://graph.microsoft.com", login: "https://login.microsoftonline.com" };
+    pub const GLOBAL: Self =
+        Self { graph: "https://graph.microsoft.com", login: "https://login.microsoftonline.com" };
     /// US Government L4.
-    pub const US_GOVERNMENT: Self = Self { graph: "https://graph.microsoft.us", login: "https://login.microsoftonline.us" };
+    pub const US_GOVERNMENT: Self =
+        Self { graph: "https://graph.microsoft.us", login: "https://login.microsoftonline.us" };
     /// US Government L5.
-    pub const US_GOVERNMENT_DOD: Self = Self { graph: "https://dod-graph.microsoft.us", login: "https://login.microsoftonline.us" };
+    pub const US_GOVERNMENT_DOD: Self =
+        Self { graph: "https://dod-graph.microsoft.us", login: "https://login.microsoftonline.us" };
     /// China, operated by 21Vianet.
-    pub const CHINA: Self = Self { graph: "https://microsoftgraph.chinacloudapi.cn", login: "https://login.chinacloudapi.cn" };
+    pub const CHINA: Self = Self {
+        graph: "https://microsoftgraph.chinacloudapi.cn",
+        login: "https://login.chinacloudapi.cn",
+    };
 }
 
 /// An Entra ID tenant, as the settings name it.
@@ -88,14 +94,22 @@ impl Destination for Tenant {
     }
 
     fn keys(&self) -> Keys {
-        Keys { required: &["clientId"], optional: &["clientSecret", "clientCertificate", "clientKey"] }
+        Keys {
+            required: &["clientId"],
+            optional: &["clientSecret", "clientCertificate", "clientKey"],
+        }
     }
 
     fn reserved(&self) -> Option<&str> {
         Some(self.mark.attribute())
     }
 
-    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error> {
+    fn connect(
+        &self,
+        credential: Credential,
+        ties: Ties,
+        pacer: Arc<Pacer>,
+    ) -> Result<Box<dyn Provider>, Error> {
         let app = App::read(credential)?;
         match Entra::new(self.clone(), app, ties, pacer) {
             Ok(provider) => Ok(Box::new(provider)),
@@ -142,7 +156,8 @@ impl App {
     pub fn read(mut credential: Credential) -> Result<Self, Error> {
         let refuse = |why: &str| Error::Unauthorized { said: why.to_owned() };
         let client_id = credential.required("clientId").expose().trim().to_owned();
-        let mut given = |key: &str| credential.take(key).filter(|value| !value.expose().trim().is_empty());
+        let mut given =
+            |key: &str| credential.take(key).filter(|value| !value.expose().trim().is_empty());
         let proof = match (given("clientSecret"), given("clientCertificate"), given("clientKey")) {
             (Some(secret), None, None) => Proof::Secret(Secret::new(secret.expose().trim())),
             (None, Some(certificate), Some(key)) => {
@@ -155,13 +170,27 @@ impl App {
                         "clientCertificate: this is not a certificate in PEM"
                     })
                 })?;
-                let key = SigningKey::read(&key).map_err(|why| refuse(&format!("clientKey: {why}")))?;
-                Proof::Certificate { key: Box::new(key), thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&der)) }
+                let key =
+                    SigningKey::read(&key).map_err(|why| refuse(&format!("clientKey: {why}")))?;
+                Proof::Certificate {
+                    key: Box::new(key),
+                    thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&der)),
+                }
             }
-            (Some(_), ..) => return Err(refuse("set clientSecret, or clientCertificate and clientKey, and not both")),
-            (None, Some(_), None) => return Err(refuse("clientCertificate needs its private key as clientKey")),
-            (None, None, Some(_)) => return Err(refuse("clientKey needs its certificate as clientCertificate")),
-            (None, None, None) => return Err(refuse("set clientSecret, or clientCertificate and clientKey")),
+            (Some(_), ..) => {
+                return Err(refuse(
+                    "set clientSecret, or clientCertificate and clientKey, and not both",
+                ));
+            }
+            (None, Some(_), None) => {
+                return Err(refuse("clientCertificate needs its private key as clientKey"));
+            }
+            (None, None, Some(_)) => {
+                return Err(refuse("clientKey needs its certificate as clientCertificate"));
+            }
+            (None, None, None) => {
+                return Err(refuse("set clientSecret, or clientCertificate and clientKey"));
+            }
         };
         if client_id.is_empty() {
             return Err(refuse("clientId is empty"));
@@ -189,7 +218,9 @@ impl fmt::Debug for EntraDialect {
 impl EntraDialect {
     pub(super) fn new(tenant: Arc<Tenant>, app: App) -> Self {
         let (origin, prefix) = match Url::parse(&tenant.base) {
-            Ok(url) => (url.origin().ascii_serialization(), url.path().trim_end_matches('/').to_owned()),
+            Ok(url) => {
+                (url.origin().ascii_serialization(), url.path().trim_end_matches('/').to_owned())
+            }
             // The first call reports that this is not an address.
             Err(_) => (tenant.base.clone(), String::new()),
         };
@@ -208,7 +239,9 @@ impl EntraDialect {
 
     /// Returns the path and query of a link, if the link leads to the address of the calls.
     pub(super) fn same_origin(&self, link: &str) -> Option<String> {
-        let url = Url::parse(link).ok().filter(|url| url.origin().ascii_serialization() == self.origin)?;
+        let url = Url::parse(link)
+            .ok()
+            .filter(|url| url.origin().ascii_serialization() == self.origin)?;
         Some(match url.query() {
             Some(query) => format!("{}?{query}", url.path()),
             None => url.path().to_owned(),
@@ -229,7 +262,8 @@ impl Dialect for EntraDialect {
         let url = format!("{}/{}/oauth2/v2.0/token", self.tenant.tokens, self.tenant.id);
         let scope = format!("{}/.default", self.tenant.cloud.graph);
         let App { client_id, proof } = &self.app;
-        let mut pairs = vec![("grant_type", "client_credentials"), ("client_id", client_id), ("scope", &scope)];
+        let mut pairs =
+            vec![("grant_type", "client_credentials"), ("client_id", client_id), ("scope", &scope)];
         let assertion;
         let secret = match proof {
             Proof::Secret(secret) => {
@@ -238,7 +272,10 @@ impl Dialect for EntraDialect {
             }
             Proof::Certificate { key, thumbprint } => {
                 assertion = self.assertion(key, thumbprint)?;
-                pairs.push(("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"));
+                pairs.push((
+                    "client_assertion_type",
+                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                ));
                 pairs.push(("client_assertion", assertion.expose()));
                 ""
             }
@@ -253,9 +290,11 @@ impl Dialect for EntraDialect {
             #[serde(default)]
             expires_in: Option<u64>,
         }
-        let answered: Answered =
-            serde_json::from_slice(body).ok().filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
-        let lifetime = answered.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
+        let answered: Answered = serde_json::from_slice(body)
+            .ok()
+            .filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
+        let lifetime =
+            answered.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
         let tenant = directory(&answered.access_token);
         Some(Granted { text: Secret::new(answered.access_token), lifetime, tenant })
     }
@@ -278,7 +317,9 @@ impl EntraDialect {
     fn assertion(&self, key: &SigningKey, thumbprint: &str) -> Result<Secret, Error> {
         let unavailable = |said: &str| Error::Unavailable { said: said.to_owned() };
         let mut unique = [0; 16];
-        SystemRandom::new().fill(&mut unique).map_err(|_| unavailable("there is no randomness for the request for a token"))?;
+        SystemRandom::new()
+            .fill(&mut unique)
+            .map_err(|_| unavailable("there is no randomness for the request for a token"))?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let claims = json!({
             "iss": self.app.client_id, "sub": self.app.client_id,

@@ -30,7 +30,12 @@ const PASSWORD: &str = "passwordProfile";
 ///
 /// # Errors
 /// Every answer except a 2xx with JSON or, for a change, with an empty body.
-pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -> Result<(), Error> {
+pub(super) fn judge(
+    route: Route,
+    answer: &Answer,
+    sent: Sent<'_>,
+    mark: &str,
+) -> Result<(), Error> {
     let status = answer.status.as_u16();
     if answer.status.is_success() && route.purpose == Purpose::Update && answer.body.is_empty() {
         return Ok(());
@@ -54,7 +59,11 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
         (401, _) => Error::Unauthorized { said },
         // No right is missing: the directory has no room for another object.
         (403, Purpose::Create | Purpose::Update) if body.code == "Directory_QuotaExceeded" => {
-            Error::Forbidden { said: format!("the quota of objects in this directory is used up; Microsoft said: {said}") }
+            Error::Forbidden {
+                said: format!(
+                    "the quota of objects in this directory is used up; Microsoft said: {said}"
+                ),
+            }
         }
         // The caller knows which permission ending sessions needs.
         (403, Purpose::Update) if route == SESSIONS => Error::Forbidden { said },
@@ -63,14 +72,18 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
         // The words do not matter, because the call asks about only one property.
-        (400, Purpose::Definitions) if body.speaks_of_no_such_property() || extension.is_some() => Error::NotFound,
+        (400, Purpose::Definitions) if body.speaks_of_no_such_property() || extension.is_some() => {
+            Error::NotFound
+        }
         // The refusal is about the row with this target, and about no other row.
         (400, Purpose::List) if extension.is_some() => Error::Rejected { field: extension, said },
         (_, Purpose::List | Purpose::Find | Purpose::Definitions) => unavailable(said),
         // Not all of the directory knows a new user yet: "Not a valid reference update", "does not
         // reference a valid object". Nothing was applied.
         (400, _) if route == MANAGER => unavailable(said),
-        (400 | 409, _) if body.conflicts() => Error::Duplicate { field: duplicate(&body, &sent.targets(mark)) },
+        (400 | 409, _) if body.conflicts() => {
+            Error::Duplicate { field: duplicate(&body, &sent.targets(mark)) }
+        }
         // The directory could not write now, because another write was under way.
         (404 | 409 | 412 | 423, _) => unavailable(said),
         _ => refused(&body, said, &sent, mark),
@@ -79,8 +92,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
 
 /// Returns the error of a credential that may not do this to this account.
 fn forbidden(said: &str) -> Error {
-    let needs =
-        "the app registration needs the application permission User.ReadWrite.All, and for an administrator's account a directory role";
+    let needs = "the app registration needs the application permission User.ReadWrite.All, and for an administrator's account a directory role";
     Error::Forbidden { said: format!("{needs} that is high enough; Microsoft said: {said}") }
 }
 
@@ -99,9 +111,13 @@ fn needs(said: &str) -> String {
 /// directory knows yet. For an older user the same words are about a value.
 pub(super) fn speaks_of_lag(said: &str) -> bool {
     let said = said.to_lowercase();
-    ["one or more property values specified are invalid", "not a valid reference update", "does not reference a valid"]
-        .iter()
-        .any(|words| said.contains(words))
+    [
+        "one or more property values specified are invalid",
+        "not a valid reference update",
+        "does not reference a valid",
+    ]
+    .iter()
+    .any(|words| said.contains(words))
 }
 
 /// Returns the error of the sign-in service (RFC 6749, 5.2, and Microsoft's "Authentication and
@@ -113,7 +129,9 @@ fn token_refused(status: u16, body: &Body, said: String) -> Error {
     };
     match &*body.code {
         "temporarily_unavailable" | "server_error" => Error::Unavailable { said },
-        "access_denied" | "interaction_required" | "consent_required" | "invalid_resource" => denied(&said),
+        "access_denied" | "interaction_required" | "consent_required" | "invalid_resource" => {
+            denied(&said)
+        }
         _ if matches!(status, 400 | 401 | 403) => Error::Unauthorized { said },
         _ => Error::Unavailable { said: format!("HTTP {status}: {said}") },
     }
@@ -123,7 +141,9 @@ fn token_refused(status: u16, body: &Body, said: String) -> Error {
 /// `mail`.
 fn duplicate(body: &Body, targets: &[&str]) -> Option<String> {
     let named = field(targets, body.target.as_deref(), &[&body.message], names);
-    named.or_else(|| body.target.clone().filter(|target| target.bytes().all(|b| b.is_ascii_alphanumeric())))
+    named.or_else(|| {
+        body.target.clone().filter(|target| target.bytes().all(|b| b.is_ascii_alphanumeric()))
+    })
 }
 
 /// Returns the error of a refused value: the initial password, or an attribute. A new user also
@@ -190,7 +210,9 @@ impl Body {
         if answer.body.len() > ERROR_BODY {
             return Self::default();
         }
-        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else { return Self::default() };
+        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
+            return Self::default();
+        };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let error = &body["error"];
         if error.is_string() {
@@ -198,13 +220,24 @@ impl Body {
             // Correlation ID: ...". The code is kept as a number, and the ids are of no use to a
             // reader.
             let description = text(&body["error_description"]);
-            let told = description.split_once(": ").filter(|(code, _)| code.starts_with("AADSTS")).map_or(&*description, |(_, told)| told);
+            let told = description
+                .split_once(": ")
+                .filter(|(code, _)| code.starts_with("AADSTS"))
+                .map_or(&*description, |(_, told)| told);
             let told = told.split(" Trace ID:").next().unwrap_or(told);
             let message = if told.is_empty() { text(error) } else { told.to_owned() };
-            return Self { code: text(error), message, number: body["error_codes"][0].as_u64(), ..Self::default() };
+            return Self {
+                code: text(error),
+                message,
+                number: body["error_codes"][0].as_u64(),
+                ..Self::default()
+            };
         }
         let details = error["details"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let target = details.iter().find_map(|detail| detail["target"].as_str()).or(error["target"].as_str());
+        let target = details
+            .iter()
+            .find_map(|detail| detail["target"].as_str())
+            .or(error["target"].as_str());
         Self {
             code: text(&error["code"]),
             message: text(&error["message"]),
@@ -219,13 +252,17 @@ impl Body {
         let message = self.message.to_lowercase();
         self.details.iter().any(|code| code == "ObjectConflict" || code == "ConflictingObjects")
             || message.contains("another object with the same value")
-            || message.contains("conflicting object with one or more of the specified property values")
+            || message
+                .contains("conflicting object with one or more of the specified property values")
     }
 
     /// Returns the directory extension that the message names.
     fn extension(&self) -> Option<String> {
         let name = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        self.message.split(|c| !name(c)).find(|word| word.starts_with("extension_")).map(str::to_owned)
+        self.message
+            .split(|c| !name(c))
+            .find(|word| word.starts_with("extension_"))
+            .map(str::to_owned)
     }
 
     /// Finds "Property 'extension_..._x' does not exist as a declared property or extension

@@ -13,8 +13,16 @@ use crate::{
 };
 
 const EXTENSION_NAME: &str = "extension_0123456789abcdef0123456789abcdef_cell";
-const TARGETS: [&str; 6] = ["userPrincipalName", "mail", "jobTitle", "businessPhones", "officeLocation", EXTENSION_NAME];
-const VALUES: [&str; 6] = ["noa.lind@example.com", "noa@example.net", "Head of Nothing", "+44 20 7946 0000", "Nowhere", "B-17-X"];
+const TARGETS: [&str; 6] =
+    ["userPrincipalName", "mail", "jobTitle", "businessPhones", "officeLocation", EXTENSION_NAME];
+const VALUES: [&str; 6] = [
+    "noa.lind@example.com",
+    "noa@example.net",
+    "Head of Nothing",
+    "+44 20 7946 0000",
+    "Nowhere",
+    "B-17-X",
+];
 
 fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
     let mut headers = HeaderMap::new();
@@ -35,37 +43,120 @@ fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
         compare: Compare::Exact,
         required: false,
     };
-    let mapping = Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 0, manager: None };
-    let attributes = VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
-    let write = AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() };
-    judge(route, answer, Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")), "employeeId")
+    let mapping = Mapping {
+        rows: TARGETS.map(row).into(),
+        fields: Fields::default(),
+        email: 0,
+        username: 0,
+        manager: None,
+    };
+    let attributes =
+        VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
+    let write = AccountWrite {
+        attributes,
+        mark: Some("3332883894235038486".into()),
+        ..AccountWrite::default()
+    };
+    judge(
+        route,
+        answer,
+        Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")),
+        "employeeId",
+    )
 }
 
 #[test]
 fn status_purpose_and_code_say_what_to_do() {
     let taken = "Another object with the same value for property userPrincipalName already exists.";
-    let undefined = "Property 'extension_0_x' does not exist as a declared property or extension property.";
+    let undefined =
+        "Property 'extension_0_x' does not exist as a declared property or extension property.";
     for (route, status, code, message, category) in [
-        (Route::LIST, 401, "InvalidAuthenticationToken", "Access token has expired or is not yet valid.", "unauthorized"),
-        (Route::LIST, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "denied"),
-        (Route::FIND, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "denied"),
-        (Route::CREATE, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "forbidden"),
-        (Route::CREATE, 403, "Directory_QuotaExceeded", "The directory object quota limit has been exceeded.", "forbidden"),
-        (Route::UPDATE, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "forbidden"),
-        (MANAGER, 403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", "forbidden"),
-        (Route::UPDATE, 404, "Request_ResourceNotFound", "Resource '7' does not exist", "not_found"),
+        (
+            Route::LIST,
+            401,
+            "InvalidAuthenticationToken",
+            "Access token has expired or is not yet valid.",
+            "unauthorized",
+        ),
+        (
+            Route::LIST,
+            403,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+            "denied",
+        ),
+        (
+            Route::FIND,
+            403,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+            "denied",
+        ),
+        (
+            Route::CREATE,
+            403,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+            "forbidden",
+        ),
+        (
+            Route::CREATE,
+            403,
+            "Directory_QuotaExceeded",
+            "The directory object quota limit has been exceeded.",
+            "forbidden",
+        ),
+        (
+            Route::UPDATE,
+            403,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+            "forbidden",
+        ),
+        (
+            MANAGER,
+            403,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+            "forbidden",
+        ),
+        (
+            Route::UPDATE,
+            404,
+            "Request_ResourceNotFound",
+            "Resource '7' does not exist",
+            "not_found",
+        ),
         (Route::FIND, 404, "Request_ResourceNotFound", "Resource '7' does not exist", "not_found"),
         (Route::LIST, 404, "Request_ResourceNotFound", "Resource not found", "unavailable"),
         (Route::CREATE, 404, "Request_ResourceNotFound", "Resource not found", "unavailable"),
         (Route::CREATE, 400, "Request_BadRequest", taken, "duplicate"),
         (Route::UPDATE, 400, "Request_BadRequest", taken, "duplicate"),
         (Route::UPDATE, 409, "Request_MultipleObjectsWithSameKeyValue", taken, "duplicate"),
-        (Route::UPDATE, 409, "Directory_ConcurrencyViolation", "Unable to process the update due to concurrency violation.", "unavailable"),
-        (Route::UPDATE, 400, "Request_BadRequest", "One or more properties contains invalid values.", "rejected"),
+        (
+            Route::UPDATE,
+            409,
+            "Directory_ConcurrencyViolation",
+            "Unable to process the update due to concurrency violation.",
+            "unavailable",
+        ),
+        (
+            Route::UPDATE,
+            400,
+            "Request_BadRequest",
+            "One or more properties contains invalid values.",
+            "rejected",
+        ),
         (MANAGER, 400, "Request_BadRequest", "Not a valid reference update.", "unavailable"),
         (Route::LIST, 400, "Request_UnsupportedQuery", "Unsupported query.", "unavailable"),
         (Route::FIND, 400, "Request_UnsupportedQuery", "Unsupported query.", "unavailable"),
-        (Route::LIST, 501, "NotImplemented", "Retrieval of this property is only supported on a single user.", "unavailable"),
+        (
+            Route::LIST,
+            501,
+            "NotImplemented",
+            "Retrieval of this property is only supported on a single user.",
+            "unavailable",
+        ),
         (EXTENSION, 400, "Request_UnsupportedQuery", undefined, "not_found"),
         (EXTENSION, 400, "Request_UnsupportedQuery", "Unsupported query.", "unavailable"),
         (Route::UPDATE, 429, "TooManyRequests", "Too many requests.", "throttled"),
@@ -74,7 +165,12 @@ fn status_purpose_and_code_say_what_to_do() {
         (Route::UPDATE, 504, "UnknownError", "", "unknown"),
     ] {
         let error = judged(route, &refused(status, code, message, &json!([]))).unwrap_err();
-        assert_eq!(error.category(), category, "{} {status} {code} {message}: {error:?}", route.name);
+        assert_eq!(
+            error.category(),
+            category,
+            "{} {status} {code} {message}: {error:?}",
+            route.name
+        );
     }
 }
 
@@ -82,23 +178,38 @@ fn status_purpose_and_code_say_what_to_do() {
 fn what_may_not_be_written_says_which_right_it_takes() {
     let error = judged(
         Route::UPDATE,
-        &refused(403, "Authorization_RequestDenied", "Insufficient privileges to complete the operation.", &json!([])),
+        &refused(
+            403,
+            "Authorization_RequestDenied",
+            "Insufficient privileges to complete the operation.",
+            &json!([]),
+        ),
     )
     .unwrap_err();
     let text = error.to_string();
     assert!(
         matches!(error, Error::Forbidden { .. })
-            && text.contains("User.ReadWrite.All, and for an administrator's account a directory role"),
+            && text.contains(
+                "User.ReadWrite.All, and for an administrator's account a directory role"
+            ),
         "{text}"
     );
     // Ending sessions needs another permission, which its caller names.
-    let sessions = judged(SESSIONS, &refused(403, "Authorization_RequestDenied", "No.", &json!([]))).unwrap_err().to_string();
+    let sessions =
+        judged(SESSIONS, &refused(403, "Authorization_RequestDenied", "No.", &json!([])))
+            .unwrap_err()
+            .to_string();
     assert!(!sessions.contains("User.ReadWrite.All"), "{sessions}");
 }
 
 #[test]
 fn a_quota_that_is_used_up_is_no_missing_right() {
-    let full = refused(403, "Directory_QuotaExceeded", "The directory object quota limit has been exceeded.", &json!([]));
+    let full = refused(
+        403,
+        "Directory_QuotaExceeded",
+        "The directory object quota limit has been exceeded.",
+        &json!([]),
+    );
     let text = judged(Route::CREATE, &full).unwrap_err().to_string();
     assert!(text.contains("quota of objects") && !text.contains("permission"), "{text}");
 }
@@ -123,9 +234,9 @@ fn a_conflict_is_told_by_its_details_and_names_the_key() {
         ("mail", "mail"),
         ("onPremisesImmutableId", "onPremisesImmutableId"),
     ] {
-        let details =
-            json!([{"code": "ObjectConflict", "target": target, "message": "x"}, {"code": "ConflictingObjects", "target": target}]);
-        let error = judged(Route::UPDATE, &refused(400, "Request_BadRequest", "No.", &details)).unwrap_err();
+        let details = json!([{"code": "ObjectConflict", "target": target, "message": "x"}, {"code": "ConflictingObjects", "target": target}]);
+        let error = judged(Route::UPDATE, &refused(400, "Request_BadRequest", "No.", &details))
+            .unwrap_err();
         assert_eq!(error, Error::Duplicate { field: Some(field.to_owned()) });
     }
 }
@@ -133,19 +244,52 @@ fn a_conflict_is_told_by_its_details_and_names_the_key() {
 #[test]
 fn a_refused_attribute_is_named_by_its_target() {
     for (message, target, field) in [
-        ("Property userPrincipalName is invalid.", Some("userPrincipalName"), Some("userPrincipalName")),
-        ("Invalid value specified for property 'jobTitle' of resource 'User'.", None, Some("jobTitle")),
-        ("Invalid value specified for property 'physicalDeliveryOfficeName' of resource 'User'.", None, Some("officeLocation")),
-        ("Invalid value specified for property 'telephoneNumber' of resource 'User'.", None, Some("businessPhones")),
-        (&format!("The following extension properties are not available: {EXTENSION_NAME}."), None, Some(EXTENSION_NAME)),
-        ("The specified password does not comply with password complexity requirements.", None, Some("passwordProfile")),
+        (
+            "Property userPrincipalName is invalid.",
+            Some("userPrincipalName"),
+            Some("userPrincipalName"),
+        ),
+        (
+            "Invalid value specified for property 'jobTitle' of resource 'User'.",
+            None,
+            Some("jobTitle"),
+        ),
+        (
+            "Invalid value specified for property 'physicalDeliveryOfficeName' of resource 'User'.",
+            None,
+            Some("officeLocation"),
+        ),
+        (
+            "Invalid value specified for property 'telephoneNumber' of resource 'User'.",
+            None,
+            Some("businessPhones"),
+        ),
+        (
+            &format!("The following extension properties are not available: {EXTENSION_NAME}."),
+            None,
+            Some(EXTENSION_NAME),
+        ),
+        (
+            "The specified password does not comply with password complexity requirements.",
+            None,
+            Some("passwordProfile"),
+        ),
         ("Property passwordProfile is invalid.", Some("passwordProfile"), Some("passwordProfile")),
-        ("Invalid value specified for property 'usageLocation' of resource 'User'.", None, Some("usageLocation")),
+        (
+            "Invalid value specified for property 'usageLocation' of resource 'User'.",
+            None,
+            Some("usageLocation"),
+        ),
         ("One or more properties contains invalid values.", None, None),
     ] {
-        let details = target.map_or(json!([]), |target| json!([{"code": "InvalidValue", "target": target}]));
-        match judged(Route::CREATE, &refused(400, "Request_BadRequest", message, &details)).unwrap_err() {
-            Error::Rejected { field: named, .. } => assert_eq!(named.as_deref(), field, "{message}"),
+        let details =
+            target.map_or(json!([]), |target| json!([{"code": "InvalidValue", "target": target}]));
+        match judged(Route::CREATE, &refused(400, "Request_BadRequest", message, &details))
+            .unwrap_err()
+        {
+            Error::Rejected { field: named, .. } => {
+                assert_eq!(named.as_deref(), field, "{message}")
+            }
             other => panic!("{message}: {other:?}"),
         }
     }
@@ -154,8 +298,15 @@ fn a_refused_attribute_is_named_by_its_target() {
 #[test]
 fn a_refused_password_is_told_to_be_the_default_password() {
     let message = "The specified password does not comply with password complexity requirements.";
-    let error = judged(Route::CREATE, &refused(400, "Request_BadRequest", message, &json!([]))).unwrap_err().to_string();
-    for told in ["refused passwordProfile", "the default password", "provisioning.defaultPasswordSecretRef", "complexity"] {
+    let error = judged(Route::CREATE, &refused(400, "Request_BadRequest", message, &json!([])))
+        .unwrap_err()
+        .to_string();
+    for told in [
+        "refused passwordProfile",
+        "the default password",
+        "provisioning.defaultPasswordSecretRef",
+        "complexity",
+    ] {
         assert!(error.contains(told), "{told}: {error}");
     }
 }
@@ -163,8 +314,15 @@ fn a_refused_password_is_told_to_be_the_default_password() {
 #[test]
 fn nothing_that_was_sent_comes_back_the_password_least_of_all() {
     for status in [400, 401, 403, 404, 409, 412, 500] {
-        let echo = format!("{} and Correct-Horse-7 and 3332883894235038486", VALUES.join(", ").to_uppercase());
-        let text = format!("{:?}", judged(Route::CREATE, &refused(status, "x", &echo, &json!([]))).unwrap_err()).to_lowercase();
+        let echo = format!(
+            "{} and Correct-Horse-7 and 3332883894235038486",
+            VALUES.join(", ").to_uppercase()
+        );
+        let text = format!(
+            "{:?}",
+            judged(Route::CREATE, &refused(status, "x", &echo, &json!([]))).unwrap_err()
+        )
+        .to_lowercase();
         for value in VALUES.iter().chain(&["Correct-Horse-7", "3332883894235038486"]) {
             assert!(!text.contains(&value.to_lowercase()), "{status}: {text}");
         }
@@ -173,12 +331,22 @@ fn nothing_that_was_sent_comes_back_the_password_least_of_all() {
 
 #[test]
 fn what_is_said_of_a_batch_as_a_whole_gives_no_employee_away() {
-    for (status, category) in [(400, "rejected"), (401, "unauthorized"), (403, "forbidden"), (404, "not_found"), (501, "not_found")] {
+    for (status, category) in [
+        (400, "rejected"),
+        (401, "unauthorized"),
+        (403, "forbidden"),
+        (404, "not_found"),
+        (501, "not_found"),
+    ] {
         let answer = refused(status, "x", "Noa-Maria and Correct-Horse-7 are no batch", &json!([]));
         // The code that judges the whole batch does not know which employees have values in it.
         let error = judge(BATCH, &answer, Sent::Nothing, "employeeId").unwrap_err();
         assert_eq!(error.category(), category, "{status}: {error:?}");
-        assert!(!format!("{error} {error:?}").contains("Noa-Maria") && !format!("{error:?}").contains("Horse"), "{error:?}");
+        assert!(
+            !format!("{error} {error:?}").contains("Noa-Maria")
+                && !format!("{error:?}").contains("Horse"),
+            "{error:?}"
+        );
     }
 }
 
@@ -186,7 +354,8 @@ fn what_is_said_of_a_batch_as_a_whole_gives_no_employee_away() {
 fn the_sign_in_service_says_whether_it_is_the_credential_or_a_right() {
     let token = |status, body: Value| {
         let answer = answer(status, "application/json", body.to_string());
-        judge(Route::TOKEN, &answer, Sent::Credential("4711-client", "swordfish"), "employeeId").unwrap_err()
+        judge(Route::TOKEN, &answer, Sent::Credential("4711-client", "swordfish"), "employeeId")
+            .unwrap_err()
     };
     for (status, error, number, category) in [
         (401, "invalid_client", 7_000_215, "unauthorized"),
@@ -198,18 +367,27 @@ fn the_sign_in_service_says_whether_it_is_the_credential_or_a_right() {
         (404, "not_found", 0, "unavailable"),
         (500, "server_error", 0, "unavailable"),
     ] {
-        let description = format!("AADSTS{number}: Bad swordfish of 4711-client. Trace ID: 7b Correlation ID: 8c Timestamp: now");
-        let refused = token(status, json!({"error": error, "error_description": description, "error_codes": [number]}));
+        let description = format!(
+            "AADSTS{number}: Bad swordfish of 4711-client. Trace ID: 7b Correlation ID: 8c Timestamp: now"
+        );
+        let refused = token(
+            status,
+            json!({"error": error, "error_description": description, "error_codes": [number]}),
+        );
         assert_eq!(refused.category(), category, "{error}: {refused:?}");
         let text = format!("{refused:?}");
-        assert!(!text.contains("swordfish") && !text.contains("4711-client") && !text.contains("Trace"), "{text}");
+        assert!(
+            !text.contains("swordfish") && !text.contains("4711-client") && !text.contains("Trace"),
+            "{text}"
+        );
         assert!(category == "unavailable" || text.contains(&format!("AADSTS{number}")), "{text}");
     }
 }
 
 #[test]
 fn an_answer_without_a_body_confirms_a_change_and_nothing_else() {
-    let nothing = Answer { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Bytes::new() };
+    let nothing =
+        Answer { status: StatusCode::NO_CONTENT, headers: HeaderMap::new(), body: Bytes::new() };
     for route in [Route::UPDATE, MANAGER, SESSIONS] {
         assert_eq!(judged(route, &nothing), Ok(()));
     }

@@ -66,7 +66,10 @@ impl Mark {
             Self::EmployeeId => {
                 let own = trimmed(&text).to_ascii_lowercase();
                 let digits = own.strip_prefix(PREFIX).filter(|rest| rest.len() == DIGITS);
-                match digits.and_then(|digits| u128::from_str_radix(digits, BASE).ok()).filter(|_| !own.contains('+')) {
+                match digits
+                    .and_then(|digits| u128::from_str_radix(digits, BASE).ok())
+                    .filter(|_| !own.contains('+'))
+                {
                     Some(id) => Cow::Owned(id.to_string()),
                     None => Cow::Owned(format!("employeeId {text}")),
                 }
@@ -85,7 +88,11 @@ mod tests {
             let text = Mark::EmployeeId.encode(id).unwrap();
             assert_eq!(text.len(), 16, "{text}");
             assert_eq!(Mark::EmployeeId.decode(text.clone()), id, "{text}");
-            assert_eq!(Mark::EmployeeId.decode(format!("\u{feff}{text}\u{200b}").into()), id, "what is not seen is no part of it");
+            assert_eq!(
+                Mark::EmployeeId.decode(format!("\u{feff}{text}\u{200b}").into()),
+                id,
+                "what is not seen is no part of it"
+            );
         }
         assert_eq!(Mark::EmployeeId.encode("3332883894235038486").unwrap(), "bob0pbkwqjurh15i");
         for id in ["", "0", "007", "abc", "-1", "+1", "170581728179578208256", "1 "] {
@@ -95,11 +102,21 @@ mod tests {
 
     #[test]
     fn a_number_of_another_system_is_no_employees_mark() {
-        for text in ["4711", "3332883894235038486", "bob1", "bob0jxjq2zvrcnt", "bobby-tables-016", "bob+jxjq2zvrcntj"] {
+        for text in [
+            "4711",
+            "3332883894235038486",
+            "bob1",
+            "bob0jxjq2zvrcnt",
+            "bobby-tables-016",
+            "bob+jxjq2zvrcntj",
+        ] {
             assert!(Mark::EmployeeId.decode(text.into()).starts_with("employeeId "), "{text}");
         }
         let extension = Mark::named("extension_0123456789abcdef0123456789abcdef_bob").unwrap();
-        assert_eq!((extension.encode("x-1").unwrap(), extension.decode("x-1".into())), ("x-1".into(), "x-1".into()));
+        assert_eq!(
+            (extension.encode("x-1").unwrap(), extension.decode("x-1".into())),
+            ("x-1".into(), "x-1".into())
+        );
         assert_eq!(extension.decode("x-1\u{200b} ".into()), "x-1");
         assert_eq!(Mark::named("employeeType"), None);
     }

@@ -19,7 +19,8 @@ use crate::domain::{
 
 /// The members that identify a user and say whether bobsync may change the account. They are read
 /// with every mapping.
-const ALWAYS: [&str; 5] = ["id", "userPrincipalName", "accountEnabled", "userType", "onPremisesSyncEnabled"];
+const ALWAYS: [&str; 5] =
+    ["id", "userPrincipalName", "accountEnabled", "userType", "onPremisesSyncEnabled"];
 
 /// One page of a list (Microsoft Graph, "List users").
 #[derive(Deserialize)]
@@ -174,12 +175,17 @@ impl<'m> Reader<'m> {
         let attributes = self.rows.iter().map(|target| match (*target)? {
             Target::Text(name) => user.text(name),
             Target::Day(name) => user.text(name).map(day),
-            Target::BusinessPhone => user.read::<Vec<Text<'a>>>("businessPhones")?.into_iter().next().map(|Text(text)| text),
+            Target::BusinessPhone => user
+                .read::<Vec<Text<'a>>>("businessPhones")?
+                .into_iter()
+                .next()
+                .map(|Text(text)| text),
             Target::Numbered(name) => user.read::<User<'a>>(NUMBERED)?.text(name),
             Target::Organization(name) => user.read::<User<'a>>(ORGANIZATION)?.text(name),
             Target::Manager => user.read::<Reference<'a>>("manager").map(|manager| manager.id),
         });
-        let attributes = attributes.map(|text| text.filter(|text| !text.trim().is_empty())).collect();
+        let attributes =
+            attributes.map(|text| text.filter(|text| !text.trim().is_empty())).collect();
         Some(Account {
             mark: user.text(self.mark.attribute()).map(|text| self.mark.decode(text)),
             email: name.clone(),
@@ -200,7 +206,11 @@ impl<'m> Reader<'m> {
 /// Returns a point in time as the day that was written: midnight, UTC.
 fn day(text: Cow<'_, str>) -> Cow<'_, str> {
     match text.split_once('T') {
-        Some((day, time)) if time.trim_end_matches('Z').bytes().all(|b| matches!(b, b'0' | b':' | b'.')) => Cow::Owned(day.to_owned()),
+        Some((day, time))
+            if time.trim_end_matches('Z').bytes().all(|b| matches!(b, b'0' | b':' | b'.')) =>
+        {
+            Cow::Owned(day.to_owned())
+        }
         _ => text,
     }
 }
@@ -212,17 +222,33 @@ mod tests {
     #[test]
     fn absence_is_no_evidence_and_another_master_is_seen() {
         for (text, state, elsewhere) in [
-            (r#"{"accountEnabled":true,"userType":"Member","onPremisesSyncEnabled":null}"#, AccountState::Active, false),
-            (r#"{"accountEnabled":false,"onPremisesSyncEnabled":false}"#, AccountState::Suspended, false),
+            (
+                r#"{"accountEnabled":true,"userType":"Member","onPremisesSyncEnabled":null}"#,
+                AccountState::Active,
+                false,
+            ),
+            (
+                r#"{"accountEnabled":false,"onPremisesSyncEnabled":false}"#,
+                AccountState::Suspended,
+                false,
+            ),
             (r#"{"accountEnabled":null}"#, AccountState::Other, false),
             (r"{}", AccountState::Other, false),
             (r#"{"accountEnabled":"true"}"#, AccountState::Other, false),
             (r#"{"accountEnabled":true,"onPremisesSyncEnabled":true}"#, AccountState::Active, true),
             (r#"{"accountEnabled":true,"userType":"Guest"}"#, AccountState::Active, true),
-            (r#"{"accountEnabled":true,"userPrincipalName":"noa_x.example#ext#@a.example"}"#, AccountState::Active, true),
+            (
+                r#"{"accountEnabled":true,"userPrincipalName":"noa_x.example#ext#@a.example"}"#,
+                AccountState::Active,
+                true,
+            ),
         ] {
             let user: User<'_> = serde_json::from_str(text).unwrap();
-            assert_eq!((user.state(), user.is_elsewhere(user.text("userPrincipalName").as_deref())), (state, elsewhere), "{text}");
+            assert_eq!(
+                (user.state(), user.is_elsewhere(user.text("userPrincipalName").as_deref())),
+                (state, elsewhere),
+                "{text}"
+            );
         }
     }
 

@@ -12,7 +12,11 @@ use crate::{
 
 /// Returns the new account: its id as it was answered, the rest as it was sent. The answer shows
 /// neither state nor mark.
-pub(super) fn made(mapping: &Mapping, write: &AccountWrite, answer: &Answer) -> Result<Account<'static>, &'static str> {
+pub(super) fn made(
+    mapping: &Mapping,
+    write: &AccountWrite,
+    answer: &Answer,
+) -> Result<Account<'static>, &'static str> {
     let user = user_in(answer).ok_or("the answer is not a user")?;
     let id = user.text("id").ok_or("the answer names no account")?;
     if user.enabled().is_some_and(|enabled| enabled == (write.access == Some(Access::Suspended))) {
@@ -52,7 +56,11 @@ pub(super) fn told(mapping: &Mapping, write: &AccountWrite, id: String) -> Accou
 }
 
 /// Returns the account without the values of these targets, which could not be written yet.
-pub(super) fn without(mapping: &Mapping, mut account: Account<'static>, targets: fn(&str) -> bool) -> Account<'static> {
+pub(super) fn without(
+    mapping: &Mapping,
+    mut account: Account<'static>,
+    targets: fn(&str) -> bool,
+) -> Account<'static> {
     for (row, value) in mapping.rows.iter().zip(&mut account.attributes) {
         if targets(&row.target) {
             *value = None;

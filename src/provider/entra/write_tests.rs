@@ -26,12 +26,22 @@ fn mapping(targets: &[&str]) -> Mapping {
         compare: Compare::Exact,
         required: false,
     };
-    Mapping { rows: targets.iter().map(row).collect(), fields: Fields::default(), email: 0, username: 0, manager: None }
+    Mapping {
+        rows: targets.iter().map(row).collect(),
+        fields: Fields::default(),
+        email: 0,
+        username: 0,
+        manager: None,
+    }
 }
 
 fn write(values: &[Option<&str>]) -> AccountWrite {
-    let value = |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
-    AccountWrite { attributes: values.iter().copied().map(value).enumerate().collect(), ..AccountWrite::default() }
+    let value =
+        |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
+    AccountWrite {
+        attributes: values.iter().copied().map(value).enumerate().collect(),
+        ..AccountWrite::default()
+    }
 }
 
 #[test]
@@ -44,13 +54,17 @@ fn every_target_is_written_as_graph_keeps_it() {
         "onPremisesExtensionAttributes.extensionAttribute2",
         "manager",
     ]);
-    let set = write(&[Some("Lead"), Some("+44 1"), Some("2026-11-24"), Some("a"), Some("b"), Some("7")]);
+    let set =
+        write(&[Some("Lead"), Some("+44 1"), Some("2026-11-24"), Some("a"), Some("b"), Some("7")]);
     let numbered = json!({"extensionAttribute1": "a", "extensionAttribute2": "b"});
     let changed = parts(&tenant(), &mapping, &set, false).unwrap();
     let expected = json!({
         "jobTitle": "Lead", "businessPhones": ["+44 1"], "employeeHireDate": "2026-11-24T00:00:00Z", NUMBERED: numbered,
     });
-    assert_eq!((Value::Object(changed.members), changed.manager, changed.ends), (expected, Some(Reference::To("7")), false));
+    assert_eq!(
+        (Value::Object(changed.members), changed.manager, changed.ends),
+        (expected, Some(Reference::To("7")), false)
+    );
     let new = parts(&tenant(), &mapping, &set, true).unwrap();
     assert!(!new.members.contains_key(NUMBERED), "a new user is not made with them");
     assert_eq!(Value::Object(new.later), json!({NUMBERED: numbered}));
@@ -59,8 +73,14 @@ fn every_target_is_written_as_graph_keeps_it() {
     let cleared = parts(&tenant(), &mapping, &clear, false).unwrap();
     let nothing = json!({"extensionAttribute1": null, "extensionAttribute2": null});
     let expected = json!({"jobTitle": null, "businessPhones": [], "employeeHireDate": null, NUMBERED: nothing});
-    assert_eq!((Value::Object(cleared.members), cleared.manager), (expected, Some(Reference::Gone)));
-    assert!(parts(&tenant(), &mapping, &write(&[None; 6]), true).is_err(), "a new account has nothing to clear");
+    assert_eq!(
+        (Value::Object(cleared.members), cleared.manager),
+        (expected, Some(Reference::Gone))
+    );
+    assert!(
+        parts(&tenant(), &mapping, &write(&[None; 6]), true).is_err(),
+        "a new account has nothing to clear"
+    );
 }
 
 #[test]
@@ -80,16 +100,27 @@ fn a_new_user_has_what_graph_asks_for() {
     let complete = |name: &str, more: Value| {
         let mut members = more.as_object().cloned().unwrap();
         members.insert("userPrincipalName".to_owned(), json!(name));
-        super::complete(&tenant(), &mut members, "Correct-Horse-7", false).map(|()| Value::Object(members))
+        super::complete(&tenant(), &mut members, "Correct-Horse-7", false)
+            .map(|()| Value::Object(members))
     };
     let made = complete("noa.o'lind@example.com", json!({"accountEnabled": false})).unwrap();
-    assert_eq!((&made["mailNickname"], &made["usageLocation"]), (&json!("noa.o'lind"), &json!("GB")));
-    assert_eq!(made["passwordProfile"], json!({"password": "Correct-Horse-7", "forceChangePasswordNextSignIn": false}));
+    assert_eq!(
+        (&made["mailNickname"], &made["usageLocation"]),
+        (&json!("noa.o'lind"), &json!("GB"))
+    );
+    assert_eq!(
+        made["passwordProfile"],
+        json!({"password": "Correct-Horse-7", "forceChangePasswordNextSignIn": false})
+    );
     assert_eq!(made["accountEnabled"], false);
-    let own = complete("noa@example.com", json!({"mailNickname": "nl", "usageLocation": "DE"})).unwrap();
+    let own =
+        complete("noa@example.com", json!({"mailNickname": "nl", "usageLocation": "DE"})).unwrap();
     assert_eq!((&own["mailNickname"], &own["usageLocation"]), (&json!("nl"), &json!("DE")));
     let long = format!("{}@example.com", "x".repeat(80));
-    assert_eq!(complete(&long, json!({})).unwrap()["mailNickname"].as_str().map(str::len), Some(64));
+    assert_eq!(
+        complete(&long, json!({})).unwrap()["mailNickname"].as_str().map(str::len),
+        Some(64)
+    );
     assert_eq!(complete("n(o)a é@example.com", json!({})).unwrap()["mailNickname"], "noa");
     assert!(complete("é@example.com", json!({})).is_err());
 }
@@ -98,7 +129,9 @@ fn a_new_user_has_what_graph_asks_for() {
 fn an_id_that_does_not_fit_is_refused_before_anything_is_sent() {
     let marked = AccountWrite { mark: Some("not-a-number".into()), ..AccountWrite::default() };
     match parts(&tenant(), &mapping(&["jobTitle"]), &marked, false) {
-        Err(Error::Rejected { said, .. }) => assert!(said.contains("markAttribute") && !said.contains("not-a-number"), "{said}"),
+        Err(Error::Rejected { said, .. }) => {
+            assert!(said.contains("markAttribute") && !said.contains("not-a-number"), "{said}")
+        }
         other => panic!("{other:?}"),
     }
 }

@@ -93,8 +93,14 @@ pub(super) enum Array {
 }
 
 impl Array {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Phones, Self::Organizations, Self::Relations, Self::ExternalIds, Self::Addresses, Self::Locations];
+    pub(super) const ALL: [Self; 6] = [
+        Self::Phones,
+        Self::Organizations,
+        Self::Relations,
+        Self::ExternalIds,
+        Self::Addresses,
+        Self::Locations,
+    ];
 
     pub(super) const fn name(self) -> &'static str {
         match self {
@@ -166,16 +172,29 @@ impl Array {
     }
 }
 
-const ADDRESS: [&str; 9] =
-    ["streetAddress", "extendedAddress", "locality", "region", "postalCode", "country", "countryCode", "poBox", "formatted"];
+const ADDRESS: [&str; 9] = [
+    "streetAddress",
+    "extendedAddress",
+    "locality",
+    "region",
+    "postalCode",
+    "country",
+    "countryCode",
+    "poBox",
+    "formatted",
+];
 const LOCATION: [&str; 5] = ["area", "buildingId", "floorName", "floorSection", "deskCode"];
 const TEXTS: [&str; 4] = ["primaryEmail", "orgUnitPath", "recoveryEmail", "recoveryPhone"];
 const NAMES: [&str; 3] = ["givenName", "familyName", "displayName"];
-const ORGANIZATION: [&str; 8] = ["name", "title", "department", "description", "costCenter", "location", "symbol", "domain"];
+const ORGANIZATION: [&str; 8] =
+    ["name", "title", "department", "description", "costCenter", "location", "symbol", "domain"];
 
 /// Returns where a target is, or `None` if a Directory API user has no such attribute.
 pub(super) fn locate(target: &str) -> Option<Target<'_>> {
-    let word = |text: &str| (1..=64).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+    let word = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
     let Some((outer, inner)) = target.split_once('.') else {
         return TEXTS.contains(&target).then_some(Target::Text(target));
     };
@@ -186,11 +205,18 @@ pub(super) fn locate(target: &str) -> Option<Target<'_>> {
         "phones" => word(inner).then_some(Target::Entry(Array::Phones, inner)),
         "relations" => word(inner).then_some(Target::Entry(Array::Relations, inner)),
         // The mark cannot be a target.
-        "externalIds" => (word(inner) && inner != MARK).then_some(Target::Entry(Array::ExternalIds, inner)),
+        "externalIds" => {
+            (word(inner) && inner != MARK).then_some(Target::Entry(Array::ExternalIds, inner))
+        }
         "addresses" | "locations" => {
-            let (array, parts) = if outer == "addresses" { (Array::Addresses, &ADDRESS[..]) } else { (Array::Locations, &LOCATION[..]) };
+            let (array, parts) = if outer == "addresses" {
+                (Array::Addresses, &ADDRESS[..])
+            } else {
+                (Array::Locations, &LOCATION[..])
+            };
             let (kind, part) = inner.split_once('.')?;
-            (word(kind) && kind != "custom" && parts.contains(&part)).then_some(Target::Part(array, kind, part))
+            (word(kind) && kind != "custom" && parts.contains(&part))
+                .then_some(Target::Part(array, kind, part))
         }
         "organizations" => ORGANIZATION.contains(&inner).then_some(Target::Organization(inner)),
         "customSchemas" => {
@@ -215,7 +241,9 @@ fn compare(target: &str) -> Option<Compare> {
 /// (developers.google.com, "Directory API: Limits and Quotas").
 #[must_use]
 pub fn pacer() -> Pacer {
-    Pacer::new(2400, Duration::from_secs(60)).creating(10, Duration::from_secs(1)).backing_off_from(Duration::from_secs(1))
+    Pacer::new(2400, Duration::from_secs(60))
+        .creating(10, Duration::from_secs(1))
+        .backing_off_from(Duration::from_secs(1))
 }
 
 #[cfg(test)]

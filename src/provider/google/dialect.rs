@@ -35,7 +35,8 @@ pub const TOKENS: &str = "https://oauth2.googleapis.com";
 /// The scope to read and write users.
 pub(super) const USERS: &str = "https://www.googleapis.com/auth/admin.directory.user";
 /// The scope to read which custom schemas there are.
-pub(super) const SCHEMAS: &str = "https://www.googleapis.com/auth/admin.directory.userschema.readonly";
+pub(super) const SCHEMAS: &str =
+    "https://www.googleapis.com/auth/admin.directory.userschema.readonly";
 
 /// How long an assertion and its token are good at most (developers.google.com, "Using OAuth 2.0
 /// for Server to Server Applications").
@@ -72,7 +73,12 @@ impl Destination for Tenant {
         Keys { required: &["serviceAccount.json"], optional: &[] }
     }
 
-    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error> {
+    fn connect(
+        &self,
+        mut credential: Credential,
+        ties: Ties,
+        pacer: Arc<Pacer>,
+    ) -> Result<Box<dyn Provider>, Error> {
         let account = ServiceAccount::read(&credential.required("serviceAccount.json"))?;
         match Google::new(self.clone(), account, &ties, &pacer) {
             Ok(provider) => Ok(Box::new(provider)),
@@ -106,12 +112,15 @@ impl ServiceAccount {
     /// # Errors
     /// [`Error::Unauthorized`] if it is not one. The error has nothing of its content.
     pub fn read(file: &Secret) -> Result<Self, Error> {
-        let refuse = |why: &str| Error::Unauthorized { said: format!("serviceAccount.json: {why}") };
+        let refuse =
+            |why: &str| Error::Unauthorized { said: format!("serviceAccount.json: {why}") };
         let file: KeyFile = serde_json::from_str(without_byte_order_mark(file.expose())).map_err(|_| {
             refuse("this is not the key file of a service account: JSON with client_email and private_key, as downloaded from Google Cloud")
         })?;
         if !file.kind.is_empty() && file.kind != "service_account" {
-            return Err(refuse("this is a key file of another kind; a service account's has \"type\": \"service_account\""));
+            return Err(refuse(
+                "this is a key file of another kind; a service account's has \"type\": \"service_account\"",
+            ));
         }
         let key = SigningKey::read(&Secret::new(file.private_key)).map_err(refuse)?;
         Ok(Self { email: file.client_email, key_id: file.private_key_id, key })
@@ -126,14 +135,21 @@ pub(super) struct GoogleDialect {
 }
 
 impl GoogleDialect {
-    pub(super) fn new(tenant: Arc<Tenant>, account: Arc<ServiceAccount>, scope: &'static str) -> Self {
+    pub(super) fn new(
+        tenant: Arc<Tenant>,
+        account: Arc<ServiceAccount>,
+        scope: &'static str,
+    ) -> Self {
         Self { tenant, account, scope }
     }
 }
 
 impl fmt::Debug for GoogleDialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GoogleDialect").field("tenant", &self.tenant).field("scope", &self.scope).finish_non_exhaustive()
+        f.debug_struct("GoogleDialect")
+            .field("tenant", &self.tenant)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
     }
 }
 
@@ -152,9 +168,14 @@ impl Dialect for GoogleDialect {
             "aud": format!("{TOKENS}/token"), "iat": now, "exp": now + HOUR.as_secs(),
         });
         let header: &[(&str, &str)] = if key_id.is_empty() { &[] } else { &[("kid", key_id)] };
-        let assertion = key.sign(Algorithm::Rs256, header, &claims).map_err(|said| Error::Unavailable { said: said.to_owned() })?;
+        let assertion = key
+            .sign(Algorithm::Rs256, header, &claims)
+            .map_err(|said| Error::Unavailable { said: said.to_owned() })?;
         let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-        let request = form(http.request(Method::POST, &url), &[("grant_type", grant), ("assertion", assertion.expose())]);
+        let request = form(
+            http.request(Method::POST, &url),
+            &[("grant_type", grant), ("assertion", assertion.expose())],
+        );
         Ok((request, Sent::Credential(email, &self.tenant.admin)))
     }
 
@@ -165,8 +186,9 @@ impl Dialect for GoogleDialect {
             #[serde(default)]
             expires_in: Option<u64>,
         }
-        let answered: Answered =
-            serde_json::from_slice(body).ok().filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
+        let answered: Answered = serde_json::from_slice(body)
+            .ok()
+            .filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
         let lifetime = answered.expires_in.map_or(HOUR, Duration::from_secs).min(HOUR * 24);
         Some(Granted { text: Secret::new(answered.access_token), lifetime, tenant: None })
     }

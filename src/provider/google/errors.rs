@@ -30,7 +30,12 @@ const SLOW_DOWN: [&str; 6] = [
 ///
 /// # Errors
 /// Every answer except a 2xx with JSON.
-pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) -> Result<(), Error> {
+pub(super) fn judge(
+    route: Route,
+    answer: &Answer,
+    sent: Sent<'_>,
+    scope: &str,
+) -> Result<(), Error> {
     let status = answer.status.as_u16();
     let body = Body::read(answer);
     if matches!(status, 403 | 429 | 503) && body.slows_down() {
@@ -47,13 +52,19 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
     let reason = &*body.reason;
     Err(match (status, reason, route.purpose) {
         (401, ..) => Error::Unauthorized { said },
-        (403, "insufficientPermissions" | "accessNotConfigured" | "domainCannotUseApis", _) => denied(&said, scope),
+        (403, "insufficientPermissions" | "accessNotConfigured" | "domainCannotUseApis", _) => {
+            denied(&said, scope)
+        }
         // Only these calls name the account.
         (403, _, Purpose::List | Purpose::Definitions) => denied_listing(&said, scope),
-        (400 | 404, _, Purpose::List | Purpose::Definitions) if body.message.to_lowercase().contains("customer") => {
+        (400 | 404, _, Purpose::List | Purpose::Definitions)
+            if body.message.to_lowercase().contains("customer") =>
+        {
             denied_listing(&said, scope)
         }
-        (403 | 404, "domainNotFound", Purpose::Create) => Error::Rejected { field: Some("primaryEmail".to_owned()), said },
+        (403 | 404, "domainNotFound", Purpose::Create) => {
+            Error::Rejected { field: Some("primaryEmail".to_owned()), said }
+        }
         // This is Google's own suspension, and no privilege ends it.
         (403, "adminCannotUnsuspend", Purpose::Update) => Error::Forbidden { said },
         (403, _, Purpose::Update | Purpose::Find) => forbidden(&said),
@@ -67,11 +78,17 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
         (403, ..) => denied(&said, scope),
         (404, _, Purpose::Find | Purpose::Update) => Error::NotFound,
         // Google answers "User is deleted." for a user that can still be restored.
-        (412, "conditionNotMet", Purpose::Find | Purpose::Update) if body.message.to_lowercase().contains("deleted") => Error::NotFound,
+        (412, "conditionNotMet", Purpose::Find | Purpose::Update)
+            if body.message.to_lowercase().contains("deleted") =>
+        {
+            Error::NotFound
+        }
         // The text is "User creation is not complete". Nothing was applied, and a later try will
         // succeed.
         (412, "conditionNotMet", _) => Error::Unavailable { said },
-        (_, _, Purpose::List | Purpose::Definitions) => Error::Unavailable { said: format!("HTTP {status}: {said}") },
+        (_, _, Purpose::List | Purpose::Definitions) => {
+            Error::Unavailable { said: format!("HTTP {status}: {said}") }
+        }
         // Another change of the same user is under way: "Conflicting requests. Please try again".
         (409, ..) if body.conflicts() || !sent.targets(MARK).contains(&"primaryEmail") => {
             Error::Unavailable { said: format!("HTTP 409: {said}") }
@@ -97,10 +114,13 @@ fn refused(body: &Body, said: String, sent: &Sent<'_>) -> Error {
     }
     // No row maps it, so it is not among what was written.
     if matches!(sent, Sent::Create(..)) && field(&[ORG_UNIT], None, &texts, names).is_some() {
-        let said = format!("this is provider.googleWorkspace.orgUnitPath of the settings; Google said: {said}");
+        let said = format!(
+            "this is provider.googleWorkspace.orgUnitPath of the settings; Google said: {said}"
+        );
         return Error::Rejected { field: Some(ORG_UNIT.to_owned()), said };
     }
-    sent.password_refused(&body.message, "password", &said).unwrap_or(Error::Rejected { field: None, said })
+    sent.password_refused(&body.message, "password", &said)
+        .unwrap_or(Error::Rejected { field: None, said })
 }
 
 /// Returns the error of the token service. It refuses the key, the delegation, or the administrator
@@ -109,9 +129,11 @@ fn token_refused(status: u16, body: &Body, said: String, scope: &str) -> Error {
     let speaks_of_the_administrator = body.message.to_lowercase().contains("email or user");
     match &*body.reason {
         "unauthorized_client" | "access_denied" | "invalid_scope" => denied(&said, scope),
-        "invalid_grant" if speaks_of_the_administrator => {
-            Error::Denied { said: format!("adminEmail is nobody whom the service account may act for; Google said: {said}") }
-        }
+        "invalid_grant" if speaks_of_the_administrator => Error::Denied {
+            said: format!(
+                "adminEmail is nobody whom the service account may act for; Google said: {said}"
+            ),
+        },
         _ if matches!(status, 400 | 401 | 403) => Error::Unauthorized { said },
         _ => Error::Unavailable { said: format!("HTTP {status}: {said}") },
     }
@@ -119,7 +141,8 @@ fn token_refused(status: u16, body: &Body, said: String, scope: &str) -> Error {
 
 /// Returns the error of a credential that may not do this to this account.
 fn forbidden(said: &str) -> Error {
-    let needs = "the administrator in adminEmail needs a role whose privileges over users reach this one";
+    let needs =
+        "the administrator in adminEmail needs a role whose privileges over users reach this one";
     Error::Forbidden { said: format!("{needs}; Google said: {said}") }
 }
 
@@ -135,7 +158,12 @@ fn denied(said: &str, scope: &str) -> Error {
 
 /// Returns the same error for a call that names the account by `customer`.
 fn denied_listing(said: &str, scope: &str) -> Error {
-    denied(&format!("{said}; if customer is set, it has to be that administrator's own account (my_customer)"), scope)
+    denied(
+        &format!(
+            "{said}; if customer is set, it has to be that administrator's own account (my_customer)"
+        ),
+        scope,
+    )
 }
 
 /// What an error body says: `{error: {code, message, errors: [{reason, message}]}}` from the
@@ -151,7 +179,9 @@ impl Body {
         if answer.status.is_success() || answer.body.len() > ERROR_BODY {
             return Self::default();
         }
-        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else { return Self::default() };
+        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
+            return Self::default();
+        };
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let error = &body["error"];
         if error.is_string() {
@@ -161,7 +191,10 @@ impl Body {
         }
         let first = &error["errors"][0];
         let message = text(&error["message"]);
-        Self { reason: text(&first["reason"]), message: if message.is_empty() { text(&first["message"]) } else { message } }
+        Self {
+            reason: text(&first["reason"]),
+            message: if message.is_empty() { text(&first["message"]) } else { message },
+        }
     }
 
     /// Returns whether a 409 is about another change and not about an address.
@@ -183,23 +216,45 @@ fn names(target: &str) -> Vec<String> {
     let mut names = vec![target.to_owned()];
     let both = |name: &str| [snake(name), snake(name).replace('_', " ")];
     match locate(target) {
-        Some(Target::Text("primaryEmail")) => names.extend(["primary_user_email", "primary email", "email"].map(str::to_owned)),
-        Some(Target::Text(ORG_UNIT)) => names.extend(["invalid ou id", "invalid_ou_id", "org unit", "ou"].map(str::to_owned)),
+        Some(Target::Text("primaryEmail")) => {
+            names.extend(["primary_user_email", "primary email", "email"].map(str::to_owned))
+        }
+        Some(Target::Text(ORG_UNIT)) => {
+            names.extend(["invalid ou id", "invalid_ou_id", "org unit", "ou"].map(str::to_owned))
+        }
         Some(Target::Text(name)) => names.extend(both(name)),
         Some(Target::Name(name)) => names.extend([name.to_owned()].into_iter().chain(both(name))),
         Some(Target::Entry(array, kind)) => {
-            names.extend([format!("{}.{kind}", array.name()), kind.to_owned(), snake(array.name()), array.name().to_owned()]);
+            names.extend([
+                format!("{}.{kind}", array.name()),
+                kind.to_owned(),
+                snake(array.name()),
+                array.name().to_owned(),
+            ]);
         }
         Some(Target::Part(array, kind, part)) => {
             let array = array.name();
-            names.extend([format!("{array}.{kind}"), format!("{array} {part}"), part.to_owned(), kind.to_owned(), array.to_owned()]);
+            names.extend([
+                format!("{array}.{kind}"),
+                format!("{array} {part}"),
+                part.to_owned(),
+                kind.to_owned(),
+                array.to_owned(),
+            ]);
             names.extend(both(part));
         }
-        Some(Target::Organization(name)) => {
-            names.extend([name.to_owned(), format!("organizations {name}"), "organizations".to_owned()].into_iter().chain(both(name)))
-        }
+        Some(Target::Organization(name)) => names.extend(
+            [name.to_owned(), format!("organizations {name}"), "organizations".to_owned()]
+                .into_iter()
+                .chain(both(name)),
+        ),
         Some(Target::Custom(schema, name)) => {
-            names.extend([format!("{schema}.{name}"), name.to_owned(), schema.to_owned(), "custom_schema".to_owned()]);
+            names.extend([
+                format!("{schema}.{name}"),
+                name.to_owned(),
+                schema.to_owned(),
+                "custom_schema".to_owned(),
+            ]);
         }
         None => {}
     }

@@ -44,8 +44,7 @@ fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
 }
 
 fn refused(status: u16, reason: &str, message: &str) -> Answer {
-    let body =
-        json!({"error": {"code": status, "message": message, "errors": [{"domain": "global", "reason": reason, "message": message}]}});
+    let body = json!({"error": {"code": status, "message": message, "errors": [{"domain": "global", "reason": reason, "message": message}]}});
     answer(status, "application/json; charset=UTF-8", body.to_string())
 }
 
@@ -57,10 +56,26 @@ fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
         compare: Compare::Exact,
         required: false,
     };
-    let mapping = Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 0, manager: None };
-    let attributes = VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
-    let write = AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() };
-    judge(route, answer, Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")), "the-scope")
+    let mapping = Mapping {
+        rows: TARGETS.map(row).into(),
+        fields: Fields::default(),
+        email: 0,
+        username: 0,
+        manager: None,
+    };
+    let attributes =
+        VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
+    let write = AccountWrite {
+        attributes,
+        mark: Some("3332883894235038486".into()),
+        ..AccountWrite::default()
+    };
+    judge(
+        route,
+        answer,
+        Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")),
+        "the-scope",
+    )
 }
 
 #[test]
@@ -68,17 +83,47 @@ fn the_reason_says_what_a_status_means() {
     for (route, status, reason, message, category) in [
         (Route::LIST, 401, "authError", "Invalid Credentials", "unauthorized"),
         (Route::LIST, 403, "forbidden", "Not Authorized to access this resource/api", "denied"),
-        (Route::LIST, 403, "insufficientPermissions", "Request had insufficient authentication scopes.", "denied"),
-        (Route::UPDATE, 403, "insufficientPermissions", "Request had insufficient authentication scopes.", "denied"),
-        (Route::UPDATE, 403, "forbidden", "Not Authorized to access this resource/api", "forbidden"),
+        (
+            Route::LIST,
+            403,
+            "insufficientPermissions",
+            "Request had insufficient authentication scopes.",
+            "denied",
+        ),
+        (
+            Route::UPDATE,
+            403,
+            "insufficientPermissions",
+            "Request had insufficient authentication scopes.",
+            "denied",
+        ),
+        (
+            Route::UPDATE,
+            403,
+            "forbidden",
+            "Not Authorized to access this resource/api",
+            "forbidden",
+        ),
         (Route::UPDATE, 403, "adminCannotUnsuspend", "Admin cannot unsuspend", "forbidden"),
-        (Route::CREATE, 403, "forbidden", "Not Authorized to access this resource/api", "forbidden"),
+        (
+            Route::CREATE,
+            403,
+            "forbidden",
+            "Not Authorized to access this resource/api",
+            "forbidden",
+        ),
         (Route::FIND, 403, "forbidden", "Not Authorized to access this resource/api", "forbidden"),
         (Route::UPDATE, 403, "quotaExceeded", "Quota", "throttled"),
         (Route::UPDATE, 403, "userRateLimitExceeded", "Slow", "throttled"),
         (Route::CREATE, 403, "forbidden", "Quota exceeded for quota metric 'Queries'", "throttled"),
         (Route::UPDATE, 429, "rateLimitExceeded", "Slow", "throttled"),
-        (Route::UPDATE, 503, "backendError", "Quota exceeded for the current request.", "throttled"),
+        (
+            Route::UPDATE,
+            503,
+            "backendError",
+            "Quota exceeded for the current request.",
+            "throttled",
+        ),
         (Route::UPDATE, 503, "backendError", "Backend Error", "unknown"),
         (Route::CREATE, 500, "internalError", "Internal", "unknown"),
         (Route::LIST, 500, "internalError", "Internal", "unavailable"),
@@ -98,17 +143,33 @@ fn the_reason_says_what_a_status_means() {
         (Route::CREATE, 400, "limitExceeded", "Domain user limit reached", "rejected"),
     ] {
         let error = judged(route, &refused(status, reason, message)).unwrap_err();
-        assert_eq!(error.category(), category, "{} {status} {reason} {message}: {error:?}", route.name);
+        assert_eq!(
+            error.category(),
+            category,
+            "{} {status} {reason} {message}: {error:?}",
+            route.name
+        );
     }
 }
 
 #[test]
 fn what_may_not_be_written_says_which_right_it_takes() {
-    let error = judged(Route::UPDATE, &refused(403, "forbidden", "Not Authorized to access this resource/api")).unwrap_err();
+    let error = judged(
+        Route::UPDATE,
+        &refused(403, "forbidden", "Not Authorized to access this resource/api"),
+    )
+    .unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, Error::Forbidden { .. }) && text.contains("a role whose privileges over users"), "{text}");
+    assert!(
+        matches!(error, Error::Forbidden { .. })
+            && text.contains("a role whose privileges over users"),
+        "{text}"
+    );
     // No privilege ends a suspension by Google itself.
-    let own = judged(Route::UPDATE, &refused(403, "adminCannotUnsuspend", "Admin cannot unsuspend")).unwrap_err().to_string();
+    let own =
+        judged(Route::UPDATE, &refused(403, "adminCannotUnsuspend", "Admin cannot unsuspend"))
+            .unwrap_err()
+            .to_string();
     assert!(!own.contains("privileges"), "{own}");
 }
 
@@ -130,13 +191,19 @@ fn a_refused_attribute_is_named_by_its_target() {
         ("invalid", "", None),
     ] {
         match judged(Route::UPDATE, &refused(400, reason, message)).unwrap_err() {
-            Error::Rejected { field: named, .. } => assert_eq!(named.as_deref(), field, "{message}"),
+            Error::Rejected { field: named, .. } => {
+                assert_eq!(named.as_deref(), field, "{message}")
+            }
             other => panic!("{message}: {other:?}"),
         }
     }
 }
 
-fn rejected(targets: &[(&str, &str)], password: Password<'_>, message: &str) -> (Option<String>, String) {
+fn rejected(
+    targets: &[(&str, &str)],
+    password: Password<'_>,
+    message: &str,
+) -> (Option<String>, String) {
     let row = |(target, _): &(&str, &str)| Row {
         target: (*target).into(),
         source: Source::Field(0),
@@ -146,7 +213,11 @@ fn rejected(targets: &[(&str, &str)], password: Password<'_>, message: &str) -> 
     };
     let rows = targets.iter().map(row).collect();
     let mapping = Mapping { rows, fields: Fields::default(), email: 0, username: 0, manager: None };
-    let attributes = targets.iter().enumerate().map(|(row, (_, value))| (row, NewValue::Set((*value).into()))).collect();
+    let attributes = targets
+        .iter()
+        .enumerate()
+        .map(|(row, (_, value))| (row, NewValue::Set((*value).into())))
+        .collect();
     let write = AccountWrite { attributes, ..AccountWrite::default() };
     let sent = Sent::Create(&mapping, &write, password);
     match judge(Route::CREATE, &refused(400, "invalid", message), sent, "the-scope").unwrap_err() {
@@ -164,11 +235,29 @@ fn a_409_to_a_write_without_an_address_speaks_of_no_address() {
         compare: Compare::Exact,
         required: false,
     };
-    let mapping = Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None };
-    let titled = AccountWrite { attributes: vec![(0, NewValue::Set("Lead".into()))], ..AccountWrite::default() };
+    let mapping = Mapping {
+        rows: vec![row],
+        fields: Fields::default(),
+        email: 0,
+        username: 0,
+        manager: None,
+    };
+    let titled = AccountWrite {
+        attributes: vec![(0, NewValue::Set("Lead".into()))],
+        ..AccountWrite::default()
+    };
     for write in [titled, AccountWrite::default()] {
-        for (reason, message) in [("duplicate", "Entity already exists."), ("conflict", "Conflicting requests. Please try again.")] {
-            let error = judge(Route::UPDATE, &refused(409, reason, message), Sent::Write(&mapping, &write), "the-scope").unwrap_err();
+        for (reason, message) in [
+            ("duplicate", "Entity already exists."),
+            ("conflict", "Conflicting requests. Please try again."),
+        ] {
+            let error = judge(
+                Route::UPDATE,
+                &refused(409, reason, message),
+                Sent::Write(&mapping, &write),
+                "the-scope",
+            )
+            .unwrap_err();
             assert!(matches!(error, Error::Unavailable { .. }), "{reason}: {error:?}");
         }
     }
@@ -176,10 +265,17 @@ fn a_409_to_a_write_without_an_address_speaks_of_no_address() {
 
 #[test]
 fn the_providers_own_words_are_kept_and_the_persons_are_not() {
-    let mapping = Mapping { rows: Vec::new(), fields: Fields::default(), email: 0, username: 0, manager: None };
+    let mapping = Mapping {
+        rows: Vec::new(),
+        fields: Fields::default(),
+        email: 0,
+        username: 0,
+        manager: None,
+    };
     let foreign = r#"{"externalIds": [{"type": "custom", "customType": "payroll", "value": "QX-Personnel-77"}]}"#;
     let write = AccountWrite { foreign: Some(foreign.into()), ..AccountWrite::default() };
-    let said = Sent::Write(&mapping, &write).clean("Invalid Input: custom_schema custom payroll QX-Personnel-77");
+    let said = Sent::Write(&mapping, &write)
+        .clean("Invalid Input: custom_schema custom payroll QX-Personnel-77");
     assert_eq!(said, "Invalid Input: custom_schema custom payroll …");
 }
 
@@ -188,16 +284,36 @@ fn what_the_settings_add_to_a_new_account_is_named_with_the_setting() {
     let name = [("primaryEmail", "noa.lind@example.com")];
     let (field, said) = rejected(&name, Password::Default("Correct-Horse-7"), "Invalid Password");
     assert_eq!(field.as_deref(), Some("password"));
-    assert!(said.contains("default password") && said.contains("provisioning.defaultPasswordSecretRef"), "{said}");
+    assert!(
+        said.contains("default password") && said.contains("provisioning.defaultPasswordSecretRef"),
+        "{said}"
+    );
     let (field, said) = rejected(&name, Password::Generated("Correct-Horse-7"), "Invalid Password");
-    assert!(field.as_deref() == Some("password") && said.contains("generated") && !said.contains("the default"), "{said}");
+    assert!(
+        field.as_deref() == Some("password")
+            && said.contains("generated")
+            && !said.contains("the default"),
+        "{said}"
+    );
     let (field, said) = rejected(&name, Password::Generated("Correct-Horse-7"), "Invalid Ou Id");
-    assert!(field.as_deref() == Some("orgUnitPath") && said.contains("provider.googleWorkspace.orgUnitPath"), "{said}");
-    let (field, said) = rejected(&[name[0], ("orgUnitPath", "/Nowhere")], Password::Absent, "Invalid Ou Id");
-    assert!(field.as_deref() == Some("orgUnitPath") && !said.contains("settings"), "a row's own value: {said}");
+    assert!(
+        field.as_deref() == Some("orgUnitPath")
+            && said.contains("provider.googleWorkspace.orgUnitPath"),
+        "{said}"
+    );
+    let (field, said) =
+        rejected(&[name[0], ("orgUnitPath", "/Nowhere")], Password::Absent, "Invalid Ou Id");
+    assert!(
+        field.as_deref() == Some("orgUnitPath") && !said.contains("settings"),
+        "a row's own value: {said}"
+    );
     // A word of a value is not a word of Google's.
     let title = [name[0], ("organizations.title", "Password Clerk")];
-    let (field, _) = rejected(&title, Password::Default("Correct-Horse-7"), "Invalid Input: organizations title Password Clerk");
+    let (field, _) = rejected(
+        &title,
+        Password::Default("Correct-Horse-7"),
+        "Invalid Input: organizations title Password Clerk",
+    );
     assert_eq!(field.as_deref(), Some("organizations.title"));
 }
 
@@ -205,21 +321,38 @@ fn what_the_settings_add_to_a_new_account_is_named_with_the_setting() {
 fn a_listing_that_is_refused_names_the_customer_as_a_cause() {
     for (route, status, reason, message) in [
         (Route::LIST, 403, "forbidden", "Not Authorized to access this resource/api"),
-        (Route::new("schemas", Purpose::Definitions), 404, "notFound", "Resource Not Found: customer"),
+        (
+            Route::new("schemas", Purpose::Definitions),
+            404,
+            "notFound",
+            "Resource Not Found: customer",
+        ),
     ] {
-        let refused = judge(route, &refused(status, reason, message), Sent::Nothing, "the-scope").unwrap_err();
+        let refused = judge(route, &refused(status, reason, message), Sent::Nothing, "the-scope")
+            .unwrap_err();
         let Error::Denied { said } = refused else { panic!("{refused:?}") };
         assert!(said.contains("if customer is set") && said.contains("my_customer"), "{said}");
     }
-    let made = judge(Route::CREATE, &refused(403, "forbidden", "Not Authorized"), Sent::Nothing, "the-scope").unwrap_err();
+    let made = judge(
+        Route::CREATE,
+        &refused(403, "forbidden", "Not Authorized"),
+        Sent::Nothing,
+        "the-scope",
+    )
+    .unwrap_err();
     assert!(!made.to_string().contains("customer"), "a create does not name it: {made}");
 }
 
 #[test]
 fn nothing_that_was_sent_comes_back_the_password_least_of_all() {
     for status in [400, 401, 403, 404, 409, 412, 500] {
-        let echo = format!("{} and Correct-Horse-7 and 3332883894235038486", VALUES.join(", ").to_uppercase());
-        let text = format!("{:?}", judged(Route::CREATE, &refused(status, "invalid", &echo)).unwrap_err()).to_lowercase();
+        let echo = format!(
+            "{} and Correct-Horse-7 and 3332883894235038486",
+            VALUES.join(", ").to_uppercase()
+        );
+        let text =
+            format!("{:?}", judged(Route::CREATE, &refused(status, "invalid", &echo)).unwrap_err())
+                .to_lowercase();
         for value in VALUES.iter().chain(&["Correct-Horse-7", "3332883894235038486"]) {
             assert!(!text.contains(&value.to_lowercase()), "{status}: {text}");
         }
@@ -230,13 +363,24 @@ fn nothing_that_was_sent_comes_back_the_password_least_of_all() {
 fn the_token_service_says_whether_it_is_the_key_the_delegation_or_the_administrator() {
     let token = |status, body: Value| {
         let answer = answer(status, "application/json", body.to_string());
-        judge(Route::TOKEN, &answer, Sent::Credential("bob@x.iam.example", "admin@example.com"), "the-scope").unwrap_err()
+        judge(
+            Route::TOKEN,
+            &answer,
+            Sent::Credential("bob@x.iam.example", "admin@example.com"),
+            "the-scope",
+        )
+        .unwrap_err()
     };
     for (status, error, description, category) in [
         (400, "invalid_grant", "Invalid JWT Signature.", "unauthorized"),
         (400, "invalid_grant", "Invalid grant: account not found", "unauthorized"),
         (400, "invalid_grant", "Invalid email or User ID", "denied"),
-        (401, "unauthorized_client", "Client is unauthorized to retrieve access tokens using this method", "denied"),
+        (
+            401,
+            "unauthorized_client",
+            "Client is unauthorized to retrieve access tokens using this method",
+            "denied",
+        ),
         (403, "access_denied", "Requested client not authorized.", "denied"),
         (400, "invalid_scope", "Bad scope", "denied"),
         (401, "invalid_client", "Unknown", "unauthorized"),

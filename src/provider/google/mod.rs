@@ -12,7 +12,7 @@ mod read;
 mod schemas;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use reqwest::Method;
@@ -54,6 +54,9 @@ const DEFINITIONS: Route = Route::new("schemas", Purpose::Definitions);
 /// The largest page (Directory API, `users.list`).
 const PAGE: usize = CATALOG.capabilities.page;
 
+/// What Google calls the account of whoever asks.
+const OWN: &str = "my_customer";
+
 /// The most users that a search by a mark may find.
 const FEW: &str = "500";
 
@@ -69,6 +72,8 @@ pub struct Google {
     /// needs it.
     definitions: Service<GoogleDialect>,
     schemas: Remembered<Schemas>,
+    /// The id of the account, once a user has told it.
+    customer: OnceLock<Box<str>>,
 }
 
 impl Google {
@@ -76,40 +81,73 @@ impl Google {
     ///
     /// # Errors
     /// The TLS settings of this machine cannot be used.
-    pub fn new(tenant: Tenant, account: ServiceAccount, ties: &Ties, pacer: &Arc<Pacer>) -> Result<Self, reqwest::Error> {
+    pub fn new(
+        tenant: Tenant,
+        account: ServiceAccount,
+        ties: &Ties,
+        pacer: &Arc<Pacer>,
+    ) -> Result<Self, reqwest::Error> {
         let (tenant, account) = (Arc::new(tenant), Arc::new(account));
         let service = |scope| {
             let dialect = GoogleDialect::new(Arc::clone(&tenant), Arc::clone(&account), scope);
             Service::new(dialect, ties.clone(), Arc::clone(pacer))
         };
-        Ok(Self { users: service(dialect::USERS)?, definitions: service(dialect::SCHEMAS)?, schemas: Remembered::default(), tenant })
+        let (users, definitions) = (service(dialect::USERS)?, service(dialect::SCHEMAS)?);
+        Ok(Self {
+            tenant,
+            users,
+            definitions,
+            schemas: Remembered::default(),
+            customer: OnceLock::new(),
+        })
     }
 
-    async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<Answer, Error> {
+    async fn get(
+        &self,
+        route: Route,
+        path: &str,
+        query: &[(&str, &str)],
+        sent: Sent<'_>,
+    ) -> Result<Answer, Error> {
         self.users.call(&Call::get(route, path, query, sent)).await
     }
 
-    async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
+    async fn list_all(
+        &self,
+        mapping: &Mapping,
+        sink: &mut (dyn FnMut(Account<'_>) + Send),
+    ) -> Result<Listing, Error> {
         let reader = Reader::new(mapping);
         let schemas = self.schemas_for(&reader).await?;
-        let (fields, mask) = (format!("nextPageToken,users({})", reader.fields()), reader.schemas().join(","));
+        let (fields, mask) =
+            (format!("nextPageToken,users({})", reader.fields()), reader.schemas().join(","));
         let mut lister = Lister::<u128>::new(PAGE);
         let (mut read_again, mut token) = (0, None::<String>);
         loop {
             let answer = lister
                 .page(async |size| {
                     let size = size.to_string();
-                    let mut query = vec![("customer", &*self.tenant.customer), ("maxResults", &*size), ("fields", &*fields)];
+                    let mut query = vec![
+                        ("customer", &*self.tenant.customer),
+                        ("maxResults", &*size),
+                        ("fields", &*fields),
+                    ];
                     query.extend(projection(&mask));
                     query.extend(token.as_deref().map(|token| ("pageToken", token)));
                     self.get(Route::LIST, USERS, &query, Sent::Nothing).await
                 })
                 .await?;
             let page = page_in(&answer)?;
+            self.belongs_to(&page.users);
             for user in &page.users {
-                let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
+                let account = reader
+                    .account(user)
+                    .ok_or_else(|| unreadable("the listing holds a user without an id"))?;
                 // Ids have 21 digits.
-                let id = account.id.parse().map_err(|_| unreadable("the listing holds a user whose id is no number"))?;
+                let id = account
+                    .id
+                    .parse()
+                    .map_err(|_| unreadable("the listing holds a user whose id is no number"))?;
                 if !lister.is_new(id) {
                     continue;
                 }
@@ -126,13 +164,45 @@ impl Google {
                 }
                 sink(account);
             }
-            let next = page.next_page_token.map(std::borrow::Cow::into_owned).filter(|token| !token.is_empty());
+            let next = page
+                .next_page_token
+                .map(std::borrow::Cow::into_owned)
+                .filter(|token| !token.is_empty());
             let Some(next) = next else {
-                let missing = reader.custom().filter(|(_, schema, field)| !schemas.has(schema, field)).map(|(row, ..)| row);
-                return Ok(Listing { accounts: lister.accounts(), whole: !lister.repeats(), unavailable: missing.collect() });
+                let missing = reader
+                    .custom()
+                    .filter(|(_, schema, field)| !schemas.has(schema, field))
+                    .map(|(row, ..)| row);
+                return Ok(Listing {
+                    accounts: lister.accounts(),
+                    whole: !lister.repeats(),
+                    unavailable: missing.collect(),
+                });
             };
             lister.goes_to(&next)?;
             token = Some(next);
+        }
+    }
+
+    /// Remembers which account these users belong to.
+    fn belongs_to(&self, users: &[User<'_>]) {
+        if let Some(id) =
+            users.iter().find_map(|user| user.customer_id.as_deref()).filter(|id| !id.is_empty())
+        {
+            self.customer.get_or_init(|| id.into());
+        }
+    }
+
+    /// Asks for one user, whoever it is: users say which account they belong to.
+    async fn ask_whose(&self) {
+        let query = [
+            ("customer", &*self.tenant.customer),
+            ("maxResults", "1"),
+            ("fields", "users(customerId)"),
+        ];
+        let Ok(answer) = self.get(Route::LIST, USERS, &query, Sent::Nothing).await else { return };
+        if let Ok(page) = page_in(&answer) {
+            self.belongs_to(&page.users);
         }
     }
 
@@ -145,16 +215,24 @@ impl Google {
             return Ok(schemas);
         }
         let path = format!("/admin/directory/v1/customer/{}/schemas", self.tenant.customer);
-        let answer = self.definitions.call(&Call::get(DEFINITIONS, &path, &[], Sent::Nothing)).await?;
-        let schemas = Schemas::read(&answer.body).ok_or_else(|| unreadable("the answer is not a list of custom schemas"))?;
+        let answer =
+            self.definitions.call(&Call::get(DEFINITIONS, &path, &[], Sent::Nothing)).await?;
+        let schemas = Schemas::read(&answer.body)
+            .ok_or_else(|| unreadable("the answer is not a list of custom schemas"))?;
         self.schemas.set(schemas.clone());
         Ok(schemas)
     }
 
     /// Returns the custom schemas, if a write needs them.
-    async fn schemas_written(&self, mapping: &Mapping, write: &AccountWrite) -> Result<Schemas, Error> {
+    async fn schemas_written(
+        &self,
+        mapping: &Mapping,
+        write: &AccountWrite,
+    ) -> Result<Schemas, Error> {
         let reader = Reader::new(mapping);
-        let needed = reader.custom().any(|(row, ..)| write.attributes.iter().any(|(written, _)| *written == row));
+        let needed = reader
+            .custom()
+            .any(|(row, ..)| write.attributes.iter().any(|(written, _)| *written == row));
         if !needed {
             return Ok(Schemas::default());
         }
@@ -168,7 +246,12 @@ impl Google {
     }
 
     /// Reads one user by id, e-mail or alias. Unlike a search, it shows what was written.
-    async fn by_key(&self, mapping: &Mapping, reader: &Reader<'_>, key: &str) -> Result<Option<Account<'static>>, Error> {
+    async fn by_key(
+        &self,
+        mapping: &Mapping,
+        reader: &Reader<'_>,
+        key: &str,
+    ) -> Result<Option<Account<'static>>, Error> {
         // A key of only dots would be another address.
         if key.bytes().all(|b| b == b'.') {
             return Ok(None);
@@ -176,16 +259,26 @@ impl Google {
         let (path, mask) = (path_of(key), reader.schemas().join(","));
         let query: Vec<_> = projection(&mask).collect();
         match self.get(Route::FIND, &path, &query, Sent::Key(key)).await {
-            Ok(answer) => Ok(Some(account_in(mapping, &answer).ok_or_else(|| unreadable("the answer is not a user"))?)),
+            Ok(answer) => Ok(Some(
+                account_in(mapping, &answer)
+                    .ok_or_else(|| unreadable("the answer is not a user"))?,
+            )),
             Err(Error::NotFound) => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    async fn look_up(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
+    async fn look_up(
+        &self,
+        mapping: &Mapping,
+        key: Key<'_>,
+    ) -> Result<Vec<Account<'static>>, Error> {
         let (Key::Id(text) | Key::Mark(text) | Key::Email(text)) = key;
         if text.trim().is_empty() {
-            return Err(Error::Rejected { field: None, said: "an account cannot be looked up by an empty key".to_owned() });
+            return Err(Error::Rejected {
+                field: None,
+                said: "an account cannot be looked up by an empty key".to_owned(),
+            });
         }
         let reader = Reader::new(mapping);
         let Key::Mark(mark) = key else {
@@ -201,13 +294,17 @@ impl Google {
             let mut found = Vec::from_iter(found);
             // An alias gives the account of another user.
             found.retain(|account| match key {
-                Key::Email(_) => account.email.as_deref().is_some_and(|email| equal(Compare::IgnoringCase, email, text)),
+                Key::Email(_) => account
+                    .email
+                    .as_deref()
+                    .is_some_and(|email| equal(Compare::IgnoringCase, email, text)),
                 _ => *account.id == *text,
             });
             return Ok(found);
         };
         let (search, mask) = (format!("externalId={}", quoted(mark)), reader.schemas().join(","));
-        let mut query = vec![("customer", &*self.tenant.customer), ("query", &*search), ("maxResults", FEW)];
+        let mut query =
+            vec![("customer", &*self.tenant.customer), ("query", &*search), ("maxResults", FEW)];
         query.extend(projection(&mask));
         let answer = match self.get(Route::FIND, USERS, &query, Sent::Key(mark)).await {
             Err(Error::NotFound) => return Err(unreadable("HTTP 404 for the list of users")),
@@ -215,18 +312,25 @@ impl Google {
             answer => answer?,
         };
         let page = page_in(&answer)?;
-        let found = page.users.iter().filter_map(|user| reader.account(user)).map(Account::into_owned);
+        let found =
+            page.users.iter().filter_map(|user| reader.account(user)).map(Account::into_owned);
         Ok(found.filter(|account| account.mark.as_deref() == Some(mark)).collect())
     }
 
-    async fn make(&self, mapping: &Mapping, write: &AccountWrite, initial: &Initial<'_>) -> Result<Written, Error> {
+    async fn make(
+        &self,
+        mapping: &Mapping,
+        write: &AccountWrite,
+        initial: &Initial<'_>,
+    ) -> Result<Written, Error> {
         let schemas = self.schemas_written(mapping, write).await?;
         let mut members = body(mapping, write, &schemas, true)?;
         let generated;
         let (password, kind) = match initial.password {
             Some(password) => (password, Password::Default(password.expose())),
             None => {
-                generated = passwords::generate().map_err(|said| Error::Unavailable { said: said.to_owned() })?;
+                generated = passwords::generate()
+                    .map_err(|said| Error::Unavailable { said: said.to_owned() })?;
                 (&generated, Password::Generated(generated.expose()))
             }
         };
@@ -234,21 +338,41 @@ impl Google {
         if is_crypt(password) {
             members.insert("hashFunction".to_owned(), json!("crypt"));
         }
-        members.insert("changePasswordAtNextLogin".to_owned(), json!(initial.change_at_first_login));
+        members
+            .insert("changePasswordAtNextLogin".to_owned(), json!(initial.change_at_first_login));
         members.entry("orgUnitPath").or_insert_with(|| json!(self.tenant.org_unit));
         let sent = Sent::Create(mapping, write, kind);
-        self.write(Route::CREATE, Urgency::Normal, Method::POST, USERS, members, sent, (mapping, write, None)).await
+        self.write(
+            Route::CREATE,
+            Urgency::Normal,
+            Method::POST,
+            USERS,
+            members,
+            sent,
+            (mapping, write, None),
+        )
+        .await
     }
 
-    async fn change(&self, mapping: &Mapping, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Error> {
+    async fn change(
+        &self,
+        mapping: &Mapping,
+        id: &str,
+        write: &AccountWrite,
+        urgency: Urgency,
+    ) -> Result<Written, Error> {
         if !is_id(id) {
             return Err(Error::NotFound);
         }
         let schemas = self.schemas_written(mapping, write).await?;
         // Entries of others are sent along, so they have to be known.
         let with_arrays = if write.foreign.is_none() && touches_arrays(mapping, write, &schemas) {
-            let now = self.by_key(mapping, &Reader::new(mapping), id).await?.ok_or(Error::NotFound)?;
-            Some(AccountWrite { foreign: now.foreign.map(|foreign| foreign.as_ref().into()), ..write.clone() })
+            let now =
+                self.by_key(mapping, &Reader::new(mapping), id).await?.ok_or(Error::NotFound)?;
+            Some(AccountWrite {
+                foreign: now.foreign.map(|foreign| foreign.as_ref().into()),
+                ..write.clone()
+            })
         } else {
             None
         };
@@ -265,10 +389,26 @@ impl Google {
         self.put(mapping, id, write, &schemas, urgency).await
     }
 
-    async fn put(&self, mapping: &Mapping, id: &str, write: &AccountWrite, schemas: &Schemas, urgency: Urgency) -> Result<Written, Error> {
+    async fn put(
+        &self,
+        mapping: &Mapping,
+        id: &str,
+        write: &AccountWrite,
+        schemas: &Schemas,
+        urgency: Urgency,
+    ) -> Result<Written, Error> {
         let members = body(mapping, write, schemas, false)?;
         let sent = Sent::Write(mapping, write);
-        self.write(Route::UPDATE, urgency, Method::PUT, &path_of(id), members, sent, (mapping, write, Some(id))).await
+        self.write(
+            Route::UPDATE,
+            urgency,
+            Method::PUT,
+            &path_of(id),
+            members,
+            sent,
+            (mapping, write, Some(id)),
+        )
+        .await
     }
 
     #[expect(clippy::too_many_arguments, reason = "everything that one write is")]
@@ -283,7 +423,8 @@ impl Google {
         (mapping, write, id): (&Mapping, &AccountWrite, Option<&str>),
     ) -> Result<Written, Error> {
         let body = Some(Value::Object(members).to_string().into_bytes());
-        let answer = self.users.call(&Call { route, urgency, method, path, query: &[], body, sent }).await;
+        let answer =
+            self.users.call(&Call { route, urgency, method, path, query: &[], body, sent }).await;
         if let Err(Error::Rejected { field: Some(field), .. }) = &answer
             && matches!(locate(field), Some(Target::Custom(..)))
         {
@@ -291,7 +432,8 @@ impl Google {
             self.schemas.forget();
         }
         let answer = answer?;
-        let account = confirmed(mapping, write, id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        let account = confirmed(mapping, write, id, &answer)
+            .map_err(|said| Error::Unknown { said: said.to_owned() })?;
         Ok(Written { account, request_id: request_id(&answer, "x-request-id"), left: None })
     }
 }
@@ -302,7 +444,10 @@ fn is_id(text: &str) -> bool {
 
 /// Returns the query pairs that make Google show custom fields.
 fn projection(mask: &str) -> impl Iterator<Item = (&str, &str)> {
-    (!mask.is_empty()).then_some([("projection", "custom"), ("customFieldMask", mask)]).into_iter().flatten()
+    (!mask.is_empty())
+        .then_some([("projection", "custom"), ("customFieldMask", mask)])
+        .into_iter()
+        .flatten()
 }
 
 /// Returns the address of one user. A key is one segment of it.
@@ -312,7 +457,9 @@ fn path_of(key: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
             path.push(char::from(byte));
         } else {
-            let hex = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase();
+            let hex = |nibble: u8| {
+                char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
+            };
             path.extend(['%', hex(byte >> 4), hex(byte & 15)]);
         }
     }
@@ -332,14 +479,19 @@ fn quoted(text: &str) -> String {
 /// SHA-512 form.
 fn is_crypt(password: &Secret) -> bool {
     let parts: Vec<&str> = password.expose().split('$').collect();
-    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'/');
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'/')
+    };
     let length = |kind: &str| match kind {
         "1" => 22,
         "5" => 43,
         _ => 86,
     };
     match parts[..] {
-        ["", kind @ ("1" | "5" | "6"), salt, hash] => plain(salt) && plain(hash) && hash.len() == length(kind),
+        ["", kind @ ("1" | "5" | "6"), salt, hash] => {
+            plain(salt) && plain(hash) && hash.len() == length(kind)
+        }
         ["", kind @ ("5" | "6"), rounds, salt, hash] => {
             rounds.strip_prefix("rounds=").is_some_and(|n| n.parse::<u32>().is_ok())
                 && plain(salt)
@@ -359,7 +511,8 @@ fn object(answer: &Answer) -> Option<&[u8]> {
 /// status of success looks like one and has to be found.
 fn page_in(answer: &Answer) -> Result<Page<'_>, Error> {
     let page: Option<Page<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
-    page.filter(|page| page.error.is_none()).ok_or_else(|| unreadable("the answer is not a list of users"))
+    page.filter(|page| page.error.is_none())
+        .ok_or_else(|| unreadable("the answer is not a list of users"))
 }
 
 fn account_in(mapping: &Mapping, answer: &Answer) -> Option<Account<'static>> {
@@ -371,10 +524,16 @@ fn account_in(mapping: &Mapping, answer: &Answer) -> Option<Account<'static>> {
 ///
 /// # Errors
 /// Why the answer confirms nothing.
-fn confirmed(mapping: &Mapping, write: &AccountWrite, id: Option<&str>, answer: &Answer) -> Result<Account<'static>, &'static str> {
+fn confirmed(
+    mapping: &Mapping,
+    write: &AccountWrite,
+    id: Option<&str>,
+    answer: &Answer,
+) -> Result<Account<'static>, &'static str> {
     let user: Option<User<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
     let user = user.ok_or("the answer is not a user")?;
-    let mut account = Reader::new(mapping).account(&user).ok_or("the answer names no account")?.into_owned();
+    let mut account =
+        Reader::new(mapping).account(&user).ok_or("the answer names no account")?.into_owned();
     if id.is_some_and(|id| *account.id != *id) {
         return Err("the answer names another account");
     }
@@ -390,23 +549,49 @@ fn confirmed(mapping: &Mapping, write: &AccountWrite, id: Option<&str>, answer: 
         _ => {}
     }
     for (row, value) in &write.attributes {
-        if let (NewValue::Set(text), Some(slot @ None)) = (value, account.attributes.get_mut(*row)) {
+        if let (NewValue::Set(text), Some(slot @ None)) = (value, account.attributes.get_mut(*row))
+        {
             *slot = Some(String::from(&**text).into());
         }
     }
     let email = account.attributes.get(mapping.email).cloned().flatten();
     account.email = account.email.or_else(|| email.clone());
     account.username = account.username.or(email);
-    account.mark = account.mark.or_else(|| write.mark.as_deref().map(|mark| mark.to_owned().into()));
+    account.mark =
+        account.mark.or_else(|| write.mark.as_deref().map(|mark| mark.to_owned().into()));
     Ok(account)
 }
 
 impl Provider for Google {
-    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+    /// The id of the account. The right to list users is enough to learn it.
+    fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async move {
+            let own = self.tenant.customer == OWN;
+            if own && ask && self.customer.get().is_none() {
+                self.ask_whose().await;
+            }
+            let id = if own {
+                self.customer.get().map(|id| &**id)
+            } else {
+                Some(&*self.tenant.customer)
+            };
+            id.map(|id| format!("google customer {id}"))
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        sink: &'a mut (dyn FnMut(Account<'_>) + Send),
+    ) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(self.list_all(mapping, sink))
     }
 
-    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
+    fn find<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        key: Key<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
         Box::pin(self.look_up(mapping, key))
     }
 
@@ -440,9 +625,15 @@ mod tests {
 
     #[test]
     fn a_key_is_one_segment_and_a_search_value_one_word() {
-        assert_eq!(path_of("noa+1/x@example.com"), "/admin/directory/v1/users/noa%2B1%2Fx@example.com");
+        assert_eq!(
+            path_of("noa+1/x@example.com"),
+            "/admin/directory/v1/users/noa%2B1%2Fx@example.com"
+        );
         assert_eq!(path_of("../../é"), "/admin/directory/v1/users/..%2F..%2F%C3%A9");
-        assert_eq!((quoted("333"), quoted("a 'b' \\")), ("333".to_owned(), "'a \\'b\\' \\\\'".to_owned()));
+        assert_eq!(
+            (quoted("333"), quoted("a 'b' \\")),
+            ("333".to_owned(), "'a \\'b\\' \\\\'".to_owned())
+        );
     }
 
     #[test]

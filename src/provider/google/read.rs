@@ -30,6 +30,9 @@ pub(super) struct Page<'a> {
 pub(super) struct User<'a> {
     #[serde(borrow)]
     pub(super) id: Option<Cow<'a, str>>,
+    /// The id of the account (Google's customer) that the user belongs to.
+    #[serde(borrow)]
+    pub(super) customer_id: Option<Cow<'a, str>>,
     #[serde(borrow)]
     pub(super) primary_email: Option<Cow<'a, str>>,
     #[serde(borrow)]
@@ -107,13 +110,26 @@ impl Entry<'_> {
 }
 
 /// Returns whether an entry with this type and custom type is the one that a target names.
-pub(super) fn is_kind(array: Array, wanted: &str, kind: Option<&str>, custom: Option<&str>) -> bool {
-    if array.types().contains(&wanted) { kind == Some(wanted) } else { kind == Some("custom") && custom == Some(wanted) }
+pub(super) fn is_kind(
+    array: Array,
+    wanted: &str,
+    kind: Option<&str>,
+    custom: Option<&str>,
+) -> bool {
+    if array.types().contains(&wanted) {
+        kind == Some(wanted)
+    } else {
+        kind == Some("custom") && custom == Some(wanted)
+    }
 }
 
 /// Returns which of several organizations bobsync uses: the primary one, else the first of type
 /// work, else the first.
-pub(super) fn ours<T>(all: &[T], primary: impl Fn(&T) -> bool, kind: impl Fn(&T) -> Option<&str>) -> Option<usize> {
+pub(super) fn ours<T>(
+    all: &[T],
+    primary: impl Fn(&T) -> bool,
+    kind: impl Fn(&T) -> Option<&str>,
+) -> Option<usize> {
     let work = || all.iter().position(|one| kind(one) == Some("work"));
     all.iter().position(primary).or_else(work).or(if all.is_empty() { None } else { Some(0) })
 }
@@ -128,16 +144,21 @@ pub(super) struct Reader<'m> {
 impl<'m> Reader<'m> {
     pub(super) fn new(mapping: &'m Mapping) -> Self {
         let rows: Vec<_> = mapping.rows.iter().map(|row| locate(&row.target)).collect();
-        let arrays = Array::ALL
-            .into_iter()
-            .filter(|array| *array == Array::ExternalIds || rows.iter().flatten().any(|t| in_array(*t) == Some(*array)));
+        let arrays = Array::ALL.into_iter().filter(|array| {
+            *array == Array::ExternalIds
+                || rows.iter().flatten().any(|t| in_array(*t) == Some(*array))
+        });
         Self { arrays: arrays.collect(), rows }
     }
 
     /// Returns the custom schemas that are mapped.
     pub(super) fn schemas(&self) -> Vec<&'m str> {
-        let mut schemas: Vec<&str> =
-            self.rows.iter().flatten().filter_map(|t| if let Target::Custom(schema, _) = t { Some(*schema) } else { None }).collect();
+        let mut schemas: Vec<&str> = self
+            .rows
+            .iter()
+            .flatten()
+            .filter_map(|t| if let Target::Custom(schema, _) = t { Some(*schema) } else { None })
+            .collect();
         schemas.sort_unstable();
         schemas.dedup();
         schemas
@@ -145,16 +166,27 @@ impl<'m> Reader<'m> {
 
     /// Returns the rows of custom schema fields.
     pub(super) fn custom(&self) -> impl Iterator<Item = (usize, &'m str, &'m str)> + '_ {
-        self.rows
-            .iter()
-            .enumerate()
-            .filter_map(|(row, t)| if let Some(Target::Custom(schema, field)) = t { Some((row, *schema, *field)) } else { None })
+        self.rows.iter().enumerate().filter_map(|(row, t)| {
+            if let Some(Target::Custom(schema, field)) = t {
+                Some((row, *schema, *field))
+            } else {
+                None
+            }
+        })
     }
 
     /// Returns the members of a user that are asked for.
     pub(super) fn fields(&self) -> String {
-        let mut fields =
-            vec!["id", "primaryEmail", "suspended", "archived", "isAdmin", "isDelegatedAdmin", "name(givenName,familyName,displayName)"];
+        let mut fields = vec![
+            "id",
+            "customerId",
+            "primaryEmail",
+            "suspended",
+            "archived",
+            "isAdmin",
+            "isDelegatedAdmin",
+            "name(givenName,familyName,displayName)",
+        ];
         fields.extend(self.arrays.iter().map(|array| array.name()));
         for target in self.rows.iter().flatten() {
             match target {
@@ -172,8 +204,15 @@ impl<'m> Reader<'m> {
         let mut arrays: [Option<Vec<Entry<'a>>>; Array::ALL.len()] = Default::default();
         let mut foreign = String::new();
         // A custom field with several values is replaced as a whole, like an array.
-        let several = user.custom_schemas.filter(|raw| raw.get().contains('[') && self.custom().next().is_some());
-        for (name, raw) in self.arrays.iter().map(|array| (array.name(), user.array(*array))).chain([(CUSTOM, several)]) {
+        let several = user
+            .custom_schemas
+            .filter(|raw| raw.get().contains('[') && self.custom().next().is_some());
+        for (name, raw) in self
+            .arrays
+            .iter()
+            .map(|array| (array.name(), user.array(*array)))
+            .chain([(CUSTOM, several)])
+        {
             let Some(raw) = raw else { continue };
             foreign.push_str(if foreign.is_empty() { "{\"" } else { ",\"" });
             foreign.push_str(name);
@@ -185,7 +224,9 @@ impl<'m> Reader<'m> {
             // An entry of another form matches no target, hides none of the others, and keeps its
             // place.
             let all: Option<Vec<&'a RawValue>> = serde_json::from_str(raw.get()).ok();
-            arrays[*array as usize] = all.map(|all| all.iter().map(|raw| serde_json::from_str(raw.get()).unwrap_or_default()).collect());
+            arrays[*array as usize] = all.map(|all| {
+                all.iter().map(|raw| serde_json::from_str(raw.get()).unwrap_or_default()).collect()
+            });
         }
         if !foreign.is_empty() {
             foreign.push('}');
@@ -195,7 +236,9 @@ impl<'m> Reader<'m> {
             let entry = entries(array).iter().find(|entry| entry.is(array, kind));
             entry.and_then(|entry| entry.value.clone())
         };
-        let custom = user.custom_schemas.map(|raw| serde_json::from_str::<BTreeMap<&str, BTreeMap<&str, serde_json::Value>>>(raw.get()));
+        let custom = user.custom_schemas.map(|raw| {
+            serde_json::from_str::<BTreeMap<&str, BTreeMap<&str, serde_json::Value>>>(raw.get())
+        });
         let custom = custom.and_then(Result::ok).unwrap_or_default();
         let attributes = self.rows.iter().map(|target| {
             let text = match (*target)? {
@@ -209,13 +252,19 @@ impl<'m> Reader<'m> {
                     _ => all.display.clone(),
                 }),
                 Target::Entry(array, kind) => value(array, kind),
-                Target::Part(array, kind, part) => user.array(array).and_then(|raw| part_of(array, kind, part, raw)),
+                Target::Part(array, kind, part) => {
+                    user.array(array).and_then(|raw| part_of(array, kind, part, raw))
+                }
                 Target::Organization(name) => {
                     let all = entries(Array::Organizations);
                     let at = ours(all, |one| one.primary == Some(true), |one| one.kind.as_deref())?;
                     organization(&all[at], name)
                 }
-                Target::Custom(schema, field) => custom.get(schema).and_then(|fields| fields.get(field)).and_then(scalar).map(Cow::Owned),
+                Target::Custom(schema, field) => custom
+                    .get(schema)
+                    .and_then(|fields| fields.get(field))
+                    .and_then(scalar)
+                    .map(Cow::Owned),
             };
             text.filter(|text| !text.trim().is_empty())
         });
@@ -245,7 +294,9 @@ pub(super) const fn in_array(target: Target<'_>) -> Option<Array> {
 /// Returns a part of the first entry of this type.
 fn part_of(array: Array, kind: &str, part: &str, raw: &RawValue) -> Option<Cow<'static, str>> {
     let entries: Vec<serde_json::Value> = serde_json::from_str(raw.get()).ok()?;
-    let entry = entries.iter().find(|entry| is_kind(array, kind, entry["type"].as_str(), entry["customType"].as_str()))?;
+    let entry = entries
+        .iter()
+        .find(|entry| is_kind(array, kind, entry["type"].as_str(), entry["customType"].as_str()))?;
     entry[part].as_str().map(|text| Cow::Owned(text.to_owned()))
 }
 
@@ -275,7 +326,9 @@ fn scalar(value: &serde_json::Value) -> Option<String> {
         serde_json::Value::String(text) => Some(text.clone()),
         serde_json::Value::Bool(flag) => Some(flag.to_string()),
         serde_json::Value::Number(number) => Some(number.to_string()),
-        serde_json::Value::Array(all) => all.iter().find(|entry| is_work(entry)).and_then(|entry| scalar(&entry["value"])),
+        serde_json::Value::Array(all) => {
+            all.iter().find(|entry| is_work(entry)).and_then(|entry| scalar(&entry["value"]))
+        }
         serde_json::Value::Null | serde_json::Value::Object(_) => None,
     }
 }

@@ -47,7 +47,10 @@ impl Schemas {
         let fields = listed.schemas.into_iter().flat_map(|schema| {
             let name = schema.schema_name;
             schema.fields.into_iter().map(move |field| {
-                ((name.clone(), field.field_name), Field { kind: field.field_type.to_uppercase(), several: field.multi_valued })
+                (
+                    (name.clone(), field.field_name),
+                    Field { kind: field.field_type.to_uppercase(), several: field.multi_valued },
+                )
             })
         });
         Some(Self(fields.collect()))

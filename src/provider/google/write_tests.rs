@@ -12,39 +12,71 @@ fn mapping(targets: &[&str]) -> Mapping {
         compare: Compare::Exact,
         required: false,
     };
-    Mapping { rows: targets.iter().map(row).collect(), fields: Fields::default(), email: 0, username: 0, manager: None }
+    Mapping {
+        rows: targets.iter().map(row).collect(),
+        fields: Fields::default(),
+        email: 0,
+        username: 0,
+        manager: None,
+    }
 }
 
 fn sent(targets: &[&str], values: &[Option<&str>], foreign: Value) -> Value {
-    let value = |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
+    let value =
+        |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
     let attributes = values.iter().copied().map(value).enumerate().collect();
-    let write = AccountWrite { attributes, foreign: Some(foreign.to_string().into()), ..AccountWrite::default() };
+    let write = AccountWrite {
+        attributes,
+        foreign: Some(foreign.to_string().into()),
+        ..AccountWrite::default()
+    };
     Value::Object(body(&mapping(targets), &write, &Schemas::default(), false).unwrap())
 }
 
 #[test]
 fn several_rows_of_one_array_are_one_array() {
-    let foreign = json!({"phones": [{"type": "home", "value": "1"}, {"type": "work", "value": "2"}]});
+    let foreign =
+        json!({"phones": [{"type": "home", "value": "1"}, {"type": "work", "value": "2"}]});
     assert_eq!(
         sent(&["phones.work", "phones.mobile"], &[Some("3"), Some("4")], foreign.clone()),
         json!({"phones": [{"type": "home", "value": "1"}, {"type": "work", "value": "3"}, {"type": "mobile", "value": "4"}]})
     );
-    assert_eq!(sent(&["phones.work"], &[None], foreign), json!({"phones": [{"type": "home", "value": "1"}]}));
-    assert_eq!(sent(&["phones.work"], &[None], json!({"phones": [{"type": "work", "value": "2"}]})), json!({"phones": []}));
+    assert_eq!(
+        sent(&["phones.work"], &[None], foreign),
+        json!({"phones": [{"type": "home", "value": "1"}]})
+    );
+    assert_eq!(
+        sent(&["phones.work"], &[None], json!({"phones": [{"type": "work", "value": "2"}]})),
+        json!({"phones": []})
+    );
     assert_eq!(sent(&["phones.work"], &[None], json!({})), json!({"phones": []}));
 }
 
 #[test]
 fn a_custom_entry_of_another_custom_type_is_never_ours() {
     let theirs = json!({"type": "custom", "customType": "sat", "value": "+870 1"});
-    for (target, name) in [("phones.desk", "phones"), ("relations.desk", "relations"), ("externalIds.desk", "externalIds")] {
+    for (target, name) in [
+        ("phones.desk", "phones"),
+        ("relations.desk", "relations"),
+        ("externalIds.desk", "externalIds"),
+    ] {
         let ours = json!({"type": "custom", "customType": "desk", "value": "7"});
-        assert_eq!(sent(&[target], &[Some("7")], json!({name: [theirs]})), json!({name: [theirs, ours]}));
-        assert_eq!(sent(&[target], &[None], json!({name: [theirs, ours]})), json!({name: [theirs]}));
+        assert_eq!(
+            sent(&[target], &[Some("7")], json!({name: [theirs]})),
+            json!({name: [theirs, ours]})
+        );
+        assert_eq!(
+            sent(&[target], &[None], json!({name: [theirs, ours]})),
+            json!({name: [theirs]})
+        );
     }
     // The word "custom", which admission refuses, does not match it either.
     for array in Array::ALL {
-        assert!(!is_kind(array, "custom", Some("custom"), Some("sat")) && !is_kind(array, "custom", Some("custom"), None), "{array:?}");
+        assert!(
+            !is_kind(array, "custom", Some("custom"), Some("sat"))
+                && !is_kind(array, "custom", Some("custom"), None),
+            "{array:?}"
+        );
     }
 }
 
@@ -57,7 +89,10 @@ fn an_organization_with_nothing_left_in_it_goes() {
         json!({"organizations": [{"type": "work", "primary": true, "department": "X"}]})
     );
     let cost = json!({"organizations": [{"type": "work", "title": "Lead", "costCenter": "7"}]});
-    assert_eq!(sent(&["organizations.title"], &[None], cost), json!({"organizations": [{"type": "work", "costCenter": "7"}]}));
+    assert_eq!(
+        sent(&["organizations.title"], &[None], cost),
+        json!({"organizations": [{"type": "work", "costCenter": "7"}]})
+    );
 }
 
 #[test]
@@ -67,5 +102,8 @@ fn scalars_are_cleared_with_null_and_a_new_account_has_nothing_to_clear() {
         json!({"recoveryEmail": null, "name": {"displayName": null}})
     );
     let write = AccountWrite { attributes: vec![(0, NewValue::Clear)], ..AccountWrite::default() };
-    assert!(body(&mapping(&["recoveryEmail"]), &write, &Schemas::default(), true).is_err(), "nothing is left to write");
+    assert!(
+        body(&mapping(&["recoveryEmail"]), &write, &Schemas::default(), true).is_err(),
+        "nothing is left to write"
+    );
 }

@@ -143,12 +143,14 @@ pub(super) const TEXTS: [(&str, &str); 17] = [
 ];
 
 /// Members of an address that can be written (JumpCloud API v1, `systemuserput`).
-const ADDRESS: [&str; 7] = ["poBox", "extendedAddress", "streetAddress", "locality", "region", "postalCode", "country"];
+const ADDRESS: [&str; 7] =
+    ["poBox", "extendedAddress", "streetAddress", "locality", "region", "postalCode", "country"];
 
 /// Returns where a target is, or `None` if a JumpCloud user has no such attribute.
 pub(super) fn locate(target: &str) -> Option<Target<'_>> {
     let word = |text: &str, more: &[u8]| {
-        (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
     };
     let Some((outer, inner)) = target.split_once('.') else {
         return TEXTS.iter().any(|(name, _)| *name == target).then_some(Target::Text(target));
@@ -170,7 +172,9 @@ fn compare(target: &str) -> Option<Compare> {
         Target::Text(MANAGER) => Compare::Person,
         Target::Text("username") => Compare::Numbered,
         Target::Text("email" | "alternateEmail" | "managedAppleId") => Compare::IgnoringCase,
-        Target::Text(_) | Target::Phone(_) | Target::Address(..) | Target::Custom(_) => Compare::Exact,
+        Target::Text(_) | Target::Phone(_) | Target::Address(..) | Target::Custom(_) => {
+            Compare::Exact
+        }
     })
 }
 

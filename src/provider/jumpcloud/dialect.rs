@@ -70,7 +70,12 @@ impl Destination for Tenant {
         Keys { required: &["apiKey"], optional: &[] }
     }
 
-    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error> {
+    fn connect(
+        &self,
+        mut credential: Credential,
+        ties: Ties,
+        pacer: Arc<Pacer>,
+    ) -> Result<Box<dyn Provider>, Error> {
         Ok(Box::new(JumpCloud::new(self.clone(), &credential.required("apiKey"), ties, pacer)?))
     }
 }
@@ -91,14 +96,19 @@ impl JumpCloudDialect {
         let mut key = HeaderValue::from_str(key.expose().trim())
             .ok()
             .filter(|key| !key.is_empty())
-            .ok_or_else(|| refuse("apiKey: this is no JumpCloud API key, which is one line of letters and digits"))?;
+            .ok_or_else(|| {
+                refuse(
+                    "apiKey: this is no JumpCloud API key, which is one line of letters and digits",
+                )
+            })?;
         key.set_sensitive(true);
         let mut headers = HeaderMap::from_iter([
             (CONTENT_TYPE, HeaderValue::from_static("application/json")),
             (reqwest::header::HeaderName::from_static("x-api-key"), key),
         ]);
         if !tenant.organization.is_empty() {
-            let organization = HeaderValue::from_str(&tenant.organization).map_err(|_| refuse("organizationId: this is no id"))?;
+            let organization = HeaderValue::from_str(&tenant.organization)
+                .map_err(|_| refuse("organizationId: this is no id"))?;
             headers.insert("x-org-id", organization);
         }
         Ok(Self { tenant, headers })
@@ -137,14 +147,23 @@ mod tests {
 
     #[test]
     fn a_key_is_one_line_and_never_told() {
-        let tenant = Tenant { base: Region::Eu.base().to_owned(), organization: "5f0c".to_owned(), stages: false, mastered: true };
-        let dialect = JumpCloudDialect::new(tenant.clone(), &Secret::new("secret-key-1\n")).unwrap();
+        let tenant = Tenant {
+            base: Region::Eu.base().to_owned(),
+            organization: "5f0c".to_owned(),
+            stages: false,
+            mastered: true,
+        };
+        let dialect =
+            JumpCloudDialect::new(tenant.clone(), &Secret::new("secret-key-1\n")).unwrap();
         let header = |name: &str| dialect.headers[name].to_str().unwrap();
         assert_eq!((header("x-api-key"), header("x-org-id")), ("secret-key-1", "5f0c"));
         assert!(!format!("{dialect:?} {:?}", dialect.headers).contains("secret-key-1"));
         for bad in ["", " \n", "two\nlines"] {
             let refused = JumpCloudDialect::new(tenant.clone(), &Secret::new(bad)).unwrap_err();
-            assert!(matches!(&refused, Error::Unauthorized { said } if !said.contains("lines")), "{refused:?}");
+            assert!(
+                matches!(&refused, Error::Unauthorized { said } if !said.contains("lines")),
+                "{refused:?}"
+            );
         }
     }
 }

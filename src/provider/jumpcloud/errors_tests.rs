@@ -12,8 +12,16 @@ use crate::{
     provider::answers::Password,
 };
 
-const TARGETS: [&str; 6] = ["email", "username", "jobTitle", "phoneNumbers.work", "attributes.badge", "employeeIdentifier"];
-const VALUES: [&str; 6] = ["noa.lind@example.com", "noa.lind", "Head of Nothing", "+44 20 7946 0000", "B-17-X", "E-4711"];
+const TARGETS: [&str; 6] = [
+    "email",
+    "username",
+    "jobTitle",
+    "phoneNumbers.work",
+    "attributes.badge",
+    "employeeIdentifier",
+];
+const VALUES: [&str; 6] =
+    ["noa.lind@example.com", "noa.lind", "Head of Nothing", "+44 20 7946 0000", "B-17-X", "E-4711"];
 
 fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
     let mut headers = HeaderMap::new();
@@ -33,9 +41,20 @@ fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
         compare: Compare::Exact,
         required: false,
     };
-    let mapping = Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 1, manager: None };
-    let attributes = VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
-    let write = AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() };
+    let mapping = Mapping {
+        rows: TARGETS.map(row).into(),
+        fields: Fields::default(),
+        email: 0,
+        username: 1,
+        manager: None,
+    };
+    let attributes =
+        VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
+    let write = AccountWrite {
+        attributes,
+        mark: Some("3332883894235038486".into()),
+        ..AccountWrite::default()
+    };
     judge(route, answer, Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")))
 }
 
@@ -63,11 +82,23 @@ fn status_and_message_say_what_to_do() {
         (Route::CREATE, 400, "Bad Request", "rejected"),
         (Route::CREATE, 409, "Conflict", "duplicate"),
     ] {
-        assert_eq!(judged(route, &refused(status, message)).unwrap_err().category(), category, "{} {status} {message}", route.name);
+        assert_eq!(
+            judged(route, &refused(status, message)).unwrap_err().category(),
+            category,
+            "{} {status} {message}",
+            route.name
+        );
     }
     assert_eq!(judged(Route::LIST, &answer(200, "application/json", "{}")), Ok(()));
-    assert_eq!(judged(Route::UPDATE, &answer(200, "text/html", "<html>")).unwrap_err().category(), "unknown");
-    for empty in [answer(200, "text/plain", ""), answer(200, "application/json", "{}"), answer(204, "application/json", "")] {
+    assert_eq!(
+        judged(Route::UPDATE, &answer(200, "text/html", "<html>")).unwrap_err().category(),
+        "unknown"
+    );
+    for empty in [
+        answer(200, "text/plain", ""),
+        answer(200, "application/json", "{}"),
+        answer(204, "application/json", ""),
+    ] {
         assert_eq!(judged(EXPIRE, &empty), Ok(()), "nothing is said of an expired password");
     }
     assert!(judged(EXPIRE, &answer(200, "text/html", "<html>")).is_err());
@@ -77,7 +108,11 @@ fn status_and_message_say_what_to_do() {
 fn what_may_not_be_written_says_which_right_it_takes() {
     let error = judged(Route::UPDATE, &refused(403, "Forbidden")).unwrap_err();
     let text = error.to_string();
-    assert!(matches!(error, Error::Forbidden { .. }) && text.contains("the administrator who owns the API key needs a role"), "{text}");
+    assert!(
+        matches!(error, Error::Forbidden { .. })
+            && text.contains("the administrator who owns the API key needs a role"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -89,10 +124,17 @@ fn a_duplicate_is_told_by_its_words_and_names_what_has_to_be_unique() {
         ("The employee identifier is a duplicate", Some("employeeIdentifier")),
         ("User already exists", None),
     ] {
-        assert_eq!(judged(Route::CREATE, &refused(400, message)), Err(Error::Duplicate { field: field.map(str::to_owned) }), "{message}");
+        assert_eq!(
+            judged(Route::CREATE, &refused(400, message)),
+            Err(Error::Duplicate { field: field.map(str::to_owned) }),
+            "{message}"
+        );
     }
     let plain = answer(400, "text/plain", "Username already taken");
-    assert_eq!(judged(Route::CREATE, &plain), Err(Error::Duplicate { field: Some("username".to_owned()) }));
+    assert_eq!(
+        judged(Route::CREATE, &plain),
+        Err(Error::Duplicate { field: Some("username".to_owned()) })
+    );
 }
 
 #[test]
@@ -105,15 +147,30 @@ fn a_refusal_names_its_attribute_and_no_value() {
         ("attributes: badge is a duplicate", Some("attributes.badge")),
         ("Head of Nothing is no good", None),
     ] {
-        let Err(Error::Rejected { field: named, said }) = judged(Route::UPDATE, &refused(400, message)) else { panic!("{message}") };
+        let Err(Error::Rejected { field: named, said }) =
+            judged(Route::UPDATE, &refused(400, message))
+        else {
+            panic!("{message}")
+        };
         assert_eq!(named.as_deref(), field, "{message}");
-        assert!(!VALUES.iter().any(|value| said.contains(value)) && !said.contains("333288"), "{said}");
+        assert!(
+            !VALUES.iter().any(|value| said.contains(value)) && !said.contains("333288"),
+            "{said}"
+        );
     }
     let body = json!({"code": 400, "message": "Password validation fail", "status": "INVALID_ARGUMENT", "details": [
         {"fieldViolationsList": [{"field": "password", "description": "specialCharacter"}], "@type": "type.googleapis.com/google.rpc.BadRequest"}
     ]});
     let refused = judged(Route::CREATE, &answer(400, "application/json", body.to_string()));
     let Err(Error::Rejected { field, said }) = refused else { panic!("{refused:?}") };
-    assert_eq!((field.as_deref(), said.contains("specialCharacter")), (Some("password"), true), "{said}");
-    assert!(said.contains("the default password") && said.contains("provisioning.defaultPasswordSecretRef"), "{said}");
+    assert_eq!(
+        (field.as_deref(), said.contains("specialCharacter")),
+        (Some("password"), true),
+        "{said}"
+    );
+    assert!(
+        said.contains("the default password")
+            && said.contains("provisioning.defaultPasswordSecretRef"),
+        "{said}"
+    );
 }

@@ -12,7 +12,10 @@ mod pages;
 mod read;
 mod write;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use reqwest::Method;
@@ -61,6 +64,8 @@ const PERSISTENCE: Duration = Duration::from_secs(20);
 /// One JumpCloud organization, through one administrator's API key.
 pub struct JumpCloud {
     service: Service<JumpCloudDialect>,
+    /// The id of the organization, once a user has told it.
+    organization: OnceLock<Box<str>>,
 }
 
 impl JumpCloud {
@@ -71,29 +76,49 @@ impl JumpCloud {
     /// cannot connect.
     pub fn new(tenant: Tenant, key: &Secret, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let service = Service::new(JumpCloudDialect::new(tenant, key)?, ties, pacer);
-        Ok(Self { service: service.map_err(|error| Error::Unavailable { said: error.to_string() })? })
+        let service = service.map_err(|error| Error::Unavailable { said: error.to_string() })?;
+        Ok(Self { service, organization: OnceLock::new() })
     }
 
     /// Returns the account. The settings decide whether the directory of an externally managed user
     /// is its master.
     fn ours<'a>(&self, account: Account<'a>) -> Account<'a> {
-        Account { elsewhere: account.elsewhere && self.service.dialect().tenant.mastered, ..account }
+        Account {
+            elsewhere: account.elsewhere && self.service.dialect().tenant.mastered,
+            ..account
+        }
     }
 
-    async fn get(&self, route: Route, path: &str, query: &[(&str, &str)], sent: Sent<'_>) -> Result<Answer, Error> {
+    async fn get(
+        &self,
+        route: Route,
+        path: &str,
+        query: &[(&str, &str)],
+        sent: Sent<'_>,
+    ) -> Result<Answer, Error> {
         self.service.call(&Call::get(route, path, query, sent)).await
     }
 
     /// Reads every page. If users were added or removed between the pages, reads everything once
     /// more, so that no user is missed that moved from one page to another: there is no search for
     /// marks that could find it later.
-    async fn list_all(&self, mapping: &Mapping, sink: &mut (dyn FnMut(Account<'_>) + Send)) -> Result<Listing, Error> {
+    async fn list_all(
+        &self,
+        mapping: &Mapping,
+        sink: &mut (dyn FnMut(Account<'_>) + Send),
+    ) -> Result<Listing, Error> {
         let mut ids: foldhash::HashSet<u128> = foldhash::HashSet::default();
-        let whole = self.sweep(mapping, Lister::new(CATALOG.capabilities.page), &mut ids, sink).await?;
+        let whole =
+            self.sweep(mapping, Lister::new(CATALOG.capabilities.page), &mut ids, sink).await?;
         if !whole {
-            self.sweep(mapping, Lister::going_on(CATALOG.capabilities.page), &mut ids, sink).await?;
+            self.sweep(mapping, Lister::going_on(CATALOG.capabilities.page), &mut ids, sink)
+                .await?;
         }
-        Ok(Listing { accounts: u32::try_from(ids.len()).unwrap_or(u32::MAX), whole, unavailable: Vec::new() })
+        Ok(Listing {
+            accounts: u32::try_from(ids.len()).unwrap_or(u32::MAX),
+            whole,
+            unavailable: Vec::new(),
+        })
     }
 
     /// Reads every page once, in the order of the ids. Users that are not known yet go into `sink`.
@@ -113,14 +138,22 @@ impl JumpCloud {
             let answer = lister
                 .page(async |size| {
                     let limit = size.to_string();
-                    let query = [("limit", &*limit), ("skip", &*skip), ("sort", "_id"), ("fields", &*fields)];
+                    let query = [
+                        ("limit", &*limit),
+                        ("skip", &*skip),
+                        ("sort", "_id"),
+                        ("fields", &*fields),
+                    ];
                     self.get(Route::LIST, USERS, &query, Sent::Nothing).await
                 })
                 .await?;
             let page = page_in(&answer)?;
+            self.belongs_to(&page.results);
             let mut fresh = 0;
             for user in &page.results {
-                let account = reader.account(user).ok_or_else(|| unreadable("the listing holds a user without an id"))?;
+                let account = reader
+                    .account(user)
+                    .ok_or_else(|| unreadable("the listing holds a user without an id"))?;
                 let id = number_of(&account.id);
                 fresh += u64::from(lister.is_new(id));
                 if known.insert(id) {
@@ -133,13 +166,37 @@ impl JumpCloud {
         }
     }
 
+    /// Remembers which organization these users belong to.
+    fn belongs_to(&self, users: &[User<'_>]) {
+        if let Some(id) =
+            users.iter().find_map(|user| user.organization.as_deref()).filter(|id| !id.is_empty())
+        {
+            self.organization.get_or_init(|| id.into());
+        }
+    }
+
+    /// Asks for one user, whoever it is: users say which organization they belong to. One without users does not say.
+    async fn ask_whose(&self) {
+        let query =
+            [("limit", "1"), ("skip", "0"), ("sort", "_id"), ("fields", "_id organization")];
+        let Ok(answer) = self.get(Route::LIST, USERS, &query, Sent::Nothing).await else { return };
+        if let Ok(page) = page_in(&answer) {
+            self.belongs_to(&page.results);
+        }
+    }
+
     async fn by_id(&self, mapping: &Mapping, id: &str) -> Result<Option<Account<'static>>, Error> {
         let Some(path) = path_of(id) else { return Ok(None) };
         match self.get(Route::FIND, &path, &[], Sent::Nothing).await {
             Ok(answer) => {
-                let account = user_in(&answer).and_then(|user| Reader::new(mapping).account(&user).map(Account::into_owned));
+                let account = user_in(&answer)
+                    .and_then(|user| Reader::new(mapping).account(&user).map(Account::into_owned));
                 let account = account.ok_or_else(|| unreadable("the answer is not a user"))?;
-                if *account.id == *id { Ok(Some(account)) } else { Err(unreadable("the answer names another user")) }
+                if *account.id == *id {
+                    Ok(Some(account))
+                } else {
+                    Err(unreadable("the answer names another user"))
+                }
             }
             Err(Error::NotFound) => Ok(None),
             Err(error) => Err(error),
@@ -148,10 +205,21 @@ impl JumpCloud {
 
     /// Returns the users with a member that is exactly this value (JumpCloud API v1, `filter`: the
     /// comparison is case-sensitive).
-    async fn by_member(&self, mapping: &Mapping, name: &str, text: &str) -> Result<Vec<Account<'static>>, Error> {
+    async fn by_member(
+        &self,
+        mapping: &Mapping,
+        name: &str,
+        text: &str,
+    ) -> Result<Vec<Account<'static>>, Error> {
         let reader = Reader::new(mapping);
         let (filter, fields) = (format!("{name}:$eq:{text}"), reader.fields());
-        let query = [("filter", &*filter), ("limit", FEW), ("skip", "0"), ("sort", "_id"), ("fields", &*fields)];
+        let query = [
+            ("filter", &*filter),
+            ("limit", FEW),
+            ("skip", "0"),
+            ("sort", "_id"),
+            ("fields", &*fields),
+        ];
         let answer = match self.get(Route::FIND, USERS, &query, Sent::Key(text)).await {
             // A filter that finds no user is answered with an empty list. A 404 means a wrong
             // address.
@@ -160,10 +228,19 @@ impl JumpCloud {
             answer => answer?,
         };
         let page = page_in(&answer)?;
-        Ok(page.results.iter().filter_map(|user| reader.account(user)).map(Account::into_owned).collect())
+        Ok(page
+            .results
+            .iter()
+            .filter_map(|user| reader.account(user))
+            .map(Account::into_owned)
+            .collect())
     }
 
-    async fn look_up(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
+    async fn look_up(
+        &self,
+        mapping: &Mapping,
+        key: Key<'_>,
+    ) -> Result<Vec<Account<'static>>, Error> {
         let (Key::Id(text) | Key::Mark(text) | Key::Email(text)) = key;
         let refuse = |said: &str| Err(Error::Rejected { field: None, said: said.to_owned() });
         if text.trim().is_empty() {
@@ -177,9 +254,15 @@ impl JumpCloud {
                 let mut found = Vec::new();
                 // The first address is in the form in which it is most likely kept. If no user has
                 // it, the second one is as written in Bob.
-                for address in [&*lower, email].into_iter().take(if lower == email { 1 } else { 2 }) {
+                for address in [&*lower, email].into_iter().take(if lower == email { 1 } else { 2 })
+                {
                     found = self.by_member(mapping, "email", address).await?;
-                    found.retain(|account| account.email.as_deref().is_some_and(|have| equal(Compare::IgnoringCase, have, email)));
+                    found.retain(|account| {
+                        account
+                            .email
+                            .as_deref()
+                            .is_some_and(|have| equal(Compare::IgnoringCase, have, email))
+                    });
                     if !found.is_empty() {
                         break;
                     }
@@ -189,17 +272,27 @@ impl JumpCloud {
         }
     }
 
-    async fn make(&self, mapping: &Mapping, write: &AccountWrite, initial: &Initial<'_>) -> Result<Written, Error> {
+    async fn make(
+        &self,
+        mapping: &Mapping,
+        write: &AccountWrite,
+        initial: &Initial<'_>,
+    ) -> Result<Written, Error> {
         let mut members = body(mapping, write, true)?;
         let access = write.access.unwrap_or(Access::Active);
-        let staged = access == Access::Active && initial.password.is_none() && self.service.dialect().tenant.stages;
+        let staged = access == Access::Active
+            && initial.password.is_none()
+            && self.service.dialect().tenant.stages;
         members.insert("state".to_owned(), json!(if staged { "STAGED" } else { state(access) }));
         if let Some(password) = initial.password {
             members.insert("password".to_owned(), json!(password.expose()));
         }
-        let password = initial.password.map_or(Password::Absent, |password| Password::Default(password.expose()));
+        let password = initial
+            .password
+            .map_or(Password::Absent, |password| Password::Default(password.expose()));
         // This asks JumpCloud to say why a password is refused (JumpCloud API v1, `User_Create`).
-        let query: &[(&str, &str)] = if initial.password.is_none() { &[] } else { &[("fullValidationDetails", "password")] };
+        let query: &[(&str, &str)] =
+            if initial.password.is_none() { &[] } else { &[("fullValidationDetails", "password")] };
         let wanted = if staged { AccountState::Staged } else { state_of(access) };
         let name = free_username(mapping, write);
         let mut number = 1;
@@ -214,15 +307,21 @@ impl JumpCloud {
                 sent: Sent::Create(mapping, write, password),
             };
             match self.write(&call, mapping, (None, Some(wanted)), write).await {
-                Err(Error::Duplicate { field: Some(field) }) if field == "username" && number < MOST_NUMBERS => {
-                    let Some(name) = name else { return Err(Error::Duplicate { field: Some(field) }) };
+                Err(Error::Duplicate { field: Some(field) })
+                    if field == "username" && number < MOST_NUMBERS =>
+                {
+                    let Some(name) = name else {
+                        return Err(Error::Duplicate { field: Some(field) });
+                    };
                     number += 1;
                     members.insert("username".to_owned(), json!(format!("{name}.{number}")));
                 }
                 outcome => break outcome?,
             }
         };
-        self.finish_new(&written.account.id, initial).await.map_err(|error| Error::Unknown { said: error.to_string() })?;
+        self.finish_new(&written.account.id, initial)
+            .await
+            .map_err(|error| Error::Unknown { said: error.to_string() })?;
         Ok(written)
     }
 
@@ -236,12 +335,15 @@ impl JumpCloud {
         let until = Instant::now() + PERSISTENCE;
         let mut pause = Duration::from_millis(250);
         loop {
-            let (route, urgency, method, sent) = (EXPIRE, Urgency::Urgent, Method::POST, Sent::Nothing);
+            let (route, urgency, method, sent) =
+                (EXPIRE, Urgency::Urgent, Method::POST, Sent::Nothing);
             let call = Call { route, urgency, method, path: &path, query: &[], body: None, sent };
             match self.service.call(&call).await {
                 Ok(_) => return Ok(()),
                 // Expiring twice has the same effect as once.
-                Err(Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. }) if Instant::now() + pause < until => {
+                Err(
+                    Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. },
+                ) if Instant::now() + pause < until => {
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                 }
@@ -250,12 +352,21 @@ impl JumpCloud {
         }
     }
 
-    async fn change(&self, mapping: &Mapping, id: &str, write: &AccountWrite, urgency: Urgency) -> Result<Written, Error> {
+    async fn change(
+        &self,
+        mapping: &Mapping,
+        id: &str,
+        write: &AccountWrite,
+        urgency: Urgency,
+    ) -> Result<Written, Error> {
         let path = path_of(id).ok_or(Error::NotFound)?;
         // Entries of others are sent along, so they have to be known.
         let with_arrays = if write.foreign.is_none() && touches_arrays(mapping, write) {
             let now = self.by_id(mapping, id).await?.ok_or(Error::NotFound)?;
-            Some(AccountWrite { foreign: now.foreign.map(|foreign| foreign.as_ref().into()), ..write.clone() })
+            Some(AccountWrite {
+                foreign: now.foreign.map(|foreign| foreign.as_ref().into()),
+                ..write.clone()
+            })
         } else {
             None
         };
@@ -277,7 +388,9 @@ impl JumpCloud {
             // The text is "User already exists or Bad Request". Only a search tells which, and
             // which value another account has.
             Err(Error::Duplicate { field: None }) => {
-                return Err(Error::Duplicate { field: self.in_the_way(mapping, expected.0, call).await? });
+                return Err(Error::Duplicate {
+                    field: self.in_the_way(mapping, expected.0, call).await?,
+                });
             }
             Err(Error::Rejected { field: None, said }) => {
                 return Err(match self.in_the_way(mapping, expected.0, call).await? {
@@ -287,17 +400,30 @@ impl JumpCloud {
             }
             answer => answer?,
         };
-        let account = confirmed(mapping, write, expected, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        let account = confirmed(mapping, write, expected, &answer)
+            .map_err(|said| Error::Unknown { said: said.to_owned() })?;
         Ok(Written { account, request_id: None, left: None })
     }
 
     /// Returns which of the values that have to be unique another account has.
-    async fn in_the_way(&self, mapping: &Mapping, own: Option<&str>, call: &Call<'_>) -> Result<Option<String>, Error> {
-        let sent: Map<String, Value> = call.body.as_deref().and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default();
+    async fn in_the_way(
+        &self,
+        mapping: &Mapping,
+        own: Option<&str>,
+        call: &Call<'_>,
+    ) -> Result<Option<String>, Error> {
+        let sent: Map<String, Value> = call
+            .body
+            .as_deref()
+            .and_then(|body| serde_json::from_slice(body).ok())
+            .unwrap_or_default();
         for name in UNIQUE {
             let Some(text) = sent.get(name).and_then(Value::as_str) else { continue };
-            let found =
-                if name == "email" { self.look_up(mapping, Key::Email(text)).await? } else { self.by_member(mapping, name, text).await? };
+            let found = if name == "email" {
+                self.look_up(mapping, Key::Email(text)).await?
+            } else {
+                self.by_member(mapping, name, text).await?
+            };
             if found.iter().any(|account| own.is_none_or(|own| *account.id != *own)) {
                 return Ok(Some(name.to_owned()));
             }
@@ -330,7 +456,8 @@ fn free_username<'w>(mapping: &Mapping, write: &'w AccountWrite) -> Option<&'w s
 /// Returns the address of one user. Ids are 24 hexadecimal digits. A text that could be another
 /// address is not an id.
 fn path_of(id: &str) -> Option<String> {
-    let plain = (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    let plain = (1..=64).contains(&id.len())
+        && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
     plain.then(|| format!("{USERS}/{id}"))
 }
 
@@ -372,17 +499,21 @@ fn confirmed(
     answer: &Answer,
 ) -> Result<Account<'static>, &'static str> {
     let user = user_in(answer).ok_or("the answer is not a user")?;
-    let mut account = Reader::new(mapping).account(&user).ok_or("the answer names no account")?.into_owned();
+    let mut account =
+        Reader::new(mapping).account(&user).ok_or("the answer names no account")?.into_owned();
     if id.is_some_and(|id| *account.id != *id) {
         return Err("the answer names another account");
     }
     match state {
         Some(state) if !user.tells_state() => account.state = state,
-        Some(state) if state != account.state => return Err("the answered state is not the one that was asked for"),
+        Some(state) if state != account.state => {
+            return Err("the answered state is not the one that was asked for");
+        }
         _ => {}
     }
     for (row, value) in &write.attributes {
-        if let (NewValue::Set(text), Some(slot @ None)) = (value, account.attributes.get_mut(*row)) {
+        if let (NewValue::Set(text), Some(slot @ None)) = (value, account.attributes.get_mut(*row))
+        {
             *slot = Some(String::from(&**text).into());
         }
     }
@@ -390,20 +521,52 @@ fn confirmed(
     let (email, username) = (sent(mapping.email), sent(mapping.username));
     account.email = account.email.or(email);
     account.username = account.username.or(username);
-    account.mark = account.mark.or_else(|| write.mark.as_deref().map(|mark| mark.to_owned().into()));
+    account.mark =
+        account.mark.or_else(|| write.mark.as_deref().map(|mark| mark.to_owned().into()));
     Ok(account)
 }
 
 impl Provider for JumpCloud {
-    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Account<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+    /// The id of the organization. The right to list users is enough to learn it.
+    fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
+        Box::pin(async move {
+            let named = &*self.service.dialect().tenant.organization;
+            if named.is_empty() && ask && self.organization.get().is_none() {
+                self.ask_whose().await;
+            }
+            let id = if named.is_empty() {
+                self.organization.get().map(|id| &**id)
+            } else {
+                Some(named)
+            };
+            id.map(|id| format!("jumpcloud organization {id}"))
+        })
+    }
+
+    fn list<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        sink: &'a mut (dyn FnMut(Account<'_>) + Send),
+    ) -> BoxFuture<'a, Result<Listing, Error>> {
         Box::pin(async move {
             let mut ours = |account: Account<'_>| sink(self.ours(account));
             self.list_all(mapping, &mut ours).await
         })
     }
 
-    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
-        Box::pin(async move { Ok(self.look_up(mapping, key).await?.into_iter().map(|account| self.ours(account)).collect()) })
+    fn find<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        key: Key<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
+        Box::pin(async move {
+            Ok(self
+                .look_up(mapping, key)
+                .await?
+                .into_iter()
+                .map(|account| self.ours(account))
+                .collect())
+        })
     }
 
     fn create<'a>(
@@ -425,7 +588,11 @@ impl Provider for JumpCloud {
         Box::pin(self.change(mapping, id, write, urgency))
     }
 
-    fn finish<'a>(&'a self, id: &'a str, initial: &'a Initial<'a>) -> BoxFuture<'a, Result<(), Error>> {
+    fn finish<'a>(
+        &'a self,
+        id: &'a str,
+        initial: &'a Initial<'a>,
+    ) -> BoxFuture<'a, Result<(), Error>> {
         Box::pin(self.finish_new(id, initial))
     }
 

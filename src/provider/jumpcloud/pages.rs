@@ -24,7 +24,13 @@ impl Pages {
     ///
     /// # Errors
     /// The same users come again and again.
-    pub(super) fn more(&mut self, total: Option<u64>, asked: usize, rows: u64, fresh: u64) -> Result<bool, Error> {
+    pub(super) fn more(
+        &mut self,
+        total: Option<u64>,
+        asked: usize,
+        rows: u64,
+        fresh: u64,
+    ) -> Result<bool, Error> {
         if !std::mem::replace(&mut self.begun, true) {
             self.first_total = total;
         }
@@ -57,12 +63,23 @@ mod tests {
         // A server may return less than it was asked for.
         let mut pages = Pages::default();
         assert_eq!(
-            (pages.more(Some(25), 100, 10, 10), pages.more(Some(25), 100, 10, 10), pages.more(Some(25), 100, 5, 5)),
+            (
+                pages.more(Some(25), 100, 10, 10),
+                pages.more(Some(25), 100, 10, 10),
+                pages.more(Some(25), 100, 5, 5)
+            ),
             (Ok(true), Ok(true), Ok(false))
         );
         assert_eq!(Pages::default().more(Some(100), 100, 100, 100), Ok(false));
-        assert_eq!((Pages::default().more(None, 100, 100, 100), Pages::default().more(None, 100, 99, 99)), (Ok(true), Ok(false)));
-        assert_eq!(Pages::default().more(Some(7), 100, 0, 0), Ok(false), "whatever the total says, there is no more");
+        assert_eq!(
+            (Pages::default().more(None, 100, 100, 100), Pages::default().more(None, 100, 99, 99)),
+            (Ok(true), Ok(false))
+        );
+        assert_eq!(
+            Pages::default().more(Some(7), 100, 0, 0),
+            Ok(false),
+            "whatever the total says, there is no more"
+        );
     }
 
     #[test]
@@ -82,6 +99,9 @@ mod tests {
             assert_eq!(all.whole(ids), whole, "{pages:?}");
         }
         let mut pages = Pages::default();
-        assert_eq!((pages.more(None, 100, 100, 100), pages.more(None, 100, 100, 0).is_err()), (Ok(true), true));
+        assert_eq!(
+            (pages.more(None, 100, 100, 100), pages.more(None, 100, 100, 0).is_err()),
+            (Ok(true), true)
+        );
     }
 }

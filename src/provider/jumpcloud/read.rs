@@ -78,6 +78,9 @@ pub(super) struct User<'a> {
     attributes: Option<&'a RawValue>,
     #[serde(borrow)]
     restricted_fields: Option<&'a RawValue>,
+    /// The id of the organization that the user belongs to.
+    #[serde(borrow)]
+    pub(super) organization: Option<Cow<'a, str>>,
     /// The administrator to which this user belongs.
     admin: Option<IgnoredAny>,
     /// The message that only an error has.
@@ -191,14 +194,29 @@ pub(super) struct Reader<'m> {
 impl<'m> Reader<'m> {
     pub(super) fn new(mapping: &'m Mapping) -> Self {
         let rows: Vec<_> = mapping.rows.iter().map(|row| locate(&row.target)).collect();
-        let mapped = |array| rows.iter().flatten().any(|target| target.entry().is_some_and(|(own, ..)| own == array));
-        let arrays = Array::ALL.into_iter().filter(|array| *array == Array::Attributes || mapped(*array)).collect();
+        let mapped = |array| {
+            rows.iter().flatten().any(|target| target.entry().is_some_and(|(own, ..)| own == array))
+        };
+        let arrays = Array::ALL
+            .into_iter()
+            .filter(|array| *array == Array::Attributes || mapped(*array))
+            .collect();
         Self { rows, arrays }
     }
 
     /// Returns the members of a user that are asked for.
     pub(super) fn fields(&self) -> String {
-        let mut fields = vec!["_id", "email", "username", "state", "suspended", "restrictedFields", "admin", "externally_managed"];
+        let mut fields = vec![
+            "_id",
+            "email",
+            "username",
+            "state",
+            "suspended",
+            "restrictedFields",
+            "admin",
+            "externally_managed",
+            "organization",
+        ];
         fields.extend(self.arrays.iter().map(|array| array.name()));
         for target in self.rows.iter().flatten() {
             match target {
@@ -225,16 +243,23 @@ impl<'m> Reader<'m> {
             keep(array.name(), raw);
             // An entry of another form matches no target, and hides none of the others.
             let all: Option<Vec<&'a RawValue>> = serde_json::from_str(raw.get()).ok();
-            arrays[*array as usize] = all.map(|all| all.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect());
+            arrays[*array as usize] = all.map(|all| {
+                all.iter().filter_map(|raw| serde_json::from_str(raw.get()).ok()).collect()
+            });
         }
-        if let Some(raw) = user.restricted_fields.filter(|raw| !matches!(raw.get(), "[]" | "null")) {
+        if let Some(raw) = user.restricted_fields.filter(|raw| !matches!(raw.get(), "[]" | "null"))
+        {
             keep("restrictedFields", raw);
         }
         if !foreign.is_empty() {
             foreign.push('}');
         }
         let value = |array: Array, key: &str, member: &str| {
-            let entry = arrays[array as usize].as_deref().unwrap_or_default().iter().find(|entry| entry.is(array, key));
+            let entry = arrays[array as usize]
+                .as_deref()
+                .unwrap_or_default()
+                .iter()
+                .find(|entry| entry.is(array, key));
             entry.and_then(|entry| entry.member(member))
         };
         let attributes = self.rows.iter().map(|target| {

@@ -16,7 +16,8 @@ use crate::{
 
 /// Returns whether a write needs the account's arrays as they are.
 pub(super) fn touches_arrays(mapping: &Mapping, write: &AccountWrite) -> bool {
-    let mut targets = write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
+    let mut targets =
+        write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
     write.mark.is_some() || targets.any(|target| target.entry().is_some())
 }
 
@@ -30,12 +31,24 @@ pub(super) fn touches_arrays(mapping: &Mapping, write: &AccountWrite) -> bool {
 /// # Errors
 /// There is nothing to write, or the account does not let an attribute be written. Nothing has been
 /// sent then.
-pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Result<Map<String, Value>, Error> {
+pub(super) fn body(
+    mapping: &Mapping,
+    write: &AccountWrite,
+    new: bool,
+) -> Result<Map<String, Value>, Error> {
     let mut body = Map::new();
-    let foreign: Map<String, Value> = write.foreign.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let foreign: Map<String, Value> = write
+        .foreign
+        .as_deref()
+        .and_then(|text| serde_json::from_str(text).ok())
+        .unwrap_or_default();
     let mut arrays: Vec<(Array, Vec<Value>)> = Vec::new();
     for (row, value) in &write.attributes {
-        let Some((row, target)) = mapping.rows.get(*row).and_then(|row| Some((row, locate(&row.target)?))) else { continue };
+        let Some((row, target)) =
+            mapping.rows.get(*row).and_then(|row| Some((row, locate(&row.target)?)))
+        else {
+            continue;
+        };
         let text = match value {
             NewValue::Set(text) => Some(&**text),
             // A new account has nothing to clear.
@@ -44,18 +57,27 @@ pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Result
         };
         let name = target.entry().map_or(&*row.target, |(array, ..)| array.name());
         if is_restricted(&foreign, name) {
-            let said = format!("JumpCloud does not let {name} of this account be written, because another directory is its master");
+            let said = format!(
+                "JumpCloud does not let {name} of this account be written, because another directory is its master"
+            );
             return Err(Error::Rejected { field: Some(row.target.to_string()), said });
         }
         if let Some((array, key, member)) = target.entry() {
             set(array, entries(&mut arrays, &foreign, array), key, member, text);
         } else {
-            let empty = if name == MANAGER || UNIQUE.contains(&name) { Value::Null } else { json!("") };
+            let empty =
+                if name == MANAGER || UNIQUE.contains(&name) { Value::Null } else { json!("") };
             body.insert(name.to_owned(), text.map_or(empty, Value::from));
         }
     }
     if let Some(mark) = &write.mark {
-        set(Array::Attributes, entries(&mut arrays, &foreign, Array::Attributes), MARK, "value", Some(mark));
+        set(
+            Array::Attributes,
+            entries(&mut arrays, &foreign, Array::Attributes),
+            MARK,
+            "value",
+            Some(mark),
+        );
     }
     for (array, entries) in arrays {
         body.insert(array.name().to_owned(), Value::Array(entries));
@@ -86,9 +108,14 @@ fn is_restricted(foreign: &Map<String, Value>, name: &str) -> bool {
 
 /// Returns the entries of this array as the account has them, with the changes so far. JumpCloud
 /// makes the ids of entries itself, and gives new ones with every write.
-fn entries<'v>(arrays: &'v mut Vec<(Array, Vec<Value>)>, foreign: &Map<String, Value>, array: Array) -> &'v mut Vec<Value> {
+fn entries<'v>(
+    arrays: &'v mut Vec<(Array, Vec<Value>)>,
+    foreign: &Map<String, Value>,
+    array: Array,
+) -> &'v mut Vec<Value> {
     let at = arrays.iter().position(|(known, _)| *known == array).unwrap_or_else(|| {
-        let mut entries = foreign.get(array.name()).and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut entries =
+            foreign.get(array.name()).and_then(Value::as_array).cloned().unwrap_or_default();
         for entry in entries.iter_mut().filter_map(Value::as_object_mut) {
             entry.retain(|name, value| name != "id" && name != "_id" && !value.is_null());
         }

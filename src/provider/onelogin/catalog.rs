@@ -49,7 +49,12 @@ pub const CATALOG: Catalog = Catalog {
         initial_password: InitialPassword::Unsupported,
         change_at_first_login: ChangeAtFirstLogin::Unsupported,
         clears: true,
-        states: &[AccountState::Active, AccountState::Suspended, AccountState::Unactivated, AccountState::Other],
+        states: &[
+            AccountState::Active,
+            AccountState::Suspended,
+            AccountState::Unactivated,
+            AccountState::Other,
+        ],
         mark: "external_id",
         page: 100,
         listing_counts: true,
@@ -94,7 +99,8 @@ pub(super) const MANAGER: &str = "manager_user_id";
 fn compare(target: &str) -> Option<Compare> {
     if let Some(shortname) = target.strip_prefix(CUSTOM) {
         // developers.onelogin.com, "Create Custom Attribute": letters, digits and underscores.
-        let named = (1..=64).contains(&shortname.len()) && shortname.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        let named = (1..=64).contains(&shortname.len())
+            && shortname.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         return named.then_some(Compare::Exact);
     }
     match target {
@@ -158,11 +164,23 @@ mod tests {
 
     #[test]
     fn an_account_is_reached_at_its_own_host_or_its_region() {
-        assert_eq!(base_for(Some("eu"), Some("acme")).as_deref(), Some("https://acme.onelogin.com"));
-        assert_eq!(base_for(None, Some("Acme-Ltd")).as_deref(), Some("https://acme-ltd.onelogin.com"), "one tenant, however it is written");
+        assert_eq!(
+            base_for(Some("eu"), Some("acme")).as_deref(),
+            Some("https://acme.onelogin.com")
+        );
+        assert_eq!(
+            base_for(None, Some("Acme-Ltd")).as_deref(),
+            Some("https://acme-ltd.onelogin.com"),
+            "one tenant, however it is written"
+        );
         assert_eq!(base_for(Some("EU"), None).as_deref(), Some("https://api.eu.onelogin.com"));
         assert_eq!(base_for(Some("us"), Some("")).as_deref(), Some("https://api.us.onelogin.com"));
-        for bad in [(None, None), (Some("mars"), None), (None, Some("acme.example.com/")), (None, Some("-a"))] {
+        for bad in [
+            (None, None),
+            (Some("mars"), None),
+            (None, Some("acme.example.com/")),
+            (None, Some("-a")),
+        ] {
             assert_eq!(base_for(bad.0, bad.1), None, "{bad:?}");
         }
     }

@@ -54,7 +54,12 @@ impl Destination for Tenant {
         Keys { required: &["clientId", "clientSecret"], optional: &[] }
     }
 
-    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Result<Box<dyn Provider>, Error> {
+    fn connect(
+        &self,
+        mut credential: Credential,
+        ties: Ties,
+        pacer: Arc<Pacer>,
+    ) -> Result<Box<dyn Provider>, Error> {
         let config = Config {
             base: self.base.clone(),
             client_id: credential.required("clientId").expose().to_owned(),
@@ -100,7 +105,8 @@ impl fmt::Debug for Config {
 impl Config {
     pub(super) fn split(self) -> (OneLoginDialect, Ties) {
         let base = self.base.trim_end_matches('/').to_owned();
-        let dialect = OneLoginDialect { base, client_id: self.client_id, client_secret: self.client_secret };
+        let dialect =
+            OneLoginDialect { base, client_id: self.client_id, client_secret: self.client_secret };
         (dialect, Ties { observer: self.observer, gate: self.gate, waits: self.waits })
     }
 }
@@ -112,13 +118,6 @@ pub(super) struct OneLoginDialect {
     client_secret: Secret,
 }
 
-impl OneLoginDialect {
-    /// Returns the address, if it is not one of OneLogin's own.
-    pub(super) fn own_address(&self) -> &str {
-        if self.base.ends_with(".onelogin.com") { "" } else { &self.base }
-    }
-}
-
 impl Dialect for OneLoginDialect {
     fn base(&self) -> &str {
         &self.base
@@ -127,8 +126,12 @@ impl Dialect for OneLoginDialect {
     /// Uses form 2 of developers.onelogin.com, "Generate Tokens", which needs no region.
     fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
         let (id, secret) = (&self.client_id, self.client_secret.expose());
-        let request = http.request(Method::POST, &format!("{}/auth/oauth2/v2/token", self.base)).basic_auth(id, Some(secret));
-        let request = request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(r#"{"grant_type":"client_credentials"}"#);
+        let request = http
+            .request(Method::POST, &format!("{}/auth/oauth2/v2/token", self.base))
+            .basic_auth(id, Some(secret));
+        let request = request
+            .header(CONTENT_TYPE, "application/json; charset=utf-8")
+            .body(r#"{"grant_type":"client_credentials"}"#);
         Ok((request, Sent::Credential(id, secret)))
     }
 
@@ -149,9 +152,11 @@ impl Dialect for OneLoginDialect {
 
     fn learn(&self, answer: &Answer, ticket: &Ticket<'_>) {
         let number = |name| answer.number(name).and_then(|number| u32::try_from(number).ok());
-        if let (Some(limit), Some(remaining), Some(reset)) =
-            (number("x-ratelimit-limit"), number("x-ratelimit-remaining"), answer.number("x-ratelimit-reset"))
-        {
+        if let (Some(limit), Some(remaining), Some(reset)) = (
+            number("x-ratelimit-limit"),
+            number("x-ratelimit-remaining"),
+            answer.number("x-ratelimit-reset"),
+        ) {
             ticket.learn(limit, remaining, Duration::from_secs(reset));
         }
     }
@@ -180,8 +185,11 @@ struct Answered {
 fn granted(body: &[u8], today: Timestamp) -> Option<Granted> {
     let answered: Answered = serde_json::from_slice(body).ok()?;
     let lifetime = answered.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
-    let created: Option<Timestamp> = answered.created_at.as_deref().and_then(|text| text.parse().ok());
-    let age = created.and_then(|created| Duration::try_from(today.duration_since(created)).ok()).unwrap_or_default();
+    let created: Option<Timestamp> =
+        answered.created_at.as_deref().and_then(|text| text.parse().ok());
+    let age = created
+        .and_then(|created| Duration::try_from(today.duration_since(created)).ok())
+        .unwrap_or_default();
     let text = Some(answered.access_token).filter(|text| !text.trim().is_empty())?;
     let tenant = answered.account_id.map(|account| account.to_string().into());
     Some(Granted { text: Secret::new(text), lifetime: lifetime.saturating_sub(age), tenant })
@@ -204,7 +212,11 @@ mod tests {
             (Some("yesterday"), None, 36_000),
         ] {
             let body = serde_json::json!({"access_token": "t", "created_at": created_at, "expires_in": expires_in}).to_string();
-            assert_eq!(granted(body.as_bytes(), today).unwrap().lifetime.as_secs(), seconds, "{created_at:?}");
+            assert_eq!(
+                granted(body.as_bytes(), today).unwrap().lifetime.as_secs(),
+                seconds,
+                "{created_at:?}"
+            );
         }
         assert!(granted(br#"{"access_token": " "}"#, today).is_none());
         let named = granted(br#"{"access_token": "t", "account_id": 123456}"#, today).unwrap();

@@ -42,12 +42,15 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         (403, Purpose::Create) => Error::Forbidden { said: needs(&said) },
         (403, _) => denied(&said),
         (404, Purpose::Find | Purpose::Update) => Error::NotFound,
-        (_, Purpose::Token | Purpose::List | Purpose::Definitions) => Error::Unavailable { said: format!("HTTP {status}: {said}") },
+        (_, Purpose::Token | Purpose::List | Purpose::Definitions) => {
+            Error::Unavailable { said: format!("HTTP {status}: {said}") }
+        }
         (404, Purpose::Create) => Error::Unavailable { said: format!("HTTP 404: {said}") },
         _ => {
             let field = field(&sent.targets(MARK), named.as_deref(), &[&said, &text], names);
             let is_key = |field: &str| matches!(field, "email" | "username");
-            let key = field.as_deref().is_none_or(is_key) && sent.targets(MARK).into_iter().any(is_key);
+            let key =
+                field.as_deref().is_none_or(is_key) && sent.targets(MARK).into_iter().any(is_key);
             if status == 409 && !key {
                 // The call sent nothing that another account could have.
                 return Err(Error::Unavailable { said: format!("HTTP 409: {said}") });
@@ -112,8 +115,12 @@ fn read(body: &[u8]) -> (String, Option<String>) {
 
 fn gather(value: &Value, depth: u8, said: &mut Vec<String>, field: &mut Option<String>) {
     match value {
-        Value::String(text) if !text.trim().is_empty() && !said.contains(text) => said.push(text.clone()),
-        Value::Array(items) => items.iter().take(20).for_each(|item| gather(item, depth + 1, said, field)),
+        Value::String(text) if !text.trim().is_empty() && !said.contains(text) => {
+            said.push(text.clone())
+        }
+        Value::Array(items) => {
+            items.iter().take(20).for_each(|item| gather(item, depth + 1, said, field))
+        }
         Value::Object(object) if depth < 6 => {
             for name in ["field", "attribute"] {
                 if let Some(Value::String(named)) = object.get(name) {
@@ -137,11 +144,17 @@ fn gather(value: &Value, depth: u8, said: &mut Vec<String>, field: &mut Option<S
 fn names(target: &str) -> Vec<String> {
     let mut names = vec![target.to_owned(), target.replace('_', " ")];
     if let Some(shortname) = target.strip_prefix(CUSTOM) {
-        names.extend([shortname.to_owned(), shortname.replace('_', " "), format!("custom_attribute_{shortname}")]);
+        names.extend([
+            shortname.to_owned(),
+            shortname.replace('_', " "),
+            format!("custom_attribute_{shortname}"),
+        ]);
     }
     // "Validation failed: Manager user must exist": the ending is left off, as Rails does.
     names.extend(target.strip_suffix("_id").map(|stem| stem.replace('_', " ")));
-    names.extend(TEXTS.iter().filter(|(name, _)| *name == target).map(|(_, label)| (*label).to_owned()));
+    names.extend(
+        TEXTS.iter().filter(|(name, _)| *name == target).map(|(_, label)| (*label).to_owned()),
+    );
     names
 }
 

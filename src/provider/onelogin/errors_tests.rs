@@ -14,9 +14,24 @@ use crate::{
     http::scrub::shows,
 };
 
-const TARGETS: [&str; 7] =
-    ["email", "username", "title", "custom_attributes.work_cell", "preferred_locale_code", "samaccountname", "lastname"];
-const VALUES: [&str; 7] = ["noa.lind@example.com", "noa.lind", "Head of Nothing", "+44 20 7946 0000", "tr_TR", "nlind", "Lind"];
+const TARGETS: [&str; 7] = [
+    "email",
+    "username",
+    "title",
+    "custom_attributes.work_cell",
+    "preferred_locale_code",
+    "samaccountname",
+    "lastname",
+];
+const VALUES: [&str; 7] = [
+    "noa.lind@example.com",
+    "noa.lind",
+    "Head of Nothing",
+    "+44 20 7946 0000",
+    "tr_TR",
+    "nlind",
+    "Lind",
+];
 
 fn mapping() -> Mapping {
     let row = |target: &str| Row {
@@ -26,11 +41,18 @@ fn mapping() -> Mapping {
         compare: Compare::Exact,
         required: false,
     };
-    Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 1, manager: None }
+    Mapping {
+        rows: TARGETS.map(row).into(),
+        fields: Fields::default(),
+        email: 0,
+        username: 1,
+        manager: None,
+    }
 }
 
 fn write(values: &[&str]) -> AccountWrite {
-    let attributes = values.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
+    let attributes =
+        values.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
     AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() }
 }
 
@@ -65,8 +87,16 @@ fn every_shape_of_body_is_understood() {
             json!({"message": "Validation failed: Email must be unique within acme", "name": "UnprocessableEntityError", "statusCode": 422}),
             duplicate(Some("email")),
         ),
-        (422, json!({"message": "Validation failed: Username must be unique within acme", "statusCode": 422}), duplicate(Some("username"))),
-        (422, json!({"message": "Validation failed: Value has already been taken"}), duplicate(None)),
+        (
+            422,
+            json!({"message": "Validation failed: Username must be unique within acme", "statusCode": 422}),
+            duplicate(Some("username")),
+        ),
+        (
+            422,
+            json!({"message": "Validation failed: Value has already been taken"}),
+            duplicate(None),
+        ),
         (
             400,
             json!({"status": 400, "error": "BadRequestError", "description": "User name has already been taken"}),
@@ -74,9 +104,21 @@ fn every_shape_of_body_is_understood() {
         ),
         (409, json!({"message": "Conflict"}), duplicate(None)),
         // This is not a key by which another account could be found.
-        (422, json!({"message": "Samaccountname must be unique"}), rejected(Some("samaccountname"), "Samaccountname must be unique")),
-        (422, json!({"message": "Validation failed: Title is too long"}), rejected(Some("title"), "Validation failed: Title is too long")),
-        (422, json!({"message": "is too long", "field": "last name"}), rejected(Some("lastname"), "is too long")),
+        (
+            422,
+            json!({"message": "Samaccountname must be unique"}),
+            rejected(Some("samaccountname"), "Samaccountname must be unique"),
+        ),
+        (
+            422,
+            json!({"message": "Validation failed: Title is too long"}),
+            rejected(Some("title"), "Validation failed: Title is too long"),
+        ),
+        (
+            422,
+            json!({"message": "is too long", "field": "last name"}),
+            rejected(Some("lastname"), "is too long"),
+        ),
         (
             422,
             json!({"code": 422, "message": "Validation Failed", "errors": [{"field": "title", "message": ["is too long", "is odd"]}]}),
@@ -87,11 +129,18 @@ fn every_shape_of_body_is_understood() {
             json!({"status": {"error": true, "code": 400, "type": "bad request", "message": {"attribute": "title", "description": "Title is incorrect"}}}),
             rejected(Some("title"), "Title is incorrect"),
         ),
-        (400, json!({"status": {"error": true, "code": 400, "type": "bad request", "message": "Wrong"}}), rejected(None, "Wrong")),
+        (
+            400,
+            json!({"status": {"error": true, "code": 400, "type": "bad request", "message": "Wrong"}}),
+            rejected(None, "Wrong"),
+        ),
         (
             400,
             json!({"message": "input custom_attributes is not valid: work_cell"}),
-            rejected(Some("custom_attributes.work_cell"), "input custom_attributes is not valid: work_cell"),
+            rejected(
+                Some("custom_attributes.work_cell"),
+                "input custom_attributes is not valid: work_cell",
+            ),
         ),
         (
             422,
@@ -99,15 +148,26 @@ fn every_shape_of_body_is_understood() {
             rejected(Some("preferred_locale_code"), "Preferred locale code is invalid"),
         ),
         // An error is only about what was sent.
-        (400, json!({"message": "unknown attribute: mobile_phone", "statusCode": 400}), rejected(None, "unknown attribute: mobile_phone")),
+        (
+            400,
+            json!({"message": "unknown attribute: mobile_phone", "statusCode": 400}),
+            rejected(None, "unknown attribute: mobile_phone"),
+        ),
         (400, json!({"error": "BadRequestError"}), rejected(None, "BadRequestError")),
         (422, json!([]), rejected(None, "HTTP 422")),
         // The quoted value may be the name of another attribute.
-        (422, json!({"message": "Title 'Username' is odd"}), rejected(Some("title"), "Title … is odd")),
+        (
+            422,
+            json!({"message": "Title 'Username' is odd"}),
+            rejected(Some("title"), "Title … is odd"),
+        ),
     ] {
         assert_eq!(refuse(Route::UPDATE, &json_answer(status, &body)), expected, "{body}");
     }
-    assert_eq!(refuse(Route::CREATE, &answer(422, "application/json", "{")), rejected(None, "HTTP 422"));
+    assert_eq!(
+        refuse(Route::CREATE, &answer(422, "application/json", "{")),
+        rejected(None, "HTTP 422")
+    );
     assert_eq!(refuse(Route::CREATE, &answer(422, "text/plain", "no")), rejected(None, "HTTP 422"));
 }
 
@@ -145,9 +205,15 @@ fn statuses_say_what_to_do() {
         (Route::UPDATE, 409, &said, "duplicate"),
         (Route::UPDATE, 415, &said, "rejected"),
     ] {
-        assert_eq!(refuse(route, &json_answer(status, body)).category(), category, "{route:?} {status}");
+        assert_eq!(
+            refuse(route, &json_answer(status, body)).category(),
+            category,
+            "{route:?} {status}"
+        );
     }
-    let Error::Unavailable { said } = refuse(Route::TOKEN, &json_answer(500, &said)) else { panic!() };
+    let Error::Unavailable { said } = refuse(Route::TOKEN, &json_answer(500, &said)) else {
+        panic!()
+    };
     assert!(said.contains("may have been deleted"));
 }
 
@@ -169,7 +235,12 @@ fn a_page_for_people_is_no_answer() {
 fn a_throttle_says_when_to_come_back() {
     let with = |headers: &[(&'static str, &str)]| {
         let mut answer = answer(429, "application/json", "{}");
-        answer.headers.extend(headers.iter().map(|(name, value)| (name.parse().ok(), value.parse().unwrap())).collect::<Vec<_>>());
+        answer.headers.extend(
+            headers
+                .iter()
+                .map(|(name, value)| (name.parse().ok(), value.parse().unwrap()))
+                .collect::<Vec<_>>(),
+        );
         wait(&answer).map(|wait| wait.as_secs())
     };
     assert_eq!(with(&[]), None);
@@ -187,13 +258,18 @@ fn a_throttle_says_when_to_come_back() {
 #[test]
 fn credentials_and_keys_do_not_come_back() {
     let body = json!({"message": "client_id abcdef, client_secret s3cr3t refused"});
-    let Error::Unauthorized { said } = judge(Route::TOKEN, &json_answer(401, &body), Sent::Credential("abcdef", "s3cr3t")).unwrap_err()
+    let Error::Unauthorized { said } =
+        judge(Route::TOKEN, &json_answer(401, &body), Sent::Credential("abcdef", "s3cr3t"))
+            .unwrap_err()
     else {
         panic!()
     };
     assert_eq!(said, "client_id …, client_secret … refused");
     let body = json!({"message": "bad filter NOA"});
-    assert_eq!(judge(Route::FIND, &json_answer(400, &body), Sent::Key("noa")).unwrap_err(), rejected(None, "bad filter …"));
+    assert_eq!(
+        judge(Route::FIND, &json_answer(400, &body), Sent::Key("noa")).unwrap_err(),
+        rejected(None, "bad filter …")
+    );
 }
 
 proptest! {

@@ -25,7 +25,15 @@ pub(super) struct Pages {
 impl Pages {
     /// Begins a listing in pages of `asked` users.
     pub(super) fn new(asked: usize) -> Self {
-        Self { asked: asked as u64, page: 0, rows: 0, first_total: None, begun: false, steady: true, duplicates: false }
+        Self {
+            asked: asked as u64,
+            page: 0,
+            rows: 0,
+            first_total: None,
+            begun: false,
+            steady: true,
+            duplicates: false,
+        }
     }
 
     /// Returns the number of the next page, if pages have `size` users. Smaller pages than before
@@ -63,7 +71,10 @@ impl Pages {
         }
         let more = match total {
             Some(total) => self.rows < total,
-            None => answer.header("after-cursor").is_some_and(|cursor| !cursor.is_empty()) || rows >= self.asked,
+            None => {
+                answer.header("after-cursor").is_some_and(|cursor| !cursor.is_empty())
+                    || rows >= self.asked
+            }
         };
         // Only the rows show the end, and no new ones come.
         if more && fresh == 0 { Err(repeated()) } else { Ok(more) }
@@ -86,7 +97,10 @@ mod tests {
     use super::*;
 
     fn page(headers: &[(&'static str, &'static str)]) -> Answer {
-        let headers: HeaderMap = headers.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+        let headers: HeaderMap = headers
+            .iter()
+            .map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()))
+            .collect();
         Answer { status: StatusCode::OK, headers, body: bytes::Bytes::new() }
     }
 

@@ -3,7 +3,9 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{
+    DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
 use super::catalog::CUSTOM;
 use crate::domain::{
@@ -98,7 +100,14 @@ impl<'m> Reader<'m> {
         if !custom.is_empty() {
             members.push(member((CUSTOM_ATTRIBUTES, Meaning::Custom)));
         }
-        Self { members, custom, rows, told: vec![false; rows], defined: vec![false; rows], others: Vec::new() }
+        Self {
+            members,
+            custom,
+            rows,
+            told: vec![false; rows],
+            defined: vec![false; rows],
+            others: Vec::new(),
+        }
     }
 
     /// Returns the rows that are custom attributes, with their shortnames.
@@ -133,7 +142,11 @@ impl<'m> Reader<'m> {
     ///
     /// # Errors
     /// What is wrong with it, without content.
-    pub(super) fn page<'a>(&mut self, body: &'a [u8], each: &mut dyn FnMut(User<'a>)) -> Result<(), &'static str> {
+    pub(super) fn page<'a>(
+        &mut self,
+        body: &'a [u8],
+        each: &mut dyn FnMut(User<'a>),
+    ) -> Result<(), &'static str> {
         // The body is checked once, so that no text has to be checked again.
         let body = std::str::from_utf8(body).map_err(|_| "the answer is not a list of users")?;
         let mut json = serde_json::Deserializer::from_str(body);
@@ -256,7 +269,9 @@ impl<'de> Visitor<'de> for OneUser<'_, '_> {
                 // developers.onelogin.com, "User Resource": 3 is Unlicensed.
                 Meaning::Licence => user.unlicensed = value.as_deref() == Some("3"),
                 // A directory that was set before is cleared with 0.
-                Meaning::Directory => user.elsewhere |= value.as_deref().is_some_and(|id| id != "0"),
+                Meaning::Directory => {
+                    user.elsewhere |= value.as_deref().is_some_and(|id| id != "0")
+                }
                 Meaning::Custom | Meaning::Mapped => {}
             }
         }
@@ -384,7 +399,9 @@ impl<'de> Visitor<'de> for Scalar {
         // The status of every account is one of these.
         const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
         let digit = usize::try_from(number).ok().and_then(|number| DIGITS.get(number));
-        Ok(Some(digit.map_or_else(|| Cow::Owned(number.to_string()), |digit| Cow::Borrowed(*digit))))
+        Ok(Some(
+            digit.map_or_else(|| Cow::Owned(number.to_string()), |digit| Cow::Borrowed(*digit)),
+        ))
     }
 
     fn visit_i64<E>(self, number: i64) -> Result<Self::Value, E> {

@@ -15,10 +15,23 @@ fn mapping(targets: &[&str]) -> Mapping {
         compare: Compare::Exact,
         required: false,
     };
-    Mapping { rows: targets.iter().map(row).collect(), fields: Fields::default(), email: 0, username: 1, manager: None }
+    Mapping {
+        rows: targets.iter().map(row).collect(),
+        fields: Fields::default(),
+        email: 0,
+        username: 1,
+        manager: None,
+    }
 }
 
-const TARGETS: [&str; 6] = ["email", "username", "title", "manager_user_id", "custom_attributes.work_cell", "custom_attributes.badge"];
+const TARGETS: [&str; 6] = [
+    "email",
+    "username",
+    "title",
+    "manager_user_id",
+    "custom_attributes.work_cell",
+    "custom_attributes.badge",
+];
 
 fn read(mapping: &Mapping, user: &serde_json::Value) -> Account<'static> {
     Reader::new(mapping).user(user.to_string().as_bytes()).unwrap().account().unwrap().into_owned()
@@ -42,7 +55,15 @@ fn a_user_becomes_an_account_in_the_mapping_s_columns() {
             email: text("Mia.Lang@example.com"),
             username: text("mia"),
             state: AccountState::Active,
-            attributes: [text("Mia.Lang@example.com"), text("mia"), None, text("7"), text("+49 \"1\""), None].into(),
+            attributes: [
+                text("Mia.Lang@example.com"),
+                text("mia"),
+                None,
+                text("7"),
+                text("+49 \"1\""),
+                None
+            ]
+            .into(),
             administrator: false,
             elsewhere: false,
             foreign: text(r#"{"work_cell":"+49 \"1\"","t-shirt":"Größe M"}"#),
@@ -57,8 +78,14 @@ fn the_wire_is_not_strict() {
         &mapping,
         &json!({"id": "12", "manager_user_id": "9", "external_id": 4711, "title": true, "status": "2", "custom_attributes": null}),
     );
-    assert_eq!((&*account.id, account.mark.as_deref(), account.state), ("12", Some("4711"), AccountState::Suspended));
-    assert_eq!((account.attributes[2].as_deref(), account.attributes[3].as_deref()), (Some("true"), Some("9")));
+    assert_eq!(
+        (&*account.id, account.mark.as_deref(), account.state),
+        ("12", Some("4711"), AccountState::Suspended)
+    );
+    assert_eq!(
+        (account.attributes[2].as_deref(), account.attributes[3].as_deref()),
+        (Some("true"), Some("9"))
+    );
     assert_eq!((account.foreign, account.email), (None, None));
     for custom in [json!([]), json!({}), json!("text")] {
         let user = json!({"id": 1, "custom_attributes": custom}).to_string();
@@ -90,7 +117,10 @@ fn only_what_is_mapped_is_asked_for() {
         "id,external_id,email,username,status,state,directory_id,trusted_idp_id,title,manager_user_id,custom_attributes"
     );
     let plain = mapping(&["email", "username"]);
-    assert_eq!(Reader::new(&plain).fields(), "id,external_id,email,username,status,state,directory_id,trusted_idp_id");
+    assert_eq!(
+        Reader::new(&plain).fields(),
+        "id,external_id,email,username,status,state,directory_id,trusted_idp_id"
+    );
     // A member that was not asked for is not kept either.
     assert_eq!(read(&plain, &json!({"id": 1, "custom_attributes": {"badge": "7"}})).foreign, None);
 }
@@ -108,7 +138,18 @@ fn a_defined_custom_attribute_shows_with_null() {
 #[test]
 fn whatever_is_not_a_list_of_users_is_refused() {
     let mapping = mapping(&TARGETS);
-    for bad in ["", "{}", "[", "[1]", "[{\"id\":1}", "[{\"id\":1}] x", "[{\"id\":1},]", "null", "[null]", "{\"users\":[]}"] {
+    for bad in [
+        "",
+        "{}",
+        "[",
+        "[1]",
+        "[{\"id\":1}",
+        "[{\"id\":1}] x",
+        "[{\"id\":1},]",
+        "null",
+        "[null]",
+        "{\"users\":[]}",
+    ] {
         assert!(Reader::new(&mapping).page(bad.as_bytes(), &mut |_| {}).is_err(), "{bad}");
     }
     assert!(Reader::new(&mapping).page(b" [] ", &mut |_| {}).is_ok());

@@ -105,12 +105,16 @@ pub(super) fn confirmed(
         Access::Suspended => AccountState::Suspended,
     });
     match (wanted, user.state) {
-        (Some(wanted), Some(state)) if wanted != state => return Err("the answered status is not the one that was asked for"),
+        (Some(wanted), Some(state)) if wanted != state => {
+            return Err("the answered status is not the one that was asked for");
+        }
         (wanted, None) => user.state = wanted,
         _ => {}
     }
     for (row, value) in &write.attributes {
-        let Some(slot) = user.attributes.get_mut(*row).filter(|_| !reader.told(*row)) else { continue };
+        let Some(slot) = user.attributes.get_mut(*row).filter(|_| !reader.told(*row)) else {
+            continue;
+        };
         *slot = match value {
             NewValue::Set(text) => Some(Cow::Borrowed(&**text)),
             NewValue::Clear => None,

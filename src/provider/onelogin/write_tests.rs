@@ -6,7 +6,14 @@ use crate::domain::{
     mapping::{Compare, Row, Source},
 };
 
-const TARGETS: [&str; 6] = ["email", "username", "title", "manager_user_id", "custom_attributes.work_cell", "custom_attributes.badge"];
+const TARGETS: [&str; 6] = [
+    "email",
+    "username",
+    "title",
+    "manager_user_id",
+    "custom_attributes.work_cell",
+    "custom_attributes.badge",
+];
 
 fn mapping() -> Mapping {
     let row = |target: &str| Row {
@@ -16,7 +23,13 @@ fn mapping() -> Mapping {
         compare: Compare::Exact,
         required: false,
     };
-    Mapping { rows: TARGETS.map(row).into(), fields: Fields::default(), email: 0, username: 1, manager: Some(3) }
+    Mapping {
+        rows: TARGETS.map(row).into(),
+        fields: Fields::default(),
+        email: 0,
+        username: 1,
+        manager: Some(3),
+    }
 }
 
 fn set(row: usize, text: &str) -> (usize, NewValue) {
@@ -29,8 +42,19 @@ fn sent(write: &AccountWrite, new: bool) -> Value {
 
 #[test]
 fn a_create_sends_everything_that_has_a_value_and_no_password() {
-    let attributes = vec![set(0, "a@example.com"), set(1, "a"), (2, NewValue::Clear), set(3, "17"), set(4, "+44")];
-    let write = AccountWrite { attributes, mark: Some("4711".into()), access: Some(Access::Suspended), foreign: None };
+    let attributes = vec![
+        set(0, "a@example.com"),
+        set(1, "a"),
+        (2, NewValue::Clear),
+        set(3, "17"),
+        set(4, "+44"),
+    ];
+    let write = AccountWrite {
+        attributes,
+        mark: Some("4711".into()),
+        access: Some(Access::Suspended),
+        foreign: None,
+    };
     let expected = json!({
         "email": "a@example.com", "username": "a", "manager_user_id": 17, "custom_attributes": {"work_cell": "+44"}, "external_id": "4711", "status": 2
     });
@@ -41,10 +65,20 @@ fn a_create_sends_everything_that_has_a_value_and_no_password() {
 fn an_update_sends_only_the_keys_that_are_written() {
     let one = |attributes| AccountWrite { attributes, ..AccountWrite::default() };
     assert_eq!(sent(&one(vec![set(2, "Lead")]), false), json!({"title": "Lead"}));
-    assert_eq!(sent(&one(vec![(2, NewValue::Clear), (3, NewValue::Clear)]), false), json!({"title": "", "manager_user_id": null}));
-    let access = AccountWrite { access: Some(Access::Active), foreign: Some(r#"{"badge":"7"}"#.into()), ..AccountWrite::default() };
+    assert_eq!(
+        sent(&one(vec![(2, NewValue::Clear), (3, NewValue::Clear)]), false),
+        json!({"title": "", "manager_user_id": null})
+    );
+    let access = AccountWrite {
+        access: Some(Access::Active),
+        foreign: Some(r#"{"badge":"7"}"#.into()),
+        ..AccountWrite::default()
+    };
     assert_eq!(sent(&access, false), json!({"status": 1}));
-    assert!(matches!(body(&mapping(), &AccountWrite::default(), false), Err(Error::Rejected { .. })));
+    assert!(matches!(
+        body(&mapping(), &AccountWrite::default(), false),
+        Err(Error::Rejected { .. })
+    ));
     assert!(
         matches!(body(&mapping(), &one(vec![set(3, "boss")]), false), Err(Error::Rejected { field: Some(field), .. }) if field == "manager_user_id")
     );
@@ -53,18 +87,35 @@ fn an_update_sends_only_the_keys_that_are_written() {
 #[test]
 fn custom_attributes_go_out_whole_or_not_at_all() {
     let foreign = Some(r#"{"badge":"7","shirt":"M"}"#.into());
-    let write = AccountWrite { attributes: vec![set(4, "+44")], foreign: foreign.clone(), ..AccountWrite::default() };
-    assert_eq!(sent(&write, false), json!({"custom_attributes": {"badge": "7", "shirt": "M", "work_cell": "+44"}}));
-    let write = AccountWrite { attributes: vec![(5, NewValue::Clear)], foreign: foreign.clone(), ..AccountWrite::default() };
+    let write = AccountWrite {
+        attributes: vec![set(4, "+44")],
+        foreign: foreign.clone(),
+        ..AccountWrite::default()
+    };
+    assert_eq!(
+        sent(&write, false),
+        json!({"custom_attributes": {"badge": "7", "shirt": "M", "work_cell": "+44"}})
+    );
+    let write = AccountWrite {
+        attributes: vec![(5, NewValue::Clear)],
+        foreign: foreign.clone(),
+        ..AccountWrite::default()
+    };
     assert_eq!(sent(&write, false), json!({"custom_attributes": {"badge": "", "shirt": "M"}}));
-    let write = AccountWrite { attributes: vec![set(2, "Lead")], foreign, ..AccountWrite::default() };
+    let write =
+        AccountWrite { attributes: vec![set(2, "Lead")], foreign, ..AccountWrite::default() };
     assert_eq!(sent(&write, false), json!({"title": "Lead"}));
 }
 
 #[test]
 fn an_answer_confirms_only_the_account_and_the_status_that_were_asked_for() {
-    let write = AccountWrite { attributes: vec![set(2, "Lead")], access: Some(Access::Active), ..AccountWrite::default() };
-    let confirm = |id, answer: &Value| confirmed(&mapping(), &write, id, answer.to_string().as_bytes());
+    let write = AccountWrite {
+        attributes: vec![set(2, "Lead")],
+        access: Some(Access::Active),
+        ..AccountWrite::default()
+    };
+    let confirm =
+        |id, answer: &Value| confirmed(&mapping(), &write, id, answer.to_string().as_bytes());
     assert!(confirm(Some("7"), &json!({"id": 7, "status": 1, "title": "Lead"})).is_ok());
     for wrong in [
         json!({"id": 8, "status": 1}),
@@ -85,11 +136,23 @@ fn an_answer_confirms_only_the_account_and_the_status_that_were_asked_for() {
 
 #[test]
 fn a_short_answer_is_filled_from_what_was_sent() {
-    let attributes = vec![set(0, "a@example.com"), set(1, "a"), set(2, "Lead"), (4, NewValue::Clear)];
-    let write = AccountWrite { attributes, mark: Some("4711".into()), access: Some(Access::Suspended), foreign: None };
+    let attributes =
+        vec![set(0, "a@example.com"), set(1, "a"), set(2, "Lead"), (4, NewValue::Clear)];
+    let write = AccountWrite {
+        attributes,
+        mark: Some("4711".into()),
+        access: Some(Access::Suspended),
+        foreign: None,
+    };
     let account = confirmed(&mapping(), &write, None, br#"{"id":7,"title":"LEAD"}"#).unwrap();
-    assert_eq!((&*account.id, account.mark.as_deref(), account.state), ("7", Some("4711"), AccountState::Suspended));
-    assert_eq!((account.email.as_deref(), account.username.as_deref()), (Some("a@example.com"), Some("a")));
+    assert_eq!(
+        (&*account.id, account.mark.as_deref(), account.state),
+        ("7", Some("4711"), AccountState::Suspended)
+    );
+    assert_eq!(
+        (account.email.as_deref(), account.username.as_deref()),
+        (Some("a@example.com"), Some("a"))
+    );
     // What the provider answered counts.
     assert_eq!(account.attributes[2].as_deref(), Some("LEAD"));
     assert_eq!(account.attributes[4], None);

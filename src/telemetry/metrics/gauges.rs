@@ -68,8 +68,12 @@ pub(super) const UNSYNCED: Row = Row {
     labels: &["integration"],
     help: "Nobody has been out of sync for longer than this: since the oldest EmployeeSync that is not Ready became so, or since a pass last went through, whichever is longer ago. Grows when passes fail, hang or stop, and goes on after a restart",
 };
-pub(super) const OBJECTS: Row =
-    Row { name: "bobsync_employee_sync_objects", kind: "gauge", labels: &[], help: "EmployeeSync objects that the controller knows" };
+pub(super) const OBJECTS: Row = Row {
+    name: "bobsync_employee_sync_objects",
+    kind: "gauge",
+    labels: &[],
+    help: "EmployeeSync objects that the controller knows",
+};
 
 /// The employees of each integration, as far as they are counted.
 pub trait People: Send + Sync {
@@ -172,14 +176,23 @@ impl Gauges {
 
     pub(super) fn said(&self, key: &IntegrationKey, status: &ProvisioningIntegrationStatus) {
         let ready = conditions::find(&status.conditions, conditions::Type::Ready);
-        let reason = |word: &str| IntegrationReason::ALL.iter().map(|reason| reason.as_str()).find(|known| *known == word);
+        let reason = |word: &str| {
+            IntegrationReason::ALL.iter().map(|reason| reason.as_str()).find(|known| *known == word)
+        };
         let plan = status.plan.as_ref().filter(|plan| plan.held_because.is_some());
-        let left = |state: &Option<BudgetState>| state.as_ref().map(|state| state.limit.saturating_sub(state.done));
+        let left = |state: &Option<BudgetState>| {
+            state.as_ref().map(|state| state.limit.saturating_sub(state.done))
+        };
         let budgets = status.budgets.clone().unwrap_or_default();
         if let Some(told) = self.told().get_mut(key) {
-            told.ready = ready.and_then(|ready| Some((reason(&ready.reason)?, ready.status == "True")));
-            told.held = plan.map_or([0; 4], |plan| [plan.creates, plan.reactivations, plan.updates, plan.disables]);
-            told.left = [&budgets.creates, &budgets.reactivations, &budgets.updates, &budgets.disables].map(left);
+            told.ready =
+                ready.and_then(|ready| Some((reason(&ready.reason)?, ready.status == "True")));
+            told.held = plan.map_or([0; 4], |plan| {
+                [plan.creates, plan.reactivations, plan.updates, plan.disables]
+            });
+            told.left =
+                [&budgets.creates, &budgets.reactivations, &budgets.updates, &budgets.disables]
+                    .map(left);
         }
     }
 
@@ -197,12 +210,18 @@ impl Gauges {
         for (key, told) in told.iter() {
             let key = key.to_string();
             if let Some((reason, ready)) = told.ready {
-                self.ready.get_or_create(&labels(&INTEGRATION, [key.clone().into(), reason.into()])).set(i64::from(ready));
+                self.ready
+                    .get_or_create(&labels(&INTEGRATION, [key.clone().into(), reason.into()]))
+                    .set(i64::from(ready));
             }
             for ((kind, held), left) in KINDS.into_iter().zip(told.held).zip(told.left) {
-                self.held.get_or_create(&labels(&HELD, [key.clone().into(), kind.into()])).set(i64::from(held));
+                self.held
+                    .get_or_create(&labels(&HELD, [key.clone().into(), kind.into()]))
+                    .set(i64::from(held));
                 if let Some(left) = left {
-                    self.left.get_or_create(&labels(&BUDGET, [key.clone().into(), kind.into()])).set(i64::from(left));
+                    self.left
+                        .get_or_create(&labels(&BUDGET, [key.clone().into(), kind.into()]))
+                        .set(i64::from(left));
                 }
             }
             if let Some(left) = told.window.as_ref().and_then(|left| left()) {
@@ -215,20 +234,31 @@ impl Gauges {
     fn of_people(&self, key: &IntegrationKey, through: i64, figures: &Figures, now: i64) {
         let name = key.to_string();
         for (state, count) in figures.states {
-            self.employees.get_or_create(&labels(&EMPLOYEES, [name.clone().into(), state.into()])).set(i64::from(count));
+            self.employees
+                .get_or_create(&labels(&EMPLOYEES, [name.clone().into(), state.into()]))
+                .set(i64::from(count));
         }
         for (reason, count) in &figures.failing {
-            self.failing.get_or_create(&labels(&FAILING, [name.clone().into(), reason.as_str().into()])).set(i64::from(*count));
+            self.failing
+                .get_or_create(&labels(&FAILING, [name.clone().into(), reason.as_str().into()]))
+                .set(i64::from(*count));
         }
         for (access, counts) in ["active", "suspended"].into_iter().zip(figures.upcoming) {
             for (within, count) in ["day", "week"].into_iter().zip(counts) {
-                self.upcoming.get_or_create(&labels(&UPCOMING, [name.clone().into(), access.into(), within.into()])).set(count);
+                self.upcoming
+                    .get_or_create(&labels(
+                        &UPCOMING,
+                        [name.clone().into(), access.into(), within.into()],
+                    ))
+                    .set(count);
             }
         }
         let oldest = figures.unready_since.map_or(through, |since| since.min(through));
         // The seconds of a lifetime are exact in a float.
         #[allow(clippy::cast_precision_loss)]
-        self.unsynced.get_or_create(&labels(&UNSYNCED, [name.into()])).set((now - oldest).max(0) as f64);
+        self.unsynced
+            .get_or_create(&labels(&UNSYNCED, [name.into()]))
+            .set((now - oldest).max(0) as f64);
     }
 
     fn clear(&self) {

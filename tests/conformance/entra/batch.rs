@@ -23,8 +23,16 @@ async fn tenant(names: &[&str]) -> (Directory, Vec<String>) {
 }
 
 /// Updates all accounts at once.
-async fn all_at_once(entra: &Directory, writes: &[(&str, AccountWrite)]) -> Vec<Result<Written, Error>> {
-    join_all(writes.iter().map(|(id, write)| entra.provider.update(&entra.mapping, id, write, Urgency::Normal))).await
+async fn all_at_once(
+    entra: &Directory,
+    writes: &[(&str, AccountWrite)],
+) -> Vec<Result<Written, Error>> {
+    join_all(
+        writes
+            .iter()
+            .map(|(id, write)| entra.provider.update(&entra.mapping, id, write, Urgency::Normal)),
+    )
+    .await
 }
 
 /// Returns the batches that were sent: the requests of each.
@@ -57,15 +65,26 @@ async fn nobody_waits_for_company_and_those_who_wait_go_together() {
             json!({"id": "2", "method": "DELETE", "url": format!("/users/{}/manager/$ref", ids[3])}),
         ]]
     );
-    assert_eq!(entra.look(&ids[2]).await.unwrap().attributes[rows::MANAGER].as_deref(), Some(&*ids[4]));
+    assert_eq!(
+        entra.look(&ids[2]).await.unwrap().attributes[rows::MANAGER].as_deref(),
+        Some(&*ids[4])
+    );
     let told = entra.outcomes.lock().unwrap().clone();
-    let expected = [("update", "ok"), ("batch", "ok"), ("manager", "not_found"), ("manager", "ok"), ("update", "ok")];
+    let expected = [
+        ("update", "ok"),
+        ("batch", "ok"),
+        ("manager", "not_found"),
+        ("manager", "ok"),
+        ("update", "ok"),
+    ];
     for one in &expected {
         assert!(told.contains(one), "{one:?} in {told:?}");
     }
     // A leaver does not wait for others.
     let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
-    let urgent = ids[..3].iter().map(|id| entra.provider.update(&entra.mapping, id, &suspend, Urgency::Urgent));
+    let urgent = ids[..3]
+        .iter()
+        .map(|id| entra.provider.update(&entra.mapping, id, &suspend, Urgency::Urgent));
     assert!(join_all(urgent).await.iter().all(Result::is_ok));
     assert_eq!(batches(&entra).await.len(), 1);
 }
@@ -106,13 +125,21 @@ async fn each_write_in_a_batch_has_its_own_outcome() {
 #[tokio::test]
 async fn a_batch_has_twenty_at_most_and_new_accounts_are_made_in_it_once_each() {
     let (entra, _) = tenant(&[]).await;
-    let wanted: Vec<_> = (0..50).map(|number| creation(&account(&format!("new-{number}")), Access::Suspended)).collect();
+    let wanted: Vec<_> = (0..50)
+        .map(|number| creation(&account(&format!("new-{number}")), Access::Suspended))
+        .collect();
     let initial = Initial::default();
-    let made = join_all(wanted.iter().map(|write| entra.provider.create(&entra.mapping, write, &initial))).await;
+    let made =
+        join_all(wanted.iter().map(|write| entra.provider.create(&entra.mapping, write, &initial)))
+            .await;
     for one in &made {
         let account = &one.as_ref().unwrap().account;
         assert_eq!(account.state, AccountState::Suspended);
-        assert_eq!(entra.look(&account.id).await.unwrap().email, account.email, "each got the answer to its own request");
+        assert_eq!(
+            entra.look(&account.id).await.unwrap().email,
+            account.email,
+            "each got the answer to its own request"
+        );
     }
     assert_eq!(entra.size().await, 50);
     let sent = batches(&entra).await;
@@ -125,12 +152,16 @@ async fn a_batch_has_twenty_at_most_and_new_accounts_are_made_in_it_once_each() 
 async fn one_too_many_in_a_batch_is_throttled_for_as_long_as_it_says_and_the_others_are_done() {
     let (entra, ids) = tenant(&["noa", "kim", "ola", "pia", "rui", "sol"]).await;
     entra.put("/limits", json!({"limit": 3000, "remaining": 4})).await;
-    let writes: Vec<_> = ids.iter().map(|id| (&**id, write(&[(rows::TITLE, Some("Lead"))]))).collect();
+    let writes: Vec<_> =
+        ids.iter().map(|id| (&**id, write(&[(rows::TITLE, Some("Lead"))]))).collect();
     let outcomes = all_at_once(&entra, &writes).await;
     let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     assert_eq!(done, 4, "{outcomes:?}");
     for outcome in outcomes.iter().filter(|outcome| outcome.is_err()) {
-        assert!(matches!(outcome, Err(Error::Throttled { wait: Some(wait) }) if wait.as_secs() > 140), "{outcome:?}");
+        assert!(
+            matches!(outcome, Err(Error::Throttled { wait: Some(wait) }) if wait.as_secs() > 140),
+            "{outcome:?}"
+        );
     }
     let before = entra.calls().await;
     tokio::select! {
@@ -145,10 +176,14 @@ async fn where_there_is_no_batch_everybody_goes_alone() {
     let (entra, ids) = tenant(&["noa", "kim", "ola", "pia"]).await;
     entra.put("/quirks", json!({"noBatch": true})).await;
     for round in ["A", "B"] {
-        let writes: Vec<_> = ids.iter().map(|id| (&**id, write(&[(rows::TITLE, Some(round))]))).collect();
+        let writes: Vec<_> =
+            ids.iter().map(|id| (&**id, write(&[(rows::TITLE, Some(round))]))).collect();
         assert!(all_at_once(&entra, &writes).await.iter().all(Result::is_ok));
         for id in &ids {
-            assert_eq!(entra.look(id).await.unwrap().attributes[rows::TITLE].as_deref(), Some(round));
+            assert_eq!(
+                entra.look(id).await.unwrap().attributes[rows::TITLE].as_deref(),
+                Some(round)
+            );
         }
     }
     assert_eq!(batches(&entra).await.len(), 1, "and it is not asked for again");
@@ -161,11 +196,14 @@ async fn a_batch_whose_answer_is_lost_or_worthless_is_of_unknown_outcome_for_eve
         Fault::new(FaultKind::Truncate),
         Fault::new(FaultKind::ErrorObject),
         Fault::new(FaultKind::Html).status(502),
-        Fault::new(FaultKind::Status).status(200).body(json!({"responses": [{"id": "0", "status": 204}]})),
+        Fault::new(FaultKind::Status)
+            .status(200)
+            .body(json!({"responses": [{"id": "0", "status": 204}]})),
     ] {
         let (entra, ids) = tenant(&["noa", "kim", "ola"]).await;
         entra.control.fault(Service::Entra, &fault.clone().path("/v1.0/$batch")).await.unwrap();
-        let writes: Vec<_> = ids.iter().map(|id| (&**id, write(&[(rows::TITLE, Some("Lead"))]))).collect();
+        let writes: Vec<_> =
+            ids.iter().map(|id| (&**id, write(&[(rows::TITLE, Some("Lead"))]))).collect();
         let outcomes = all_at_once(&entra, &writes).await;
         assert!(outcomes[0].is_ok(), "went alone");
         assert!(matches!(outcomes[2], Err(Error::Unknown { .. })), "{fault:?}: {outcomes:?}");
@@ -178,13 +216,20 @@ async fn a_batch_whose_answer_is_lost_or_worthless_is_of_unknown_outcome_for_eve
 #[tokio::test]
 async fn a_token_that_ends_before_a_batch_is_renewed_and_a_closed_gate_lets_none_out() {
     let (entra, ids) = tenant(&["noa", "kim", "ola"]).await;
-    let writes: Vec<_> = ids.iter().map(|id| (&**id, write(&[(rows::TITLE, Some("Lead"))]))).collect();
+    let writes: Vec<_> =
+        ids.iter().map(|id| (&**id, write(&[(rows::TITLE, Some("Lead"))]))).collect();
     entra.revoke_tokens().await;
     assert!(all_at_once(&entra, &writes).await.iter().all(Result::is_ok));
 
     let closed = entra.connect(crate::tenant::Through::AClosedGate);
     let before = entra.calls().await;
-    let outcomes = join_all(writes.iter().map(|(id, write)| closed.update(&entra.mapping, id, write, Urgency::Normal))).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Throttled { .. }))), "{outcomes:?}");
+    let outcomes = join_all(
+        writes.iter().map(|(id, write)| closed.update(&entra.mapping, id, write, Urgency::Normal)),
+    )
+    .await;
+    assert!(
+        outcomes.iter().all(|outcome| matches!(outcome, Err(Error::Throttled { .. }))),
+        "{outcomes:?}"
+    );
     assert_eq!(entra.calls().await, before);
 }

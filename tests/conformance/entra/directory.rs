@@ -25,7 +25,16 @@ use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, ties, untold};
 pub const EXTENSION: &str = "extension_0123456789abcdef0123456789abcdef_cell";
 
 /// Targets in the order of `rows`.
-pub const TARGETS: [&str; 8] = ["userPrincipalName", "mail", "jobTitle", "department", "manager", EXTENSION, "displayName", "surname"];
+pub const TARGETS: [&str; 8] = [
+    "userPrincipalName",
+    "mail",
+    "jobTitle",
+    "department",
+    "manager",
+    EXTENSION,
+    "displayName",
+    "surname",
+];
 
 pub struct Directory {
     pub world: World,
@@ -73,7 +82,11 @@ fn bob_id(employee_id: &str) -> Option<String> {
 
 /// Returns a credential with these keys of the simulated app.
 pub fn credential(app: &Value, keys: &[&str]) -> Credential {
-    Credential::new(keys.iter().map(|key| ((*key).to_owned(), Secret::new(app[*key].as_str().unwrap()))).collect())
+    Credential::new(
+        keys.iter()
+            .map(|key| ((*key).to_owned(), Secret::new(app[*key].as_str().unwrap())))
+            .collect(),
+    )
 }
 
 pub fn settings(address: &str, app: &Value) -> entra::Tenant {
@@ -87,7 +100,12 @@ pub fn settings(address: &str, app: &Value) -> entra::Tenant {
     }
 }
 
-fn connected(settings: entra::Tenant, credential: Credential, open: bool, outcomes: Outcomes) -> Entra {
+fn connected(
+    settings: entra::Tenant,
+    credential: Credential,
+    open: bool,
+    outcomes: Outcomes,
+) -> Entra {
     with_ties(settings, credential, ties(open, outcomes, untold()))
 }
 
@@ -102,7 +120,12 @@ impl Directory {
 
     /// Returns a connection with these settings and the app's secret.
     pub fn connected(&self, settings: entra::Tenant) -> Entra {
-        connected(settings, credential(&self.app, &["clientId", "clientSecret"]), true, Arc::clone(&self.outcomes))
+        connected(
+            settings,
+            credential(&self.app, &["clientId", "clientSecret"]),
+            true,
+            Arc::clone(&self.outcomes),
+        )
     }
 
     pub fn connected_with(&self, credential: Credential) -> Entra {
@@ -112,7 +135,10 @@ impl Directory {
     /// Returns the calls of Microsoft Graph, oldest first: method, path, query, body.
     pub async fn log(&self) -> Vec<(String, String, String, Value)> {
         let log = self.control.log(Service::Entra, 0).await.unwrap();
-        log.into_iter().filter(|entry| entry.path.starts_with("/v1.0/")).map(|e| (e.method, e.path, e.query, e.body)).collect()
+        log.into_iter()
+            .filter(|entry| entry.path.starts_with("/v1.0/"))
+            .map(|e| (e.method, e.path, e.query, e.body))
+            .collect()
     }
 
     pub async fn stored(&self, id: &str) -> Value {
@@ -129,7 +155,8 @@ impl Directory {
 
     /// Returns the users with ended sessions, oldest first.
     pub async fn ended(&self) -> Vec<String> {
-        serde_json::from_value(self.control.entra("GET", "/sessions", Value::Null).await.unwrap()).unwrap()
+        serde_json::from_value(self.control.entra("GET", "/sessions", Value::Null).await.unwrap())
+            .unwrap()
     }
 }
 
@@ -161,7 +188,12 @@ impl Tenant for Directory {
         let app = control.entra("GET", "/app", Value::Null).await.unwrap();
         let outcomes = Outcomes::default();
         let settings = settings(world.entra_url(), &app);
-        let provider = connected(settings, credential(&app, &["clientId", "clientSecret"]), true, Arc::clone(&outcomes));
+        let provider = connected(
+            settings,
+            credential(&app, &["clientId", "clientSecret"]),
+            true,
+            Arc::clone(&outcomes),
+        );
         Self { world, control, provider, mapping: mapping(&TARGETS), outcomes, app }
     }
 
@@ -183,7 +215,12 @@ impl Tenant for Directory {
             }
             Through::AClosedGate => (settings, false),
         };
-        Box::new(connected(settings, credential(&app, &["clientId", "clientSecret"]), open, Arc::clone(&self.outcomes)))
+        Box::new(connected(
+            settings,
+            credential(&app, &["clientId", "clientSecret"]),
+            open,
+            Arc::clone(&self.outcomes),
+        ))
     }
 
     fn telling(&self, waits: Waits) -> Box<dyn Provider> {
@@ -203,13 +240,19 @@ impl Tenant for Directory {
 
     async fn look(&self, id: &str) -> Option<Account> {
         let user = self.control.entra("GET", &format!("/users/{id}"), Value::Null).await.ok()?;
-        let attributes = TARGETS.map(|name| if name == "manager" { text(&user["manager"]["id"]) } else { text(&user[name]) });
+        let attributes = TARGETS.map(|name| {
+            if name == "manager" { text(&user["manager"]["id"]) } else { text(&user[name]) }
+        });
         Some(Account {
             id: id.to_owned().into(),
             mark: user["employeeId"].as_str().and_then(bob_id).map(Into::into),
             email: text(&user["userPrincipalName"]),
             username: text(&user["userPrincipalName"]),
-            state: if user["accountEnabled"] == true { AccountState::Active } else { AccountState::Suspended },
+            state: if user["accountEnabled"] == true {
+                AccountState::Active
+            } else {
+                AccountState::Suspended
+            },
             attributes: attributes.into(),
             administrator: false,
             elsewhere: false,
@@ -220,7 +263,12 @@ impl Tenant for Directory {
     async fn rest(&self, id: &str) -> Value {
         let mut user = self.stored(id).await;
         let members = user.as_object_mut().unwrap();
-        for name in TARGETS.iter().chain(&["employeeId", "accountEnabled", "proxyAddresses", "signInSessionsValidFromDateTime"]) {
+        for name in TARGETS.iter().chain(&[
+            "employeeId",
+            "accountEnabled",
+            "proxyAddresses",
+            "signInSessionsValidFromDateTime",
+        ]) {
             members.remove(*name);
         }
         user
@@ -256,7 +304,10 @@ impl Tenant for Directory {
     async fn passwords(&self) -> Vec<(String, bool)> {
         let sent = |body: Value| {
             let profile = body.get("passwordProfile")?;
-            Some((profile["password"].as_str()?.to_owned(), profile["forceChangePasswordNextSignIn"].as_bool()?))
+            Some((
+                profile["password"].as_str()?.to_owned(),
+                profile["forceChangePasswordNextSignIn"].as_bool()?,
+            ))
         };
         self.log().await.into_iter().filter_map(|(.., body)| sent(body)).collect()
     }
@@ -292,14 +343,16 @@ impl Tenant for Directory {
     }
 
     async fn fault(&self, calls: Calls, fault: Fault) {
-        let method = match calls {
-            Calls::Reads => "GET",
-            Calls::Creates => "POST",
-            Calls::Updates => "PATCH",
+        let tokens = format!("/{}/oauth2/", self.app["tenantId"].as_str().unwrap());
+        let (method, path) = match calls {
+            Calls::Reads => ("GET", "/v1.0/users"),
+            Calls::Creates => ("POST", "/v1.0/users"),
+            Calls::Updates => ("PATCH", "/v1.0/users"),
+            Calls::Tokens => ("POST", &*tokens),
         };
         // A fault does not strike single requests of a batch: two writes at once could avoid it.
         self.put("/quirks", json!({"noBatch": fault.body_contains.is_some()})).await;
-        self.control.fault(Service::Entra, &fault.method(method).path("/v1.0/users")).await.unwrap();
+        self.control.fault(Service::Entra, &fault.method(method).path(path)).await.unwrap();
     }
 
     async fn heal(&self) {
@@ -314,6 +367,11 @@ impl Tenant for Directory {
 
     async fn token_calls(&self) -> u64 {
         let calls = self.control.calls(Service::Entra).await.unwrap();
-        calls.by_route.iter().filter(|(name, _)| name.ends_with("/token")).map(|(_, count)| count).sum()
+        calls
+            .by_route
+            .iter()
+            .filter(|(name, _)| name.ends_with("/token"))
+            .map(|(_, count)| count)
+            .sum()
     }
 }

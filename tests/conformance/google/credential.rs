@@ -27,35 +27,55 @@ async fn list(google: &Workspace, provider: &google::Google) -> Result<(), Error
 #[tokio::test]
 async fn one_scope_is_asked_for_and_the_schemas_only_where_they_are_mapped() {
     let google = Workspace::start().await;
-    google.control.google("PUT", "/delegation", json!({"scopes": ["admin.directory.user"]})).await.unwrap();
+    google
+        .control
+        .google("PUT", "/delegation", json!({"scopes": ["admin.directory.user"]}))
+        .await
+        .unwrap();
     list(&google, &google.provider).await.unwrap();
     let refused = google.provider.list(&google.mapping, &mut |_| ()).await;
     let Err(Error::Denied { said }) = refused else { panic!("{refused:?}") };
-    assert!(said.contains("admin.directory.userschema.readonly") && said.contains("delegation"), "{said}");
+    assert!(
+        said.contains("admin.directory.userschema.readonly") && said.contains("delegation"),
+        "{said}"
+    );
 }
 
 #[tokio::test]
-async fn a_missing_delegation_or_a_powerless_administrator_is_denied_and_a_wrong_key_unauthorized() {
+async fn a_missing_delegation_or_a_powerless_administrator_is_denied_and_a_wrong_key_unauthorized()
+{
     let google = Workspace::start().await;
-    let delegate = |body: Value| async { google.control.google("PUT", "/delegation", body).await.map(drop).unwrap() };
+    let delegate = |body: Value| async {
+        google.control.google("PUT", "/delegation", body).await.map(drop).unwrap()
+    };
     let fresh = || google.connected(google.settings(), &google.key(), true);
 
     delegate(json!({"scopes": []})).await;
     let refused = list(&google, &fresh()).await;
-    assert!(matches!(&refused, Err(Error::Denied { said }) if said.contains("domain-wide delegation")), "{refused:?}");
+    assert!(
+        matches!(&refused, Err(Error::Denied { said }) if said.contains("domain-wide delegation")),
+        "{refused:?}"
+    );
     delegate(json!({"scopes": ["admin.directory.user"]})).await;
 
-    for (admin, what) in
-        [(json!(null), "nobody whom the service account may act for"), (json!("none"), "an administrator who may manage users")]
-    {
+    for (admin, what) in [
+        (json!(null), "nobody whom the service account may act for"),
+        (json!("none"), "an administrator who may manage users"),
+    ] {
         delegate(json!({"admins": {"admin@example.com": admin}})).await;
         let refused = list(&google, &fresh()).await;
-        assert!(matches!(&refused, Err(Error::Denied { said }) if said.contains(what) && !said.contains("admin@")), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(Error::Denied { said }) if said.contains(what) && !said.contains("admin@")),
+            "{refused:?}"
+        );
     }
     delegate(json!({"admins": {"admin@example.com": "manage"}})).await;
     list(&google, &fresh()).await.unwrap();
 
-    for (member, value) in [("client_email", "other@sample-project.iam.gserviceaccount.com"), ("private_key_id", "other-key")] {
+    for (member, value) in [
+        ("client_email", "other@sample-project.iam.gserviceaccount.com"),
+        ("private_key_id", "other-key"),
+    ] {
         let mut key = google.key();
         key[member] = json!(value);
         let refused = list(&google, &google.connected(google.settings(), &key, true)).await;
@@ -82,17 +102,34 @@ async fn the_address_in_the_key_file_is_not_believed() {
 async fn what_is_no_key_file_is_unauthorized_and_gives_nothing_away() {
     let google = Workspace::start().await;
     let mut broken = google.key();
-    broken["private_key"] = json!("-----BEGIN PRIVATE KEY-----\nc3dvcmRmaXNo\n-----END PRIVATE KEY-----\n");
+    broken["private_key"] =
+        json!("-----BEGIN PRIVATE KEY-----\nc3dvcmRmaXNo\n-----END PRIVATE KEY-----\n");
     let mut other = google.key();
     other["type"] = json!("authorized_user");
-    for file in ["swordfish".to_owned(), "{}".to_owned(), "[]".to_owned(), broken.to_string(), other.to_string()] {
-        let credential = Credential::new([("serviceAccount.json".to_owned(), Secret::new(&*file))].into());
-        let ties = Ties { observer: std::sync::Arc::new(|_, _| ()), gate: std::sync::Arc::new(|| true), waits: untold() };
+    for file in [
+        "swordfish".to_owned(),
+        "{}".to_owned(),
+        "[]".to_owned(),
+        broken.to_string(),
+        other.to_string(),
+    ] {
+        let credential =
+            Credential::new([("serviceAccount.json".to_owned(), Secret::new(&*file))].into());
+        let ties = Ties {
+            observer: std::sync::Arc::new(|_, _| ()),
+            gate: std::sync::Arc::new(|| true),
+            waits: untold(),
+        };
         let pacer = std::sync::Arc::new(google::pacer());
         match google.settings().connect(credential, ties, pacer) {
             Err(error @ Error::Unauthorized { .. }) => {
                 let text = format!("{error} {error:?}");
-                assert!(text.contains("serviceAccount.json") && !text.contains("swordfish") && !text.contains("c3dv"), "{text}");
+                assert!(
+                    text.contains("serviceAccount.json")
+                        && !text.contains("swordfish")
+                        && !text.contains("c3dv"),
+                    "{text}"
+                );
             }
             other => panic!("{:?}", other.err()),
         }
@@ -128,15 +165,19 @@ async fn slow_down_is_heard_in_every_form_and_is_no_refusal() {
     let google = Workspace::start().await;
     let id = google.make(&[account("noa")]).await.remove(0);
     google.protect(&id).await;
-    assert!(matches!(update(&google, &id, &write(&[(rows::TITLE, Some("Lead"))])).await.0, Err(Error::Forbidden { .. })));
+    assert!(matches!(
+        update(&google, &id, &write(&[(rows::TITLE, Some("Lead"))])).await.0,
+        Err(Error::Forbidden { .. })
+    ));
 }
 
 #[tokio::test]
 async fn a_storm_of_refusals_is_waited_out_ever_longer() {
     let google = Workspace::start().await;
     list(&google, &google.provider).await.unwrap();
-    let storm =
-        Fault::new(FaultKind::Status).status(403).body(json!({"error": {"errors": [{"reason": "quotaExceeded"}], "message": "Quota"}}));
+    let storm = Fault::new(FaultKind::Status)
+        .status(403)
+        .body(json!({"error": {"errors": [{"reason": "quotaExceeded"}], "message": "Quota"}}));
     google.control.fault(Service::Google, &storm.path("/admin/").times(2)).await.unwrap();
     let began = std::time::Instant::now();
     for _ in 0..2 {

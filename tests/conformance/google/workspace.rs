@@ -86,7 +86,10 @@ impl Workspace {
     /// Returns the calls of the Directory API, oldest first: method, path, query, body.
     pub async fn log(&self) -> Vec<(String, String, String, Value)> {
         let log = self.control.log(Service::Google, 0).await.unwrap();
-        log.into_iter().filter(|entry| entry.path.starts_with("/admin/")).map(|e| (e.method, e.path, e.query, e.body)).collect()
+        log.into_iter()
+            .filter(|entry| entry.path.starts_with("/admin/"))
+            .map(|e| (e.method, e.path, e.query, e.body))
+            .collect()
     }
 
     pub async fn last_body(&self) -> Value {
@@ -125,7 +128,10 @@ fn text(value: &Value) -> Option<Cow<'static, str>> {
 }
 
 fn entry<'a>(user: &'a Value, array: &str, found: impl Fn(&Value) -> bool) -> &'a Value {
-    user[array].as_array().and_then(|entries| entries.iter().find(|entry| found(entry))).unwrap_or(&Value::Null)
+    user[array]
+        .as_array()
+        .and_then(|entries| entries.iter().find(|entry| found(entry)))
+        .unwrap_or(&Value::Null)
 }
 
 fn user(account: &Account) -> Value {
@@ -144,7 +150,10 @@ fn user(account: &Account) -> Value {
         user.insert("relations".into(), json!([{"type": "manager", "value": manager}]));
     }
     if let Some(mark) = &account.mark {
-        user.insert("externalIds".into(), json!([{"type": "custom", "customType": "bobsync", "value": mark}]));
+        user.insert(
+            "externalIds".into(),
+            json!([{"type": "custom", "customType": "bobsync", "value": mark}]),
+        );
     }
     if let Some(cell) = value(5) {
         user.insert("customSchemas".into(), json!({"Work": {"cell": cell}}));
@@ -167,7 +176,10 @@ impl Tenant for Workspace {
     async fn start() -> Self {
         let world = World::start(Options::default()).await;
         let control = world.control();
-        control.google("PUT", "/schemas", json!({"Work": {"cell": "STRING", "shoe": "STRING"}})).await.unwrap();
+        control
+            .google("PUT", "/schemas", json!({"Work": {"cell": "STRING", "shoe": "STRING"}}))
+            .await
+            .unwrap();
         let key = control.google("GET", "/service-account", Value::Null).await.unwrap();
         let outcomes = Outcomes::default();
         let base = world.google_url().to_owned();
@@ -196,14 +208,22 @@ impl Tenant for Workspace {
             // Port 1 of the loopback address: nothing listens there.
             Through::NobodyThere => {
                 let nowhere = "http://127.0.0.1:1".to_owned();
-                self.connected(google::Tenant { base: nowhere.clone(), tokens: nowhere, ..settings }, &key, true)
+                self.connected(
+                    google::Tenant { base: nowhere.clone(), tokens: nowhere, ..settings },
+                    &key,
+                    true,
+                )
             }
             Through::AClosedGate => self.connected(settings, &key, false),
         })
     }
 
     fn telling(&self, waits: Waits) -> Box<dyn Provider> {
-        Box::new(with_ties(self.settings(), &self.key(), &ties(true, Arc::clone(&self.outcomes), waits)))
+        Box::new(with_ties(
+            self.settings(),
+            &self.key(),
+            &ties(true, Arc::clone(&self.outcomes), waits),
+        ))
     }
 
     fn mapping(&self) -> &Mapping {
@@ -231,10 +251,16 @@ impl Tenant for Workspace {
         ];
         Some(Account {
             id: id.to_owned().into(),
-            mark: text(&entry(&user, "externalIds", |entry| entry["customType"] == "bobsync")["value"]),
+            mark: text(
+                &entry(&user, "externalIds", |entry| entry["customType"] == "bobsync")["value"],
+            ),
             email: text(&user["primaryEmail"]),
             username: text(&user["primaryEmail"]),
-            state: if user["suspended"] == true { AccountState::Suspended } else { AccountState::Active },
+            state: if user["suspended"] == true {
+                AccountState::Suspended
+            } else {
+                AccountState::Active
+            },
             attributes: attributes.into(),
             administrator: user["isAdmin"] == true || user["isDelegatedAdmin"] == true,
             elsewhere: false,
@@ -253,11 +279,19 @@ impl Tenant for Workspace {
                 entries.retain(|entry| entry["type"] != ours && entry["customType"] != ours);
             }
         }
-        if let Some(organization) = members.get_mut("organizations").and_then(|all| all.get_mut(0)).and_then(Value::as_object_mut) {
+        if let Some(organization) = members
+            .get_mut("organizations")
+            .and_then(|all| all.get_mut(0))
+            .and_then(Value::as_object_mut)
+        {
             organization.remove("title");
             organization.remove("department");
         }
-        if let Some(work) = members.get_mut("customSchemas").and_then(|schemas| schemas.get_mut("Work")).and_then(Value::as_object_mut) {
+        if let Some(work) = members
+            .get_mut("customSchemas")
+            .and_then(|schemas| schemas.get_mut("Work"))
+            .and_then(Value::as_object_mut)
+        {
             work.remove("cell");
         }
         user
@@ -266,7 +300,8 @@ impl Tenant for Workspace {
     async fn give_foreign(&self, id: &str) {
         let user = self.stored(id).await;
         let mut organizations = user["organizations"].as_array().cloned().unwrap_or_default();
-        organizations.push(json!({"type": "school", "name": "Evening \"School\"", "title": "Pupil"}));
+        organizations
+            .push(json!({"type": "school", "name": "Evening \"School\"", "title": "Pupil"}));
         let mut ids = user["externalIds"].as_array().cloned().unwrap_or_default();
         ids.push(json!({"type": "organization", "value": "4711"}));
         self.edit(
@@ -292,7 +327,10 @@ impl Tenant for Workspace {
     async fn foreign(&self, id: &str) -> Option<Box<str>> {
         let user = self.control.google("GET", &format!("/users/{id}"), Value::Null).await.ok()?;
         let arrays = ["phones", "organizations", "relations", "externalIds"];
-        let present: Map<String, Value> = arrays.iter().filter_map(|name| Some(((*name).to_owned(), user.get(*name)?.clone()))).collect();
+        let present: Map<String, Value> = arrays
+            .iter()
+            .filter_map(|name| Some(((*name).to_owned(), user.get(*name)?.clone())))
+            .collect();
         Some(Value::Object(present).to_string().into())
     }
 
@@ -310,7 +348,12 @@ impl Tenant for Workspace {
 
     async fn passwords(&self) -> Vec<(String, bool)> {
         let log = self.log().await;
-        let sent = |body: Value| Some((body.get("password")?.as_str()?.to_owned(), body["changePasswordAtNextLogin"].as_bool()?));
+        let sent = |body: Value| {
+            Some((
+                body.get("password")?.as_str()?.to_owned(),
+                body["changePasswordAtNextLogin"].as_bool()?,
+            ))
+        };
         log.into_iter().filter_map(|(.., body)| sent(body)).collect()
     }
 
@@ -332,7 +375,11 @@ impl Tenant for Workspace {
 
     async fn disguise_mark(&self, id: &str) {
         let mark = format!("{}\u{200b}", self.look(id).await.unwrap().mark.unwrap());
-        self.edit(id, json!({"externalIds": [{"type": "custom", "customType": "bobsync", "value": mark}]})).await;
+        self.edit(
+            id,
+            json!({"externalIds": [{"type": "custom", "customType": "bobsync", "value": mark}]}),
+        )
+        .await;
     }
 
     async fn protect(&self, id: &str) {
@@ -340,21 +387,28 @@ impl Tenant for Workspace {
     }
 
     async fn only_reads(&self) {
-        self.control.google("PUT", "/delegation", json!({"admins": {"admin@example.com": "read"}})).await.unwrap();
+        self.control
+            .google("PUT", "/delegation", json!({"admins": {"admin@example.com": "read"}}))
+            .await
+            .unwrap();
     }
 
     async fn exhaust(&self) -> Option<u64> {
-        self.control.google("PUT", "/limits", json!({"limit": 2400, "remaining": 0})).await.unwrap();
+        self.control
+            .google("PUT", "/limits", json!({"limit": 2400, "remaining": 0}))
+            .await
+            .unwrap();
         None
     }
 
     async fn fault(&self, calls: Calls, fault: Fault) {
-        let method = match calls {
-            Calls::Reads => "GET",
-            Calls::Creates => "POST",
-            Calls::Updates => "PUT",
+        let (method, path) = match calls {
+            Calls::Reads => ("GET", "/admin/directory/v1/users"),
+            Calls::Creates => ("POST", "/admin/directory/v1/users"),
+            Calls::Updates => ("PUT", "/admin/directory/v1/users"),
+            Calls::Tokens => ("POST", "/token"),
         };
-        self.control.fault(Service::Google, &fault.method(method).path("/admin/directory/v1/users")).await.unwrap();
+        self.control.fault(Service::Google, &fault.method(method).path(path)).await.unwrap();
     }
 
     async fn heal(&self) {

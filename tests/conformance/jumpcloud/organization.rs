@@ -22,7 +22,16 @@ use simulators::{Control, Fault, Options, World, client::Service};
 use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, ties, untold};
 
 /// Targets in the order of `rows`.
-pub const TARGETS: [&str; 8] = ["email", "username", "jobTitle", "department", "manager", "attributes.badge", "firstname", "lastname"];
+pub const TARGETS: [&str; 8] = [
+    "email",
+    "username",
+    "jobTitle",
+    "department",
+    "manager",
+    "attributes.badge",
+    "firstname",
+    "lastname",
+];
 
 pub const KEY: &str = "jumpcloud-key-1";
 
@@ -94,11 +103,17 @@ impl Organization {
 }
 
 fn settings(world: &World) -> jumpcloud::Tenant {
-    jumpcloud::Tenant { base: world.jumpcloud_url().to_owned(), organization: String::new(), stages: false, mastered: true }
+    jumpcloud::Tenant {
+        base: world.jumpcloud_url().to_owned(),
+        organization: String::new(),
+        stages: false,
+        mastered: true,
+    }
 }
 
 fn connected(settings: jumpcloud::Tenant, key: &str, open: bool, outcomes: Outcomes) -> JumpCloud {
-    JumpCloud::new(settings, &Secret::new(key), ties(open, outcomes, untold()), Arc::new(pacer())).unwrap()
+    JumpCloud::new(settings, &Secret::new(key), ties(open, outcomes, untold()), Arc::new(pacer()))
+        .unwrap()
 }
 
 fn text(value: &Value) -> Option<Cow<'static, str>> {
@@ -137,7 +152,9 @@ fn user(account: &Account) -> Value {
 /// Returns the arrays of a user without the ids of their entries, which every write makes anew.
 fn arrays(user: &mut Value) {
     for name in ["phoneNumbers", "addresses", "attributes"] {
-        for entry in user[name].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        for entry in
+            user[name].as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut)
+        {
             entry.retain(|member, _| member != "id" && member != "_id");
         }
     }
@@ -161,16 +178,20 @@ impl Tenant for Organization {
         Box::new(match through {
             Through::AWrongSecret => self.connected(self.settings(), "wrong-key-1", true),
             // Port 1 of the loopback address: nothing listens there.
-            Through::NobodyThere => {
-                self.connected(jumpcloud::Tenant { base: "http://127.0.0.1:1".to_owned(), ..self.settings() }, KEY, true)
-            }
+            Through::NobodyThere => self.connected(
+                jumpcloud::Tenant { base: "http://127.0.0.1:1".to_owned(), ..self.settings() },
+                KEY,
+                true,
+            ),
             Through::AClosedGate => self.connected(self.settings(), KEY, false),
         })
     }
 
     fn telling(&self, waits: Waits) -> Box<dyn Provider> {
         let ties = ties(true, Arc::clone(&self.outcomes), waits);
-        Box::new(JumpCloud::new(self.settings(), &Secret::new(KEY), ties, Arc::new(pacer())).unwrap())
+        Box::new(
+            JumpCloud::new(self.settings(), &Secret::new(KEY), ties, Arc::new(pacer())).unwrap(),
+        )
     }
 
     fn mapping(&self) -> &Mapping {
@@ -180,11 +201,16 @@ impl Tenant for Organization {
     async fn make(&self, accounts: &[Account]) -> Vec<String> {
         let users: Vec<Value> = accounts.iter().map(user).collect();
         let ids = self.control.jumpcloud("POST", "/users", json!(users)).await.unwrap();
-        ids.as_array().unwrap().iter().map(|user| user["_id"].as_str().unwrap().to_owned()).collect()
+        ids.as_array()
+            .unwrap()
+            .iter()
+            .map(|user| user["_id"].as_str().unwrap().to_owned())
+            .collect()
     }
 
     async fn look(&self, id: &str) -> Option<Account> {
-        let user = self.control.jumpcloud("GET", &format!("/users/{id}"), Value::Null).await.ok()?;
+        let user =
+            self.control.jumpcloud("GET", &format!("/users/{id}"), Value::Null).await.ok()?;
         let value = |target: &&str| match target.strip_prefix("attributes.") {
             Some(name) => text(attribute(&user, name)),
             None => text(&user[*target]),
@@ -211,7 +237,9 @@ impl Tenant for Organization {
         let mut user = self.stored(id).await;
         arrays(&mut user);
         let members = user.as_object_mut().unwrap();
-        members.retain(|name, _| !TARGETS.contains(&name.as_str()) && name != "state" && name != "suspended");
+        members.retain(|name, _| {
+            !TARGETS.contains(&name.as_str()) && name != "state" && name != "suspended"
+        });
         let attributes = members["attributes"].as_array_mut().unwrap();
         attributes.retain(|entry| entry["name"] != "badge" && entry["name"] != "bobsyncEmployeeId");
         user
@@ -234,7 +262,13 @@ impl Tenant for Organization {
     }
 
     async fn size(&self) -> usize {
-        self.control.jumpcloud("GET", "/users", Value::Null).await.unwrap().as_array().unwrap().len()
+        self.control
+            .jumpcloud("GET", "/users", Value::Null)
+            .await
+            .unwrap()
+            .as_array()
+            .unwrap()
+            .len()
     }
 
     async fn delete(&self, id: &str) {
@@ -242,7 +276,8 @@ impl Tenant for Organization {
     }
 
     async fn foreign(&self, id: &str) -> Option<Box<str>> {
-        let user = self.control.jumpcloud("GET", &format!("/users/{id}"), Value::Null).await.ok()?;
+        let user =
+            self.control.jumpcloud("GET", &format!("/users/{id}"), Value::Null).await.ok()?;
         Some(json!({"attributes": user["attributes"]}).to_string().into())
     }
 
@@ -256,11 +291,23 @@ impl Tenant for Organization {
     async fn passwords(&self) -> Vec<(String, bool)> {
         let users = self.control.jumpcloud("GET", "/users", Value::Null).await.unwrap();
         let expired = |email: &Value| {
-            let user = users.as_array().unwrap().iter().find(|user| user["email"] == *email).expect("the new account");
+            let user = users
+                .as_array()
+                .unwrap()
+                .iter()
+                .find(|user| user["email"] == *email)
+                .expect("the new account");
             user["password_expired"] == true
         };
-        let log = self.log().await.into_iter().filter(|(method, path, ..)| method == "POST" && path == "/api/systemusers");
-        log.filter_map(|(.., body)| Some((body.get("password")?.as_str()?.to_owned(), expired(&body["email"])))).collect()
+        let log = self
+            .log()
+            .await
+            .into_iter()
+            .filter(|(method, path, ..)| method == "POST" && path == "/api/systemusers");
+        log.filter_map(|(.., body)| {
+            Some((body.get("password")?.as_str()?.to_owned(), expired(&body["email"])))
+        })
+        .collect()
     }
 
     async fn refuse(&self, row: usize, text: &str) {
@@ -296,7 +343,10 @@ impl Tenant for Organization {
     }
 
     async fn exhaust(&self) -> Option<u64> {
-        self.control.jumpcloud("PUT", "/limits", json!({"limit": 6000, "remaining": 0})).await.unwrap();
+        self.control
+            .jumpcloud("PUT", "/limits", json!({"limit": 6000, "remaining": 0}))
+            .await
+            .unwrap();
         None
     }
 
@@ -305,8 +355,12 @@ impl Tenant for Organization {
             Calls::Reads => "GET",
             Calls::Creates => "POST",
             Calls::Updates => "PUT",
+            Calls::Tokens => unreachable!("JumpCloud has no tokens"),
         };
-        self.control.fault(Service::JumpCloud, &fault.method(method).path("/api/systemusers")).await.unwrap();
+        self.control
+            .fault(Service::JumpCloud, &fault.method(method).path("/api/systemusers"))
+            .await
+            .unwrap();
     }
 
     async fn heal(&self) {

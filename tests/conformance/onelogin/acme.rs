@@ -22,8 +22,16 @@ use simulators::{Control, Fault, Options, World, client::Service};
 use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, untold};
 
 /// Targets in the order of `rows`.
-const TARGETS: [&str; 8] =
-    ["email", "username", "title", "department", "manager_user_id", "custom_attributes.work_cell", "firstname", "lastname"];
+const TARGETS: [&str; 8] = [
+    "email",
+    "username",
+    "title",
+    "department",
+    "manager_user_id",
+    "custom_attributes.work_cell",
+    "firstname",
+    "lastname",
+];
 
 pub struct Acme {
     world: World,
@@ -62,12 +70,17 @@ impl Acme {
     /// Returns the calls under `/api`, oldest first: method, path, query, body.
     pub async fn log(&self) -> Vec<(String, String, String, Value)> {
         let log = self.control.log(Service::OneLogin, 0).await.unwrap();
-        log.into_iter().filter(|entry| entry.path.starts_with("/api/")).map(|e| (e.method, e.path, e.query, e.body)).collect()
+        log.into_iter()
+            .filter(|entry| entry.path.starts_with("/api/"))
+            .map(|e| (e.method, e.path, e.query, e.body))
+            .collect()
     }
 
     /// Returns the body of the last call.
     pub async fn last_body(&self) -> Value {
-        let writes = |call: &(String, String, String, Value)| call.0 != "GET" && call.1.starts_with("/api/2/");
+        let writes = |call: &(String, String, String, Value)| {
+            call.0 != "GET" && call.1.starts_with("/api/2/")
+        };
         self.log().await.into_iter().rev().find(writes).expect("a write").3
     }
 
@@ -113,7 +126,11 @@ fn user(account: &Account) -> Value {
     let mut custom = Map::new();
     for (target, value) in TARGETS.into_iter().zip(&account.attributes) {
         let Some(value) = value else { continue };
-        let value = if target == "manager_user_id" { json!(value.parse::<i64>().unwrap()) } else { json!(value) };
+        let value = if target == "manager_user_id" {
+            json!(value.parse::<i64>().unwrap())
+        } else {
+            json!(value)
+        };
         match target.strip_prefix("custom_attributes.") {
             Some(shortname) => custom.insert(shortname.to_owned(), value),
             None => user.insert(target.to_owned(), value),
@@ -125,7 +142,10 @@ fn user(account: &Account) -> Value {
         AccountState::Unactivated => 0,
         AccountState::Staged | AccountState::Other => 5,
     };
-    user.extend([("status".to_owned(), json!(status)), ("external_id".to_owned(), json!(account.mark))]);
+    user.extend([
+        ("status".to_owned(), json!(status)),
+        ("external_id".to_owned(), json!(account.mark)),
+    ]);
     if !custom.is_empty() {
         user.insert("custom_attributes".to_owned(), Value::Object(custom));
     }
@@ -209,7 +229,10 @@ impl Tenant for Acme {
     async fn give_foreign(&self, id: &str) {
         let custom = json!({"badge": "4711 \"gold\"", "shoe_size": "46"});
         self.control
-            .change_user(id.parse().unwrap(), json!({"comment": "by hand", "company": "Acme", "custom_attributes": custom}))
+            .change_user(
+                id.parse().unwrap(),
+                json!({"comment": "by hand", "company": "Acme", "custom_attributes": custom}),
+            )
             .await
             .unwrap();
     }
@@ -232,7 +255,9 @@ impl Tenant for Acme {
 
     async fn passwords(&self) -> Vec<(String, bool)> {
         let log = self.log().await;
-        log.into_iter().filter_map(|(.., body)| Some((body.get("password")?.as_str()?.to_owned(), false))).collect()
+        log.into_iter()
+            .filter_map(|(.., body)| Some((body.get("password")?.as_str()?.to_owned(), false)))
+            .collect()
     }
 
     async fn refuse(&self, row: usize, text: &str) {
@@ -267,12 +292,13 @@ impl Tenant for Acme {
     }
 
     async fn fault(&self, calls: Calls, fault: Fault) {
-        let method = match calls {
-            Calls::Reads => "GET",
-            Calls::Creates => "POST",
-            Calls::Updates => "PUT",
+        let (method, path) = match calls {
+            Calls::Reads => ("GET", "/api/2/users"),
+            Calls::Creates => ("POST", "/api/2/users"),
+            Calls::Updates => ("PUT", "/api/2/users"),
+            Calls::Tokens => ("POST", "/auth/"),
         };
-        self.control.fault(Service::OneLogin, &fault.method(method).path("/api/2/users")).await.unwrap();
+        self.control.fault(Service::OneLogin, &fault.method(method).path(path)).await.unwrap();
     }
 
     async fn heal(&self) {
@@ -282,12 +308,18 @@ impl Tenant for Acme {
     async fn calls(&self) -> u64 {
         let calls = self.control.calls(Service::OneLogin).await.unwrap();
         // The definitions are read when a refusal makes them doubtful; `wire` counts that.
-        let definitions = calls.by_route.get("GET /api/2/users/custom_attributes").copied().unwrap_or_default();
+        let definitions =
+            calls.by_route.get("GET /api/2/users/custom_attributes").copied().unwrap_or_default();
         calls.total - definitions - self.token_calls().await
     }
 
     async fn token_calls(&self) -> u64 {
         let calls = self.control.calls(Service::OneLogin).await.unwrap();
-        calls.by_route.iter().filter(|(route, _)| route.contains("/auth/")).map(|(_, count)| count).sum()
+        calls
+            .by_route
+            .iter()
+            .filter(|(route, _)| route.contains("/auth/"))
+            .map(|(_, count)| count)
+            .sum()
     }
 }

@@ -37,18 +37,26 @@ async fn calls_and_tokens(acme: &Acme) -> (u64, u64) {
 #[tokio::test]
 async fn the_token_is_fetched_once_and_used_by_everybody() {
     let acme = Acme::start().await;
-    let ids = acme.make(&(0..5).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>()).await;
+    let ids = acme
+        .make(&(0..5).map(|number| account(&format!("person-{number}"))).collect::<Vec<_>>())
+        .await;
     let change = write(&[(rows::TITLE, Some("Lead"))]);
     // The first callers fetch it together.
-    futures::future::join_all(
-        ids.iter().map(|id| async { acme.provider.update(&acme.mapping, id, &change, Urgency::Normal).await.unwrap() }),
-    )
+    futures::future::join_all(ids.iter().map(|id| async {
+        acme.provider.update(&acme.mapping, id, &change, Urgency::Normal).await.unwrap()
+    }))
     .await;
     list(&acme.provider, &acme).await.unwrap();
-    acme.provider.create(&acme.mapping, &creation(&account("noa"), Access::Active), &Initial::default()).await.unwrap();
+    acme.provider
+        .create(&acme.mapping, &creation(&account("noa"), Access::Active), &Initial::default())
+        .await
+        .unwrap();
     assert_eq!(calls_and_tokens(&acme).await, (7, 1), "five updates, a listing, and a create");
     let log = acme.control.log(Service::OneLogin, 0).await.unwrap();
-    assert_eq!((log[0].method.as_str(), log[0].path.as_str(), log[0].query.as_str()), ("POST", "/auth/oauth2/v2/token", ""));
+    assert_eq!(
+        (log[0].method.as_str(), log[0].path.as_str(), log[0].query.as_str()),
+        ("POST", "/auth/oauth2/v2/token", "")
+    );
 }
 
 #[tokio::test]
@@ -60,16 +68,24 @@ async fn a_revoked_or_expired_token_is_renewed_with_one_call() {
 
     acme.control.revoke_tokens().await.unwrap();
     list(&acme.provider, &acme).await.unwrap();
-    assert_eq!(calls_and_tokens(&acme).await, (3, 2), "the refused call, the token, the call again");
+    assert_eq!(
+        calls_and_tokens(&acme).await,
+        (3, 2),
+        "the refused call, the token, the call again"
+    );
 
     acme.control.advance(36_000).await.unwrap();
     update(&acme, &id, &write(&[(rows::TITLE, Some("Lead"))])).await.0.unwrap();
     assert_eq!(calls_and_tokens(&acme).await, (5, 3));
-    assert_eq!(acme.outcomes.lock().unwrap()[4..], [("list", "ok"), ("update", "unauthorized"), ("token", "ok"), ("update", "ok")]);
+    assert_eq!(
+        acme.outcomes.lock().unwrap()[4..],
+        [("list", "ok"), ("update", "unauthorized"), ("token", "ok"), ("update", "ok")]
+    );
 
     // Many refusals at once renew it once.
     acme.control.revoke_tokens().await.unwrap();
-    futures::future::join_all((0..4).map(|_| async { list(&acme.provider, &acme).await.unwrap() })).await;
+    futures::future::join_all((0..4).map(|_| async { list(&acme.provider, &acme).await.unwrap() }))
+        .await;
     assert_eq!(acme.token_calls().await, 4);
 }
 
@@ -128,7 +144,9 @@ async fn a_token_that_cannot_be_fetched_is_an_outage_and_writes_nothing() {
     }
     acme.control.onelogin_quirks(json!({"credentialOwnerDeleted": true})).await.unwrap();
     match list(&acme.provider, &acme).await {
-        Err(Error::Unavailable { said }) => assert!(said.contains("the OneLogin user who made the API credential"), "{said}"),
+        Err(Error::Unavailable { said }) => {
+            assert!(said.contains("the OneLogin user who made the API credential"), "{said}")
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -143,10 +161,18 @@ async fn a_refusal_for_too_many_calls_says_when_to_come_back() {
         (vec![], None),
     ] {
         let acme = Acme::start().await;
-        let fault = headers.iter().fold(Fault::new(FaultKind::Status).status(429), |fault, (name, value)| fault.header(name, value));
+        let fault = headers
+            .iter()
+            .fold(Fault::new(FaultKind::Status).status(429), |fault, (name, value)| {
+                fault.header(name, value)
+            });
         acme.control.fault(Service::OneLogin, &fault.path("/api/")).await.unwrap();
         let refused = list(&acme.provider, &acme).await;
-        assert_eq!(refused, Err(Error::Throttled { wait: seconds.map(Duration::from_secs) }), "{headers:?}");
+        assert_eq!(
+            refused,
+            Err(Error::Throttled { wait: seconds.map(Duration::from_secs) }),
+            "{headers:?}"
+        );
         // Without headers of a window, too, no call is made before that time.
         acme.heal().await;
         tokio::select! {
@@ -167,8 +193,10 @@ async fn gone_after_the_token() -> String {
         let mut request = [0; 4096];
         let _ = socket.read(&mut request).await;
         let token = r#"{"access_token": "t", "expires_in": 36000}"#;
-        let head =
-            format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", token.len());
+        let head = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+            token.len()
+        );
         let _ = socket.write_all((head + token).as_bytes()).await;
     });
     base
@@ -180,15 +208,31 @@ async fn a_write_that_never_left_is_not_of_unknown_outcome() {
     for new in [true, false] {
         let provider = connected(Config { base: gone_after_the_token().await, ..acme.config() });
         let outcome = if new {
-            provider.create(&acme.mapping, &creation(&account("noa"), Access::Active), &Initial::default()).await
+            provider
+                .create(
+                    &acme.mapping,
+                    &creation(&account("noa"), Access::Active),
+                    &Initial::default(),
+                )
+                .await
         } else {
-            provider.update(&acme.mapping, "7", &write(&[(rows::TITLE, Some("Lead"))]), Urgency::Urgent).await
+            provider
+                .update(&acme.mapping, "7", &write(&[(rows::TITLE, Some("Lead"))]), Urgency::Urgent)
+                .await
         };
-        let refused = |said: &str| said.starts_with("no connection to 127.0.0.1:") && said.contains("refused");
-        assert!(matches!(&outcome, Err(Error::Unavailable { said }) if refused(said)), "{outcome:?}");
+        let refused = |said: &str| {
+            said.starts_with("no connection to 127.0.0.1:") && said.contains("refused")
+        };
+        assert!(
+            matches!(&outcome, Err(Error::Unavailable { said }) if refused(said)),
+            "{outcome:?}"
+        );
     }
     let call = |name, outcome| [("token", "ok"), (name, outcome)];
-    assert_eq!(*acme.outcomes.lock().unwrap(), [call("create", "unavailable"), call("update", "unavailable")].concat());
+    assert_eq!(
+        *acme.outcomes.lock().unwrap(),
+        [call("create", "unavailable"), call("update", "unavailable")].concat()
+    );
 }
 
 /// The published window: 5,000 calls an hour, with 15 % for urgent calls.
@@ -209,7 +253,9 @@ async fn what_onelogin_says_of_its_window_is_kept_and_the_reserve_is_for_the_urg
     let id = acme.make(&[account("noa")]).await.remove(0);
     acme.control.onelogin_limits(20, None).await.unwrap();
     // The pacer assumes 5,000 calls until OneLogin's first answer: 20, and 19 of them left.
-    let provider = OneLogin::new(acme.config(), Arc::new(Pacer::new(5000, Duration::from_secs(3600)))).unwrap();
+    let provider =
+        OneLogin::new(acme.config(), Arc::new(Pacer::new(5000, Duration::from_secs(3600))))
+            .unwrap();
     list(&provider, &acme).await.unwrap();
     for number in 0..16 {
         let change = write(&[(rows::TITLE, Some(&format!("Title {number}")))]);
@@ -230,6 +276,13 @@ async fn what_onelogin_says_of_its_window_is_kept_and_the_reserve_is_for_the_urg
         outcome = provider.update(&acme.mapping, &id, &suspend, Urgency::Urgent) => panic!("{outcome:?}"),
         () = async { for _ in 0..50 { assert_eq!(acme.calls().await, 20) } } => {}
     }
-    let refused = acme.control.log(Service::OneLogin, 0).await.unwrap().into_iter().filter(|entry| entry.status == 429).count();
+    let refused = acme
+        .control
+        .log(Service::OneLogin, 0)
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|entry| entry.status == 429)
+        .count();
     assert_eq!(refused, 0, "OneLogin never had to say no");
 }

@@ -32,15 +32,17 @@ use bobsync::{
         priority::Urgency,
     },
     engine::{
-        claims::Claims,
         clock::Clock,
-        decide::{Deciding, everybody},
-        dirty::Causes,
-        execute::{Execution, Outcome, execute},
-        guard::{Guarding, release},
-        observe,
-        record::{Approved, Recorder, Tally},
-        validate::{AllowedEndpoints, Validated, validate},
+        intake::{claims::Claims, dirty::Causes},
+        pass::{
+            decide::{Deciding, everybody},
+            execute::{Execution, execute},
+            guard::{Guarding, release},
+            observe,
+            outcome::Outcome,
+            record::{Approved, Recorder, Tally},
+        },
+        settings::validate::{AllowedEndpoints, Validated, validate},
     },
     provider::{Error, Initial, Key, Listing, Provider as Target, Written},
     telemetry::metrics::Metrics,
@@ -171,7 +173,10 @@ pub fn run(heard: &Heard) -> Doing {
     let leadership = Leadership::always();
     let desk = Desk { listed, calls: Mutex::default() };
     let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt);
-    let listing = observe::accounts(&desk, &settings.mapping, &mut matcher, &|| ()).now_or_never().expect("at once").expect("a listing");
+    let listing = observe::accounts(&desk, &settings.mapping, &mut matcher, &|| ())
+        .now_or_never()
+        .expect("at once")
+        .expect("a listing");
     let mut plan = plan(&settings.mapping, &people, matcher, listing.whole);
     let requests = HashMap::new();
     let guarding = Guarding {
@@ -196,9 +201,12 @@ pub fn run(heard: &Heard) -> Doing {
     };
     let released = release(&guarding, &mut plan, &people, &listing);
     let told: Mutex<Vec<(u32, Option<Outcome>)>> = Mutex::default();
-    told.lock()
-        .expect("told")
-        .extend((0..).zip(&plan.standings).filter(|(_, standing)| standing.change.is_none()).map(|(who, _)| (who, None)));
+    told.lock().expect("told").extend(
+        (0..)
+            .zip(&plan.standings)
+            .filter(|(_, standing)| standing.change.is_none())
+            .map(|(who, _)| (who, None)),
+    );
     let claims = Claims::default();
     let looking = claims.everybody();
     let execution = Execution {
@@ -227,7 +235,10 @@ pub fn run(heard: &Heard) -> Doing {
     let lose = || leadership.release().now_or_never().expect("nobody is elected here");
     let mut begun_in_time = usize::MAX;
     {
-        let mut pass = std::pin::pin!(execute(&execution, |who, outcome, _| told.lock().expect("told").push((who, Some(outcome)))));
+        let mut pass = std::pin::pin!(execute(&execution, |who, outcome, _| told
+            .lock()
+            .expect("told")
+            .push((who, Some(outcome)))));
         let mut go_on = || pass.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         if heard.lost == Some(Lost::BeforeListing) {
             begun_in_time = 0;
@@ -281,12 +292,19 @@ pub fn run(heard: &Heard) -> Doing {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
             worth.then(|| {
-                verdict.status(&settings.mapping, &EmployeeSyncStatus::default(), bobsync::engine::verdict::Proof::default(), &[], now)
+                verdict.status(
+                    &settings.mapping,
+                    &EmployeeSyncStatus::default(),
+                    bobsync::engine::pass::verdict::Proof::default(),
+                    &[],
+                    now,
+                )
             })
         });
         let place = id.parse::<usize>().expect("a number") - 1;
         let object = status.map(|status| Object::of(&status));
-        if let Some(object) = object.filter(|object| heard.objects[place].as_ref() != Some(object)) {
+        if let Some(object) = object.filter(|object| heard.objects[place].as_ref() != Some(object))
+        {
             doing.statuses.push((place, object));
         }
     }
@@ -301,8 +319,12 @@ fn employees(heard: &Heard, mapping: &Mapping) -> (Vec<Employee>, HashSet<Box<st
         let id = id_of(place);
         match (file, &heard.objects[place]) {
             (Some(file), _) => {
-                let cells: Vec<Cell<'_>> = mapping.fields.ids().iter().map(|field| file.cell(&id, field)).collect();
-                employees.push(Employee::from_values(Values::from_cells(cells.into_iter())).expect("a row with an id"));
+                let cells: Vec<Cell<'_>> =
+                    mapping.fields.ids().iter().map(|field| file.cell(&id, field)).collect();
+                employees.push(
+                    Employee::from_values(Values::from_cells(cells.into_iter()))
+                        .expect("a row with an id"),
+                );
             }
             (None, Some(object)) => {
                 if !object.file_deleted {
@@ -320,16 +342,27 @@ impl Object {
     /// The status was written by an earlier pass that created or found the account.
     pub fn of_account(id: &str, active: bool) -> Self {
         let access = if active { api::Access::Active } else { api::Access::Suspended };
-        Self { account: Some((id.to_owned(), MatchedBy::Created)), access: Some(access), file_deleted: false }
+        Self {
+            account: Some((id.to_owned(), MatchedBy::Created)),
+            access: Some(access),
+            file_deleted: false,
+        }
     }
 
     fn of(status: &EmployeeSyncStatus) -> Self {
         let only_found = status.conditions.iter().any(|condition| condition.reason == "WouldAdopt");
         Self {
             // An account that was only found by its e-mail is reported, and belongs to no employee.
-            account: status.account.as_ref().filter(|_| !only_found).map(|account| (account.id.clone(), account.matched_by)),
+            account: status
+                .account
+                .as_ref()
+                .filter(|_| !only_found)
+                .map(|account| (account.id.clone(), account.matched_by)),
             access: status.access,
-            file_deleted: status.evidence.as_ref().is_some_and(|evidence| evidence.kind == EvidenceKind::FileDeleted),
+            file_deleted: status
+                .evidence
+                .as_ref()
+                .is_some_and(|evidence| evidence.kind == EvidenceKind::FileDeleted),
         }
     }
 
@@ -348,7 +381,11 @@ impl Object {
         object.status = Some(EmployeeSyncStatus {
             account: self.account.clone().map(|(id, matched_by)| AccountRef { id, matched_by }),
             access: self.access,
-            evidence: self.file_deleted.then_some(Evidence { kind: EvidenceKind::FileDeleted, observed_at: at, start_date: None }),
+            evidence: self.file_deleted.then_some(Evidence {
+                kind: EvidenceKind::FileDeleted,
+                observed_at: at,
+                start_date: None,
+            }),
             ..EmployeeSyncStatus::default()
         });
         object
@@ -406,12 +443,21 @@ impl Desk<'_> {
 
     fn waiting(&self) -> Vec<(usize, Call)> {
         let calls = self.calls.lock().expect("calls");
-        calls.iter().enumerate().filter(|(_, slot)| !slot.taken).map(|(number, slot)| (number, slot.call.clone())).collect()
+        calls
+            .iter()
+            .enumerate()
+            .filter(|(_, slot)| !slot.taken)
+            .map(|(number, slot)| (number, slot.call.clone()))
+            .collect()
     }
 }
 
 impl Target for Desk<'_> {
-    fn list<'a>(&'a self, mapping: &'a Mapping, sink: &'a mut (dyn FnMut(Listed<'_>) + Send)) -> BoxFuture<'a, Result<Listing, Error>> {
+    fn list<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        sink: &'a mut (dyn FnMut(Listed<'_>) + Send),
+    ) -> BoxFuture<'a, Result<Listing, Error>> {
         for (id, account) in self.listed.accounts.iter().enumerate() {
             sink(account.listed(&id.to_string(), mapping));
         }
@@ -419,14 +465,26 @@ impl Target for Desk<'_> {
         async move { Ok(Listing { accounts, whole: true, unavailable: Vec::new() }) }.boxed()
     }
 
-    fn find<'a>(&'a self, mapping: &'a Mapping, key: Key<'a>) -> BoxFuture<'a, Result<Vec<Listed<'static>>, Error>> {
+    fn find<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        key: Key<'a>,
+    ) -> BoxFuture<'a, Result<Vec<Listed<'static>>, Error>> {
         let answer = self.ask(Call::Find(By::of(key)));
         async move { Ok(answer.await.found(mapping)) }.boxed()
     }
 
-    fn create<'a>(&'a self, mapping: &'a Mapping, write: &'a AccountWrite, _: &'a Initial<'a>) -> BoxFuture<'a, Result<Written, Error>> {
+    fn create<'a>(
+        &'a self,
+        mapping: &'a Mapping,
+        write: &'a AccountWrite,
+        _: &'a Initial<'a>,
+    ) -> BoxFuture<'a, Result<Written, Error>> {
         let answer = self.ask(Call::Write(Write::of(None, write, mapping)));
-        async move { Ok(Written { account: answer.await.written(mapping)?, request_id: None, left: None }) }.boxed()
+        async move {
+            Ok(Written { account: answer.await.written(mapping)?, request_id: None, left: None })
+        }
+        .boxed()
     }
 
     fn update<'a>(
@@ -437,7 +495,10 @@ impl Target for Desk<'_> {
         _: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>> {
         let answer = self.ask(Call::Write(Write::of(Some(id), write, mapping)));
-        async move { Ok(Written { account: answer.await.written(mapping)?, request_id: None, left: None }) }.boxed()
+        async move {
+            Ok(Written { account: answer.await.written(mapping)?, request_id: None, left: None })
+        }
+        .boxed()
     }
 
     fn capabilities(&self) -> &'static bobsync::provider::Capabilities {

@@ -65,11 +65,15 @@ pub fn explore(scenario: &Scenario, allowed: Allowed) -> Result<Counts, Broken> 
         counts.doubles += usize::from(state.has_doubles());
         if state.is_quiet() {
             counts.rests += 1;
-            state.comes_to_rest(scenario, &runner).map_err(|said| Broken { said, way: way(&ways, at, None) })?;
+            state
+                .comes_to_rest(scenario, &runner)
+                .map_err(|said| Broken { said, way: way(&ways, at, None) })?;
         }
         for step in state.steps(scenario, allowed, &runner) {
             counts.steps += 1;
-            let next = state.after(&step, scenario, &runner).map_err(|said| Broken { said, way: way(&ways, at, Some(step.clone())) })?;
+            let next = state
+                .after(&step, scenario, &runner)
+                .map_err(|said| Broken { said, way: way(&ways, at, Some(step.clone())) })?;
             if seen.insert(mark(&next)) {
                 ways.push((at, Some(step)));
                 ahead.push_back((ways.len() - 1, next));
@@ -84,7 +88,10 @@ pub fn explore(scenario: &Scenario, allowed: Allowed) -> Result<Counts, Broken> 
 ///
 /// # Errors
 /// The name of the first scenario with a broken rule, the rule, and the path to it.
-pub fn explore_all(scenarios: &[Scenario], allowed: impl Fn(&Scenario) -> Allowed + Sync) -> Result<Counts, String> {
+pub fn explore_all(
+    scenarios: &[Scenario],
+    allowed: impl Fn(&Scenario) -> Allowed + Sync,
+) -> Result<Counts, String> {
     let (next, sum) = (AtomicUsize::new(0), Mutex::new(Ok(Counts::default())));
     std::thread::scope(|threads| {
         for _ in 0..2 {

@@ -101,7 +101,11 @@ impl Write {
         };
         Self {
             id: id.map(str::to_owned),
-            set: write.attributes.iter().map(|(row, new)| (mapping.rows[*row].target.to_string(), value(new))).collect(),
+            set: write
+                .attributes
+                .iter()
+                .map(|(row, new)| (mapping.rows[*row].target.to_string(), value(new)))
+                .collect(),
             mark: write.mark.as_deref().map(str::to_owned),
             active: write.access.map(|access| access == Access::Active),
         }
@@ -121,7 +125,11 @@ impl Provider {
             By::Mark(wanted) => account.mark.as_ref() == Some(wanted),
             By::Email(wanted) => account.email.eq_ignore_ascii_case(wanted),
         };
-        let all = self.accounts.iter().enumerate().map(|(index, account)| (index.to_string(), account.clone()));
+        let all = self
+            .accounts
+            .iter()
+            .enumerate()
+            .map(|(index, account)| (index.to_string(), account.clone()));
         Answer::Found(all.filter(|(id, account)| matches(id, account)).collect())
     }
 
@@ -134,7 +142,12 @@ impl Provider {
                 None => return Answer::NotFound,
             },
         };
-        let blank = || Account { email: String::new(), mark: None, suspended: false, attributes: BTreeMap::new() };
+        let blank = || Account {
+            email: String::new(),
+            mark: None,
+            suspended: false,
+            attributes: BTreeMap::new(),
+        };
         let mut account = self.accounts.get(index).cloned().unwrap_or_else(blank);
         for (target, value) in &write.set {
             match (target.as_str(), value) {
@@ -150,7 +163,9 @@ impl Provider {
         if let Some(active) = write.active {
             account.suspended = !active;
         }
-        let taken = |(other, have): (usize, &Account)| other != index && have.email.eq_ignore_ascii_case(&account.email);
+        let taken = |(other, have): (usize, &Account)| {
+            other != index && have.email.eq_ignore_ascii_case(&account.email)
+        };
         if self.accounts.iter().enumerate().any(taken) {
             return Answer::Duplicate;
         }
@@ -189,7 +204,9 @@ impl Answer {
     /// Returns an answered look-up, as the engine gets it.
     pub fn found(self, mapping: &Mapping) -> Vec<Listed<'static>> {
         match self {
-            Self::Found(accounts) => accounts.iter().map(|(id, account)| account.listed(id, mapping)).collect(),
+            Self::Found(accounts) => {
+                accounts.iter().map(|(id, account)| account.listed(id, mapping)).collect()
+            }
             other => panic!("a look-up was answered {other:?}"),
         }
     }
@@ -201,7 +218,10 @@ impl Answer {
             Self::Duplicate => Err(Error::Duplicate { field: None }),
             Self::NotFound => Err(Error::NotFound),
             Self::Forbidden => Err(Error::Forbidden { said: "not this account".to_owned() }),
-            Self::Rejected(field) => Err(Error::Rejected { field: Some(field.to_owned()), said: "not this value".to_owned() }),
+            Self::Rejected(field) => Err(Error::Rejected {
+                field: Some(field.to_owned()),
+                said: "not this value".to_owned(),
+            }),
             Self::Lost => Err(Error::Unknown { said: "no answer".to_owned() }),
             Self::Found(_) => panic!("a write was answered like a look-up"),
         }

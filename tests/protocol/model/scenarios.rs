@@ -62,7 +62,9 @@ impl File {
                 Is::OnLeave => "Leave",
                 Is::Left => "Terminated",
             }),
-            "internal.status" => Cell::Text(if self.is == Is::AtWork { "Active" } else { "Inactive" }),
+            "internal.status" => {
+                Cell::Text(if self.is == Is::AtWork { "Active" } else { "Inactive" })
+            }
             _ => Cell::Null,
         }
     }
@@ -113,7 +115,13 @@ pub struct End {
 }
 
 fn end(email: &str, whose: usize, active: bool) -> End {
-    End { email: email.to_owned(), whose: Some(whose), active, title: Some("Engineer".to_owned()), manager: None }
+    End {
+        email: email.to_owned(),
+        whose: Some(whose),
+        active,
+        title: Some("Engineer".to_owned()),
+        manager: None,
+    }
 }
 
 fn under(end: End, manager: usize) -> End {
@@ -137,14 +145,32 @@ const OFFICE: &str = "office@example.com";
 /// Returns every scenario in which the invariants always hold.
 pub fn all() -> Vec<Scenario> {
     let nothing = || (Provider::default(), vec![None, None]);
-    let two = || (Provider { accounts: vec![account(A, Some(0)), account(B, Some(1))] }, vec![Some(known("0")), Some(known("1"))]);
+    let two = || {
+        (
+            Provider { accounts: vec![account(A, Some(0)), account(B, Some(1))] },
+            vec![Some(known("0")), Some(known("1"))],
+        )
+    };
     let bob = |place, file| Event::Bob(place, Some(file));
     let mut all = Vec::new();
-    let mut tell =
-        |name, (faults, takeovers), files: [Option<File>; 2], (provider, objects): (Provider, Vec<Option<Object>>), events, ends| {
-            let allowed = Allowed { faults, takeovers };
-            all.push(Scenario { name, bob: files.into(), provider, objects, events, ends, allowed, doubles: false });
-        };
+    let mut tell = |name,
+                    (faults, takeovers),
+                    files: [Option<File>; 2],
+                    (provider, objects): (Provider, Vec<Option<Object>>),
+                    events,
+                    ends| {
+        let allowed = Allowed { faults, takeovers };
+        all.push(Scenario {
+            name,
+            bob: files.into(),
+            provider,
+            objects,
+            events,
+            ends,
+            allowed,
+            doubles: false,
+        });
+    };
     tell(
         "two joiners, one the other's manager",
         (2, 1),
@@ -158,7 +184,10 @@ pub fn all() -> Vec<Scenario> {
         (1, 1),
         [Some(File::at_work(OFFICE)), Some(File::at_work(OFFICE))],
         nothing(),
-        vec![bob(1, File::at_work(OFFICE).but(Is::OnLeave)), bob(1, File::at_work(B).but(Is::OnLeave))],
+        vec![
+            bob(1, File::at_work(OFFICE).but(Is::OnLeave)),
+            bob(1, File::at_work(B).but(Is::OnLeave)),
+        ],
         vec![vec![], vec![end(OFFICE, 0, true)], vec![end(OFFICE, 0, true), end(B, 1, false)]],
     );
     let somebody_elses = Account { mark: Some("77".to_owned()), ..account(OFFICE, None) };
@@ -169,7 +198,10 @@ pub fn all() -> Vec<Scenario> {
         [Some(File::at_work(A)), Some(File::at_work(OFFICE))],
         (Provider { accounts: vec![account(A, None), somebody_elses] }, vec![None, None]),
         vec![bob(0, File { title: "Director", ..File::at_work(A) })],
-        vec![vec![end(A, 0, true), stranger.clone()], vec![End { title: Some("Director".to_owned()), ..end(A, 0, true) }, stranger]],
+        vec![
+            vec![end(A, 0, true), stranger.clone()],
+            vec![End { title: Some("Director".to_owned()), ..end(A, 0, true) }, stranger],
+        ],
     );
     tell(
         "a leaver who comes back",
@@ -177,7 +209,11 @@ pub fn all() -> Vec<Scenario> {
         [Some(File::at_work(A)), Some(File::at_work(B))],
         two(),
         vec![bob(0, File::at_work(A).but(Is::Left)), bob(0, File::at_work(A))],
-        vec![vec![end(A, 0, true), end(B, 1, true)], vec![end(A, 0, false), end(B, 1, true)], vec![end(A, 0, true), end(B, 1, true)]],
+        vec![
+            vec![end(A, 0, true), end(B, 1, true)],
+            vec![end(A, 0, false), end(B, 1, true)],
+            vec![end(A, 0, true), end(B, 1, true)],
+        ],
     );
     tell(
         "somebody is renamed, and a colleague takes the old address",
@@ -185,7 +221,11 @@ pub fn all() -> Vec<Scenario> {
         [Some(File::at_work(A)), Some(File::at_work(B))],
         two(),
         vec![bob(0, File::at_work(NEW)), bob(1, File::at_work(A))],
-        vec![vec![end(A, 0, true), end(B, 1, true)], vec![end(NEW, 0, true), end(B, 1, true)], vec![end(NEW, 0, true), end(A, 1, true)]],
+        vec![
+            vec![end(A, 0, true), end(B, 1, true)],
+            vec![end(NEW, 0, true), end(B, 1, true)],
+            vec![end(NEW, 0, true), end(A, 1, true)],
+        ],
     );
     tell(
         "somebody is renamed, and a joiner takes the old address",
@@ -193,7 +233,11 @@ pub fn all() -> Vec<Scenario> {
         [Some(File::at_work(A)), None],
         (Provider { accounts: vec![account(A, Some(0))] }, vec![Some(known("0")), None]),
         vec![bob(0, File::at_work(NEW)), bob(1, File::at_work(A))],
-        vec![vec![end(A, 0, true)], vec![end(NEW, 0, true)], vec![end(NEW, 0, true), end(A, 1, true)]],
+        vec![
+            vec![end(A, 0, true)],
+            vec![end(NEW, 0, true)],
+            vec![end(NEW, 0, true), end(A, 1, true)],
+        ],
     );
     tell(
         "two joiners who are each other's manager",
@@ -229,17 +273,26 @@ pub fn all() -> Vec<Scenario> {
         (3, 2),
         [Some(File::at_work(A)), Some(File::at_work(B).under(0))],
         (
-            Provider { accounts: vec![account(A, Some(0)), Account { attributes: managed(), ..account(B, Some(1)) }] },
+            Provider {
+                accounts: vec![
+                    account(A, Some(0)),
+                    Account { attributes: managed(), ..account(B, Some(1)) },
+                ],
+            },
             vec![Some(known("0")), Some(known("1"))],
         ),
         vec![Event::Bob(1, None)],
-        vec![vec![end(A, 0, true), under(end(B, 1, true), 0)], vec![end(A, 0, true), under(end(B, 1, false), 0)]],
+        vec![
+            vec![end(A, 0, true), under(end(B, 1, true), 0)],
+            vec![end(A, 0, true), under(end(B, 1, false), 0)],
+        ],
     );
     all
 }
 
 fn managed() -> std::collections::BTreeMap<String, String> {
-    [("title".to_owned(), "Engineer".to_owned()), ("manager_user_id".to_owned(), "0".to_owned())].into()
+    [("title".to_owned(), "Engineer".to_owned()), ("manager_user_id".to_owned(), "0".to_owned())]
+        .into()
 }
 
 /// Returns what no provider can prevent: the first claim on an account (a create, or the mark on an
@@ -274,7 +327,10 @@ pub fn what_remains() -> Vec<Scenario> {
             vec![
                 vec![end(A, 0, true)],
                 vec![end(NEW, 0, true)],
-                vec![end(NEW, 0, true), End { title: Some("Director".to_owned()), ..end(A, 1, true) }],
+                vec![
+                    end(NEW, 0, true),
+                    End { title: Some("Director".to_owned()), ..end(A, 1, true) },
+                ],
             ],
         ),
         told(

@@ -199,15 +199,24 @@ impl State {
                 for pass in next.passes.iter_mut().filter(|pass| !pass.lost) {
                     pass.hear(runner, |heard| {
                         let after = Lost::After(heard.answers.len());
-                        heard.lost = Some(heard.listing.as_ref().map_or(Lost::BeforeListing, |_| after));
+                        heard.lost =
+                            Some(heard.listing.as_ref().map_or(Lost::BeforeListing, |_| after));
                     });
                     pass.lost = true;
                     next.takeovers += 1;
                 }
-                let heard = Heard { bob: self.bob.clone(), objects: self.objects.clone(), listing: None, answers: Vec::new(), lost: None };
+                let heard = Heard {
+                    bob: self.bob.clone(),
+                    objects: self.objects.clone(),
+                    listing: None,
+                    answers: Vec::new(),
+                    lost: None,
+                };
                 next.passes.push(Pass { heard: runner.number(heard), lost: false, recorded: 0 });
             }
-            Step::List(place) => next.passes[place].hear(runner, |heard| heard.listing = Some(self.provider.clone())),
+            Step::List(place) => {
+                next.passes[place].hear(runner, |heard| heard.listing = Some(self.provider.clone()))
+            }
             Step::Answer(place, number) => {
                 let ran = runner.at(self.passes[place].heard);
                 let answer = match ran.waiting(number) {
@@ -272,31 +281,47 @@ impl State {
     }
 
     /// Applies a write that was decided with Bob's data `then`, and checks it.
-    fn apply(&mut self, write: &Write, then: &[Option<File>], scenario: &Scenario) -> Result<Answer, String> {
+    fn apply(
+        &mut self,
+        write: &Write,
+        then: &[Option<File>],
+        scenario: &Scenario,
+    ) -> Result<Answer, String> {
         let index = write.id.as_ref().and_then(|id| id.parse::<usize>().ok());
         let before = index.and_then(|index| self.provider.accounts.get(index)).cloned();
         let answer = self.provider.write(write);
         if matches!(answer, Answer::Written(..)) {
-            self.judge(write, before.as_ref(), then, scenario).map_err(|said| format!("{said}: {write:?}"))?;
+            self.judge(write, before.as_ref(), then, scenario)
+                .map_err(|said| format!("{said}: {write:?}"))?;
         }
         Ok(answer)
     }
 
     /// Checks the rules of every applied write, from any sender and at any time.
-    fn judge(&self, write: &Write, before: Option<&Account>, then: &[Option<File>], scenario: &Scenario) -> Result<(), String> {
+    fn judge(
+        &self,
+        write: &Write,
+        before: Option<&Account>,
+        then: &[Option<File>],
+        scenario: &Scenario,
+    ) -> Result<(), String> {
         let mark = before.and_then(|account| account.mark.as_ref()).or(write.mark.as_ref());
         let place = mark.and_then(|mark| mark.parse::<usize>().ok()).map(|number| number - 1);
         let Some(place) = place.filter(|place| *place < then.len()) else {
             return Err("an account that is nobody's was written".to_owned());
         };
         let file = then[place].as_ref();
-        if before.is_some_and(|account| account.mark.is_some() && write.mark.is_some() && account.mark != write.mark) {
+        if before.is_some_and(|account| {
+            account.mark.is_some() && write.mark.is_some() && account.mark != write.mark
+        }) {
             return Err("a mark was written over a mark".to_owned());
         }
         if let Some(account) = before.filter(|account| account.mark.is_none()) {
             // The account has Bob's address of that time, so it belongs to this employee.
             if file.is_none_or(|file| file.email != account.email) {
-                return Err("an account was adopted for somebody who has not its address".to_owned());
+                return Err(
+                    "an account was adopted for somebody who has not its address".to_owned()
+                );
             }
         }
         if write.value("email").is_some_and(|email| file.is_none_or(|file| file.email != email))
@@ -306,8 +331,12 @@ impl State {
         }
         let works = file.is_some_and(|file| file.is == Is::AtWork);
         match write.active {
-            Some(false) if works => return Err("somebody at work was suspended without evidence".to_owned()),
-            Some(true) if !works => return Err("somebody who is not at work became active".to_owned()),
+            Some(false) if works => {
+                return Err("somebody at work was suspended without evidence".to_owned());
+            }
+            Some(true) if !works => {
+                return Err("somebody who is not at work became active".to_owned());
+            }
             _ => {}
         }
         if before.is_none() && file.is_none_or(|file| file.is == Is::Left) {
@@ -320,7 +349,11 @@ impl State {
     }
 
     fn accounts_of(&self, place: usize) -> usize {
-        self.provider.accounts.iter().filter(|account| account.mark.as_deref() == Some(&*id_of(place))).count()
+        self.provider
+            .accounts
+            .iter()
+            .filter(|account| account.mark.as_deref() == Some(&*id_of(place)))
+            .count()
     }
 
     /// Runs passes without faults until one writes nothing to the provider. The provider is as
@@ -333,7 +366,9 @@ impl State {
             let unharmed = Allowed { faults: 0, takeovers: 0 };
             while !state.is_quiet() {
                 let steps = state.steps(scenario, unharmed, runner);
-                let step = steps.iter().find(|step| matches!(step, Step::List(_) | Step::Answer(..) | Step::Record(_)));
+                let step = steps.iter().find(|step| {
+                    matches!(step, Step::List(_) | Step::Answer(..) | Step::Record(_))
+                });
                 state = state.after(step.ok_or("a pass is stuck")?, scenario, runner)?;
             }
             if (&before.0, &before.1) == (&state.provider, &state.objects) {
@@ -351,7 +386,8 @@ impl State {
     }
 
     fn is_as_decided(&self, scenario: &Scenario) -> Result<(), String> {
-        let mut ends: Vec<End> = self.provider.accounts.iter().map(|account| self.end(account)).collect();
+        let mut ends: Vec<End> =
+            self.provider.accounts.iter().map(|account| self.end(account)).collect();
         let mut wanted = scenario.ends[self.happened].clone();
         ends.sort();
         wanted.sort();
@@ -359,13 +395,18 @@ impl State {
         // address.
         let adopted = |end: &End| scenario.doubles && end.whose.is_none() && !ends.contains(end);
         wanted.retain(|end| !adopted(end));
-        if ends == wanted { Ok(()) } else { Err(format!("the provider came to rest at {ends:?}, not at {wanted:?}")) }
+        if ends == wanted {
+            Ok(())
+        } else {
+            Err(format!("the provider came to rest at {ends:?}, not at {wanted:?}"))
+        }
     }
 
     fn end(&self, account: &Account) -> End {
         let whose = |mark: &str| mark.parse::<usize>().ok().map(|number| number - 1);
         let manager = account.attributes.get("manager_user_id");
-        let manager = manager.and_then(|id| self.provider.accounts.get(id.parse::<usize>().ok()?)?.mark.as_deref());
+        let manager = manager
+            .and_then(|id| self.provider.accounts.get(id.parse::<usize>().ok()?)?.mark.as_deref());
         End {
             email: account.email.clone(),
             whose: account.mark.as_deref().and_then(whose),

@@ -25,8 +25,16 @@ const FOUNDERS: usize = 30;
 /// From this size on there are no hires until files are deleted.
 const MOST: usize = 70;
 const SITES: [&str; 4] = ["London", "Berlin", "Auckland", "Paris"];
-const TITLES: [&str; 8] =
-    ["Engineer", "Keeper", "Cook", "Tailor", "Pilot", "Gardener", "Head  of Gardens", "Keeper of the northern greenhouse"];
+const TITLES: [&str; 8] = [
+    "Engineer",
+    "Keeper",
+    "Cook",
+    "Tailor",
+    "Pilot",
+    "Gardener",
+    "Head  of Gardens",
+    "Keeper of the northern greenhouse",
+];
 const DEPARTMENTS: [&str; 3] = ["Engineering", "Kitchen", "Garden"];
 
 impl Company {
@@ -49,8 +57,18 @@ impl Company {
                     let ahead = rng.below(40);
                     self.hire(control, rng, now, i64::try_from(ahead).unwrap_or(0) - 5).await;
                 }
-                0..6 => self.change(control, rng, |rng, _| vec![("work.title", Some((*rng.pick(&TITLES)).to_owned()))]).await,
-                6 => self.change(control, rng, |rng, _| vec![("work.department", Some((*rng.pick(&DEPARTMENTS)).to_owned()))]).await,
+                0..6 => {
+                    self.change(control, rng, |rng, _| {
+                        vec![("work.title", Some((*rng.pick(&TITLES)).to_owned()))]
+                    })
+                    .await
+                }
+                6 => {
+                    self.change(control, rng, |rng, _| {
+                        vec![("work.department", Some((*rng.pick(&DEPARTMENTS)).to_owned()))]
+                    })
+                    .await
+                }
                 7 => self.promote(control, rng).await,
                 8 => self.rename(control, rng).await,
                 9 => self.hand_over(control, rng).await,
@@ -58,24 +76,38 @@ impl Company {
                     // One or several employees leave at once, by the status.
                     for _ in 0..*rng.pick(&[1, 1, 1, 4]) {
                         self.change(control, rng, |_, _| {
-                            vec![("internal.lifecycleStatus", Some("Terminated".into())), ("internal.status", Some("Inactive".into()))]
+                            vec![
+                                ("internal.lifecycleStatus", Some("Terminated".into())),
+                                ("internal.status", Some("Inactive".into())),
+                            ]
                         })
                         .await;
                     }
                 }
                 11 | 12 => {
                     let (last, end) = (date(now, rng.below(20)), date(now, 20 + rng.below(20)));
-                    self.change(control, rng, |_, _| vec![("employee.lastDayOfWork", Some(last)), ("internal.terminationDate", Some(end))])
-                        .await;
+                    self.change(control, rng, |_, _| {
+                        vec![
+                            ("employee.lastDayOfWork", Some(last)),
+                            ("internal.terminationDate", Some(end)),
+                        ]
+                    })
+                    .await;
                 }
                 13 | 14 => {
                     self.change(control, rng, |rng, file| {
-                        let back = file.get("internal.lifecycleStatus").is_some_and(|word| word == "Leave");
+                        let back = file
+                            .get("internal.lifecycleStatus")
+                            .is_some_and(|word| word == "Leave");
                         let with_access = rng.chance(0.5);
-                        let (lifecycle, active) = if back { ("Employed", true) } else { ("Leave", with_access) };
+                        let (lifecycle, active) =
+                            if back { ("Employed", true) } else { ("Leave", with_access) };
                         vec![
                             ("internal.lifecycleStatus", Some(lifecycle.to_owned())),
-                            ("internal.status", Some(if active { "Active" } else { "Inactive" }.to_owned())),
+                            (
+                                "internal.status",
+                                Some(if active { "Active" } else { "Inactive" }.to_owned()),
+                            ),
                         ]
                     })
                     .await;
@@ -91,8 +123,12 @@ impl Company {
     pub fn days_until_next(&self, now: Timestamp) -> Option<u32> {
         let today = now.to_zoned(TimeZone::UTC).date();
         let fields = ["work.startDate", "employee.lastDayOfWork", "internal.terminationDate"];
-        let dates = self.files.values().flat_map(|file| fields.iter().filter_map(|field| file.get(*field)?.parse::<Date>().ok()));
-        let ahead = dates.filter(|day| *day > today).filter_map(|day| (day - today).get_days().try_into().ok());
+        let dates = self.files.values().flat_map(|file| {
+            fields.iter().filter_map(|field| file.get(*field)?.parse::<Date>().ok())
+        });
+        let ahead = dates
+            .filter(|day| *day > today)
+            .filter_map(|day| (day - today).get_days().try_into().ok());
         ahead.min()
     }
 
@@ -103,7 +139,8 @@ impl Company {
 
     async fn hire(&mut self, control: &Control, rng: &mut Rng, now: Timestamp, days_ahead: i64) {
         let start = now.to_zoned(TimeZone::UTC).date() + days_ahead.days();
-        let (lifecycle, status) = if days_ahead > 0 { ("Hired", "Inactive") } else { ("Employed", "Active") };
+        let (lifecycle, status) =
+            if days_ahead > 0 { ("Hired", "Inactive") } else { ("Employed", "Active") };
         let address = self.fresh_address();
         let mut file: File = [
             ("root.email", address.as_str()),
@@ -126,7 +163,8 @@ impl Company {
     }
 
     fn somebody(&self, rng: &mut Rng, which: impl Fn(&File) -> bool) -> Option<String> {
-        let fitting: Vec<&String> = self.files.iter().filter(|(_, file)| which(file)).map(|(id, _)| id).collect();
+        let fitting: Vec<&String> =
+            self.files.iter().filter(|(_, file)| which(file)).map(|(id, _)| id).collect();
         (!fitting.is_empty()).then(|| (*rng.pick(&fitting)).clone())
     }
 
@@ -137,15 +175,24 @@ impl Company {
         rng: &mut Rng,
         what: impl FnOnce(&mut Rng, &File) -> Vec<(&'static str, Option<String>)>,
     ) {
-        let here = |file: &File| !file.contains_key("employee.lastDayOfWork") && file["internal.lifecycleStatus"] != "Terminated";
+        let here = |file: &File| {
+            !file.contains_key("employee.lastDayOfWork")
+                && file["internal.lifecycleStatus"] != "Terminated"
+        };
         let started = |file: &File| file["internal.lifecycleStatus"] != "Hired";
         let Some(id) = self.somebody(rng, |file| here(file) && started(file)) else { return };
         let changes = what(rng, &self.files[&id]);
         self.tell(control, &id, changes).await;
     }
 
-    async fn tell(&mut self, control: &Control, id: &str, changes: Vec<(&'static str, Option<String>)>) {
-        let told: Map<String, Value> = changes.iter().map(|(field, value)| ((*field).to_owned(), json!(value))).collect();
+    async fn tell(
+        &mut self,
+        control: &Control,
+        id: &str,
+        changes: Vec<(&'static str, Option<String>)>,
+    ) {
+        let told: Map<String, Value> =
+            changes.iter().map(|(field, value)| ((*field).to_owned(), json!(value))).collect();
         control.change_employee(id, Value::Object(told)).await.expect("changed");
         let file = self.files.get_mut(id).expect("a file");
         for (field, value) in changes {
@@ -166,13 +213,23 @@ impl Company {
     async fn rename(&mut self, control: &Control, rng: &mut Rng) {
         let Some(id) = self.somebody(rng, |_| true) else { return };
         let address = self.fresh_address();
-        self.tell(control, &id, vec![("root.email", Some(address)), ("root.surname", Some("Renamed".to_owned()))]).await;
+        self.tell(
+            control,
+            &id,
+            vec![("root.email", Some(address)), ("root.surname", Some("Renamed".to_owned()))],
+        )
+        .await;
     }
 
     /// Renames an employee at work, and gives the old address to another one.
     async fn hand_over(&mut self, control: &Control, rng: &mut Rng) {
-        let here = |file: &File| file["internal.status"] == "Active" && file["internal.lifecycleStatus"] == "Employed";
-        let (Some(giver), Some(taker)) = (self.somebody(rng, here), self.somebody(rng, here)) else { return };
+        let here = |file: &File| {
+            file["internal.status"] == "Active" && file["internal.lifecycleStatus"] == "Employed"
+        };
+        let (Some(giver), Some(taker)) = (self.somebody(rng, here), self.somebody(rng, here))
+        else {
+            return;
+        };
         if giver == taker {
             return;
         }
@@ -199,7 +256,10 @@ impl Company {
     }
 
     async fn delete(&mut self, control: &Control, rng: &mut Rng) {
-        let left = |file: &File| file["internal.lifecycleStatus"] == "Terminated" || file.contains_key("employee.lastDayOfWork");
+        let left = |file: &File| {
+            file["internal.lifecycleStatus"] == "Terminated"
+                || file.contains_key("employee.lastDayOfWork")
+        };
         let Some(id) = self.somebody(rng, left) else { return };
         control.delete_employee(&id).await.expect("deleted");
         let file = self.files.remove(&id).expect("a file");
@@ -209,9 +269,18 @@ impl Company {
     /// Changes what Bob changes by itself at the dates, some days late.
     async fn turn_statuses(&mut self, control: &Control, now: Timestamp) {
         let today = now.to_zoned(TimeZone::UTC).date();
-        let before = |file: &File, field: &str| file.get(field).and_then(|text| text.parse::<Date>().ok()).is_some_and(|day| day < today);
-        let started = |file: &File| file["internal.lifecycleStatus"] == "Hired" && before(file, "work.startDate");
-        let ended = |file: &File| file["internal.lifecycleStatus"] != "Terminated" && before(file, "internal.terminationDate");
+        let before = |file: &File, field: &str| {
+            file.get(field)
+                .and_then(|text| text.parse::<Date>().ok())
+                .is_some_and(|day| day < today)
+        };
+        let started = |file: &File| {
+            file["internal.lifecycleStatus"] == "Hired" && before(file, "work.startDate")
+        };
+        let ended = |file: &File| {
+            file["internal.lifecycleStatus"] != "Terminated"
+                && before(file, "internal.terminationDate")
+        };
         let turns: Vec<(String, &str, &str)> = self
             .files
             .iter()
@@ -224,7 +293,10 @@ impl Company {
             })
             .collect();
         for (id, lifecycle, status) in turns {
-            let changes = vec![("internal.lifecycleStatus", Some(lifecycle.to_owned())), ("internal.status", Some(status.to_owned()))];
+            let changes = vec![
+                ("internal.lifecycleStatus", Some(lifecycle.to_owned())),
+                ("internal.status", Some(status.to_owned())),
+            ];
             self.tell(control, &id, changes).await;
         }
     }

@@ -11,10 +11,16 @@ pub async fn some(control: &Control, rng: &mut Rng) -> u32 {
     let count = rng.below(6);
     for _ in 0..count {
         let service = if rng.chance(0.3) { Service::Bob } else { Service::OneLogin };
-        let fault = one(rng).times(1 + u64::try_from(rng.below(3)).unwrap_or(0)).probability(0.35, rng.draw());
+        let fault = one(rng)
+            .times(1 + u64::try_from(rng.below(3)).unwrap_or(0))
+            .probability(0.35, rng.draw());
         let fault = match rng.below(6) {
             0 => fault.method("GET"),
-            1 | 2 => fault.method("POST").path(if service == Service::Bob { "/v1" } else { "/api/2/users" }),
+            1 | 2 => fault.method("POST").path(if service == Service::Bob {
+                "/v1"
+            } else {
+                "/api/2/users"
+            }),
             3 | 4 => fault.method("PUT"),
             _ => fault,
         };
@@ -56,7 +62,10 @@ pub fn visitors(control: &Control, rng: &mut Rng) -> impl Future<Output = ()> + 
     let at_work = tokio::spawn(async move {
         for turn in 0..(if busy { 6 } else { 0 }) {
             let name = format!("visitor.{number}.{turn}@example.org");
-            let made = control.create_user(json!({"email": name, "username": name})).await.expect("an account");
+            let made = control
+                .create_user(json!({"email": name, "username": name}))
+                .await
+                .expect("an account");
             tokio::time::sleep(Duration::from_millis(pause)).await;
             let id = made.get("id").and_then(Value::as_i64).expect("an id");
             if turn % 2 == 0 {
@@ -65,7 +74,9 @@ pub fn visitors(control: &Control, rng: &mut Rng) -> impl Future<Output = ()> + 
         }
         // One of the first accounts of the listing is deleted: all later ones move up.
         let users = control.users().await.expect("users");
-        let first = users.iter().find(|user| user["email"].as_str().is_some_and(|email| email.starts_with("visitor.")));
+        let first = users
+            .iter()
+            .find(|user| user["email"].as_str().is_some_and(|email| email.starts_with("visitor.")));
         if let Some(id) = first.and_then(|user| user["id"].as_i64()).filter(|_| busy) {
             let _ = control.delete_user(id).await;
         }

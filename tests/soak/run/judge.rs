@@ -42,13 +42,21 @@ pub struct Wrong {
 impl Wrong {
     /// Makes the finding that there is no obstacle any more, and still something to write.
     pub fn no_rest(last: String) -> Self {
-        Self { kind: Kind::LostUpdate, said: format!("it comes to no rest; the last sync: {last}"), employee: None }
+        Self {
+            kind: Kind::LostUpdate,
+            said: format!("it comes to no rest; the last sync: {last}"),
+            employee: None,
+        }
     }
 
     /// Makes the finding of an employee who kept access for two intervals after Bob and the
     /// provider had both answered.
     pub fn late(id: &str) -> Self {
-        Self { kind: Kind::Late, said: format!("{id} should have lost access two intervals ago"), employee: Some(id.to_owned()) }
+        Self {
+            kind: Kind::Late,
+            said: format!("{id} should have lost access two intervals ago"),
+            employee: Some(id.to_owned()),
+        }
     }
 
     /// Adds what the controller says of the employee.
@@ -146,7 +154,11 @@ impl Judge {
         let ours = |id: &str| company.files.contains_key(id) || company.deleted.contains_key(id);
         let twice = marked.iter().filter(|(id, count)| **count > 1 && ours(id));
         twice
-            .map(|(id, count)| Wrong { kind: Kind::Duplicate, said: format!("{count} accounts bear the mark of {id}"), employee: None })
+            .map(|(id, count)| Wrong {
+                kind: Kind::Duplicate,
+                said: format!("{count} accounts bear the mark of {id}"),
+                employee: None,
+            })
             .collect()
     }
 
@@ -155,10 +167,18 @@ impl Judge {
         let mut wrong = Vec::new();
         let mark = |user: &Value| user["external_id"].as_str().map(str::to_owned);
         if after.is_null() {
-            return vec![Wrong { kind: Kind::NotOurs, said: format!("account {account} was deleted"), employee: None }];
+            return vec![Wrong {
+                kind: Kind::NotOurs,
+                said: format!("account {account} was deleted"),
+                employee: None,
+            }];
         }
         let Some(id) = mark(after) else {
-            return vec![Wrong { kind: Kind::NotOurs, said: format!("account {account} was written and bears no mark"), employee: None }];
+            return vec![Wrong {
+                kind: Kind::NotOurs,
+                said: format!("account {account} was written and bears no mark"),
+                employee: None,
+            }];
         };
         if !company.files.contains_key(&id) && !company.deleted.contains_key(&id) {
             wrong.push(Wrong {
@@ -168,17 +188,24 @@ impl Judge {
             });
         }
         match mark(before) {
-            Some(owner) if owner != id => {
-                wrong.push(Wrong { kind: Kind::NotOurs, said: format!("account {account} went from {owner} to {id}"), employee: None })
-            }
+            Some(owner) if owner != id => wrong.push(Wrong {
+                kind: Kind::NotOurs,
+                said: format!("account {account} went from {owner} to {id}"),
+                employee: None,
+            }),
             None if !before.is_null() => {
                 let email = before["email"].as_str().unwrap_or_default();
-                let has =
-                    |files: &BTreeMap<String, File>| files.get(&id).is_some_and(|file| file["root.email"].eq_ignore_ascii_case(email));
+                let has = |files: &BTreeMap<String, File>| {
+                    files
+                        .get(&id)
+                        .is_some_and(|file| file["root.email"].eq_ignore_ascii_case(email))
+                };
                 if !self.files.iter().any(has) {
                     wrong.push(Wrong {
                         kind: Kind::NotOurs,
-                        said: format!("account {account} was adopted for {id}, whose address it has not"),
+                        said: format!(
+                            "account {account} was adopted for {id}, whose address it has not"
+                        ),
                         employee: None,
                     });
                 }
@@ -187,11 +214,14 @@ impl Judge {
         }
         let (was, is) = (before["status"].as_i64(), after["status"].as_i64());
         let (gained, lost) = (is == Some(1) && was != Some(1), is == Some(2) && was != Some(2));
-        let decided = |wanted: Access| self.moments(company, &id).any(|answer| wants(answer) == Some(wanted));
+        let decided =
+            |wanted: Access| self.moments(company, &id).any(|answer| wants(answer) == Some(wanted));
         if gained && !decided(Access::Active) {
             wrong.push(Wrong {
                 kind: Kind::Access,
-                said: format!("account {account} of {id} became active without evidence of employment"),
+                said: format!(
+                    "account {account} of {id} became active without evidence of employment"
+                ),
                 employee: None,
             });
         }
@@ -202,7 +232,11 @@ impl Judge {
                 employee: None,
             });
         }
-        if before.is_null() && !self.moments(company, &id).any(|answer| matches!(answer.missing, Missing::Create(_))) {
+        if before.is_null()
+            && !self
+                .moments(company, &id)
+                .any(|answer| matches!(answer.missing, Missing::Create(_)))
+        {
             wrong.push(Wrong {
                 kind: Kind::Access,
                 said: format!("account {account} was made for {id}, who should have none"),
@@ -213,29 +247,50 @@ impl Judge {
     }
 
     /// Returns the decisions for this employee with all data that a pass may have read.
-    fn moments<'a>(&'a self, company: &'a Company, id: &'a str) -> impl Iterator<Item = oracle::Answer> + 'a {
-        self.files.iter().flat_map(move |files| self.clocks.map(|now| answer(company, files.get(id), id, now)))
+    fn moments<'a>(
+        &'a self,
+        company: &'a Company,
+        id: &'a str,
+    ) -> impl Iterator<Item = oracle::Answer> + 'a {
+        self.files
+            .iter()
+            .flat_map(move |files| self.clocks.map(|now| answer(company, files.get(id), id, now)))
     }
 
     /// Counts active accounts of employees with this decided access.
     pub async fn active(&self, company: &Company, now: Timestamp, decided: Access) -> Vec<i64> {
         let users = self.control.users().await.expect("users");
-        let so = |id: &str| answer(company, company.files.get(id), id, now).existing == Some(decided);
-        let theirs = users.iter().filter(|user| user["status"] == 1 && user["external_id"].as_str().is_some_and(so));
+        let so =
+            |id: &str| answer(company, company.files.get(id), id, now).existing == Some(decided);
+        let theirs = users
+            .iter()
+            .filter(|user| user["status"] == 1 && user["external_id"].as_str().is_some_and(so));
         theirs.filter_map(|user| user["id"].as_i64()).collect()
     }
 
     /// Returns Bob's ids of the employees who should have no access and have it, if Bob and the
     /// provider answer for file and account.
-    pub async fn owed(&self, company: &Company, now: Timestamp, standing: &Standing) -> Vec<String> {
+    pub async fn owed(
+        &self,
+        company: &Company,
+        now: Timestamp,
+        standing: &Standing,
+    ) -> Vec<String> {
         let users = self.control.users().await.expect("users");
-        let open = |user: &&Value| user["status"] == 1 && user["id"].as_i64().is_some_and(|id| !standing.accounts.contains(&id));
+        let open = |user: &&Value| {
+            user["status"] == 1
+                && user["id"].as_i64().is_some_and(|id| !standing.accounts.contains(&id))
+        };
         let shown = |id: &str| match company.files.get(id) {
-            Some(file) => standing.hidden.is_none_or(|hidden| file["internal.lifecycleStatus"] != hidden),
+            Some(file) => {
+                standing.hidden.is_none_or(|hidden| file["internal.lifecycleStatus"] != hidden)
+            }
             None => standing.hidden.is_none(),
         };
         let known = |id: &str| company.files.contains_key(id) || company.deleted.contains_key(id);
-        let ends = |id: &str| answer(company, company.files.get(id), id, now).existing == Some(Access::Suspended);
+        let ends = |id: &str| {
+            answer(company, company.files.get(id), id, now).existing == Some(Access::Suspended)
+        };
         let theirs = users.iter().filter(open).filter_map(|user| user["external_id"].as_str());
         theirs.filter(|id| known(id) && shown(id) && ends(id)).map(str::to_owned).collect()
     }
@@ -273,7 +328,13 @@ impl Judge {
             };
             let active = user["status"] == 1;
             if answer.existing.is_some_and(|access| active != (access == Access::Active)) {
-                lost(id, format!("access of {id} is {}, and should be {:?} ({:?})", user["status"], answer.existing, answer.why));
+                lost(
+                    id,
+                    format!(
+                        "access of {id} is {}, and should be {:?} ({:?})",
+                        user["status"], answer.existing, answer.why
+                    ),
+                );
             }
             let Some(file) = file else { continue };
             for (target, field) in [
@@ -283,11 +344,16 @@ impl Judge {
                 ("title", "work.title"),
                 ("department", "work.department"),
             ] {
-                if user[target].as_str().map(str::to_owned) != file.get(field).map(|text| as_kept(text)) {
+                if user[target].as_str().map(str::to_owned)
+                    != file.get(field).map(|text| as_kept(text))
+                {
                     lost(id, format!("{target} of {id} is not as in Bob ({:?})", answer.why));
                 }
             }
-            let manager = file.get("work.manager").filter(|boss| company.files.contains_key(*boss)).and_then(|boss| account(boss));
+            let manager = file
+                .get("work.manager")
+                .filter(|boss| company.files.contains_key(*boss))
+                .and_then(|boss| account(boss));
             if manager.is_some_and(|boss| user["manager_user_id"] != boss["id"]) {
                 lost(id, format!("the manager of {id} is not as in Bob ({:?})", answer.why));
             }
@@ -309,7 +375,9 @@ fn wants(answer: oracle::Answer) -> Option<Access> {
 }
 
 fn answer(company: &Company, file: Option<&File>, id: &str, now: Timestamp) -> oracle::Answer {
-    let shown = |field: &str| file.and_then(|file| file.get(field)).map_or(Shown::Empty, |text| Shown::text(text));
+    let shown = |field: &str| {
+        file.and_then(|file| file.get(field)).map_or(Shown::Empty, |text| Shown::text(text))
+    };
     let facts = Facts {
         email: shown("root.email"),
         lifecycle: shown("internal.lifecycleStatus"),

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 
-use super::{BOBS_MINUTE, company::Company, faults, judge::Judge, stage::Stage, standing::Standing};
+use super::{
+    BOBS_MINUTE, company::Company, faults, judge::Judge, stage::Stage, standing::Standing,
+};
 
 /// A part of an interval of the integration, which is 24 hours. Four of them are two intervals.
 const HALF_A_DAY: SignedDuration = SignedDuration::from_hours(12);
@@ -25,7 +27,13 @@ pub struct Leavers {
 
 /// Ends the faults that concern everything or strike at random. Moves the clock until each leaver
 /// has lost access, two intervals at most.
-pub async fn measure(stage: &Stage, judge: &Judge, company: &Company, standing: &mut Standing, leavers: &mut Leavers) {
+pub async fn measure(
+    stage: &Stage,
+    judge: &Judge,
+    company: &Company,
+    standing: &mut Standing,
+    leavers: &mut Leavers,
+) {
     let mut owed = judge.owed(company, stage.now(), standing).await;
     if owed.is_empty() {
         return;

@@ -80,11 +80,15 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
         // A rest is an hour later, so that a retry is due. Often it is the day of a start, or a
         // last day.
         let some_days = 1 + u32::try_from(rng.below(20)).unwrap_or(0);
-        let to_a_date = company.days_until_next(stage.now()).filter(|days| (1..20).contains(days) && rng.chance(0.5));
+        let to_a_date = company
+            .days_until_next(stage.now())
+            .filter(|days| (1..20).contains(days) && rng.chance(0.5));
         let days = if rest { 0 } else { to_a_date.unwrap_or(some_days) };
-        now = stage.now() + SignedDuration::from_mins(1 + i64::try_from(rng.below(600)).unwrap_or(0));
+        now =
+            stage.now() + SignedDuration::from_mins(1 + i64::try_from(rng.below(600)).unwrap_or(0));
         if days > 0 {
-            let day = (stage.now().to_zoned(TimeZone::UTC).date() + i64::from(days).days()).to_zoned(TimeZone::UTC);
+            let day = (stage.now().to_zoned(TimeZone::UTC).date() + i64::from(days).days())
+                .to_zoned(TimeZone::UTC);
             let minute = i64::try_from(rng.below(24 * 60)).unwrap_or(0);
             now = day.expect("within the calendar").timestamp() + SignedDuration::from_mins(minute);
         }
@@ -106,7 +110,9 @@ pub async fn soak(plane: &ControlPlane, wish: Wish) -> Seen {
             let mut at_rest = judge.comes_right(&company, &stage).await;
             if seen.wrong.is_empty() && !at_rest.is_empty() {
                 // The next interval repairs what a pass has missed.
-                at_rest.iter().for_each(|wrong| println!("seed {}, step {}: not at once: {wrong}", wish.seed, seen.steps));
+                at_rest.iter().for_each(|wrong| {
+                    println!("seed {}, step {}: not at once: {wrong}", wish.seed, seen.steps)
+                });
                 let later = stage.now() + SignedDuration::from_hours(25);
                 stage.to(later).await;
                 judge.time_passes(&company, later);

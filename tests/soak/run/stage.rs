@@ -57,38 +57,68 @@ impl Stage {
     /// Makes it and starts the controller.
     pub async fn set(plane: &ControlPlane, seed: u64, now: Timestamp) -> Self {
         install_crypto();
-        let world = World::start(simulators::Options { today: Some(now), ..simulators::Options::default() }).await;
+        let world = World::start(simulators::Options {
+            today: Some(now),
+            ..simulators::Options::default()
+        })
+        .await;
         let control = world.control();
         control.custom_attributes(&["work_cell"]).await.expect("defined");
         // Several pages for a small company, so that pages can shift. Texts are kept folded and
         // cut.
         let quirks = json!({"pageSizeCap": 20, "foldBlanks": true, "cutTexts": LONGEST_TEXT});
         control.onelogin_quirks(quirks).await.expect("a quirk");
-        let kubeconfig = kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("the administrator's kubeconfig");
+        let kubeconfig = kube::config::Kubeconfig::read_from(plane.kubeconfig())
+            .expect("the administrator's kubeconfig");
         let (clock, hand) = Clock::adjustable();
         hand.set(now);
         let client = client(&kubeconfig).await;
         let namespace = format!("soak-{seed}-{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let metadata = ObjectMeta { name: Some(namespace.clone()), ..ObjectMeta::default() };
         let object = Namespace { metadata, ..Namespace::default() };
-        Api::<Namespace>::all(client.clone()).create(&PostParams::default(), &object).await.expect("a namespace");
+        Api::<Namespace>::all(client.clone())
+            .create(&PostParams::default(), &object)
+            .await
+            .expect("a namespace");
         for (name, data) in [
             ("bob", json!({"serviceUserId": "SERVICE-1", "serviceUserToken": "bob-token-1"})),
             ("onelogin", json!({"clientId": "client-1", "clientSecret": "secret-1"})),
         ] {
-            let secret: Secret = serde_json::from_value(json!({"metadata": {"name": name}, "stringData": data})).expect("a Secret");
-            Api::<Secret>::namespaced(client.clone(), &namespace).create(&PostParams::default(), &secret).await.expect("a Secret");
+            let secret: Secret =
+                serde_json::from_value(json!({"metadata": {"name": name}, "stringData": data}))
+                    .expect("a Secret");
+            Api::<Secret>::namespaced(client.clone(), &namespace)
+                .create(&PostParams::default(), &secret)
+                .await
+                .expect("a Secret");
         }
-        let mut stage = Self { kubeconfig, client, namespace, world, control, clock, hand, running: None, requests: 0 };
+        let mut stage = Self {
+            kubeconfig,
+            client,
+            namespace,
+            world,
+            control,
+            clock,
+            hand,
+            running: None,
+            requests: 0,
+        };
         stage.start();
         stage
     }
 
     fn start(&mut self) {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime");
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime");
         let options = Options {
             namespace: vec![self.namespace.clone()],
-            allow_endpoint: vec![self.world.bob_url().to_owned(), self.world.onelogin_url().to_owned()],
+            allow_endpoint: vec![
+                self.world.bob_url().to_owned(),
+                self.world.onelogin_url().to_owned(),
+            ],
             http_listen: "127.0.0.1:0".parse().expect("an address"),
             webhook_listen: "127.0.0.1:0".parse().expect("an address"),
             // A killed controller leaves no lease that the next one would have to wait for.
@@ -97,7 +127,8 @@ impl Stage {
             log_format: LogFormat::Json,
         };
         let (stop, stopping) = watch::channel(false);
-        let (kubeconfig, namespace, clock) = (self.kubeconfig.clone(), self.namespace.clone(), self.clock.clone());
+        let (kubeconfig, namespace, clock) =
+            (self.kubeconfig.clone(), self.namespace.clone(), self.clock.clone());
         let ended = runtime.spawn(async move {
             let client = client(&kubeconfig).await;
             run(options, client, &namespace, clock, stopping).await
@@ -112,7 +143,11 @@ impl Stage {
         if let Some(Running { runtime, stop, ended }) = self.running.take() {
             if rng.chance(0.3) {
                 let _ = stop.send(true);
-                tokio::time::timeout(PATIENCE, ended).await.expect("it stops").expect("no panic").expect("a clean end");
+                tokio::time::timeout(PATIENCE, ended)
+                    .await
+                    .expect("it stops")
+                    .expect("no panic")
+                    .expect("a clean end");
             }
             runtime.shutdown_background();
         }
@@ -153,14 +188,20 @@ impl Stage {
             "safety": {"disables": plenty, "reactivations": plenty, "updates": plenty},
         });
         let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": spec});
-        self.integrations().patch("onelogin", &PatchParams::apply("soak").force(), &Patch::Apply(object)).await.expect("admitted");
+        self.integrations()
+            .patch("onelogin", &PatchParams::apply("soak").force(), &Patch::Apply(object))
+            .await
+            .expect("admitted");
     }
 
     async fn request(&mut self) -> String {
         self.requests += 1;
         let value = format!("soak-{}", self.requests);
         let patch = json!({"metadata": {"annotations": {SYNC_REQUESTED: value}}});
-        self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await.expect("an annotation");
+        self.integrations()
+            .patch("onelogin", &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("an annotation");
         value
     }
 
@@ -184,9 +225,16 @@ impl Stage {
             let object = self.integrations().get("onelogin").await.expect("the integration");
             let status = object.status.unwrap_or_default();
             if status.last_handled_sync_at.as_deref() == Some(&value) {
-                return conditions::find(&status.conditions, "Ready").map(|ready| ready.reason.clone()).unwrap_or_default();
+                return conditions::find(&status.conditions, "Ready")
+                    .map(|ready| ready.reason.clone())
+                    .unwrap_or_default();
             }
-            assert!(began.elapsed() < PATIENCE, "no pass comes through at {}; last said: {:?}", self.now(), status);
+            assert!(
+                began.elapsed() < PATIENCE,
+                "no pass comes through at {}; last said: {:?}",
+                self.now(),
+                status
+            );
             if pushed.elapsed() > pause {
                 // Tries become less frequent; this much of the controller's time is not waited for.
                 pushed = Instant::now();
@@ -203,7 +251,8 @@ impl Stage {
         let integration = self.integrations().get("onelogin").await.expect("the integration");
         let syncs: Api<EmployeeSync> = Api::namespaced(self.client.clone(), &self.namespace);
         let all = syncs.list(&kube::api::ListParams::default()).await.expect("the employees");
-        let theirs = all.items.into_iter().find(|sync| Some(sync.spec.employee_id.as_str()) == employee);
+        let theirs =
+            all.items.into_iter().find(|sync| Some(sync.spec.employee_id.as_str()) == employee);
         let clock = self.now();
         format!("at {clock}: {:#?}\n{:#?}", integration.status, theirs.and_then(|sync| sync.status))
     }
@@ -215,13 +264,24 @@ impl Stage {
         let mut last = String::new();
         for _ in 0..30 {
             let (began, moved) = (Instant::now(), self.now());
-            let before = self.control.calls(simulators::client::Service::OneLogin).await.expect("calls").applied_writes;
+            let before = self
+                .control
+                .calls(simulators::client::Service::OneLogin)
+                .await
+                .expect("calls")
+                .applied_writes;
             // Without faults it succeeds by itself, on any busy machine.
             let reason = self.sync_within(Duration::from_secs(5)).await;
-            let after = self.control.calls(simulators::client::Service::OneLogin).await.expect("calls").applied_writes;
+            let after = self
+                .control
+                .calls(simulators::client::Service::OneLogin)
+                .await
+                .expect("calls")
+                .applied_writes;
             // Passes over single employees run at the same time as the pass that answers: the
             // silence may be a turn of another one.
-            let unmoved = self.now().duration_since(moved).unsigned_abs() < began.elapsed() + Duration::from_secs(1);
+            let unmoved = self.now().duration_since(moved).unsigned_abs()
+                < began.elapsed() + Duration::from_secs(1);
             // It may also be a date that came while the sync was waited for: a slow one moves the
             // clock.
             quiet = if before == after && reason == "Converged" && unmoved { quiet + 1 } else { 0 };
@@ -240,6 +300,8 @@ impl Stage {
 /// Makes a client of the calling runtime: one made on another runtime ends with that runtime.
 async fn client(kubeconfig: &kube::config::Kubeconfig) -> Client {
     let options = kube::config::KubeConfigOptions::default();
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options).await.expect("a configuration");
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &options)
+        .await
+        .expect("a configuration");
     with_settings(config).expect("a client")
 }

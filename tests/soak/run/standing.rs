@@ -40,23 +40,31 @@ impl Standing {
     async fn one(&mut self, control: &Control, rng: &mut Rng, at_work: &[i64], leaving: &[i64]) {
         match rng.below(10) {
             0 | 1 => {
-                let mut refused: Vec<i64> = (0..=rng.below(5)).filter_map(|_| some(rng, at_work)).collect();
+                let mut refused: Vec<i64> =
+                    (0..=rng.below(5)).filter_map(|_| some(rng, at_work)).collect();
                 refused.extend(some(rng, leaving));
                 let one = |id: &i64| forbidden().method("PUT").path(&format!("/api/2/users/{id}"));
                 self.faults.extend(refused.iter().map(one));
                 self.accounts.extend(refused);
             }
             2 => self.faults.push(forbidden().method("POST").path("/api/2/users")),
-            3 => control.refuse(&[("title", "Pilot"), ("department", "Kitchen")]).await.expect("refusals"),
+            3 => control
+                .refuse(&[("title", "Pilot"), ("department", "Kitchen")])
+                .await
+                .expect("refusals"),
             4 => {
                 for id in (0..=rng.below(2)).filter_map(|_| some(rng, at_work)) {
-                    control.change_user(id, json!({"directory_id": 4711})).await.expect("a directory");
+                    control
+                        .change_user(id, json!({"directory_id": 4711}))
+                        .await
+                        .expect("a directory");
                     self.connected.push(id);
                     self.accounts.insert(id);
                 }
             }
             5 => {
-                let mapping = json!({"mappings": [{"set": {"group_id": 7}}], "mappingsDelaySeconds": 30});
+                let mapping =
+                    json!({"mappings": [{"set": {"group_id": 7}}], "mappingsDelaySeconds": 30});
                 control.onelogin_quirks(mapping).await.expect("a mapping");
             }
             6 => {
@@ -67,7 +75,10 @@ impl Standing {
             }
             7 => {
                 self.holds_all = true;
-                control.onelogin_credentials("client-1", "secret-1", "Read Users").await.expect("a scope");
+                control
+                    .onelogin_credentials("client-1", "secret-1", "Read Users")
+                    .await
+                    .expect("a scope");
             }
             8 => {
                 self.holds_all = true;

@@ -55,7 +55,11 @@ async fn an_approval_is_over_for_people_who_were_taken_out_of_the_plan_by_hand()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_approval_goes_on_for_leavers_that_the_settings_leave_out() {
     let (story, people, _controller) = approved_and_stuck("scoped-out").await;
-    story.integrate(hooked(json!({"provisioning": {"emailDomains": ["elsewhere.example"]}, "safety": any_scope()}))).await;
+    story
+        .integrate(hooked(
+            json!({"provisioning": {"emailDomains": ["elsewhere.example"]}, "safety": any_scope()}),
+        ))
+        .await;
     mended(&story).await;
     story.sync().await;
     story.ready("Converged").await;
@@ -80,10 +84,16 @@ async fn what_is_left_of_a_plan_goes_on_beside_the_next_that_is_approved() {
     .await;
     mended(&story).await;
     story.sync().await;
-    assert_eq!((suspended(&story, &people[8..16]).await, suspended(&story, &people[..8]).await), (8, 8));
+    assert_eq!(
+        (suspended(&story, &people[8..16]).await, suspended(&story, &people[..8]).await),
+        (8, 8)
+    );
     for (person, digest) in [(&people[0], first), (&people[8], second)] {
         let history = story.person(person).await.unwrap().status.unwrap().history;
-        let line = history.iter().find(|line| line.outcome == bobsync::api::employee_sync::OutcomeWord::Succeeded).unwrap();
+        let line = history
+            .iter()
+            .find(|line| line.outcome == bobsync::api::employee_sync::OutcomeWord::Succeeded)
+            .unwrap();
         assert_eq!(line.plan.as_ref(), Some(&digest), "each with its own approval");
     }
 }
@@ -114,7 +124,8 @@ async fn eight_requests_for_single_people_at_once_do_not_pass_five() {
     leave(&story, &people[..12]).await;
     story.sync().await;
     story.ready("PlanHeld").await;
-    let slow = json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 400});
+    let slow =
+        json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 400});
     story.simulated.post("/onelogin/faults", slow).await;
     for id in &people[..4] {
         annotate(&story, id, "one").await;
@@ -149,7 +160,8 @@ async fn eight_requests_for_single_people_at_once_do_not_pass_five() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_pass_and_single_leavers_beside_it_share_a_window() {
     let (story, people, _controller) = begin("beside", 30, hooked(json!({}))).await;
-    let slow = json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 1500});
+    let slow =
+        json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 1500});
     story.simulated.post("/onelogin/faults", slow).await;
     for round in 0..2 {
         leave(&story, &people[round * 5..round * 5 + 5]).await;
@@ -184,19 +196,31 @@ async fn a_held_suspension_stays_held_when_its_object_is_deleted() {
     forget(&story, &people[0]).await;
     tokio::time::sleep(QUIET).await;
     story.sync().await;
-    assert_eq!(suspended(&story, &people).await, 0, "a flood has no first victims, and deleting changes no account");
+    assert_eq!(
+        suspended(&story, &people).await,
+        0,
+        "a flood has no first victims, and deleting changes no account"
+    );
     drop(controller);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn held_suspensions_stay_held_when_all_objects_are_deleted() {
     let (story, people, controller) = held_leavers("held-deleted-all").await;
-    story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    story
+        .people()
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await
+        .unwrap();
     tokio::time::sleep(QUIET).await;
     story.sync().await;
     let running = suspended(&story, &people).await;
     assert!(controller.stop().await);
-    story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    story
+        .people()
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await
+        .unwrap();
     let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
     story.sync().await;
     assert_eq!((running, suspended(&story, &people).await), (0, 0));
@@ -225,7 +249,9 @@ async fn a_held_suspension_stays_held_when_somebody_edits_the_object() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn held_updates_and_reactivations_stay_held_for_whoever_is_asked_for() {
-    let (story, people, controller) = begin("held-asked", 60, hooked(json!({"safety": {"fieldBlackout": {"max": "100%"}}}))).await;
+    let (story, people, controller) =
+        begin("held-asked", 60, hooked(json!({"safety": {"fieldBlackout": {"max": "100%"}}})))
+            .await;
     for id in &people[..30] {
         story.simulated.change(id, json!({"work.title": "Aye"})).await;
     }
@@ -235,7 +261,9 @@ async fn held_updates_and_reactivations_stay_held_for_whoever_is_asked_for() {
         annotate(&story, id, "one").await;
         answered(&story, id, "one").await;
     }
-    let titled = async || story.simulated.accounts().await.iter().filter(|account| account["title"] == "Aye").count();
+    let titled = async || {
+        story.simulated.accounts().await.iter().filter(|account| account["title"] == "Aye").count()
+    };
     let updates = titled().await;
     leave(&story, &people[30..45]).await;
     story.sync().await;
@@ -251,7 +279,11 @@ async fn held_updates_and_reactivations_stay_held_for_whoever_is_asked_for() {
         annotate(&story, id, "one").await;
         answered(&story, id, "one").await;
     }
-    assert_eq!((updates, suspended(&story, &people).await), (0, 15), "only a suspension that is asked for passes");
+    assert_eq!(
+        (updates, suspended(&story, &people).await),
+        (0, 15),
+        "only a suspension that is asked for passes"
+    );
     drop(controller);
 }
 
@@ -268,7 +300,10 @@ async fn frozen(name: &str) -> (Story, Vec<String>, Controller, Value) {
 
 async fn departments(story: &Story, people: &[String]) -> Vec<Value> {
     let accounts = story.simulated.accounts().await;
-    let of = |id: &String| accounts.iter().find(|account| account["external_id"] == **id).unwrap()["department"].clone();
+    let of = |id: &String| {
+        accounts.iter().find(|account| account["external_id"] == **id).unwrap()["department"]
+            .clone()
+    };
     people.iter().map(of).collect()
 }
 
@@ -329,7 +364,11 @@ async fn a_rehire_of_many_by_another_start_date_is_a_reactivation() {
         story.simulated.change(id, fields).await;
     }
     story.sync().await;
-    assert_eq!(suspended(&story, &people).await, 15, "access given back to fifteen, and the limit is ten");
+    assert_eq!(
+        suspended(&story, &people).await,
+        15,
+        "access given back to fifteen, and the limit is ten"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -340,7 +379,10 @@ async fn pins_that_come_and_go_have_their_budgets() {
     }
     for id in &people[..15] {
         seen(&story, id).await;
-        story.simulated.change(id, json!({"internal.lifecycleStatus": "Leave", "internal.status": "Inactive"})).await;
+        story
+            .simulated
+            .change(id, json!({"internal.lifecycleStatus": "Leave", "internal.status": "Inactive"}))
+            .await;
     }
     story.sync().await;
     assert_eq!(suspended(&story, &people).await, 0);
@@ -378,7 +420,10 @@ async fn accounts_that_lost_their_marks_do_not_escape_a_blackout() {
     let before = story.simulated.account(&people[0]).await.unwrap();
     for id in &people[..25] {
         let account = story.simulated.account(id).await.unwrap();
-        story.simulated.patch(&format!("/onelogin/users/{}", account["id"]), json!({"external_id": null})).await;
+        story
+            .simulated
+            .patch(&format!("/onelogin/users/{}", account["id"]), json!({"external_id": null}))
+            .await;
         story.simulated.change(id, json!({"work.department": null, "work.title": "X"})).await;
     }
     story.sync().await;
@@ -390,12 +435,20 @@ async fn accounts_that_lost_their_marks_do_not_escape_a_blackout() {
 async fn a_scope_that_goes_and_comes_back_with_other_values_has_its_blackout() {
     let (story, people, _controller) = begin("scope", 30, hooked(json!({}))).await;
     let before = story.simulated.account(&people[0]).await.unwrap();
-    story.integrate(hooked(json!({"provisioning": {"emailDomains": ["elsewhere.example"]}, "safety": any_scope()}))).await;
+    story
+        .integrate(hooked(
+            json!({"provisioning": {"emailDomains": ["elsewhere.example"]}, "safety": any_scope()}),
+        ))
+        .await;
     story.ready("Converged").await;
     for id in &people[..25] {
         story.simulated.change(id, json!({"work.department": null, "work.title": "X"})).await;
     }
-    story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    story
+        .people()
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await
+        .unwrap();
     story.integrate(hooked(json!({"provisioning": {"emailDomains": []}}))).await;
     story.sync().await;
     let after = story.simulated.account(&people[0]).await.unwrap();
@@ -448,12 +501,20 @@ async fn an_approved_plan_whose_objects_are_deleted_waits_for_another_approval()
     for running in [true, false] {
         let (story, people, controller) = approved_and_stuck("part-gone").await;
         if running {
-            story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+            story
+                .people()
+                .delete_collection(&DeleteParams::default(), &ListParams::default())
+                .await
+                .unwrap();
             tokio::time::sleep(QUIET).await;
         }
         assert!(controller.stop().await);
         if !running {
-            story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+            story
+                .people()
+                .delete_collection(&DeleteParams::default(), &ListParams::default())
+                .await
+                .unwrap();
         }
         mended(&story).await;
         let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
@@ -497,13 +558,18 @@ async fn a_start_that_is_moved_into_the_past_for_many_is_a_reactivation() {
         story.simulated.change(id, json!({"work.startDate": "2026-11-02"})).await;
     }
     story.sync().await;
-    assert_eq!(suspended(&story, &people).await, 15, "nobody's day has come: a date was changed for fifteen");
+    assert_eq!(
+        suspended(&story, &people).await,
+        15,
+        "nobody's day has come: a date was changed for fifteen"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn new_leavers_beside_an_approved_plan_that_goes_on_have_their_own_budget() {
     let (story, people, controller) = approved_and_stuck("beside-goes-on").await;
-    let slow = json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 700});
+    let slow =
+        json!({"kind": "delay", "method": "PUT", "pathPrefix": "/api/2/users", "delayMs": 700});
     mended(&story).await;
     story.simulated.post("/onelogin/faults", slow).await;
     story.ask().await;

@@ -15,11 +15,16 @@ use crate::{
 };
 
 pub(super) const SECRET: &str = "s3cret of the webhook";
-pub(super) const AT_WORK: [(&str, &str); 2] = [("internal.lifecycleStatus", "Employed"), ("internal.status", "Active")];
+pub(super) const AT_WORK: [(&str, &str); 2] =
+    [("internal.lifecycleStatus", "Employed"), ("internal.status", "Active")];
 pub(super) const QUIET: std::time::Duration = std::time::Duration::from_secs(3);
 
 pub(super) fn back() -> Value {
-    AT_WORK.into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect::<serde_json::Map<_, _>>().into()
+    AT_WORK
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), json!(value)))
+        .collect::<serde_json::Map<_, _>>()
+        .into()
 }
 
 pub(super) fn hooked(more: Value) -> Value {
@@ -30,7 +35,11 @@ pub(super) fn hooked(more: Value) -> Value {
     spec
 }
 
-pub(super) async fn begin(name: &str, count: usize, spec: Value) -> (Story, Vec<String>, Controller) {
+pub(super) async fn begin(
+    name: &str,
+    count: usize,
+    spec: Value,
+) -> (Story, Vec<String>, Controller) {
     let story = Story::begin(name, 2).await;
     story.secret("hook", &[("webhookSecret", SECRET)]).await;
     let people = staff(&story, count).await;
@@ -45,20 +54,31 @@ pub(super) async fn again(story: &Story, controller: Controller) -> Controller {
     Controller::with(story, &["--leader-elect=false"]).await
 }
 
-pub(super) async fn deliver(controller: &Controller, kind: &str, id: &str, at: Timestamp) -> Option<u16> {
+pub(super) async fn deliver(
+    controller: &Controller,
+    kind: &str,
+    id: &str,
+    at: Timestamp,
+) -> Option<u16> {
     let body = event(kind, &json!({"employeeId": id}), at).to_string();
     send(&controller.webhooks, Some(SECRET), body.into_bytes()).await
 }
 
 pub(super) async fn annotate(story: &Story, id: &str, value: &str) {
-    let patch = Patch::Merge(json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": value}}}));
+    let patch = Patch::Merge(
+        json!({"metadata": {"annotations": {"bobsync.dev/sync-requested-at": value}}}),
+    );
     story.people().patch(&format!("onelogin-{id}"), &PatchParams::default(), &patch).await.unwrap();
 }
 
 pub(super) async fn answered(story: &Story, id: &str, value: &str) {
     until("the person's request is answered", || async {
         let status = story.person(id).await.and_then(|person| person.status).unwrap_or_default();
-        if status.last_handled_sync_at.as_deref() == Some(value) { Ok(()) } else { Err(format!("{:?}", status.last_handled_sync_at)) }
+        if status.last_handled_sync_at.as_deref() == Some(value) {
+            Ok(())
+        } else {
+            Err(format!("{:?}", status.last_handled_sync_at))
+        }
     })
     .await;
 }
@@ -78,7 +98,11 @@ pub(super) async fn seen(story: &Story, id: &str) {
 }
 
 pub(super) async fn forget(story: &Story, id: &str) {
-    story.people().delete(&format!("onelogin-{id}"), &DeleteParams::default()).await.expect("deleted");
+    story
+        .people()
+        .delete(&format!("onelogin-{id}"), &DeleteParams::default())
+        .await
+        .expect("deleted");
 }
 
 pub(super) async fn status(story: &Story, id: &str) -> Value {
@@ -94,7 +118,8 @@ pub(super) async fn until_status(story: &Story, id: &str, wanted: i64) {
 }
 
 pub(super) async fn broken(story: &Story) {
-    let fault = json!({"kind": "status", "method": "PUT", "pathPrefix": "/api/2/users", "status": 503});
+    let fault =
+        json!({"kind": "status", "method": "PUT", "pathPrefix": "/api/2/users", "status": 503});
     story.simulated.post("/onelogin/faults", fault).await;
 }
 

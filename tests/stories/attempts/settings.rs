@@ -10,7 +10,14 @@ use super::*;
 async fn account_ids_of_one_tenant_are_nothing_in_another() {
     let (story, people, controller) = begin("tenants", 6, hooked(json!({}))).await;
     let other = Simulated::start(0).await;
-    let highest = story.simulated.accounts().await.iter().filter_map(|account| account["id"].as_u64()).max().unwrap();
+    let highest = story
+        .simulated
+        .accounts()
+        .await
+        .iter()
+        .filter_map(|account| account["id"].as_u64())
+        .max()
+        .unwrap();
     for number in 0..40 {
         let email = format!("stranger.{number}@other.example");
         let account = json!({"email": email, "username": email, "firstname": "A", "lastname": "Stranger", "status": 1});
@@ -20,7 +27,9 @@ async fn account_ids_of_one_tenant_are_nothing_in_another() {
     let ids: Vec<u64> = before.iter().filter_map(|account| account["id"].as_u64()).collect();
     assert!(ids.contains(&highest), "the same numbers in both");
     assert!(controller.stop().await);
-    let controller = Controller::with(&story, &["--leader-elect=false", "--allow-endpoint", &other.one_login]).await;
+    let controller =
+        Controller::with(&story, &["--leader-elect=false", "--allow-endpoint", &other.one_login])
+            .await;
     leave(&story, &people[..3]).await;
     let provider = json!({"oneLogin": {"region": "US", "endpoint": other.one_login, "credentialsSecretRef": {"name": "onelogin"}}});
     story.integrate(hooked(json!({ "provider": provider }))).await;
@@ -39,7 +48,8 @@ async fn account_ids_of_one_tenant_are_nothing_in_another() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn drift_that_is_reported_is_not_undone_by_a_change_beside_it() {
-    let (story, people, controller) = begin("drift", 8, hooked(json!({"safety": {"driftPolicy": "Report"}}))).await;
+    let (story, people, controller) =
+        begin("drift", 8, hooked(json!({"safety": {"driftPolicy": "Report"}}))).await;
     story.sync().await;
     let mut at = Vec::new();
     for id in &people {
@@ -83,7 +93,10 @@ async fn a_second_object_for_a_person_changes_nothing() {
         "metadata": {"name": "mine", "labels": {"bobsync.dev/integration": "onelogin"}},
         "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": people[0], "attributes": {"title": "Boss"}},
     });
-    let made = story.people().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await;
+    let made = story
+        .people()
+        .create(&PostParams::default(), &serde_json::from_value(object).unwrap())
+        .await;
     if made.is_ok() {
         tokio::time::sleep(QUIET).await;
         story.sync().await;
@@ -91,7 +104,11 @@ async fn a_second_object_for_a_person_changes_nothing() {
         story.people().delete("mine", &DeleteParams::default()).await.unwrap();
         tokio::time::sleep(QUIET).await;
         story.sync().await;
-        assert_eq!(story.simulated.account(&people[0]).await.unwrap()["title"], before["title"], "{now}");
+        assert_eq!(
+            story.simulated.account(&people[0]).await.unwrap()["title"],
+            before["title"],
+            "{now}"
+        );
     }
 }
 
@@ -125,7 +142,11 @@ async fn a_short_listing_when_the_objects_are_gone_makes_no_second_account() {
     let (story, people, controller) = begin("shortlist", 20, hooked(json!({}))).await;
     let before = story.simulated.accounts().await.len();
     assert!(controller.stop().await);
-    story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    story
+        .people()
+        .delete_collection(&DeleteParams::default(), &ListParams::default())
+        .await
+        .unwrap();
     story.simulated.change(&people[0], json!({"root.email": "another.address@example.com"})).await;
     let short = json!({
         "kind": "status", "status": 200, "headers": {"Content-Type": "application/json"}, "body": "[]", "method": "GET", "pathPrefix": "/api/2/users", "times": 1,
@@ -164,12 +185,15 @@ async fn a_first_pass_takes_access_from_no_more_than_five_however_it_is_flipped(
     story.integrate(hooked(json!({"mode": "Enforce"}))).await;
     story.sync().await;
     story.integrations().delete("onelogin", &DeleteParams::default()).await.unwrap();
-    until("the people went with it", || async { if story.everybody().await.is_empty() { Ok(()) } else { Err("still there".to_owned()) } })
-        .await;
+    until("the people went with it", || async {
+        if story.everybody().await.is_empty() { Ok(()) } else { Err("still there".to_owned()) }
+    })
+    .await;
     story.integrate(hooked(json!({}))).await;
     story.ready("PlanHeld").await;
     story.sync().await;
-    let off = story.simulated.accounts().await.iter().filter(|account| account["status"] == 2).count();
+    let off =
+        story.simulated.accounts().await.iter().filter(|account| account["status"] == 2).count();
     assert_eq!(off, 0, "a flood has no first victims");
     drop(controller);
 }
@@ -186,10 +210,20 @@ async fn who_waits_for_a_change_waits_in_any_order_of_deletes() {
         story.simulated.post("/onelogin/users", account).await;
     }
     let mut controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    let spec = |more: Value| hooked(json!({"provisioning": {"existingEmployees": "OnChange"}, "safety": more}));
+    let spec = |more: Value| {
+        hooked(json!({"provisioning": {"existingEmployees": "OnChange"}, "safety": more}))
+    };
     story.integrate(spec(json!({}))).await;
     story.ready("Converged").await;
-    let names = async || story.simulated.accounts().await.iter().filter(|account| account["firstname"] == "Old").count();
+    let names = async || {
+        story
+            .simulated
+            .accounts()
+            .await
+            .iter()
+            .filter(|account| account["firstname"] == "Old")
+            .count()
+    };
     assert_eq!(names().await, 6);
     for id in &people[..2] {
         deliver(&controller, "employee.updated", id, Timestamp::now()).await;
@@ -199,7 +233,11 @@ async fn who_waits_for_a_change_waits_in_any_order_of_deletes() {
     tokio::time::sleep(QUIET).await;
     assert_eq!(names().await, 6, "asked for, and unchanged");
     for round in 0..2 {
-        story.people().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+        story
+            .people()
+            .delete_collection(&DeleteParams::default(), &ListParams::default())
+            .await
+            .unwrap();
         if round == 1 {
             tokio::time::sleep(QUIET).await;
         }
@@ -212,7 +250,13 @@ async fn who_waits_for_a_change_waits_in_any_order_of_deletes() {
     let controller = again(&story, controller).await;
     story.integrate(spec(json!({}))).await;
     story.ready("Converged").await;
-    story.simulated.put("/bob/quirks", json!({"lifecycleCasing": "title", "humanDates": "iso", "reportsTo": "string"})).await;
+    story
+        .simulated
+        .put(
+            "/bob/quirks",
+            json!({"lifecycleCasing": "title", "humanDates": "iso", "reportsTo": "string"}),
+        )
+        .await;
     story.integrate(spec(json!({"driftPolicy": "Report"}))).await;
     story.sync().await;
     assert_eq!(names().await, 6, "Bob says the same in other words");
@@ -230,14 +274,18 @@ async fn protected_accounts_stay_as_they_are_for_single_people_and_new_addresses
         ids.push(account["id"].to_string());
     }
     let glass = json!(["ROBIN.0@example.com", " ", ids[1], "robin.2@example.com"]);
-    let glass: Vec<Value> = glass.as_array().unwrap().iter().filter(|one| *one != " ").cloned().collect();
+    let glass: Vec<Value> =
+        glass.as_array().unwrap().iter().filter(|one| *one != " ").cloned().collect();
     story.integrate(hooked(json!({"safety": {"protectedAccounts": glass}}))).await;
     story.ready("Converged").await;
     let mut before = Vec::new();
     for at in &at[..3] {
         before.push(story.simulated.get(at).await);
     }
-    story.simulated.change(&people[0], json!({"root.email": "new.name@example.com", "work.title": "X"})).await;
+    story
+        .simulated
+        .change(&people[0], json!({"root.email": "new.name@example.com", "work.title": "X"}))
+        .await;
     story.simulated.change(&people[1], json!({"work.title": "X"})).await;
     leave(&story, &people[1..3]).await;
     for id in &people[..3] {
@@ -256,7 +304,16 @@ async fn protected_accounts_stay_as_they_are_for_single_people_and_new_addresses
     for (at, before) in at.iter().zip(before) {
         assert_eq!(story.simulated.get(at).await, before);
     }
-    assert_eq!(story.simulated.accounts().await.iter().filter(|account| account["email"] == "new.name@example.com").count(), 0);
+    assert_eq!(
+        story
+            .simulated
+            .accounts()
+            .await
+            .iter()
+            .filter(|account| account["email"] == "new.name@example.com")
+            .count(),
+        0
+    );
     drop(controller);
 }
 
@@ -271,21 +328,31 @@ async fn an_object_under_another_persons_name_does_no_harm() {
         "metadata": {"name": format!("onelogin-{}", people[1]), "labels": {"bobsync.dev/integration": "onelogin"}},
         "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": people[2]},
     });
-    assert!(story.people().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.is_err());
+    assert!(
+        story
+            .people()
+            .create(&PostParams::default(), &serde_json::from_value(object).unwrap())
+            .await
+            .is_err()
+    );
     let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
     story.sync().await;
     story.sync().await;
     assert_eq!(story.simulated.accounts().await, before);
     leave(&story, &people[1..2]).await;
     story.sync().await;
-    assert_eq!((status(&story, &people[1]).await, status(&story, &people[2]).await), (json!(2), json!(1)));
+    assert_eq!(
+        (status(&story, &people[1]).await, status(&story, &people[2]).await),
+        (json!(2), json!(1))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_set_at_creation_only_is_not_set_again_after_deletes() {
     let mapping = json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"},
         {"target": "title", "field": "work.title", "apply": "OnCreate"}]);
-    let spec = hooked(json!({"mapping": mapping, "provisioning": {"userStatus": "AlwaysInactive"}}));
+    let spec =
+        hooked(json!({"mapping": mapping, "provisioning": {"userStatus": "AlwaysInactive"}}));
     let (story, people, controller) = begin("oncreate", 6, spec.clone()).await;
     let mut at = Vec::new();
     for id in &people {

@@ -66,7 +66,10 @@ async fn api_server_refuses_objects(row: Row) -> Done {
 
 async fn api_server_refuses_the_integrations_status(row: Row) -> Done {
     let stage = proxied(row, Tenant::JumpCloud).await;
-    let path = format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/provisioningintegrations/*/status", stage.story.namespace);
+    let path = format!(
+        "/apis/bobsync.dev/v1alpha1/namespaces/{}/provisioningintegrations/*/status",
+        stage.story.namespace
+    );
     with(stage, 500, Method::PATCH, &path).await
 }
 
@@ -88,7 +91,10 @@ async fn lease_is_held_by_another(row: Row) -> Done {
     let hold = async |holder: &str, seconds: u32| {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
         let spec = json!({"spec": {"holderIdentity": holder, "leaseDurationSeconds": seconds, "acquireTime": now, "renewTime": now}});
-        leases.patch("bobsync", &PatchParams::default(), &Patch::Merge(spec)).await.expect("the Lease");
+        leases
+            .patch("bobsync", &PatchParams::default(), &Patch::Merge(spec))
+            .await
+            .expect("the Lease");
     };
     hold("another", 300).await;
     // The next renewal notices it.

@@ -41,10 +41,19 @@ async fn with(row: Row, tenant: Tenant, what: Value) -> Done {
 
 async fn bob_refuses_the_service_user(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::OneLogin).await;
-    stage.story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"})).await;
+    stage
+        .story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-2"}))
+        .await;
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
-    looked.stage().story.simulated.put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-1"})).await;
+    looked
+        .stage()
+        .story
+        .simulated
+        .put("/bob/credentials", json!({"id": "SERVICE-1", "token": "bob-token-1"}))
+        .await;
     looked.ends(Ends::ByItself).await
 }
 
@@ -70,7 +79,8 @@ async fn bob_is_slow(row: Row) -> Done {
 }
 
 async fn bob_answers_half(row: Row) -> Done {
-    with(row, Tenant::OneLogin, json!({"kind": "truncate", "pathPrefix": "/v1/people/search"})).await
+    with(row, Tenant::OneLogin, json!({"kind": "truncate", "pathPrefix": "/v1/people/search"}))
+        .await
 }
 
 async fn bob_answers_with_a_page(row: Row) -> Done {
@@ -78,7 +88,12 @@ async fn bob_answers_with_a_page(row: Row) -> Done {
 }
 
 async fn bob_throttles(row: Row) -> Done {
-    with(row, Tenant::Google, json!({"kind": "status", "status": 429, "headers": {"Retry-After": "5"}})).await
+    with(
+        row,
+        Tenant::Google,
+        json!({"kind": "status", "status": 429, "headers": {"Retry-After": "5"}}),
+    )
+    .await
 }
 
 fn on_leave(email: &str) -> Value {
@@ -90,7 +105,11 @@ fn on_leave(email: &str) -> Value {
 /// Hides all employees on parental leave, as if they did not exist.
 async fn hide(stage: &Stage, how: &str) {
     let visible = ["Hired", "Employed", "Terminated", "Garden leave", "Leave"];
-    stage.story.simulated.put("/bob/permissions", json!({"visibleLifecycles": visible, "outOfSight": how})).await;
+    stage
+        .story
+        .simulated
+        .put("/bob/permissions", json!({"visibleLifecycles": visible, "outOfSight": how}))
+        .await;
 }
 
 /// One of two employees on parental leave is hidden, so the status itself is still seen.

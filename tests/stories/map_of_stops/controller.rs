@@ -35,7 +35,8 @@ async fn controller_restarts(row: Row) -> Done {
 }
 
 async fn guard_holds_a_flood_of_leavers(row: Row) -> Done {
-    let mut stage = Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 6, ..Extras::default() }).await;
+    let mut stage =
+        Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 6, ..Extras::default() }).await;
     leave(&stage.story, &stage.people[8..]).await;
     stage.pass_until_the_integration_is("PlanHeld").await;
     stage.people_move().await;
@@ -46,7 +47,8 @@ async fn guard_holds_a_flood_of_leavers(row: Row) -> Done {
 
 /// Many employees get the same department by mistake.
 async fn guard_freezes_an_attribute(row: Row) -> Done {
-    let mut stage = Stage::set_with(row, Tenant::Google, Extras { fillers: 20, ..Extras::default() }).await;
+    let mut stage =
+        Stage::set_with(row, Tenant::Google, Extras { fillers: 20, ..Extras::default() }).await;
     let one = stage.people.last().expect("someone").clone();
     stage.concerns(&one, Wanted::Department);
     for id in &stage.people[4..] {
@@ -71,7 +73,12 @@ async fn with(row: Row, tenant: Tenant, (wrong, reason): (Value, &str), right: V
 }
 
 /// Does the same in a process that has never worked with a right spec.
-async fn with_and_a_restart(row: Row, tenant: Tenant, (wrong, reason): (Value, &str), right: Value) -> Done {
+async fn with_and_a_restart(
+    row: Row,
+    tenant: Tenant,
+    (wrong, reason): (Value, &str),
+    right: Value,
+) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     stage.respec_until(wrong, reason).await;
     stage.stop().await;
@@ -87,22 +94,30 @@ async fn corrected(mut stage: Stage, right: Value) -> Done {
 }
 
 async fn person_suspends_the_integration(row: Row) -> Done {
-    with(row, Tenant::JumpCloud, (json!({"suspend": true}), "Suspended"), json!({"suspend": false})).await
+    with(row, Tenant::JumpCloud, (json!({"suspend": true}), "Suspended"), json!({"suspend": false}))
+        .await
 }
 
 async fn person_asks_for_a_dry_run(row: Row) -> Done {
-    with(row, Tenant::Google, (json!({"mode": "DryRun"}), "DryRun"), json!({"mode": "Enforce"})).await
+    with(row, Tenant::Google, (json!({"mode": "DryRun"}), "DryRun"), json!({"mode": "Enforce"}))
+        .await
 }
 
 async fn person_breaks_the_settings(row: Row) -> Done {
     let scope = |text: &str| json!({"provisioning": {"scope": text}});
-    with_and_a_restart(row, Tenant::Entra, (scope("employee.work.site ="), "InvalidSettings"), scope("employee.work.site != 'Contractors'"))
-        .await
+    with_and_a_restart(
+        row,
+        Tenant::Entra,
+        (scope("employee.work.site ="), "InvalidSettings"),
+        scope("employee.work.site != 'Contractors'"),
+    )
+    .await
 }
 
 async fn person_names_a_missing_secret(row: Row) -> Done {
     let secret = |name: &str| json!({"bob": {"credentialsSecretRef": {"name": name}}});
-    with_and_a_restart(row, Tenant::OneLogin, (secret("nowhere"), "SecretNotFound"), secret("bob")).await
+    with_and_a_restart(row, Tenant::OneLogin, (secret("nowhere"), "SecretNotFound"), secret("bob"))
+        .await
 }
 
 async fn person_keeps_hands_off_an_employee(row: Row) -> Done {
@@ -126,7 +141,12 @@ async fn expression_fails_for_a_leaver(row: Row) -> Done {
         {"target": "userPrincipalName", "field": "root.email"}, {"target": "displayName", "field": "root.displayName"},
         {"target": "jobTitle", "field": "work.title"}, {"target": "department", "cel": broken},
     ]);
-    let mut stage = Stage::set_with(row, Tenant::Entra, Extras { spec: json!({"mapping": mapping}), ..Extras::default() }).await;
+    let mut stage = Stage::set_with(
+        row,
+        Tenant::Entra,
+        Extras { spec: json!({"mapping": mapping}), ..Extras::default() },
+    )
+    .await;
     let leaver = stage.people[0].clone();
     stage.concerns(&leaver, Wanted::Department);
     stage.story.simulated.change(&leaver, json!({"work.title": "Breaker"})).await;

@@ -55,7 +55,9 @@ async fn of_one(row: Row, tenant: Tenant, wanted: Wanted, fault: impl Fn(&str) -
     stage.concerns(&one, wanted);
     match wanted {
         Wanted::Title => stage.story.simulated.change(&one, json!({"work.title": TITLE})).await,
-        Wanted::Department => stage.story.simulated.change(&one, json!({"work.department": DEPARTMENT})).await,
+        Wanted::Department => {
+            stage.story.simulated.change(&one, json!({"work.department": DEPARTMENT})).await
+        }
         Wanted::Closed => leave(&stage.story, &[one]).await,
         Wanted::Open => panic!("is open"),
     }
@@ -70,34 +72,65 @@ async fn provider_refuses_the_credential(row: Row) -> Done {
     stage.story.simulated.put("/jumpcloud/credentials", json!({"apiKey": "jumpcloud-key-2"})).await;
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
-    looked.stage().story.simulated.put("/jumpcloud/credentials", json!({"apiKey": "jumpcloud-key-1"})).await;
+    looked
+        .stage()
+        .story
+        .simulated
+        .put("/jumpcloud/credentials", json!({"apiKey": "jumpcloud-key-1"}))
+        .await;
     looked.ends(Ends::ByItself).await
 }
 
 /// The administrator's consent is removed and given again.
 async fn provider_forbids_everything(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::Google).await;
-    stage.story.simulated.put("/google/delegation", json!({"admins": {"admin@example.com": "none"}})).await;
+    stage
+        .story
+        .simulated
+        .put("/google/delegation", json!({"admins": {"admin@example.com": "none"}}))
+        .await;
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
-    looked.stage().story.simulated.put("/google/delegation", json!({"admins": {"admin@example.com": "manage"}})).await;
+    looked
+        .stage()
+        .story
+        .simulated
+        .put("/google/delegation", json!({"admins": {"admin@example.com": "manage"}}))
+        .await;
     looked.ends(Ends::ByItself).await
 }
 
 async fn provider_refuses_one_account(row: Row) -> Done {
-    of_one(row, Tenant::Google, Wanted::Title, |path| json!({"kind": "status", "status": 403, "pathPrefix": path})).await
+    of_one(
+        row,
+        Tenant::Google,
+        Wanted::Title,
+        |path| json!({"kind": "status", "status": 403, "pathPrefix": path}),
+    )
+    .await
 }
 
 async fn provider_refuses_creates(row: Row) -> Done {
-    with(row, Tenant::OneLogin, json!({"kind": "status", "status": 403, "method": "POST", "exactPath": "/api/2/users"})).await
+    with(
+        row,
+        Tenant::OneLogin,
+        json!({"kind": "status", "status": 403, "method": "POST", "exactPath": "/api/2/users"}),
+    )
+    .await
 }
 
 /// A role may do everything except change titles: more refusals in a row than are tried.
 async fn provider_refuses_a_kind_of_write(row: Row) -> Done {
     let much = json!({"max": "100%", "atLeast": 100});
-    let extras = Extras { spec: json!({"safety": {"updates": much, "fieldBlackout": much}}), fillers: 26, proxied: false };
+    let extras = Extras {
+        spec: json!({"safety": {"updates": much, "fieldBlackout": much}}),
+        fillers: 26,
+        proxied: false,
+    };
     let mut stage = Stage::set_with(row, Tenant::OneLogin, extras).await;
-    stage.fault(json!({"kind": "status", "status": 403, "method": "PUT", "bodyContains": TITLE})).await;
+    stage
+        .fault(json!({"kind": "status", "status": 403, "method": "PUT", "bodyContains": TITLE}))
+        .await;
     for id in &stage.people[4..] {
         stage.story.simulated.change(id, json!({"work.title": TITLE})).await;
     }
@@ -110,7 +143,14 @@ async fn provider_refuses_a_kind_of_write(row: Row) -> Done {
 async fn provider_refuses_a_value(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::OneLogin).await;
     let one = stage.people[4].clone();
-    stage.story.simulated.put("/onelogin/refuse", json!({"rules": [{"field": "department", "contains": DEPARTMENT}]})).await;
+    stage
+        .story
+        .simulated
+        .put(
+            "/onelogin/refuse",
+            json!({"rules": [{"field": "department", "contains": DEPARTMENT}]}),
+        )
+        .await;
     stage.concerns(&one, Wanted::Department);
     stage.story.simulated.change(&one, json!({"work.department": DEPARTMENT})).await;
     stage.people_move().await;
@@ -138,7 +178,12 @@ async fn provider_has_no_licence_left(row: Row) -> Done {
     stage.story.simulated.put("/onelogin/quirks", json!({"licences": count - 5})).await;
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
-    looked.stage().story.simulated.put("/onelogin/quirks", json!({"licences": 100, "licensesWaiting": true})).await;
+    looked
+        .stage()
+        .story
+        .simulated
+        .put("/onelogin/quirks", json!({"licences": 100, "licensesWaiting": true}))
+        .await;
     looked.ends(Ends::ByItself).await
 }
 
@@ -166,7 +211,11 @@ async fn provider_does_not_answer(row: Row) -> Done {
 async fn provider_fails_every_write(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::Google).await;
     for method in ["POST", "PUT", "PATCH"] {
-        stage.fault(json!({"kind": "status", "status": 503, "method": method, "pathPrefix": "/admin"})).await;
+        stage
+            .fault(
+                json!({"kind": "status", "status": 503, "method": method, "pathPrefix": "/admin"}),
+            )
+            .await;
     }
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
@@ -175,12 +224,18 @@ async fn provider_fails_every_write(row: Row) -> Done {
 }
 
 async fn provider_fails_the_listing(row: Row) -> Done {
-    with(row, Tenant::JumpCloud, json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/systemusers"})).await
+    with(
+        row,
+        Tenant::JumpCloud,
+        json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/systemusers"}),
+    )
+    .await
 }
 
 /// Pages after the first one fail from time to time.
 async fn provider_lists_with_gaps(row: Row) -> Done {
-    let mut stage = Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 40, ..Extras::default() }).await;
+    let mut stage =
+        Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 40, ..Extras::default() }).await;
     stage.story.simulated.put("/onelogin/quirks", json!({"pageSizeCap": 5})).await;
     for (after, times) in [(3, 2), (8, 3), (20, 1)] {
         let page = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users", "after": after, "times": times});
@@ -210,7 +265,8 @@ async fn provider_fails_the_definitions(row: Row) -> Done {
         ("organizations.title", "work.title"),
         ("customSchemas.Work.cell", "work.department"),
     ];
-    let mapping: Vec<Value> = mapped.iter().map(|(target, field)| json!({"target": target, "field": field})).collect();
+    let mapping: Vec<Value> =
+        mapped.iter().map(|(target, field)| json!({"target": target, "field": field})).collect();
     let extras = Extras { spec: json!({"mapping": mapping}), ..Extras::default() };
     let mut stage = Stage::set_with(row, Tenant::Google, extras).await;
     stage.stop().await;
@@ -265,7 +321,11 @@ async fn provider_is_slow(row: Row) -> Done {
 async fn provider_loses_answers(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::OneLogin).await;
     for method in ["POST", "PUT"] {
-        stage.fault(json!({"kind": "resetAfterApply", "method": method, "pathPrefix": "/api/2/users"})).await;
+        stage
+            .fault(
+                json!({"kind": "resetAfterApply", "method": method, "pathPrefix": "/api/2/users"}),
+            )
+            .await;
     }
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
@@ -276,7 +336,8 @@ async fn provider_loses_answers(row: Row) -> Done {
 async fn provider_protects_an_administrator(row: Row) -> Done {
     let mut stage = Stage::set(row, Tenant::Google).await;
     let administrator = stage.people[4].clone();
-    let user = format!("/google/users/{}", stage.account(&administrator).await.expect("an account").id);
+    let user =
+        format!("/google/users/{}", stage.account(&administrator).await.expect("an account").id);
     stage.story.simulated.patch(&user, json!({"isDelegatedAdmin": true})).await;
     stage.concerns(&administrator, Wanted::Closed);
     leave(&stage.story, &[administrator]).await;

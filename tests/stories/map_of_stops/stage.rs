@@ -99,10 +99,24 @@ impl Stage {
             spec[key] = value.clone();
         }
         spec["mode"] = "Enforce".into();
-        let proxy = if extras.proxied { Some(story.plane.proxy().await.expect("a proxy")) } else { None };
+        let proxy =
+            if extras.proxied { Some(story.plane.proxy().await.expect("a proxy")) } else { None };
         let shown = (Timestamp::now(), Instant::now());
-        let (joiner, concerned, unheard, first_answers) = (String::new(), None, Vec::new(), Vec::new());
-        let mut stage = Self { story, tenant, people, proxy, row, controller: None, shown, joiner, concerned, unheard, first_answers };
+        let (joiner, concerned, unheard, first_answers) =
+            (String::new(), None, Vec::new(), Vec::new());
+        let mut stage = Self {
+            story,
+            tenant,
+            people,
+            proxy,
+            row,
+            controller: None,
+            shown,
+            joiner,
+            concerned,
+            unheard,
+            first_answers,
+        };
         stage.start().await;
         stage.story.integrate(spec).await;
         stage.story.ready("Converged").await;
@@ -123,7 +137,11 @@ impl Stage {
     /// Applies the spec of the stage with `more`.
     pub async fn respec(&self, more: Value) {
         let patch = kube::api::Patch::Merge(json!({"spec": more}));
-        self.story.integrations().patch("onelogin", &kube::api::PatchParams::default(), &patch).await.expect("admitted");
+        self.story
+            .integrations()
+            .patch("onelogin", &kube::api::PatchParams::default(), &patch)
+            .await
+            .expect("admitted");
     }
 
     /// Starts the controller.
@@ -136,7 +154,11 @@ impl Stage {
         // The process accepts an event about no employee once it accepts events.
         until("events are taken", || async {
             let answer = self.push("company.renamed", "1").await;
-            if answer.is_some_and(|status| status != 503) { Ok(()) } else { Err(format!("{answer:?}")) }
+            if answer.is_some_and(|status| status != 503) {
+                Ok(())
+            } else {
+                Err(format!("{answer:?}"))
+            }
         })
         .await;
     }
@@ -165,7 +187,11 @@ impl Stage {
 
     /// Returns the account that bears this employee's mark.
     pub async fn account(&self, employee: &str) -> Option<Account> {
-        self.tenant.accounts(&self.story).await.into_iter().find(|account| account.employee == employee)
+        self.tenant
+            .accounts(&self.story)
+            .await
+            .into_iter()
+            .find(|account| account.employee == employee)
     }
 
     /// Returns the path of this employee's account.
@@ -184,7 +210,9 @@ impl Stage {
         leave(&self.story, &self.people[..2]).await;
         self.story.simulated.change(&self.people[3], json!({"work.title": TITLE})).await;
         self.joiner = self.story.simulated.hire(starter("joiner@example.com")).await;
-        for (kind, id) in [("employee.left", self.people[1].clone()), (REVOKED, self.people[2].clone())] {
+        for (kind, id) in
+            [("employee.left", self.people[1].clone()), (REVOKED, self.people[2].clone())]
+        {
             let answer = self.push(kind, &id).await;
             self.first_answers.push(answer);
             if answer != Some(200) {
@@ -204,7 +232,9 @@ impl Stage {
         self.shown = (self.now() + time, Instant::now());
         match &self.controller {
             Some(controller) => controller.to(&self.story, &self.shown.0.to_string()).await,
-            None => drop(self.story.simulated.put("/clock", json!({"now": self.shown.0.to_string()})).await),
+            None => drop(
+                self.story.simulated.put("/clock", json!({"now": self.shown.0.to_string()})).await,
+            ),
         }
         tokio::time::sleep(PAUSE).await;
         self.send_again().await;
@@ -247,7 +277,9 @@ impl Stage {
         let of = |employee: &str| accounts.iter().find(|account| account.employee == employee);
         let is = |employee: &str, wanted: Wanted| match wanted {
             Wanted::Title => of(employee).is_some_and(|account| account.title == TITLE),
-            Wanted::Department => of(employee).is_some_and(|account| account.department == DEPARTMENT),
+            Wanted::Department => {
+                of(employee).is_some_and(|account| account.department == DEPARTMENT)
+            }
             Wanted::Closed => of(employee).is_none_or(|account| !account.open),
             Wanted::Open => of(employee).is_some_and(|account| account.open),
         };
@@ -269,8 +301,11 @@ impl Stage {
         let concerned = self.concerned.as_ref().map_or("", |(employee, _)| employee);
         let employee = match of {
             "integration" => {
-                let conditions = self.story.integration().await.status.unwrap_or_default().conditions;
-                return conditions::find(&conditions, kind).map(|c| (c.status.clone(), c.reason.clone())).unwrap_or_default();
+                let conditions =
+                    self.story.integration().await.status.unwrap_or_default().conditions;
+                return conditions::find(&conditions, kind)
+                    .map(|c| (c.status.clone(), c.reason.clone()))
+                    .unwrap_or_default();
             }
             "leaver" => &self.people[0],
             "announced" => &self.people[1],
@@ -281,7 +316,10 @@ impl Stage {
             other => panic!("who is {other}?"),
         };
         let person = self.story.person(employee).await;
-        person.and_then(|person| condition(&person, kind)).map(|(status, reason, _)| (status, reason)).unwrap_or_default()
+        person
+            .and_then(|person| condition(&person, kind))
+            .map(|(status, reason, _)| (status, reason))
+            .unwrap_or_default()
     }
 
     /// Returns the signs of the row that are missing.
@@ -301,7 +339,10 @@ impl Stage {
         let mut found: Vec<String> = Vec::new();
         for (what, goes, done) in self.look().await {
             if done != (goes == Goes::Yes) {
-                found.push(format!("{what}: the row says {goes:?}, and it is {}done", if done { "" } else { "not " }));
+                found.push(format!(
+                    "{what}: the row says {goes:?}, and it is {}done",
+                    if done { "" } else { "not " }
+                ));
             }
         }
         found.extend(self.unseen().await);
@@ -314,7 +355,12 @@ impl Stage {
 
     /// Moves time while the trouble lasts, and compares what happens with the row.
     pub async fn goes_as_the_row_says(mut self) -> Looked {
-        assert_eq!(self.concerned.is_some(), self.row.concerns_one, "{}: an employee of its own", self.row.id);
+        assert_eq!(
+            self.concerned.is_some(),
+            self.row.concerns_one,
+            "{}: an employee of its own",
+            self.row.id
+        );
         let over = self.now() + WINDOW;
         while self.now() < over {
             self.pass(STEP).await;
@@ -337,8 +383,13 @@ impl Stage {
 
     /// Returns what is not at rest.
     async fn unrest(&self) -> Vec<String> {
-        let mut found: Vec<String> =
-            self.look().await.into_iter().filter(|(_, _, done)| !done).map(|(what, ..)| format!("{what} is not done")).collect();
+        let mut found: Vec<String> = self
+            .look()
+            .await
+            .into_iter()
+            .filter(|(_, _, done)| !done)
+            .map(|(what, ..)| format!("{what} is not done"))
+            .collect();
         let mut parts = vec!["leaver", "announced", "revoked", "mover", "joiner"];
         parts.extend(self.concerned.as_ref().map(|_| "the one concerned"));
         for of in parts {
@@ -359,12 +410,24 @@ impl Stage {
 
     async fn fail(&self, when: &str, found: &[String]) -> ! {
         let conditions = self.story.integration().await.status.unwrap_or_default().conditions;
-        let mut told: Vec<String> =
-            conditions.iter().map(|c| format!("integration {} {} {}: {}", c.type_, c.status, c.reason, c.message)).collect();
+        let mut told: Vec<String> = conditions
+            .iter()
+            .map(|c| format!("integration {} {} {}: {}", c.type_, c.status, c.reason, c.message))
+            .collect();
         for of in ["leaver", "announced", "revoked", "mover", "joiner", "the one concerned"] {
-            told.push(format!("{of} {:?} {:?}", self.said(of, "Ready").await, self.said(of, "AccessSynced").await));
+            told.push(format!(
+                "{of} {:?} {:?}",
+                self.said(of, "Ready").await,
+                self.said(of, "AccessSynced").await
+            ));
         }
-        panic!("{} {when}:\n  {}\nwhat is there:\n  {:?}\n  {}", self.row.id, found.join("\n  "), self.look().await, told.join("\n  "));
+        panic!(
+            "{} {when}:\n  {}\nwhat is there:\n  {:?}\n  {}",
+            self.row.id,
+            found.join("\n  "),
+            self.look().await,
+            told.join("\n  ")
+        );
     }
 }
 

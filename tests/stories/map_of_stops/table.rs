@@ -71,7 +71,9 @@ impl Row {
 
     fn read(line: &str) -> Self {
         let cells: Vec<&str> = line.trim().trim_matches('|').split('|').map(str::trim).collect();
-        let [id, wrong, suspensions, events, changes, creates, waits, how_long, sees, ends] = cells[..] else {
+        let [id, wrong, suspensions, events, changes, creates, waits, how_long, sees, ends] =
+            cells[..]
+        else {
             panic!("ten cells: {line}")
         };
         let id = id.trim_matches('`').to_owned();
@@ -79,7 +81,9 @@ impl Row {
         let leavers = goes(suspensions);
         let row = Self {
             suspensions: leavers,
-            revocations: suspensions.split_once("immediate revocations: ").map_or(leavers, |(_, word)| goes(word)),
+            revocations: suspensions
+                .split_once("immediate revocations: ")
+                .map_or(leavers, |(_, word)| goes(word)),
             events: goes(events),
             sent_again: events.contains("503"),
             changes: goes(changes),
@@ -111,7 +115,8 @@ impl Row {
 pub fn all() -> Vec<Row> {
     let (_, map) = DOCUMENT.split_once(HEADING).expect("the heading of the map");
     let map = map.split("\n## ").next().unwrap_or_default();
-    let rows: Vec<Row> = map.lines().filter(|line| line.starts_with("| `")).map(Row::read).collect();
+    let rows: Vec<Row> =
+        map.lines().filter(|line| line.starts_with("| `")).map(Row::read).collect();
     assert!(!rows.is_empty(), "the map has rows");
     rows
 }
@@ -139,6 +144,13 @@ fn then(cell: &str) -> Then {
 
 fn sign(text: &str) -> Sign {
     let parts: Vec<&str> = text.split('`').map(str::trim).collect();
-    let [of, kind, status, reason, ""] = parts[..] else { panic!("who `Condition` Status `Reason`: {text}") };
-    Sign { of: of.to_owned(), kind: kind.to_owned(), status: status.to_owned(), reason: reason.to_owned() }
+    let [of, kind, status, reason, ""] = parts[..] else {
+        panic!("who `Condition` Status `Reason`: {text}")
+    };
+    Sign {
+        of: of.to_owned(),
+        kind: kind.to_owned(),
+        status: status.to_owned(),
+        reason: reason.to_owned(),
+    }
 }

@@ -34,7 +34,8 @@ impl Tenant {
                 json!({"oneLogin": {"region": "US", "endpoint": simulated.one_login, "credentialsSecretRef": {"name": "onelogin"}}})
             }
             Self::Google => {
-                let (key, url) = (simulated.get("/google/service-account").await, &simulated.google);
+                let (key, url) =
+                    (simulated.get("/google/service-account").await, &simulated.google);
                 story.secret("google", &[("serviceAccount.json", &key.to_string())]).await;
                 let secret = json!({"name": "google"});
                 json!({"googleWorkspace": {
@@ -44,7 +45,12 @@ impl Tenant {
             Self::Entra => {
                 let (app, url) = (simulated.get("/entra/app").await, &simulated.entra);
                 let word = |key: &str| app[key].as_str().expect("a text").to_owned();
-                story.secret("entra", &[("clientId", &word("clientId")), ("clientSecret", &word("clientSecret"))]).await;
+                story
+                    .secret(
+                        "entra",
+                        &[("clientId", &word("clientId")), ("clientSecret", &word("clientSecret"))],
+                    )
+                    .await;
                 let secret = json!({"name": "entra"});
                 json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": secret, "endpoint": url, "tokenEndpoint": url}})
             }
@@ -90,7 +96,12 @@ impl Tenant {
         let (id, employee, open, title) = match self {
             Self::OneLogin => {
                 let usable = user["status"] == 1 && user["state"] == 1;
-                (&user["id"], user["external_id"].as_str().map(str::to_owned), usable, &user["title"])
+                (
+                    &user["id"],
+                    user["external_id"].as_str().map(str::to_owned),
+                    usable,
+                    &user["title"],
+                )
             }
             Self::Google => {
                 let mark = entry("externalIds", "customType", "bobsync");
@@ -98,7 +109,9 @@ impl Tenant {
             }
             Self::Entra => {
                 let digits = user["employeeId"].as_str().and_then(|mark| mark.strip_prefix("bob"));
-                let mark = digits.and_then(|digits| u64::from_str_radix(digits, 36).ok()).map(|id| id.to_string());
+                let mark = digits
+                    .and_then(|digits| u64::from_str_radix(digits, 36).ok())
+                    .map(|id| id.to_string());
                 (&user["id"], mark, user["accountEnabled"] == true, &user["jobTitle"])
             }
             Self::JumpCloud => {
@@ -108,6 +121,12 @@ impl Tenant {
             }
         };
         let organization = if self == Self::Google { &user["organizations"][0] } else { user };
-        Some(Account { id: text(id), employee: employee?, open, title: text(title), department: text(&organization["department"]) })
+        Some(Account {
+            id: text(id),
+            employee: employee?,
+            open,
+            title: text(title),
+            department: text(&organization["department"]),
+        })
     }
 }

@@ -49,15 +49,18 @@ impl Controller {
 
     /// Does the same with further arguments.
     pub async fn behind_with(story: &Story, proxy: &Proxy, arguments: &[&str]) -> Self {
-        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
-        let controller = Self::launch(story, &kubeconfig, &[&["--leader-elect=false"], arguments].concat(), LOG);
+        let kubeconfig =
+            story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        let controller =
+            Self::launch(story, &kubeconfig, &[&["--leader-elect=false"], arguments].concat(), LOG);
         controller.until_ready().await;
         controller
     }
 
     /// Does the same with another `BOBSYNC_LOG`.
     pub async fn behind_logging(story: &Story, proxy: &Proxy, log: &str) -> Self {
-        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        let kubeconfig =
+            story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
         let controller = Self::launch(story, &kubeconfig, &["--leader-elect=false"], log);
         controller.until_ready().await;
         controller
@@ -65,13 +68,18 @@ impl Controller {
 
     /// Does the same with an election, in the pod with this identity. The caller waits for it.
     pub async fn elected_behind(story: &Story, proxy: &Proxy, pod: &str) -> Self {
-        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        let kubeconfig =
+            story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
         Self::launch_in(story, &kubeconfig, &[], LOG, pod)
     }
 
     /// Starts it without waiting.
     pub async fn spawn(story: &Story, arguments: &[&str]) -> Self {
-        let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
+        let kubeconfig = story
+            .plane
+            .kubeconfig_for(&story.system, "bobsync")
+            .await
+            .expect("a token of the chart's ServiceAccount");
         Self::launch(story, &kubeconfig, arguments, LOG)
     }
 
@@ -79,16 +87,37 @@ impl Controller {
         Self::launch_in(story, kubeconfig, arguments, filter, "")
     }
 
-    fn launch_in(story: &Story, kubeconfig: &Path, arguments: &[&str], filter: &str, pod: &str) -> Self {
+    fn launch_in(
+        story: &Story,
+        kubeconfig: &Path,
+        arguments: &[&str],
+        filter: &str,
+        pod: &str,
+    ) -> Self {
         let [port, webhooks] = free_ports();
         let webhooks = format!("127.0.0.1:{webhooks}");
         let http = format!("127.0.0.1:{port}");
-        let log = std::env::temp_dir().join(format!("bobsync-story-{}-{port}.log", std::process::id()));
+        let log =
+            std::env::temp_dir().join(format!("bobsync-story-{}-{port}.log", std::process::id()));
         let file = std::fs::File::create(&log).expect("a log file");
         let child = Command::new(env!("CARGO_BIN_EXE_bobsync"))
-            .args(["controller", "--namespace", &story.namespace, "--lease-namespace", &story.system, "--log-format", "json"])
+            .args([
+                "controller",
+                "--namespace",
+                &story.namespace,
+                "--lease-namespace",
+                &story.system,
+                "--log-format",
+                "json",
+            ])
             .args(["--http-listen", &http, "--webhook-listen", &webhooks])
-            .args(story.simulated.endpoints().iter().flat_map(|endpoint| ["--allow-endpoint", endpoint]))
+            .args(
+                story
+                    .simulated
+                    .endpoints()
+                    .iter()
+                    .flat_map(|endpoint| ["--allow-endpoint", endpoint]),
+            )
             .args(arguments)
             .env("KUBECONFIG", kubeconfig)
             .env("BOBSYNC_POD_UID", pod)
@@ -123,7 +152,8 @@ impl Controller {
     pub fn fault(&self, line: &str) {
         use std::io::Write as _;
         let faults = self.log.with_extension("faults");
-        let mut file = std::fs::OpenOptions::new().create(true).append(true).open(faults).expect("a file");
+        let mut file =
+            std::fs::OpenOptions::new().create(true).append(true).open(faults).expect("a file");
         writeln!(file, "{line}").expect("a line");
     }
 
@@ -134,7 +164,12 @@ impl Controller {
 
     /// Returns its metrics page.
     pub async fn metrics(&self) -> String {
-        reqwest::get(format!("{}/metrics", self.http)).await.expect("metrics").text().await.expect("text")
+        reqwest::get(format!("{}/metrics", self.http))
+            .await
+            .expect("metrics")
+            .text()
+            .await
+            .expect("text")
     }
 
     /// Kills it at once (SIGKILL), and waits until it is gone.
@@ -178,7 +213,10 @@ impl Drop for Controller {
         if std::thread::panicking() {
             let log = self.log();
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
-            eprintln!("the controller's last words:\n{}", tail.into_iter().rev().collect::<Vec<_>>().join("\n"));
+            eprintln!(
+                "the controller's last words:\n{}",
+                tail.into_iter().rev().collect::<Vec<_>>().join("\n")
+            );
         }
         let _ = std::fs::remove_file(self.log.with_extension("faults"));
         let _ = std::fs::remove_file(&self.log);

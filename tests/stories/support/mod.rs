@@ -36,8 +36,13 @@ static NUMBER: AtomicU32 = AtomicU32::new(1);
 pub async fn control_plane() -> &'static ControlPlane {
     CONTROL_PLANE
         .get_or_init(|| async {
-            let plane = ControlPlane::start(Options { controller_manager: true, audit: true }).await.expect("a control plane");
-            plane.apply_yaml(&bobsync::api::crds_yaml().expect("CRDs")).await.expect("the API server takes the CRDs");
+            let plane = ControlPlane::start(Options { controller_manager: true, audit: true })
+                .await
+                .expect("a control plane");
+            plane
+                .apply_yaml(&bobsync::api::crds_yaml().expect("CRDs"))
+                .await
+                .expect("the API server takes the CRDs");
             plane
         })
         .await
@@ -46,8 +51,12 @@ pub async fn control_plane() -> &'static ControlPlane {
 /// Returns a client of this test's own runtime. One made on another test's runtime ends with that
 /// test.
 async fn client(plane: &ControlPlane) -> Client {
-    let file = kube::config::Kubeconfig::read_from(plane.kubeconfig()).expect("the administrator's kubeconfig");
-    let config = kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
+    let file = kube::config::Kubeconfig::read_from(plane.kubeconfig())
+        .expect("the administrator's kubeconfig");
+    let config =
+        kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+            .await
+            .expect("a configuration");
     bobsync::cluster::connect::with_settings(config).expect("a client")
 }
 
@@ -106,7 +115,9 @@ impl Story {
     pub async fn namespaces(&self) {
         for namespace in [&self.namespace, &self.system] {
             self.plane
-                .apply_yaml(&format!("{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}"))
+                .apply_yaml(&format!(
+                    "{{apiVersion: v1, kind: Namespace, metadata: {{name: {namespace}}}}}"
+                ))
                 .await
                 .expect("a namespace");
         }
@@ -115,13 +126,18 @@ impl Story {
     /// Applies the release as helm renders it, without the CRDs.
     pub async fn chart(&self) {
         let values = json!({"namespaces": [self.namespace], "crds": {"install": false}});
-        let chart = self.plane.helm_template("bobsync", &self.system, values).await.expect("helm renders the chart");
+        let chart = self
+            .plane
+            .helm_template("bobsync", &self.system, values)
+            .await
+            .expect("helm renders the chart");
         self.plane.apply_yaml(&chart).await.expect("the API server takes the chart");
     }
 
     /// Writes both Secrets.
     pub async fn secrets(&self) {
-        self.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")]).await;
+        self.secret("bob", &[("serviceUserId", "SERVICE-1"), ("serviceUserToken", "bob-token-1")])
+            .await;
         self.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "secret-1")]).await;
     }
 
@@ -136,7 +152,8 @@ impl Story {
 
     /// Writes a Secret, or replaces it.
     pub async fn secret(&self, name: &str, values: &[(&str, &str)]) {
-        let data: serde_json::Map<String, Value> = values.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
+        let data: serde_json::Map<String, Value> =
+            values.iter().map(|(k, v)| ((*k).to_owned(), json!(v))).collect();
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": data});
         Api::<Secret>::namespaced(self.client.clone(), &self.namespace)
             .patch(name, &PatchParams::apply("story").force(), &Patch::Apply(secret))
@@ -199,7 +216,11 @@ impl Story {
             let ready = conditions::find(&status.conditions, "Ready");
             let said = ready.map(|c| (c.reason.clone(), c.message.clone(), c.observed_generation));
             match said {
-                Some((said, _, generation)) if said == reason && generation == object.metadata.generation => Ok(object),
+                Some((said, _, generation))
+                    if said == reason && generation == object.metadata.generation =>
+                {
+                    Ok(object)
+                }
                 other => Err(format!("{other:?}")),
             }
         })
@@ -217,7 +238,10 @@ impl Story {
     pub async fn ask(&self) -> String {
         let value = format!("request-{}", self.requests.fetch_add(1, Ordering::Relaxed));
         let patch = json!({"metadata": {"annotations": {SYNC_REQUESTED: value}}});
-        self.integrations().patch("onelogin", &PatchParams::default(), &Patch::Merge(patch)).await.expect("an annotation");
+        self.integrations()
+            .patch("onelogin", &PatchParams::default(), &Patch::Merge(patch))
+            .await
+            .expect("an annotation");
         value
     }
 
@@ -226,7 +250,11 @@ impl Story {
         until("the sync request is answered", || async {
             let object = self.integration().await;
             let handled = object.status.as_ref().and_then(|s| s.last_handled_sync_at.clone());
-            if handled.as_deref() == Some(value) { Ok(object) } else { Err(format!("lastHandledSyncAt is {handled:?}")) }
+            if handled.as_deref() == Some(value) {
+                Ok(object)
+            } else {
+                Err(format!("lastHandledSyncAt is {handled:?}"))
+            }
         })
         .await
     }
@@ -239,7 +267,11 @@ impl Story {
 
     /// Returns the requests of this story's controller since the mark, except Leases.
     pub async fn audited(&self, mark: Mark) -> Vec<AuditEvent> {
-        audited_since(self.plane, mark, &self.system).await.into_iter().filter(|event| event.resource != "leases").collect()
+        audited_since(self.plane, mark, &self.system)
+            .await
+            .into_iter()
+            .filter(|event| event.resource != "leases")
+            .collect()
     }
 
     /// Returns where the audit log is now.
@@ -256,7 +288,8 @@ pub fn ready(person: &EmployeeSync) -> (String, String) {
 /// Returns status, reason and message of a condition.
 pub fn condition(person: &EmployeeSync, kind: &str) -> Option<(String, String, String)> {
     let status = person.status.as_ref()?;
-    conditions::find(&status.conditions, kind).map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
+    conditions::find(&status.conditions, kind)
+        .map(|c| (c.status.clone(), c.reason.clone(), c.message.clone()))
 }
 
 /// Polls until `look` succeeds; fails the story with what it saw last.
@@ -268,7 +301,9 @@ where
     loop {
         match look().await {
             Ok(value) => return value,
-            Err(seen) if began.elapsed() > PATIENCE => panic!("waited {PATIENCE:?} until {what}; last seen: {seen}"),
+            Err(seen) if began.elapsed() > PATIENCE => {
+                panic!("waited {PATIENCE:?} until {what}; last seen: {seen}")
+            }
             Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }

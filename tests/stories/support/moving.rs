@@ -27,13 +27,18 @@ pub struct Moving {
 impl Moving {
     /// Starts it at this time.
     pub async fn start(story: &Story, now: &str) -> Self {
-        let kubeconfig = story.plane.kubeconfig_for(&story.system, "bobsync").await.expect("a token of the chart's ServiceAccount");
+        let kubeconfig = story
+            .plane
+            .kubeconfig_for(&story.system, "bobsync")
+            .await
+            .expect("a token of the chart's ServiceAccount");
         Self::on(story, now, kubeconfig).await
     }
 
     /// Does the same behind a proxy to the API server on which things go wrong.
     pub async fn behind(story: &Story, proxy: &Proxy, now: &str) -> Self {
-        let kubeconfig = story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
+        let kubeconfig =
+            story.plane.kubeconfig_through(proxy, &story.system, "bobsync").await.expect("a token");
         Self::on(story, now, kubeconfig).await
     }
 
@@ -42,7 +47,9 @@ impl Moving {
         let (stop, stopping) = watch::channel(false);
         let file = kube::config::Kubeconfig::read_from(kubeconfig).expect("a kubeconfig");
         let config =
-            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default()).await.expect("a configuration");
+            kube::Config::from_custom_kubeconfig(file, &kube::config::KubeConfigOptions::default())
+                .await
+                .expect("a configuration");
         let client = with_settings(config).expect("a client");
         let [port, http] = super::controller::free_ports();
         let options = Options {
@@ -58,15 +65,22 @@ impl Moving {
         hand.set(moving_to);
         story.simulated.put("/clock", json!({"now": moving_to.to_string()})).await;
         let system = story.system.clone();
-        let running = tokio::spawn(async move { run(options, client, &system, clock, stopping).await });
+        let running =
+            tokio::spawn(async move { run(options, client, &system, clock, stopping).await });
         let webhooks = format!("http://127.0.0.1:{port}/webhooks/bob/{}/onelogin", story.namespace);
         Self { hand, stop, running, webhooks, http: format!("http://127.0.0.1:{http}") }
     }
 
     /// How many full passes that read Bob have ended, as its metrics page has it.
     pub async fn full_passes(&self) -> u64 {
-        let page = reqwest::get(format!("{}/metrics", self.http)).await.expect("metrics").text().await.expect("text");
-        let count = page.lines().find_map(|line| line.strip_prefix("bobsync_pass_duration_seconds_count "));
+        let page = reqwest::get(format!("{}/metrics", self.http))
+            .await
+            .expect("metrics")
+            .text()
+            .await
+            .expect("text");
+        let count =
+            page.lines().find_map(|line| line.strip_prefix("bobsync_pass_duration_seconds_count "));
         count.map_or(0, |count| count.parse().expect("a number"))
     }
 

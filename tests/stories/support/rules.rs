@@ -12,8 +12,15 @@ pub fn granted(yaml: &str) -> Vec<String> {
             continue;
         }
         for rule in document["rules"].as_array().into_iter().flatten() {
-            let words =
-                |key: &str| rule[key].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>();
+            let words = |key: &str| {
+                rule[key]
+                    .as_array()
+                    .into_iter()
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
             for resource in words("resources").into_iter().filter(|resource| resource != "leases") {
                 rights.extend(words("verbs").into_iter().map(|verb| format!("{verb} {resource}")));
             }

@@ -34,13 +34,21 @@ impl Simulated {
             http: reqwest::Client::new(),
             _world: Arc::new(world),
         };
-        simulated.put("/onelogin/custom-attributes", json!({"shortnames": ["work_cell", "badge"]})).await;
+        simulated
+            .put("/onelogin/custom-attributes", json!({"shortnames": ["work_cell", "badge"]}))
+            .await;
         simulated
     }
 
     /// Returns every address that a controller may call.
     pub fn endpoints(&self) -> Vec<String> {
-        vec![self.bob.clone(), self.one_login.clone(), self.google.clone(), self.entra.clone(), self.jumpcloud.clone()]
+        vec![
+            self.bob.clone(),
+            self.one_login.clone(),
+            self.google.clone(),
+            self.entra.clone(),
+            self.jumpcloud.clone(),
+        ]
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
@@ -51,7 +59,11 @@ impl Simulated {
         let answer = request.send().await.expect("the control API answers");
         let (status, text) = (answer.status(), answer.text().await.unwrap_or_default());
         assert!(status.is_success(), "{method} {path}: {status} {text}");
-        if text.is_empty() { Value::Null } else { serde_json::from_str(&text).unwrap_or(Value::String(text)) }
+        if text.is_empty() {
+            Value::Null
+        } else {
+            serde_json::from_str(&text).unwrap_or(Value::String(text))
+        }
     }
 
     pub async fn get(&self, path: &str) -> Value {

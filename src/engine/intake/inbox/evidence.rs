@@ -1,0 +1,246 @@
+//! How evidence that Bob pushed is put on record: in the status of the `EmployeeSync`, and of a revocation in that of the
+//! integration as well.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+use super::{Inbox, Mailbox};
+use crate::{
+    api::{
+        EmployeeSync, EmployeeSyncStatus,
+        conditions::{self, Type, Wanted, find, merge},
+        employee_sync::{Evidence, EvidenceKind},
+        key::IntegrationKey,
+        reasons::{DetailReason, EmployeeReason},
+    },
+    bob::webhook::Kind,
+    cluster::status::{WriteError, Writer, to_the_second},
+    domain::{access::Why, known::Revoked},
+    engine::{
+        intake::revocations,
+        planned::{OPEN, Planned},
+    },
+};
+
+/// How long the person's own status is waited for. Bob waits for its answer for ten seconds at most.
+const OBJECT_WITHIN: Duration = Duration::from_secs(4);
+/// How long saying that access is still open may take.
+const SAID_WITHIN: Duration = Duration::from_secs(1);
+/// The wait before evidence is written again to an object that changed.
+const AGAIN: Duration = Duration::from_millis(50);
+
+impl Inbox {
+    /// Writes down what no later read would show, and takes a revocation back once Bob reports the person activated.
+    pub(super) async fn record(
+        &self,
+        key: &IntegrationKey,
+        mailbox: &Mailbox,
+        employee: &str,
+        kind: Kind,
+        at: Timestamp,
+    ) -> Result<(), WriteError> {
+        let at = to_the_second(at);
+        if kind == Kind::Activated {
+            mailbox.was_activated(employee, at);
+        } else if kind == Kind::AccessRevoked && mailbox.is_activated_since(employee, at) {
+            // It was overtaken on its way: Bob repeats what was not answered.
+            return Ok(());
+        }
+        let evidence = |kind| Some(Evidence { kind, observed_at: Time(at), start_date: None });
+        if kind == Kind::AccessRevoked
+            && revocations::is_over(&mailbox.revoked.list(), employee, at)
+        {
+            return Ok(());
+        }
+        let _guard = mailbox.claims.record(employee).await;
+        let known = self.0.roster.get(key, employee);
+        let (deleted, revoked) =
+            known.as_ref().map_or((None, None), |entry| (entry.file_deleted, entry.revoked));
+        let evidence = match kind {
+            Kind::AccessRevoked if revoked.is_none() && deleted.is_none() => {
+                evidence(EvidenceKind::AccessRevoked)
+            }
+            // Of somebody who never had an object nothing is kept, and there is no account to suspend.
+            // There is room for one, and a revocation suspends as well: if the file is gone, its read by id says so in time.
+            Kind::Deleted if deleted.is_none() && revoked.is_none() && known.is_some() => {
+                evidence(EvidenceKind::FileDeleted)
+            }
+            Kind::Activated
+                if revoked.is_some_and(|revoked| revoked.at <= at) && deleted.is_none() =>
+            {
+                None
+            }
+            _ => return Ok(()),
+        };
+        if kind == Kind::Activated {
+            // Before the evidence goes: a pass that begins in between takes up what this list has.
+            mailbox
+                .revoked
+                .change(&self.writer(key), key, &|list| revocations::ended(list, employee, at))
+                .await?;
+        }
+        self.0.roster.writing(key, employee, true);
+        let written = tokio::time::timeout(
+            OBJECT_WITHIN,
+            self.write(key, mailbox, employee, evidence.as_ref()),
+        )
+        .await;
+        let refused = match written {
+            Ok(Ok(Some(object))) => {
+                self.0.roster.wrote(&object, 0);
+                self.say_open(key, mailbox, employee, &object).await;
+                None
+            }
+            Ok(Ok(None)) => {
+                self.0.roster.forget_revocation(key, employee);
+                None
+            }
+            Ok(Err(error)) => Some(error),
+            Err(_) => Some(WriteError::for_now(
+                "writing the evidence",
+                "the API server did not answer in time",
+            )),
+        };
+        if refused.is_some() {
+            self.0.roster.writing(key, employee, false);
+        }
+        match (kind, refused) {
+            (Kind::AccessRevoked, refused) => {
+                // It outlives the object there, and holds there alone as well.
+                let revoked = Revoked { at, start: None };
+                mailbox
+                    .revoked
+                    .change(&self.writer(key), key, &|list| {
+                        revocations::with(list, employee, revoked)
+                    })
+                    .await?;
+                if let Some(error) = refused {
+                    tracing::warn!(integration = %key, employee, %error, "evidence from Bob is in the integration's status alone");
+                    self.0.roster.remember(key, employee, revoked);
+                }
+            }
+            (_, Some(error)) => return Err(error),
+            (_, None) => {}
+        }
+        tracing::info!(integration = %key, employee, ?kind, "evidence from Bob is recorded");
+        Ok(())
+    }
+
+    /// Says that access is still to be taken, where it is: the evidence is on record, so a status that says otherwise is wrong
+    /// for as long as that takes.
+    async fn say_open(
+        &self,
+        key: &IntegrationKey,
+        mailbox: &Mailbox,
+        employee: &str,
+        object: &EmployeeSync,
+    ) {
+        let gone = self.0.roster.with(key, employee, |entry| {
+            entry
+                .filter(|entry| entry.is_open_against_evidence())
+                .map(|entry| entry.file_deleted.is_some())
+        });
+        let Some(gone) = gone.filter(|_| mailbox.takes_access.load(Ordering::Acquire)) else {
+            return;
+        };
+        let why = if gone { Why::FileDeleted } else { Why::AccessRevoked };
+        let (status, generation) =
+            (object.status.clone().unwrap_or_default(), object.metadata.generation.unwrap_or(0));
+        let Some(conditions) = still_open(&status, generation, why, self.0.clock.now()) else {
+            return;
+        };
+        let reason = find(&conditions, Type::Ready).map(|ready| ready.reason.clone());
+        let (writer, status) =
+            (self.writer(key), EmployeeSyncStatus { reason, conditions, ..status });
+        self.0.roster.writing(key, employee, true);
+        match tokio::time::timeout(SAID_WITHIN, writer.apply_person(object, &status)).await {
+            Ok(Ok(object)) => self.0.roster.wrote(&object, 0),
+            Ok(Err(_)) | Err(_) => {
+                tracing::debug!(integration = %key, employee, "that access is still open could not be said");
+                self.0.roster.writing(key, employee, false);
+            }
+        }
+    }
+
+    fn writer(&self, key: &IntegrationKey) -> Writer {
+        Writer::new(&self.0.client, &key.namespace, &self.0.leadership)
+    }
+
+    /// Writes the evidence into the status; for somebody without an object, one is made. `None`: there is nothing to write to.
+    async fn write(
+        &self,
+        key: &IntegrationKey,
+        mailbox: &Mailbox,
+        employee: &str,
+        evidence: Option<&Evidence>,
+    ) -> Result<Option<EmployeeSync>, WriteError> {
+        if self.0.roster.is_leaving(key, employee, &mailbox.uid) {
+            return if evidence.is_none() {
+                Ok(None)
+            } else {
+                Err(WriteError::for_now("writing evidence", "the object is being deleted"))
+            };
+        }
+        let writer = self.writer(key);
+        loop {
+            let object = match writer.read_person(key, employee).await {
+                Err(error) if error.is_gone() && evidence.is_none() => return Ok(None),
+                Err(error) if error.is_gone() => {
+                    writer.create_person(key, &mailbox.uid, employee).await?
+                }
+                read => read?,
+            };
+            let status = EmployeeSyncStatus {
+                evidence: evidence.cloned(),
+                ..object.status.clone().unwrap_or_default()
+            };
+            match writer.apply_person(&object, &status).await {
+                // A person wrote to the object, or it went. Who calls does not wait for ever.
+                Err(error) if error.is_outdated() || error.is_gone() => {
+                    tokio::time::sleep(AGAIN).await
+                }
+                written => return written.map(Some),
+            }
+        }
+    }
+}
+
+/// The conditions of an employee whose access evidence takes from now on, and whose account is open: what was said before the
+/// evidence came is not said any more. `None` where they say already that something is not as decided.
+fn still_open(
+    status: &EmployeeSyncStatus,
+    generation: i64,
+    why: Why,
+    now: Timestamp,
+) -> Option<Vec<Condition>> {
+    let ready = conditions::find(&status.conditions, conditions::Type::Ready);
+    if ready.is_some_and(|ready| ready.status != "True") {
+        return None;
+    }
+    let why = why.sentence();
+    let message = format!("Waiting for its turn to {}; {why}.", Planned::Suspend.words());
+    let wanted = [
+        Wanted {
+            kind: conditions::Type::Ready,
+            status: false,
+            reason: EmployeeReason::Pending.as_str(),
+            message,
+        },
+        Wanted {
+            kind: conditions::Type::AccessSynced,
+            status: false,
+            reason: DetailReason::NotAsDecided.as_str(),
+            message: format!("{OPEN}: {why}."),
+        },
+    ];
+    let mut list = status.conditions.clone();
+    for fresh in merge(&status.conditions, &wanted, generation, now) {
+        match list.iter_mut().find(|known| known.type_ == fresh.type_) {
+            Some(known) => *known = fresh,
+            None => list.push(fresh),
+        }
+    }
+    Some(list)
+}

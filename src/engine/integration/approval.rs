@@ -1,0 +1,72 @@
+//! What a person approved: who it was, and that it is recorded before anything of it goes out. Only then does it go on after
+//! an interruption, for the part of each person in it stands in their status.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt as _;
+
+use super::session::Session;
+use crate::{
+    api::{
+        APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus,
+        integration::Approved,
+    },
+    cluster::status::to_the_second,
+};
+
+/// Records that the plan with this digest is released, and says who approved it. `leaving`: it lets employees leave management.
+/// Returns whether that was stored.
+pub async fn release(
+    session: &Session,
+    object: &ProvisioningIntegration,
+    digest: String,
+    leaving: bool,
+) -> bool {
+    let by = approver(object);
+    let now: Timestamp = session.shared.clock.now();
+    let mut said = session.said.lock().await;
+    let at = Time(to_the_second(now));
+    let released = |before: &ProvisioningIntegrationStatus| {
+        let known = before.approved.as_ref();
+        match known.filter(|known| known.digest == digest) {
+            // This release is on record: the answer to its write was lost.
+            Some(known) if known.at == at => Some(before.clone()),
+            // Another process has released it: once is all that was approved.
+            Some(_) => None,
+            None => {
+                let after = known.map(|before| before.digest.clone()).or_else(|| object.uid());
+                let earlier = known.map(Approved::and_earlier).unwrap_or_default();
+                let (digest, by, at) = (digest.clone(), by.clone(), at.clone());
+                let approved = Approved { digest, by, at, after, leaving, earlier };
+                Some(ProvisioningIntegrationStatus { approved: Some(approved), ..before.clone() })
+            }
+        }
+    };
+    if !said.write(&session.shared.writer(&session.key), &session.key, 0, released).await {
+        return false;
+    }
+    drop(said);
+    let who = by.as_deref().unwrap_or("somebody whom the API server did not record");
+    tracing::info!(integration = %session.key, digest, by = who, "a held plan was approved");
+    let note = format!("{who} approved the held plan {digest}, and it was released.");
+    session.shared.events.publish(
+        kube::Resource::object_ref(object, &()),
+        false,
+        "PlanApproved",
+        "Approve",
+        note,
+    );
+    true
+}
+
+/// Who wrote `spec.approvedPlan`: the field manager, as the API server recorded it; of one of `bobsync approve`, the user
+/// whom it names. Where several wrote the same digest, the first of them.
+fn approver(object: &ProvisioningIntegration) -> Option<String> {
+    let managers = object.metadata.managed_fields.iter().flatten();
+    let wrote = |fields: &serde_json::Value| fields.pointer("/f:spec/f:approvedPlan").is_some();
+    let first = managers
+        .filter(|entry| entry.fields_v1.as_ref().is_some_and(|fields| wrote(&fields.0)))
+        .min_by_key(|entry| entry.time.as_ref().map(|time| time.0))?;
+    let manager = first.manager.as_deref()?;
+    Some(manager.strip_prefix(APPROVE_MANAGER).unwrap_or(manager).to_owned())
+}

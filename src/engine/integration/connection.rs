@@ -1,0 +1,296 @@
+//! Clients for Bob and the provider, made from Secrets, and made again when a Secret changes.
+
+use std::{sync::Arc, time::Duration};
+
+use super::worker::Shared;
+use crate::engine::stop::secret_stop;
+use crate::{
+    api::{conditions, key::IntegrationKey, reasons::IntegrationReason},
+    bob::{self},
+    cluster::secrets::{self, SecretError},
+    engine::{
+        pass::{execute::WRITE_TIMEOUT, report::Report},
+        settings::{targets::Target, validate::Validated},
+        stop::{Stop, provider_stop},
+        waits::{Side, Waits},
+    },
+    http::secret::Secret,
+    provider::{Credential, Provider, call::Ties, limits::Pacer},
+};
+
+/// The keys of Bob's Secret.
+const BOB_KEYS: [&str; 2] = ["serviceUserId", "serviceUserToken"];
+
+/// Open connections, and what they were made from.
+pub struct Connections {
+    /// The source.
+    pub bob: bob::Client,
+    /// The target.
+    pub provider: Box<dyn Provider>,
+    made_from: MadeFrom,
+    pacer: Arc<Pacer>,
+    /// The keys that were found in the provider's Secret.
+    keys: Vec<String>,
+}
+
+#[derive(PartialEq, Eq)]
+struct MadeFrom {
+    bob: String,
+    target: Target,
+    bob_secret: (String, String),
+    target_secret: (String, String),
+}
+
+impl Connections {
+    /// Reads both Secrets and keeps the connections `before` if nothing changed, or if the API server does not give the Secrets
+    /// now. The flag says whether they are new.
+    ///
+    /// # Errors
+    /// The report of a pass that could not begin: which side is not connected, and a [`Stop`] that names the Secret and the key.
+    pub async fn open(
+        shared: &Shared,
+        (key, waits): (&IntegrationKey, &Arc<Waits>),
+        validated: &Validated,
+        before: Option<Arc<Self>>,
+    ) -> Result<(Arc<Self>, bool), Box<Report>> {
+        let (namespace, Target { destination, secret }) = (&*key.namespace, &validated.target);
+        let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &BOB_KEYS).await;
+        let keys = destination.keys();
+        let target = match &bob {
+            Ok(_) => {
+                secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional)
+                    .await
+            }
+            Err(error) => Err(error.clone()),
+        };
+        if let Err(error @ SecretError::Unavailable { .. }) = &target
+            && let Some(before) = before.as_ref().filter(|before| before.are_for(validated))
+        {
+            tracing::warn!(namespace, %error, "a Secret cannot be read now; what was read before is used");
+            return Ok((before.clone(), false));
+        }
+        let mut bob_secret = bob.map_err(|error| no_secret(&error, no_bob))?;
+        let target_secret = target.map_err(|error| no_secret(&error, no_provider))?;
+        let made_from = MadeFrom {
+            bob: validated.bob.clone(),
+            target: validated.target.clone(),
+            bob_secret: (validated.bob_secret.clone(), bob_secret.resource_version.clone()),
+            target_secret: (secret.clone(), target_secret.resource_version.clone()),
+        };
+        let pacer = match before {
+            Some(before) if before.made_from == made_from => return Ok((before, false)),
+            // A new credential does not open a new window.
+            Some(before) if before.made_from.target == made_from.target => before.pacer.clone(),
+            Some(_) | None => shared.pacers.of(
+                &validated.target,
+                destination.shared_address().and_then(|key| target_secret.values.get(key)),
+            ),
+        };
+        let [id, token] =
+            BOB_KEYS.map(|key| bob_secret.take(key).unwrap_or_else(|| Secret::new("")));
+        let bob = ask_bob(shared, (key, waits), validated, (id, token))?;
+        let keys = target_secret.values.keys().cloned().collect();
+        let provider = call_provider(
+            shared,
+            (key, waits),
+            &validated.target,
+            (Credential::new(target_secret.values), pacer.clone()),
+        )?;
+        shared.metrics.paced(key, left_of(&pacer));
+        Ok((Arc::new(Self { bob, provider, made_from, pacer, keys }), true))
+    }
+
+    /// Reads the Secret of the provider alone. Bob's client has no credential: access that evidence takes is taken without Bob.
+    ///
+    /// # Errors
+    /// The report of a pass that could not begin.
+    pub async fn open_provider(
+        shared: &Shared,
+        (key, waits): (&IntegrationKey, &Arc<Waits>),
+        validated: &Validated,
+    ) -> Result<Arc<Self>, Box<Report>> {
+        let Target { destination, secret } = &validated.target;
+        let keys = destination.keys();
+        let found = secrets::read_some(
+            &shared.client,
+            &key.namespace,
+            secret,
+            keys.required,
+            keys.optional,
+        )
+        .await;
+        let found = found.map_err(|error| no_secret(&error, no_provider))?;
+        let made_from = MadeFrom {
+            bob: validated.bob.clone(),
+            target: validated.target.clone(),
+            bob_secret: (validated.bob_secret.clone(), String::new()),
+            target_secret: (secret.clone(), found.resource_version.clone()),
+        };
+        let pacer = shared.pacers.of(
+            &validated.target,
+            destination.shared_address().and_then(|key| found.values.get(key)),
+        );
+        let bob = ask_bob(shared, (key, waits), validated, (Secret::new(""), Secret::new("")))?;
+        let keys = found.values.keys().cloned().collect();
+        let provider = call_provider(
+            shared,
+            (key, waits),
+            &validated.target,
+            (Credential::new(found.values), pacer.clone()),
+        )?;
+        shared.metrics.paced(key, left_of(&pacer));
+        Ok(Arc::new(Self { bob, provider, made_from, pacer, keys }))
+    }
+
+    /// Whether these settings name the same addresses and the same Secrets.
+    fn are_for(&self, validated: &Validated) -> bool {
+        let MadeFrom { bob, target, bob_secret, .. } = &self.made_from;
+        *bob == validated.bob && *target == validated.target && bob_secret.0 == validated.bob_secret
+    }
+
+    /// The Secrets that these were made from.
+    #[must_use]
+    pub fn made_from(&self) -> Secrets {
+        let known = |(name, version): &(String, String)| (name.clone(), Some(version.clone()));
+        Secrets([&self.made_from.bob_secret, &self.made_from.target_secret].map(known).into())
+    }
+
+    /// Returns the same stop; where a credential is refused, or lacks a right, it names the Secret that holds it.
+    #[must_use]
+    pub fn name_secret(&self, stop: Stop) -> Stop {
+        let MadeFrom { bob_secret, target_secret, .. } = &self.made_from;
+        match stop.reason {
+            IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden => {
+                held_by(stop, &bob_secret.0, BOB_KEYS.iter())
+            }
+            IntegrationReason::ProviderUnauthorized | IntegrationReason::ProviderForbidden => {
+                held_by(stop, &target_secret.0, self.keys.iter())
+            }
+            _ => stop,
+        }
+    }
+
+    /// How long the provider asked everybody to wait, if it did.
+    #[must_use]
+    pub fn silence(&self) -> Option<Duration> {
+        self.pacer.silence()
+    }
+
+    /// Whether these go to the tenant of these settings.
+    #[must_use]
+    pub fn go_to(&self, validated: &Validated) -> bool {
+        self.made_from.target.tenant() == validated.target.tenant()
+    }
+}
+
+/// Makes the client of Bob.
+/// Returns what reads how many calls the provider's window has left, as long as the pacer is in use.
+fn left_of(pacer: &Arc<Pacer>) -> impl Fn() -> Option<u32> + Send + Sync + 'static {
+    let pacer = Arc::downgrade(pacer);
+    move || pacer.upgrade().map(|pacer| pacer.left())
+}
+
+fn ask_bob(
+    shared: &Shared,
+    (key, waits): (&IntegrationKey, &Arc<Waits>),
+    validated: &Validated,
+    (service_user_id, service_user_token): (Secret, Secret),
+) -> Result<bob::Client, Box<Report>> {
+    let (metrics, of) = (shared.metrics.clone(), key.clone());
+    let service_user_id = service_user_id.expose().to_owned();
+    bob::Client::new(bob::Config {
+        base: validated.bob.clone(),
+        pace: shared.pacers.of_bob(&validated.bob, &service_user_id),
+        service_user_id,
+        service_user_token,
+        observer: Arc::new(move |call, outcome| metrics.call(&of, "bob", call, outcome)),
+        waits: waits.of(Side::Bob, "Bob"),
+    })
+    .map_err(|error| no_bob(Stop::new(IntegrationReason::BobUnavailable, error.to_string())))
+}
+
+/// Makes the client of the provider.
+fn call_provider(
+    shared: &Shared,
+    (key, waits): (&IntegrationKey, &Arc<Waits>),
+    Target { destination, secret }: &Target,
+    (credential, pacer): (Credential, Arc<Pacer>),
+) -> Result<Box<dyn Provider>, Box<Report>> {
+    let keys: Vec<String> = credential.keys().map(str::to_owned).collect();
+    let of = key.clone();
+    let (metrics, leadership, label) =
+        (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
+    let ties = Ties {
+        observer: Arc::new(move |call, outcome| metrics.call(&of, label, call, outcome)),
+        gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
+        waits: waits.of(Side::Provider, destination.catalog().name),
+    };
+    let refused = |error| no_provider(held_by(provider_stop(&error), secret, keys.iter()));
+    destination.connect(credential, ties, pacer).map_err(refused)
+}
+
+/// Says which Secret a credential is from.
+fn held_by(stop: Stop, secret: &str, keys: impl Iterator<Item = impl AsRef<str>>) -> Stop {
+    let keys: Vec<_> = keys.collect();
+    let names = keys.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+    let one = if keys.len() == 1 { "key" } else { "keys" };
+    let credential = format!("The credential is in the Secret {secret}, {one} {names}.");
+    Stop {
+        message: conditions::followed_by(&conditions::sentence(&stop.message), &credential),
+        ..stop
+    }
+}
+
+/// Secrets by name, each as it was last seen: its version, `None` where it could not be read.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Secrets(Vec<(String, Option<String>)>);
+
+impl Secrets {
+    /// Looks at the Secrets that these settings name.
+    pub async fn see(client: &kube::Client, namespace: &str, validated: &Validated) -> Self {
+        let password = validated.default_password.as_ref().map(|(name, _)| name);
+        let mut seen = Vec::new();
+        for name in [&validated.bob_secret, &validated.target.secret].into_iter().chain(password) {
+            seen.push((name.clone(), version(client, namespace, name).await.unwrap_or_default()));
+        }
+        Self(seen)
+    }
+
+    /// Whether one of them is another one by now. An API server that does not answer changes nothing.
+    pub async fn changed(&self, client: &kube::Client, namespace: &str) -> bool {
+        for (name, known) in &self.0 {
+            if version(client, namespace, name).await.is_some_and(|version| version != *known) {
+                return true;
+            }
+        }
+        false
+    }
+}
+
+/// The version of a Secret, `Some(None)` where there is none that may be read; `None` where the API server does not answer.
+async fn version(client: &kube::Client, namespace: &str, name: &str) -> Option<Option<String>> {
+    match secrets::read(client, namespace, name, &[]).await {
+        Ok(found) => Some(Some(found.resource_version)),
+        Err(SecretError::Unavailable { .. }) => None,
+        Err(_) => Some(None),
+    }
+}
+
+fn no_bob(stop: Stop) -> Box<Report> {
+    Box::new(Report { bob: Some(false), stop: Some(stop), ..Report::default() })
+}
+
+fn no_provider(stop: Stop) -> Box<Report> {
+    Box::new(Report { provider: Some(false), stop: Some(stop), ..Report::default() })
+}
+
+/// A Secret that the API server does not give says nothing of the service that it is for.
+fn no_secret(error: &SecretError, missing: impl FnOnce(Stop) -> Box<Report>) -> Box<Report> {
+    let stop = secret_stop(error);
+    match error {
+        SecretError::Unavailable { .. } => {
+            Box::new(Report { stop: Some(stop), ..Report::default() })
+        }
+        _ => missing(stop),
+    }
+}

@@ -1,0 +1,251 @@
+//! The numbers of an integration as the roster has them, written down whenever they change, at most once in five seconds:
+//! `kubectl get pi` agrees with `kubectl get esync`, whichever pass wrote the latter.
+
+use std::{
+    collections::BTreeSet,
+    convert::Infallible,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use tokio::{sync::Notify, time::Instant};
+
+use super::session::Session;
+use crate::{
+    api::{
+        ProvisioningIntegration, ProvisioningIntegrationStatus,
+        integration::{BudgetState, BudgetStates},
+        key::IntegrationKey,
+        reasons::{EmployeeReason, IntegrationReason},
+    },
+    cluster::{
+        events::Events,
+        roster::{Roster, Sums},
+    },
+    domain::budget::{Account, Budget, Budgets, Kind},
+    engine::{
+        clock::Clock,
+        pass::{company::Company, report::Reckoned},
+        progress::{self, Counting},
+        settings::{
+            tenants::{Tenant, Tenants},
+            validate::Validated,
+        },
+    },
+    telemetry::{health::Beat, metrics::Metrics},
+};
+
+/// How far apart the numbers are written.
+const APART: Duration = progress::APART;
+/// Changes that come within this time after one another are mostly of one pass.
+const TOGETHER: Duration = Duration::from_millis(200);
+
+/// Sums up what is known of the people of one integration.
+pub struct Reckoning {
+    key: IntegrationKey,
+    roster: Roster,
+    tenants: Arc<Tenants>,
+    clock: Clock,
+    metrics: Arc<Metrics>,
+    settings: Mutex<Option<Settings>>,
+    /// Whether a pass over everybody has come through in this process.
+    complete: AtomicBool,
+    /// What the API server said of the objects that it refuses, as the last pass over everybody met it.
+    not_written: Mutex<Option<String>>,
+    /// How far the pass over everybody is that is under way.
+    pub progress: Counting,
+    /// What Bob's answers showed of all of them together.
+    pub company: Company,
+    /// Told of news that no sum shows.
+    news: Notify,
+}
+
+/// What of the settings numbers rest on.
+struct Settings {
+    budgets: Budgets,
+    tenant: String,
+}
+
+impl Reckoning {
+    /// One for this integration; its settings are not known yet.
+    #[must_use]
+    pub fn new(
+        key: IntegrationKey,
+        roster: Roster,
+        tenants: Arc<Tenants>,
+        clock: Clock,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        Self {
+            key,
+            roster,
+            tenants,
+            progress: Counting::new(clock.clone()),
+            company: Company::default(),
+            clock,
+            metrics,
+            settings: Mutex::default(),
+            complete: AtomicBool::new(false),
+            not_written: Mutex::default(),
+            news: Notify::new(),
+        }
+    }
+
+    /// Takes in the settings.
+    pub fn settings(&self, validated: &Validated) {
+        let settings =
+            Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
+        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+    }
+
+    /// Takes in what the API server said of the objects that it refuses; `None` where it refuses none.
+    pub fn not_written(&self, told: Option<String>) {
+        *self.not_written.lock().unwrap_or_else(PoisonError::into_inner) = told;
+    }
+
+    /// Notes that a pass over everybody has come through: whose status is missing has one again.
+    pub fn complete(&self) {
+        self.complete.store(true, Ordering::Release);
+    }
+
+    /// Tells that something changed that no sum shows.
+    pub fn nudge(&self) {
+        self.news.notify_one();
+    }
+
+    /// Takes in what is said of the integration, for the metrics.
+    pub fn said(&self, status: &ProvisioningIntegrationStatus) {
+        self.metrics.said(&self.key, status);
+    }
+
+    /// Sums up, for an integration of which this is said.
+    #[must_use]
+    pub fn reckon(&self, status: &ProvisioningIntegrationStatus) -> Reckoned {
+        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, planned) = (self.clock.now(), status.budgets.clone().unwrap_or_default());
+        let (counts, budgets) = self.roster.sums(&self.key, |sums| {
+            (
+                sums.counts.clone(),
+                settings.as_ref().map(|settings| states(sums, &settings.budgets, &planned, now)),
+            )
+        });
+        // After a start statuses may be missing that there were before. Until a pass has seen everybody, that shows in the number
+        // that is on record.
+        let known = status.employees.as_ref().map_or(0, |employees| employees.in_scope);
+        let counts = Some(counts)
+            .filter(|counts| self.complete.load(Ordering::Acquire) || counts.in_scope() >= known);
+        let learned = self.tenants.learned(&self.key);
+        let tenant =
+            settings.as_ref().map(|settings| Tenant { settings: settings.tenant.clone(), learned });
+        let others = tenant
+            .map(|tenant| self.tenants.others(&self.key, &tenant, Timestamp::MAX))
+            .unwrap_or_default();
+        let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
+        let taken_by = self.roster.who_manages_all(&self.key, EmployeeReason::Conflict, &others);
+        let not_written = self.not_written.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Reckoned { counts, taken_by, not_written, budgets }
+    }
+}
+
+/// How every budget stands. `before`: what is planned of each kind, as the last pass over everybody found it.
+fn states(sums: &Sums, budgets: &Budgets, before: &BudgetStates, now: Timestamp) -> BudgetStates {
+    let state = |kind: Kind, before: &Option<BudgetState>| {
+        let budget = budgets.of(kind)?;
+        let planned = before.as_ref().map_or(0, |state| state.planned);
+        Some(state_of(sums, kind, budget, planned, now))
+    };
+    BudgetStates {
+        disables: state(Kind::Disable, &before.disables),
+        reactivations: state(Kind::Reactivate, &before.reactivations),
+        creates: state(Kind::Create, &before.creates),
+        updates: state(Kind::Update, &before.updates),
+    }
+}
+
+fn state_of(sums: &Sums, kind: Kind, budget: Budget, planned: u32, now: Timestamp) -> BudgetState {
+    let window = i64::try_from(budget.per.as_secs()).unwrap_or(i64::MAX);
+    let since = now.as_second().saturating_sub(window);
+    let people = if kind == Kind::Create { sums.managed } else { sums.accounts };
+    let account = Account { planned, spent: sums.spent(kind, since), limit: budget.limit(people) };
+    let opens = account.must_leave().and_then(|leaving| sums.nth_spent(kind, since, leaving));
+    let opens_at = opens.and_then(|at| Timestamp::from_second(at.saturating_add(window)).ok());
+    BudgetState { limit: account.limit, done: account.spent, planned, opens_at: opens_at.map(Time) }
+}
+
+/// Tells people once where `Ready` of an integration has another reason than before.
+pub fn announce(
+    events: &Events,
+    object: &ProvisioningIntegration,
+    before: Option<&Condition>,
+    after: Option<&Condition>,
+) {
+    let Some(ready) =
+        after.filter(|ready| before.is_none_or(|before| before.reason != ready.reason))
+    else {
+        return;
+    };
+    let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
+    if let Some(reason) = reason.filter(|reason| **reason != IntegrationReason::Progressing) {
+        let about = kube::Resource::object_ref(object, &());
+        events.publish(about, !reason.is_ready(), reason.as_str(), "Sync", ready.message.clone());
+    }
+}
+
+/// Writes the numbers down when they change, until the process stops.
+pub async fn tell(session: Arc<Session>, beat: Beat) {
+    let mut stopping = session.shared.stopping.clone();
+    let (clock, news) = (session.shared.clock.clone(), session.shared.roster.news(&session.key));
+    let mut next = Instant::now();
+    loop {
+        tokio::select! {
+            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        let opens = session.said.lock().await.next_opening();
+        tokio::select! {
+            () = beat.during(news.notified()) => {}
+            () = beat.during(session.reckoning.news.notified()) => {}
+            () = beat.during(async { match opens { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } }) => {}
+            () = session.shared.leadership.lost() => continue,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        tokio::select! {
+            () = beat.during(tokio::time::sleep_until(next.max(Instant::now() + TOGETHER))) => {}
+            () = session.shared.leadership.lost() => continue,
+            _ = stopping.wait_for(|stopping| *stopping) => return,
+        }
+        next = Instant::now() + APART;
+        let object = session.object.borrow().clone();
+        let mut said = session.said.lock().await;
+        let before = said.told().cloned();
+        let owed = session.said.take_owed_revocations();
+        let (writer, key) = (session.shared.writer(&session.key), &session.key);
+        let written = if owed {
+            said.change_revoked(&writer, key, |list| session.revoked_after(list, &BTreeSet::new()))
+                .await
+                .is_ok()
+        } else {
+            said.write_beside(&writer, key).await
+        };
+        if !written {
+            if owed {
+                session.said.owe_revocations();
+            }
+            session.reckoning.nudge();
+        }
+        announce(&session.shared.events, &object, before.as_ref(), said.told());
+    }
+}
+
+/// Asks again and again for the numbers to be written down, while a pass is under way.
+pub async fn tell_progress(reckoning: &Reckoning) -> Infallible {
+    loop {
+        tokio::time::sleep(APART).await;
+        reckoning.nudge();
+    }
+}

@@ -1,0 +1,493 @@
+//! What is said of an integration, as it was last read or written: one place that everybody locks who adds to it, so that
+//! nobody writes over what another has just said.
+
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::ObjectMeta;
+use tokio::sync::{MutexGuard, watch};
+
+use super::counts::Reckoning;
+use crate::{api::conditions, engine::intake::revocations::Revocations};
+use crate::{
+    api::{
+        ProvisioningIntegration, ProvisioningIntegrationStatus,
+        integration::{LastPass, RevokedAccess},
+        key::IntegrationKey,
+    },
+    cluster::status::{WriteError, Writer},
+    engine::{
+        pass::report::{self, Report},
+        waits::Waits,
+    },
+    telemetry::parts::Parts,
+};
+use futures::future::BoxFuture;
+
+/// How often a status is made anew that meets a newer version of its object.
+const TRIES: u32 = 5;
+
+/// The status of an integration as it was last read or written, and which generation the last write spoke of.
+#[derive(Default)]
+pub struct Said {
+    /// The status, as passes said it.
+    pub status: ProvisioningIntegrationStatus,
+    /// The same with what is said next to them: as the API server has it.
+    shown: ProvisioningIntegrationStatus,
+    /// The object's name and version, and who owns what of it.
+    read: ObjectMeta,
+    generation: i64,
+    /// What else is to be said of it, beside its passes.
+    parts: Option<Parts>,
+    /// What its calls wait for.
+    waits: Option<Arc<Waits>>,
+    /// What its people amount to.
+    reckoning: Option<Arc<Reckoning>>,
+    /// `Ready` as it was told last, waits aside.
+    told: Option<Condition>,
+}
+
+/// What is said of an integration, for all who add to it and all who read it. Who holds the lock knows what the watch brought
+/// before. A holder writes to the API server, which may take long, so whoever only reads waits for no holder: no one who has
+/// to lose access may stand behind a status that cannot be written.
+#[derive(Default)]
+pub struct Saying {
+    said: tokio::sync::Mutex<Said>,
+    /// The status as the last holder left it.
+    latest: Mutex<ProvisioningIntegrationStatus>,
+    /// What is to be said with the next write.
+    owed: Mutex<Owed>,
+    /// Nothing is watched where there is none.
+    object: Option<watch::Receiver<Arc<ProvisioningIntegration>>>,
+}
+
+/// What passes over single people found, which waits for the next write.
+#[derive(Default)]
+struct Owed {
+    last_pass: Option<LastPass>,
+    /// What they showed of Bob, and when.
+    showed: Option<(Report, Timestamp)>,
+    revocations: bool,
+}
+
+/// What is said, while no other may add to it.
+pub struct Held<'a> {
+    said: MutexGuard<'a, Said>,
+    of: &'a Saying,
+}
+
+impl Saying {
+    /// What was said so far, and the integration as the watch shows it.
+    #[must_use]
+    pub fn new(said: Said, object: watch::Receiver<Arc<ProvisioningIntegration>>) -> Self {
+        let latest = Mutex::new(said.status.clone());
+        Self {
+            said: tokio::sync::Mutex::new(said),
+            latest,
+            owed: Mutex::default(),
+            object: Some(object),
+        }
+    }
+
+    /// Waits for the others who write, which may take as long as the API server does.
+    pub async fn lock(&self) -> Held<'_> {
+        self.held(self.said.lock().await)
+    }
+
+    fn held<'a>(&'a self, mut said: MutexGuard<'a, Said>) -> Held<'a> {
+        if let Some(object) = self.object.as_ref().map(|object| object.borrow().clone()) {
+            said.see(&object);
+        }
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((report, at)) = owed.showed.take() {
+            said.status = report::after_some(&said.status, &report, at);
+        }
+        if let Some(last_pass) = owed.last_pass.take() {
+            said.status.last_pass = Some(last_pass);
+        }
+        drop(owed);
+        Held { said, of: self }
+    }
+
+    /// Reads the status, and waits for no write. While one is under way, that is the status before it. Whoever holds the lock
+    /// next, or writes now, goes on after `look` has returned.
+    pub fn read<T>(&self, look: impl FnOnce(&ProvisioningIntegrationStatus) -> T) -> T {
+        // Nobody writes: what the watch brought is taken in.
+        drop(self.said.try_lock().map(|said| self.held(said)));
+        look(&self.latest.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Notes what a pass over single people changed. It is said with the next write.
+    pub fn passed(&self, last_pass: LastPass) {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).last_pass = Some(last_pass);
+    }
+
+    /// Notes what a pass over single people showed of Bob. It is said with the next write.
+    pub fn showed(&self, report: &Report, at: Timestamp) {
+        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = owed.showed.take().and_then(|(before, _)| before.unseen_now);
+        let unseen_now = report.unseen_now.clone().or(before);
+        owed.showed =
+            Some((Report { unseen_now, zones: report.zones.clone(), ..Report::default() }, at));
+    }
+
+    /// Notes that the list of immediate revocations is to be written anew with the next numbers.
+    pub fn owe_revocations(&self) {
+        self.owed.lock().unwrap_or_else(PoisonError::into_inner).revocations = true;
+    }
+
+    /// Whether that was noted since the last call.
+    #[must_use]
+    pub fn take_owed_revocations(&self) -> bool {
+        std::mem::take(&mut self.owed.lock().unwrap_or_else(PoisonError::into_inner).revocations)
+    }
+}
+
+impl Deref for Held<'_> {
+    type Target = Said;
+
+    fn deref(&self) -> &Said {
+        &self.said
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut Said {
+        &mut self.said
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.of.latest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.said.status);
+    }
+}
+
+/// `metadata.resourceVersion` as a number; 0 without one.
+#[must_use]
+pub fn version(object: &ProvisioningIntegration) -> u64 {
+    number(object.metadata.resource_version.as_deref())
+}
+
+impl Said {
+    /// What this integration's status says.
+    #[must_use]
+    pub fn of(object: &ProvisioningIntegration) -> Self {
+        let status = object.status.clone().unwrap_or_default();
+        let told = status.conditions.first().cloned();
+        Self { read: meta(object), shown: status.clone(), status, told, ..Self::default() }
+    }
+
+    /// The same, and every write also says what these parts say of the integration.
+    #[must_use]
+    pub fn with_parts(self, parts: &Parts) -> Self {
+        Self { parts: Some(parts.clone()), ..self }
+    }
+
+    /// The same, and every write also says what calls wait for.
+    #[must_use]
+    pub fn with_waits(self, waits: &Arc<Waits>) -> Self {
+        Self { waits: Some(waits.clone()), ..self }
+    }
+
+    /// The same, and every write also says what the people amount to.
+    #[must_use]
+    pub fn with_reckoning(self, reckoning: &Arc<Reckoning>) -> Self {
+        Self { reckoning: Some(reckoning.clone()), ..self }
+    }
+
+    /// Returns `Ready` as it was told last, waits aside.
+    #[must_use]
+    pub const fn told(&self) -> Option<&Condition> {
+        self.told.as_ref()
+    }
+
+    /// Returns when the next budget has room again.
+    #[must_use]
+    pub fn next_opening(&self) -> Option<Timestamp> {
+        let budgets = self.shown.budgets.as_ref()?;
+        let all = [&budgets.disables, &budgets.reactivations, &budgets.creates, &budgets.updates];
+        all.into_iter().flatten().filter_map(|state| state.opens_at.as_ref()).map(|at| at.0).min()
+    }
+
+    /// Returns when the next budget has room again of which something is held.
+    #[must_use]
+    pub fn next_release(&self) -> Option<Timestamp> {
+        let budgets = self.shown.budgets.as_ref()?;
+        let all = [&budgets.disables, &budgets.reactivations, &budgets.creates, &budgets.updates];
+        all.into_iter()
+            .flatten()
+            .filter(|state| state.planned > 0)
+            .filter_map(|state| state.opens_at.as_ref())
+            .map(|at| at.0)
+            .min()
+    }
+
+    /// Writes what is said next to the passes, if that is something else than before. Returns whether it was written. It is tried
+    /// once: who asked comes again, and passes wait for the lock.
+    pub async fn write_beside(&mut self, writer: &Writer, key: &IntegrationKey) -> bool {
+        self.status.conditions.is_empty()
+            || self.write(&writer.once(), key, 0, |before| Some(before.clone())).await
+    }
+
+    /// Takes in what the watch brought, if it is newer.
+    pub fn see(&mut self, object: &ProvisioningIntegration) {
+        if version(object) > self.version() {
+            self.read = meta(object);
+            let status = object.status.clone().unwrap_or_default();
+            // What is said next to the passes is not taken for what they said.
+            if !same(&self.shown, &status) {
+                self.status = status.clone();
+            }
+            self.shown = status;
+        }
+    }
+
+    /// The latest generation of which something was said.
+    #[must_use]
+    pub fn spoken_of(&self) -> i64 {
+        self.generation.max(
+            self.status.conditions.iter().filter_map(|c| c.observed_generation).max().unwrap_or(0),
+        )
+    }
+
+    /// Writes the status that `make` makes of the one that is said now, unless it says the same. Where the object turns out to be
+    /// another one than is known here, it is read again, and `make` is asked again. `make` gives `None` where nothing is to be
+    /// written any more. `generation`: the one that the status speaks of; 0 for none. Returns whether it was written.
+    pub async fn write(
+        &mut self,
+        writer: &Writer,
+        key: &IntegrationKey,
+        generation: i64,
+        make: impl Fn(&ProvisioningIntegrationStatus) -> Option<ProvisioningIntegrationStatus>,
+    ) -> bool {
+        let mut tries = 0;
+        loop {
+            let Some(status) = make(&self.status) else { return false };
+            self.generation = self.generation.max(generation);
+            let error = match self.apply(writer, key, status).await {
+                Ok(()) => return true,
+                Err(error) => error,
+            };
+            tries += 1;
+            let error = if error.is_outdated() && tries < TRIES {
+                match writer.read_integration(&key.name).await {
+                    Ok(object) => {
+                        self.see(&object);
+                        continue;
+                    }
+                    Err(error) => error,
+                }
+            } else {
+                error
+            };
+            if error.is_gone() {
+                return true;
+            }
+            self.generation = 0;
+            if error.is_followers() {
+                tracing::debug!(integration = %key, "another process leads by now, and says what is to be said");
+            } else {
+                tracing::warn!(integration = %key, %error, "the integration's status could not be written");
+            }
+            return false;
+        }
+    }
+
+    async fn apply(
+        &mut self,
+        writer: &Writer,
+        key: &IntegrationKey,
+        status: ProvisioningIntegrationStatus,
+    ) -> Result<(), WriteError> {
+        let counted = self.with_counts(&status);
+        self.told = counted.conditions.first().cloned();
+        let shown = self.with_all(key, counted);
+        if let Some(reckoning) = &self.reckoning {
+            reckoning.said(&shown);
+        }
+        if same(&self.shown, &shown) {
+            self.status = status;
+            return Ok(());
+        }
+        let written = writer.apply_integration(&self.read, &self.shown, &shown).await?;
+        self.read = meta(&written);
+        self.shown = written.status.unwrap_or_default();
+        self.status =
+            ProvisioningIntegrationStatus { conditions: status.conditions, ..self.shown.clone() };
+        Ok(())
+    }
+
+    fn version(&self) -> u64 {
+        number(self.read.resource_version.as_deref())
+    }
+
+    fn now(&self) -> Timestamp {
+        self.waits.as_ref().map_or_else(Timestamp::now, |waits| waits.now())
+    }
+
+    /// This status with what its people amount to.
+    fn with_counts(&self, status: &ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
+        let Some(reckoning) = &self.reckoning else { return status.clone() };
+        report::with_counts(status, &reckoning.reckon(status), self.spoken_of(), self.now())
+    }
+
+    /// This status with what is said next to the passes.
+    fn with_all(
+        &self,
+        key: &IntegrationKey,
+        status: ProvisioningIntegrationStatus,
+    ) -> ProvisioningIntegrationStatus {
+        let (generation, now) = (self.spoken_of(), self.now());
+        let parts = self.parts.as_ref().and_then(|parts| parts.said(key));
+        let waits = self.waits.as_ref().map(|waits| waits.told()).unwrap_or_default();
+        let pause = self.waits.as_ref().map(|waits| waits.longest()).unwrap_or_default();
+        let progress = self.reckoning.as_ref().and_then(|reckoning| reckoning.progress.told(pause));
+        let conditions = report::with_progress(
+            report::with_parts(&status.conditions, parts, generation, now),
+            progress.as_ref(),
+        );
+        let conditions = report::with_waits(conditions, &waits, generation, now);
+        let open = self.waits.as_ref().map_or(0, |waits| waits.open());
+        let conditions = report::with_open(conditions, open, generation, now);
+        let conditions = report::timed(conditions, &self.shown.conditions, now);
+        without_empty_parts(ProvisioningIntegrationStatus { conditions, progress, ..status })
+    }
+
+    /// Changes the list of immediate revocations.
+    ///
+    /// # Errors
+    /// When the API server does not take it.
+    pub async fn change_revoked(
+        &mut self,
+        writer: &Writer,
+        key: &IntegrationKey,
+        change: impl Fn(&[RevokedAccess]) -> Vec<RevokedAccess>,
+    ) -> Result<(), WriteError> {
+        let changed = |before: &ProvisioningIntegrationStatus| {
+            let revoked = change(&before.revoked);
+            Some(ProvisioningIntegrationStatus { revoked, ..before.clone() })
+        };
+        let stands = self.write(writer, key, 0, changed).await;
+        if stands {
+            Ok(())
+        } else {
+            Err(WriteError::for_now(
+                "writing the integration's status",
+                "the API server did not take it",
+            ))
+        }
+    }
+}
+
+impl Revocations for Saying {
+    fn list(&self) -> Vec<RevokedAccess> {
+        self.read(|status| status.revoked.clone())
+    }
+
+    fn change<'a>(
+        &'a self,
+        writer: &'a Writer,
+        key: &'a IntegrationKey,
+        change: &'a (dyn Fn(&[RevokedAccess]) -> Vec<RevokedAccess> + Send + Sync),
+    ) -> BoxFuture<'a, Result<(), WriteError>> {
+        Box::pin(async move { self.lock().await.change_revoked(writer, key, change).await })
+    }
+}
+
+/// The same status without parts that say nothing: the API server does not keep them once they were something else, and what
+/// is read back has to be what was written.
+fn without_empty_parts(status: ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
+    fn prune(value: &mut serde_json::Value) {
+        if let serde_json::Value::Object(fields) = value {
+            fields.values_mut().for_each(prune);
+            fields.retain(|_, field| !field.as_object().is_some_and(serde_json::Map::is_empty));
+        }
+    }
+    let Ok(mut value) = serde_json::to_value(&status) else { return status };
+    prune(&mut value);
+    serde_json::from_value(value).unwrap_or(status)
+}
+
+/// What a write needs to know of the object.
+fn meta(object: &ProvisioningIntegration) -> ObjectMeta {
+    let ObjectMeta { name, resource_version, managed_fields, .. } = object.metadata.clone();
+    ObjectMeta { name, resource_version, managed_fields, ..ObjectMeta::default() }
+}
+
+fn number(version: Option<&str>) -> u64 {
+    version.and_then(|version| version.parse().ok()).unwrap_or(0)
+}
+
+/// Whether two statuses are written alike, transition times aside.
+#[must_use]
+pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus) -> bool {
+    let text = |status: &ProvisioningIntegrationStatus| {
+        let conditions = conditions::timeless(&status.conditions);
+        serde_json::to_vec(&ProvisioningIntegrationStatus { conditions, ..status.clone() })
+            .unwrap_or_default()
+    };
+    text(a) == text(b)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::integration::Lifecycles;
+
+    #[test]
+    fn a_part_that_says_nothing_is_not_said() {
+        let nothing = ProvisioningIntegrationStatus {
+            lifecycles: Some(Lifecycles::default()),
+            ..Default::default()
+        };
+        assert_eq!(without_empty_parts(nothing), ProvisioningIntegrationStatus::default());
+        let something = Some(Lifecycles { incomplete: true, ..Lifecycles::default() });
+        let something = ProvisioningIntegrationStatus {
+            lifecycles: something,
+            observed_generation: Some(3),
+            ..Default::default()
+        };
+        assert_eq!(without_empty_parts(something.clone()), something);
+    }
+
+    fn status(generation: i64) -> ProvisioningIntegrationStatus {
+        ProvisioningIntegrationStatus {
+            observed_generation: Some(generation),
+            ..ProvisioningIntegrationStatus::default()
+        }
+    }
+
+    fn integration(version: u64, generation: i64) -> Arc<ProvisioningIntegration> {
+        let secret = serde_json::json!({"credentialsSecretRef": {"name": "secret"}});
+        let spec = serde_json::json!({"mode": "Enforce", "bob": secret, "provider": {"jumpCloud": secret}});
+        let mut object =
+            ProvisioningIntegration::new("onelogin", serde_json::from_value(spec).expect("a spec"));
+        object.metadata.resource_version = Some(version.to_string());
+        object.status = Some(status(generation));
+        Arc::new(object)
+    }
+
+    #[tokio::test]
+    async fn who_reads_waits_for_no_write_and_sees_what_the_last_one_left() {
+        let watched = watch::Sender::new(integration(7, 1));
+        let saying = Saying::new(Said::of(&watched.borrow()), watched.subscribe());
+        let seen = || saying.read(|status| status.observed_generation);
+        assert_eq!(seen(), Some(1));
+        let mut writing = saying.lock().await;
+        writing.status = status(2);
+        watched.send_replace(integration(8, 3));
+        assert_eq!(seen(), Some(1), "the write is under way");
+        drop(writing);
+        assert_eq!(seen(), Some(3), "no one writes, and what the watch brought is newer");
+        saying.lock().await.status = status(4);
+        assert_eq!(seen(), Some(4));
+        assert!(!saying.take_owed_revocations());
+        saying.owe_revocations();
+        assert!(saying.take_owed_revocations() && !saying.take_owed_revocations());
+    }
+}

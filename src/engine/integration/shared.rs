@@ -1,0 +1,54 @@
+//! What every worker of the process shares.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::pacers::Pacers;
+use crate::{
+    api::key::IntegrationKey,
+    cluster::{events::Events, leadership::Leadership, roster::Roster, status::Writer},
+    engine::{
+        clock::Clock,
+        intake::inbox::Inbox,
+        settings::{tenants::Tenants, validate::AllowedEndpoints},
+    },
+    telemetry::{metrics::Metrics, parts::Parts},
+};
+
+/// What every worker shares.
+#[derive(Clone)]
+pub struct Shared {
+    /// The API server.
+    pub client: kube::Client,
+    /// What is known of every `EmployeeSync`.
+    pub roster: Roster,
+    /// Tells people.
+    pub events: Events,
+    /// Counts.
+    pub metrics: Arc<Metrics>,
+    /// The time.
+    pub clock: Clock,
+    /// Whether this process may write.
+    pub leadership: Leadership,
+    /// Base addresses allowed in place of the vendors'.
+    pub allowed: Arc<AllowedEndpoints>,
+    /// Windows of provider limits, shared by integrations of one tenant.
+    pub pacers: Arc<Pacers>,
+    /// What Bob pushes.
+    pub inbox: Inbox,
+    /// Who works on which tenant.
+    pub tenants: Arc<Tenants>,
+    /// What runs in this process.
+    pub parts: Parts,
+    /// True when the process stops.
+    pub stopping: watch::Receiver<bool>,
+}
+
+impl Shared {
+    /// What writes the statuses of this integration and its people.
+    #[must_use]
+    pub fn writer(&self, key: &IntegrationKey) -> Writer {
+        Writer::new(&self.client, &key.namespace, &self.leadership)
+    }
+}

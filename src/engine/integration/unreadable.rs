@@ -1,0 +1,47 @@
+//! Integrations whose spec this version cannot read: no work is done on them, and they say so.
+
+use std::time::Duration;
+
+use super::worker::Shared;
+use crate::{
+    api::{conditions, key::IntegrationKey, reasons::IntegrationReason},
+    cluster::lenient::Unreadable,
+    engine::{
+        pass::report::{self, Report},
+        stop::Stop,
+    },
+};
+
+/// The wait after a write that failed.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// Has the integration say that nothing is done, and why. Ends when that is written; nothing of the spec is read for it.
+pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
+    let (metadata, version) = (&unreadable.metadata, env!("CARGO_PKG_VERSION"));
+    let message = format!(
+        "bobsync {version} cannot read {}: it is not a value that this version knows. Nothing is read and nothing is written until it is corrected, or until a version runs that can read it",
+        unreadable.field
+    );
+    tracing::warn!(integration = %key, field = unreadable.field, "the spec of an integration cannot be read: no work is done on it");
+    let stop = Stop::new(IntegrationReason::InvalidSettings, message);
+    let report = Report { stop: Some(stop), ..Report::default() };
+    shared.metrics.pass(&key, &report.figures(), shared.clock.now());
+    let (generation, before) = (metadata.generation.unwrap_or(0), unreadable.integration_status());
+    loop {
+        shared.leadership.wait_to_lead().await;
+        let conditions =
+            report::cannot_read(&before.conditions, &report, generation, shared.clock.now());
+        if before.observed_generation == Some(generation)
+            && conditions::same(&before.conditions, &conditions)
+        {
+            return;
+        }
+        match shared.writer(&key).patch_unread(&key.name, metadata, generation, &conditions).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(integration = %key, %error, "the integration's status could not be written")
+            }
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}

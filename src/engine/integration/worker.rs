@@ -1,0 +1,705 @@
+//! One worker for one integration: it runs the full passes, one after another. When the next one is due, and
+//! why, follows from the state (`state`): the interval, a changed spec, a sync request, a rotated Secret, a deleted or
+//! changed `EmployeeSync`, a retry. There is always a next one, unless the spec says `suspend`.
+
+use std::{sync::Arc, time::Duration};
+
+use futures::future::BoxFuture;
+use jiff::SignedDuration;
+use kube::ResourceExt as _;
+use tokio::{sync::watch, task::JoinSet, time::Instant};
+
+use super::{
+    connection::{Connections, Secrets},
+    counts::{self, Reckoning},
+    owners, partial,
+    said::{self, Said, Saying},
+    session::{Refusals, Session, Wanted, takes_access},
+    signing::{self, Signing},
+    state::{self, News, Place, Ready, Times, Wake},
+    telling,
+};
+use crate::{
+    api::{
+        ProvisioningIntegration, SYNC_REQUESTED, conditions,
+        employee_sync::Trigger,
+        integration::Mode,
+        key::IntegrationKey,
+        reasons::{DetailReason, EmployeeReason, IntegrationReason},
+    },
+    cluster::{
+        roster::{Entry, Roster},
+        status::WRITE_WITHIN,
+    },
+    domain::{priority::Class, safety::Suspicion, settings::go_duration},
+    engine::{
+        intake::{
+            dirty::{Causes, Line},
+            inbox::Mailbox,
+            revocations,
+        },
+        pass::{
+            execute::Cut,
+            report::{self, Report},
+        },
+        settings::validate::{Validated, for_evidence, validate},
+        stop::Stop,
+        waits::Waits,
+    },
+    telemetry::health::Beat,
+};
+
+pub use super::shared::Shared;
+
+/// How often Secrets are compared with what was read: a rotation is seen within a minute.
+const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
+/// The same while a Secret is missing.
+const MISSING_SECRET_POLL: SignedDuration = SignedDuration::from_secs(5);
+/// A full pass that lasts for so much longer than an interval is stuck: a service asks for an hour at most.
+const LONGER: Duration = Duration::from_hours(2);
+
+/// What the supervisor holds of a worker.
+#[derive(Clone)]
+pub struct Handle {
+    object: watch::Sender<Arc<ProvisioningIntegration>>,
+    mailbox: Arc<Mailbox>,
+    said: Arc<Saying>,
+    waits: Arc<Waits>,
+    reckoning: Arc<Reckoning>,
+}
+
+impl Handle {
+    /// Which object it is.
+    pub fn uid(&self) -> Option<String> {
+        self.object.borrow().uid()
+    }
+
+    /// Says what is to be said beside the passes.
+    pub async fn tell_parts(&self, shared: &Shared, key: &IntegrationKey) {
+        if shared.leadership.is_leader() {
+            self.said.lock().await.write_beside(&shared.writer(key), key).await;
+        }
+    }
+
+    /// A newer version of the integration. What is said of it takes that in when it is next looked at: a write that is under
+    /// way holds up nobody.
+    pub fn see(&self, object: ProvisioningIntegration) {
+        let version = said::version(&object);
+        self.object.send_if_modified(|known| {
+            let newer = version > said::version(known);
+            if newer {
+                *known = Arc::new(object);
+            }
+            newer
+        });
+    }
+
+    /// Something about one of its people changed: a sync is asked for, or the spec, the status or the object is another.
+    pub fn wake(&self, roster: &Roster, key: &IntegrationKey, employee: &str) {
+        let requested = roster
+            .with(key, employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
+        let trigger = if requested { Trigger::Manual } else { Trigger::Spec };
+        if requested {
+            self.mailbox.ask();
+        }
+        // The change may be that hands are not off any more.
+        let revoked =
+            roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
+        let class = if revoked { Class::Revocation } else { Class::Mover };
+        self.mailbox.dirty.add(employee, trigger, class, Instant::now());
+    }
+
+    /// Something about people changed who are not told apart.
+    pub fn wake_everybody(&self) {
+        self.mailbox.dirty.add_everybody(Trigger::Spec, Instant::now());
+    }
+
+    /// Says that a generation is in progress, unless something was said of it already. Must follow a change within a
+    /// second: kstatus takes a resource without a status for current, and a GitOps tool would go on too early.
+    pub async fn mark_progressing(&self, shared: &Shared, key: &IntegrationKey) {
+        let object = self.object.borrow().clone();
+        let generation = object.metadata.generation.unwrap_or(0);
+        let mut said = self.said.lock().await;
+        if said.spoken_of() >= generation || !shared.leadership.is_leader() {
+            return;
+        }
+        let now = shared.clock.now();
+        said.write(&shared.writer(key), key, generation, |before| {
+            Some(report::progressing(before, generation, now))
+        })
+        .await;
+    }
+}
+
+/// The worker itself.
+pub struct Worker {
+    key: IntegrationKey,
+    shared: Shared,
+    object: watch::Receiver<Arc<ProvisioningIntegration>>,
+    handle: Handle,
+    session: Arc<Session>,
+    /// Generation of the spec that the last pass worked with; 0 before the first.
+    generation: i64,
+    /// The sync request that the last pass answered.
+    answered: Option<String>,
+    /// Whether this turn answers a new one.
+    asked: bool,
+    /// Bob's last answer, if it is too short to be believed yet. After a restart it takes another answer.
+    suspicion: Option<Suspicion>,
+    connections: Option<Arc<Connections>>,
+    /// The Secrets as the last pass saw them.
+    secrets: Secrets,
+    failures: u32,
+    times: Times,
+}
+
+impl Worker {
+    /// A worker for this integration, and the handle to it.
+    #[must_use]
+    pub fn new(
+        key: IntegrationKey,
+        object: ProvisioningIntegration,
+        shared: Shared,
+    ) -> (Self, Handle) {
+        let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
+        let (roster, tenants, clock) =
+            (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
+        let reckoning =
+            Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
+        let ready = object
+            .status
+            .as_ref()
+            .and_then(|status| conditions::find(&status.conditions, conditions::Type::Ready));
+        let since =
+            ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0);
+        shared.metrics.begin(&key, since, shared.clock.now());
+        object.status.iter().for_each(|status| reckoning.said(status));
+        let said = Said::of(&object)
+            .with_parts(&shared.parts)
+            .with_waits(&waits)
+            .with_reckoning(&reckoning);
+        let sender = watch::Sender::new(Arc::new(object));
+        revocations::remember(&shared.roster, &key, &said.status.revoked);
+        let answered = said.status.last_handled_sync_at.clone();
+        let said = Arc::new(Saying::new(said, sender.subscribe()));
+        let mailbox =
+            shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
+        let handle = Handle { object: sender, mailbox, said, waits, reckoning };
+        (Self::with(key, &handle, answered, shared), handle)
+    }
+
+    /// A worker in place of one that ended: the same lines, and nothing else of it is believed.
+    pub async fn again(key: IntegrationKey, handle: &Handle, shared: Shared) -> Self {
+        let answered = handle.said.lock().await.status.last_handled_sync_at.clone();
+        Self::with(key, handle, answered, shared)
+    }
+
+    fn with(
+        key: IntegrationKey,
+        handle: &Handle,
+        answered: Option<String>,
+        shared: Shared,
+    ) -> Self {
+        let object = handle.object.subscribe();
+        let session = Session {
+            key: key.clone(),
+            shared: shared.clone(),
+            mailbox: handle.mailbox.clone(),
+            said: handle.said.clone(),
+            object: object.clone(),
+            place: Place::default(),
+            refusals: Refusals::default(),
+            signing: Signing::default(),
+            by_evidence: std::sync::Mutex::default(),
+            turns: std::sync::atomic::AtomicU64::new(0),
+            waits: handle.waits.clone(),
+            rotated: watch::Sender::new(false),
+            reckoning: handle.reckoning.clone(),
+        };
+        Self {
+            key,
+            session: Arc::new(session),
+            shared,
+            object,
+            handle: handle.clone(),
+            generation: 0,
+            answered,
+            asked: false,
+            suspicion: None,
+            connections: None,
+            secrets: Secrets::default(),
+            failures: 0,
+            times: Times::default(),
+        }
+    }
+
+    /// Works until the process stops or the task is dropped with its integration.
+    pub async fn run(mut self) {
+        // They end with this task, and at a stop after what they began. Whichever ends before is started again.
+        let mut beside = JoinSet::new();
+        let (parts, key, stopping) =
+            (self.shared.parts.clone(), self.key.clone(), self.shared.stopping.clone());
+        let aside = |part: &'static str, make: fn(Arc<Session>, Beat) -> BoxFuture<'static, ()>| {
+            let (parts, key, stopping, session) =
+                (parts.clone(), key.clone(), stopping.clone(), self.session.clone());
+            async move {
+                parts.keep(part, Some(&key), stopping, |beat| make(session.clone(), beat)).await
+            }
+        };
+        beside.spawn(aside("urgent", |session, beat| {
+            Box::pin(partial::serve(session, Line::Urgent, beat))
+        }));
+        beside.spawn(aside("normal", |session, beat| {
+            Box::pin(partial::serve(session, Line::Normal, beat))
+        }));
+        beside.spawn(aside("evidence", |session, beat| {
+            Box::pin(partial::serve_evidence(session, beat))
+        }));
+        beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
+        beside.spawn(aside("counts", |session, beat| Box::pin(counts::tell(session, beat))));
+        beside.spawn(aside("waits", |session, beat| Box::pin(telling::tell(session, beat))));
+        beside.spawn(aside("owners", |session, beat| Box::pin(owners::keep(session, beat))));
+        beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
+        let beat = parts.beat("passes", Some(&key));
+        Box::pin(self.work(&beat)).await;
+        while beside.join_next().await.is_some() {}
+    }
+
+    /// Passes over everybody.
+    async fn work(&mut self, beat: &Beat) {
+        let mut led = false;
+        loop {
+            let mut stopping = self.shared.stopping.clone();
+            let leadership = self.shared.leadership.clone();
+            tokio::select! {
+                () = beat.during(leadership.wait_to_lead()) => {}
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            }
+            if !std::mem::replace(&mut led, true) {
+                self.begin_to_lead(beat).await;
+            }
+            let trigger = tokio::select! {
+                trigger = self.due(beat) => trigger,
+                () = leadership.lost() => {
+                    led = false;
+                    continue;
+                }
+                _ = stopping.wait_for(|stopping| *stopping) => return,
+            };
+            let interval = go_duration(&self.object.borrow().spec.interval).unwrap_or_default();
+            beat.within(interval + LONGER, Box::pin(self.turn(trigger))).await;
+        }
+    }
+
+    /// Another process may have led until now: what this one remembers of its own passes is not believed any more, and everybody
+    /// is looked at, whatever is left of that one's time.
+    async fn begin_to_lead(&mut self, beat: &Beat) {
+        self.session.mailbox.dirty.keep_events();
+        self.generation = 0;
+        self.suspicion = None;
+        // What was asked for meanwhile the other process may have answered.
+        let said = beat.within(WRITE_WITHIN * 2, self.handle.said.lock()).await;
+        self.answered.clone_from(&said.status.last_handled_sync_at);
+        drop(said);
+        self.session.take_up_evidence();
+    }
+
+    /// Waits until a pass is due, and says why.
+    async fn due(&mut self, beat: &Beat) -> Trigger {
+        let session = self.session.clone();
+        let mut place = session.place.watch();
+        loop {
+            beat.beat();
+            let changed = session.mailbox.dirty.changed();
+            tokio::pin!(changed);
+            // Listening begins before looking, so that nothing falls between.
+            changed.as_mut().enable();
+            place.mark_unchanged();
+            let object = self.object.borrow_and_update().clone();
+            let (news, now) = (self.news(&object), self.shared.clock.now());
+            let until = match session.place.next(&self.times, &news, now) {
+                Wake::Pass(trigger) => return trigger,
+                Wake::Secrets => {
+                    if self.secrets_changed().await {
+                        return Trigger::Spec;
+                    }
+                    continue;
+                }
+                Wake::At(at) => Some(at),
+                Wake::Never => None,
+            };
+            let everybody =
+                session.mailbox.dirty.everybody_due().filter(|due| *due > Instant::now());
+            let clock = self.shared.clock.clone();
+            tokio::select! {
+                changed = self.object.changed() => if changed.is_err() {
+                    // The supervisor let go of this integration; the task is about to be dropped.
+                    std::future::pending::<()>().await;
+                },
+                () = changed => {}
+                // The session holds the sender.
+                _ = place.changed() => {}
+                () = async { match everybody { Some(due) => tokio::time::sleep_until(due).await, None => std::future::pending().await } } => {}
+                () = beat.during(async { match until { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } }) => {}
+            }
+        }
+    }
+
+    /// What has happened that no pass has looked at.
+    fn news(&self, object: &ProvisioningIntegration) -> News {
+        let generation = object.metadata.generation.unwrap_or(0);
+        let requested = object.annotations().get(SYNC_REQUESTED);
+        let asked = requested.is_some() && requested != self.answered.as_ref();
+        let spec = if generation == self.generation {
+            None
+        } else {
+            // That a process begins is no change of the spec, and it takes up a request that another one left.
+            let known = self.generation == 0
+                && self.handle.said.read(|status| status.observed_generation == Some(generation));
+            Some(match (known, asked) {
+                (true, true) => Trigger::Manual,
+                (true, false) => Trigger::Interval,
+                (false, _) => Trigger::Spec,
+            })
+        };
+        let mailbox = &self.session.mailbox;
+        News {
+            spec,
+            asked,
+            asked_for_one: mailbox.is_asked(),
+            webhooks: self.session.signing.has_news(),
+            everybody: mailbox.dirty.wants_everybody(Instant::now()),
+        }
+    }
+
+    /// One turn: mark, validate, connect, pass, report.
+    async fn turn(&mut self, trigger: Trigger) {
+        let object = self.object.borrow().clone();
+        let generation = object.metadata.generation.unwrap_or(0);
+        let new_spec = generation != self.generation;
+        let before = self.session.place.ready();
+        if self.generation == 0 {
+            let mut said = self.handle.said.lock().await;
+            said.status = report::begun_anew(&said.status);
+            said.write_beside(&self.shared.writer(&self.key), &self.key).await;
+        }
+        if new_spec {
+            self.handle.mark_progressing(&self.shared, &self.key).await;
+            self.session.refusals.clear();
+            self.failures = 0;
+        }
+        self.generation = generation;
+        self.times.tried = Some(self.shared.clock.now());
+        self.session.mailbox.take_access(takes_access(&object.spec));
+        signing::read(&self.session, &object).await;
+        let requested = object.annotations().get(SYNC_REQUESTED).cloned();
+        self.asked = requested.is_some() && requested != self.answered;
+        if object.spec.suspend {
+            self.answered.clone_from(&requested);
+            self.times = Times::default();
+            self.session.place.suspend();
+            self.session.waits.clear();
+            let mut said = self.handle.said.lock().await;
+            let now = self.shared.clock.now();
+            let suspended = |before: &_| Some(report::suspended(before, generation, now));
+            said.write(&self.shared.writer(&self.key), &self.key, generation, suspended).await;
+            return;
+        }
+        if new_spec {
+            let keep = before
+                .as_ref()
+                .filter(|ready| still_serves(ready, &object))
+                .map(|ready| Arc::new(Ready::of(ready, object.clone())));
+            self.session.place.begin(keep);
+        }
+        self.session.mailbox.answer();
+        let asked_for = self.session.mailbox.dirty.take_everybody();
+        let people = asked_for.map(|everybody| everybody.people).unwrap_or_default();
+        let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
+            Ok(validated) => {
+                self.session.reckoning.settings(&validated);
+                let report = Box::pin(self.connected_pass(
+                    &object,
+                    &validated,
+                    before.as_ref(),
+                    (trigger, new_spec),
+                    &people,
+                ))
+                .await;
+                (report, validated.interval)
+            }
+            Err(stop) => {
+                self.secrets = Secrets::default();
+                self.serve_evidence_alone(&object).await;
+                (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10))
+            }
+        };
+        if report.tally.is_none() {
+            partial::look_later(&self.session, &people);
+        }
+        report.sync_handled.clone_from(&requested);
+        report.webhooks = self.session.signing.said();
+        if !matches!(report.cut, Some(Cut::Deadline | Cut::Halted)) {
+            // Else the next pass answers it. One that is tried again answers it then.
+            self.answered = requested;
+        }
+        if report.in_bob.is_some() {
+            self.suspicion = report.suspicion;
+        }
+        self.finish(&object, &mut report, interval).await;
+    }
+
+    /// Connects if the Secrets changed, and runs the pass; once more at once if a credential was refused that has
+    /// been rotated meanwhile.
+    async fn connected_pass(
+        &mut self,
+        object: &Arc<ProvisioningIntegration>,
+        validated: &Validated,
+        before: Option<&Arc<Ready>>,
+        (trigger, new_spec): (Trigger, bool),
+        people: &Causes,
+    ) -> Report {
+        let mut attempt = 0;
+        while attempt < 2 {
+            let opened = Connections::open(
+                &self.shared,
+                (&self.key, &self.session.waits),
+                validated,
+                self.connections.clone(),
+            )
+            .await;
+            let (connections, fresh) = match opened {
+                Ok(opened) => opened,
+                Err(report) => {
+                    self.secrets =
+                        Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+                    if report.bob == Some(false) {
+                        self.serve_evidence_alone(object).await;
+                    }
+                    return *report;
+                }
+            };
+            if fresh {
+                // What is still waited for the next call finds out.
+                self.session.waits.clear();
+            }
+            self.secrets = connections.made_from();
+            self.connections = Some(connections.clone());
+            if attempt > 0 && !fresh {
+                break;
+            }
+            // What the last listing told of the same tenant is as good as anything until the next one.
+            let known = before.filter(|before| before.connections.go_to(validated));
+            let ready = Arc::new(Ready {
+                object: object.clone(),
+                validated: validated.clone(),
+                connections,
+                targets: known.map(|known| known.targets.clone()).unwrap_or_default(),
+                unavailable: known.map(|known| known.unavailable.clone()).unwrap_or_default(),
+            });
+            self.session.place.open(ready.clone());
+            let report = Box::pin(self.pass(&ready, trigger, new_spec, people)).await;
+            if self.session.rotated.send_replace(false) {
+                continue;
+            }
+            let refused = report.stop.as_ref().is_some_and(|stop| state::refuses(stop.reason));
+            if report
+                .stop
+                .as_ref()
+                .is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound)
+            {
+                self.secrets =
+                    Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+            }
+            if !refused || attempt > 0 || !self.secrets_changed().await {
+                return report;
+            }
+            attempt += 1;
+        }
+        Report {
+            stop: Some(Stop::new(
+                IntegrationReason::ClusterUnavailable,
+                "the Secret changed while it was read; trying again",
+            )),
+            ..Report::default()
+        }
+    }
+
+    /// Opens the provider for access that evidence takes, where nothing else can be used. What it cannot open is told by the pass
+    /// that comes next.
+    async fn serve_evidence_alone(&self, object: &Arc<ProvisioningIntegration>) {
+        let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.allowed) else {
+            return;
+        };
+        let opened =
+            Connections::open_provider(&self.shared, (&self.key, &self.session.waits), &validated)
+                .await;
+        if let Ok(connections) = opened {
+            let (targets, unavailable) = (Vec::new(), Vec::new());
+            let ready =
+                Ready { object: object.clone(), validated, connections, targets, unavailable };
+            self.session.place.open_provider(Arc::new(ready));
+        }
+    }
+
+    /// The full pass.
+    async fn pass(
+        &mut self,
+        ready: &Arc<Ready>,
+        trigger: Trigger,
+        new_spec: bool,
+        people: &Causes,
+    ) -> Report {
+        let mut causes = self.session.overdue();
+        causes.extend(people.iter().map(|(employee, waiting)| (employee.clone(), *waiting)));
+        let wanted = Wanted {
+            trigger,
+            causes: &causes,
+            announced: people,
+            scope: None,
+            forgiving: matches!(trigger, Trigger::Manual) || new_spec,
+            suspicion: self.suspicion,
+            asked: self.asked,
+            within: ready.validated.interval,
+        };
+        self.session.mailbox.everybody_begins();
+        let looking = self.session.mailbox.claims.everybody();
+        let under_way = self.session.reckoning.progress.begin();
+        let report = tokio::select! {
+            biased;
+            report = self.session.pass(ready, wanted, &looking) => report,
+            never = self.session.watch_secrets(self.secrets.clone(), SECRET_POLL) => match never {},
+            never = counts::tell_progress(&self.session.reckoning) => match never {},
+        };
+        drop((looking, under_way));
+        self.session.mailbox.everybody_ended(report.read_for);
+        tracing::info!(
+            integration = %self.key,
+            ?trigger,
+            took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
+            in_bob = report.in_bob,
+            created = report.tally.as_ref().map(|t| t.created),
+            updated = report.tally.as_ref().map(|t| t.updated),
+            reactivated = report.tally.as_ref().map(|t| t.reactivated),
+            suspended = report.tally.as_ref().map(|t| t.disabled),
+            failed = report.tally.as_ref().map(|t| t.failed),
+            stop = report.stop.as_ref().map(|stop| stop.reason.as_str()),
+            "pass"
+        );
+        report
+    }
+
+    /// Whether a Secret is not the one that was seen.
+    async fn secrets_changed(&mut self) -> bool {
+        let changed = self.secrets.changed(&self.shared.client, &self.key.namespace).await;
+        self.times.secrets = self.shared.clock.now().checked_add(SECRET_POLL).ok();
+        changed
+    }
+
+    /// Puts those in line whose change failed for now, if they are few: each backs off alone, and nobody else is looked at.
+    fn retried_singly(&self, report: &Report, interval: Duration) -> bool {
+        let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
+        let all = report
+            .tally
+            .as_ref()
+            .and_then(|tally| tally.reasons.get(&EmployeeReason::Retrying).copied());
+        let singly =
+            report.stop.is_none() && report.cut.is_none() && report.unwritten.people.is_empty();
+        let singly = singly
+            && failed > 0
+            && all == Some(failed)
+            && report.rest.unsettled.len() <= self.session.most_single();
+        if singly {
+            partial::retry(&self.session, report, state::longest(interval), |_| None);
+        }
+        singly
+    }
+
+    /// Writes the status and says when the next pass is due.
+    async fn finish(
+        &mut self,
+        object: &ProvisioningIntegration,
+        report: &mut Report,
+        interval: Duration,
+    ) {
+        let now = self.shared.clock.now();
+        let singly = self.retried_singly(report, interval);
+        if report.unwritten.people.is_empty() {
+            self.session.refusals.settled(partial::RECORDS);
+        }
+        let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::from_mins(10));
+        let stop = report.stop.as_ref();
+        let left = !report.unwritten.people.is_empty()
+            || report.tally.as_ref().is_some_and(|tally| tally.retry);
+        let troubled = stop.is_some() || report.cut.is_some() || left && !singly;
+        let again = troubled.then(|| state::again(stop, report.cut, self.failures, interval));
+        self.failures = again.map_or(0, |(failures, _)| failures);
+        let missing = stop.is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound);
+        self.times = Times {
+            // Sooner where employees who are missing from Bob's answer wait for their confirmation.
+            interval: now
+                .checked_add(jittered(interval, &self.key))
+                .ok()
+                .into_iter()
+                .chain(report.absent.again)
+                .min(),
+            retry: again.and_then(|(_, wait)| now.checked_add(wait).ok()),
+            secrets: now.checked_add(if missing { MISSING_SECRET_POLL } else { SECRET_POLL }).ok(),
+            tried: self.times.tried,
+        };
+        report.again = self.times.retry;
+        self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
+        self.shared.tenants.idle(&self.key, stop.is_some() && report.tally.is_none());
+        self.shared.metrics.pass(&self.key, &report.figures(), now);
+        if report.stop.is_none() && !report.is_unfinished() {
+            self.shared.parts.settled(&self.key, Instant::now() - report.took);
+        }
+        if self.object.borrow().metadata.generation != object.metadata.generation {
+            // A newer spec: what was found for the old one is not said of it.
+            return;
+        }
+        let mut said = self.handle.said.lock().await;
+        let before = said.told().cloned();
+        if report.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
+            self.session.reckoning.complete();
+            self.session.forget_unknown();
+        }
+        if report.tally.is_some() {
+            self.shared.roster.refused_alone(&self.key, &report.unwritten.people);
+            self.session.reckoning.not_written(report.unwritten.told());
+        }
+        // What came while the pass was under way is known to the roster alone.
+        let revoked = self.shared.roster.revoked(&self.key);
+        let after =
+            |before: &_| Some(report::after(before, report, &revoked, self.generation, now));
+        let Some(status) = after(&said.status) else { return };
+        if let Some(message) = report::newly_blind(&said.status, &status) {
+            let (about, reason) =
+                (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
+            self.shared.events.publish(about, true, reason, "Sync", message);
+        }
+        said.write(&self.shared.writer(&self.key), &self.key, self.generation, after).await;
+        counts::announce(&self.shared.events, object, before.as_ref(), said.told());
+        if report.held.is_some() {
+            self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();
+        }
+    }
+}
+
+/// Whether what was made for an earlier spec may serve this one until it is known what it asks for: access is taken at the
+/// same tenant, by the same credential, and where the spec says so.
+fn still_serves(ready: &Ready, object: &ProvisioningIntegration) -> bool {
+    let (before, now) = (&ready.object.spec, &object.spec);
+    before.provider == now.provider
+        && now.mode() == Mode::Enforce
+        && before.mode() == now.mode()
+        && now.provisioning.disabling_trigger
+}
+
+/// The interval, up to 5 % shorter: integrations that start together drift apart. Depends on the name and the moment,
+/// not on a source of randomness.
+fn jittered(interval: SignedDuration, key: &IntegrationKey) -> SignedDuration {
+    use std::hash::{BuildHasher as _, RandomState};
+    let share = i32::try_from(RandomState::new().hash_one(key) % 1000).unwrap_or(0);
+    interval - interval * share / 20_000
+}

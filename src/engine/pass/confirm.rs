@@ -1,0 +1,248 @@
+//! Part of step 2: employees who are missing from Bob's answer are read by id, as many as Bob's minute has room for. What a
+//! read says is remembered in the roster; whether it means that a file is gone, `domain::missing` says.
+
+use std::{collections::HashSet, time::Duration};
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::observe::LastRead;
+use crate::{
+    api::key::IntegrationKey,
+    bob,
+    cluster::roster::Roster,
+    domain::{
+        employee::{Employee, Fields, LIFECYCLE},
+        missing::{Absence, Answer, Memory, Missing, Word, Words},
+        priority::Urgency,
+    },
+    engine::stop::{Stop, bob_stop},
+};
+
+/// Decisions on all other employees wait for these reads, so they end after this time.
+const WITHIN: Duration = Duration::from_secs(60);
+/// When the next pass begins while employees wait for their turn: Bob's minute is over then.
+const NEXT_MINUTE: Duration = Duration::from_secs(61);
+/// How many free reads of Bob's minute are left to passes over single employees. An event or a date that Bob has to be asked
+/// about does not wait until every missing employee of a full pass was asked for.
+const LEFT_FOR_SINGLE: usize = 10;
+/// How many reads of Bob's minute a full pass has then, where no other pass reads: forty are not urgent ones.
+const IN_A_MINUTE: usize = 40 - LEFT_FOR_SINGLE;
+/// How many employees outside of the service user's rights are asked for again in one pass.
+const REFUSED_AGAIN: usize = 5;
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub struct Confirmed {
+    /// Employees that a read by id found.
+    pub found: Vec<Employee>,
+    /// Employees whose file is gone.
+    pub gone: Vec<Box<str>>,
+    /// Employees who are still missing.
+    pub missing: Vec<Box<str>>,
+    /// How many wait for their turn, or got no answer.
+    pub unconfirmed: usize,
+    /// How many are outside of the service user's rights.
+    pub forbidden: usize,
+    /// When the next pass has something to confirm.
+    pub again: Option<Timestamp>,
+    /// Lifecycle statuses that are missing as a whole, in words.
+    pub lost: Vec<String>,
+    /// What is to be remembered of lifecycle statuses.
+    pub memory: Memory,
+    /// Whether Bob has shown employees who are Terminated, and shows none now.
+    pub hides_leavers: bool,
+}
+
+/// What the reads work with.
+pub struct Confirming<'a> {
+    /// The source.
+    pub bob: &'a bob::Client,
+    /// The fields to ask for.
+    pub fields: &'a Fields,
+    /// What is known of every `EmployeeSync`.
+    pub place: (&'a Roster, &'a IntegrationKey),
+    /// What is known of the reads before.
+    pub last: &'a LastRead,
+    /// The time.
+    pub now: Timestamp,
+}
+
+impl Confirming<'_> {
+    /// Reads those who are missing from an answer with these statuses.
+    ///
+    /// # Errors
+    /// A [`Stop`]: Bob refused the credential. No other answer of Bob to a single read ends a pass, or the other reads.
+    pub async fn run(&self, shown: Words, missing: Vec<Missing>) -> Result<Confirmed, Stop> {
+        let mut reading = Reading {
+            cx: self,
+            shown,
+            missing,
+            asked: HashSet::new(),
+            outcome: Confirmed::default(),
+            ends: Instant::now() + WITHIN,
+        };
+        // One employee of each lost status: where the read finds the employee, the status is not hidden.
+        let lost = reading.answer().lost(&reading.missing);
+        let probes = lost.iter().filter_map(|lost| {
+            let holders: Vec<&Missing> =
+                reading.missing.iter().filter(|missing| missing.word == lost.word).collect();
+            holders.get(reading.first(holders.len())).map(|missing| missing.id.clone())
+        });
+        let probes: Vec<Box<str>> = probes.collect();
+        reading.ask(probes).await?;
+        let others = reading.others();
+        reading.ask(others).await?;
+        Ok(reading.end())
+    }
+}
+
+struct Reading<'a> {
+    cx: &'a Confirming<'a>,
+    shown: Words,
+    /// Those who are still missing.
+    missing: Vec<Missing>,
+    asked: HashSet<Box<str>>,
+    outcome: Confirmed,
+    ends: Instant,
+}
+
+impl Reading<'_> {
+    fn answer(&self) -> Answer<'_> {
+        Answer {
+            shown: &self.shown,
+            memory: self.cx.last.memory.as_ref(),
+            now: self.cx.now,
+            apart: self.cx.last.apart,
+        }
+    }
+
+    /// Returns where the reads of this minute begin in a list of so many employees.
+    fn first(&self, count: usize) -> usize {
+        first(self.cx.now, count)
+    }
+
+    /// Who is asked for, in this order: those whose second 404 is due, those who were not asked for, and some of those who
+    /// were refused. Employees of a lost status are not: one of them has just been asked for.
+    fn others(&self) -> Vec<Box<str>> {
+        let answer = self.answer();
+        let lost: HashSet<Word> =
+            answer.lost(&self.missing).into_iter().map(|lost| lost.word).collect();
+        let open = self
+            .missing
+            .iter()
+            .filter(|missing| !self.asked.contains(&missing.id) && !lost.contains(&missing.word));
+        let (mut due, mut fresh, mut refused) = (Vec::new(), Vec::new(), Vec::new());
+        for missing in open {
+            if missing.absence.forbidden {
+                refused.push(missing.id.clone());
+            } else if !missing.absence.is_doubt() {
+                fresh.push(missing.id.clone());
+            } else if answer.is_second(missing) {
+                due.push(missing.id.clone());
+            }
+        }
+        for list in [&mut due, &mut fresh, &mut refused] {
+            list.sort_unstable();
+            let first = self.first(list.len());
+            list.rotate_left(first);
+        }
+        refused.truncate(REFUSED_AGAIN);
+        [due, fresh, refused].concat()
+    }
+
+    async fn ask(&mut self, ids: Vec<Box<str>>) -> Result<(), Stop> {
+        let (roster, key) = self.cx.place;
+        let mut ids = ids.into_iter();
+        for id in ids.by_ref() {
+            let left = self.ends.saturating_duration_since(Instant::now());
+            if self.cx.bob.free_reads(Urgency::Normal) <= LEFT_FOR_SINGLE || left.is_zero() {
+                self.outcome.unconfirmed += 1;
+                break;
+            }
+            let Some(place) = self.missing.iter().position(|missing| missing.id == id) else {
+                continue;
+            };
+            self.asked.insert(id.clone());
+            let reading = self.cx.bob.one(self.cx.fields, &id, Urgency::Normal);
+            match tokio::time::timeout(left, reading).await {
+                Ok(Ok(Some(employee))) => {
+                    self.missing.swap_remove(place);
+                    self.shown.add(employee.values.get(LIFECYCLE));
+                    self.outcome.found.push(employee);
+                }
+                Ok(Ok(None)) if self.answer().confirms(&self.missing[place]) => {
+                    self.missing.swap_remove(place);
+                    self.outcome.gone.push(id);
+                }
+                Ok(Ok(None)) => {
+                    let absence = self.missing[place].absence.not_found(self.cx.now);
+                    self.missing[place].absence = absence;
+                    roster.absent(key, &id, absence);
+                }
+                Ok(Err(bob::Error::Forbidden { .. })) => {
+                    self.missing[place].absence = Absence::FORBIDDEN;
+                    roster.absent(key, &id, Absence::FORBIDDEN);
+                }
+                Ok(Err(error @ bob::Error::Unauthorized)) => return Err(bob_stop(error)),
+                Ok(Err(bob::Error::Throttled { .. })) => {
+                    self.outcome.unconfirmed += 1;
+                    break;
+                }
+                // No answer is no evidence; the next pass asks again.
+                Ok(Err(bob::Error::Unavailable { .. })) | Err(_) => self.outcome.unconfirmed += 1,
+            }
+        }
+        self.outcome.unconfirmed += ids.count();
+        Ok(())
+    }
+
+    fn end(self) -> Confirmed {
+        let answer = self.answer();
+        let name = |text: Option<Box<str>>| {
+            text.map_or_else(|| "a status that Bob showed before".to_owned(), Into::into)
+        };
+        let suspects = answer.suspects(&self.missing);
+        let suspected: HashSet<Word> = suspects.iter().map(|lost| lost.word).collect();
+        let second = self.missing.iter().filter(|missing| !suspected.contains(&missing.word));
+        let second = second
+            .filter_map(|missing| missing.absence.second_look(self.cx.last.apart))
+            .filter(|at| *at > self.cx.now);
+        let soon = (self.outcome.unconfirmed > 0)
+            .then(|| self.cx.now.checked_add(NEXT_MINUTE).unwrap_or(Timestamp::MAX));
+        let (again, memory) = (second.chain(soon).min(), answer.remember(&self.missing));
+        let hides_leavers = answer.hides_leavers();
+        let forbidden = self.missing.iter().filter(|missing| missing.absence.forbidden).count();
+        let lost = suspects.into_iter().map(|lost| name(lost.text)).collect();
+        let missing = self.missing.into_iter().map(|missing| missing.id).collect();
+        Confirmed { missing, forbidden, again, lost, memory, hides_leavers, ..self.outcome }
+    }
+}
+
+/// Returns where the reads of the minute of `now` begin in a list of so many employees: after those of the minute before, so
+/// that employees that each read finds keep no other employee from a turn.
+fn first(now: Timestamp, count: usize) -> usize {
+    let minute = usize::try_from(now.as_second()).unwrap_or(0) / 60;
+    (minute * IN_A_MINUTE).checked_rem(count).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_employee_has_a_turn_within_as_many_minutes_as_the_reads_take() {
+        for count in [1_usize, 29, 30, 31, 45, 60, 80, 120, 997] {
+            let minutes = count.div_ceil(IN_A_MINUTE);
+            let mut read = vec![false; count];
+            for minute in 0..minutes {
+                let now =
+                    Timestamp::from_second(1_795_510_800 + 60 * i64::try_from(minute).unwrap())
+                        .unwrap();
+                (0..IN_A_MINUTE).for_each(|place| read[(first(now, count) + place) % count] = true);
+            }
+            assert!(read.iter().all(|read| *read), "{count} employees in {minutes} minutes");
+        }
+        assert_eq!(first(Timestamp::UNIX_EPOCH, 0), 0);
+    }
+}

@@ -1,0 +1,196 @@
+//! Step 3: everybody is decided on. Calls the pure decision and brings along what the roster knows: what the person's
+//! `EmployeeSync` asks for, and what its status keeps.
+
+use std::cell::OnceCell;
+
+use jiff::{Timestamp, civil::Date};
+
+use crate::{
+    api::{employee_sync::Access, key::IntegrationKey},
+    cluster::roster::{Entry, Hold, Roster},
+    domain::{
+        access::{Decision, InScope, Why, decide_with, in_scope, unless_waiting},
+        account::Access::Suspended,
+        baseline::{Baseline, mapped},
+        employee::{Employee, FieldIndex},
+        known::{Known, Met},
+        mapping::Mapping,
+        matching::Person,
+        set_back::Window,
+        settings::{ExistingEmployees, Settings},
+    },
+    engine::settings::tenants::Other,
+};
+
+/// What the step works with, the same for everybody.
+pub struct Deciding<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// What is known of every `EmployeeSync`.
+    pub roster: &'a Roster,
+    /// The integration.
+    pub key: &'a IntegrationKey,
+    /// Whether the provider ends sessions by a call of its own.
+    pub ends_sessions: bool,
+    /// All other integrations of the same tenant, the oldest first.
+    pub others: &'a [Other],
+    /// Whether this integration has never seen a pass through.
+    pub first_pass: bool,
+    /// Whether statuses are gone that there were at the last pass.
+    pub forgotten: bool,
+    /// The day on which its first pass was through (UTC).
+    pub since: Option<Date>,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// Decides for everybody.
+#[must_use]
+pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
+    let mapped = mapped(&cx.settings.mapping);
+    employees.into_iter().map(|employee| cx.one(employee, &mapped, false)).collect()
+}
+
+/// Decides for an employee whom a guard keeps managed although the settings leave the employee out.
+#[must_use]
+pub fn as_managed(cx: &Deciding<'_>, employee: Employee) -> Person {
+    cx.one(employee, &mapped(&cx.settings.mapping), true)
+}
+
+impl Deciding<'_> {
+    fn one(&self, mut employee: Employee, mapped: &[FieldIndex], kept_in: bool) -> Person {
+        let (mut known, known_account, (access, several), (in_place, kept), unmet) =
+            self.roster.with(self.key, employee.id(), |entry| {
+                let account =
+                    entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
+                let access = (
+                    entry.and_then(|entry| entry.access),
+                    entry.is_some_and(|entry| entry.several),
+                );
+                let in_place = entry
+                    .filter(|_| self.settings.report_drift)
+                    .and_then(|entry| entry.in_place.clone());
+                let kept = entry.and_then(|entry| entry.kept.clone()).map(|mut kept| {
+                    kept.look(
+                        Window::of(&self.settings.budgets, self.now),
+                        entry.is_some_and(|entry| entry.sync_requested.is_some()),
+                    );
+                    kept
+                });
+                (
+                    known(entry, self.now, || {
+                        Met::without_record(self.settings, &employee, self.first_pass, self.since)
+                    }),
+                    account,
+                    access,
+                    (in_place, kept),
+                    entry.is_none_or(|entry| entry.met.is_none()),
+                )
+            });
+        known.kept_in = kept_in;
+        let mut unknown_target = None;
+        if !known.overrides.attributes.is_empty() {
+            unknown_target = pin(&mut employee, &known, &self.settings.mapping);
+        }
+        // Evaluated once, however often it is asked.
+        let answer = OnceCell::new();
+        let holds = || answer.get_or_init(|| in_scope(self.settings, &employee)).clone();
+        let (mut decision, baseline) = self.decision(&known, &employee, mapped, &holds);
+        let mut claimed_by = self.claimed_by(decision.managed, employee.id());
+        if claimed_by.is_some_and(|other| other.idle) && decision.existing == Some(Suspended) {
+            // Who manages the person cannot do it now, and nobody else takes the access of somebody who leaves.
+            (claimed_by, decision.managed) = (None, false);
+        }
+        let scope_failure = if employee.unread { None } else { holds().and_then(Result::err) };
+        Person {
+            decision,
+            baseline,
+            in_place,
+            kept,
+            known_account,
+            several,
+            known_active: access == Some(Access::Active),
+            sessions_open: self.ends_sessions
+                && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent)),
+            claimed_by: claimed_by.map(|other| other.key.to_string().into()),
+            scope_failure: scope_failure.map(|why| why.to_string().into()),
+            unknown_target,
+            forgotten: self.forgotten && unmet,
+            employee,
+        }
+    }
+
+    /// The decision, and for somebody who waits for a change what Bob says now.
+    fn decision(
+        &self,
+        known: &Known,
+        employee: &Employee,
+        mapped: &[FieldIndex],
+        holds: &dyn Fn() -> InScope,
+    ) -> (Decision, Option<Box<Baseline>>) {
+        let decision = decide_with(self.settings, known, employee, self.now, holds);
+        let dealt_with = matches!(known.met, Met::Managed | Met::Unmanaged);
+        if dealt_with || self.settings.existing_employees == ExistingEmployees::NextPass {
+            return (decision, None);
+        }
+        let now_says = match known.met {
+            // Bob does not show the employee, which is no change.
+            Met::Waiting(before) if employee.unread => before,
+            Met::Waiting(_) | Met::New | Met::BeforeIntegration | Met::Unmanaged | Met::Managed => {
+                Baseline::of(self.settings, mapped, employee, self.now)
+            }
+        };
+        let decision = unless_waiting(self.settings, known, decision, Some(now_says));
+        let waits = [Some(decision.why), decision.also].contains(&Some(Why::AwaitingChange));
+        (decision, waits.then(|| Box::new(now_says)))
+    }
+
+    /// The integration that manages this person instead of this one. The accounts on record decide: who has written to one keeps
+    /// the person. Between two who have, or two who have not, the older one does. Whom the settings leave out here any other may
+    /// manage.
+    fn claimed_by(&self, managed: bool, employee: &str) -> Option<&Other> {
+        let hold = |key: &IntegrationKey| {
+            self.roster.with(key, employee, |entry| entry.map_or(Hold::None, Entry::hold))
+        };
+        let own = if managed {
+            self.roster.with(self.key, employee, |entry| entry.map_or(Hold::None, Entry::hold))
+        } else {
+            Hold::None
+        };
+        let manages = |other: &&Other| {
+            let theirs = hold(&other.key);
+            theirs > Hold::None
+                && (!managed
+                    || theirs == Hold::Account && theirs > own
+                    || theirs >= own.max(Hold::Intent) && other.elder)
+        };
+        self.others.iter().find(manages)
+    }
+}
+
+/// What the object of one person says.
+fn known(entry: Option<&Entry>, now: Timestamp, unmet: impl FnOnce() -> Met) -> Known {
+    let Some(entry) = entry else { return Known { met: unmet(), ..Known::default() } };
+    Known {
+        overrides: entry.overrides.as_deref().cloned().unwrap_or_default(),
+        met: entry.met.unwrap_or_else(unmet),
+        revoked: entry.revoked,
+        ended: entry.ended(now),
+        kept_in: false,
+    }
+}
+
+/// Puts what is pinned for this person to the rows of the mapping. Gives the targets that have no row: the provider does
+/// not have them.
+fn pin(employee: &mut Employee, known: &Known, mapping: &Mapping) -> Option<Box<str>> {
+    let mut unknown: Vec<&str> = Vec::new();
+    let mut pins = Vec::with_capacity(known.overrides.attributes.len());
+    for (target, value) in &known.overrides.attributes {
+        match mapping.position(target) {
+            Some(row) => pins.push((row, value.clone())),
+            None => unknown.push(target),
+        }
+    }
+    employee.pins = Some(pins.into());
+    (!unknown.is_empty()).then(|| unknown.join(", ").into())
+}

@@ -1,0 +1,394 @@
+//! A new account, and what making it may meet: a value that is refused or taken, an earlier try whose answer was lost,
+//! the account of another employee.
+
+use std::sync::PoisonError;
+
+use super::{
+    Ended, LAG, LEFT_OUT, Met, Run,
+    change::{Aim, Landed, LeftOut, Suspects, action_on},
+    often,
+    streaks::Sort,
+};
+use crate::{
+    api::employee_sync::{Action, MatchedBy},
+    domain::{
+        account::{Access, Account, AccountState, AccountWrite, NewValue},
+        budget::Kind,
+        mapping::{equal, key},
+        matching::{PersonIndex, differences},
+        plan::Change,
+        safety::ProtectedBy,
+    },
+    engine::pass::outcome::Failure,
+    provider::{Error, Key, Written, tries::Tries},
+};
+
+/// How often a create is sent whose outcome stays unknown.
+const SENT: u32 = 2;
+
+impl Run<'_, '_, '_> {
+    pub(super) async fn create(
+        &self,
+        change: &Change,
+        mut write: AccountWrite,
+    ) -> Result<Landed, Ended> {
+        let person = change.person;
+        let employee = &self.cx.people[person as usize].employee;
+        let names = [self.cx.mapping.email, self.cx.mapping.username]
+            .map(|row| self.cx.mapping.text(row, employee));
+        if names.iter().flatten().any(|name| self.cx.protected.names(name)) {
+            return Err(Ended::Failed(Failure::Protected(ProtectedBy::Settings)));
+        }
+        if change.look_up_first
+            && let Some(account) = self.by_mark(person).await?
+        {
+            return self.bring_up(person, account, &write, (MatchedBy::Mark, false)).await;
+        }
+        let initial = match &self.cx.initial {
+            Ok(initial) => initial,
+            Err(stop) => {
+                self.streaks.close(Sort::Creation, stop);
+                return Err(Ended::Halted);
+            }
+        };
+        let (mut left, mut tries, mut sent) = (LeftOut::default(), Tries::all(), 0);
+        loop {
+            let call = || self.cx.provider.create(self.cx.mapping, &write, initial);
+            match self.call((person, Sort::Creation), &mut tries, call).await {
+                Ok(Written { account, request_id, left: _ }) => {
+                    let fields = self.sent(&write);
+                    let shown =
+                        |row: &usize| account.attributes.get(*row).is_none_or(Option::is_some);
+                    let unconfirmed = fields.iter().copied().filter(|row| !shown(row)).collect();
+                    let mut answered = self.answered(&account, &write, &fields);
+                    answered.retain(|one| one.kept.is_some());
+                    let (account, state) = ((*account.id).into(), account.state);
+                    let (matched_by, action) = (MatchedBy::Created, Action::Create);
+                    return Ok(Landed {
+                        account,
+                        state,
+                        matched_by,
+                        action,
+                        fields,
+                        unconfirmed,
+                        answered,
+                        left,
+                        sessions: None,
+                        request_id,
+                    });
+                }
+                Err(Ended::Refused(Error::Unknown { said })) => {
+                    tracing::debug!(said, "the outcome of a create is unknown; reading back");
+                    sent += 1;
+                    if let Some(wait) = tries.again() {
+                        (self.cx.pause)(wait).await;
+                    }
+                    if let Some(account) = self.by_mark(person).await? {
+                        self.call((person, Sort::Creation), &mut Tries::all(), || {
+                            self.cx.provider.finish(&account.id, initial)
+                        })
+                        .await?;
+                        return self
+                            .bring_up(person, account, &write, (MatchedBy::Created, true))
+                            .await;
+                    }
+                    let error = often(Error::Unknown { said }, sent);
+                    if sent >= SENT {
+                        return Err(Ended::Refused(error));
+                    }
+                    // It ended so before: one of the values may be what the provider breaks on.
+                    if (self.cx.failed_before)(change) {
+                        let rows = self.dispensable(&write, |_| true);
+                        self.leave_out(&mut write, &mut left, &error, rows);
+                    }
+                }
+                Err(Ended::Refused(error @ (Error::Rejected { .. } | Error::Duplicate { .. }))) => {
+                    let many = left.rows().len() >= LEFT_OUT;
+                    let rows = match self.suspects(&write, &error) {
+                        Suspects::These(rows) | Suspects::Among(rows) if !many => {
+                            self.dispensable(&write, |row| rows.contains(&row))
+                        }
+                        Suspects::These(rows)
+                            if self.dispensable(&write, |row| rows.contains(&row)).is_empty() =>
+                        {
+                            Vec::new()
+                        }
+                        Suspects::These(_) | Suspects::Among(_) => {
+                            self.dispensable(&write, |_| true)
+                        }
+                        Suspects::None => Vec::new(),
+                    };
+                    match error {
+                        error if !rows.is_empty() => {
+                            self.leave_out(&mut write, &mut left, &error, rows)
+                        }
+                        Error::Duplicate { field } => {
+                            return self.duplicate(person, &write, field, sent > 0).await;
+                        }
+                        error => return Err(Ended::Refused(error)),
+                    }
+                }
+                Err(other) => return Err(other),
+            }
+        }
+    }
+
+    /// The rows that a new account can be without, and for which `which` holds.
+    fn dispensable(&self, write: &AccountWrite, which: impl Fn(usize) -> bool) -> Vec<usize> {
+        let mapping = self.cx.mapping;
+        let needed = |row: usize| {
+            mapping.rows[row].required || row == mapping.email || row == mapping.username
+        };
+        write
+            .attributes
+            .iter()
+            .map(|(row, _)| *row)
+            .filter(|row| !needed(*row) && which(*row))
+            .collect()
+    }
+
+    fn leave_out(
+        &self,
+        write: &mut AccountWrite,
+        left: &mut LeftOut,
+        error: &Error,
+        rows: Vec<usize>,
+    ) {
+        write.attributes.retain(|(row, _)| !rows.contains(row));
+        let names = self.names(&rows);
+        let failure = match self.failure(error, &rows) {
+            // Which of several it is, the provider does not say.
+            Failure::Rejected(said) if rows.len() > 1 => {
+                Failure::Rejected(format!("{said} (one of {names})"))
+            }
+            other => other,
+        };
+        left.add(failure, rows);
+    }
+
+    /// The account that bears this person's mark, if there is one. The one that is on record is read first: what cannot be read is
+    /// not absent. Where searches lag, the e-mail comes next; where marks cannot be searched, that is all.
+    async fn by_mark(&self, index: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
+        let person = &self.cx.people[index as usize];
+        let mark = person.employee.id();
+        let email = self.cx.mapping.text(self.cx.mapping.email, &person.employee);
+        let searches = self.cx.provider.capabilities().searches_marks;
+        let by_email = self.cx.provider.capabilities().lags || !searches;
+        let known = person.known_account.as_deref().map(Key::Id);
+        let email = email.as_deref().filter(|_| by_email).map(Key::Email);
+        for key in [known, email, searches.then_some(Key::Mark(mark))].into_iter().flatten() {
+            let mut found = self.look(index, Sort::Creation, key, Tries::all()).await?;
+            found.retain(|account| account.mark.as_deref() == Some(mark));
+            if found.len() > 1 {
+                return Err(Ended::Failed(Failure::Ambiguous));
+            }
+            if let Some(account) = found.pop() {
+                return Ok(Some(account));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Accounts with this e-mail. Where reads lag behind writes, one that is `sure` to exist is looked for again.
+    async fn by_email(
+        &self,
+        index: PersonIndex,
+        email: &str,
+        sure: bool,
+    ) -> Result<Vec<Account<'static>>, Ended> {
+        let mut pause = LAG;
+        loop {
+            let mut found =
+                self.look(index, Sort::Creation, Key::Email(email), Tries::all()).await?;
+            found.retain(|account| {
+                account.email.as_deref().is_some_and(|have| key(have) == key(email))
+            });
+            if !found.is_empty()
+                || !sure
+                || !self.cx.provider.capabilities().lags
+                || pause > LAG * 4
+            {
+                return Ok(found);
+            }
+            (self.cx.pause)(pause).await;
+            pause *= 2;
+        }
+    }
+
+    /// A create was answered "there is one": whose is it?
+    /// `doubtful`: an earlier try may have made it.
+    async fn duplicate(
+        &self,
+        index: PersonIndex,
+        write: &AccountWrite,
+        field: Option<String>,
+        doubtful: bool,
+    ) -> Result<Landed, Ended> {
+        let person = &self.cx.people[index as usize];
+        let mapping = self.cx.mapping;
+        let conflict = |said: &str| Ended::Failed(Failure::Conflict(said.to_owned()));
+        let Some(email) = mapping.text(mapping.email, &person.employee) else {
+            return Err(Ended::Refused(Error::Duplicate { field }));
+        };
+        let target = &mapping.rows[mapping.email].target;
+        // What another value is in the way of may be a stranger's, whose e-mail it is not.
+        let other = field.as_deref().filter(|field| **field != **target);
+        let mut found = self.by_email(index, &email, doubtful || other.is_none()).await?;
+        if found.len() > 1 {
+            return Err(Ended::Failed(Failure::Ambiguous));
+        }
+        let Some(account) = found.pop() else {
+            if doubtful && self.cx.provider.capabilities().lags {
+                let said = "the provider has an account with this e-mail and does not show it yet; the next pass looks again";
+                return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
+            }
+            return Err(match other {
+                Some(other) => conflict(&format!(
+                    "another account has this {other}: free it there, or correct it in Bob"
+                )),
+                None => {
+                    let username = &mapping.rows[mapping.username].target;
+                    let keys = if target == username {
+                        target.to_string()
+                    } else {
+                        format!("{target} or {username}")
+                    };
+                    conflict(&format!(
+                        "this {keys} is taken, and no account shows it: an alias, a group, a deleted account or one out of reach has it; free \
+                         it there, or correct it in Bob"
+                    ))
+                }
+            });
+        };
+        match account.mark.as_deref() {
+            Some(mark) if mark == person.employee.id() => {
+                if let (true, Ok(initial)) = (doubtful, &self.cx.initial) {
+                    self.call((index, Sort::Creation), &mut Tries::all(), || {
+                        self.cx.provider.finish(&account.id, initial)
+                    })
+                    .await?;
+                }
+                self.bring_up(index, account, write, (MatchedBy::Mark, doubtful)).await
+            }
+            Some(mark) if self.cx.people.iter().any(|person| person.employee.id() == mark) => {
+                Err(conflict(&format!(
+                    "the account {} has this {target} and belongs to employee {mark} in Bob: correct one of the two in Bob, or hand the account \
+                 over by setting its mark to this employee's id",
+                    account.id
+                )))
+            }
+            Some(_) => Err(conflict(&format!(
+                "the account {} has this {target}, and bears the mark of another employee: correct the mark there, or the value in Bob",
+                account.id
+            ))),
+            None if !self.cx.adopt => Err(conflict(&format!(
+                "the account {} has this {target}, and with spec.safety.adoption: Never an account without a mark is not taken over",
+                account.id
+            ))),
+            None => self.bring_up(index, account, write, (MatchedBy::Email, false)).await,
+        }
+    }
+
+    /// Brings an account that turned out to exist to what the create would have made of it. `own`: an earlier try of this create
+    /// has made it; any other account has the rows that are frozen, and the budgets, as if the plan had known it.
+    async fn bring_up(
+        &self,
+        index: PersonIndex,
+        account: Account<'static>,
+        wanted: &AccountWrite,
+        (matched_by, own): (MatchedBy, bool),
+    ) -> Result<Landed, Ended> {
+        if let Some(by) = self.cx.protected.covers(&account) {
+            return Err(Ended::Failed(Failure::Protected(by)));
+        }
+        if account.elsewhere {
+            return Err(Ended::Failed(Failure::ManagedElsewhere));
+        }
+        let person = &self.cx.people[index as usize];
+        let (attributes, _) =
+            differences(self.cx.mapping, &person.employee, person.kept.as_deref(), &account);
+        let mut write = AccountWrite { attributes, ..AccountWrite::default() };
+        write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
+        if let Some(row) = self.cx.mapping.manager {
+            let have = account.attributes.get(row).and_then(Option::as_deref);
+            write.attributes.extend(
+                wanted
+                    .attributes
+                    .iter()
+                    .filter(|(r, value)| {
+                        let same = |want: &str| {
+                            have.is_some_and(|have| {
+                                equal(self.cx.mapping.rows[row].compare, have, want)
+                            })
+                        };
+                        *r == row
+                            && !matches!(value, NewValue::Set(want) if same(want))
+                            && (*value != NewValue::Clear || have.is_some())
+                    })
+                    .cloned(),
+            );
+        }
+        if !own {
+            write.attributes.retain(|(row, _)| !self.cx.released.held.frozen.contains(row));
+        }
+        write.mark = wanted.mark.clone().filter(|_| account.mark.is_none());
+        write.access = match (person.decision.existing, account.state) {
+            (Some(Access::Suspended), state) if state != AccountState::Suspended => {
+                Some(Access::Suspended)
+            }
+            (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => {
+                Some(Access::Active)
+            }
+            _ => None,
+        };
+        // That it is there is the end of a create whose answer was lost; else it is what is done to it now.
+        let made =
+            matched_by == MatchedBy::Created || (write.is_empty() && matched_by == MatchedBy::Mark);
+        let action = if made { Action::Create } else { action_on(account.mark.is_some(), &write) };
+        let fields = self.sent(if made { wanted } else { &write });
+        let (id, state): (Box<str>, _) = ((*account.id).into(), account.state);
+        let met = Met { account: id.clone(), state, action, fields: fields.clone() };
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(index, met);
+        if write.is_empty() {
+            let (unconfirmed, answered, left) = (Vec::new(), Vec::new(), LeftOut::default());
+            return Ok(Landed {
+                account: id,
+                state,
+                matched_by,
+                action,
+                fields,
+                unconfirmed,
+                answered,
+                left,
+                sessions: None,
+                request_id: None,
+            });
+        }
+        if !own && let Some(kind) = kind_of(&write) {
+            let marked = account.mark.is_some();
+            if !self.room.lock().unwrap_or_else(PoisonError::into_inner).take(kind, marked) {
+                let said = "the account is there already, and the budget has no room for what it needs; the next plan holds it";
+                return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
+            }
+        }
+        write.foreign = account.foreign.as_deref().map(Into::into);
+        let sort =
+            if write.access == Some(Access::Suspended) { Sort::Suspension } else { Sort::Update };
+        let aim = Aim { person: index, id: &id, before: state, sort };
+        let mut landed = self.settle(aim, write, (action, matched_by)).await?;
+        if made {
+            let left = landed.left.rows();
+            landed.fields = fields.into_iter().filter(|row| !left.contains(row)).collect();
+        }
+        Ok(landed)
+    }
+}
+
+/// Returns the budget that a write to an account counts in; `None` for the mark alone.
+fn kind_of(write: &AccountWrite) -> Option<Kind> {
+    match write.access {
+        Some(Access::Suspended) => Some(Kind::Disable),
+        Some(Access::Active) => Some(Kind::Reactivate),
+        None => (!write.attributes.is_empty()).then_some(Kind::Update),
+    }
+}

@@ -1,0 +1,100 @@
+//! Accounts that were given access at a provider that hands out licences: the answer to the write says that there is one even
+//! where none is left (developers.onelogin.com, "User Resource": state 3). They are read back in groups, because one read for
+//! each account would double the calls of a first pass.
+
+use std::sync::atomic::Ordering;
+
+use super::{Run, streaks::Sort};
+use crate::{
+    api::employee_sync::Action,
+    domain::{account::AccountState, matching::PersonIndex},
+    engine::{intake::claims::Writing, pass::outcome::Done},
+    provider::{Error, call::BACK_IN_LINE},
+};
+
+/// After so many new accounts in a row without a licence, the other ones wait for the next pass.
+pub(super) const UNLICENSED: u32 = 3;
+
+/// The size of the first group. The groups grow: where no licence is left, few accounts are made before that shows.
+const FIRST: usize = 5;
+/// The size of the largest group: a process that is killed has told of all but so many accounts.
+const LARGEST: usize = 40;
+
+/// A change that landed, and of whose account nothing is told before it was read back.
+pub(super) struct Unproven<'c> {
+    pub(super) person: PersonIndex,
+    pub(super) done: Box<Done>,
+    pub(super) claim: Writing<'c>,
+}
+
+/// The accounts that wait to be read back.
+#[derive(Default)]
+pub(super) struct Licences<'c> {
+    waiting: Vec<Unproven<'c>>,
+    /// How many groups were read.
+    groups: u32,
+    /// Whether a group is being read.
+    reading: bool,
+}
+
+impl<'c> Licences<'c> {
+    /// Adds an account to the next group.
+    pub(super) fn wait(&mut self, one: Unproven<'c>) {
+        self.waiting.push(one);
+    }
+
+    /// Returns the next group that is to be read, one at a time. `idle`: no change is under way that could join it.
+    pub(super) fn due(&mut self, idle: bool) -> Option<Vec<Unproven<'c>>> {
+        let full = self.waiting.len() >= (FIRST << self.groups).min(LARGEST);
+        if self.reading || self.waiting.is_empty() || !(full || idle) {
+            return None;
+        }
+        self.reading = true;
+        self.groups = (self.groups + 1).min(LARGEST.ilog2());
+        Some(std::mem::take(&mut self.waiting))
+    }
+
+    /// Notes that the group was read.
+    pub(super) fn ended(&mut self) {
+        self.reading = false;
+    }
+}
+
+impl<'c> Run<'_, '_, 'c> {
+    /// Returns whether the account was given access and may have no licence for it.
+    pub(super) fn may_lack_licence(&self, done: &Done) -> bool {
+        let given = matches!(done.action, Action::Create | Action::Reactivate)
+            && done.state == AccountState::Active;
+        given && self.cx.provider.capabilities().licences
+    }
+
+    /// Reads a group of accounts and puts right what is told of those without a licence. Where the read fails or the pass
+    /// ends early, the next listing tells.
+    pub(super) async fn with_licences(&self, mut group: Vec<Unproven<'c>>) -> Vec<Unproven<'c>> {
+        let ids: Vec<&str> = group.iter().map(|one| &*one.done.account).collect();
+        let Some(unlicensed) = self.unlicensed(&ids).await else { return group };
+        for Unproven { done, .. } in &mut group {
+            let lacks = unlicensed.contains(&done.account);
+            if lacks {
+                done.state = AccountState::Unlicensed;
+            }
+            match (done.action, lacks) {
+                (Action::Create, true) => drop(self.unlicensed.fetch_add(1, Ordering::Relaxed)),
+                (Action::Create, false) => self.unlicensed.store(0, Ordering::Relaxed),
+                _ => {}
+            }
+        }
+        group
+    }
+
+    /// Returns those of these accounts that have no licence.
+    async fn unlicensed(&self, ids: &[&str]) -> Option<Vec<Box<str>>> {
+        while self.may_begin(Sort::Creation) {
+            match self.cx.provider.unlicensed(self.cx.mapping, ids).await {
+                Err(Error::Throttled { .. }) => (self.cx.pause)(BACK_IN_LINE).await,
+                answer => return answer.ok(),
+            }
+        }
+        None
+    }
+}

@@ -1,0 +1,348 @@
+//! Step 4: nothing is written before the whole plan was looked at. Splits it into what is released and what is held.
+//!
+//! Decisions never rest on absence (`domain::access`), and accounts with somebody else's mark never reach the plan
+//! (`domain::matching`). What is left to hold here: more changes of a kind than its budget allows (`domain::guard`), and
+//! what a listing that is too short would make us create twice.
+
+use std::{
+    collections::{HashMap, HashSet},
+    num::NonZeroU64,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+
+use crate::{
+    api::{integration::Approved, key::IntegrationKey},
+    cluster::roster::{Entry, Roster},
+    domain::{
+        budget::Kind,
+        guard::{Held, Population, Sight, guard},
+        ledger::Ledger,
+        lost::{Lost, LostMemory, Moment, Verdict},
+        matching::{Person, PersonIndex},
+        plan::{Change, Counts, Kind as PlanKind, Plan},
+        safety::ShortRead,
+        settings::Settings,
+    },
+    provider::Listing,
+};
+
+/// What the step works with.
+// Each is a fact of its own about the pass, not a state in pieces.
+#[allow(clippy::struct_excessive_bools)]
+pub struct Guarding<'a> {
+    /// The settings.
+    pub settings: &'a Settings,
+    /// What is known of every `EmployeeSync`, and with it what went out lately.
+    pub roster: &'a Roster,
+    /// The integration.
+    pub key: &'a IntegrationKey,
+    /// Sync requests of single people.
+    pub requests: &'a HashMap<Box<str>, Box<str>>,
+    /// Whether nothing will be written: a dry run shows the whole plan.
+    pub dry_run: bool,
+    /// Whether this integration has never seen a pass through that writes.
+    pub first_pass: bool,
+    /// Whether the integration began without a status, and no person has approved since what that holds.
+    pub restored: bool,
+    /// The digest that a person approved and that has not been released yet.
+    pub approved: Option<&'a str>,
+    /// The plan that was released last, and what its digest was chained to.
+    pub released: Option<&'a Approved>,
+    /// What the next digest is chained to: the digest that was released last, and before the first one the integration's uid,
+    /// so that an approval dies with the integration.
+    pub released_before: &'a str,
+    /// Whether the plan is about some of the people.
+    pub some: bool,
+    /// What other passes know of accounts that are gone.
+    pub lost: &'a Mutex<LostMemory>,
+    /// When this pass looks.
+    pub moment: Moment,
+    /// What other passes let out that no status tells.
+    pub ledger: &'a Mutex<Ledger>,
+    /// Which pass this is.
+    pub pass: u64,
+    /// Whether events asked for it. What such passes let out is summed up over an interval, as a pass over everybody would
+    /// have found it.
+    pub events: bool,
+    /// That interval.
+    pub interval: Duration,
+    /// The time.
+    pub now: Timestamp,
+}
+
+/// The plan after the guards.
+#[derive(Debug, Default)]
+pub struct Released {
+    /// For each change of the plan: whether it may go out.
+    pub go: Vec<bool>,
+    /// What passes a budget.
+    pub held: Held,
+    /// What would be held if this were no dry run, in one sentence.
+    pub would_hold: Option<String>,
+    /// The budget that counts each person's change; without one it was let out beside the budgets.
+    pub kinds: HashMap<PersonIndex, Kind>,
+    /// Whether only a look at everybody can judge accounts that are gone.
+    pub in_doubt: bool,
+    /// How many changes of each kind of budget do not go out: they are held, or nothing is to be written.
+    pub planned: Counts,
+    /// Why the provider's listing is not believed, if it is not.
+    pub target_suspect: Option<String>,
+}
+
+/// Looks at the whole plan. Attributes that are frozen go out of it.
+pub fn release(
+    cx: &Guarding<'_>,
+    plan: &mut Plan,
+    people: &[Person],
+    listing: &Listing,
+) -> Released {
+    // From the count to the release nobody else counts.
+    let mut ledger = cx.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let since = before(cx.now, cx.interval);
+    let mut held = guard(&Sight {
+        plan: &*plan,
+        people,
+        mapping: &cx.settings.mapping,
+        budgets: cx.settings.budgets,
+        field_blackout: cx.settings.field_blackout,
+        spent: &|kind| cx.spent(kind, &ledger, plan, people),
+        updated: &|| cx.updated(),
+        replaced_before: &|row| {
+            let own: HashSet<&str> = of_row(plan, row)
+                .map(|change| people[change.person as usize].employee.id())
+                .collect();
+            ledger.replaced(&cx.settings.mapping.rows[row].target, since, &|employee| {
+                own.contains(employee)
+            })
+        },
+        starts: &|person| {
+            // The day that was announced, and not one that was moved into the past.
+            let come = |entry: &Entry| {
+                entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= cx.now.as_second())
+            };
+            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
+                entry.is_some_and(come)
+            })
+        },
+        leaderless: &|person| {
+            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
+                entry.is_some_and(|entry| entry.leaderless)
+            })
+        },
+        explicit: &|person| {
+            let id = people[person as usize].employee.id();
+            cx.requests.contains_key(id)
+                || cx
+                    .roster
+                    .with(cx.key, id, |entry| entry.is_some_and(|entry| entry.revoked.is_some()))
+        },
+        population: cx.some.then(|| cx.population()),
+        first_pass: cx.first_pass,
+        restored: cx.restored,
+        approved: cx.approved,
+        released_before: cx.released_before,
+        continues: &|change| cx.continues(plan, people, change),
+        held_before: &|person| {
+            let part = |entry: &Entry| entry.part.map(NonZeroU64::get);
+            cx.some
+                .then(|| {
+                    cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
+                        entry.and_then(part)
+                    })
+                })
+                .flatten()
+        },
+    });
+    let would_hold =
+        held.plan.as_ref().filter(|_| cx.dry_run).map(|plan| plan.because.replace('\n', "; "));
+    let mut planned = Counts::default();
+    for kind in held
+        .kinds
+        .iter()
+        .zip(&held.changes)
+        .filter(|(_, held)| **held || cx.dry_run)
+        .filter_map(|(kind, _)| *kind)
+    {
+        match kind {
+            Kind::Disable => planned.disables += 1,
+            Kind::Reactivate => planned.reactivations += 1,
+            Kind::Create => planned.creates += 1,
+            Kind::Update => planned.updates += 1,
+        }
+    }
+    if cx.dry_run {
+        held = Held { changes: vec![false; plan.changes.len()], ..Held::default() };
+    }
+    let kinds: HashMap<PersonIndex, Kind> = plan
+        .changes
+        .iter()
+        .zip(&held.kinds)
+        .filter_map(|(change, kind)| Some((change.person, (*kind)?)))
+        .collect();
+    if !held.frozen.is_empty() {
+        let of = |flags: &[bool]| -> HashSet<PersonIndex> {
+            plan.changes
+                .iter()
+                .zip(flags)
+                .filter(|(_, flag)| **flag)
+                .map(|(change, _)| change.person)
+                .collect()
+        };
+        let (held_people, continuing) = (of(&held.changes), of(&held.continued));
+        plan.freeze(&cx.settings.mapping, &held.frozen);
+        held.changes =
+            plan.changes.iter().map(|change| held_people.contains(&change.person)).collect();
+        held.continued =
+            plan.changes.iter().map(|change| continuing.contains(&change.person)).collect();
+    }
+    let (verdict, lost) = cx.lost(plan, people);
+    let suspect = verdict != Verdict::Gone;
+    let created_again = |kind: PlanKind, person: u32| {
+        kind == PlanKind::Create && people[person as usize].known_account.is_some()
+    };
+    let go: Vec<bool> = plan
+        .changes
+        .iter()
+        .zip(&held.changes)
+        .map(|(change, held)| !(*held || suspect && created_again(change.kind, change.person)))
+        .collect();
+    if !cx.dry_run {
+        cx.note(&mut ledger, plan, people, (&go, &held, &kinds));
+    }
+    drop(ledger);
+    Released {
+        go,
+        held,
+        kinds,
+        would_hold,
+        planned,
+        in_doubt: verdict == Verdict::Unjudged,
+        target_suspect: (suspect && !cx.some).then(|| {
+            format!(
+                "The provider listed {} accounts, and {lost} of the {known} accounts on record are not there, not by their ids either; none of them is made again until a look half an interval later agrees, or a person asks for a sync",
+                listing.accounts,
+                known = cx.known(people),
+            )
+        }),
+    }
+}
+
+impl Guarding<'_> {
+    /// Whether the status of this person holds this change as a part of the plan that was released last: it was not brought
+    /// through, because the process ended or a write failed.
+    fn continues(&self, plan: &Plan, people: &[Person], change: &Change) -> bool {
+        let id = people[change.person as usize].employee.id();
+        let part = self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.part));
+        let of = |after: &str| plan.part(change, None, &self.settings.mapping, people, after);
+        self.released
+            .zip(part)
+            .is_some_and(|(released, part)| released.plan_of(part.get(), of).is_some())
+    }
+
+    /// Judges the accounts on record that are not there. Returns how many they are, too.
+    fn lost(&self, plan: &Plan, people: &[Person]) -> (Verdict, usize) {
+        let again = |change: &&Change| change.kind == PlanKind::Create || change.look_up_first;
+        let lost = plan.changes.iter().filter(again).map(|change| &people[change.person as usize]);
+        let missing = lost
+            .filter(|person| person.known_account.is_some())
+            .map(|person| person.employee.id())
+            .collect();
+        let lost = Lost { known: self.known(people), missing };
+        let mut memory = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let judge = if self.some { LostMemory::some } else { LostMemory::everybody };
+        (judge(&mut memory, ShortRead::default(), &lost, self.moment), lost.missing.len())
+    }
+
+    /// Returns how many accounts are on record.
+    fn known(&self, people: &[Person]) -> u32 {
+        if self.some {
+            return self.population().accounts;
+        }
+        u32::try_from(people.iter().filter(|person| person.known_account.is_some()).count())
+            .unwrap_or(u32::MAX)
+    }
+
+    /// How many people there are, as the statuses know.
+    fn population(&self) -> Population {
+        self.roster
+            .sums(self.key, |sums| Population { managed: sums.managed, accounts: sums.accounts })
+    }
+
+    /// How many changes of this kind went out within its window, approved ones aside: of updates each, of another kind one for
+    /// each person. The statuses know, so the count outlives restarts and goes from replica to replica. With them those that
+    /// another pass is making now.
+    fn spent(&self, kind: Kind, ledger: &Ledger, plan: &Plan, people: &[Person]) -> u32 {
+        let window = self.settings.budgets.of(kind).map_or(Duration::ZERO, |budget| budget.per);
+        let since = before(self.now, window);
+        let spent = self.roster.sums(self.key, |sums| sums.spent(kind, since));
+        let own: HashSet<&str> = plan
+            .changes
+            .iter()
+            .map(|change| people[change.person as usize].employee.id())
+            .collect();
+        // An earlier update says nothing of the one that was released after it.
+        let from = |released: i64| {
+            if kind == Kind::Update { since.max(released.saturating_sub(1)) } else { since }
+        };
+        let last = |id: &str| {
+            self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.latest.of(kind)))
+        };
+        let told = |id: &str, released: i64| last(id).is_some_and(|at| at > from(released));
+        // An earlier pass gives up whoever is in this plan.
+        spent
+            + ledger.under_way(kind, &|employee, released| {
+                own.contains(employee) || told(employee, released)
+            })
+    }
+
+    /// To how many people an update went within its window.
+    fn updated(&self) -> u32 {
+        let since = before(
+            self.now,
+            self.settings.budgets.of(Kind::Update).map_or(Duration::ZERO, |budget| budget.per),
+        );
+        let mut people = 0;
+        let after = |entry: &Entry| entry.latest.of(Kind::Update).is_some_and(|at| at > since);
+        self.roster.for_each(self.key, |_, entry| people += u32::from(after(entry)));
+        people
+    }
+
+    /// Writes down what is about to go out. What a person approved counts nowhere.
+    fn note(
+        &self,
+        ledger: &mut Ledger,
+        plan: &Plan,
+        people: &[Person],
+        (go, held, kinds): (&[bool], &Held, &HashMap<PersonIndex, Kind>),
+    ) {
+        let (mut open, now) = (Vec::new(), self.now.as_second());
+        ledger.forget_before(before(self.now, self.interval));
+        for (index, change) in plan.changes.iter().enumerate().filter(|(index, _)| go[*index]) {
+            if held.approved.get(index) == Some(&true) || held.continued.get(index) == Some(&true) {
+                continue;
+            }
+            let id = people[change.person as usize].employee.id();
+            open.extend(kinds.get(&change.person).map(|kind| (id.into(), *kind)));
+            let written = |row: &&usize| change.write.attributes.iter().any(|(own, _)| own == *row);
+            // What a first pass may do without a limit counts nowhere.
+            let counts = self.events && kinds.contains_key(&change.person);
+            for &row in change.replaced.iter().filter(written).filter(|_| counts) {
+                ledger.replace(&self.settings.mapping.rows[row].target, id, now);
+            }
+        }
+        ledger.open(self.pass, now, open);
+    }
+}
+
+/// Changes that replace or clear this row.
+fn of_row(plan: &Plan, row: usize) -> impl Iterator<Item = &Change> {
+    plan.changes.iter().filter(move |change| change.replaced.contains(&row))
+}
+
+/// So long before, in seconds of the epoch.
+pub(super) fn before(now: Timestamp, window: Duration) -> i64 {
+    now.as_second().saturating_sub(i64::try_from(window.as_secs()).unwrap_or(i64::MAX))
+}

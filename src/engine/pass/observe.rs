@@ -1,0 +1,312 @@
+//! Step 2: the two worlds are read. Bob in one search; those who are missing from it, one by one; the provider's accounts in
+//! one listing, straight into the matcher.
+
+use std::{collections::HashSet, time::Duration};
+
+use jiff::Timestamp;
+
+use super::{
+    confirm::{Confirmed, Confirming},
+    single,
+};
+use crate::engine::stop::{bob_stop, provider_stop};
+use crate::{
+    api::{key::IntegrationKey, reasons::IntegrationReason},
+    bob,
+    cluster::roster::Roster,
+    domain::{
+        calendar::Gaps,
+        employee::{self, Employee, LIFECYCLE, SITE},
+        mapping::Mapping,
+        matching::Matcher,
+        missing::{Memory, Missing, Word, Words},
+        safety::{Read, Suspicion},
+        settings::Settings,
+    },
+    engine::{settings::validate::COMPANY, stop::Stop},
+    provider::{Listing, Provider},
+};
+
+/// Bob, as one pass saw it.
+#[derive(Debug)]
+pub struct Source {
+    /// All employees in the answer, those whose file is confirmed to be gone, and leavers on record that Bob does not show.
+    pub employees: Vec<Employee>,
+    /// How many the search answered.
+    pub in_bob: u32,
+    /// Why the answer is not believed about who is missing, if it is not.
+    pub suspect: Option<String>,
+    /// The same for the next read.
+    pub suspicion: Option<Suspicion>,
+    /// Fields asked for that Bob sent for nobody.
+    pub unseen_fields: Vec<String>,
+    /// Bob's id of the company, where events are to be compared with it.
+    pub company: Option<u64>,
+    /// People whose file was confirmed to be gone in this pass.
+    pub deleted_now: HashSet<Box<str>>,
+    /// What was found of those who are missing from the answer.
+    pub absent: Absent,
+    /// Where the sites in the answer and the time zones in the settings do not meet.
+    pub zones: Option<Gaps>,
+}
+
+/// Those who are missing from Bob's answer.
+#[derive(Clone, Debug, Default)]
+pub struct Absent {
+    /// How many wait to be asked about one by one.
+    pub unconfirmed: usize,
+    /// How many the service user may not read any more.
+    pub forbidden: usize,
+    /// When the next pass has something to confirm.
+    pub again: Option<Timestamp>,
+    /// What is to be remembered of lifecycle statuses; `None` where the answer is not believed.
+    pub memory: Option<Memory>,
+    /// Whether Bob has shown employees who are Terminated, and shows none now.
+    pub hides_leavers: bool,
+}
+
+/// What is known of the reads before this one.
+#[derive(Clone, Debug, Default)]
+pub struct LastRead {
+    /// How many people Bob's last believed answer had.
+    pub believed: u32,
+    /// A shorter answer that came since.
+    pub suspicion: Option<Suspicion>,
+    /// What earlier answers showed of lifecycle statuses.
+    pub memory: Option<Memory>,
+    /// How much later another answer has to be to confirm it, and the second 404 to a read of one employee.
+    pub apart: Duration,
+    /// Whether a person asked for this read.
+    pub asked: bool,
+}
+
+/// Reads everybody, and confirms who is gone.
+///
+/// # Errors
+/// A [`Stop`]: without Bob there is no pass.
+pub async fn employees(
+    bob: &bob::Client,
+    settings: &Settings,
+    roster: &Roster,
+    key: &IntegrationKey,
+    last: &LastRead,
+    now: Timestamp,
+) -> Result<Source, Stop> {
+    let fields = &settings.mapping.fields;
+    let mut people = bob.everybody(fields).await.map_err(bob_stop)?;
+    let mut unseen_fields = unseen(settings, &people);
+    if !unseen_fields.is_empty() && stand_elsewhere(bob, settings, &unseen_fields).await? {
+        people = bob.everybody(fields).await.map_err(bob_stop)?;
+        unseen_fields = unseen(settings, &people);
+    }
+    let in_bob = u32::try_from(people.employees.len()).unwrap_or(u32::MAX);
+    if let Some(stop) = blind(&people) {
+        return Err(stop);
+    }
+    let suspicion = settings.short_read.judge(&Read {
+        before: last.believed,
+        count: in_bob,
+        at: now,
+        suspicion: last.suspicion,
+        apart: last.apart,
+        asked: last.asked,
+    });
+    let company = company(settings, &people.employees);
+    let mut source = Source {
+        employees: people.employees,
+        in_bob,
+        suspect: None,
+        suspicion,
+        unseen_fields,
+        company,
+        deleted_now: HashSet::new(),
+        absent: Absent::default(),
+        zones: None,
+    };
+    roster.shown(key, shown(&source.employees));
+    let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+    // Bob has reported a deletion that this answer does not show yet.
+    let mut just_deleted: foldhash::HashSet<Box<str>> = foldhash::HashSet::default();
+    roster.for_each(key, |employee, entry| {
+        if single::is_just_deleted(entry, now) {
+            just_deleted.insert(employee.into());
+        }
+    });
+    source.employees.retain(|present| !just_deleted.contains(present.id()));
+    {
+        let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
+        roster.for_each(key, |employee, entry| {
+            if !present.contains(employee) {
+                let list = if entry.file_deleted.is_some() {
+                    &mut gone
+                } else if entry.was_in_bob() {
+                    return missing.push(Missing {
+                        id: employee.into(),
+                        word: entry.lifecycle,
+                        absence: entry.absence,
+                    });
+                } else {
+                    &mut expected
+                };
+                list.push(employee.to_owned());
+            }
+        });
+    }
+    let still_missing: Vec<Box<str>>;
+    if suspicion.is_some() {
+        still_missing = missing.into_iter().map(|missing| missing.id).collect();
+        source.suspect = Some(format!(
+            "Bob answered {in_bob} people, and {} when it was last believed; nothing rests on who is missing until a later answer agrees or a sync of the integration is requested",
+            last.believed
+        ));
+    } else {
+        let confirming = Confirming { bob, fields, place: (roster, key), last, now };
+        let confirmed = confirming.run(Words::of(&source.employees), missing).await?;
+        source.suspect = confirmed.why_suspect();
+        roster.shown(key, shown(&confirmed.found));
+        source.employees.extend(confirmed.found);
+        let sites = source.employees.iter().filter_map(|employee| employee.values.get(SITE).text());
+        source.zones = Some(settings.zones.gaps(sites));
+        gone.extend(confirmed.gone.iter().map(|id| id.clone().into_string()));
+        source.deleted_now.extend(confirmed.gone);
+        still_missing = confirmed.missing;
+        source.absent = Absent {
+            unconfirmed: confirmed.unconfirmed,
+            forbidden: confirmed.forbidden,
+            again: confirmed.again,
+            memory: Some(confirmed.memory),
+            hides_leavers: confirmed.hides_leavers,
+        };
+    }
+    source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
+    source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
+    // Absence is no evidence, and it takes none away: a leaver on record is a leaver until Bob shows otherwise.
+    let left = |id: &str| {
+        settings.disabling_trigger
+            && roster.with(key, id, |entry| entry.is_some_and(|entry| entry.has_left(now)))
+    };
+    source
+        .employees
+        .extend(still_missing.iter().filter(|id| left(id)).map(|id| Employee::unread(id)));
+    Ok(source)
+}
+
+impl Confirmed {
+    /// Why the answer is not believed about who is missing, if a whole lifecycle status is.
+    fn why_suspect(&self) -> Option<String> {
+        let lost = self.lost.join(", ");
+        (!lost.is_empty()).then(|| {
+            format!(
+                "Bob's answer has no employee with the lifecycle status {lost} any more, and employees who had it are missing: the service user's permission group may have lost the right to see it; no access rests on who is missing, and for an employee whose file is really gone, request a sync of the EmployeeSync"
+            )
+        })
+    }
+}
+
+/// People with their lifecycle statuses, as the roster remembers them.
+pub fn shown(employees: &[Employee]) -> impl Iterator<Item = (&str, Word)> {
+    employees
+        .iter()
+        .filter(|employee| !employee.is_without_a_row())
+        .map(|employee| (employee.id(), Word::of(employee.values.get(LIFECYCLE))))
+}
+
+/// Bob's id of the company, where it was asked for.
+#[must_use]
+pub fn company(settings: &Settings, employees: &[Employee]) -> Option<u64> {
+    let field = settings.mapping.fields.position(COMPANY)?;
+    employees.iter().find_map(|employee| employee.values.get(field).text()?.parse().ok())
+}
+
+/// Fields that the settings or the decisions rest on and that came with nobody. One that is empty for everybody did come:
+/// Bob sends null.
+fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
+    if people.employees.is_empty() {
+        return Vec::new();
+    }
+    let fields = settings.mapping.fields.ids().iter().zip(&people.seen).enumerate();
+    let ends = [employee::TERMINATION, employee::LAST_DAY];
+    let decides =
+        |field| field == employee::START || (settings.disabling_trigger && ends.contains(&field));
+    fields
+        .filter(|(field, (_, seen))| !**seen && (settings.uses(*field) || decides(*field)))
+        .map(|(_, (id, _))| id.to_string())
+        .collect()
+}
+
+/// Asks Bob about fields that came with nobody. Whether one of them is to be looked for elsewhere; one that stands
+/// where it was looked for is hidden from the service user.
+///
+/// # Errors
+/// A [`Stop`] that names a field that does not exist, and those that may be meant.
+async fn stand_elsewhere(
+    bob: &bob::Client,
+    settings: &Settings,
+    unseen: &[String],
+) -> Result<bool, Stop> {
+    let ids: Vec<&str> = unseen.iter().map(String::as_str).collect();
+    let catalogue = match bob.catalogue(&ids).await {
+        Ok(catalogue) => catalogue,
+        Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
+        Err(error) => {
+            tracing::warn!(%error, "Bob did not say which fields it has; those that came with nobody are taken for hidden");
+            return Ok(false);
+        }
+    };
+    if let Some(id) = ids.iter().find(|id| !catalogue.has(id)) {
+        let place = match settings.mapping.fields.position(id) {
+            Some(field) if settings.mapping.uses(field) => "spec.mapping",
+            Some(_) | None => "spec.provisioning.scope",
+        };
+        let nearest = catalogue.nearest(id);
+        let hint = if nearest.is_empty() {
+            "see Bob's field ids".to_owned()
+        } else {
+            format!("did you mean {}?", nearest.join(" or "))
+        };
+        return Err(Stop::new(
+            IntegrationReason::InvalidSettings,
+            format!("In {place}: Bob has no field `{id}`; {hint}"),
+        ));
+    }
+    Ok(bob.look_where(&catalogue, &ids))
+}
+
+/// Without the lifecycle nobody can be judged: that is a permission to give, not a fact about people.
+fn blind(people: &bob::People) -> Option<Stop> {
+    (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
+        Stop::new(
+            IntegrationReason::BobForbidden,
+            "Bob shows internal.lifecycleStatus of nobody, and without it nobody can be judged: give the service user's permission group the right to view the Lifecycle category",
+        )
+    })
+}
+
+/// Lists the provider's accounts into the matcher. `one`: told of each.
+///
+/// # Errors
+/// A [`Stop`]: without the listing there is no plan.
+pub async fn accounts(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    matcher: &mut Matcher<'_>,
+    one: &(dyn Fn() + Sync),
+) -> Result<Listing, Stop> {
+    provider
+        .list(mapping, &mut |account| {
+            one();
+            matcher.see(account);
+        })
+        .await
+        .map_err(|error| provider_stop(&error))
+}
+
+/// Whether somebody who is gone has been kept long enough.
+#[must_use]
+pub fn is_expired(
+    deleted: Option<Timestamp>,
+    retention: std::time::Duration,
+    now: Timestamp,
+) -> bool {
+    deleted.is_some_and(|at| now.duration_since(at).unsigned_abs() >= retention && now >= at)
+}

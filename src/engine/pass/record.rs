@@ -1,0 +1,717 @@
+//! Step 6: what was found and done is written down: one status patch for each person whose outcome changed, and none
+//! for anybody else.
+
+mod early;
+mod history;
+pub mod kept;
+mod tally;
+mod unwritten;
+mod write;
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashMap, HashSet},
+    num::NonZeroU64,
+    sync::{Mutex, PoisonError},
+};
+
+use self::write::{Moment, Seen, Write};
+pub use self::{early::unknown, tally::Tally, unwritten::Unwritten};
+use super::{
+    observe::is_expired,
+    outcome::{Failure, Outcome},
+    verdict::{Planned, Proof, Trouble, Verdict},
+};
+use crate::{
+    api::{
+        employee_sync as api,
+        employee_sync::{Action, MatchedBy, Trigger},
+        integration,
+        key::IntegrationKey,
+        reasons::EmployeeReason,
+    },
+    cluster::{
+        events::Events,
+        roster::{Entry, Roster},
+        status::{Writer, to_the_second},
+    },
+    domain::{
+        access::{Decision, Missing, Why},
+        account::{Access, AccountState},
+        budget,
+        drift::InPlace,
+        employee::{BobStatus, SITE},
+        kept::Kept,
+        known::Revoked,
+        matching::{Person, PersonIndex},
+        plan::{Block, Change, Kind, Manager, Plan},
+        set_back::Window,
+    },
+    engine::{
+        clock::Clock,
+        intake::{
+            claims::{Claims, Looking},
+            dirty::Causes,
+        },
+        progress::Counting,
+        settings::validate::Validated,
+    },
+    telemetry::metrics::Metrics,
+};
+
+/// Writes down what a pass found, person by person.
+pub struct Recorder<'a> {
+    /// The integration.
+    pub key: &'a IntegrationKey,
+    /// Its uid, for owner references.
+    pub uid: &'a str,
+    /// Its settings.
+    pub validated: &'a Validated,
+    /// What is known of every object.
+    pub roster: &'a Roster,
+    /// Writes objects and statuses.
+    pub writer: &'a Writer,
+    /// Tells people.
+    pub events: &'a Events,
+    /// Counts.
+    pub metrics: &'a Metrics,
+    /// The time.
+    pub clock: &'a Clock,
+    /// Whose records are being written.
+    pub claims: &'a Claims,
+    /// Since when this pass looks.
+    pub looking: &'a Looking<'a>,
+    /// What woke the pass.
+    pub trigger: Trigger,
+    /// What woke it for single people.
+    pub causes: &'a Causes,
+    /// Sync requests of single people that this pass answers.
+    pub requests: &'a HashMap<Box<str>, Box<str>>,
+    /// What went out before, and goes out now, because a person approved it.
+    pub approved: Approved<'a>,
+    /// Files confirmed to be gone in this pass.
+    pub deleted_now: &'a HashSet<Box<str>>,
+    /// People and plan.
+    pub people: &'a [Person],
+    /// The plan.
+    pub plan: &'a Plan,
+    /// Rows that are left as they are on every account: frozen, or without a target at the provider.
+    pub left_alone: &'a [usize],
+    /// What is counted along the way.
+    pub tally: Mutex<Tally>,
+    /// People whose change was not brought to an end: whether it was tried and failed for now.
+    pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
+    /// Employees whose outcome is known: what was to be said before it is not said any more.
+    pub ended: Mutex<HashSet<PersonIndex>>,
+    /// People in order but for their manager, who has no account yet.
+    pub leaderless: Mutex<Vec<PersonIndex>>,
+    /// What the API server did not take.
+    pub unwritten: Mutex<Unwritten>,
+    /// Where a pass over everybody counts what is written.
+    pub progress: Option<&'a Counting>,
+    /// Whether lines of some history could not be written before.
+    pub owes: bool,
+    /// How many changes of each kind events were to tell of.
+    pub told: Mutex<BTreeMap<&'static str, u32>>,
+}
+
+/// What goes out because a person approved it.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Approved<'a> {
+    /// The digest of the held plan that this pass releases, and which changes are part of it.
+    pub released: Option<(&'a str, &'a [bool])>,
+    /// The same of the plans that were released before and have not been brought through.
+    pub continued: Option<(&'a integration::Approved, &'a [bool])>,
+    /// Everybody's part in either, and in what is held.
+    pub parts: Option<&'a foldhash::HashMap<PersonIndex, u64>>,
+    /// The budget that counts each person's change.
+    pub kinds: Option<&'a HashMap<PersonIndex, budget::Kind>>,
+}
+
+impl Recorder<'_> {
+    /// Everybody for whom the plan has nothing to do, or may do nothing.
+    pub async fn without_change(&self, skip: impl Fn(usize) -> Option<Trouble>) {
+        let mut waiting = Vec::new();
+        for (index, standing) in (0..).zip(&self.plan.standings) {
+            let trouble = match standing.change {
+                None => self.trouble(index, None),
+                Some(change) => match skip(change) {
+                    Some(trouble) => trouble,
+                    None => continue,
+                },
+            };
+            if let Some(write) = self.weigh(index, trouble, None) {
+                waiting.push(write);
+            }
+        }
+        self.progress.iter().for_each(|progress| progress.record(waiting.len()));
+        self.write_all(waiting).await;
+    }
+
+    /// One person whose change was tried.
+    pub async fn outcome(&self, index: PersonIndex, outcome: Outcome) {
+        if matches!(outcome, Outcome::Outdated | Outcome::Busy) {
+            return;
+        }
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+        let trouble = self.trouble(index, Some(&outcome));
+        let again = match &outcome {
+            Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
+            // A part is done, and the rest is tried on.
+            Outcome::Done(done) if done.refused.is_some() => Some(true),
+            Outcome::Waiting => Some(false),
+            _ => None,
+        };
+        if let Some(failed) = again {
+            let id = self.people[index as usize].employee.id().into();
+            self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id, failed));
+        }
+        let write = self.weigh(index, trouble, Some(outcome));
+        self.write_all(write.into_iter().collect()).await;
+    }
+
+    /// What stands in this person's way after this outcome, or without one where there was nothing to do.
+    #[must_use]
+    pub fn trouble(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Trouble {
+        match outcome {
+            Some(Outcome::Done(done)) if let Some((failure, _)) = &done.refused => {
+                Trouble::Failed(failure.clone())
+            }
+            None
+            | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated | Outcome::Busy) => {
+                self.blocked(index)
+            }
+            // That there are several is not forgotten over what one of them was refused.
+            Some(Outcome::Failed { failure, .. })
+                if self.blocked(index) == Trouble::Blocked(Block::Ambiguous) =>
+            {
+                Trouble::Several(failure.clone())
+            }
+            Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
+            // All that is left is a manager whose account could not be made: the person is in sync but for that.
+            Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
+            Some(Outcome::Waiting) => {
+                Trouble::Waiting { planned: self.planned(index), dry_run: false }
+            }
+        }
+    }
+
+    fn blocked(&self, index: PersonIndex) -> Trouble {
+        self.plan.standings[index as usize].block.clone().map_or(Trouble::None, Trouble::Blocked)
+    }
+
+    fn only_waits_for_a_manager(&self, index: PersonIndex) -> bool {
+        self.plan.standings[index as usize]
+            .change
+            .is_some_and(|change| self.plan.changes[change].write.is_empty())
+    }
+
+    /// What is planned for this person.
+    #[must_use]
+    pub fn planned(&self, index: PersonIndex) -> Planned {
+        self.plan.standings[index as usize]
+            .change
+            .map_or(Planned::Update, |change| planned(&self.plan.changes[change]))
+    }
+
+    /// Makes the verdict, counts it, and says whether it has to be written.
+    fn weigh(
+        &self,
+        index: PersonIndex,
+        trouble: Trouble,
+        outcome: Option<Outcome>,
+    ) -> Option<Write<'_>> {
+        let person = &self.people[index as usize];
+        let id = person.employee.id();
+        let judged = self.judge(index, trouble, outcome.as_ref());
+        let Judged { verdict, seen, proof, .. } = &judged;
+        self.count(verdict, outcome.as_ref());
+        if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
+            self.tally.lock().unwrap_or_else(PoisonError::into_inner).over.insert(id.into());
+        }
+        let settled = matches!(outcome, None | Some(Outcome::Done(_)))
+            && verdict.decision.managed
+            && verdict.account.is_some();
+        if settled && matches!(verdict.manager, Manager::NotManaged | Manager::Pending) {
+            self.leaderless.lock().unwrap_or_else(PoisonError::into_inner).push(index);
+        }
+        self.draft(index, judged, outcome.as_ref())
+    }
+
+    /// What is to be said of a person, and what is known.
+    fn judge(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>) -> Judged<'_> {
+        self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| Judged {
+            verdict: self.verdict(index, trouble, outcome, entry),
+            known: entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
+            seen: Seen::of(entry),
+            proof: self.proof(index, entry, None),
+        })
+    }
+
+    /// What has to be written of it, if anything.
+    fn draft<'b>(
+        &'b self,
+        index: PersonIndex,
+        judged: Judged<'b>,
+        outcome: Option<&Outcome>,
+    ) -> Option<Write<'b>> {
+        let Judged { verdict, known, seen, proof } = judged;
+        let person = &self.people[index as usize];
+        let id = person.employee.id();
+        if outcome.is_none() && self.looking.is_outdated(id) {
+            // A later pass has looked at this person: what this one saw is not written over what that one found.
+            return None;
+        }
+        if known.is_none() && !worth_an_object(person, &verdict) {
+            return None;
+        }
+        let kept = self.kept(index, outcome);
+        if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_memory) {
+            self.roster.tried(self.key, id, kept.as_deref());
+        }
+        let hash = verdict.hash64(proof);
+        let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
+        let news = match outcome {
+            Some(Outcome::Done(_)) => true,
+            Some(Outcome::Failed { .. }) => !unchanged,
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
+            | None => false,
+        };
+        let owed = if self.owes { self.roster.owed(self.key, id) } else { Vec::new() };
+        // Age alone ends nothing: the object is the memory of a suspension that is still to come, and of lines that are owed.
+        let old = is_expired(seen.file_deleted, self.validated.retention, self.clock.now());
+        let expired = old
+            && outcome.is_none()
+            && owed.is_empty()
+            && verdict.access_as_decided
+            && !verdict.is_left_open();
+        if expired && known.is_none() {
+            self.roster.forget(self.key, id);
+            return None;
+        }
+        if unchanged && !news && !expired && owed.is_empty() {
+            self.metrics.person_unchanged();
+            return None;
+        }
+        let history =
+            news.then(|| outcome.and_then(|outcome| self.history(index, outcome))).flatten();
+        Some(Write {
+            index,
+            verdict,
+            hash,
+            history,
+            owed,
+            expired,
+            moment: if outcome.is_some() { Moment::Tried } else { Moment::Untried },
+            seen,
+            proof,
+            exists: known.is_some(),
+            digest: known.map_or(0, |(_, digest)| digest),
+        })
+    }
+
+    /// What is said of one person. Pure: whatever is written into a status comes out of this.
+    #[must_use]
+    pub fn verdict(
+        &self,
+        index: PersonIndex,
+        trouble: Trouble,
+        outcome: Option<&Outcome>,
+        entry: Option<&Entry>,
+    ) -> Verdict<'_> {
+        let person = &self.people[index as usize];
+        let standing = &self.plan.standings[index as usize];
+        let mapping = &self.validated.settings.mapping;
+        let planned = standing.change.map(|change| &self.plan.changes[change]);
+        let refused =
+            matches!(outcome, Some(Outcome::Failed { failure: Failure::Forbidden(_), .. }));
+        let held = standing
+            .account
+            .as_ref()
+            .map(|held| {
+                (
+                    Cow::Borrowed(&*held.id),
+                    held.state,
+                    if held.marked { MatchedBy::Mark } else { MatchedBy::Email },
+                )
+            })
+            // Access is not taken before the sessions are ended: whether that was done would be forgotten otherwise. Those of an
+            // account that bobsync may not change are left to the person who suspended it.
+            .map(|(id, state, by)| {
+                let open = state == AccountState::Suspended
+                    && planned.is_some_and(Change::suspends)
+                    && !refused;
+                (id, if open { AccountState::Other } else { state }, by)
+            });
+        let mut manager = standing.manager;
+        let mut differs: Vec<Box<str>> = planned
+            .map(|change| {
+                change
+                    .write
+                    .attributes
+                    .iter()
+                    .map(|(row, _)| mapping.rows[*row].target.clone())
+                    .collect()
+            })
+            .unwrap_or_default();
+        let (account, state) = match outcome {
+            Some(Outcome::Done(done)) => {
+                differs.clear();
+                let left = done.refused.iter().flat_map(|(_, rows)| rows);
+                differs.extend(left.map(|row| mapping.rows[*row].target.clone()));
+                if done.manager_pending {
+                    manager = Manager::Pending;
+                } else if manager == Manager::Pending {
+                    manager = Manager::Resolved;
+                }
+                (Some((Cow::Owned(done.account.to_string()), done.matched_by)), Some(done.state))
+            }
+            Some(Outcome::Failed { account: Some((id, state)), fields, .. }) => {
+                if planned.is_some_and(|change| change.kind == Kind::Create) {
+                    // The account turned out to be there: what is not as decided is what was sent to it.
+                    differs = fields.iter().map(|row| mapping.rows[*row].target.clone()).collect();
+                }
+                (
+                    Some((
+                        Cow::Owned(id.to_string()),
+                        held.map_or(MatchedBy::Mark, |(_, _, by)| by),
+                    )),
+                    Some(*state),
+                )
+            }
+            // The account was looked up, and is gone.
+            Some(Outcome::Seen(None)) => (None, None),
+            Some(Outcome::Seen(Some(state))) => (recorded_account(entry), Some(*state)),
+            // An account that is on record and not in the listing is no less there.
+            _ => held.map_or_else(
+                || (recorded_account(entry), entry.and_then(recorded_state)),
+                |(id, state, by)| (Some((id, by)), Some(state)),
+            ),
+        };
+        let kept = self.kept(index, outcome).map(|kept| kept.lasting()).unwrap_or_default();
+        differs.extend(
+            kept.contested()
+                .map(|known| known.target.clone())
+                .filter(|target| !differs.contains(target))
+                .collect::<Vec<_>>(),
+        );
+        differs.extend(
+            standing
+                .drifted
+                .iter()
+                .chain(&standing.withheld)
+                .map(|row| mapping.rows[*row].target.clone()),
+        );
+        // An account that was found by e-mail and is not stamped yet is told of, and nobody's. One that is recorded stays so while
+        // a person has the mark taken off and nothing may put it on again.
+        let recorded = |id: &str| {
+            entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id)
+        };
+        let done = matches!(outcome, Some(Outcome::Done(_)));
+        let only_found = account
+            .as_ref()
+            .is_some_and(|(id, by)| *by == MatchedBy::Email && !done && !recorded(id));
+        // Of several accounts it is not the one on record that tells whether access is open.
+        let state = match (outcome, standing.beside.filter(|_| standing.several)) {
+            (Some(Outcome::Done(_)), Some(_)) if standing.stays_open => Some(AccountState::Active),
+            (Some(Outcome::Done(_)), Some(_)) | (_, None) => state,
+            (_, Some(beside)) => Some(beside),
+        };
+        let state = state.filter(|_| account.is_some());
+        let (decision, beside) = (self.decision(index, account.is_some()), standing.beside);
+        let account = account.map(|(id, by)| {
+            let before = entry
+                .and_then(|entry| entry.account.as_ref())
+                .filter(|(known, _)| **known == *id)
+                .map(|(_, by)| *by);
+            (id, before.unwrap_or(by))
+        });
+        let access_as_decided = match (decision.existing, state.or(beside)) {
+            (Some(Access::Suspended), Some(state)) => state == AccountState::Suspended,
+            (Some(Access::Active), Some(state)) => !matches!(
+                state,
+                AccountState::Suspended | AccountState::Unactivated | AccountState::Unlicensed
+            ),
+            (None, Some(_)) => true,
+            (Some(_), None) if account.is_some() => false,
+            (_, None) => !matches!(person.decision.missing, Missing::Create(_)),
+        };
+        let settled = matches!(outcome, Some(Outcome::Done(_))) || standing.change.is_none();
+        let in_place = self.in_place(index, account.is_some() && !only_found, settled);
+        let numbered = mapping.numbers_username(&person.employee);
+        let id = person.employee.id();
+        // A username that got a number is known to the provider alone; people log in by their e-mail there as well.
+        let username =
+            mapping.text(if numbered { mapping.email } else { mapping.username }, &person.employee);
+        Verdict {
+            generation: entry.map_or(1, |entry| entry.generation),
+            nameless: self.validated.show_usernames && username.is_none(),
+            username: username.filter(|_| self.validated.show_usernames),
+            provider: self.validated.target.catalog().name,
+            account,
+            only_found,
+            state,
+            beside,
+            several: standing.several,
+            unread: person.employee.unread,
+            decision,
+            trouble,
+            differs,
+            access_as_decided,
+            manager,
+            adopts: self.validated.settings.adopt,
+            manager_mapped: mapping.manager.is_some(),
+            zone: self
+                .validated
+                .settings
+                .zones
+                .of(person.employee.values.get(SITE).text())
+                .iana_name()
+                .unwrap_or("UTC"),
+            baseline: person.baseline.as_deref().copied(),
+            drifted: !standing.drifted.is_empty(),
+            in_place,
+            kept,
+            part: self.part(index, outcome, entry),
+            sync_handled: self
+                .requests
+                .get(id)
+                .cloned()
+                .or_else(|| entry.and_then(|entry| entry.sync_handled.clone())),
+        }
+    }
+
+    /// The decision, as far as it concerns anything: an end of the employment of somebody whom the settings leave out takes access
+    /// only from an account that bears the mark.
+    fn decision(&self, index: PersonIndex, has_account: bool) -> Decision {
+        let (person, standing) =
+            (&self.people[index as usize], &self.plan.standings[index as usize]);
+        let marked = standing.account.as_ref().map_or(has_account, |held| held.marked)
+            || standing.beside.is_some();
+        if marked && person.claimed_by.is_none() {
+            person.decision
+        } else {
+            person.decision.left_alone()
+        }
+    }
+
+    /// The evidence to be written of this person: what the roster knows now, and what this pass has found. `seen`: what was known
+    /// when the verdict was made; what has come or ended since then is as the roster has it.
+    fn proof(&self, index: PersonIndex, entry: Option<&Entry>, seen: Option<&Seen>) -> Proof {
+        let now = Seen::of(entry);
+        if seen.is_some_and(|seen| !seen.knows_evidence_of(&now)) {
+            return now.proof();
+        }
+        let Proof { revoked, file_deleted } = now.proof();
+        let employee = &self.people[index as usize].employee;
+        let start = employee.start.date();
+        let found =
+            || self.deleted_now.contains(employee.id()).then(|| to_the_second(self.clock.now()));
+        Proof {
+            file_deleted: if employee.deleted || employee.unread {
+                file_deleted.or_else(found)
+            } else {
+                None
+            },
+            revoked: revoked
+                .filter(|revoked| revoked.holds(start))
+                .map(|at| Revoked { start: at.start.or(start), ..at }),
+        }
+    }
+
+    /// What is in place on the account now, where a change at the provider is only reported. `settled`: nothing that is
+    /// planned is left to do.
+    fn in_place(&self, index: PersonIndex, exists: bool, settled: bool) -> Option<InPlace> {
+        let person = &self.people[index as usize];
+        let settings = &self.validated.settings;
+        if !settings.report_drift || !exists {
+            return None;
+        }
+        if !person.decision.managed {
+            // Nothing is compared while the settings leave the person alone, and what was in place is not forgotten.
+            return person.in_place.as_deref().cloned();
+        }
+        let standing = &self.plan.standings[index as usize];
+        let mapping = &settings.mapping;
+        let planned = standing.change.map(|change| &self.plan.changes[change]).filter(|_| !settled);
+        let waits = |row: usize| {
+            planned.is_some_and(|change| change.write.attributes.iter().any(|(own, _)| *own == row))
+        };
+        let taken = matches!(standing.block, Some(Block::Conflict(_)));
+        let as_desired = |row: usize| {
+            let key = row == mapping.email || row == mapping.username;
+            let left =
+                standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key;
+            !waits(row) && !left
+        };
+        let manager = self.plan.manager_of(mapping, self.people, index);
+        Some(InPlace::after(
+            person.in_place.as_deref(),
+            mapping,
+            &person.employee,
+            manager.as_deref(),
+            as_desired,
+        ))
+    }
+
+    /// What is known of values that the provider keeps in another form.
+    fn kept(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Option<Box<Kept>> {
+        let (person, standing) =
+            (&self.people[index as usize], &self.plan.standings[index as usize]);
+        let planned = standing.change.map(|change| &self.plan.changes[change]);
+        let window = Window::of(&self.validated.settings.budgets, self.clock.now());
+        kept::after(
+            &self.validated.settings.mapping,
+            (person, standing),
+            planned,
+            self.left_alone,
+            (outcome, window),
+        )
+    }
+
+    fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let reason = verdict.reason();
+        if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access())
+        {
+            tally.unmanaged += 1;
+        } else if verdict.in_scope() || !reason.is_ready() {
+            tally.in_scope += 1;
+            if reason.is_ready() {
+                tally.ready += 1;
+            } else if reason == EmployeeReason::Pending {
+                tally.pending += 1;
+            } else if reason == EmployeeReason::Held {
+                tally.held += 1;
+            } else if reason == EmployeeReason::Frozen {
+                tally.frozen += 1;
+            } else {
+                *tally.reasons.entry(reason).or_default() += 1;
+                tally.retry |= reason == EmployeeReason::Retrying;
+            }
+        }
+        if let Some(next) = verdict.next() {
+            tally.next_transition =
+                Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));
+        }
+        match outcome {
+            Some(Outcome::Done(done)) => {
+                match done.action {
+                    Action::Create => tally.created += 1,
+                    Action::Adopt | Action::Update => tally.updated += 1,
+                    Action::Reactivate => tally.reactivated += 1,
+                    Action::Suspend => tally.disabled += 1,
+                }
+                self.metrics.change(self.key, action_word(done.action), "succeeded");
+            }
+            Some(Outcome::Failed { action, .. }) => {
+                tally.failed += 1;
+                self.metrics.change(self.key, action_word(*action), "failed");
+            }
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
+            | None => {}
+        }
+    }
+
+    /// The part in a held or approved plan that is still to come after this outcome.
+    fn part(
+        &self,
+        index: PersonIndex,
+        outcome: Option<&Outcome>,
+        entry: Option<&Entry>,
+    ) -> Option<u64> {
+        if matches!(outcome, Some(Outcome::Done(_))) {
+            return None;
+        }
+        let goes_on = || {
+            let change = self.plan.standings[index as usize].change?;
+            let (_, parts) = self.approved.continued?;
+            entry?.part.filter(|_| parts.get(change).is_some_and(|part| *part)).map(NonZeroU64::get)
+        };
+        goes_on().or_else(|| self.approved.parts?.get(&index).copied())
+    }
+
+    /// The digest with which this person's change was approved; whatever else goes out in the same pass was not.
+    fn approved_with(&self, index: PersonIndex) -> Option<&str> {
+        let change = self.plan.standings[index as usize].change?;
+        let is_part = |parts: &[bool]| parts.get(change).is_some_and(|part| *part);
+        if let Some((released, _)) = self.approved.continued.filter(|(_, parts)| is_part(parts)) {
+            let part =
+                self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| {
+                    entry.and_then(|entry| entry.part)
+                })?;
+            let (mapping, change) = (&self.validated.settings.mapping, &self.plan.changes[change]);
+            return released.plan_of(part.get(), |after| {
+                self.plan.part(change, None, mapping, self.people, after)
+            });
+        }
+        self.approved.released.filter(|(_, parts)| is_part(parts)).map(|(digest, _)| digest)
+    }
+}
+
+/// What is to be said of a person, and what is known.
+struct Judged<'a> {
+    verdict: Verdict<'a>,
+    /// The verdict and the digest behind the status, where there is an object.
+    known: Option<(u64, u64)>,
+    seen: Seen,
+    proof: Proof,
+}
+
+/// The account in the status.
+fn recorded_account(entry: Option<&Entry>) -> Option<(Cow<'static, str>, MatchedBy)> {
+    entry.and_then(|entry| entry.account.as_ref()).map(|(id, by)| (Cow::Owned(id.to_string()), *by))
+}
+
+/// Whether the status says that it can be used.
+fn recorded_state(entry: &Entry) -> Option<AccountState> {
+    match entry.access? {
+        api::Access::Active => Some(AccountState::Active),
+        api::Access::Suspended => Some(AccountState::Suspended),
+        api::Access::NotYet
+        | api::Access::Absent
+        | api::Access::Unmanaged
+        | api::Access::Unknown => None,
+    }
+}
+
+fn planned(change: &Change) -> Planned {
+    match (change.kind, change.write.access) {
+        (Kind::Create, access) => Planned::Create(access.unwrap_or(Access::Active)),
+        (_, Some(Access::Suspended)) => Planned::Suspend,
+        (_, Some(Access::Active)) => Planned::Reactivate,
+        (_, None) => Planned::Update,
+    }
+}
+
+const fn action_word(action: Action) -> &'static str {
+    match action {
+        Action::Create => "Create",
+        Action::Adopt => "Adopt",
+        Action::Update => "Update",
+        Action::Suspend => "Suspend",
+        Action::Reactivate => "Reactivate",
+    }
+}
+
+/// Everyone who has, should have or will have an account, and everyone active in Bob even where the settings leave
+/// them out. Former employees who never had an account have no object.
+fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
+    if verdict.decision.managed {
+        verdict.in_scope() || verdict.trouble != Trouble::None
+    } else {
+        let waits = verdict.decision.why == Why::AwaitingChange
+            && verdict.decision.missing != Missing::Never;
+        let acts = verdict.decision.only_ends_access()
+            || matches!(verdict.decision.why, Why::HandsOff | Why::Unreadable);
+        waits || acts || person.employee.status == BobStatus::Active || verdict.account.is_some()
+    }
+}
+
+/// What the guard says of somebody whose creation it holds.
+#[must_use]
+pub fn held_by_suspicion() -> Trouble {
+    Trouble::Failed(Failure::Retrying(
+        "the provider's listing is implausibly short; nobody missing from it is created on its word alone".to_owned(),
+    ))
+}

@@ -1,0 +1,81 @@
+//! What is said of people before an outcome is known, where that takes long: a status that says nothing yet, or that all is in
+//! order, would hide that something waits.
+
+use std::sync::PoisonError;
+
+use super::{Judged, Moment, Recorder, Trouble, Write};
+use crate::domain::{
+    access::Missing,
+    matching::{Person, PersonIndex},
+    plan::{Manager, Plan, Standing},
+};
+
+/// A plan of which nothing is known yet.
+#[must_use]
+pub fn unknown(people: &[Person]) -> Plan {
+    let standing = Standing {
+        account: None,
+        manager: Manager::Nothing,
+        block: None,
+        change: None,
+        drifted: Vec::new(),
+        kept: Vec::new(),
+        contested: Vec::new(),
+        withheld: Vec::new(),
+        beside: None,
+        several: false,
+        stays_open: false,
+    };
+    Plan { standings: vec![standing; people.len()], ..Plan::default() }
+}
+
+impl Recorder<'_> {
+    /// Says of all who have or will have an account, and have no status yet, that the provider has not been listed.
+    pub async fn unlisted(&self) {
+        let mut writes = Vec::new();
+        for (index, person) in (0..).zip(self.people) {
+            let will_have = person.decision.managed
+                && person.decision.missing != Missing::Never
+                && person.claimed_by.is_none();
+            let is_new = self.roster.with(self.key, person.employee.id(), |entry| {
+                entry.is_none_or(|entry| entry.digest == 0)
+            });
+            if will_have && is_new {
+                writes.extend(self.before_the_outcome(index, Trouble::Unlisted));
+            }
+        }
+        self.write_all(writes).await;
+    }
+
+    /// Says of each employee whose change goes out in this pass and has not ended that it waits for its turn.
+    pub async fn waiting(&self, goes: impl Fn(usize) -> bool) {
+        let mut writes = Vec::new();
+        for (index, standing) in (0..).zip(&self.plan.standings) {
+            if standing.change.is_some_and(&goes)
+                && !self.is_settled(index)
+                && !self.only_waits_for_a_manager(index)
+            {
+                let planned = self.planned(index);
+                writes.extend(
+                    self.before_the_outcome(index, Trouble::Waiting { planned, dry_run: false }),
+                );
+            }
+        }
+        self.write_all(writes).await;
+    }
+
+    fn before_the_outcome(&self, index: PersonIndex, trouble: Trouble) -> Option<Write<'_>> {
+        let mut judged: Judged<'_> = self.judge(index, trouble, None);
+        // A request is answered when the pass has ended.
+        judged.verdict.sync_handled.clone_from(&judged.seen.sync_handled);
+        let write = self.draft(index, judged, None).filter(|write| !write.expired)?;
+        Some(Write { moment: Moment::Early, ..write })
+    }
+
+    /// Whether there is nothing to be said of this person before an outcome: it is known, or a later pass knows better.
+    pub(super) fn is_settled(&self, index: PersonIndex) -> bool {
+        let id = self.people[index as usize].employee.id();
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains(&index)
+            || self.looking.is_outdated(id)
+    }
+}

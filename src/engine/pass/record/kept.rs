@@ -1,0 +1,79 @@
+//! What is known, after a look or a write, of values that the provider keeps in another form or that something else sets back.
+
+use crate::{
+    api::employee_sync::{Action, MatchedBy},
+    domain::{
+        kept::{Kept, Left, Look, Writes},
+        mapping::Mapping,
+        matching::Person,
+        plan::{Block, Change, Standing},
+        set_back::Window,
+    },
+    engine::pass::outcome::Outcome,
+};
+
+/// Returns it; `None` where nothing is. `planned`: the employee's change. `left_alone`: rows that are left as they are on every
+/// account. `window`: that of the updates.
+#[must_use]
+pub fn after(
+    mapping: &Mapping,
+    (person, standing): (&Person, &Standing),
+    planned: Option<&Change>,
+    left_alone: &[usize],
+    (outcome, window): (Option<&Outcome>, Window),
+) -> Option<Box<Kept>> {
+    let done = match outcome {
+        Some(Outcome::Done(done)) => Some(done),
+        _ => None,
+    };
+    let answered = done.map(|done| &done.answered[..]).unwrap_or_default();
+    let before = person.kept.as_deref();
+    if before.is_none() && answered.is_empty() {
+        return None;
+    }
+    let new = done
+        .is_some_and(|done| done.action == Action::Create && done.matched_by == MatchedBy::Created);
+    let ours = done.is_some_and(|done| !matches!(done.action, Action::Create | Action::Adopt));
+    let look = |row: usize| {
+        if left_alone.contains(&row) {
+            Look::Unseen
+        } else {
+            look(mapping, (person, standing), planned, row)
+        }
+    };
+    let known = Kept::after(
+        before,
+        mapping,
+        &person.employee,
+        (Writes { answered, new, ours }, window),
+        look,
+    );
+    (!known.is_empty()).then(|| Box::new(known))
+}
+
+/// Returns what is seen of a row that was not written.
+fn look(
+    mapping: &Mapping,
+    (person, standing): (&Person, &Standing),
+    planned: Option<&Change>,
+    row: usize,
+) -> Look {
+    let compared = standing.account.is_some()
+        && person.decision.managed
+        && person.claimed_by.is_none()
+        && !person.employee.unread;
+    let is_key = row == mapping.email || row == mapping.username;
+    let waits =
+        planned.is_some_and(|change| change.write.attributes.iter().any(|(own, _)| *own == row));
+    let untouched = matches!(standing.block, Some(Block::Protected(_) | Block::ManagedElsewhere));
+    let taken = is_key && matches!(standing.block, Some(Block::Conflict(_)));
+    if standing.contested.contains(&row) {
+        Look::Left(Left::Contested)
+    } else if standing.kept.contains(&row) {
+        Look::Left(Left::Kept)
+    } else if !compared || untouched || waits || taken || standing.drifted.contains(&row) {
+        Look::Unseen
+    } else {
+        Look::InPlace
+    }
+}

@@ -1,0 +1,95 @@
+//! What the API server did not take. A status that it refuses until a person changes something is that of a failing employee:
+//! the pass itself is through, and the account is dealt with all the same.
+
+use std::sync::PoisonError;
+
+use super::Recorder;
+use crate::{
+    cluster::{roster::object_name, status::WriteError},
+    engine::pass::{report::Report, verdict::Verdict},
+};
+
+/// Statuses and objects that could not be written in a pass.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unwritten {
+    /// Those of these employees: whether the API server refuses them until something is changed there.
+    pub people: Vec<(Box<str>, bool)>,
+    /// One of those that are refused, and what the API server said.
+    pub refused: Option<(String, String)>,
+    /// The same of those that are tried again.
+    pub failed: Option<(String, String)>,
+}
+
+impl Unwritten {
+    /// How many are refused.
+    #[must_use]
+    pub fn refused(&self) -> usize {
+        self.people.iter().filter(|(_, refused)| *refused).count()
+    }
+
+    /// How many could not be written for now.
+    #[must_use]
+    pub fn for_now(&self) -> usize {
+        self.people.len() - self.refused()
+    }
+
+    /// Says which object is refused, and what the API server said of it; `None` where none is.
+    #[must_use]
+    pub fn told(&self) -> Option<String> {
+        Some(format!("{}.", words(self.refused(), "cannot be written", self.refused.as_ref()?)))
+    }
+
+    /// The same of those that are tried again.
+    #[must_use]
+    pub fn told_for_now(&self) -> Option<String> {
+        let (count, failed) = (self.for_now(), self.failed.as_ref()?);
+        let again = if count == 1 { "it is tried again" } else { "they are tried again" };
+        Some(format!("{}; {again}", words(count, "could not be written", failed)))
+    }
+}
+
+fn words(count: usize, what: &str, (object, answer): &(String, String)) -> String {
+    match count {
+        1 => format!("The EmployeeSync {object} {what}: {answer}"),
+        count => format!("{count} EmployeeSyncs {what}, {object} among them: {answer}"),
+    }
+}
+
+impl Recorder<'_> {
+    /// Notes that something of this employee could not be written.
+    pub(super) fn not_written(
+        &self,
+        employee: &str,
+        verdict: Option<&Verdict<'_>>,
+        error: &WriteError,
+    ) {
+        if error.is_gone() {
+            return;
+        }
+        if error.is_followers() {
+            tracing::debug!(integration = %self.key, employee, "another process leads by now, and writes this status");
+        } else {
+            tracing::warn!(integration = %self.key, %error, employee, "a status could not be written; the next pass writes it");
+            self.metrics.status_patch("EmployeeSync", "failed");
+        }
+        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        unwritten.people.push((employee.into(), error.is_refused()));
+        let first = if error.is_refused() { &mut unwritten.refused } else { &mut unwritten.failed };
+        first
+            .get_or_insert_with(|| (object_name(&self.key.name, employee), error.why().to_owned()));
+        drop(unwritten);
+        let shown = verdict.is_some_and(|verdict| {
+            verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready()
+        });
+        if error.is_refused() && shown {
+            self.roster.refused(self.key, employee);
+        }
+    }
+
+    /// Writes into the report of the pass what became of all of it.
+    pub fn end(self, report: &mut Report) {
+        report.rest.unsettled = self.unsettled.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.unwritten = self.unwritten.into_inner().unwrap_or_else(PoisonError::into_inner);
+        report.tally = Some(self.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+    }
+}

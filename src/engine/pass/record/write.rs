@@ -1,0 +1,399 @@
+//! How a status is written: once, with the lines of history that are owed, and never over what came meanwhile.
+
+use std::{num::NonZeroU64, sync::PoisonError};
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::{Resource as _, ResourceExt as _};
+
+use super::{Recorder, action_word};
+use crate::{
+    api::{
+        EmployeeSync, EmployeeSyncStatus, ProvisioningIntegration, conditions,
+        employee_sync::{Action, HistoryEntry, OutcomeWord},
+    },
+    cluster::{
+        roster::{Entry, digest, same},
+        status::WriteError,
+    },
+    domain::{known::Revoked, matching::PersonIndex},
+    engine::pass::verdict::{Proof, Verdict, part_text},
+};
+
+/// How often a status is made anew where its object changed between the read and the write.
+const TRIES: u32 = 4;
+/// So many events of one kind a pass publishes; what is more is told in one event of the integration. Warnings stay single.
+const SINGLE: u32 = 20;
+
+impl Recorder<'_> {
+    /// Tells in one event for each kind of how many changes this pass has told no one by one.
+    pub fn sum_up(&self) {
+        let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        for (reason, count) in told.into_iter().filter(|(_, count)| *count > SINGLE) {
+            let about = ObjectReference {
+                api_version: Some(ProvisioningIntegration::api_version(&()).into_owned()),
+                kind: Some(ProvisioningIntegration::kind(&()).into_owned()),
+                name: Some(self.key.name.to_string()),
+                namespace: Some(self.key.namespace.to_string()),
+                uid: Some(self.uid.to_owned()),
+                ..ObjectReference::default()
+            };
+            let note = format!(
+                "{count} employees in one pass; {SINGLE} of them have events of their own, and status.history has each."
+            );
+            self.events.publish(about, false, reason, "Sync", note);
+        }
+    }
+
+    pub(super) async fn write_all(&self, writes: Vec<Write<'_>>) {
+        use futures::StreamExt as _;
+        futures::stream::iter(writes).for_each_concurrent(32, |write| self.counted(write)).await;
+    }
+
+    async fn counted(&self, write: Write<'_>) {
+        let untried = write.moment == Moment::Untried;
+        self.write(write).await;
+        self.progress.iter().filter(|_| untried).for_each(|progress| progress.recorded_one());
+    }
+
+    async fn write(&self, mut write: Write<'_>) {
+        let id = self.people[write.index as usize].employee.id();
+        let _alone = self.claims.record(id).await;
+        if write.moment == Moment::Early && self.is_settled(write.index) {
+            return;
+        }
+        if write.moment != Moment::Tried && self.looking.is_outdated(id) {
+            // A later pass has looked at this person while this write waited for its turn: what it found stands.
+            return;
+        }
+        if write.expired {
+            return match self.expire(&write, id).await {
+                Ok(()) => {}
+                Err(error) => self.not_written(id, None, &error),
+            };
+        }
+        // What another pass has written meanwhile is not owed any more, and what it could not write is.
+        write.owed = self.roster.owed(self.key, id);
+        match self.try_write(&write, id).await {
+            Ok(()) if write.owed.is_empty() => {}
+            Ok(()) => self.roster.owe(self.key, id, Vec::new()),
+            // The outcome is written when it is known.
+            Err(error) if write.moment == Moment::Early => {
+                tracing::debug!(integration = %self.key, %error, "what is said early could not be written")
+            }
+            Err(error) => {
+                // A change that failed is tried again, and tells of itself then. One that was made never comes again.
+                let made =
+                    write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
+                self.roster.owe(self.key, id, made.chain(write.owed).collect());
+                self.not_written(id, Some(&write.verdict), &error);
+            }
+        }
+    }
+
+    /// Deletes the object of somebody who has been gone for longer than the retention. What came meanwhile keeps it.
+    async fn expire(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
+        if self.roster.with(self.key, id, Seen::of) != write.seen {
+            return Ok(());
+        }
+        match self.writer.delete_person(&self.writer.read_person(self.key, id).await?).await {
+            // What has changed it keeps it, for this time.
+            Err(error) if error.is_outdated() => return Ok(()),
+            deleted => deleted?,
+        }
+        self.roster.forget(self.key, id);
+        Ok(())
+    }
+
+    async fn try_write(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
+        let mapping = &self.validated.settings.mapping;
+        let now = self.clock.now();
+        let blank = EmployeeSyncStatus::default();
+        if write.exists
+            && write.history.is_none()
+            && write.owed.is_empty()
+            && write.proof.file_deleted.is_none()
+        {
+            // After a restart the verdict behind a status is not known, but its digest is.
+            if digest(&write.verdict.status(mapping, &blank, write.proof, &[], now)) == write.digest
+            {
+                self.roster.confirm(self.key, id, write.hash);
+                self.metrics.status_patch("EmployeeSync", "skipped");
+                return Ok(());
+            }
+        }
+        if self.roster.is_leaving(self.key, id, self.uid) {
+            // What is owed goes into the object that comes after it.
+            return Err(WriteError::leaving("writing a status"));
+        }
+        let mut tries = 0;
+        let (before, written, lines, changed) = loop {
+            let object = if write.exists || tries > 0 {
+                self.writer.read_person(self.key, id).await?
+            } else {
+                let created = self.writer.create_person(self.key, self.uid, id).await?;
+                self.roster.wrote(&created, 0);
+                created
+            };
+            if object.metadata.deletion_timestamp.is_some() {
+                return Err(WriteError::leaving("writing a status"));
+            }
+            let before = object.status.clone().unwrap_or_default();
+            // A write whose answer was lost may have stored its line all the same.
+            let lines = write
+                .history
+                .iter()
+                .chain(&write.owed)
+                .filter(|line| !before.history.contains(line));
+            let lines: Vec<HistoryEntry> = lines.cloned().collect();
+            let (status, changed) = self.status(write, id, &object, &before, &lines);
+            if object.status.as_ref().is_some_and(|old| same(old, &status)) {
+                self.roster.wrote(&object, if changed { 0 } else { write.hash });
+                return Ok(());
+            }
+            self.roster.writing(self.key, id, true);
+            let written = self
+                .writer
+                .apply_person(&object, &status)
+                .await
+                .inspect_err(|_| self.roster.writing(self.key, id, false));
+            tries += 1;
+            match written {
+                // It changed between the read and the write.
+                Err(error) if error.is_outdated() && tries < TRIES => {}
+                written => break (before, written?, lines, changed),
+            }
+        };
+        self.roster.wrote(&written, if changed { 0 } else { write.hash });
+        self.metrics.status_patch("EmployeeSync", "written");
+        let done =
+            write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        if let Some(cause) = self.causes.get(id).filter(|_| done) {
+            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
+        }
+        for line in lines.iter().rev() {
+            self.announce(&written, write, line);
+        }
+        let failed = lines.first().is_some_and(|line| line.outcome == OutcomeWord::Failed);
+        if !failed {
+            self.announce_open(&written, write, &before);
+        }
+        Ok(())
+    }
+
+    /// The status to be written over `before`, and whether news have come since the verdict was made.
+    fn status(
+        &self,
+        write: &Write<'_>,
+        id: &str,
+        object: &EmployeeSync,
+        before: &EmployeeSyncStatus,
+        lines: &[HistoryEntry],
+    ) -> (EmployeeSyncStatus, bool) {
+        // Evidence is what the roster has at this moment: Bob may have reported something, or taken it back, since the pass looked.
+        let (proof, changed) = self.roster.with(self.key, id, |entry| {
+            (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen)
+        });
+        let mut status = write.verdict.status(
+            &self.validated.settings.mapping,
+            before,
+            proof,
+            lines,
+            self.clock.now(),
+        );
+        // The object may be there already, written by somebody: its generation is the truth.
+        status.observed_generation = object
+            .metadata
+            .generation
+            .map(|generation| generation.min(write.verdict.generation).max(1));
+        let done =
+            write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
+        if changed {
+            // What another pass has answered or released meanwhile stands.
+            let (sync, part) = (&before.last_handled_sync_at, &before.held_part);
+            if sync.as_deref() != write.seen.sync_handled.as_deref() {
+                status.last_handled_sync_at.clone_from(sync);
+            }
+            if !done && part.as_deref() != write.seen.part.map(part_text).as_deref() {
+                status.held_part.clone_from(part);
+            }
+        }
+        (status, changed)
+    }
+
+    /// Warns once where access should be taken and nothing that bobsync may do takes it.
+    fn announce_open(&self, object: &EmployeeSync, write: &Write<'_>, before: &EmployeeSyncStatus) {
+        let verdict = &write.verdict;
+        let (reason, open) = (verdict.reason(), verdict.is_open());
+        let known = conditions::find(&before.conditions, conditions::Type::Ready)
+            .is_some_and(|ready| ready.reason == reason.as_str());
+        if open && reason.is_stalled() && !known {
+            let note = format!(
+                "{} {}",
+                verdict.message(&self.validated.settings.mapping),
+                reason.what_to_do()
+            );
+            self.events.publish(
+                reference(object),
+                true,
+                reason.as_str(),
+                action_word(Action::Suspend),
+                note,
+            );
+        }
+    }
+
+    fn announce(&self, object: &EmployeeSync, write: &Write<'_>, entry: &HistoryEntry) {
+        let regarding = reference(object);
+        let fields = if entry.fields.is_empty() {
+            String::new()
+        } else {
+            format!(" ({})", entry.fields.join(", "))
+        };
+        match entry.outcome {
+            OutcomeWord::Succeeded => {
+                let (reason, done) = match entry.action {
+                    Action::Create => ("AccountCreated", "Created the account"),
+                    Action::Adopt => ("AccountAdopted", "Adopted the account that has this e-mail"),
+                    Action::Update => ("AccountUpdated", "Updated the account"),
+                    Action::Suspend => ("AccountSuspended", "Suspended the account"),
+                    Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
+                };
+                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                let count = told.entry(reason).or_default();
+                *count += 1;
+                if *count > SINGLE {
+                    return;
+                }
+                drop(told);
+                let why = write.verdict.decision.because();
+                self.events.publish(
+                    regarding,
+                    false,
+                    reason,
+                    action_word(entry.action),
+                    format!("{done}{fields}: {why}."),
+                );
+            }
+            OutcomeWord::Failed => {
+                let reason = write.verdict.reason();
+                self.events.publish(
+                    regarding,
+                    true,
+                    reason.as_str(),
+                    action_word(entry.action),
+                    format!(
+                        "{} {}",
+                        write.verdict.message(&self.validated.settings.mapping),
+                        reason.what_to_do()
+                    ),
+                );
+            }
+        }
+    }
+}
+
+/// What others than this pass write, as it was known when a verdict was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Seen {
+    pub(super) revoked: Option<Revoked>,
+    pub(super) file_deleted: Option<Timestamp>,
+    pub(super) sync_handled: Option<Box<str>>,
+    pub(super) part: Option<u64>,
+}
+
+impl Seen {
+    pub(super) fn of(entry: Option<&Entry>) -> Self {
+        let Some(entry) = entry else { return Self::default() };
+        let (revoked, file_deleted) = entry.evidence();
+        Self {
+            revoked,
+            file_deleted,
+            sync_handled: entry.sync_handled.clone(),
+            part: entry.part.map(NonZeroU64::get),
+        }
+    }
+
+    /// The evidence in it.
+    pub(super) const fn proof(&self) -> Proof {
+        Proof { revoked: self.revoked, file_deleted: self.file_deleted }
+    }
+
+    /// Whether no evidence has come or ended since.
+    pub(super) fn knows_evidence_of(&self, now: &Self) -> bool {
+        self.proof() == now.proof()
+    }
+}
+
+/// The moment of a pass at which a status is said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Before the outcome is known.
+    Early,
+    /// There was no change to try.
+    Untried,
+    /// A change was tried, so no other pass could look at the employee meanwhile.
+    Tried,
+}
+
+/// One status to write.
+pub(super) struct Write<'a> {
+    pub(super) index: PersonIndex,
+    pub(super) verdict: Verdict<'a>,
+    pub(super) hash: u64,
+    pub(super) history: Option<HistoryEntry>,
+    /// Older lines that could not be written when their changes were made, newest first.
+    pub(super) owed: Vec<HistoryEntry>,
+    /// The person has been gone for longer than the retention: the object goes.
+    pub(super) expired: bool,
+    /// At which moment of the pass it is said.
+    pub(super) moment: Moment,
+    /// What was known when the verdict was made.
+    pub(super) seen: Seen,
+    /// The evidence then.
+    pub(super) proof: Proof,
+    pub(super) exists: bool,
+    pub(super) digest: u64,
+}
+
+fn reference(object: &EmployeeSync) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(EmployeeSync::api_version(&()).into_owned()),
+        kind: Some(EmployeeSync::kind(&()).into_owned()),
+        name: Some(object.name_any()),
+        namespace: object.namespace(),
+        uid: object.uid(),
+        ..ObjectReference::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a pass that took so long would write: the roster's word, whatever the pass knew.
+    #[test]
+    fn evidence_that_came_or_ended_while_a_pass_was_under_way_is_news_to_it() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let revoked = |second| Seen {
+            revoked: Some(Revoked { at: at(second), start: None }),
+            ..Seen::default()
+        };
+        let (none, first, second) = (Seen::of(None), revoked(1), revoked(2));
+        let deleted = Seen { file_deleted: Some(at(3)), ..Seen::default() };
+        for (seen, now) in [
+            (&first, &none),
+            (&none, &first),
+            (&first, &second),
+            (&none, &deleted),
+            (&deleted, &none),
+        ] {
+            assert!(!seen.knows_evidence_of(now), "{seen:?} {now:?}");
+        }
+        let answered = Seen { sync_handled: Some("now".into()), ..first.clone() };
+        assert!(
+            first.knows_evidence_of(&answered) && first != answered,
+            "an answered request is no evidence, and news all the same"
+        );
+    }
+}

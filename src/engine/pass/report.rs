@@ -1,0 +1,585 @@
+//! What is said of an integration: conditions by kstatus, counts, the last pass that changed anything.
+
+mod again;
+mod beside;
+mod counts;
+mod held;
+mod source;
+
+use std::{collections::BTreeMap, time::Duration};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+pub use self::{
+    beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_progress, with_waits},
+    counts::{Reckoned, with_counts},
+    source::{after_some, memory},
+};
+use super::{
+    HeldScope, Rest,
+    execute::Cut,
+    observe::Absent,
+    record::{Tally, Unwritten},
+};
+use crate::{
+    api::{
+        ProvisioningIntegrationStatus,
+        conditions::{self, Wanted, merge},
+        integration::{Approved, BudgetState, BudgetStates, EmployeeCounts, LastPass, PlanSummary},
+        reasons::{DetailReason, IntegrationReason},
+    },
+    cluster::status::to_the_second,
+    domain::{
+        calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, plan::Counts,
+        safety::Suspicion,
+    },
+    engine::{
+        intake::revocations,
+        settings::{tenants::Tenant, words::named},
+        stop::Stop,
+    },
+    telemetry::metrics::PassFigures,
+};
+
+/// How far a pass came, and what it found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Why the pass ended early, or what keeps it from being believed.
+    pub stop: Option<Stop>,
+    /// Whether Bob answered; `None` if it was not asked.
+    pub bob: Option<bool>,
+    /// Whether the provider answered; `None` if it was not asked.
+    pub provider: Option<bool>,
+    /// The provider's name, where the settings could be read.
+    pub provider_name: Option<&'static str>,
+    /// Mapped targets that the provider does not have.
+    pub unavailable_targets: Vec<String>,
+    /// Mapped fields that Bob sent for nobody.
+    pub unseen_fields: Vec<String>,
+    /// Of a pass over single people: the fields that Bob still sent for nobody, where one of them came with somebody now.
+    pub unseen_now: Option<Vec<String>>,
+    /// What was found of those who are missing from Bob's answer.
+    pub absent: Absent,
+    /// Where sites and time zones do not meet; `None` if that is not known.
+    pub zones: Option<Gaps>,
+    /// Everybody in Bob's answer.
+    pub in_bob: Option<u32>,
+    /// Bob's answer, if it is too short to be believed yet.
+    pub suspicion: Option<Suspicion>,
+    /// What the people amount to; absent if the pass did not come so far.
+    pub tally: Option<Tally>,
+    /// The plan of a dry run.
+    pub plan: Option<PlanSummary>,
+    /// What of a dry run's plan a guard would hold, in one sentence.
+    pub would_hold: Option<String>,
+    /// What a guard holds.
+    pub held: Option<HeldPlan>,
+    /// The employees whom a guard keeps managed.
+    pub scope: Option<HeldScope>,
+    /// How many changes of each kind of budget did not go out, because a guard holds them or nothing is to be written.
+    pub planned: Option<Counts>,
+    /// The tenant that the pass was about.
+    pub tenant: Option<Tenant>,
+    /// Whether nothing was to be written.
+    pub dry_run: bool,
+    /// Whether a first pass that was not seen through counts as none (`existingEmployees: OnChange`).
+    pub first_must_be_whole: bool,
+    /// When a pass is tried again that was stopped, or left something undone.
+    pub again: Option<Timestamp>,
+    /// Why the pass ended with changes left to do, where it did.
+    pub cut: Option<Cut>,
+    /// What of the employees could not be written down.
+    pub unwritten: Unwritten,
+    /// The sync request that this pass answers.
+    pub sync_handled: Option<String>,
+    /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
+    pub webhooks: Option<Result<(), String>>,
+    /// Whom it did not bring to an end.
+    pub rest: Rest,
+    /// How long it took.
+    pub took: Duration,
+    /// How long Bob and the provider were read for it.
+    pub read_for: Duration,
+}
+
+impl Report {
+    /// Whether the pass ended with changes left to do, or with statuses left to write.
+    #[must_use]
+    pub fn is_unfinished(&self) -> bool {
+        self.cut.is_some() || self.unwritten.for_now() > 0
+    }
+
+    /// Returns what is counted of a full pass.
+    #[must_use]
+    pub fn figures(&self) -> PassFigures {
+        let outcome = match &self.stop {
+            Some(stop) => stop.reason.as_str(),
+            None if self.is_unfinished() => "Unfinished",
+            None => "Converged",
+        };
+        let through = self.stop.is_none() && !self.is_unfinished() && self.tally.is_some();
+        PassFigures { outcome, took: self.bob.map(|_| self.took), through }
+    }
+
+    /// Whether the plan was carried out. A status that could not be written is no change that is left to do.
+    #[must_use]
+    pub fn is_carried_out(&self) -> bool {
+        self.tally.is_some() && self.cut.is_none() && self.stop.is_none() && !self.dry_run
+    }
+
+    /// Whether a sync request is answered by this pass: it is through, or a person has to act before one can be. The successor
+    /// takes up what is not.
+    #[must_use]
+    pub fn answers_requests(&self) -> bool {
+        let refused = self.stop.as_ref().is_some_and(|stop| stop.reason.is_stalled());
+        self.cut.is_none() && (refused || self.tally.is_some())
+    }
+
+    /// Whether the pass has spoken about its generation: one that was cut off before there was a plan has found nothing.
+    fn has_spoken(&self) -> bool {
+        self.cut.is_none() || self.tally.is_some()
+    }
+}
+
+/// The status after a pass. `revoked`: the immediate revocations that hold now, whatever the pass knew of them.
+#[must_use]
+pub fn after(
+    before: &ProvisioningIntegrationStatus,
+    report: &Report,
+    revoked: &BTreeMap<Box<str>, Revoked>,
+    generation: i64,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
+    let reason = reason(report);
+    let progressing = reason == IntegrationReason::Progressing;
+    let through = !progressing && (reason.is_ready() || reason.is_stalled());
+    let message = again::with_next_try(&message(report, reason), report);
+    let mut wanted = vec![
+        Wanted {
+            kind: conditions::Type::Ready,
+            status: reason.is_ready(),
+            reason: reason.as_str(),
+            message: message.clone(),
+        },
+        if through {
+            Wanted {
+                kind: conditions::Type::Reconciling,
+                status: false,
+                reason: DetailReason::UpToDate.as_str(),
+                message: String::new(),
+            }
+        } else {
+            Wanted {
+                kind: conditions::Type::Reconciling,
+                status: true,
+                reason: reason.as_str(),
+                message: message.clone(),
+            }
+        },
+        if reason.is_stalled() {
+            Wanted {
+                kind: conditions::Type::Stalled,
+                status: true,
+                reason: reason.as_str(),
+                message,
+            }
+        } else {
+            Wanted {
+                kind: conditions::Type::Stalled,
+                status: false,
+                reason: DetailReason::NothingStalled.as_str(),
+                message: String::new(),
+            }
+        },
+    ];
+    wanted.extend(connection(conditions::Type::BobConnected, report.bob, report, before));
+    wanted.extend(connection(conditions::Type::ProviderConnected, report.provider, report, before));
+    wanted.extend(source::time_zones_complete(report, before));
+    wanted.extend(webhooks_accepted(report.webhooks.as_ref()));
+    wanted.extend(mapping_complete(report, before));
+    wanted.extend(held::condition(report, before));
+    wanted.extend(employees_failing(report, before));
+    wanted.iter_mut().for_each(|one| {
+        one.message = named(&one.message, report.provider_name.unwrap_or("the provider"))
+    });
+    let mut status = ProvisioningIntegrationStatus {
+        // Whether it is seen through, `Reconciling` says.
+        observed_generation: if report.has_spoken() {
+            Some(generation)
+        } else {
+            before.observed_generation
+        },
+        conditions: merge(&before.conditions, &wanted, generation, now),
+        employees: before.employees.clone(),
+        last_pass: before.last_pass.clone(),
+        progress: None,
+        next_try_at: again::due(report).map(Time),
+        plan: match (&report.plan, held::summary(report), &report.tally) {
+            (Some(plan), _, _) => Some(plan.clone()),
+            (None, Some(held), Some(_)) => Some(held),
+            (None, None, Some(_)) => None,
+            // The pass did not come so far.
+            (None, _, None) => before.plan.clone(),
+        },
+        budgets: report
+            .planned
+            .map_or_else(|| before.budgets.clone(), |planned| Some(planned_of(planned))),
+        first_pass_at: before
+            .first_pass_at
+            .clone()
+            .or_else(|| report.is_carried_out().then(|| Time(to_the_second(now)))),
+        reactivations_held_since: match (&report.held, &report.tally) {
+            (Some(held), Some(_)) if held.restored => {
+                before.reactivations_held_since.clone().or_else(|| Some(Time(to_the_second(now))))
+            }
+            (_, Some(_)) if !report.dry_run && !report.is_unfinished() && report.stop.is_none() => {
+                None
+            }
+            _ => before.reactivations_held_since.clone(),
+        },
+        tenant: before.tenant.clone(),
+        tenant_named: before.tenant_named.clone(),
+        approved: before.approved.clone().map(|approved| {
+            let through = report.tally.is_some()
+                && report.in_bob.is_some()
+                && !report.is_unfinished()
+                && !report.dry_run;
+            Approved { leaving: approved.leaving && !through, ..approved }
+        }),
+        revoked: report.tally.as_ref().map_or_else(
+            || before.revoked.clone(),
+            |tally| revocations::after(&before.revoked, &tally.over, revoked, now),
+        ),
+        lifecycles: report
+            .absent
+            .memory
+            .as_ref()
+            .map(source::lifecycles)
+            .or_else(|| before.lifecycles.clone()),
+        last_handled_sync_at: report
+            .sync_handled
+            .clone()
+            .filter(|_| report.answers_requests())
+            .or_else(|| before.last_handled_sync_at.clone()),
+    };
+    // Until a pass is through, some statuses may tell of accounts of the tenant before.
+    if report.tally.is_some()
+        && report.in_bob.is_some()
+        && !report.is_unfinished()
+        && report.stop.is_none()
+    {
+        status.tenant = report.tenant.as_ref().map(|tenant| tenant.told().to_owned());
+        status.tenant_named = report.tenant.as_ref().map(|tenant| tenant.settings.clone());
+    }
+    if let (Some(tally), Some(in_bob)) = (&report.tally, report.in_bob) {
+        // A short answer must not become the measure for the next one.
+        let in_bob = if report.suspicion.is_some() {
+            before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob)
+        } else {
+            in_bob
+        };
+        // Who waits for a change is only known once a pass has seen everybody through.
+        let counts =
+            before.employees.is_some() || !(report.first_must_be_whole && report.is_unfinished());
+        status.employees = counts.then_some(EmployeeCounts {
+            in_bob,
+            in_scope: tally.in_scope,
+            ready: tally.ready,
+            failing: tally.failing(),
+            pending: tally.pending,
+            held: tally.held,
+            frozen: tally.frozen,
+        });
+        if tally.changed() || before.last_pass.is_none() {
+            status.last_pass = Some(last_pass(tally, report.took, now));
+        }
+    }
+    status
+}
+
+/// What is said of a pass that came so far.
+#[must_use]
+pub fn last_pass(tally: &Tally, took: Duration, now: Timestamp) -> LastPass {
+    let done = tally.created + tally.updated + tally.reactivated + tally.disabled;
+    LastPass {
+        finished_at: Time(to_the_second(now)),
+        created: tally.created,
+        updated: tally.updated,
+        reactivated: tally.reactivated,
+        disabled: tally.disabled,
+        unchanged: (tally.ready + tally.unmanaged).saturating_sub(done),
+        failed: tally.failed,
+        duration: seconds(took),
+    }
+}
+
+/// The budgets of which so much is planned; how they stand otherwise is laid over when it is written.
+fn planned_of(planned: Counts) -> BudgetStates {
+    let of = |planned| Some(BudgetState { planned, ..BudgetState::default() });
+    BudgetStates {
+        disables: of(planned.disables),
+        reactivations: of(planned.reactivations),
+        creates: of(planned.creates),
+        updates: of(planned.updates),
+    }
+}
+
+/// Returns what is to be told, once, of a service user who seems to see only people at work.
+#[must_use]
+pub fn newly_blind(
+    before: &ProvisioningIntegrationStatus,
+    after: &ProvisioningIntegrationStatus,
+) -> Option<String> {
+    let find = |status| {
+        conditions::find(status, conditions::Type::BobConnected)
+            .filter(|bob| bob.reason == DetailReason::LifecyclesMissing.as_str())
+    };
+    find(&before.conditions)
+        .is_none()
+        .then(|| find(&after.conditions).map(|bob| bob.message.clone()))
+        .flatten()
+}
+
+/// The status of an integration whose generation has not been seen through: within a second of a change.
+#[must_use]
+pub fn progressing(
+    before: &ProvisioningIntegrationStatus,
+    generation: i64,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
+    let message = beside::under_way(None);
+    let reason = IntegrationReason::Progressing.as_str();
+    let mut wanted = vec![
+        Wanted { kind: conditions::Type::Ready, status: false, reason, message: message.clone() },
+        Wanted { kind: conditions::Type::Reconciling, status: true, reason, message },
+        Wanted {
+            kind: conditions::Type::Stalled,
+            status: false,
+            reason: DetailReason::NothingStalled.as_str(),
+            message: String::new(),
+        },
+    ];
+    for kind in conditions::Type::KEPT {
+        wanted.extend(kept(kind, before));
+    }
+    ProvisioningIntegrationStatus {
+        conditions: merge(&before.conditions, &wanted, generation, now),
+        next_try_at: None,
+        ..before.clone()
+    }
+}
+
+/// The status of an integration whose namespace cannot be listed.
+#[must_use]
+pub fn unlisted(
+    before: &ProvisioningIntegrationStatus,
+    generation: i64,
+    message: String,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
+    let reason = IntegrationReason::NamespaceNotListed.as_str();
+    let mut wanted = vec![
+        Wanted { kind: conditions::Type::Ready, status: false, reason, message: message.clone() },
+        Wanted {
+            kind: conditions::Type::Reconciling,
+            status: true,
+            reason,
+            message: message.clone(),
+        },
+        Wanted { kind: conditions::Type::Stalled, status: true, reason, message },
+    ];
+    for kind in conditions::Type::KEPT {
+        wanted.extend(kept(kind, before));
+    }
+    ProvisioningIntegrationStatus {
+        observed_generation: Some(generation),
+        conditions: merge(&before.conditions, &wanted, generation, now),
+        next_try_at: None,
+        ..before.clone()
+    }
+}
+
+/// The status of a suspended integration.
+#[must_use]
+pub fn suspended(
+    before: &ProvisioningIntegrationStatus,
+    generation: i64,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
+    let mut wanted = vec![
+        Wanted {
+            kind: conditions::Type::Ready,
+            status: true,
+            reason: IntegrationReason::Suspended.as_str(),
+            message: "The integration is suspended (spec.suspend): nothing is read and nothing is written.".to_owned(),
+        },
+        Wanted { kind: conditions::Type::Reconciling, status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
+        Wanted { kind: conditions::Type::Stalled, status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
+    ];
+    for kind in conditions::Type::KEPT {
+        wanted.extend(kept(kind, before));
+    }
+    ProvisioningIntegrationStatus {
+        observed_generation: Some(generation),
+        conditions: merge(&before.conditions, &wanted, generation, now),
+        next_try_at: None,
+        ..before.clone()
+    }
+}
+
+fn reason(report: &Report) -> IntegrationReason {
+    match &report.stop {
+        Some(stop) => stop.reason,
+        None if report.is_unfinished() => IntegrationReason::Progressing,
+        None if (report.held.is_some() || report.scope.is_some()) && !report.dry_run => {
+            IntegrationReason::PlanHeld
+        }
+        None if report.dry_run => IntegrationReason::DryRun,
+        None => IntegrationReason::Converged,
+    }
+}
+
+fn message(report: &Report, reason: IntegrationReason) -> String {
+    let mut text = match &report.stop {
+        Some(stop) => stop.message.clone(),
+        None => match reason {
+            IntegrationReason::DryRun => report.plan.as_ref().map_or_else(String::new, |plan| {
+                let held =
+                    report.would_hold.as_ref().map(|because| format!("; a guard would hold part of it: {because}")).unwrap_or_default();
+                format!(
+                    "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; nothing was written to the provider",
+                    plan.creates,
+                    plan.reactivations,
+                    plan.updates,
+                    counted(plan.disables, "account", "accounts")
+                )
+            }),
+            IntegrationReason::PlanHeld => held::message(report),
+            IntegrationReason::Progressing => unfinished_message(report),
+            _ => report.tally.as_ref().map_or_else(String::new, |tally| counts::in_sync(tally.ready, tally.in_scope, tally.failing())),
+        },
+    };
+    if !text.ends_with(['.', '?', '!']) {
+        text.push('.');
+    }
+    text
+}
+
+/// What is left to do.
+fn unfinished_message(report: &Report) -> String {
+    let waiting = report.tally.as_ref().map_or(0, |tally| tally.pending + tally.held);
+    let waiting = counted(waiting, "employee waits for a turn", "employees wait for their turn");
+    match report.cut {
+        None => report.unwritten.told_for_now().unwrap_or(waiting),
+        Some(Cut::Deadline) => format!("{waiting}; the next pass goes on at once"),
+        Some(Cut::Halted) => format!("{waiting}; the pass was cut off, and the next one goes on"),
+        Some(Cut::Unrecorded) => String::from(
+            "The approval of the held plan could not be recorded, so nothing of it went out; it is tried again",
+        ),
+    }
+}
+
+fn connection(
+    kind: conditions::Type,
+    connected: Option<bool>,
+    report: &Report,
+    before: &ProvisioningIntegrationStatus,
+) -> Option<Wanted> {
+    match connected {
+        Some(true) if kind == conditions::Type::BobConnected => Some(source::bob_connected(report)),
+        Some(true) => Some(Wanted {
+            kind,
+            status: true,
+            reason: DetailReason::Connected.as_str(),
+            message: "The last call succeeded.".to_owned(),
+        }),
+        Some(false) => {
+            let stop = report.stop.as_ref()?;
+            let message = again::with_next_try(&conditions::sentence(&stop.message), report);
+            Some(Wanted { kind, status: false, reason: stop.reason.as_str(), message })
+        }
+        None => kept(kind, before),
+    }
+}
+
+fn webhooks_accepted(webhooks: Option<&Result<(), String>>) -> Option<Wanted> {
+    let (reason, message) = match webhooks? {
+        Ok(()) => (DetailReason::Accepting, "Webhooks are accepted.".to_owned()),
+        Err(why) => (DetailReason::SecretMissing, format!("Webhooks are refused: {why}.")),
+    };
+    Some(Wanted {
+        kind: conditions::Type::WebhooksAccepted,
+        status: reason == DetailReason::Accepting,
+        reason: reason.as_str(),
+        message,
+    })
+}
+
+fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+    let kind = conditions::Type::MappingComplete;
+    if report.tally.is_none() {
+        return kept(kind, before);
+    }
+    Some(mapped(&report.unavailable_targets, &report.unseen_fields))
+}
+
+fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
+    let kind = conditions::Type::MappingComplete;
+    if !unavailable_targets.is_empty() {
+        Wanted {
+            kind,
+            status: false,
+            reason: DetailReason::TargetUnavailable.as_str(),
+            message: format!(
+                "The provider does not have {}; {} left out, and the rest is in sync.",
+                unavailable_targets.join(", "),
+                if unavailable_targets.len() == 1 { "it is" } else { "they are" }
+            ),
+        }
+    } else if !unseen_fields.is_empty() {
+        Wanted {
+            kind,
+            status: false,
+            reason: DetailReason::SourceUnavailable.as_str(),
+            message: format!(
+                "Bob sends {} for nobody; attributes and access that rest on it stay as they are.",
+                unseen_fields.join(", ")
+            ),
+        }
+    } else {
+        Wanted {
+            kind,
+            status: true,
+            reason: DetailReason::Complete.as_str(),
+            message: "Every mapped target exists, and Bob shows every mapped field.".to_owned(),
+        }
+    }
+}
+
+fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+    let Some(tally) = &report.tally else {
+        return kept(conditions::Type::EmployeesFailing, before);
+    };
+    let reasons = tally.reasons.iter().map(|(reason, count)| (*reason, *count)).collect::<Vec<_>>();
+    Some(counts::employees_failing(&reasons, report.unwritten.told().as_deref()))
+}
+
+/// A condition that this pass has nothing new to say of.
+fn kept(kind: conditions::Type, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+    let old = conditions::find(&before.conditions, kind)?;
+    let reasons = DetailReason::ALL
+        .iter()
+        .map(|r| r.as_str())
+        .chain(IntegrationReason::ALL.iter().map(|r| r.as_str()));
+    let reason = reasons.into_iter().find(|word| *word == old.reason)?;
+    Some(Wanted { kind, status: old.status == "True", reason, message: old.message.clone() })
+}
+
+/// A Go duration with a tenth of a second.
+fn seconds(took: Duration) -> String {
+    format!("{:.1}s", took.as_secs_f64())
+}
+
+#[cfg(test)]
+mod tests;

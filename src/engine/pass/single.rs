@@ -1,0 +1,445 @@
+//! Step 2 for single people: Bob in one search for all of them, with a filter; the provider with one look-up for each
+//! account that is on record. What an event announced and Bob does not show yet is named, to be looked at again: a read
+//! may be as much as 20 s behind a change (apidocs.hibob.com, "Update employee").
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::BuildHasher as _,
+    time::Duration,
+};
+
+use futures::{StreamExt as _, stream};
+use jiff::{SignedDuration, Timestamp};
+
+use super::observe::{company, shown};
+use crate::{
+    api::{employee_sync::Trigger, key::IntegrationKey},
+    bob,
+    cluster::roster::{Entry, Roster},
+    domain::{
+        account::{Account, AccountState},
+        employee::{Cell, Employee, LIFECYCLE},
+        mapping::{Compare, Desired, Mapping},
+        matching::Person,
+        missing::{Absence, Answer, Missing, Words},
+        priority::Urgency,
+        settings::Settings,
+    },
+    engine::{
+        intake::dirty::Causes,
+        stop::{Stop, bob_stop, provider_stop},
+    },
+    provider::{self, Key, Provider, call::BACK_IN_LINE},
+};
+
+/// Ids in one filter. How many Bob takes is not published.
+const CHUNK: usize = 100;
+/// Look-ups at the provider that are under way at once.
+const AT_ONCE: usize = 8;
+/// For so long Bob may still show somebody whose deletion it has reported.
+const LAG: SignedDuration = SignedDuration::from_secs(60);
+
+/// Asked while a look-up waits for its turn: whether it is still wanted.
+pub type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
+
+/// Bob, as far as it was asked.
+#[derive(Debug, Default)]
+pub struct Seen {
+    /// Those who are to be decided on.
+    pub employees: Vec<Employee>,
+    /// Those whose change Bob does not show yet, or who are not there yet.
+    pub unseen: Vec<Box<str>>,
+    /// Those about whom Bob gave no answer.
+    pub unread: Vec<Box<str>>,
+    /// Those whose accounts with the mark were all looked for.
+    pub searched: HashSet<Box<str>>,
+    /// Bob's id of the company.
+    pub company: Option<u64>,
+    /// People whose file was confirmed to be gone.
+    pub deleted_now: HashSet<Box<str>>,
+    /// Whether an employee can be judged only by an answer about all of them.
+    pub in_doubt: bool,
+    /// The fields that Bob sent with at least one of them.
+    pub fields: HashSet<Box<str>>,
+}
+
+/// A hash of everything that was asked of Bob about somebody; never 0.
+#[must_use]
+pub fn row(employee: &Employee) -> u64 {
+    foldhash::quality::FixedState::default().hash_one(&employee.values).max(1)
+}
+
+/// Whether Bob has just reported the deletion of the file, and reads may not show it yet.
+#[must_use]
+pub fn is_just_deleted(entry: &Entry, now: Timestamp) -> bool {
+    entry.file_deleted.is_some_and(|at| now.duration_since(at).abs() < LAG)
+}
+
+/// Reads these people. Of those who were looked at before without a change, only whoever has changed now is decided on.
+///
+/// # Errors
+/// A [`Stop`]: Bob does not answer, or not to this service user.
+pub async fn employees(
+    bob: &bob::Client,
+    settings: &Settings,
+    (roster, key): (&Roster, &IntegrationKey),
+    wanted: &Causes,
+    urgency: Urgency,
+    (now, apart): (Timestamp, Duration),
+) -> Result<Seen, Stop> {
+    let fields = &settings.mapping.fields;
+    let mut seen = Seen::default();
+    let mut ids: Vec<&str> = wanted.keys().map(|id| &**id).collect();
+    ids.sort_unstable_by_key(|id| (wanted[*id].class, wanted[*id].since, *id));
+    let mut found: HashMap<Box<str>, Employee> = HashMap::new();
+    for chunk in ids.chunks(CHUNK) {
+        let people = bob.some(fields, chunk, urgency).await.map_err(bob_stop)?;
+        roster.shown(key, shown(&people.employees));
+        seen.company = seen.company.or_else(|| company(settings, &people.employees));
+        seen.fields.extend(
+            fields
+                .ids()
+                .iter()
+                .zip(&people.seen)
+                .filter(|(_, came)| **came)
+                .map(|(field, _)| field.clone()),
+        );
+        found.extend(people.employees.into_iter().map(|employee| (employee.id().into(), employee)));
+    }
+    for id in ids {
+        let waiting = &wanted[id];
+        // Bob does not show the employee: what is on record holds.
+        let on_record = |entry: &Entry| {
+            (settings.disabling_trigger && entry.has_left(now)).then(|| Employee::unread(id))
+        };
+        let entry = roster.get(key, id);
+        let known_row = entry.as_ref().map_or(0, |entry| entry.row);
+        if let Some(employee) = found.remove(id) {
+            if entry.as_ref().is_some_and(|entry| is_just_deleted(entry, now)) {
+                seen.employees.push(Employee::gone(id));
+                continue;
+            }
+            if employee.values.get(LIFECYCLE) == Cell::Absent {
+                // Hidden for this employee, or for all: only an answer about all of them tells.
+                seen.in_doubt = true;
+                continue;
+            }
+            let changed = known_row != row(&employee);
+            if !changed {
+                seen.unseen.push(id.into());
+            }
+            if changed || waiting.looks == 0 {
+                seen.employees.push(employee);
+            }
+            continue;
+        }
+        match entry {
+            // Not there yet.
+            None => seen.unseen.push(id.into()),
+            Some(entry) if entry.file_deleted.is_some() => seen.employees.push(Employee::gone(id)),
+            Some(entry) if entry.was_in_bob() => {
+                if bob.free_reads(urgency) == 0 {
+                    seen.unread.push(id.into());
+                    continue;
+                }
+                match bob.one(fields, id, urgency).await {
+                    Ok(Some(employee)) => {
+                        roster.shown(key, shown(std::slice::from_ref(&employee)));
+                        seen.employees.push(employee);
+                    }
+                    Ok(None) => {
+                        let missing = Missing {
+                            id: id.into(),
+                            word: entry.lifecycle,
+                            absence: entry.absence,
+                        };
+                        // Who else is in Bob is not known here: a person's request takes the place of that for a second 404.
+                        let answer = Answer { shown: &Words::default(), memory: None, now, apart };
+                        if answer.confirms(&missing)
+                            || (waiting.trigger == Trigger::Manual && answer.is_second(&missing))
+                        {
+                            seen.deleted_now.insert(id.into());
+                            seen.employees.push(Employee::gone(id));
+                        } else {
+                            seen.in_doubt |= !entry.absence.is_doubt();
+                            roster.absent(key, id, entry.absence.not_found(now));
+                            seen.employees.extend(on_record(&entry));
+                        }
+                    }
+                    Err(bob::Error::Forbidden { .. }) => {
+                        seen.in_doubt |= !entry.absence.forbidden;
+                        roster.absent(key, id, Absence::FORBIDDEN);
+                        seen.employees.extend(on_record(&entry));
+                    }
+                    Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
+                    // No answer is no evidence.
+                    Err(_) => seen.unread.push(id.into()),
+                }
+            }
+            Some(_) => seen.employees.push(Employee::expected(id)),
+        }
+    }
+    Ok(seen)
+}
+
+/// Those among these people from whom evidence on record takes access, and whose status says that their account is open:
+/// as far as anybody knows who does not ask Bob.
+#[must_use]
+pub fn by_evidence((roster, key): (&Roster, &IntegrationKey), wanted: &Causes) -> Seen {
+    let mut seen = Seen::default();
+    for id in wanted.keys() {
+        let (takes, gone) = roster.with(key, id, |entry| {
+            (
+                entry.is_some_and(Entry::is_open_against_evidence),
+                entry.is_some_and(|entry| entry.file_deleted.is_some()),
+            )
+        });
+        if takes {
+            seen.employees.push(if gone { Employee::gone(id) } else { Employee::unread(id) });
+        }
+    }
+    seen
+}
+
+/// Looks accounts up. A throttled call stands in the provider's line as long as it takes: who leaves it is overtaken by
+/// everybody who waits there when the window opens.
+async fn look_up(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    key: Key<'_>,
+    wanted: Wanted<'_>,
+) -> Result<Vec<Account<'static>>, provider::Error> {
+    loop {
+        match provider.find(mapping, key).await {
+            Err(provider::Error::Throttled { .. }) if wanted() => {
+                tokio::time::sleep(BACK_IN_LINE).await
+            }
+            Err(provider::Error::NotFound) => return Ok(Vec::new()),
+            found => return found,
+        }
+    }
+}
+
+/// Looks up the accounts on record, and where one employee has several, all with the mark. Takes out those that cannot be
+/// looked up now: no answer is no evidence. An employee whose look-up is refused stays, and is told so when the change is tried.
+///
+/// # Errors
+/// A [`Stop`]: the credential is refused.
+pub async fn accounts(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    (roster, key): (&Roster, &IntegrationKey),
+    seen: &mut Seen,
+    wanted: Wanted<'_>,
+) -> Result<Vec<Account<'static>>, Stop> {
+    let searches = provider.capabilities().searches_marks;
+    let recorded = seen.employees.iter().filter_map(|employee| {
+        let (account, several) = roster.with(key, employee.id(), |entry| {
+            let account = entry.and_then(|entry| entry.known_account().map(Box::<str>::from));
+            (account, searches && entry.is_some_and(|entry| entry.several))
+        });
+        (account.is_some() || several).then(|| (Box::<str>::from(employee.id()), account, several))
+    });
+    let recorded: Vec<_> = recorded.collect();
+    let looked_up: Vec<_> = stream::iter(recorded)
+        .map(|(employee, account, several)| async move {
+            let own = match &account {
+                Some(account) => look_up(provider, mapping, Key::Id(account), wanted).await,
+                None => Ok(Vec::new()),
+            };
+            let own =
+                own.map(|found| found.into_iter().find(|one| Some(&*one.id) == account.as_deref()));
+            let marked = if several {
+                Some(look_up(provider, mapping, Key::Mark(&employee), wanted).await)
+            } else {
+                None
+            };
+            (employee, own, marked)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut accounts: Vec<Account<'static>> = Vec::with_capacity(looked_up.len());
+    let mut failed: HashSet<Box<str>> = HashSet::new();
+    for (employee, own, marked) in looked_up {
+        let first = accounts.len();
+        match own {
+            Ok(account) => accounts.extend(account),
+            Err(
+                error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
+            ) => return Err(provider_stop(&error)),
+            Err(provider::Error::Forbidden { .. }) => {}
+            // Those that the mark leads to are found all the same.
+            Err(_) if matches!(&marked, Some(Ok(found)) if !found.is_empty()) => {
+                seen.unread.push(employee.clone())
+            }
+            Err(error) => {
+                tracing::debug!(integration = %key, employee, %error, "an account could not be looked up; it is tried again");
+                failed.insert(employee.clone());
+            }
+        }
+        match marked {
+            Some(Ok(found)) => {
+                let known: Vec<_> =
+                    accounts[first..].iter().map(|account| account.id.clone()).collect();
+                accounts.extend(found.into_iter().filter(|account| !known.contains(&account.id)));
+                seen.searched.insert(employee);
+            }
+            Some(Err(error @ provider::Error::Unauthorized { .. })) => {
+                return Err(provider_stop(&error));
+            }
+            Some(Err(error)) if !failed.contains(&employee) => {
+                tracing::debug!(integration = %key, employee, %error, "the accounts with a mark could not be looked up; it is tried again");
+                seen.unread.push(employee);
+            }
+            Some(Err(_)) | None => {}
+        }
+    }
+    seen.employees.retain(|employee| !failed.contains(employee.id()));
+    seen.unread.extend(failed);
+    Ok(accounts)
+}
+
+/// Looks up by their mark the accounts of employees whose access Bob has revoked and whose record is gone. Takes out those that
+/// cannot be looked up now.
+///
+/// # Errors
+/// A [`Stop`]: the credential is refused.
+pub async fn marked(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    (roster, key): (&Roster, &IntegrationKey),
+    seen: &mut Seen,
+) -> Result<Vec<Account<'static>>, Stop> {
+    let is_unknown = |employee: &&Employee| {
+        roster
+            .with(key, employee.id(), |entry| entry.is_some_and(Entry::is_unknown_against_evidence))
+    };
+    let unknown: Vec<Box<str>> =
+        seen.employees.iter().filter(is_unknown).map(|employee| employee.id().into()).collect();
+    let searches = provider.capabilities().searches_marks;
+    let looked_up: Vec<_> = stream::iter(unknown)
+        .map(|employee| async move {
+            let found = if searches {
+                Some(provider.find(mapping, Key::Mark(&employee)).await)
+            } else {
+                None
+            };
+            (employee, found)
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut accounts = Vec::new();
+    let mut failed: HashSet<Box<str>> = HashSet::new();
+    for (employee, found) in looked_up {
+        match found {
+            Some(Ok(mut found)) => {
+                found.retain(|account| account.mark.as_deref() == Some(&*employee));
+                if found.iter().all(|account| account.state == AccountState::Suspended) {
+                    roster.without_account(key, Some(&employee));
+                }
+                accounts.extend(found);
+            }
+            Some(Err(provider::Error::NotFound)) => roster.without_account(key, Some(&employee)),
+            Some(Err(
+                error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
+            )) => {
+                return Err(provider_stop(&error));
+            }
+            Some(Err(error)) => {
+                tracing::debug!(integration = %key, employee, %error, "an account could not be looked up by its mark; it is tried again");
+                failed.insert(employee);
+            }
+            None => {
+                tracing::warn!(integration = %key, employee, "access is revoked, and the account is not on record: it waits for a pass over everybody");
+                failed.insert(employee);
+            }
+        }
+    }
+    seen.employees.retain(|employee| !failed.contains(employee.id()));
+    seen.unread.extend(failed);
+    Ok(accounts)
+}
+
+/// Managers who are not among the people of a pass.
+#[derive(Debug, Default)]
+pub struct Managers {
+    /// What accounts name them by, by `root.id`: the id of their account, or its e-mail.
+    pub known: HashMap<Box<str>, Box<str>>,
+    /// People whose manager could not be looked up now. They are dealt with all the same, and looked at again.
+    pub without_answer: Vec<Box<str>>,
+}
+
+/// What the accounts of these people name their managers by, where the managers are not among them: an id is on record,
+/// and an e-mail is read from the manager's account, one look-up for each manager.
+///
+/// # Errors
+/// A [`Stop`]: the credential is refused.
+pub async fn managers(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    (roster, key): (&Roster, &IntegrationKey),
+    people: &[Person],
+    wanted: Wanted<'_>,
+) -> Result<Managers, Stop> {
+    let mut managers = Managers::default();
+    let Some(row) = mapping.manager else { return Ok(managers) };
+    let present: HashSet<&str> = people.iter().map(|person| person.employee.id()).collect();
+    let reports: Vec<(&str, &str)> = people
+        .iter()
+        .filter(|person| person.decision.managed && !person.employee.deleted)
+        .filter_map(|person| match mapping.desired(row, &person.employee) {
+            Desired::Person(manager) if !present.contains(manager) => {
+                Some((person.employee.id(), manager))
+            }
+            _ => None,
+        })
+        .collect();
+    let distinct: HashSet<&str> = reports.iter().map(|(_, manager)| *manager).collect();
+    let mut recorded: Vec<(Box<str>, Box<str>)> = Vec::new();
+    for manager in distinct {
+        let account =
+            roster.with(key, manager, |entry| entry?.account.as_ref().map(|(id, _)| id.clone()));
+        recorded.extend(account.map(|account| (manager.into(), account)));
+    }
+    if mapping.rows[row].compare != Compare::PersonByEmail {
+        managers.known = recorded.into_iter().collect();
+        return Ok(managers);
+    }
+    let looked_up: Vec<_> = stream::iter(recorded)
+        .map(|(manager, account)| async move {
+            let found = look_up(provider, mapping, Key::Id(&account), wanted).await;
+            (manager, found.map(|found| found.into_iter().find(|one| *one.id == *account)))
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect()
+        .await;
+    let mut failed: HashSet<Box<str>> = HashSet::new();
+    for (manager, found) in looked_up {
+        match found {
+            Ok(account) => {
+                let ours = account
+                    .filter(|account| account.mark.as_deref().is_none_or(|mark| *mark == *manager));
+                managers.known.extend(
+                    ours.and_then(|account| account.email).map(|email| (manager, (*email).into())),
+                );
+            }
+            // A manager who is out of reach is left as it is.
+            Err(provider::Error::Forbidden { .. }) => {}
+            Err(
+                error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
+            ) => return Err(provider_stop(&error)),
+            Err(error) => {
+                tracing::debug!(integration = %key, manager, %error, "a manager's account could not be looked up; it is tried again");
+                failed.insert(manager);
+            }
+        }
+    }
+    managers.without_answer = reports
+        .iter()
+        .filter(|(_, manager)| failed.contains(*manager))
+        .map(|(report, _)| (*report).into())
+        .collect();
+    Ok(managers)
+}

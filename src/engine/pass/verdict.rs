@@ -1,0 +1,615 @@
+//! What is said of one person: small enough to be compared in every pass, complete enough to write the status from.
+
+mod words;
+
+use std::{
+    borrow::Cow,
+    hash::{BuildHasher as _, Hash},
+};
+
+use jiff::{Timestamp, tz::TimeZone};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+use super::outcome::Failure;
+use crate::engine::planned::OPEN;
+pub use crate::engine::planned::Planned;
+use crate::{
+    api::{
+        EmployeeSyncStatus,
+        conditions::{self, Wanted, merge, sentence},
+        employee_sync::{
+            self as api, AccountRef, AwaitingChange, EmploymentEnded, EndReason, Evidence,
+            EvidenceKind, HistoryEntry, MatchedBy, NextTransition,
+        },
+        reasons::{DetailReason, EmployeeReason},
+    },
+    cluster::{roster::Latest, status::to_the_second},
+    domain::{
+        access::{Because, Decision, Missing, Transition, Why},
+        account::{Access, AccountState},
+        baseline::Baseline,
+        calendar::with_offset,
+        drift::InPlace,
+        kept::Kept,
+        known::Revoked,
+        mapping::Mapping,
+        plan::{Block, Manager},
+        set_back::SetBack,
+    },
+};
+
+/// Everything a status rests on, but for times that do not matter and history.
+// Each is a fact of its own, not a state in pieces.
+#[allow(clippy::struct_excessive_bools)]
+#[derive(Clone, Debug, Hash)]
+pub struct Verdict<'a> {
+    /// Generation of the spec.
+    pub generation: i64,
+    /// The username, if it may be shown.
+    pub username: Option<Cow<'a, str>>,
+    /// The account and how it was found.
+    pub account: Option<(Cow<'a, str>, MatchedBy)>,
+    /// Whether it was only found by its e-mail: it is shown as it is, and nothing has been written to it.
+    pub only_found: bool,
+    /// Whether it can be used.
+    pub state: Option<AccountState>,
+    /// The state of an account that may be theirs, and is not shown.
+    pub beside: Option<AccountState>,
+    /// Whether several accounts are theirs, or may be.
+    pub several: bool,
+    /// Whether Bob was not read: of what only a row tells, the status keeps what it says.
+    pub unread: bool,
+    /// Whether Bob has no username where there was one: the status keeps it, so that the employee can be found by it.
+    pub nameless: bool,
+    /// The provider's name.
+    pub provider: &'static str,
+    /// What was decided.
+    pub decision: Decision,
+    /// What stands in the way.
+    pub trouble: Trouble,
+    /// Provider's names of attributes that are not as decided.
+    pub differs: Vec<Box<str>>,
+    /// Whether access is as decided.
+    pub access_as_decided: bool,
+    /// The manager attribute.
+    pub manager: Manager,
+    /// Whether an account without a mark may be taken over.
+    pub adopts: bool,
+    /// Whether the mapping has a manager at all.
+    pub manager_mapped: bool,
+    /// The site's zone, for the transition.
+    pub zone: &'a str,
+    /// What Bob says of somebody who waits for a change.
+    pub baseline: Option<Baseline>,
+    /// Whether a person changed attributes at the provider, and that is only reported.
+    pub drifted: bool,
+    /// What is in place on the account, where a change at the provider is only reported.
+    pub in_place: Option<InPlace>,
+    /// Values that the provider keeps in another form than they were sent.
+    pub kept: Kept,
+    /// The part in a plan that is held, or was approved and is not through.
+    pub part: Option<u64>,
+    /// The sync request that this answers.
+    pub sync_handled: Option<Box<str>>,
+}
+
+/// Evidence that no later read of Bob would show. It has a writer of its own, so it is read when a status is written, and no
+/// verdict carries it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// Bob reported that access is revoked at once.
+    pub revoked: Option<Revoked>,
+    /// When the read by id first said that the file is gone, or Bob reported it.
+    pub file_deleted: Option<Timestamp>,
+}
+
+/// What stands in the way of being in sync.
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+pub enum Trouble {
+    /// Nothing.
+    None,
+    /// Its turn has not come; a dry run never comes to it.
+    Waiting {
+        /// What will be done.
+        planned: Planned,
+        /// Whether only a dry run was asked for.
+        dry_run: bool,
+    },
+    /// What the provider has is not known yet.
+    Unlisted,
+    /// A guard holds it.
+    Held {
+        /// What will be done when it is released.
+        planned: Planned,
+    },
+    /// A fact of the two worlds.
+    Blocked(Block),
+    /// The provider's answer.
+    Failed(Failure),
+    /// The provider's answer about one of several accounts.
+    Several(Failure),
+}
+
+impl Verdict<'_> {
+    /// A hash that is equal for equal verdicts with equal evidence; never 0, which stands for "not known".
+    #[must_use]
+    pub fn hash64(&self, proof: Proof) -> u64 {
+        let revoked = proof.revoked.map(|revoked| (revoked.at, revoked.start));
+        foldhash::quality::FixedState::default()
+            .hash_one((self, revoked, proof.file_deleted))
+            .max(1)
+    }
+
+    /// `Ready`'s reason.
+    #[must_use]
+    pub fn reason(&self) -> EmployeeReason {
+        if !self.decision.managed && !self.decision.only_ends_access() {
+            return unmanaged_reason(self.decision.why);
+        }
+        match &self.trouble {
+            Trouble::Blocked(Block::Conflict(_) | Block::ClaimedBy(_))
+            | Trouble::Failed(Failure::Conflict(_)) => EmployeeReason::Conflict,
+            Trouble::Blocked(
+                Block::MappingFailed(..) | Block::ScopeFailed(_) | Block::UnknownTarget(_),
+            ) => EmployeeReason::MappingFailed,
+            Trouble::Blocked(Block::Frozen(_)) => EmployeeReason::Frozen,
+            Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_))
+                if self.is_open() =>
+            {
+                EmployeeReason::SuspendByHand
+            }
+            Trouble::Blocked(Block::Protected(_)) | Trouble::Failed(Failure::Protected(_)) => {
+                EmployeeReason::HandsOff
+            }
+            Trouble::Blocked(Block::ManagedElsewhere)
+            | Trouble::Failed(Failure::ManagedElsewhere) => EmployeeReason::ManagedElsewhere,
+            Trouble::Blocked(Block::Ambiguous)
+            | Trouble::Failed(Failure::Ambiguous)
+            | Trouble::Several(_) => EmployeeReason::Ambiguous,
+            Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
+            Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
+            Trouble::Failed(Failure::Forbidden(_)) if self.is_open() => {
+                EmployeeReason::SuspendByHand
+            }
+            Trouble::Failed(Failure::Forbidden(_) | Failure::Sessions(_)) => {
+                EmployeeReason::Forbidden
+            }
+            Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,
+            Trouble::Waiting { .. } | Trouble::Unlisted => EmployeeReason::Pending,
+            Trouble::Held { .. } => EmployeeReason::Held,
+            Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => {
+                EmployeeReason::NotDue
+            }
+            Trouble::None if self.lacks_licence() => EmployeeReason::NoLicence,
+            Trouble::None if self.is_contested() => EmployeeReason::Contested,
+            Trouble::None if self.drifted => EmployeeReason::Drifted,
+            Trouble::None => EmployeeReason::InSync,
+        }
+    }
+
+    /// Whether the settings manage this person now, and there is or will be an account.
+    #[must_use]
+    pub fn in_scope(&self) -> bool {
+        self.decision.managed && (self.account.is_some() || self.decision.missing != Missing::Never)
+    }
+
+    /// Access as the status shows it; nothing for an employee who was never in Bob, or before the provider's accounts are read.
+    #[must_use]
+    pub fn access(&self) -> Option<api::Access> {
+        let hands_off = matches!(self.decision.why, Why::HandsOff | Why::Unreadable);
+        Some(match (self.decision.managed, self.state.or(self.beside)) {
+            _ if self.trouble == Trouble::Unlisted => return None,
+            (false, _) if self.decision.why == Why::NotInBob => return None,
+            // What is there is told, although bobsync does not answer for it.
+            (false, None) if hands_off => api::Access::Unmanaged,
+            (false, _) if !self.decision.only_ends_access() && !hands_off => api::Access::Unmanaged,
+            (_, Some(AccountState::Suspended | AccountState::Unactivated)) => {
+                api::Access::Suspended
+            }
+            (
+                _,
+                Some(
+                    AccountState::Active
+                    | AccountState::Staged
+                    | AccountState::Unlicensed
+                    | AccountState::Other,
+                ),
+            ) => api::Access::Active,
+            (_, None) if self.decision.missing == Missing::Never => api::Access::Absent,
+            (_, None) => api::Access::NotYet,
+        })
+    }
+
+    /// Whether somebody who has to lose access has an account that can be used.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let taken = matches!(self.trouble, Trouble::Failed(Failure::Sessions(_)));
+        let open = !taken
+            && self.state.or(self.beside).is_some_and(|state| state != AccountState::Suspended);
+        open && self.decision.existing == Some(Access::Suspended)
+    }
+
+    /// Whether `spec.suspend` keeps open the account of somebody whose employment has ended.
+    #[must_use]
+    pub fn is_left_open(&self) -> bool {
+        let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable)
+            && self.decision.also.is_some();
+        ended && self.state.is_some_and(|state| state != AccountState::Suspended)
+    }
+
+    /// Whether somebody who should be able to log in has an account without a licence.
+    fn lacks_licence(&self) -> bool {
+        self.state == Some(AccountState::Unlicensed)
+            && self.decision.existing == Some(Access::Active)
+    }
+
+    /// Whether something else sets back what bobsync writes.
+    fn is_contested(&self) -> bool {
+        self.decision.managed && self.account.is_some() && self.kept.contested().next().is_some()
+    }
+
+    /// The transition ahead, as far as it concerns this person's account.
+    #[must_use]
+    pub fn next(&self) -> Option<Transition> {
+        // Of somebody whom the settings leave out, an account that bobsync has dealt with loses access when the employment ends.
+        let left_out =
+            matches!(self.decision.why, Why::DomainNotListed | Why::OutOfScope | Why::ScopeUnknown);
+        let ends = left_out && self.account.is_some() && !self.only_found;
+        // Nothing is remembered of an employee before the provider's accounts are read.
+        let next = self.decision.next.filter(|_| self.trouble != Trouble::Unlisted);
+        next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
+    }
+
+    /// The whole status after `before`.
+    #[must_use]
+    pub fn status(
+        &self,
+        mapping: &Mapping,
+        before: &EmployeeSyncStatus,
+        proof: Proof,
+        lines: &[HistoryEntry],
+        now: Timestamp,
+    ) -> EmployeeSyncStatus {
+        let gone = proof.file_deleted.is_some() || self.unread || self.nameless;
+        let mut entries: Vec<HistoryEntry> = lines.iter().chain(&before.history).cloned().collect();
+        // What the window counts must not go with the lines that are dropped.
+        let dropped = entries.len() > api::HISTORY || before.counted.is_some();
+        let counted = dropped.then(|| Latest::counted(&entries, before.counted.as_ref())).flatten();
+        entries.truncate(api::HISTORY);
+        EmployeeSyncStatus {
+            counted,
+            observed_generation: Some(self.generation),
+            // Of somebody who is gone only the id is left; what is known stays.
+            username: if gone {
+                before.username.clone()
+            } else {
+                self.username.as_deref().map(str::to_owned)
+            },
+            account: self
+                .account
+                .as_ref()
+                .map(|(id, matched_by)| AccountRef { id: id.to_string(), matched_by: *matched_by }),
+            access: self.access(),
+            conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
+            reason: Some(self.reason().as_str().to_owned()),
+            next_transition: self.next().map(|next| self.transition(next)),
+            employment_ended: self.employment_ended(),
+            // What a newer version has put down is kept for it.
+            evidence: evidence(proof).or_else(|| {
+                before
+                    .evidence
+                    .clone()
+                    .filter(|known| matches!(known.kind, EvidenceKind::Unknown(_)))
+            }),
+            awaiting_change: self
+                .baseline
+                .map(|baseline| AwaitingChange { baseline: baseline.to_text() }),
+            last_applied: self.in_place.as_ref().map(InPlace::to_list).unwrap_or_default(),
+            kept_differently: self.kept.to_list(),
+            set_back: self.kept.set_backs().map(set_back).collect(),
+            held_part: self.part.map(part_text),
+            last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
+            history: entries,
+        }
+    }
+
+    /// The end of the employment that the decision rests on, or that `spec.suspend` keeps from having an effect.
+    fn employment_ended(&self) -> Option<EmploymentEnded> {
+        let ends = [Some(self.decision.why), self.decision.also]
+            .into_iter()
+            .flatten()
+            .find_map(|why| Some((why, end_reason(why)?)));
+        ends.map(|(why, because)| EmploymentEnded {
+            because,
+            date: self
+                .decision
+                .date
+                .filter(|_| why == self.decision.why)
+                .map(|date| date.to_string()),
+        })
+    }
+
+    fn transition(&self, next: Transition) -> NextTransition {
+        let zone = TimeZone::get(self.zone).unwrap_or(TimeZone::UTC);
+        NextTransition {
+            at: with_offset(next.at, &zone),
+            instant: Some(to_the_second(next.at).to_string()),
+            time_zone: self.zone.to_owned(),
+            access: match next.access {
+                Access::Active => api::Access::Active,
+                Access::Suspended => api::Access::Suspended,
+            },
+            because: match next.because {
+                Because::StartDate => api::Because::StartDate,
+                Because::LastDayOfWork => api::Because::LastDayOfWork,
+                Because::TerminationDate => api::Because::TerminationDate,
+                Because::LeaveStart => api::Because::LeaveStart,
+                Because::LeaveEnd => api::Because::LeaveEnd,
+            },
+        }
+    }
+
+    fn conditions(&self, mapping: &Mapping) -> Vec<Wanted> {
+        let reason = self.reason();
+        let message = self.message(mapping);
+        let why = self.decision.because();
+        let mut list = vec![Wanted {
+            kind: conditions::Type::Ready,
+            status: reason.is_ready(),
+            reason: reason.as_str(),
+            message: message.clone(),
+        }];
+        let mut detail =
+            |kind: conditions::Type, status: bool, reason: DetailReason, message: String| {
+                list.push(Wanted { kind, status, reason: reason.as_str(), message });
+            };
+        match &self.account {
+            Some(_) if self.only_found && matches!(self.trouble, Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)) => {
+                detail(
+                    conditions::Type::Provisioned,
+                    true,
+                    DetailReason::NotAdopted,
+                    "An account with this e-mail exists; bobsync does not write to it.".into(),
+                )
+            }
+            // What is found here is remembered: a later look at one of them does not tell of the others.
+            _ if self.several => {
+                let exists = self.account.is_some() || self.beside.is_some();
+                detail(
+                    conditions::Type::Provisioned,
+                    exists,
+                    DetailReason::SeveralAccounts,
+                    "Several accounts match this employee.".into(),
+                );
+            }
+            Some(_) if self.only_found => detail(
+                conditions::Type::Provisioned,
+                true,
+                DetailReason::WouldAdopt,
+                "An account with this e-mail exists; it is shown as it is, and bobsync has not written to it.".into(),
+            ),
+            Some((_, MatchedBy::Created)) => {
+                detail(conditions::Type::Provisioned, true, DetailReason::Created, "The account exists; bobsync created it.".into())
+            }
+            Some((_, MatchedBy::Mark)) => detail(
+                conditions::Type::Provisioned,
+                true,
+                DetailReason::Matched,
+                "The account exists; it bears this employee's mark.".into(),
+            ),
+            Some((_, MatchedBy::Email)) => detail(
+                conditions::Type::Provisioned,
+                true,
+                DetailReason::Matched,
+                "The account exists; it was adopted by its e-mail.".into(),
+            ),
+            None => detail(conditions::Type::Provisioned, false, DetailReason::NoAccount, format!("There is no account: {why}.")),
+        }
+        if self.is_left_open() {
+            detail(
+                conditions::Type::AccessSynced,
+                false,
+                DetailReason::NotAsDecided,
+                self.not_as_decided(OPEN),
+            );
+        } else if !self.decision.managed && !self.decision.only_ends_access() {
+            detail(
+                conditions::Type::AccessSynced,
+                true,
+                DetailReason::NotManaged,
+                format!("Left as it is: {why}."),
+            );
+        } else if self.account.is_some() {
+            if !self.decision.managed {
+                let message = format!("Left as they are, and only access is taken: {why}.");
+                detail(conditions::Type::AttributesSynced, true, DetailReason::NotManaged, message);
+            } else if self.differs.is_empty() {
+                let (as_decided, reason, message) = self.attributes();
+                detail(conditions::Type::AttributesSynced, as_decided, reason, message);
+            } else {
+                detail(
+                    conditions::Type::AttributesSynced,
+                    false,
+                    DetailReason::Differs,
+                    format!("Not as decided: {}.", self.differs.join(", ")),
+                );
+            }
+            if self.access_as_decided && self.state == Some(AccountState::Staged) {
+                let message =
+                    format!("The account is staged, and an administrator activates it: {why}.");
+                detail(
+                    conditions::Type::AccessSynced,
+                    true,
+                    DetailReason::AwaitingActivation,
+                    message,
+                );
+            } else if self.access_as_decided {
+                detail(
+                    conditions::Type::AccessSynced,
+                    true,
+                    DetailReason::AsDecided,
+                    sentence(&why),
+                );
+            } else {
+                detail(
+                    conditions::Type::AccessSynced,
+                    false,
+                    DetailReason::NotAsDecided,
+                    self.not_as_decided("Not as decided yet"),
+                );
+            }
+        } else {
+            detail(
+                conditions::Type::AccessSynced,
+                self.access_as_decided,
+                if self.access_as_decided {
+                    DetailReason::AsDecided
+                } else {
+                    DetailReason::NotAsDecided
+                },
+                if self.access_as_decided {
+                    sentence(&why)
+                } else {
+                    self.not_as_decided("Not as decided")
+                },
+            );
+        }
+        if self.manager_mapped && self.decision.managed && self.account.is_some() {
+            match self.manager {
+                Manager::Nothing => detail(
+                    conditions::Type::ManagerResolved,
+                    true,
+                    DetailReason::Resolved,
+                    "There is no manager to set.".into(),
+                ),
+                Manager::Resolved => detail(
+                    conditions::Type::ManagerResolved,
+                    true,
+                    DetailReason::Resolved,
+                    "The manager's account is known.".into(),
+                ),
+                Manager::Pending => detail(
+                    conditions::Type::ManagerResolved,
+                    false,
+                    DetailReason::ManagerPending,
+                    "The manager's account is not there yet.".into(),
+                ),
+                Manager::NotManaged => detail(
+                    conditions::Type::ManagerResolved,
+                    false,
+                    DetailReason::ManagerNotManaged,
+                    "The manager has no account that bobsync manages.".into(),
+                ),
+            }
+        }
+        if self.decision.why == Why::NotInBob || self.trouble == Trouble::Unlisted {
+            list.truncate(1);
+        }
+        if reason.is_stalled() {
+            list.push(Wanted {
+                kind: conditions::Type::Stalled,
+                status: true,
+                reason: reason.as_str(),
+                message,
+            });
+        }
+        list
+    }
+}
+
+fn evidence(proof: Proof) -> Option<Evidence> {
+    let found = |kind, at, start_date| {
+        Some(Evidence { kind, observed_at: Time(to_the_second(at)), start_date })
+    };
+    match (proof.file_deleted, proof.revoked) {
+        (Some(at), _) => found(EvidenceKind::FileDeleted, at, None),
+        (None, Some(revoked)) => found(
+            EvidenceKind::AccessRevoked,
+            revoked.at,
+            revoked.start.map(|date| date.to_string()),
+        ),
+        (None, None) => None,
+    }
+}
+
+/// The writes of a value that was set back, as a status keeps them.
+fn set_back(known: &SetBack) -> api::SetBack {
+    api::SetBack {
+        attribute: known.target.to_string(),
+        sent: format!("{:08x}", known.sent),
+        written_at: known.at.iter().map(|at| Time(second(*at))).collect(),
+        contested: known.contested.then_some(true),
+    }
+}
+
+/// This second of the epoch.
+fn second(at: u32) -> Timestamp {
+    Timestamp::from_second(i64::from(at)).unwrap_or_default()
+}
+
+/// A part in a plan, as a status keeps it.
+#[must_use]
+pub fn part_text(part: u64) -> String {
+    format!("{part:016x}")
+}
+
+/// Returns the end that Bob's row shows; a deleted file and an immediate revocation are evidence of their own.
+const fn end_reason(why: Why) -> Option<EndReason> {
+    match why {
+        Why::Terminated => Some(EndReason::Terminated),
+        Why::LastDayOfWork => Some(EndReason::LastDayOfWork),
+        Why::TerminationDate => Some(EndReason::TerminationDate),
+        Why::HandsOff
+        | Why::DomainNotListed
+        | Why::OutOfScope
+        | Why::ScopeUnknown
+        | Why::AwaitingChange
+        | Why::NotInBob
+        | Why::LeftAloneBefore
+        | Why::FileDeleted
+        | Why::AccessRevoked
+        | Why::BeforeStart
+        | Why::NoStartDate
+        | Why::AtWork
+        | Why::LeaveWithAccess
+        | Why::LeaveWithoutAccess
+        | Why::InactiveInBob
+        | Why::AlwaysActive
+        | Why::AlwaysInactive
+        | Why::DatesHidden
+        | Why::NoEvidence
+        | Why::Unreadable => None,
+    }
+}
+
+/// `Ready`'s reason of somebody whom the settings leave alone.
+const fn unmanaged_reason(why: Why) -> EmployeeReason {
+    match why {
+        Why::DomainNotListed => EmployeeReason::DomainNotListed,
+        Why::OutOfScope | Why::LeftAloneBefore => EmployeeReason::OutOfScope,
+        Why::ScopeUnknown => EmployeeReason::MappingFailed,
+        Why::AwaitingChange => EmployeeReason::AwaitingChange,
+        Why::NotInBob => EmployeeReason::Pending,
+        Why::HandsOff
+        | Why::Unreadable
+        | Why::FileDeleted
+        | Why::AccessRevoked
+        | Why::Terminated
+        | Why::LastDayOfWork
+        | Why::TerminationDate
+        | Why::BeforeStart
+        | Why::NoStartDate
+        | Why::AtWork
+        | Why::LeaveWithAccess
+        | Why::LeaveWithoutAccess
+        | Why::InactiveInBob
+        | Why::AlwaysActive
+        | Why::AlwaysInactive
+        | Why::DatesHidden
+        | Why::NoEvidence => EmployeeReason::HandsOff,
+    }
+}
+
+#[cfg(test)]
+#[path = "verdict_tests.rs"]
+mod tests;

@@ -1,0 +1,205 @@
+//! The messages of a person's conditions. Each is a sentence or several, with a capital letter and a full stop.
+
+use super::{DetailReason, OPEN, Trouble, Verdict, second};
+use crate::{
+    api::conditions::sentence,
+    domain::{
+        access::{Missing, Why},
+        known::MANAGED_BY_ANOTHER,
+        mapping::Mapping,
+        plan::{Block, Conflict},
+        safety::ProtectedBy,
+    },
+    engine::{pass::outcome::Failure, settings::words::named},
+};
+
+impl Verdict<'_> {
+    /// The `Ready` message: one sentence for a person.
+    #[must_use]
+    pub fn message(&self, mapping: &Mapping) -> String {
+        named(&self.in_words(mapping), self.provider)
+    }
+
+    fn in_words(&self, mapping: &Mapping) -> String {
+        let why = self.decision.because();
+        match &self.trouble {
+            _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
+            Trouble::Blocked(Block::ScopeFailed(failure)) => {
+                format!(
+                    "The expression in provisioning.scope failed for this employee: {failure}; who was managed stays so, and no other employee is brought in."
+                )
+            }
+            _ if self.is_left_open() => {
+                format!("Not managed: {why}; access is still open: suspend the account by hand, or take spec.suspend away.")
+            }
+            _ if !self.decision.managed && !self.decision.only_ends_access() => format!("Not managed: {why}."),
+            Trouble::Blocked(Block::ClaimedBy(other)) => {
+                let open = self.still_open("; access is still open until one of them takes it");
+                format!("The integration {other}{MANAGED_BY_ANOTHER}; let only one of the two do so{open}.")
+            }
+            Trouble::Blocked(Block::MappingFailed(row, failure)) => {
+                let (target, fields) = (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
+                let from = if fields.is_empty() { String::new() } else { format!(" (from {fields})") };
+                format!("The target {target}{from} has no usable value: {failure}; the attribute is left as it is.")
+            }
+            Trouble::Blocked(Block::Frozen(row)) => {
+                format!(
+                    "The target {} is frozen, because it would change for too many employees at once; the rest is in sync: {why}.",
+                    target_of(mapping, *row)
+                )
+            }
+            Trouble::Blocked(Block::UnknownTarget(target)) => {
+                format!("This EmployeeSync pins {target} in spec.attributes, which the provider does not have; the rest is in sync.")
+            }
+            Trouble::Blocked(Block::Conflict(conflict)) => {
+                let open = self.still_open("; access is still open: suspend the account by hand");
+                format!("{}{open}.", self.conflict(conflict, mapping))
+            }
+            Trouble::Blocked(Block::Protected(by)) | Trouble::Failed(Failure::Protected(by)) => {
+                let account = match by {
+                    ProtectedBy::Settings => "The account is listed in spec.safety.protectedAccounts, or bobsync acts as it",
+                    ProtectedBy::Role => "The provider says that the account is an administrator's",
+                };
+                let open = self.still_open("; access is still open: suspend the account by hand");
+                format!("{account}, and it is left as it is: {why}{open}.")
+            }
+            Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => {
+                let open = if self.is_open() { format!("; access is still open and has to be taken there: {why}") } else { String::new() };
+                format!(
+                    "Another directory is the master of this account (it is synchronised from there, or a guest): change it there{open}."
+                )
+            }
+            Trouble::Several(
+                Failure::Rejected(said)
+                | Failure::Conflict(said)
+                | Failure::Forbidden(said)
+                | Failure::Sessions(said)
+                | Failure::Retrying(said),
+            ) => {
+                format!("{} One of them could not be suspended: {}", self.several_match(), sentence(said))
+            }
+            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => self.several_match(),
+            Trouble::Blocked(Block::MissingAttribute(row)) => {
+                let (target, fields) = (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
+                let from =
+                    if fields.is_empty() { "the mapping gives none".to_owned() } else { format!("Bob has none in {fields}, or hides it") };
+                format!("The required target {target} has no value: {from}, or spec.attributes of this EmployeeSync empties it.")
+            }
+            Trouble::Failed(Failure::Forbidden(said)) => {
+                let open = self.still_open("; access is still open: suspend the account by hand");
+                sentence(&format!("{}{open}", said.trim_end_matches('.')))
+            }
+            Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Sessions(said) | Failure::Retrying(said)) => {
+                sentence(said)
+            }
+            Trouble::Waiting { planned, dry_run: true } => format!("Dry run: would {}; {why}.", planned.words()),
+            Trouble::Held { planned } => {
+                format!("Held by a budget, see PlanHeld of the integration: would {}; {why}.", planned.words())
+            }
+            Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
+            Trouble::Unlisted => format!("Waiting until the provider's accounts are read; {why}."),
+            Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
+            Trouble::None if self.account.is_none() => format!("No account: {why}."),
+            Trouble::None if self.lacks_licence() => {
+                "The account is active, and cannot be used: the provider has no free licence for it.".to_owned()
+            }
+            Trouble::None if self.is_contested() => self.contested(),
+            Trouble::None if self.drifted => {
+                format!("Changed at the provider, and spec.safety.driftPolicy only reports it: {}.", self.differs.join(", "))
+            }
+            Trouble::None => format!("In sync: {why}."),
+        }
+    }
+
+    /// What `AccessSynced` says where access is not as decided.
+    pub(super) fn not_as_decided(&self, words: &str) -> String {
+        format!("{}: {}.", if self.is_open() { OPEN } else { words }, self.decision.because())
+    }
+
+    /// What a message adds where that is so.
+    pub(super) fn still_open(&self, words: &'static str) -> &'static str {
+        if self.is_open() { words } else { "" }
+    }
+
+    /// What a message says where something else sets back what bobsync writes.
+    fn contested(&self) -> String {
+        let list: Vec<_> = self.kept.contested().collect();
+        let names = list.iter().map(|known| &*known.target).collect::<Vec<_>>().join(", ");
+        let most = list.iter().map(|known| known.at.len()).max().unwrap_or_default();
+        let until = second(list.iter().map(|known| known.until).max().unwrap_or_default());
+        format!(
+            "Another writer at {} sets {names} back: written {most} times within the window of spec.safety.updates, and not again before {until}. Stop the other \
+             writer, unmap the attribute, or correct its value in Bob; then request a sync of this EmployeeSync.",
+            self.provider
+        )
+    }
+
+    /// What a message says of who has what this account should have.
+    fn conflict(&self, conflict: &Conflict, mapping: &Mapping) -> String {
+        let (email, username) =
+            (target_of(mapping, mapping.email), target_of(mapping, mapping.username));
+        let keys =
+            if email == username { email.to_owned() } else { format!("{email} or {username}") };
+        let provider = self.provider;
+        match conflict {
+            Conflict::Stranger(account) if self.adopts => format!(
+                "The account {account} at {provider} has this employee's {keys}, bears no employee's mark and cannot be taken over, because not \
+                 both are this employee's: free it there, or correct it in Bob"
+            ),
+            Conflict::Stranger(account) => format!(
+                "The account {account} at {provider} has this employee's {keys}, and with spec.safety.adoption: Never an account without a \
+                 mark is not taken over: free it there, or put the mark on it by hand"
+            ),
+            Conflict::Marked(account) => format!(
+                "The account {account} at {provider} has this employee's {keys}, and bears the mark of nobody in Bob, or another number where \
+                 the mark goes: correct the mark there (markAttribute, where the provider has it, names another place)"
+            ),
+            Conflict::Employee { account, employee } => format!(
+                "The account {account} at {provider} has this employee's {keys} and belongs to employee {employee} in Bob: correct one of the \
+                 two in Bob, or hand the account over by setting its mark to this employee's id"
+            ),
+            Conflict::SameEmail(employee) => format!(
+                "Employee {employee} in Bob has the same {email}, and one account cannot be both's: correct one of the two in Bob, or hand the \
+                 account over by setting its mark to this employee's id"
+            ),
+            Conflict::Several => format!(
+                "Several accounts at {provider} have this employee's {keys}: leave one of them with it"
+            ),
+        }
+    }
+
+    /// What a message says where several accounts match.
+    fn several_match(&self) -> String {
+        let open = self
+            .still_open("; access is still open: suspend by hand those that are this employee's");
+        format!(
+            "Several accounts match this employee; leave one of them with this e-mail or mark{open}."
+        )
+    }
+
+    /// Whether the attributes are as decided where none is to be written, and what is said of those that are kept in another form.
+    pub(super) fn attributes(&self) -> (bool, DetailReason, String) {
+        let names =
+            |targets: &mut dyn Iterator<Item = &str>| targets.collect::<Vec<_>>().join(", ");
+        let (settled, given_up) =
+            (names(&mut self.kept.settled()), names(&mut self.kept.given_up()));
+        match (&*settled, &*given_up) {
+            ("", "") => (true, DetailReason::Equal, "Every mapped attribute is as decided.".into()),
+            (kept, "") => {
+                let message =
+                    format!("As decided; the provider keeps these in a form of its own: {kept}.");
+                (true, DetailReason::KeptDifferently, message)
+            }
+            (_, changing) => {
+                let message = format!(
+                    "Kept in another form after each write, and not written again until Bob's value changes or they are in place: {changing}."
+                );
+                (false, DetailReason::KeptDifferently, message)
+            }
+        }
+    }
+}
+
+fn target_of(mapping: &Mapping, row: usize) -> &str {
+    mapping.rows.get(row).map_or("", |row| &row.target)
+}

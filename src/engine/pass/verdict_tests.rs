@@ -1,0 +1,323 @@
+//! Every message that a person's status can have.
+
+use super::*;
+use crate::domain::{
+    account::AccountState,
+    employee::Fields,
+    mapping::{Compare, Row, Source},
+    plan::Conflict,
+    safety::ProtectedBy,
+};
+
+const WHYS: [Why; 23] = [
+    Why::HandsOff,
+    Why::DomainNotListed,
+    Why::OutOfScope,
+    Why::ScopeUnknown,
+    Why::AwaitingChange,
+    Why::NotInBob,
+    Why::LeftAloneBefore,
+    Why::FileDeleted,
+    Why::AccessRevoked,
+    Why::Terminated,
+    Why::LastDayOfWork,
+    Why::TerminationDate,
+    Why::BeforeStart,
+    Why::NoStartDate,
+    Why::AtWork,
+    Why::LeaveWithAccess,
+    Why::LeaveWithoutAccess,
+    Why::InactiveInBob,
+    Why::AlwaysActive,
+    Why::AlwaysInactive,
+    Why::DatesHidden,
+    Why::NoEvidence,
+    Why::Unreadable,
+];
+
+fn mapping() -> Mapping {
+    let mut fields = Fields::default();
+    let row = |target: &str, source| Row {
+        target: target.into(),
+        source,
+        on_create_only: false,
+        compare: Compare::IgnoringCase,
+        required: target != "title",
+    };
+    let (email, title) =
+        (Source::Field(fields.want("root.email")), Source::Field(fields.want("work.title")));
+    let rows = vec![row("email", email.clone()), row("username", email), row("title", title)];
+    Mapping { rows, fields, email: 0, username: 1, manager: None }
+}
+
+fn decision(why: Why) -> Decision {
+    let managed = !matches!(
+        why,
+        Why::HandsOff
+            | Why::DomainNotListed
+            | Why::OutOfScope
+            | Why::ScopeUnknown
+            | Why::AwaitingChange
+            | Why::NotInBob
+            | Why::LeftAloneBefore
+    );
+    let ends = matches!(
+        why,
+        Why::FileDeleted
+            | Why::AccessRevoked
+            | Why::Terminated
+            | Why::LastDayOfWork
+            | Why::TerminationDate
+    );
+    let existing = managed.then_some(if ends { Access::Suspended } else { Access::Active });
+    Decision { managed, existing, missing: Missing::Never, why, also: None, date: None, next: None }
+}
+
+fn verdict(trouble: Trouble, why: Why, state: Option<AccountState>) -> Verdict<'static> {
+    Verdict {
+        generation: 1,
+        username: None,
+        account: state.map(|_| (Cow::Borrowed("4711"), MatchedBy::Mark)),
+        only_found: false,
+        state,
+        beside: None,
+        several: false,
+        unread: false,
+        nameless: false,
+        provider: "Google Workspace",
+        decision: decision(why),
+        trouble,
+        differs: Vec::new(),
+        access_as_decided: true,
+        manager: Manager::Nothing,
+        adopts: true,
+        manager_mapped: true,
+        zone: "UTC",
+        baseline: None,
+        drifted: false,
+        in_place: None,
+        kept: Kept::default(),
+        part: None,
+        sync_handled: None,
+    }
+}
+
+/// Everything that can stand in the way.
+fn troubles() -> Vec<Trouble> {
+    let said = || "the provider said so".to_owned();
+    let conflicts = [
+        Conflict::Stranger("31".into()),
+        Conflict::Marked("31".into()),
+        Conflict::Employee { account: "31".into(), employee: "4110000000000000017".into() },
+        Conflict::SameEmail("4110000000000000017".into()),
+        Conflict::Several,
+    ];
+    let failures = [
+        Failure::Rejected(said()),
+        Failure::Conflict(said()),
+        Failure::Ambiguous,
+        Failure::Protected(ProtectedBy::Role),
+        Failure::Protected(ProtectedBy::Settings),
+        Failure::ManagedElsewhere,
+        Failure::Forbidden(said()),
+        Failure::Sessions(said()),
+        Failure::Retrying(said()),
+    ];
+    let blocks = [
+        Block::ClaimedBy("people/other".into()),
+        Block::Ambiguous,
+        Block::Protected(ProtectedBy::Role),
+        Block::Protected(ProtectedBy::Settings),
+        Block::ManagedElsewhere,
+        Block::MissingAttribute(0),
+        Block::MappingFailed(2, "it failed".into()),
+        Block::ScopeFailed("it failed".into()),
+        Block::UnknownTarget("tittle".into()),
+        Block::Frozen(2),
+    ];
+    let planned = [
+        Planned::Create(Access::Active),
+        Planned::Create(Access::Suspended),
+        Planned::Suspend,
+        Planned::Reactivate,
+        Planned::Update,
+    ];
+    let mut all = vec![Trouble::None, Trouble::Unlisted];
+    all.extend(planned.iter().flat_map(|planned| {
+        let planned = *planned;
+        [
+            Trouble::Waiting { planned, dry_run: true },
+            Trouble::Waiting { planned, dry_run: false },
+            Trouble::Held { planned },
+        ]
+    }));
+    all.extend(conflicts.map(|conflict| Trouble::Blocked(Block::Conflict(conflict))));
+    all.extend(blocks.map(Trouble::Blocked));
+    all.extend(failures.clone().map(Trouble::Failed));
+    all.extend(failures.map(Trouble::Several));
+    all
+}
+
+#[test]
+fn every_message_is_a_sentence_and_names_the_provider() {
+    let (mapping, now) = (mapping(), Timestamp::UNIX_EPOCH);
+    let states = [
+        None,
+        Some(AccountState::Active),
+        Some(AccountState::Suspended),
+        Some(AccountState::Staged),
+        Some(AccountState::Unlicensed),
+    ];
+    let mut seen = 0;
+    for trouble in troubles() {
+        for (why, state) in WHYS.into_iter().flat_map(|why| states.map(|state| (why, state))) {
+            let plain = verdict(trouble.clone(), why, state);
+            let differs = Verdict {
+                differs: vec!["title".into()],
+                access_as_decided: false,
+                drifted: true,
+                adopts: false,
+                ..plain.clone()
+            };
+            let found = Verdict {
+                only_found: true,
+                several: true,
+                manager: Manager::NotManaged,
+                ..plain.clone()
+            };
+            for verdict in [plain, differs, found] {
+                let status = verdict.status(
+                    &mapping,
+                    &EmployeeSyncStatus::default(),
+                    Proof::default(),
+                    &[],
+                    now,
+                );
+                for condition in &status.conditions {
+                    let message = &*condition.message;
+                    let told = format!("{}: {message}", condition.type_);
+                    assert!(message.starts_with(|c: char| c.is_uppercase()), "{told}");
+                    assert!(
+                        message.ends_with('.')
+                            && !message.ends_with("..")
+                            && !message.contains(";.")
+                            && !message.contains(".;"),
+                        "{told}"
+                    );
+                    assert!(!message.to_lowercase().contains("the provider"), "{told}");
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 10_000, "{seen}");
+}
+
+#[test]
+fn a_conflict_says_which_and_whose() {
+    let message = |conflict, adopts| {
+        let verdict = Verdict {
+            adopts,
+            ..verdict(Trouble::Blocked(Block::Conflict(conflict)), Why::AtWork, None)
+        };
+        assert_eq!(verdict.reason(), EmployeeReason::Conflict);
+        verdict.message(&mapping())
+    };
+    let stranger = || Conflict::Stranger("31".into());
+    let employee =
+        Conflict::Employee { account: "31".into(), employee: "4110000000000000017".into() };
+    for (message, said) in [
+        (
+            message(stranger(), true),
+            "The account 31 at Google Workspace has this employee's email or username, bears no employee's mark and cannot be taken over, \
+             because not both are this employee's: free it there, or correct it in Bob.",
+        ),
+        (
+            message(stranger(), false),
+            "The account 31 at Google Workspace has this employee's email or username, and with spec.safety.adoption: Never an account \
+             without a mark is not taken over: free it there, or put the mark on it by hand.",
+        ),
+        (
+            message(employee, true),
+            "The account 31 at Google Workspace has this employee's email or username and belongs to employee 4110000000000000017 in Bob: \
+             correct one of the two in Bob, or hand the account over by setting its mark to this employee's id.",
+        ),
+        (
+            message(Conflict::SameEmail("4110000000000000017".into()), true),
+            "Employee 4110000000000000017 in Bob has the same email, and one account cannot be both's: correct one of the two in Bob, or \
+             hand the account over by setting its mark to this employee's id.",
+        ),
+    ] {
+        assert_eq!(message, said);
+    }
+    let open = verdict(
+        Trouble::Blocked(Block::Conflict(stranger())),
+        Why::Terminated,
+        Some(AccountState::Active),
+    );
+    assert!(
+        open.message(&mapping()).ends_with("; access is still open: suspend the account by hand.")
+    );
+}
+
+#[test]
+fn a_missing_value_is_told_with_bobs_field_and_the_name_stays_in_the_status() {
+    let nameless = Verdict {
+        nameless: true,
+        differs: vec!["email".into()],
+        ..verdict(
+            Trouble::Blocked(Block::MissingAttribute(0)),
+            Why::AtWork,
+            Some(AccountState::Active),
+        )
+    };
+    let before = EmployeeSyncStatus {
+        username: Some("noa.lind@example.com".to_owned()),
+        ..EmployeeSyncStatus::default()
+    };
+    let status = nameless.status(&mapping(), &before, Proof::default(), &[], Timestamp::UNIX_EPOCH);
+    assert_eq!(status.username, before.username);
+    let said = |kind| {
+        conditions::find(&status.conditions, kind)
+            .map(|condition| (&*condition.status, &*condition.message))
+            .unwrap()
+    };
+    let message = "The required target email has no value: Bob has none in root.email, or hides it, or spec.attributes of this \
+                   EmployeeSync empties it.";
+    assert_eq!(said("Ready"), ("False", message));
+    assert_eq!(said("AttributesSynced"), ("False", "Not as decided: email."));
+}
+
+#[test]
+fn a_leaver_whose_account_the_credential_may_not_change_is_to_be_suspended_by_hand() {
+    let refused = || {
+        Trouble::Failed(Failure::Forbidden(
+            "the credential may not change this account: no".to_owned(),
+        ))
+    };
+    let reason = |trouble, why, state| verdict(trouble, why, Some(state)).reason();
+    assert_eq!(
+        reason(refused(), Why::Terminated, AccountState::Active),
+        EmployeeReason::SuspendByHand
+    );
+    assert_eq!(
+        reason(refused(), Why::Terminated, AccountState::Suspended),
+        EmployeeReason::Forbidden
+    );
+    assert_eq!(reason(refused(), Why::AtWork, AccountState::Active), EmployeeReason::Forbidden);
+    let sessions = Trouble::Failed(Failure::Sessions("no".to_owned()));
+    assert_eq!(
+        reason(sessions, Why::Terminated, AccountState::Other),
+        EmployeeReason::Forbidden,
+        "access is taken"
+    );
+}
+
+#[test]
+fn an_account_that_is_kept_hands_off_is_told_as_it_is() {
+    let access = |why, state| verdict(Trouble::None, why, state).access();
+    assert_eq!(access(Why::HandsOff, Some(AccountState::Active)), Some(api::Access::Active));
+    assert_eq!(access(Why::HandsOff, Some(AccountState::Suspended)), Some(api::Access::Suspended));
+    assert_eq!(access(Why::HandsOff, None), Some(api::Access::Unmanaged));
+    assert_eq!(access(Why::OutOfScope, Some(AccountState::Active)), Some(api::Access::Unmanaged));
+}

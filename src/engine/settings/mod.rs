@@ -1,0 +1,10 @@
+//! A spec becomes settings, once.
+//!
+//! - `validate`: checks a spec and reads it. `targets`: the provider of a spec, the one place that
+//!   knows all providers by name. `words`: the provider's name in messages.
+//! - `tenants`: which integrations share one tenant of a provider.
+
+pub mod targets;
+pub mod tenants;
+pub mod validate;
+pub mod words;

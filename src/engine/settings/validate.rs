@@ -1,0 +1,682 @@
+//! Step 1: a raw spec becomes settings, once. Nothing after this step looks at the spec.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use reqwest::Url;
+
+use super::targets::{Target, acts_as, target};
+use crate::engine::stop::Stop;
+use crate::{
+    api::{
+        ProvisioningIntegrationSpec,
+        integration::{self as api, Apply, MappingRow, Mode, Usernames},
+        reasons::IntegrationReason,
+    },
+    bob::REFERENCES,
+    domain::{
+        budget::{Blackout, Budget, Budgets},
+        calendar::Zones,
+        employee::{FieldIndex, Fields},
+        expression::Expression,
+        known::CREATED,
+        mapping::{Mapping, Part, Row, Source, formula},
+        safety::{Protected, ShortRead},
+        settings::{
+            AccessEnds, Create, ExistingEmployees, Settings, UserStatus, ascii_domain, go_duration,
+        },
+        shrink::ScopeShrink,
+    },
+    provider::{Catalog, ChangeAtFirstLogin, InitialPassword},
+};
+
+/// The Bob field that says whose people they are: events name it.
+pub const COMPANY: &str = "root.companyId";
+
+/// The Bob field that refers to the manager.
+const MANAGER: &str = "work.manager";
+
+/// Everything a worker needs to know of a spec.
+#[derive(Clone, Debug)]
+pub struct Validated {
+    /// What decisions rest on.
+    pub settings: Settings,
+    /// Base address of Bob, without a trailing slash.
+    pub bob: String,
+    /// Secret with Bob's service user.
+    pub bob_secret: String,
+    /// The provider and how to reach it.
+    pub target: Target,
+    /// Time between two passes.
+    pub interval: Duration,
+    /// How long somebody who is gone keeps an object.
+    pub retention: Duration,
+    /// Whether usernames stand in status.
+    pub show_usernames: bool,
+    /// Whether nothing is written to the provider.
+    pub dry_run: bool,
+    /// Secret and key of the initial password of new accounts.
+    pub default_password: Option<(String, String)>,
+    /// Whether a new account's password has to be changed at the first login.
+    pub change_password_on_first_login: bool,
+}
+
+/// Base addresses that the operator allows in place of the vendors': scheme, host and port.
+#[derive(Clone, Debug, Default)]
+pub struct AllowedEndpoints(Vec<Url>);
+
+impl AllowedEndpoints {
+    /// Reads the values of `--allow-endpoint`.
+    ///
+    /// # Errors
+    /// A sentence that names the value that is no usable address.
+    pub fn parse(values: &[String]) -> Result<Self, String> {
+        values
+            .iter()
+            .map(|value| {
+                let url = Url::parse(value).map_err(|_| {
+                    format!("--allow-endpoint {value}: not an address such as https://host:8443")
+                })?;
+                match url.scheme() {
+                    "https" => Ok(url),
+                    "http" if is_loopback(&url) => Ok(url),
+                    "http" => Err(format!(
+                        "--allow-endpoint {value}: plain http is allowed on a loopback address only"
+                    )),
+                    _ => Err(format!(
+                        "--allow-endpoint {value}: only https, or http on a loopback address"
+                    )),
+                }
+            })
+            .collect::<Result<_, _>>()
+            .map(Self)
+    }
+
+    /// The endpoint without a trailing slash, if scheme, host and port are allowed.
+    ///
+    /// # Errors
+    /// [`Stop`] with `EndpointNotAllowed` that names the field.
+    pub fn accept(&self, field: &str, endpoint: &str) -> Result<String, Stop> {
+        let refuse = |why: &str| {
+            Stop::new(IntegrationReason::EndpointNotAllowed, format!("In {field}: {why}"))
+        };
+        let url = Url::parse(endpoint).map_err(|_| refuse("this is not an address"))?;
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
+            return Err(refuse("an endpoint is scheme, host, port and a path, nothing else"));
+        }
+        if url.scheme() == "http" && !is_loopback(&url) {
+            return Err(refuse("plain http is allowed on a loopback address only"));
+        }
+        let same = |allowed: &Url| {
+            allowed.scheme() == url.scheme()
+                && allowed.host() == url.host()
+                && allowed.port_or_known_default() == url.port_or_known_default()
+        };
+        if self.0.iter().any(same) {
+            Ok(url.as_str().trim_end_matches('/').to_owned())
+        } else {
+            Err(refuse(
+                "the controller was not started with --allow-endpoint for this scheme, host and port",
+            ))
+        }
+    }
+}
+
+fn is_loopback(url: &Url) -> bool {
+    // The type of the host is of a crate we do not name: its text is enough.
+    url.host_str().is_some_and(|host| {
+        host == "localhost"
+            || host
+                .trim_matches(['[', ']'])
+                .parse::<std::net::IpAddr>()
+                .is_ok_and(|ip| ip.is_loopback())
+    })
+}
+
+/// Validates a spec.
+///
+/// # Errors
+/// [`Stop`] with `InvalidSettings` or `EndpointNotAllowed`, and what to do.
+pub fn validate(
+    spec: &ProvisioningIntegrationSpec,
+    allowed: &AllowedEndpoints,
+) -> Result<Validated, Stop> {
+    let invalid =
+        |message: String| Stop::new(IntegrationReason::InvalidSettings, format!("In {message}"));
+    let bob = match (spec.bob.endpoint.as_str(), spec.bob.environment) {
+        ("", api::Environment::Production) => "https://api.hibob.com".to_owned(),
+        ("", api::Environment::Sandbox) => "https://api.sandbox.hibob.com".to_owned(),
+        (endpoint, _) => allowed.accept("spec.bob.endpoint", endpoint)?,
+    };
+    let target = target(&spec.provider, allowed)?;
+    let catalog = target.catalog();
+    let sites =
+        spec.bob.site_time_zones.iter().map(|(site, zone)| (site.as_str(), zone.0.as_str()));
+    let zones =
+        Zones::new(&spec.bob.time_zone, sites).map_err(|e| invalid(format!("spec.bob: {e}")))?;
+    let provisioning = &spec.provisioning;
+    let email_domains = provisioning
+        .email_domains
+        .iter()
+        .map(|domain| {
+            ascii_domain(&domain.0).ok_or_else(|| {
+                invalid(format!(
+                    "spec.provisioning.emailDomains: `{}` is not a domain; write it alone, such as example.com, without @",
+                    domain.0
+                ))
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    initial_password(catalog, provisioning).map_err(invalid)?;
+    let mut mapping = mapping(catalog, spec.mapping.as_deref())
+        .map_err(|why| invalid(format!("spec.mapping: {why}")))?;
+    if let Some(reserved) =
+        target.destination.reserved().filter(|reserved| mapping.position(reserved).is_some())
+    {
+        return Err(invalid(format!(
+            "spec.mapping: `{reserved}` bears the mark; map another target, or move the mark with markAttribute"
+        )));
+    }
+    let scope = provisioning
+        .scope
+        .as_deref()
+        .map(|scope| Expression::compile(scope, &mut mapping.fields))
+        .transpose();
+    if spec.bob.webhook_secret_ref.is_some() {
+        mapping.fields.want(COMPANY);
+    }
+    if provisioning.existing_employees == api::ExistingEmployees::OnChange {
+        mapping.fields.want(CREATED);
+    }
+    let scope = scope.map_err(|why| invalid(format!("spec.provisioning.scope: {why}")))?;
+    Ok(Validated {
+        settings: Settings {
+            create: match provisioning.create {
+                api::Create::OnEmployeeStartDate => Create::OnStartDate,
+                api::Create::OnEmployeeCreation => Create::OnCreation,
+            },
+            user_status: match provisioning.user_status {
+                api::UserStatus::AccordingToBob => UserStatus::AccordingToBob,
+                api::UserStatus::AlwaysActive => UserStatus::AlwaysActive,
+                api::UserStatus::AlwaysInactive => UserStatus::AlwaysInactive,
+            },
+            email_domains,
+            budgets: budgets(&spec.safety).map_err(|why| invalid(format!("spec.safety: {why}")))?,
+            field_blackout: field_blackout(&spec.safety.field_blackout)
+                .map_err(|why| invalid(format!("spec.safety.fieldBlackout: {why}")))?,
+            scope_shrink: scope_shrink(&spec.safety.scope_shrink)
+                .map_err(|why| invalid(format!("spec.safety.scopeShrink: {why}")))?,
+            short_read: short_read(&spec.safety.short_read)
+                .map_err(|why| invalid(format!("spec.safety.shortRead: {why}")))?,
+            adopt: spec.safety.adoption == api::Adoption::MatchByEmail,
+            report_drift: spec.safety.drift_policy == api::DriftPolicy::Report,
+            protected: Protected::new(
+                spec.safety
+                    .protected_accounts
+                    .iter()
+                    .map(|name| name.0.as_str())
+                    .chain(acts_as(&spec.provider)),
+            )
+            .suspending_administrators(spec.safety.administrators == api::Administrators::Suspend),
+            scope,
+            existing_employees: match provisioning.existing_employees {
+                api::ExistingEmployees::NextPass => ExistingEmployees::NextPass,
+                api::ExistingEmployees::OnChange => ExistingEmployees::OnChange,
+            },
+            disabling_trigger: provisioning.disabling_trigger,
+            access_ends: match provisioning.access_ends {
+                api::AccessEnds::EndOfLastDay => AccessEnds::EndOfDay,
+                api::AccessEnds::StartOfLastDay => AccessEnds::StartOfDay,
+            },
+            zones,
+            mapping,
+        },
+        bob,
+        bob_secret: spec.bob.credentials_secret_ref.name.clone(),
+        target,
+        interval: go_duration(&spec.interval)
+            .map_err(|e| invalid(format!("spec.interval: {e}")))?
+            .max(Duration::from_mins(1)),
+        retention: go_duration(&spec.retention)
+            .map_err(|e| invalid(format!("spec.retention: {e}")))?,
+        show_usernames: spec.privacy.usernames == Usernames::Show,
+        dry_run: spec.mode() == Mode::DryRun,
+        default_password: provisioning
+            .default_password_secret_ref
+            .as_ref()
+            .map(|secret| (secret.name.clone(), secret.key.clone())),
+        change_password_on_first_login: provisioning.change_password_on_first_login,
+    })
+}
+
+/// Returns the part of a spec that taking access by evidence rests on: the provider, the mode, and the guards of suspensions.
+/// The rest has the default. It serves while the whole spec cannot be carried out.
+#[must_use]
+pub fn for_evidence(spec: &ProvisioningIntegrationSpec) -> ProvisioningIntegrationSpec {
+    let (bob, provisioning, safety) = (&spec.bob, &spec.provisioning, &spec.safety);
+    let defaults = api::Provisioning::default();
+    let budget_is_valid =
+        budgets(&api::Safety { disables: safety.disables.clone(), ..api::Safety::default() })
+            .is_ok();
+    ProvisioningIntegrationSpec {
+        interval: api::ten_minutes(),
+        retention: api::ninety_days(),
+        bob: api::Bob {
+            endpoint: String::new(),
+            time_zone: api::utc(),
+            site_time_zones: BTreeMap::new(),
+            ..bob.clone()
+        },
+        provisioning: api::Provisioning {
+            disabling_trigger: provisioning.disabling_trigger,
+            user_status: provisioning.user_status,
+            access_ends: provisioning.access_ends,
+            ..defaults
+        },
+        mapping: None,
+        safety: api::Safety {
+            disables: if budget_is_valid {
+                safety.disables.clone()
+            } else {
+                api::Budget::default()
+            },
+            administrators: safety.administrators,
+            protected_accounts: safety.protected_accounts.clone(),
+            ..api::Safety::default()
+        },
+        ..spec.clone()
+    }
+}
+
+/// The budgets of the spec; what it leaves out is the contract's default.
+fn budgets(safety: &api::Safety) -> Result<Budgets, String> {
+    let default = Budgets::default();
+    let budget = |name: &str, spec: &api::Budget, default: Option<Budget>| {
+        let default = default.unwrap_or(Budget {
+            max_percent: 0,
+            at_least: 0,
+            per: Duration::from_hours(24),
+        });
+        Ok::<_, String>(Some(Budget {
+            max_percent: percent(spec.max.as_deref(), default.max_percent)
+                .map_err(|why| format!("{name}.max: {why}"))?,
+            at_least: spec.at_least.unwrap_or(default.at_least),
+            per: spec
+                .per
+                .as_deref()
+                .map_or(Ok(default.per), go_duration)
+                .map_err(|why| format!("{name}.per: {why}"))?,
+        }))
+    };
+    Ok(Budgets {
+        disables: budget("disables", &safety.disables, default.disables)?,
+        reactivations: budget("reactivations", &safety.reactivations, default.reactivations)?,
+        creates: safety.creates.as_ref().map_or(Ok(None), |spec| budget("creates", spec, None))?,
+        updates: budget("updates", &safety.updates, default.updates)?,
+    })
+}
+
+fn short_read(spec: &api::Share) -> Result<ShortRead, String> {
+    let default = ShortRead::default();
+    Ok(ShortRead {
+        max_percent: percent(spec.max.as_deref(), default.max_percent)?,
+        at_least: spec.at_least.unwrap_or(default.at_least),
+    })
+}
+
+fn scope_shrink(spec: &api::Share) -> Result<ScopeShrink, String> {
+    let default = ScopeShrink::default();
+    Ok(ScopeShrink {
+        max_percent: percent(spec.max.as_deref(), default.max_percent)?,
+        at_least: spec.at_least.unwrap_or(default.at_least),
+    })
+}
+
+fn field_blackout(spec: &api::Share) -> Result<Blackout, String> {
+    let default = Blackout::default();
+    Ok(Blackout {
+        max_percent: percent(spec.max.as_deref(), default.max_percent)?,
+        at_least: spec.at_least.unwrap_or(default.at_least),
+    })
+}
+
+/// Reads `5%`.
+fn percent(text: Option<&str>, default: u32) -> Result<u32, String> {
+    let Some(text) = text else { return Ok(default) };
+    let number = text
+        .strip_suffix('%')
+        .and_then(|number| number.parse().ok())
+        .filter(|number| *number <= 100);
+    number.ok_or_else(|| format!("`{text}` is no share: write for example 5%"))
+}
+
+/// Refuses what the provider cannot do with new accounts.
+fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Result<(), String> {
+    let able = "Google Workspace, Entra ID and JumpCloud";
+    let (name, can) = (catalog.name, &catalog.capabilities);
+    let password = provisioning.default_password_secret_ref.is_some();
+    if password && can.initial_password == InitialPassword::Unsupported {
+        return Err(format!(
+            "spec.provisioning.defaultPasswordSecretRef: {name} takes no default password; {able} take one"
+        ));
+    }
+    if provisioning.change_password_on_first_login {
+        let field = "spec.provisioning.changePasswordOnFirstLogin";
+        match can.change_at_first_login {
+            ChangeAtFirstLogin::Unsupported => {
+                return Err(format!(
+                    "{field}: {name} cannot ask for another password at the first login; {able} can"
+                ));
+            }
+            ChangeAtFirstLogin::WithDefaultPassword if !password => {
+                return Err(format!(
+                    "{field}: without a default password {name} invites people to choose one; set defaultPasswordSecretRef"
+                ));
+            }
+            ChangeAtFirstLogin::WithDefaultPassword | ChangeAtFirstLogin::Supported => {}
+        }
+    }
+    Ok(())
+}
+
+/// Returns what is said of a row with a target that the provider does not have: which row, which word, and what may be meant.
+fn no_target(catalog: &Catalog, row: usize, target: &str) -> String {
+    let likeness = |known: &&&str| {
+        strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &known.to_lowercase())
+    };
+    let nearest = catalog
+        .targets
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+        .filter(|known| likeness(known) >= 0.6);
+    let hint = nearest.map_or_else(
+        || "its page in docs/providers lists them".to_owned(),
+        |known| format!("did you mean {known}?"),
+    );
+    format!("row {row}, target \"{target}\": {} has no such target; {hint}", catalog.name)
+}
+
+/// The rows of the spec, or the provider's default map.
+fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, String> {
+    let default: Vec<MappingRow>;
+    let rows = if let Some(rows) = rows {
+        rows
+    } else {
+        default = serde_json::from_str(catalog.default_map)
+            .map_err(|error| format!("the default map of {}: {error}", catalog.name))?;
+        &default
+    };
+    let mut fields = Fields::default();
+    let mut read: Vec<Row> = Vec::with_capacity(rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let compare =
+            (catalog.compare)(&row.target).ok_or_else(|| no_target(catalog, index, &row.target))?;
+        if read.iter().any(|known| *known.target == *row.target) {
+            return Err(format!("the target `{}` is mapped twice", row.target));
+        }
+        let source = match (&row.field, &row.formula, &row.cel) {
+            (Some(field), None, None) if compare.is_person() && field.trim() != MANAGER => {
+                return Err(format!(
+                    "`{}` refers to a person: map it from the field work.manager",
+                    row.target
+                ));
+            }
+            (Some(field), None, None) => Source::Field(fields.want(field)),
+            (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {
+                return Err(format!(
+                    "`{}` refers to a person: map it from the field work.manager",
+                    row.target
+                ));
+            }
+            (None, Some(text), None) => Source::Formula(
+                formula(text, &mut fields).map_err(|why| format!("`{}`: {why}", row.target))?,
+            ),
+            (None, None, Some(text)) => Source::Expression(
+                Expression::compile(text, &mut fields)
+                    .map_err(|why| format!("`{}`: {why}", row.target))?,
+            ),
+            (None, None, None)
+            | (Some(_), Some(_), _)
+            | (Some(_), _, Some(_))
+            | (_, Some(_), Some(_)) => {
+                return Err(format!(
+                    "`{}` needs exactly one of field, formula and cel",
+                    row.target
+                ));
+            }
+        };
+        if (catalog.relates)(&row.target)
+            && !compare.is_person()
+            && names_a_person(&source, &fields)
+        {
+            return Err(format!(
+                "`{}` would hold Bob's number of a person, because its value comes from a reference to one ({}). Map it from a field that is a text, such as the person's e-mail",
+                row.target,
+                REFERENCES.join(", ")
+            ));
+        }
+        read.push(Row {
+            target: row.target.as_str().into(),
+            source,
+            on_create_only: row.apply == Apply::OnCreate,
+            compare,
+            required: catalog.required.contains(&row.target.as_str()),
+        });
+    }
+    let position = |target: &str| {
+        read.iter()
+            .position(|row| *row.target == *target)
+            .ok_or_else(|| format!("{} requires the target `{target}`", catalog.name))
+    };
+    for target in catalog.required {
+        position(target)?;
+    }
+    let (email, username) = (position(catalog.email)?, position(catalog.username)?);
+    let manager = read.iter().position(|row| row.compare.is_person());
+    Ok(Mapping { rows: read, fields, email, username, manager })
+}
+
+/// Returns whether a value rests on a field of Bob's that is the number of a person.
+fn names_a_person(source: &Source, fields: &Fields) -> bool {
+    let ids = fields.ids();
+    let is_reference =
+        |field: FieldIndex| ids.get(field).is_some_and(|id| REFERENCES.contains(&&**id));
+    match source {
+        Source::Field(field) => is_reference(*field),
+        Source::Formula(parts) => {
+            parts.iter().any(|part| matches!(part, Part::Field(field) if is_reference(*field)))
+        }
+        Source::Expression(expression) => expression.fields().any(is_reference),
+        Source::PinnedOnly => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::provider::{entra, google, jumpcloud, onelogin};
+
+    /// Every provider, and the rows of its default map.
+    const CATALOGS: [(&Catalog, usize); 4] = [
+        (&onelogin::CATALOG, 9),
+        (&google::CATALOG, 10),
+        (&entra::CATALOG, 11),
+        (&jumpcloud::CATALOG, 13),
+    ];
+
+    #[test]
+    fn no_relation_holds_bobs_number_of_a_person_whatever_way_it_is_written() {
+        let rows = |target: &str, kind: &str, value: &str| -> Vec<MappingRow> {
+            let mut rows: Vec<MappingRow> =
+                serde_json::from_str(google::CATALOG.default_map).unwrap();
+            rows.retain(|row| row.target != target);
+            rows.push(
+                serde_json::from_value(serde_json::json!({"target": target, (kind): value}))
+                    .unwrap(),
+            );
+            rows
+        };
+        for (kind, value) in [
+            ("formula", "{work.manager}"),
+            ("formula", "c/o { work.manager }"),
+            ("cel", "employee.work.manager"),
+            ("cel", "has(employee.work.reportsTo) ? 'x' + employee.work.reportsTo : ''"),
+            ("field", "work.reportsTo"),
+            ("field", "work.secondLevelManager"),
+            ("field", "work.manager"),
+        ] {
+            let why = mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value)))
+                .unwrap_err();
+            assert!(why.contains("`relations.assistant`"), "{value}: {why}");
+        }
+        for (kind, value) in [
+            ("field", "work.reportsTo.email"),
+            ("formula", "{work.title}"),
+            ("cel", "employee.work.title"),
+        ] {
+            mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value))).unwrap();
+        }
+        mapping(&google::CATALOG, Some(&rows("relations.manager", "field", "work.manager")))
+            .unwrap();
+        // A target that is the account of a person takes the manager and nothing else.
+        for (catalog, target) in [
+            (&google::CATALOG, "relations.manager"),
+            (&onelogin::CATALOG, "manager_user_id"),
+            (&entra::CATALOG, "manager"),
+            (&jumpcloud::CATALOG, "manager"),
+        ] {
+            let mut rows: Vec<MappingRow> = serde_json::from_str(catalog.default_map).unwrap();
+            rows.retain(|row| row.target != target);
+            let row = |field: &str| {
+                serde_json::from_value(serde_json::json!({"target": target, "field": field}))
+                    .unwrap()
+            };
+            rows.push(row("work.title"));
+            assert!(
+                mapping(catalog, Some(&rows)).unwrap_err().contains("work.manager"),
+                "{target}"
+            );
+            *rows.last_mut().unwrap() = row("work.manager");
+            mapping(catalog, Some(&rows)).unwrap();
+        }
+    }
+
+    #[test]
+    fn the_default_maps_are_valid_mappings() {
+        for (catalog, rows) in CATALOGS {
+            let mapping = mapping(catalog, None).unwrap();
+            assert!(
+                catalog.required.iter().all(|target| mapping.position(target).is_some()),
+                "{}",
+                catalog.name
+            );
+            assert!(mapping.rows[mapping.email].required, "{}", catalog.name);
+            assert_eq!(mapping.rows.len(), rows, "{}", catalog.name);
+        }
+    }
+
+    #[test]
+    fn access_ends_by_evidence_whatever_is_wrong_with_the_rest_of_the_settings() {
+        let wrong = serde_json::json!({
+            "interval": "soon", "retention": "long", "mode": "Enforce",
+            "bob": {
+                "credentialsSecretRef": {"name": "bob"}, "endpoint": "http://elsewhere.example.com", "timeZone": "Mars/Base",
+                "siteTimeZones": {"Here": "There"},
+            },
+            "provider": {"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}}},
+            "provisioning": {"scope": "employee.work.site =", "emailDomains": ["not a domain"], "disablingTrigger": true},
+            "mapping": [{"target": "no such target", "field": "root.email"}],
+            "safety": {
+                "disables": {"max": "many"}, "updates": {"per": "often"}, "shortRead": {"max": "x"}, "fieldBlackout": {"max": "x"},
+                "protectedAccounts": ["admin@example.com"],
+            },
+        });
+        let wrong: ProvisioningIntegrationSpec = serde_json::from_value(wrong).unwrap();
+        let allowed = AllowedEndpoints::default();
+        assert!(validate(&wrong, &allowed).is_err());
+        let validated = validate(&for_evidence(&wrong), &allowed).unwrap();
+        let right = ProvisioningIntegrationSpec {
+            safety: api::Safety {
+                protected_accounts: wrong.safety.protected_accounts.clone(),
+                ..api::Safety::default()
+            },
+            ..for_evidence(&wrong)
+        };
+        assert_eq!(validated.target, validate(&right, &allowed).unwrap().target);
+        assert_eq!(validated.settings.budgets, Budgets::default());
+        // What a person chose about access holds.
+        let hands_off = ProvisioningIntegrationSpec {
+            mode: Some(Mode::DryRun),
+            provisioning: api::Provisioning {
+                disabling_trigger: false,
+                ..wrong.provisioning.clone()
+            },
+            safety: api::Safety {
+                disables: api::Budget { max: Some("1%".to_owned()), ..api::Budget::default() },
+                ..wrong.safety.clone()
+            },
+            ..wrong
+        };
+        let validated = validate(&for_evidence(&hands_off), &allowed).unwrap();
+        assert!(validated.dry_run && !validated.settings.disabling_trigger);
+        assert_eq!(validated.settings.budgets.disables.unwrap().max_percent, 1);
+    }
+
+    #[test]
+    fn an_endpoint_needs_the_same_scheme_host_and_port() {
+        let allowed = AllowedEndpoints::parse(&[
+            "http://127.0.0.1:8080".to_owned(),
+            "https://mock.example.com".to_owned(),
+        ])
+        .unwrap();
+        assert_eq!(
+            allowed.accept("e", "http://127.0.0.1:8080/bob/").unwrap(),
+            "http://127.0.0.1:8080/bob"
+        );
+        assert_eq!(
+            allowed.accept("e", "https://mock.example.com:443").unwrap(),
+            "https://mock.example.com"
+        );
+        for bad in [
+            "http://127.0.0.1:8081",
+            "https://127.0.0.1:8080",
+            "http://127.0.0.1.example.com:8080",
+            "https://mock.example.com.evil.example",
+            "https://user@mock.example.com",
+            "http://mock.example.com",
+            "https://mock.example.com/?q",
+            "nonsense",
+        ] {
+            assert_eq!(
+                allowed.accept("e", bad).unwrap_err().reason,
+                IntegrationReason::EndpointNotAllowed,
+                "{bad}"
+            );
+        }
+        assert!(AllowedEndpoints::parse(&["http://mock.example.com".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_target_that_does_not_exist_is_told_with_its_row_and_what_may_be_meant() {
+        let rows = |last: &str| {
+            let rows = serde_json::json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"},
+                                          {"target": last, "field": "work.title"}]);
+            serde_json::from_value::<Vec<MappingRow>>(rows).unwrap()
+        };
+        let said =
+            |last: &str| mapping(&onelogin::CATALOG, Some(&rows(last))).map(drop).unwrap_err();
+        assert_eq!(
+            said("tittle"),
+            "row 2, target \"tittle\": OneLogin has no such target; did you mean title?"
+        );
+        assert!(
+            said("zzz")
+                .ends_with("OneLogin has no such target; its page in docs/providers lists them"),
+            "{}",
+            said("zzz")
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! Why an integration cannot run, and what a failed call means for it.
+
+use std::time::Duration;
+
+use crate::{api::reasons::IntegrationReason, bob, cluster::secrets::SecretError, provider};
+
+/// Why an integration cannot run, or could not in this pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// The word of the closed list.
+    pub reason: IntegrationReason,
+    /// What to do, for a person.
+    pub message: String,
+    /// How long the service asks to wait, where it names a time.
+    pub wait: Option<Duration>,
+}
+
+impl Stop {
+    /// A stop with this reason.
+    pub fn new(reason: IntegrationReason, message: impl Into<String>) -> Self {
+        Self { reason, message: message.into(), wait: None }
+    }
+
+    /// The same, where the service names the time after which it may be asked again.
+    #[must_use]
+    pub fn after(self, wait: Option<Duration>) -> Self {
+        Self { wait, ..self }
+    }
+}
+
+/// What a failed call to Bob means for the integration.
+#[must_use]
+pub fn bob_stop(error: bob::Error) -> Stop {
+    let reason = match &error {
+        bob::Error::Unauthorized => IntegrationReason::BobUnauthorized,
+        bob::Error::Forbidden { .. } => IntegrationReason::BobForbidden,
+        bob::Error::Throttled { .. } | bob::Error::Unavailable { .. } => {
+            IntegrationReason::BobUnavailable
+        }
+    };
+    let wait = if let bob::Error::Throttled { wait } = &error { *wait } else { None };
+    Stop::new(reason, error.to_string()).after(wait)
+}
+
+/// What a failed call to the provider means for the integration.
+#[must_use]
+pub fn provider_stop(error: &provider::Error) -> Stop {
+    let reason = match error {
+        provider::Error::Unauthorized { .. } => IntegrationReason::ProviderUnauthorized,
+        provider::Error::Denied { .. } | provider::Error::Forbidden { .. } => {
+            IntegrationReason::ProviderForbidden
+        }
+        _ => IntegrationReason::ProviderUnavailable,
+    };
+    let wait = if let provider::Error::Throttled { wait } = error { *wait } else { None };
+    Stop::new(reason, error.to_string()).after(wait)
+}
+
+/// What a Secret that cannot be read means for the integration.
+#[must_use]
+pub fn secret_stop(error: &SecretError) -> Stop {
+    let unavailable = matches!(error, SecretError::Unavailable { .. });
+    let reason = if unavailable {
+        IntegrationReason::ClusterUnavailable
+    } else {
+        IntegrationReason::SecretNotFound
+    };
+    Stop::new(reason, error.to_string())
+}
