@@ -144,6 +144,8 @@ pub struct Roster {
     rows: Arc<Mutex<Rows>>,
     /// Lines of histories that could not be written when their changes were made. Lost with the process.
     owed: Arc<Mutex<Owed>>,
+    /// Notified of every pin that has an owner.
+    owned_pin: Arc<Notify>,
 }
 
 type Rows = HashMap<IntegrationKey, People>;
@@ -159,6 +161,9 @@ impl Roster {
         let Some((key, employee)) = key_of(object) else { return News::Nothing };
         let fresh = entry(object);
         let mut rows = self.rows();
+        if fresh.tie() == Some(Tie::Untie) {
+            self.owned_pin.notify_one();
+        }
         let people = rows.entry(key).or_default();
         match people.get(&employee) {
             Some(known) if known.version >= fresh.version => News::Nothing,

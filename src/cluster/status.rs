@@ -188,6 +188,15 @@ impl Writer {
         readable(read).map(unsaid).map_err(|failed| failed.into_error("reading an EmployeeSync"))
     }
 
+    /// Removes the owner of a pin that lets the garbage collector delete it.
+    ///
+    /// # Errors
+    /// If the API server refuses or cannot be reached, the object is gone or another one by now, or
+    /// this process does not lead.
+    pub async fn untie(&self, key: &IntegrationKey, employee: &str) -> Result<(), WriteError> {
+        self.change_owners(key, None, employee).await
+    }
+
     /// Makes the object of one person the integration's, or nobody's, as it should be.
     ///
     /// # Errors
@@ -196,6 +205,15 @@ impl Writer {
         &self,
         key: &IntegrationKey,
         uid: &str,
+        employee: &str,
+    ) -> Result<(), WriteError> {
+        self.change_owners(key, Some(uid), employee).await
+    }
+
+    async fn change_owners(
+        &self,
+        key: &IntegrationKey,
+        uid: Option<&str>,
         employee: &str,
     ) -> Result<(), WriteError> {
         let object = self.read_person(key, employee).await?;

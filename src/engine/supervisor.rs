@@ -14,6 +14,7 @@ use tokio::{
 
 use super::{
     integration::{
+        owners,
         said::Said,
         unreadable,
         worker::{Handle, Shared, Worker},
@@ -56,6 +57,11 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
         shared.parts.clone(),
         shared.stopping.clone(),
     ));
+    let pins = shared.clone();
+    watching.spawn(async move {
+        let (parts, stopping) = (pins.parts.clone(), pins.stopping.clone());
+        parts.keep("pins", None, stopping, |beat| owners::loosen(pins.clone(), beat)).await;
+    });
     let mut stopping = shared.stopping.clone();
     let beat = shared.parts.beat("supervisor", None);
     let mut supervisor = Supervisor {

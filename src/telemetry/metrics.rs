@@ -206,9 +206,9 @@ const REACHED_BUCKETS: [f64; 12] =
 const ACTIONS: [&str; 5] = ["Create", "Adopt", "Update", "Suspend", "Reactivate"];
 
 /// Values of the label `part`.
-pub const PARTS: [&str; 13] = [
-    "passes", "urgent", "normal", "evidence", "dates", "signing", "counts", "waits", "watches",
-    "election", "events", "webhooks", "http",
+pub const PARTS: [&str; 15] = [
+    "passes", "urgent", "normal", "evidence", "dates", "signing", "counts", "waits", "owners",
+    "pins", "watches", "election", "events", "webhooks", "http",
 ];
 
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];

@@ -382,8 +382,29 @@ async fn what_was_restored_with_an_owner_that_is_gone_comes_back_with_the_new_on
     .await;
 }
 
-/// Found by the new eyes: hands are taken off while the integration is on its way out. The pin is
-/// older than the end of its integration, so it outlives it.
+/// Returns when the integration does not exist any more, and the garbage collector has had time to
+/// delete what it owned.
+async fn until_collected(story: &Story) {
+    until("it is gone", || async {
+        let there = story.integrations().get_opt("onelogin").await.expect("a read");
+        if there.is_none() { Ok(()) } else { Err("there".to_owned()) }
+    })
+    .await;
+    until("the garbage collector is through", || async {
+        let people = story.everybody().await;
+        let owned = people.iter().filter(|person| !person.owner_references().is_empty()).count();
+        if owned == 0 { Ok(()) } else { Err(format!("{owned} have an owner")) }
+    })
+    .await;
+}
+
+/// Sets `spec.suspend` of an `EmployeeSync`.
+async fn pin(story: &Story, name: &str) {
+    let patch = Patch::Merge(json!({"spec": {"suspend": true}}));
+    story.people().patch(name, &PatchParams::default(), &patch).await.expect("a pin");
+}
+
+/// The pin is older than the end of its integration, so it outlives it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pin_that_is_made_while_its_integration_goes_outlives_it() {
     let (story, _controller) = Story::converged("latepin", 8, json!({})).await;
@@ -391,19 +412,65 @@ async fn a_pin_that_is_made_while_its_integration_goes_outlives_it() {
     let name = format!("onelogin-{id}");
     held(&story.integrations(), "onelogin", json!([HOLD])).await;
     story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
-    story.people().patch(&name, &PatchParams::default(), &Patch::Merge(json!({"spec": {"suspend": true}}))).await.expect("a pin");
-    tokio::time::sleep(Duration::from_secs(3)).await;
+    pin(&story, &name).await;
+    owned_by(&story, &id, None).await;
     held(&story.integrations(), "onelogin", json!([])).await;
-    until("it is gone", || async {
-        let there = story.integrations().get_opt("onelogin").await.expect("a read");
-        if there.is_none() { Ok(()) } else { Err("there".to_owned()) }
-    })
-    .await;
-    // What the garbage collector is about to take is gone by then.
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    until_collected(&story).await;
     story.simulated.change(&id, json!({"work.title": "Keeper of Doors"})).await;
     story.integrate(json!({})).await;
     story.ready("Converged").await;
     assert_eq!(title(&story.simulated, &id).await, employee["work.title"], "hands are off");
     assert_eq!(story.reason(&id).await, "HandsOff");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pins_that_are_made_while_no_controller_runs_outlive_their_integration() {
+    let (story, controller) = Story::converged("unattended", 8, json!({})).await;
+    let (id, employee) = story.simulated.somebody().await;
+    let name = format!("onelogin-{id}");
+    let other = {
+        let all = story.simulated.employees().await;
+        let is_other = |one: &&Value| {
+            one["root.id"] != json!(id) && one["internal.lifecycleStatus"] == "Employed"
+        };
+        let other = all.iter().find(is_other).expect("another one at work");
+        other["root.id"].as_str().expect("an id").to_owned()
+    };
+    assert!(controller.stop().await);
+    pin(&story, &name).await;
+    story.simulated.change(&id, json!({"work.title": "Keeper of Doors"})).await;
+    story.simulated.change(&other, json!({"work.title": "Keeper of Backups"})).await;
+    let proxy = story.plane.proxy().await.expect("a proxy");
+    let path =
+        format!("/apis/bobsync.dev/v1alpha1/namespaces/{}/employeesyncs/{name}", story.namespace);
+    proxy.rule(Act::Status(503), Method::PATCH, &path, None);
+    let before = story.simulated.writes().await;
+    let controller = Controller::behind(&story, &proxy).await;
+    until("the owner is to be removed", || async {
+        if proxy.struck().is_empty() { Err("no write".to_owned()) } else { Ok(()) }
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let now = story.simulated.writes().await;
+    assert_eq!(now, before, "the first pass comes after the owners of the pins are removed");
+    // An owner that cannot be removed does not keep the others waiting for long.
+    until_title(&story, &other, "Keeper of Backups").await;
+    proxy.clear();
+    owned_by(&story, &id, None).await;
+    assert!(controller.stop().await);
+
+    // Also if the integration is on its way out when the controller starts.
+    held(&story.integrations(), "onelogin", json!([HOLD])).await;
+    story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
+    pin(&story, &format!("onelogin-{other}")).await;
+    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
+    owned_by(&story, &other, None).await;
+    held(&story.integrations(), "onelogin", json!([])).await;
+    until_collected(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    assert_eq!(title(&story.simulated, &id).await, employee["work.title"], "hands are off");
+    for id in [&id, &other] {
+        assert_eq!(story.reason(id).await, "HandsOff");
+    }
 }

@@ -473,6 +473,7 @@ async fn a_process_that_does_not_lead_writes_no_status_and_deletes_nothing() {
             .map(drop),
         writer.delete_person(&person).await,
         writer.tie(&key(&story), "4d1f0a34-0000-0000-0000-000000000000", "7").await,
+        writer.untie(&key(&story), "7").await,
         writer.patch_unread("onelogin", &object.metadata, 1, &[]).await,
     ];
     for error in errors {

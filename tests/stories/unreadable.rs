@@ -285,9 +285,8 @@ async fn an_answer_that_was_cut_shows_nothing_of_itself() {
     );
 }
 
-/// Found by the new eyes: an object must not be deletable by the garbage collector as soon as it is
-/// a pin, also while the settings of its integration cannot be read. Else the usual way to correct
-/// such an integration (`kubectl replace --force`) takes the pins with it.
+/// The usual way to correct such an integration is `kubectl replace --force`, which would take the
+/// pin with it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pin_that_is_made_while_its_integration_cannot_be_read_has_no_owner() {
     let story = begin("latepin").await;
@@ -299,7 +298,12 @@ async fn a_pin_that_is_made_while_its_integration_cannot_be_read_has_no_owner() 
     let integrations = raw(&story, "ProvisioningIntegration");
     patch(&integrations, "onelogin", json!({"spec": {"mode": "Observe"}})).await;
     says(&integrations, "onelogin", "spec.mode").await;
-    patch(&raw(&story, "EmployeeSync"), &format!("onelogin-{id}"), json!({"spec": {"suspend": true}})).await;
+    patch(
+        &raw(&story, "EmployeeSync"),
+        &format!("onelogin-{id}"),
+        json!({"spec": {"suspend": true}}),
+    )
+    .await;
     until("the pin has no owner", || async {
         let owners = story.person(&id).await.ok_or("no object")?.metadata.owner_references;
         if owners.as_ref().is_none_or(Vec::is_empty) { Ok(()) } else { Err(format!("{owners:?}")) }

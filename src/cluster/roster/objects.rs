@@ -8,7 +8,7 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::{Entry, Roster, reading::overrides};
+use super::{Entry, Roster, people::People, reading::overrides};
 use crate::api::{EmployeeSync, INTEGRATION_LABEL, ProvisioningIntegration, key::IntegrationKey};
 
 /// `metadata.resourceVersion` as a number, to tell older news from newer.
@@ -96,12 +96,13 @@ pub fn owner_reference(key: &IntegrationKey, uid: &str) -> OwnerReference {
     }
 }
 
-/// The owners that this object should have, where they are not those that it has. `uid`: the integration's.
+/// Returns the owners that this object should have, if they are not those that it has. `uid`: the
+/// integration's, which a pin does not need.
 #[must_use]
 pub fn owners(
     object: &EmployeeSync,
     key: &IntegrationKey,
-    uid: &str,
+    uid: Option<&str>,
 ) -> Option<Vec<OwnerReference>> {
     let entry = Entry {
         exists: true,
@@ -111,10 +112,11 @@ pub fn owners(
         ..Entry::default()
     };
     let others = object.owner_references().iter().filter(|owner| !is_integration(owner)).cloned();
-    entry.tie().map(|tie| match tie {
-        Tie::Untie => others.collect(),
-        Tie::Tie => others.chain([owner_reference(key, uid)]).collect(),
-    })
+    match (entry.tie()?, uid) {
+        (Tie::Untie, _) => Some(others.collect()),
+        (Tie::Tie, Some(uid)) => Some(others.chain([owner_reference(key, uid)]).collect()),
+        (Tie::Tie, None) => None,
+    }
 }
 
 fn is_integration(owner: &OwnerReference) -> bool {
@@ -185,16 +187,27 @@ impl Roster {
         over.iter().for_each(|employee| people.change(employee, |entry| entry.unrecorded = false));
     }
 
-    /// Employees whose objects are somebody else's than they should be.
+    /// Returns the employees of this integration whose objects need this change.
     #[must_use]
-    pub fn to_tie(&self, key: &IntegrationKey) -> Vec<Box<str>> {
-        let mut found = Vec::new();
-        if self.sums(key, |sums| sums.ties) > 0 {
-            self.for_each(key, |employee, entry| {
-                found.extend(entry.tie().map(|_| employee.into()))
-            });
-        }
-        found
+    pub fn to_tie(&self, key: &IntegrationKey, wanted: Tie) -> Vec<Box<str>> {
+        self.rows().get(key).into_iter().flat_map(|people| people.to_tie(wanted)).collect()
+    }
+
+    /// Returns every pin that still has an integration as its owner, whether that integration can
+    /// be read, is being deleted, or does not exist.
+    #[must_use]
+    pub fn owned_pins(&self) -> Vec<(IntegrationKey, Box<str>)> {
+        let rows = self.rows();
+        let of = |(key, people): (&IntegrationKey, &People)| {
+            let pins = people.to_tie(Tie::Untie).into_iter();
+            pins.map(|employee| (key.clone(), employee)).collect::<Vec<_>>()
+        };
+        rows.iter().flat_map(of).collect()
+    }
+
+    /// Completes when a pin with an owner was seen since the last call.
+    pub async fn owned_pin(&self) {
+        self.owned_pin.notified().await;
     }
 }
 
@@ -231,22 +244,30 @@ mod tests {
         ] {
             for uid in ["now", "before"] {
                 let owners =
-                    owners(&object(pin.clone(), Some(uid), true), &key(), "now").expect("a change");
+                    owners(&object(pin.clone(), Some(uid), true), &key(), None).expect("a change");
                 assert!(owners.len() == 1 && owners[0].kind == "ConfigMap", "{pin}: others stay");
             }
-            assert_eq!(owners(&object(pin.clone(), None, true), &key(), "now"), None, "{pin}");
-            assert_eq!(owners(&object(pin.clone(), None, false), &key(), "now"), None, "{pin}");
+            assert_eq!(
+                owners(&object(pin.clone(), None, true), &key(), Some("now")),
+                None,
+                "{pin}"
+            );
+            assert_eq!(
+                owners(&object(pin.clone(), None, false), &key(), Some("now")),
+                None,
+                "{pin}"
+            );
         }
-        let tied = owners(&object(default(), None, true), &key(), "now").expect("a change");
-        assert_eq!(tied.last(), Some(&owner_reference(&key(), "now")));
+        let tied = owners(&object(default(), None, true), &key(), Some("now")).expect("a change");
+        assert_eq!(tied.last(), Some(&owner_reference(&key(), Some("now"))));
         assert_eq!(
-            owners(&object(default(), None, false), &key(), "now"),
+            owners(&object(default(), None, false), &key(), Some("now")),
             None,
             "a person's or Git's"
         );
         for uid in ["now", "before"] {
             assert_eq!(
-                owners(&object(default(), Some(uid), true), &key(), "now"),
+                owners(&object(default(), Some(uid), true), &key(), Some("now")),
                 None,
                 "the collector takes what is another's"
             );
@@ -254,7 +275,7 @@ mod tests {
         let mut going = object(json!({"suspend": true}), Some("now"), true);
         going.metadata.deletion_timestamp =
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
-        assert_eq!(owners(&going, &key(), "now"), None);
+        assert_eq!(owners(&going, &key(), Some("now")), None);
     }
 
     #[test]
@@ -273,9 +294,13 @@ mod tests {
         tied.metadata.deletion_timestamp =
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
         assert!(leaving(&tied, "now"));
-        assert_eq!(roster.to_tie(&key()), []);
+        assert_eq!(roster.to_tie(&key(), Tie::Untie), []);
         assert!(!leaving(&object(json!({"suspend": true}), Some("now"), true), "now"));
-        assert_eq!(roster.to_tie(&key()), ["7".into()]);
+        assert_eq!(roster.to_tie(&key(), Tie::Untie), ["7".into()]);
+        assert_eq!(roster.to_tie(&key(), Tie::Tie), []);
+        // The pin is still known when its integration is gone.
+        roster.leave(&key());
+        assert_eq!(roster.owned_pins(), [(key(), "7".into())]);
         roster.gone(&object(json!({}), Some("now"), true));
     }
 }

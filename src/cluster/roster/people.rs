@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use foldhash::HashMap;
 use tokio::sync::Notify;
 
-use super::{Counts, Entry};
+use super::{Counts, Entry, Tie};
 use crate::domain::budget::Kind;
 
 const KINDS: [Kind; 4] = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update];
@@ -115,6 +115,15 @@ impl People {
 
     pub const fn sums(&self) -> &Sums {
         &self.sums
+    }
+
+    /// Returns those whose objects need this change.
+    pub fn to_tie(&self, wanted: Tie) -> Vec<Box<str>> {
+        if self.sums.ties == 0 {
+            return Vec::new();
+        }
+        let needs = |(_, entry): &(&str, &Entry)| entry.tie() == Some(wanted);
+        self.iter().filter(needs).map(|(employee, _)| employee.into()).collect()
     }
 
     /// For changes on which no sum rests.
