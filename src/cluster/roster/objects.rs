@@ -259,7 +259,7 @@ mod tests {
             );
         }
         let tied = owners(&object(default(), None, true), &key(), Some("now")).expect("a change");
-        assert_eq!(tied.last(), Some(&owner_reference(&key(), Some("now"))));
+        assert_eq!(tied.last(), Some(&owner_reference(&key(), "now")));
         assert_eq!(
             owners(&object(default(), None, false), &key(), Some("now")),
             None,
