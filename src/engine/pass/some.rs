@@ -171,8 +171,8 @@ impl Pass<'_> {
         summary.stop.map_or(Ok(()), Err)
     }
 
-    /// Notes the employees whose manager has no account yet, so that they are looked at when the
-    /// manager gets one.
+    /// Notes the employees with a manager who has no account yet, so that they are looked at when
+    /// the manager gets one.
     pub(super) fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
         let mapping = &self.validated.settings.mapping;
         let leaderless = std::mem::take(
