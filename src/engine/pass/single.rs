@@ -376,8 +376,8 @@ pub struct Managers {
     /// How accounts name these managers, by `root.id`: the id of the manager's account, or its
     /// e-mail.
     pub known: HashMap<Box<str>, Box<str>>,
-    /// The employees with a manager that could not be looked up now. Their changes still go out, and
-    /// they are looked at again.
+    /// The employees with a manager that could not be looked up now. Their changes still go out,
+    /// and they are looked at again.
     pub without_answer: Vec<Box<str>>,
 }
 
