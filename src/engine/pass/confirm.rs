@@ -75,8 +75,8 @@ impl Confirming<'_> {
     /// Reads the employees that are missing from an answer with these statuses.
     ///
     /// # Errors
-    /// A [`Stop`]: Bob refused the credential. No other answer of Bob to a single read ends a pass, or
-    /// the other reads.
+    /// A [`Stop`]: Bob refused the credential. No other answer of Bob to a single read ends a pass,
+    /// or the other reads.
     pub async fn run(&self, shown: Words, missing: Vec<Missing>) -> Result<Confirmed, Stop> {
         let mut reading = Reading {
             cx: self,
