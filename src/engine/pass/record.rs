@@ -1,5 +1,4 @@
-//! Step 6: records what was found and done. It writes one status patch for each person with a
-//! changed outcome, and no patch for the other ones.
+//! Step 6: records what was found and done, by one status patch for each changed outcome.
 
 mod early;
 mod history;
@@ -32,7 +31,7 @@ use crate::{
     },
     cluster::{
         events::Events,
-        roster::{Entry, Roster},
+        roster::{Entry, Roster, Standing},
         status::{Writer, to_the_second},
     },
     domain::{
@@ -95,18 +94,15 @@ pub struct Recorder<'a> {
     pub people: &'a [Person],
     /// The plan.
     pub plan: &'a Plan,
-    /// The rows that are left as they are on every account: they are frozen, or their target does
-    /// not exist at the provider.
+    /// The rows that stay as they are: they are frozen, or the provider does not have their target.
     pub left_alone: &'a [usize],
     /// What is counted during the pass.
     pub tally: Mutex<Tally>,
-    /// The employees with an unfinished change. The flag says whether the change was tried and
-    /// failed for now.
+    /// The employees with an unfinished change, and whether it was tried and failed for now.
     pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
-    /// The employees with a known outcome. Nothing that was to be said before the outcome is said
-    /// any more.
+    /// The employees with a known outcome. What was to be said before it is dropped.
     pub ended: Mutex<HashSet<PersonIndex>>,
-    /// The persons that are in order except for their manager, who has no account yet.
+    /// The persons that are in order, except that their manager has no account yet.
     pub leaderless: Mutex<Vec<PersonIndex>>,
     /// What the API server did not accept.
     pub unwritten: Mutex<Unwritten>,
@@ -121,8 +117,7 @@ pub struct Recorder<'a> {
 /// What goes out because a person approved it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Approved<'a> {
-    /// The digest of the held plan that this pass releases, and for each change whether it belongs
-    /// to that plan.
+    /// The digest of the held plan that this pass releases, and the changes that belong to it.
     pub released: Option<(&'a str, &'a [bool])>,
     /// The same for the plans that were released before and have not been completed.
     pub continued: Option<(&'a integration::Approved, &'a [bool])>,
@@ -197,9 +192,26 @@ impl Recorder<'_> {
             // The only value left is a manager without an account: it could not be made. Except for
             // that, the person is in sync.
             Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
-            Some(Outcome::Waiting) => {
-                Trouble::Waiting { planned: self.planned(index), dry_run: false }
-            }
+            Some(Outcome::Waiting) => self.refused_before(index).map_or_else(
+                || Trouble::Waiting { planned: self.planned(index), dry_run: false },
+                Trouble::RefusedBefore,
+            ),
+        }
+    }
+
+    /// Returns why the provider refused the last change of this employee, if the status says so.
+    /// Returns `None` for a leaver, because the status of a leaver says that the change waits.
+    fn refused_before(&self, index: PersonIndex) -> Option<EmployeeReason> {
+        let change = &self.plan.changes[self.plan.standings[index as usize].change?];
+        let id = self.people[index as usize].employee.id();
+        let standing = self.roster.with(self.key, id, |entry| entry.map(|entry| entry.standing));
+        match standing {
+            Some(Standing::Unready(
+                reason @ (EmployeeReason::Rejected
+                | EmployeeReason::Conflict
+                | EmployeeReason::Forbidden),
+            )) if !change.suspends() => Some(reason),
+            _ => None,
         }
     }
 
