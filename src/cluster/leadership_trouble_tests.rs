@@ -1,4 +1,4 @@
-//! The same election where the API server is in trouble, or a process is.
+//! The same election while the API server or a process has a problem.
 
 use super::*;
 
@@ -20,7 +20,8 @@ async fn a_busy_api_server_delays_the_first_claim_and_does_not_prevent_it() {
     }
 }
 
-// An admission webhook on Leases that is dead delays each write by its time-out, 5 s here, and lets it pass.
+// An admission webhook on Leases that is dead delays each write by its time-out, 5 s here, and lets
+// it pass.
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_answers_late_is_waited_for() {
     let store = Store::default();
@@ -115,7 +116,7 @@ impl std::io::Write for Pen {
     }
 }
 
-/// What this thread has logged since the last call.
+/// Returns what this thread has logged since the last call.
 fn lines() -> Vec<String> {
     // A subscriber of one thread alone would miss lines that another thread has come to first.
     static ONCE: std::sync::Once = std::sync::Once::new();
@@ -191,7 +192,7 @@ impl tower_service::Service<Request> for Scripted {
         let code = self.0.lock().expect("no panic elsewhere").pop().unwrap_or(200);
         let body = match code {
             200 => json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}).to_string(),
-            // A kind that is not served is refused so.
+            // A kind that is not served is refused in plain text.
             404 => "404 page not found\n".to_owned(),
             code => json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "X", "code": code}).to_string(),
         };

@@ -457,8 +457,8 @@ impl Inbox {
 }
 
 /// Returns when the event happened, if it can be evidence, and otherwise why it cannot. Evidence
-/// needs the second version of the envelope. It must not be so old that only a sender other than Bob
-/// can have kept it.
+/// needs the second version of the envelope. It must not be so old that only a sender other than
+/// Bob can have kept it.
 fn believable(event: &Event, now: Timestamp) -> Result<Timestamp, &'static str> {
     let at = event.at.unwrap_or(now);
     let age = now.duration_since(at);
