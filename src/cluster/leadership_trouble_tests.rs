@@ -2,7 +2,8 @@
 
 use super::*;
 
-// Before, every error began the wait for a missing Lease anew, and it was never over.
+// In an earlier version, every error began the wait for a missing Lease again, and the wait never
+// ended.
 #[tokio::test(start_paused = true)]
 async fn a_busy_api_server_delays_the_first_claim_and_does_not_prevent_it() {
     for seed in 1..=20_u64 {
@@ -20,8 +21,8 @@ async fn a_busy_api_server_delays_the_first_claim_and_does_not_prevent_it() {
     }
 }
 
-// An admission webhook on Leases that is dead delays each write by its time-out, 5 s here, and lets
-// it pass.
+// An admission webhook on Leases that is dead delays each write by its time-out, here 5 s, and then
+// lets it pass.
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_answers_late_is_waited_for() {
     let store = Store::default();
@@ -102,7 +103,7 @@ thread_local! {
     static LOGGED: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// Writes to what this thread has logged.
+/// Writes into the log of this thread.
 struct Pen;
 
 impl std::io::Write for Pen {
@@ -118,7 +119,7 @@ impl std::io::Write for Pen {
 
 /// Returns what this thread has logged since the last call.
 fn lines() -> Vec<String> {
-    // A subscriber of one thread alone would miss lines that another thread has come to first.
+    // A subscriber of only one thread would miss lines that another thread has reached first.
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let format = tracing_subscriber::fmt()
@@ -159,7 +160,7 @@ async fn a_line_every_ten_seconds_says_what_is_waited_for() {
     assert!((4..=5).contains(&waits.count()), "{told:#?}");
     assert!(told.last().is_some_and(|line| line.contains("leading")), "{told:#?}");
 
-    // A Lease that is not there, and one that was made anew.
+    // The Lease is missing, and is then made again.
     let store = Store::default();
     let third = store.join_after("third", Past::Unknown);
     until_leads(&third).await;

@@ -1,4 +1,4 @@
-//! Listening to an API server in memory on which things go wrong, in virtual time.
+//! Tests listening to an API server in memory with faults, in virtual time.
 
 use std::{
     collections::BTreeMap,
@@ -16,12 +16,12 @@ use tokio::sync::watch;
 use super::*;
 use crate::telemetry::health::Health;
 
-/// What is wrong with a request.
+/// The fault of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// It is never answered.
+    /// The request is never answered.
     Never,
-    /// It is refused with this code.
+    /// The request is refused with this code.
     Code(u16),
     /// The answer is the page of another server.
     Page,
@@ -29,7 +29,7 @@ enum Fault {
     Half,
     /// The answer comes late.
     Late(Duration),
-    /// It is accepted, and its only event is this error.
+    /// The request is accepted, and its only event is this error.
     Error(u16),
     /// The connection is refused.
     Refused,
@@ -42,9 +42,9 @@ struct World {
     /// The fault of lists, and of watches that begin, and how often it occurs.
     lists: Option<(Fault, u32)>,
     watches: Option<(Fault, u32)>,
-    /// When requests came.
+    /// When requests came, and whether each was a watch.
     asked: Vec<(Instant, bool)>,
-    /// Whether pages are of one object.
+    /// Whether a page has only one object.
     small: bool,
 }
 
@@ -150,8 +150,8 @@ impl Server {
         json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": version, "continue": next}, "items": items})
     }
 
-    /// What a watch sends, until it has lasted for so long. After `first` nothing follows, for it
-    /// was cut there.
+    /// Returns what a watch sends, until it has lasted this long. Nothing follows after `first`,
+    /// because the watch was cut there.
     fn changes(&self, since: u64, lasts: Duration, first: Option<String>) -> Body {
         let server = self.clone();
         let number = *self.dead.borrow();
@@ -308,8 +308,8 @@ async fn a_change_is_told_at_once_and_a_calm_watch_is_begun_again_before_it_coun
     assert!(until(&mut told, version).await < Duration::from_millis(10));
 }
 
-// What is wrong with the next requests, how often, and within which time a change that is made at
-// that moment is told.
+// The fault of the next requests, how often it occurs, and within which time a change made at that
+// moment is reported.
 #[tokio::test(start_paused = true)]
 async fn whatever_is_wrong_with_a_watch_a_change_is_told_within_its_bound() {
     let ever = u32::MAX;
@@ -330,8 +330,8 @@ async fn whatever_is_wrong_with_a_watch_a_change_is_told_within_its_bound() {
         (Fault::Refused, 3, 46 + 5),
     ] {
         let (server, health, mut told) = listening().await;
-        // The watch that is under way is dead, and so is noticed late; what follows is as the row
-        // says.
+        // The watch under way is dead, and this is noticed late. The following requests have the
+        // fault of the row.
         server.world().watches = Some((fault, times));
         server.dead.send_modify(|dead| *dead += 1);
         let version = server.change("a");
