@@ -236,7 +236,7 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
     story.simulated.change(&id, left).await;
     story.sync().await;
     let ready = says(&people, &name, "access is still open").await;
-    assert_eq!((&ready["status"], &ready["reason"]), (&json!("False"), &json!("HandsOff")));
+    assert_eq!((&ready["status"], &ready["reason"]), (&json!("True"), &json!("HandsOff")));
     let message = ready["message"].as_str().expect("a message");
     assert!(
         message.contains("correct spec.suspendUntil") && !message.contains("spec.suspend away"),
