@@ -43,6 +43,18 @@ struct Licensed {
     throttled: u32,
     /// Whether every read fails.
     fails: bool,
+    /// After this number of accounts, every call waits for an hour, as in a pause that a provider
+    /// asked for.
+    paused_after: Option<usize>,
+}
+
+impl Licensed {
+    async fn pause(&self) {
+        let made = self.made.lock().unwrap().len();
+        if self.paused_after.is_some_and(|most| made >= most) {
+            tokio::time::sleep(std::time::Duration::from_mins(50)).await;
+        }
+    }
 }
 
 impl Provider for Licensed {
@@ -70,6 +82,7 @@ impl Provider for Licensed {
     ) -> BoxFuture<'a, Result<Written, Error>> {
         Box::pin(async move {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            self.pause().await;
             let id = write.mark.clone().unwrap().to_string();
             self.made.lock().unwrap().push(id.clone());
             Ok(answer(write, &id))
@@ -92,6 +105,7 @@ impl Provider for Licensed {
         ids: &'a [&'a str],
     ) -> BoxFuture<'a, Result<Vec<Box<str>>, Error>> {
         Box::pin(async move {
+            self.pause().await;
             let read = self.reads.fetch_add(1, Ordering::Relaxed);
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             if read < self.throttled {
@@ -113,6 +127,15 @@ impl Provider for Licensed {
 
 /// Returns how many employees have a usable account, one without a licence, and a wait.
 async fn hire(provider: &Licensed, employees: u32) -> (usize, usize, usize) {
+    hire_within(provider, employees, std::time::Duration::from_hours(1)).await
+}
+
+/// Returns the same of what was told in this time.
+async fn hire_within(
+    provider: &Licensed,
+    employees: u32,
+    time: std::time::Duration,
+) -> (usize, usize, usize) {
     let mapping = mapping();
     let people: Vec<_> = (0..employees)
         .map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active)))
@@ -141,7 +164,7 @@ async fn hire(provider: &Licensed, employees: u32) -> (usize, usize, usize) {
         failed_before: &|_| false,
         pause: &pause,
     };
-    execute(&execution, |_, outcome, claim| {
+    let executed = execute(&execution, |_, outcome, claim| {
         let mut told = told.lock().unwrap();
         match outcome {
             Outcome::Done(done) if done.state == AccountState::Active => told.0 += 1,
@@ -150,8 +173,8 @@ async fn hire(provider: &Licensed, employees: u32) -> (usize, usize, usize) {
             other => panic!("{other:?}"),
         }
         assert!(claim.is_some(), "the claim lasts until the outcome is on record");
-    })
-    .await;
+    });
+    drop(tokio::time::timeout(time, executed).await);
     told.into_inner().unwrap()
 }
 
@@ -187,4 +210,18 @@ async fn one_new_account_is_read_at_once_and_a_failing_read_keeps_nothing_from_b
     assert_eq!(provider.reads.into_inner(), 1);
     let provider = Licensed { fails: true, ..Licensed::default() };
     assert_eq!(hire(&provider, 100).await, (100, 0, 0), "the next listing tells");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_done_is_told_during_a_pause_that_the_provider_asked_for() {
+    for paused_after in [3, 5, 20] {
+        let provider = Licensed {
+            licences: usize::MAX,
+            paused_after: Some(paused_after),
+            ..Licensed::default()
+        };
+        let time = std::time::Duration::from_secs(20);
+        let (told, ..) = hire_within(&provider, 100, time).await;
+        assert!(told >= paused_after, "{told} of {paused_after} accounts are told in {time:?}");
+    }
 }

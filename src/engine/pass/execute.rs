@@ -195,7 +195,13 @@ pub async fn execute<'c>(
             under_way.push(run.step(Step::Licences(group)));
         }
         (cx.waiting)(queue.depths());
-        match under_way.next().await {
+        let until = licences.until();
+        let ended = tokio::select! {
+            biased;
+            ended = under_way.next() => ended,
+            () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => continue,
+        };
+        match ended {
             None => break,
             Some(Stepped::Change { change, outcome, claim }) => {
                 let had_its_turn = matches!(outcome, Outcome::Done(_) | Outcome::Failed { .. });

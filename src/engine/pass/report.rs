@@ -532,7 +532,7 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
             status: false,
             reason: DetailReason::TargetUnavailable.as_str(),
             message: format!(
-                "The provider does not have {}; {} left out, and the rest is in sync.",
+                "The provider does not have {}; {} left out, and all other targets are written.",
                 unavailable_targets.join(", "),
                 if unavailable_targets.len() == 1 { "it is" } else { "they are" }
             ),

@@ -1,8 +1,11 @@
-//! Accounts that were given access at a provider that hands out licences: the answer to the write says that there is one even
-//! where none is left (developers.onelogin.com, "User Resource": state 3). They are read back in groups, because one read for
-//! each account would double the calls of a first pass.
+//! Accounts that were given access at a provider that hands out licences. The answer to the write
+//! says that there is a licence even if there is none left (developers.onelogin.com, "User
+//! Resource": state 3). The accounts are read back in groups, because one read for each account
+//! would double the calls of a first pass.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
+
+use tokio::time::Instant;
 
 use super::{Run, streaks::Sort};
 use crate::{
@@ -12,15 +15,21 @@ use crate::{
     provider::{Error, call::BACK_IN_LINE},
 };
 
-/// After so many new accounts in a row without a licence, the other ones wait for the next pass.
+/// After this number of new accounts in a row without a licence, the other ones wait for the next
+/// pass.
 pub(super) const UNLICENSED: u32 = 3;
 
-/// The size of the first group. The groups grow: where no licence is left, few accounts are made before that shows.
+/// The size of the first group. The groups grow, so that few accounts are made before it shows that
+/// no licence is left.
 const FIRST: usize = 5;
-/// The size of the largest group: a process that is killed has told of all but so many accounts.
+/// The size of the largest group. A process that is killed has told of all accounts except this
+/// number.
 const LARGEST: usize = 40;
+/// A group waits no longer than this for more accounts, and its read takes no longer than this. A
+/// provider that asks for a pause of an hour must not keep finished changes untold for an hour.
+const WITHIN: Duration = Duration::from_secs(5);
 
-/// A change that landed, and of whose account nothing is told before it was read back.
+/// A change that landed. It is told once the account was read back.
 pub(super) struct Unproven<'c> {
     pub(super) person: PersonIndex,
     pub(super) done: Box<Done>,
@@ -31,6 +40,8 @@ pub(super) struct Unproven<'c> {
 #[derive(Default)]
 pub(super) struct Licences<'c> {
     waiting: Vec<Unproven<'c>>,
+    /// When the group is read even if it is small.
+    until: Option<Instant>,
     /// How many groups were read.
     groups: u32,
     /// Whether a group is being read.
@@ -41,15 +52,24 @@ impl<'c> Licences<'c> {
     /// Adds an account to the next group.
     pub(super) fn wait(&mut self, one: Unproven<'c>) {
         self.waiting.push(one);
+        self.until = self.until.or_else(|| Some(Instant::now() + WITHIN));
     }
 
-    /// Returns the next group that is to be read, one at a time. `idle`: no change is under way that could join it.
+    /// Returns when a small group is to be read, unless one is being read.
+    pub(super) fn until(&self) -> Option<Instant> {
+        self.until.filter(|_| !self.reading)
+    }
+
+    /// Returns the next group that is to be read, one at a time. `idle` says that no change is under
+    /// way that could join it.
     pub(super) fn due(&mut self, idle: bool) -> Option<Vec<Unproven<'c>>> {
         let full = self.waiting.len() >= (FIRST << self.groups).min(LARGEST);
-        if self.reading || self.waiting.is_empty() || !(full || idle) {
+        let late = self.until.is_some_and(|until| until <= Instant::now());
+        if self.reading || self.waiting.is_empty() || !(full || idle || late) {
             return None;
         }
         self.reading = true;
+        self.until = None;
         self.groups = (self.groups + 1).min(LARGEST.ilog2());
         Some(std::mem::take(&mut self.waiting))
     }
@@ -68,11 +88,12 @@ impl<'c> Run<'_, '_, 'c> {
         given && self.cx.provider.capabilities().licences
     }
 
-    /// Reads a group of accounts and puts right what is told of those without a licence. Where the read fails or the pass
-    /// ends early, the next listing tells.
+    /// Reads a group of accounts and puts right what is told of those without a licence. If the read
+    /// fails or takes too long, or the pass ends early, the next listing tells.
     pub(super) async fn with_licences(&self, mut group: Vec<Unproven<'c>>) -> Vec<Unproven<'c>> {
         let ids: Vec<&str> = group.iter().map(|one| &*one.done.account).collect();
-        let Some(unlicensed) = self.unlicensed(&ids).await else { return group };
+        let read = tokio::time::timeout(WITHIN, self.unlicensed(&ids)).await;
+        let Ok(Some(unlicensed)) = read else { return group };
         for Unproven { done, .. } in &mut group {
             let lacks = unlicensed.contains(&done.account);
             if lacks {

@@ -204,7 +204,7 @@ pub fn with_open(
     let told = if open == 0 {
         String::new()
     } else {
-        format!("{OPEN}{} (bobsync tries on).", employees(open))
+        format!("{OPEN}{} (bobsync tries again).", employees(open))
     };
     let message =
         [others, told].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");

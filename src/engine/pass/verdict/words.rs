@@ -99,7 +99,7 @@ impl Verdict<'_> {
             }
             Trouble::Waiting { planned, dry_run: true } => format!("Dry run: would {}; {why}.", planned.words()),
             Trouble::Held { planned } => {
-                format!("Held by a budget, see PlanHeld of the integration: would {}; {why}.", planned.words())
+                format!("Held by a guard, see PlanHeld of the integration: would {}; {why}.", planned.words())
             }
             Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
             Trouble::Unlisted => format!("Waiting until the provider's accounts are read; {why}."),
