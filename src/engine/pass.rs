@@ -187,6 +187,7 @@ impl Pass<'_> {
                 IntegrationReason::BobUnauthorized
                 | IntegrationReason::BobForbidden
                 | IntegrationReason::BobUnavailable => report.bob = Some(false),
+                _ if stop.answered => report.provider = Some(true),
                 _ => report.provider = Some(false),
             }
             report.stop = Some(stop);
@@ -306,7 +307,7 @@ impl Pass<'_> {
         recorder.end(report);
         report.cut = summary.cut;
         if let Some(stop) = summary.stop {
-            report.provider = Some(false);
+            report.provider = Some(stop.answered);
             report.stop = Some(stop);
         } else if let Some(message) = source.suspect {
             report.stop = Some(Stop::new(IntegrationReason::SourceSuspect, message));

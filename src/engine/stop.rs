@@ -13,12 +13,14 @@ pub struct Stop {
     pub message: String,
     /// How long the service asks to wait, where it names a time.
     pub wait: Option<Duration>,
+    /// Whether the service answered all the same: it refused values, and is connected.
+    pub answered: bool,
 }
 
 impl Stop {
     /// A stop with this reason.
     pub fn new(reason: IntegrationReason, message: impl Into<String>) -> Self {
-        Self { reason, message: message.into(), wait: None }
+        Self { reason, message: message.into(), wait: None, answered: false }
     }
 
     /// The same, where the service names the time after which it may be asked again.
@@ -54,6 +56,17 @@ pub fn provider_stop(error: &provider::Error) -> Stop {
     };
     let wait = if let provider::Error::Throttled { wait } = error { *wait } else { None };
     Stop::new(reason, error.to_string()).after(wait)
+}
+
+/// What it means for the integration that the provider refuses change after change. A refused value
+/// is no outage: a person has to correct it.
+#[must_use]
+pub fn refusals_stop(error: &provider::Error) -> Stop {
+    if matches!(error, provider::Error::Rejected { .. }) {
+        let stop = Stop::new(IntegrationReason::InvalidSettings, error.to_string());
+        return Stop { answered: true, ..stop };
+    }
+    provider_stop(error)
 }
 
 /// What a Secret that cannot be read means for the integration.

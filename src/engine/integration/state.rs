@@ -339,6 +339,10 @@ pub fn wait(stop: Option<&Stop>, failures: u32, interval: SignedDuration) -> Sig
     let doubled = |first: SignedDuration| {
         (first * (1 << failures.saturating_sub(1).min(10))).min(interval).min(LONGEST)
     };
+    if stop.is_some_and(|stop| stop.answered) {
+        // Employees whose change was not tried come first in the next pass.
+        return doubled(RETRY);
+    }
     match stop.map(|stop| (stop.reason, stop.wait)) {
         Some((IntegrationReason::BobUnauthorized, _)) => BOB_REFUSED,
         Some((

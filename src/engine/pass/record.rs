@@ -32,7 +32,7 @@ use crate::{
     },
     cluster::{
         events::Events,
-        roster::{Entry, Roster},
+        roster::{Entry, Roster, Standing},
         status::{Writer, to_the_second},
     },
     domain::{
@@ -190,9 +190,26 @@ impl Recorder<'_> {
             Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
             // All that is left is a manager whose account could not be made: the person is in sync but for that.
             Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
-            Some(Outcome::Waiting) => {
-                Trouble::Waiting { planned: self.planned(index), dry_run: false }
-            }
+            Some(Outcome::Waiting) => self.refused_before(index).map_or_else(
+                || Trouble::Waiting { planned: self.planned(index), dry_run: false },
+                Trouble::RefusedBefore,
+            ),
+        }
+    }
+
+    /// Returns why the provider refused the last change of this employee, where the status says so.
+    /// A leaver who waits is told as one who waits.
+    fn refused_before(&self, index: PersonIndex) -> Option<EmployeeReason> {
+        let change = &self.plan.changes[self.plan.standings[index as usize].change?];
+        let id = self.people[index as usize].employee.id();
+        let standing = self.roster.with(self.key, id, |entry| entry.map(|entry| entry.standing));
+        match standing {
+            Some(Standing::Unready(
+                reason @ (EmployeeReason::Rejected
+                | EmployeeReason::Conflict
+                | EmployeeReason::Forbidden),
+            )) if !change.suspends() => Some(reason),
+            _ => None,
         }
     }
 

@@ -442,6 +442,7 @@ fn reason(report: &Report) -> IntegrationReason {
 
 fn message(report: &Report, reason: IntegrationReason) -> String {
     let mut text = match &report.stop {
+        Some(stop) if stop.answered => counts::refuses(&stop.message),
         Some(stop) => stop.message.clone(),
         None => match reason {
             IntegrationReason::DryRun => report.plan.as_ref().map_or_else(String::new, |plan| {

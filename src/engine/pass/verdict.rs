@@ -8,7 +8,7 @@ use std::{
 };
 
 use jiff::{Timestamp, tz::TimeZone};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::outcome::Failure;
 use crate::engine::planned::OPEN;
@@ -117,6 +117,9 @@ pub enum Trouble {
         /// Whether only a dry run was asked for.
         dry_run: bool,
     },
+    /// Its turn has not come, and the provider refused it before, for this reason: what was said
+    /// then stays.
+    RefusedBefore(EmployeeReason),
     /// What the provider has is not known yet.
     Unlisted,
     /// A guard holds it.
@@ -177,6 +180,7 @@ impl Verdict<'_> {
                 EmployeeReason::Forbidden
             }
             Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,
+            Trouble::RefusedBefore(reason) => *reason,
             Trouble::Waiting { .. } | Trouble::Unlisted => EmployeeReason::Pending,
             Trouble::Held { .. } => EmployeeReason::Held,
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => {
@@ -292,7 +296,12 @@ impl Verdict<'_> {
                 .as_ref()
                 .map(|(id, matched_by)| AccountRef { id: id.to_string(), matched_by: *matched_by }),
             access: self.access(),
-            conditions: merge(&before.conditions, &self.conditions(mapping), self.generation, now),
+            conditions: merge(
+                &before.conditions,
+                &self.wanted(mapping, &before.conditions),
+                self.generation,
+                now,
+            ),
             reason: Some(self.reason().as_str().to_owned()),
             next_transition: self.next().map(|next| self.transition(next)),
             employment_ended: self.employment_ended(),
@@ -313,6 +322,20 @@ impl Verdict<'_> {
             last_handled_sync_at: self.sync_handled.as_deref().map(str::to_owned),
             history: entries,
         }
+    }
+
+    /// The conditions, with the message of the refusal where one stays.
+    fn wanted(&self, mapping: &Mapping, before: &[Condition]) -> Vec<Wanted> {
+        let mut wanted = self.conditions(mapping);
+        let known = conditions::find(before, conditions::Type::Ready).filter(|ready| {
+            matches!(self.trouble, Trouble::RefusedBefore(reason) if ready.reason == reason.as_str())
+        });
+        if let Some(known) = known {
+            let says = [conditions::Type::Ready, conditions::Type::Stalled];
+            let told = wanted.iter_mut().filter(|one| says.contains(&one.kind));
+            told.for_each(|one| one.message.clone_from(&known.message));
+        }
+        wanted
     }
 
     /// The end of the employment that the decision rests on, or that `spec.suspend` keeps from having an effect.

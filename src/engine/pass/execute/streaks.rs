@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::{
     domain::plan::{Change, Kind},
-    engine::stop::{Stop, provider_stop},
+    engine::stop::{Stop, provider_stop, refusals_stop},
     provider::Error,
 };
 
@@ -81,7 +81,7 @@ impl Streaks {
         streak.unreachable = 0;
         streak.refused += 1;
         if streak.refused >= REFUSED && !streak.went_through && sort != Sort::Suspension {
-            streak.closed.get_or_insert_with(|| provider_stop(error));
+            streak.closed.get_or_insert_with(|| refusals_stop(error));
         }
     }
 
@@ -109,7 +109,10 @@ impl Streaks {
     pub fn into_stop(self) -> Option<Stop> {
         let credential = self.credential.into_inner().unwrap_or_else(PoisonError::into_inner);
         let sorts = self.sorts.into_inner().unwrap_or_else(PoisonError::into_inner);
-        credential.or_else(|| sorts.into_iter().find_map(|streak| streak.closed))
+        let mut closed: Vec<Stop> = sorts.into_iter().filter_map(|streak| streak.closed).collect();
+        // An outage hides what is refused.
+        closed.sort_by_key(|stop| stop.answered);
+        credential.or_else(|| closed.into_iter().next())
     }
 
     fn sorts(&self) -> MutexGuard<'_, [Streak; 3]> {

@@ -9,6 +9,7 @@ use crate::domain::{
     matching::{Person, PersonIndex},
     plan::{Manager, Plan, Standing},
 };
+use crate::engine::pass::outcome::Outcome;
 
 /// A plan of which nothing is known yet.
 #[must_use]
@@ -55,10 +56,8 @@ impl Recorder<'_> {
                 && !self.is_settled(index)
                 && !self.only_waits_for_a_manager(index)
             {
-                let planned = self.planned(index);
-                writes.extend(
-                    self.before_the_outcome(index, Trouble::Waiting { planned, dry_run: false }),
-                );
+                let trouble = self.trouble(index, Some(&Outcome::Waiting));
+                writes.extend(self.before_the_outcome(index, trouble));
             }
         }
         self.write_all(writes).await;

@@ -74,6 +74,13 @@ pub fn with_counts(
         return status;
     };
     let is = |reason: IntegrationReason| reason.as_str() == ready;
+    if is(IntegrationReason::InvalidSettings) {
+        for kind in [conditions::Type::Ready, conditions::Type::Stalled] {
+            let known = status.conditions.iter_mut().find(|known| known.type_ == kind.as_str());
+            known.into_iter().for_each(|known| with_share(&mut known.message, counts));
+        }
+        return status;
+    }
     let mut put = |wanted: Wanted| {
         for fresh in merge(&status.conditions, &[wanted], generation, now) {
             if let Some(known) =
@@ -119,6 +126,32 @@ pub fn with_counts(
         });
     }
     status
+}
+
+/// What a pass says of a provider that refused change after change.
+const REFUSES: &str = "refuses one change after another, and takes none of their kind";
+/// What stands between the share of those who fail and what the pass said.
+const FAIL: &str = " in scope fail. ";
+
+/// Says that the provider refused change after change; `said`: its last answer.
+pub(super) fn refuses(said: &str) -> String {
+    let said = said.trim_end_matches('.');
+    format!(
+        "The provider {REFUSES}. Its last answer: {said}. Correct the mapping, the values in Bob, or what the provider refuses."
+    )
+}
+
+/// Puts how many employees are refused before such a message, in place of an older number.
+fn with_share(message: &mut String, counts: &Counts) {
+    if !message.contains(REFUSES) {
+        return;
+    }
+    let said = message.split_once(FAIL).map_or(&**message, |(_, said)| said);
+    let rejected =
+        counts.failing().filter(|(reason, _)| *reason == EmployeeReason::Rejected).map(|(_, n)| n);
+    let rejected: u32 = rejected.sum();
+    let in_scope = counted(counts.in_scope(), "employee", "employees");
+    *message = format!("{rejected} of {in_scope}{FAIL}{said}");
 }
 
 /// Says how many of the people in scope are in sync, and how many fail.
@@ -258,6 +291,26 @@ mod tests {
         let status = with_counts(&said(reason), reckoned, 3, at(200));
         let words = |c: &Condition| (c.status.clone(), c.reason.clone(), c.message.clone());
         (status.employees.expect("counts"), status.conditions.iter().map(words).collect())
+    }
+
+    #[test]
+    fn how_many_are_refused_is_said_with_the_numbers_of_now() {
+        let (rejected, pending) =
+            (unready(EmployeeReason::Rejected), unready(EmployeeReason::Pending));
+        let mut message = refuses("the provider refused title: no");
+        for (list, share) in
+            [([(rejected, 3), (pending, 4)], "3 of 7 "), ([(rejected, 6), (pending, 1)], "6 of 7 ")]
+        {
+            with_share(&mut message, &counts(&list));
+            assert!(
+                message.starts_with(&format!("{share}employees in scope fail. The provider")),
+                "{message}"
+            );
+            assert_eq!(message.matches(" of 7 ").count(), 1, "{message}");
+        }
+        let mut other = "In spec.mapping: it is so.".to_owned();
+        with_share(&mut other, &counts(&[(rejected, 3)]));
+        assert_eq!(other, "In spec.mapping: it is so.");
     }
 
     #[test]

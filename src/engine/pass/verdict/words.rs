@@ -102,6 +102,7 @@ impl Verdict<'_> {
                 format!("Held by a guard, see PlanHeld of the integration: would {}; {why}.", planned.words())
             }
             Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
+            Trouble::RefusedBefore(_) => format!("The provider refused the last change; {why}."),
             Trouble::Unlisted => format!("Waiting until the provider's accounts are read; {why}."),
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
             Trouble::None if self.account.is_none() => format!("No account: {why}."),
