@@ -286,9 +286,11 @@ fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &Trouble) -> 
 
 fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
     let namespace = object.namespace()?;
-    if object.spec.unreadable && !roster.knows(object) {
+    if let Some(field) = object.spec.unreadable.as_deref()
+        && !roster.knows(object)
+    {
         let name = object.metadata.name.as_deref();
-        tracing::warn!(kind = PERSON, %namespace, name, "the spec of an object cannot be read: the account is left as it is");
+        tracing::warn!(kind = PERSON, %namespace, name, field, "the spec of an object cannot be read: the account is left as it is");
     }
     let key = || IntegrationKey {
         namespace: namespace.into(),

@@ -28,7 +28,7 @@ use crate::{
 pub(super) fn overrides(spec: &EmployeeSyncSpec) -> Option<Box<Overrides>> {
     let overrides = Overrides {
         hands_off: spec.suspend,
-        unreadable: spec.unreadable,
+        unreadable: spec.unreadable.as_deref().map(Into::into),
         user_status: spec.user_status.map(|status| match status {
             UserStatus::AccordingToBob => settings::UserStatus::AccordingToBob,
             UserStatus::AlwaysActive => settings::UserStatus::AlwaysActive,

@@ -21,7 +21,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
     let (metadata, version) = (&unreadable.metadata, env!("CARGO_PKG_VERSION"));
     let message = format!(
-        "bobsync {version} cannot read {}: it is not a value that this version knows. Nothing is read and nothing is written until it is corrected, or until a version runs that can read it",
+        "bobsync {version} cannot read {}: it is not a field or a value that this version knows. Nothing is read and nothing is written until it is corrected, or until a version runs that can read it",
         unreadable.field
     );
     tracing::warn!(integration = %key, field = unreadable.field, "the spec of an integration cannot be read: no work is done on it");

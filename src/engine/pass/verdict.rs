@@ -65,6 +65,8 @@ pub struct Verdict<'a> {
     pub provider: &'static str,
     /// What was decided.
     pub decision: Decision,
+    /// The field of the `EmployeeSync` that this version cannot read.
+    pub unreadable: Option<Box<str>>,
     /// What stands in the way.
     pub trouble: Trouble,
     /// Provider's names of attributes that are not as decided.
@@ -233,7 +235,7 @@ impl Verdict<'_> {
         open && self.decision.existing == Some(Access::Suspended)
     }
 
-    /// Whether `spec.suspend` keeps open the account of somebody whose employment has ended.
+    /// Whether `spec.suspend`, or a spec that cannot be read, keeps open the account of somebody whose employment has ended.
     #[must_use]
     pub fn is_left_open(&self) -> bool {
         let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable)
@@ -375,7 +377,7 @@ impl Verdict<'_> {
     fn conditions(&self, mapping: &Mapping) -> Vec<Wanted> {
         let reason = self.reason();
         let message = self.message(mapping);
-        let why = self.decision.because();
+        let why = self.because();
         let mut list = vec![Wanted {
             kind: conditions::Type::Ready,
             status: reason.is_ready(),
