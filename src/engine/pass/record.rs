@@ -480,6 +480,7 @@ impl Recorder<'_> {
             several: standing.several,
             unread: person.employee.unread,
             decision,
+            unreadable: entry.and_then(|entry| entry.overrides.as_ref()?.unreadable.clone()),
             trouble,
             differs,
             access_as_decided,

@@ -68,6 +68,8 @@ pub struct Verdict<'a> {
     pub provider: &'static str,
     /// What was decided.
     pub decision: Decision,
+    /// The field of the `EmployeeSync` that this version cannot read.
+    pub unreadable: Option<Box<str>>,
     /// What keeps the person from being in sync.
     pub trouble: Trouble,
     /// The attributes that are not as decided, by the provider's names.
@@ -238,7 +240,8 @@ impl Verdict<'_> {
         open && self.decision.existing == Some(Access::Suspended)
     }
 
-    /// Returns whether `spec.suspend` keeps an account open after the end of the employment.
+    /// Returns whether `spec.suspend`, or a spec that cannot be read, keeps an account open after the
+    /// end of the employment.
     #[must_use]
     pub fn is_left_open(&self) -> bool {
         let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable)
@@ -383,7 +386,7 @@ impl Verdict<'_> {
     fn conditions(&self, mapping: &Mapping) -> Vec<Wanted> {
         let reason = self.reason();
         let message = self.message(mapping);
-        let why = self.decision.because();
+        let why = self.because();
         let mut list = vec![Wanted {
             kind: conditions::Type::Ready,
             status: reason.is_ready(),

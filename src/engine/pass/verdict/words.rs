@@ -22,7 +22,7 @@ impl Verdict<'_> {
     }
 
     fn in_words(&self, mapping: &Mapping) -> String {
-        let why = self.decision.because();
+        let why = self.because();
         match &self.trouble {
             _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
             Trouble::Blocked(Block::ScopeFailed(failure)) => {
@@ -31,7 +31,12 @@ impl Verdict<'_> {
                 )
             }
             _ if self.is_left_open() => {
-                format!("Not managed: {why}; access is still open: suspend the account by hand, or take spec.suspend away.")
+                let or = match &self.unreadable {
+                    _ if self.decision.why == Why::HandsOff => "take spec.suspend away".to_owned(),
+                    Some(field) => format!("correct {field}, or run a version that can read it"),
+                    None => "run a version that can read the EmployeeSync".to_owned(),
+                };
+                format!("Not managed: {why}; access is still open: suspend the account by hand, or {or}.")
             }
             _ if !self.decision.managed && !self.decision.only_ends_access() => format!("Not managed: {why}."),
             Trouble::Blocked(Block::ClaimedBy(other)) => {
@@ -113,9 +118,18 @@ impl Verdict<'_> {
         }
     }
 
+    /// Returns the reason of the decision, with the field that cannot be read.
+    pub(super) fn because(&self) -> String {
+        let why = self.decision.because();
+        match self.unreadable.as_ref().filter(|_| self.decision.why == Why::Unreadable) {
+            Some(field) => why.replacen("the spec of", &format!("{field} of"), 1),
+            None => why,
+        }
+    }
+
     /// Returns what `AccessSynced` says if access is not as decided.
     pub(super) fn not_as_decided(&self, words: &str) -> String {
-        format!("{}: {}.", if self.is_open() { OPEN } else { words }, self.decision.because())
+        format!("{}: {}.", if self.is_open() { OPEN } else { words }, self.because())
     }
 
     /// Returns these words if access is still open, and nothing otherwise.
