@@ -21,8 +21,8 @@ pub enum Hold {
 
 impl Roster {
     /// Returns which of the other integrations manages every employee of this one who is not Ready
-    /// for this reason. Returns `None` if there is no such employee, or if none of the others
-    /// manages one of them.
+    /// for this reason. Returns `None` if there is no such employee, or if one of these employees
+    /// is managed by none of the others.
     #[must_use]
     pub fn who_manages_all(
         &self,

@@ -79,7 +79,8 @@ pub struct Mailbox {
     pub dirty: Dirty,
     /// The changes under way.
     pub claims: Claims,
-    /// What passes exclude and no status shows.
+    /// The changes that passes released and that no status shows yet, and when values were
+    /// replaced.
     pub ledger: Mutex<Ledger>,
     /// What its passes suspect.
     pub noted: Noted,
