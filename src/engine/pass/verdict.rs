@@ -240,8 +240,8 @@ impl Verdict<'_> {
         open && self.decision.existing == Some(Access::Suspended)
     }
 
-    /// Returns whether `spec.suspend`, or a spec that cannot be read, keeps an account open after the
-    /// end of the employment.
+    /// Returns whether `spec.suspend`, or a spec that cannot be read, keeps an account open after
+    /// the end of the employment.
     #[must_use]
     pub fn is_left_open(&self) -> bool {
         let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable)
