@@ -69,10 +69,10 @@ pub struct EmployeeSyncSpec {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub attributes: BTreeMap<String, AttributeValue>,
-    /// Whether this version cannot read the spec. The rest of the spec is then made up and means
-    /// hands off. The object has no such field.
+    /// The field of the spec that this version cannot read. The rest of the spec is then made up
+    /// and means hands off. The object has no such field.
     #[serde(skip)]
-    pub unreadable: bool,
+    pub unreadable: Option<String>,
 }
 
 /// A value of an attribute.

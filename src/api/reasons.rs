@@ -87,7 +87,7 @@ reasons! {
         BobForbidden: "The service user may not read what the settings need.", "Put the service user into a permission group with the fields that the message names. It is tried again by itself; a sync request tries at once.";
         ProviderUnauthorized: "The provider refused the credential.", "Correct the credential in the Secret. It is tried again by itself, and a changed Secret within a minute; a new secret may be known to the provider only after some seconds.";
         ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users; Entra ID: the application permissions User.ReadWrite.All and User.RevokeSessions.All, with admin consent; JumpCloud: an administrator whose role may manage users).";
-        InvalidSettings: "The spec asks for something that cannot be.", "Correct what the message names. A changed spec is looked at within seconds.";
+        InvalidSettings: "The spec asks for something that cannot be, or the provider refuses what the mapping makes of it for one employee after another.", "Correct what the message names. A changed spec is looked at within seconds.";
         TenantTaken: "All employees fail because another integration manages them at the same tenant; the message names it.", "Let only one of the two do so: give them different scopes, or suspend or delete one.";
         EndpointNotAllowed: "The controller was not started with `--allow-endpoint` for an `endpoint` of this integration.", "Ask the operator to allow it, or remove `endpoint`.";
     }

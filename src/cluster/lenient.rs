@@ -1,10 +1,12 @@
 //! Objects of which this version cannot read everything, because a newer one wrote them: what cannot be read takes nothing from
 //! what else an object says, and never makes the object absent.
 
-use std::borrow::Cow;
+mod fields;
+
+use std::{borrow::Cow, sync::LazyLock};
 
 use kube::{
-    Resource,
+    CustomResourceExt, Resource,
     core::{ObjectMeta, object::HasStatus},
 };
 use serde::{
@@ -13,6 +15,7 @@ use serde::{
 };
 use serde_json::{Map, Value, json};
 
+use self::fields::Fields;
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, ProvisioningIntegration, ProvisioningIntegrationStatus,
     employee_sync::IntegrationRef,
@@ -34,8 +37,14 @@ pub struct Unreadable {
 
 /// A kind of object that is read leniently.
 pub trait Readable:
-    Resource<DynamicType = ()> + HasStatus<Status: DeserializeOwned> + DeserializeOwned
+    Resource<DynamicType = ()>
+    + CustomResourceExt
+    + HasStatus<Status: DeserializeOwned>
+    + DeserializeOwned
 {
+    /// Returns the fields of its spec that this version knows.
+    fn fields() -> &'static Fields;
+
     /// Returns what is known of an object whose spec cannot be read, where that is enough to go on with.
     ///
     /// # Errors
@@ -45,9 +54,19 @@ pub trait Readable:
     }
 }
 
-impl Readable for ProvisioningIntegration {}
+impl Readable for ProvisioningIntegration {
+    fn fields() -> &'static Fields {
+        static FIELDS: LazyLock<Fields> = LazyLock::new(Fields::of::<ProvisioningIntegration>);
+        &FIELDS
+    }
+}
 
 impl Readable for EmployeeSync {
+    fn fields() -> &'static Fields {
+        static FIELDS: LazyLock<Fields> = LazyLock::new(Fields::of::<EmployeeSync>);
+        &FIELDS
+    }
+
     /// The name holds the integration and the id. Nobody knows what the spec asks for, so hands are off.
     fn stand_in(unreadable: Box<Unreadable>) -> Result<Self, Box<Unreadable>> {
         let Some((integration, employee)) =
@@ -59,7 +78,7 @@ impl Readable for EmployeeSync {
             integration_ref: IntegrationRef { name: integration.to_owned() },
             employee_id: employee.to_owned(),
             suspend: true,
-            unreadable: true,
+            unreadable: Some(unreadable.field.clone()),
             ..EmployeeSyncSpec::default()
         };
         let Unreadable { metadata, status, .. } = *unreadable;
@@ -88,13 +107,18 @@ impl std::fmt::Debug for Unreadable {
 impl<'de, K: Readable> Deserialize<'de> for Lenient<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut value = Value::deserialize(deserializer)?;
-        if let Ok(object) = K::deserialize(&value) {
+        // A field that is read over may ask for what must not be done.
+        let unknown = value.get("spec").and_then(|spec| K::fields().unknown(spec));
+        let read = |value: &Value| {
+            if unknown.is_none() { K::deserialize(value).ok() } else { None }
+        };
+        if let Some(object) = read(&value) {
             return Ok(Self(Ok(object)));
         }
         let status =
             legible::<K::Status>(value.get_mut("status").map(Value::take).unwrap_or_default());
         value["status"] = status.clone();
-        if let Ok(object) = K::deserialize(&value) {
+        if let Some(object) = read(&value) {
             return Ok(Self(Ok(object)));
         }
         let metadata = ObjectMeta::deserialize(&value["metadata"])
@@ -102,7 +126,7 @@ impl<'de, K: Readable> Deserialize<'de> for Lenient<K> {
         let metadata = ObjectMeta { managed_fields: None, ..metadata };
         Ok(Self(K::stand_in(Box::new(Unreadable {
             metadata,
-            field: culprit::<K>(&value),
+            field: unknown.map_or_else(|| culprit::<K>(&value), |path| format!("spec{path}")),
             status,
         }))))
     }
@@ -218,7 +242,9 @@ mod tests {
             read(person(json!({"suspend": true, "attributes": {"title": "x"}}), status))
                 .expect("readable");
         assert!(
-            object.spec.suspend && !object.spec.unreadable && object.spec.attributes.len() == 1,
+            object.spec.suspend
+                && object.spec.unreadable.is_none()
+                && object.spec.attributes.len() == 1,
             "the spec is as it is"
         );
         let status = object.status.expect("a status");
@@ -253,7 +279,7 @@ mod tests {
                 let mut status = status.clone();
                 *status.pointer_mut(&path).expect("there") = other;
                 let object: EmployeeSync = read(person(json!({}), status)).expect("readable");
-                assert!(!object.spec.unreadable, "{path}");
+                assert_eq!(object.spec.unreadable, None, "{path}");
             }
         }
     }
@@ -276,7 +302,8 @@ mod tests {
         let status = json!({"account": {"id": "31", "matchedBy": "Created"}, "access": "Active"});
         let object: EmployeeSync =
             read(person(json!({"userStatus": "ByCalendar"}), status)).expect("a stand-in");
-        assert!(object.spec.suspend && object.spec.unreadable);
+        assert!(object.spec.suspend);
+        assert_eq!(object.spec.unreadable.as_deref(), Some("spec.userStatus"));
         assert_eq!(
             (object.spec.integration_ref.name.as_str(), object.spec.employee_id.as_str()),
             ("one-login", "7")
@@ -315,5 +342,78 @@ mod tests {
             );
             assert!(!format!("{unreadable:?}").contains("Swordfish"));
         }
+    }
+
+    /// Returns a value that a schema allows, with every field set, and adds the paths of its
+    /// objects.
+    fn sample(schema: &Value, pointer: &str, path: &str, objects: &mut Vec<[String; 2]>) -> Value {
+        let mut of = |schema, key: &str, shown: &str| {
+            sample(schema, &format!("{pointer}/{key}"), &format!("{path}{shown}"), objects)
+        };
+        if let Some(fields) = schema["properties"].as_object() {
+            let fields = fields
+                .iter()
+                .map(|(name, field)| (name.clone(), of(field, name, &format!(".{name}"))))
+                .collect();
+            objects.push([pointer.to_owned(), path.to_owned()]);
+            return Value::Object(fields);
+        }
+        match schema["type"].as_str() {
+            Some("object") => json!({"key": of(&schema["additionalProperties"], "key", ".key")}),
+            Some("array") => json!([of(&schema["items"], "0", "[0]")]),
+            Some("boolean") => json!(true),
+            Some("integer") => json!(1),
+            _ => schema["enum"][0].as_str().map_or_else(|| json!("7"), |word| json!(word)),
+        }
+    }
+
+    /// Checks that a field which this version does not know makes an object unreadable, in every
+    /// object of the spec.
+    fn every_object<K: Readable>(
+        least: usize,
+        field: impl Fn(Result<K, Box<Unreadable>>) -> Option<String>,
+    ) {
+        let crd = serde_json::to_value(K::crd()).expect("JSON");
+        let schema = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"];
+        let mut objects = Vec::new();
+        let spec = sample(schema, "/spec", "spec", &mut objects);
+        assert!(objects.len() >= least, "{objects:?}");
+        let metadata = json!({"name": "one-login-7", "namespace": "people", "unheardOf": 1});
+        let whole = json!({
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": metadata, "spec": spec,
+            "status": {"observedGeneration": 1, "unheardOf": {"a": 1}}, "unheardOf": 1,
+        });
+        assert_eq!(field(read(whole.clone())), None, "every field of the CRD is known");
+        for [pointer, path] in objects {
+            for (value, known) in [
+                (json!("2027-01-01"), false),
+                (json!(false), false),
+                (json!({}), false),
+                (json!([{"a": null}]), false),
+                (Value::Null, true),
+            ] {
+                let mut object = whole.clone();
+                object.pointer_mut(&pointer).expect("there")["unheardOf"] = value.clone();
+                let told = (!known).then(|| format!("{path}.unheardOf"));
+                assert_eq!(field(read(object)), told, "{path}: {value}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_field_that_this_version_does_not_know_makes_an_object_unreadable_wherever_it_is() {
+        every_object::<ProvisioningIntegration>(20, |object| object.err().map(|it| it.field));
+        every_object::<EmployeeSync>(2, |object| object.expect("a stand-in").spec.unreadable);
+    }
+
+    #[test]
+    fn fields_that_are_absent_or_null_or_have_a_default_are_no_obstacle() {
+        let object: EmployeeSync = read(person(
+            json!({"suspend": false, "userStatus": null, "attributes": {}, "suspendUntil": null}),
+            Value::Null,
+        ))
+        .expect("readable");
+        assert_eq!(object.spec.unreadable, None);
+        assert!(!object.spec.suspend);
     }
 }

@@ -328,7 +328,8 @@ pub fn decide_with(
     }
     let ended = employment_end(settings, known, employee, now);
     if known.overrides.hands_off {
-        let why = if known.overrides.unreadable { Why::Unreadable } else { Why::HandsOff };
+        let why =
+            if known.overrides.unreadable.is_some() { Why::Unreadable } else { Why::HandsOff };
         return Decision { also: ended.map(|ended| ended.why), ..unmanaged(why) };
     }
     if employee.unread {

@@ -213,7 +213,10 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     }
     if restored > 0 {
         because.push(format!(
-            "{restored} reactivations of accounts that were managed before, and the integration began without a status: from whom Bob has revoked access at once is not known"
+            "{} of accounts that bobsync managed before: the integration began without a status, so it is \
+             not known which of these employees Bob had revoked at once; set spec.suspend on those \
+             who must stay out before you approve",
+            counted(restored, "reactivation", "reactivations")
         ));
     }
     let mut waiting = 0_u32;

@@ -35,8 +35,8 @@ pub struct Known {
 pub struct Overrides {
     /// Whether to leave the account alone.
     pub hands_off: bool,
-    /// Whether this version cannot read the spec. The account is then left alone.
-    pub unreadable: bool,
+    /// The field of the spec that this version cannot read. The account is then left alone.
+    pub unreadable: Option<Box<str>>,
     /// The value that replaces `provisioning.userStatus`.
     pub user_status: Option<UserStatus>,
     /// The values that replace those of the mapping: target and value. An empty value clears the

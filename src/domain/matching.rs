@@ -82,7 +82,7 @@ pub struct Candidate {
     pub replaced: Vec<usize>,
     /// Rows that are not as desired and are not written: the provider keeps them so, or something else sets them back.
     pub left: Box<[(usize, Left)]>,
-    /// What has to be written, but for access and manager.
+    /// What has to be written, except access and manager.
     pub write: Option<Box<AccountWrite>>,
 }
 

@@ -168,7 +168,7 @@ pub async fn a_value_that_is_kept_in_another_form_each_time_is_given_up_after_th
     assert_eq!(written, 3);
     let known = noa[0].kept.as_ref().unwrap();
     assert_eq!(known.given_up().collect::<Vec<_>>(), [&*tenant.mapping().rows[rows::TITLE].target]);
-    // Access goes out all the same, with whatever else changes.
+    // Access still goes out, with all other changes.
     let mut noa = titled("noa", title, Access::Suspended, &noa);
     assert!(!look(tenant, &mut noa).await.2);
     assert_eq!(tenant.look(&id).await.unwrap().state, AccountState::Suspended);
@@ -199,7 +199,7 @@ pub async fn what_is_set_back_again_and_again_is_contested_and_comes_right_when_
     assert_eq!((written, title().await.as_deref(), contested(&noa)), (6, Some("By hand"), 1));
     let plan = look_at(tenant, &mut noa, window(24, 20)).await.0;
     assert_eq!((&plan.standings[0].contested[..], plan.changes.len()), (&[rows::TITLE][..], 0));
-    // Access goes out all the same, with whatever else changes, and another value of Bob.
+    // Access still goes out, with all other changes, and another value of Bob.
     let kept = noa[0].kept.clone();
     let mut leaver = titled("noa", "Engineer", Access::Suspended, &noa);
     assert!(!look_at(tenant, &mut leaver, window(24, 20)).await.2);

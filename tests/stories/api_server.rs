@@ -311,7 +311,7 @@ async fn after_a_kill_the_next_process_of_the_pod_leads_at_once_and_calls_itself
 }
 
 /// A write of the integration's status that is not answered holds up all others who write it. Who has to lose access waits for
-/// none of them: neither an event, nor a pass over everybody, nor an immediate revocation.
+/// none of them: neither an event, nor a full pass, nor an immediate revocation.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_status_of_the_integration_that_is_not_answered_holds_up_no_leaver() {
     let story = Story::begin("unsaid", 0).await;

@@ -487,7 +487,7 @@ async fn what_is_said_of_sites_and_of_hidden_fields_follows_passes_over_single_p
     );
     let searches = story.simulated.calls("onelogin", "GET /api/2/users").await;
 
-    // One moves to a site without a zone, and Bob shows titles again: nobody asks for a pass over everybody.
+    // One moves to a site without a zone, and Bob shows titles again: no caller asks for a full pass.
     story.simulated.put("/bob/permissions", json!({})).await;
     story.simulated.change(&people[0], json!({"work.site": "Tokyo"})).await;
     request(&story, &people[0], "moved").await;

@@ -568,3 +568,115 @@ async fn a_rename_that_never_gets_through_keeps_no_leaver_in() {
         story.simulated.delete("/google/faults").await;
     }
 }
+
+/// The integration's status and reason of `kind`, its message, and how many employees fail and wait.
+async fn stands(story: &Story, kind: &str) -> (String, String, String, (u32, u32)) {
+    let status = story.integration().await.status.unwrap_or_default();
+    let counts = status.employees.map_or((0, 0), |counts| (counts.failing, counts.pending));
+    let condition =
+        status.conditions.into_iter().find(|condition| condition.type_ == kind).expect(kind);
+    (condition.status, condition.reason, condition.message, counts)
+}
+
+/// A refused value is no outage: the provider is connected, and a person has to act.
+async fn refused_and_connected(story: &Story, share: &str) {
+    let (connected, _, message, _) = stands(story, "ProviderConnected").await;
+    assert_eq!(connected, "True", "{message}");
+    let (status, reason, ..) = stands(story, "Stalled").await;
+    assert_eq!((&*status, &*reason), ("True", "InvalidSettings"));
+    let (status, reason, message, _) = stands(story, "Ready").await;
+    assert_eq!((&*status, &*reason), ("False", "InvalidSettings"), "{message}");
+    assert!(message.contains(share), "{message}");
+}
+
+/// The mapping makes a value that the provider refuses for every employee.
+async fn a_value_that_is_refused_for_all_is_no_outage(at: At) {
+    const COUNT: usize = 48;
+    let (story, people) = begin(at, "for-all", COUNT).await;
+    let refuse = async |rules: Value| {
+        drop(story.simulated.put(&format!("/{}/refuse", at.name()), json!({"rules": rules})).await)
+    };
+    refuse(json!([{"field": at.title(), "contains": "Xylophonist"}])).await;
+    for id in &people {
+        story.simulated.change(id, json!({"work.title": "Chief Xylophonist"})).await;
+    }
+    let controller = Controller::start(&story).await;
+    let much = json!({"max": "100%", "atLeast": 100});
+    story
+        .integrate(json!({"interval": "24h", "provider": at.provider(&story), "safety": {"updates": much, "fieldBlackout": much}}))
+        .await;
+    story.ready("InvalidSettings").await;
+    assert_eq!(at.users(&story).await.len(), COUNT, "the accounts are made without it");
+    for turn in 0..3 {
+        story.sync().await;
+        refused_and_connected(&story, &format!("{COUNT} of {COUNT} employees in scope")).await;
+        assert_eq!(stands(&story, "Ready").await.3, (48, 0), "{turn}");
+        for id in &people {
+            let (status, reason, message) =
+                condition(&story.person(id).await.unwrap(), "Ready").unwrap();
+            assert_eq!((&*status, &*reason), ("False", "Rejected"), "{message}");
+            assert!(message.contains(at.title()) && !message.contains("Xylophonist"), "{message}");
+        }
+    }
+    leave(&story, &people[COUNT - 1..]).await;
+    story.sync().await;
+    until_suspended(&story, at, [COUNT - 1]).await;
+    // Another process knows only what the statuses say.
+    assert!(controller.stop().await);
+    let _controller = Controller::start(&story).await;
+    story.sync().await;
+    refused_and_connected(&story, "employees in scope").await;
+    assert_eq!(stands(&story, "Ready").await.3, (48, 0));
+    refuse(json!([])).await;
+    story.sync().await;
+    story.ready("Converged").await;
+    assert_eq!(stands(&story, "Ready").await.3, (0, 0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_is_refused_for_all_is_no_outage_at_onelogin() {
+    Box::pin(a_value_that_is_refused_for_all_is_no_outage(At::OneLogin)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_is_refused_for_all_is_no_outage_at_google() {
+    Box::pin(a_value_that_is_refused_for_all_is_no_outage(At::Google)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_is_refused_for_all_is_no_outage_at_entra() {
+    Box::pin(a_value_that_is_refused_for_all_is_no_outage(At::Entra)).await;
+}
+
+/// The domain of every address is not the customer's: no account is made.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_address_that_is_refused_for_all_is_no_outage_and_counts_do_not_go_back() {
+    let at = At::Google;
+    let (story, _) = begin(at, "domain", 60).await;
+    let refuse = async |rules: Value| {
+        drop(story.simulated.put("/google/refuse", json!({"rules": rules})).await)
+    };
+    refuse(json!([{"field": "primaryEmail", "contains": "example.com"}])).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "24h", "provider": at.provider(&story)})).await;
+    story.ready("InvalidSettings").await;
+    let mut most = 0;
+    for _ in 0..4 {
+        refused_and_connected(&story, "of 60 employees in scope fail.").await;
+        let (.., (failing, pending)) = stands(&story, "Ready").await;
+        assert!(failing >= most && failing >= 20, "{failing} after {most}");
+        assert_eq!(failing + pending, 60);
+        most = failing;
+        story.sync().await;
+    }
+    assert_eq!(most, 60, "those that were not tried come first");
+    refuse(json!([])).await;
+    story.sync().await;
+    // Passes over single employees make some of them.
+    until("all have an account", || async {
+        let count = at.users(&story).await.len();
+        if count == 60 { Ok(()) } else { Err(count.to_string()) }
+    })
+    .await;
+    story.ready("Converged").await;
+}

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use base64::Engine as _;
+use bobsync::api::{EmployeeSync, ProvisioningIntegration};
 use kube::{
-    Api,
+    Api, CustomResourceExt as _,
     api::{ApiResource, DynamicObject, Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -53,6 +54,25 @@ async fn newer_crds(story: &Story) {
         newer = longer;
     }
     story.plane.apply_yaml(&newer).await.expect("the newer CRDs");
+}
+
+/// Applies CRDs that keep every field of a spec, as those of a newer version keep its own.
+async fn open_crds(story: &Story) {
+    for crd in [ProvisioningIntegration::crd(), EmployeeSync::crd()] {
+        let mut crd = serde_json::to_value(crd).expect("JSON");
+        let schema = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
+        keep_fields(crd.pointer_mut(schema).expect("the schema of the spec"));
+        story.plane.apply_yaml(&crd.to_string()).await.expect("the open CRDs");
+    }
+}
+
+fn keep_fields(schema: &mut Value) {
+    if schema["properties"].is_object() {
+        schema["x-kubernetes-preserve-unknown-fields"] = json!(true);
+    }
+    let fields = schema.get_mut("properties").and_then(Value::as_object_mut);
+    fields.into_iter().flatten().for_each(|(_, field)| keep_fields(field));
+    schema.get_mut("items").into_iter().for_each(keep_fields);
 }
 
 /// Returns objects of a kind, with any content.
@@ -182,6 +202,90 @@ async fn an_employee_whose_object_cannot_be_read_is_left_alone_and_told_of() {
         if title == Some(json!("Title after true")) { Ok(()) } else { Err(format!("{title:?}")) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_that_this_version_does_not_know_is_not_read_over() {
+    let story = begin("fields").await;
+    let controller = Controller::with(&story, &["--leader-elect=false"]).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    let (id, employee) = story.simulated.somebody().await;
+    open_crds(&story).await;
+    let (people, integrations) =
+        (raw(&story, "EmployeeSync"), raw(&story, "ProvisioningIntegration"));
+    let name = format!("onelogin-{id}");
+
+    // The field of a newer version on an employee: nothing is written, even of a leaver.
+    // A watch that began with the older CRDs leaves the field out until the API server ends it.
+    until("the watches are those of the open CRDs", || async {
+        let now = jiff::Timestamp::now().to_string();
+        patch(&people, &name, json!({"spec": {"suspendUntil": now}})).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let ready = ready(&people.get(&name).await.expect("it"));
+        let told = ready["message"].as_str().is_some_and(|it| it.contains("cannot read spec."));
+        if told { Ok(()) } else { Err(ready.to_string()) }
+    })
+    .await;
+    patch(&people, &name, json!({"spec": {"suspendUntil": "2027-01-01"}})).await;
+    says(&people, &name, "cannot read spec.suspendUntil of").await;
+    let left = json!({
+        "work.title": "Keeper of Fields", "internal.lifecycleStatus": "Terminated", "internal.status": "Inactive",
+    });
+    let before = story.simulated.writes().await;
+    story.simulated.change(&id, left).await;
+    story.sync().await;
+    let ready = says(&people, &name, "access is still open").await;
+    assert_eq!((&ready["status"], &ready["reason"]), (&json!("True"), &json!("HandsOff")));
+    let message = ready["message"].as_str().expect("a message");
+    assert!(
+        message.contains("correct spec.suspendUntil") && !message.contains("spec.suspend away"),
+        "{message}"
+    );
+    assert_eq!(story.simulated.writes().await, before, "hands are off");
+    let back = json!({"internal.lifecycleStatus": "Employed", "internal.status": "Active"});
+    story.simulated.change(&id, back).await;
+    patch(&people, &name, json!({"spec": {"suspendUntil": null}})).await;
+    until("the account is managed again", || async {
+        let title = story.simulated.account(&id).await.map(|account| account["title"].clone());
+        if title == Some(json!("Keeper of Fields")) { Ok(()) } else { Err(format!("{title:?}")) }
+    })
+    .await;
+    story.sync().await;
+
+    // The field of a newer version on the integration, at any depth.
+    let title = "Keeper of Hours";
+    let before = story.simulated.writes().await;
+    let keyring = |value: Value| json!({"oneLogin": {"credentialsSecretRef": {"keyring": value}}});
+    // Each patch takes the field of the one before away.
+    for (field, spec) in [
+        ("spec.safety.quietHours", json!({"safety": {"quietHours": {"from": "22:00"}}})),
+        (
+            "spec.provider.oneLogin.credentialsSecretRef.keyring",
+            json!({"safety": {"quietHours": null}, "provider": keyring(json!("a"))}),
+        ),
+        ("spec.nextThing", json!({"provider": keyring(Value::Null), "nextThing": false})),
+    ] {
+        patch(&integrations, "onelogin", json!({"spec": spec})).await;
+        let told = says(&integrations, "onelogin", &format!("cannot read {field}:")).await;
+        assert_eq!(
+            (&told["status"], &told["reason"]),
+            (&json!("False"), &json!("InvalidSettings"))
+        );
+        story.simulated.change(&id, json!({"work.title": title})).await;
+        let asked = json!({"annotations": {"bobsync.dev/sync-requested-at": field}});
+        patch(&integrations, "onelogin", json!({"metadata": asked})).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(story.simulated.writes().await, before, "nothing is written: {field}");
+    }
+    patch(&integrations, "onelogin", json!({"spec": {"nextThing": null}})).await;
+    story.ready("Converged").await;
+    until("it works again", || async {
+        let found = story.simulated.account(&id).await.map(|account| account["title"].clone());
+        if found == Some(json!(title)) { Ok(()) } else { Err(format!("{found:?}")) }
+    })
+    .await;
+    quiet(&controller, &["2027-01-01", employee["root.email"].as_str().expect("an e-mail")]);
 }
 
 /// Checks that none of these words is in the log, as it is or in base64.

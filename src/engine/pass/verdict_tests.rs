@@ -86,6 +86,7 @@ fn verdict(trouble: Trouble, why: Why, state: Option<AccountState>) -> Verdict<'
         nameless: false,
         provider: "Google Workspace",
         decision: decision(why),
+        unreadable: None,
         trouble,
         differs: Vec::new(),
         access_as_decided: true,
@@ -320,4 +321,35 @@ fn an_account_that_is_kept_hands_off_is_told_as_it_is() {
     assert_eq!(access(Why::HandsOff, Some(AccountState::Suspended)), Some(api::Access::Suspended));
     assert_eq!(access(Why::HandsOff, None), Some(api::Access::Unmanaged));
     assert_eq!(access(Why::OutOfScope, Some(AccountState::Active)), Some(api::Access::Unmanaged));
+}
+
+#[test]
+fn the_field_that_cannot_be_read_is_named_and_is_what_has_to_be_corrected() {
+    let message = |why, also, field: Option<&str>| {
+        let decided = Decision { managed: false, existing: None, also, ..decision(why) };
+        let verdict = Verdict {
+            decision: decided,
+            unreadable: field.map(Into::into),
+            ..verdict(Trouble::None, why, Some(AccountState::Active))
+        };
+        verdict.message(&mapping())
+    };
+    let field = Some("spec.suspendUntil");
+    assert_eq!(
+        message(Why::Unreadable, None, field),
+        "Not managed: this version of bobsync cannot read spec.suspendUntil of the EmployeeSync, so what it asks for is not known: the \
+         account is left as it is."
+    );
+    let leaver = message(Why::Unreadable, Some(Why::Terminated), field);
+    assert!(
+        leaver.ends_with(
+            "is Terminated; access is still open: suspend the account by hand, or correct spec.suspendUntil, or run a version that can read it."
+        ),
+        "{leaver}"
+    );
+    let pinned = message(Why::HandsOff, Some(Why::Terminated), None);
+    assert!(
+        pinned.ends_with("suspend the account by hand, or take spec.suspend away."),
+        "{pinned}"
+    );
 }

@@ -54,7 +54,7 @@ const DEFINITIONS: Route = Route::new("schemas", Purpose::Definitions);
 /// The largest page (Directory API, `users.list`).
 const PAGE: usize = CATALOG.capabilities.page;
 
-/// What Google calls the account of whoever asks.
+/// What Google calls the account of the caller.
 const OWN: &str = "my_customer";
 
 /// The most users that a search by a mark may find.
@@ -193,7 +193,7 @@ impl Google {
         }
     }
 
-    /// Asks for one user, whoever it is: users say which account they belong to.
+    /// Asks for any one user, because users say which account they belong to.
     async fn ask_whose(&self) {
         let query = [
             ("customer", &*self.tenant.customer),

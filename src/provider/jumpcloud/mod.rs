@@ -175,7 +175,8 @@ impl JumpCloud {
         }
     }
 
-    /// Asks for one user, whoever it is: users say which organization they belong to. One without users does not say.
+    /// Asks for any one user, because users say which organization they belong to. An
+    /// organization without users does not say.
     async fn ask_whose(&self) {
         let query =
             [("limit", "1"), ("skip", "0"), ("sort", "_id"), ("fields", "_id organization")];

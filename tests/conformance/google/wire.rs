@@ -43,7 +43,7 @@ async fn a_listing_goes_from_page_to_page_and_asks_for_what_is_mapped_and_no_mor
     assert_eq!((listing.accounts, listing.whole), (501, true));
     let log = google.log().await;
     assert_eq!(log.len(), 2);
-    let fields = "nextPageToken,users(id,primaryEmail,suspended,archived,isAdmin,isDelegatedAdmin,name(givenName,familyName,displayName),phones,externalIds)";
+    let fields = "nextPageToken,users(id,customerId,primaryEmail,suspended,archived,isAdmin,isDelegatedAdmin,name(givenName,familyName,displayName),phones,externalIds)";
     for (method, path, query, _) in &log {
         assert_eq!((method.as_str(), path.as_str()), ("GET", "/admin/directory/v1/users"));
         let named = |name| parameter(query, name);

@@ -44,7 +44,7 @@ async fn a_listing_goes_from_page_to_page_in_the_order_of_ids_and_asks_for_what_
             ("sort", "_id"),
             (
                 "fields",
-                "_id email username state suspended restrictedFields admin externally_managed phoneNumbers attributes jobTitle",
+                "_id email username state suspended restrictedFields admin externally_managed organization phoneNumbers attributes jobTitle",
             ),
         ] {
             assert_eq!(parameter(query, name).as_deref(), Some(value), "{name}");

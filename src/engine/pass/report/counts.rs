@@ -1,5 +1,5 @@
-//! The numbers of an integration, laid over what its passes said: they are sums over its people, and passes over single
-//! people change them as well.
+//! The numbers of an integration. They are put over what its passes said, because they are sums
+//! over all its employees, and passes over single employees change them too.
 
 use std::fmt::Write as _;
 
@@ -18,23 +18,24 @@ use crate::{
     domain::count::counted,
 };
 
-/// What the roster amounts to.
+/// The sums that the roster gives.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reckoned {
-    /// How many employees stand how; `None` while it is not known who is missing.
+    /// How many employees are in each state, or `None` while it is not known which objects are
+    /// missing.
     pub counts: Option<Counts>,
-    /// The other integration that manages everybody who is in conflict, where one does.
+    /// The other integration that manages all employees in conflict, if there is one.
     pub taken_by: Option<IntegrationKey>,
     /// What the API server said of the objects that it refuses.
     pub not_written: Option<String>,
-    /// How every budget stands; `None` while the settings are not known.
+    /// The state of every budget, or `None` while the settings are not known.
     pub budgets: Option<BudgetStates>,
 }
 
-/// Fewer employees than this who fail alike show no cause in the settings.
+/// If fewer employees than this fail for one reason, the settings are not taken for the cause.
 const SOME: u32 = 2;
 
-/// What passes said, with the numbers as they are now.
+/// Returns what passes said, with the present numbers.
 #[must_use]
 pub fn with_counts(
     status: &ProvisioningIntegrationStatus,
@@ -74,6 +75,13 @@ pub fn with_counts(
         return status;
     };
     let is = |reason: IntegrationReason| reason.as_str() == ready;
+    if is(IntegrationReason::InvalidSettings) {
+        for kind in [conditions::Type::Ready, conditions::Type::Stalled] {
+            let known = status.conditions.iter_mut().find(|known| known.type_ == kind.as_str());
+            known.into_iter().for_each(|known| with_share(&mut known.message, counts));
+        }
+        return status;
+    }
     let mut put = |wanted: Wanted| {
         for fresh in merge(&status.conditions, &[wanted], generation, now) {
             if let Some(known) =
@@ -121,7 +129,34 @@ pub fn with_counts(
     status
 }
 
-/// Says how many of the people in scope are in sync, and how many fail.
+/// The words of a message about a provider that refused several changes in a row.
+const REFUSES: &str = "refuses one change after another, and takes none of their kind";
+/// The words between the share of failing employees and the message of the pass.
+const FAIL: &str = " in scope fail. ";
+
+/// Returns the message about a provider that refused several changes in a row. `said` is its last
+/// answer.
+pub(super) fn refuses(said: &str) -> String {
+    let said = said.trim_end_matches('.');
+    format!(
+        "The provider {REFUSES}. Its last answer: {said}. Correct the mapping, the values in Bob, or what the provider refuses."
+    )
+}
+
+/// Puts the number of refused employees before such a message. It replaces an older number.
+fn with_share(message: &mut String, counts: &Counts) {
+    if !message.contains(REFUSES) {
+        return;
+    }
+    let said = message.split_once(FAIL).map_or(&**message, |(_, said)| said);
+    let rejected =
+        counts.failing().filter(|(reason, _)| *reason == EmployeeReason::Rejected).map(|(_, n)| n);
+    let rejected: u32 = rejected.sum();
+    let in_scope = counted(counts.in_scope(), "employee", "employees");
+    *message = format!("{rejected} of {in_scope}{FAIL}{said}");
+}
+
+/// Returns how many of the employees in scope are in sync, and how many fail.
 pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
     let in_sync = format!(
         "{ready} of {} in sync",
@@ -133,7 +168,7 @@ pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
     }
 }
 
-/// Says who fails, by reason.
+/// Returns how many employees fail, by reason.
 pub(super) fn employees_failing(
     reasons: &[(EmployeeReason, u32)],
     not_written: Option<&str>,
@@ -162,8 +197,8 @@ pub(super) fn employees_failing(
     Wanted { kind, status: true, reason: DetailReason::SomeFailing.as_str(), message }
 }
 
-/// Says why an integration can do nothing at all: everybody in scope fails, and for one cause, which then lies in the settings
-/// and not with the employees.
+/// Returns why an integration can do nothing at all: all employees in scope fail for one cause.
+/// That cause is then in the settings and not with the employees.
 fn one_cause(
     counts: &Counts,
     taken_by: Option<&IntegrationKey>,
@@ -191,7 +226,8 @@ fn one_cause(
         | EmployeeReason::NotRecorded
         | EmployeeReason::NoLicence
         | EmployeeReason::Contested => IntegrationReason::InvalidSettings,
-        // Leavers whose accounts a person has to suspend are no mistake in the settings; all others do not fail.
+        // A leaver with an account that a person has to suspend is no mistake in the settings. The
+        // other reasons are no failures.
         EmployeeReason::SuspendByHand
         | EmployeeReason::InSync
         | EmployeeReason::NotDue
@@ -258,6 +294,26 @@ mod tests {
         let status = with_counts(&said(reason), reckoned, 3, at(200));
         let words = |c: &Condition| (c.status.clone(), c.reason.clone(), c.message.clone());
         (status.employees.expect("counts"), status.conditions.iter().map(words).collect())
+    }
+
+    #[test]
+    fn how_many_are_refused_is_said_with_the_numbers_of_now() {
+        let (rejected, pending) =
+            (unready(EmployeeReason::Rejected), unready(EmployeeReason::Pending));
+        let mut message = refuses("the provider refused title: no");
+        for (list, share) in
+            [([(rejected, 3), (pending, 4)], "3 of 7 "), ([(rejected, 6), (pending, 1)], "6 of 7 ")]
+        {
+            with_share(&mut message, &counts(&list));
+            assert!(
+                message.starts_with(&format!("{share}employees in scope fail. The provider")),
+                "{message}"
+            );
+            assert_eq!(message.matches(" of 7 ").count(), 1, "{message}");
+        }
+        let mut other = "In spec.mapping: it is so.".to_owned();
+        with_share(&mut other, &counts(&[(rejected, 3)]));
+        assert_eq!(other, "In spec.mapping: it is so.");
     }
 
     #[test]

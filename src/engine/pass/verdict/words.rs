@@ -1,4 +1,5 @@
-//! The messages of a person's conditions. Each is a sentence or several, with a capital letter and a full stop.
+//! The messages of a person's conditions. Each message is one or more sentences with a capital
+//! letter and a full stop.
 
 use super::{DetailReason, OPEN, Trouble, Verdict, second};
 use crate::{
@@ -14,14 +15,14 @@ use crate::{
 };
 
 impl Verdict<'_> {
-    /// The `Ready` message: one sentence for a person.
+    /// Returns the `Ready` message: one sentence for a person.
     #[must_use]
     pub fn message(&self, mapping: &Mapping) -> String {
         named(&self.in_words(mapping), self.provider)
     }
 
     fn in_words(&self, mapping: &Mapping) -> String {
-        let why = self.decision.because();
+        let why = self.because();
         match &self.trouble {
             _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
             Trouble::Blocked(Block::ScopeFailed(failure)) => {
@@ -30,7 +31,12 @@ impl Verdict<'_> {
                 )
             }
             _ if self.is_left_open() => {
-                format!("Not managed: {why}; access is still open: suspend the account by hand, or take spec.suspend away.")
+                let or = match &self.unreadable {
+                    _ if self.decision.why == Why::HandsOff => "take spec.suspend away".to_owned(),
+                    Some(field) => format!("correct {field}, or run a version that can read it"),
+                    None => "run a version that can read the EmployeeSync".to_owned(),
+                };
+                format!("Not managed: {why}; access is still open: suspend the account by hand, or {or}.")
             }
             _ if !self.decision.managed && !self.decision.only_ends_access() => format!("Not managed: {why}."),
             Trouble::Blocked(Block::ClaimedBy(other)) => {
@@ -94,9 +100,10 @@ impl Verdict<'_> {
             }
             Trouble::Waiting { planned, dry_run: true } => format!("Dry run: would {}; {why}.", planned.words()),
             Trouble::Held { planned } => {
-                format!("Held by a budget, see PlanHeld of the integration: would {}; {why}.", planned.words())
+                format!("Held by a guard, see PlanHeld of the integration: would {}; {why}.", planned.words())
             }
             Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
+            Trouble::RefusedBefore(_) => format!("The provider refused the last change; {why}."),
             Trouble::Unlisted => format!("Waiting until the provider's accounts are read; {why}."),
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
             Trouble::None if self.account.is_none() => format!("No account: {why}."),
@@ -111,17 +118,26 @@ impl Verdict<'_> {
         }
     }
 
-    /// What `AccessSynced` says where access is not as decided.
-    pub(super) fn not_as_decided(&self, words: &str) -> String {
-        format!("{}: {}.", if self.is_open() { OPEN } else { words }, self.decision.because())
+    /// Returns the reason of the decision, with the field that cannot be read.
+    pub(super) fn because(&self) -> String {
+        let why = self.decision.because();
+        match self.unreadable.as_ref().filter(|_| self.decision.why == Why::Unreadable) {
+            Some(field) => why.replacen("the spec of", &format!("{field} of"), 1),
+            None => why,
+        }
     }
 
-    /// What a message adds where that is so.
+    /// Returns what `AccessSynced` says if access is not as decided.
+    pub(super) fn not_as_decided(&self, words: &str) -> String {
+        format!("{}: {}.", if self.is_open() { OPEN } else { words }, self.because())
+    }
+
+    /// Returns these words if access is still open, and nothing otherwise.
     pub(super) fn still_open(&self, words: &'static str) -> &'static str {
         if self.is_open() { words } else { "" }
     }
 
-    /// What a message says where something else sets back what bobsync writes.
+    /// Returns what a message says if another system sets back what bobsync writes.
     fn contested(&self) -> String {
         let list: Vec<_> = self.kept.contested().collect();
         let names = list.iter().map(|known| &*known.target).collect::<Vec<_>>().join(", ");
@@ -134,7 +150,8 @@ impl Verdict<'_> {
         )
     }
 
-    /// What a message says of who has what this account should have.
+    /// Returns what a message says about the account that has the values which this account should
+    /// have.
     fn conflict(&self, conflict: &Conflict, mapping: &Mapping) -> String {
         let (email, username) =
             (target_of(mapping, mapping.email), target_of(mapping, mapping.username));
@@ -168,7 +185,7 @@ impl Verdict<'_> {
         }
     }
 
-    /// What a message says where several accounts match.
+    /// Returns what a message says if several accounts match.
     fn several_match(&self) -> String {
         let open = self
             .still_open("; access is still open: suspend by hand those that are this employee's");
@@ -177,7 +194,8 @@ impl Verdict<'_> {
         )
     }
 
-    /// Whether the attributes are as decided where none is to be written, and what is said of those that are kept in another form.
+    /// Returns whether the attributes are as decided if none is to be written, and what the message
+    /// says of those that are kept in another form.
     pub(super) fn attributes(&self) -> (bool, DetailReason, String) {
         let names =
             |targets: &mut dyn Iterator<Item = &str>| targets.collect::<Vec<_>>().join(", ");
