@@ -1,29 +1,30 @@
-//! The connection to the API server, with the settings that the client library leaves open.
+//! The connection to the API server, with the settings that the client library leaves to its user.
 
 use std::{sync::Once, time::Duration};
 
 use kube::{Client, Config};
 
-/// How long a connection may take to come up.
+/// How long it may take to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long sending a request may stall. What an answer may take is bounded at each call.
+/// How long sending a request may stall. Each call limits the time for its answer.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a connection may be silent until it counts as dead, used or not. The longest silence of a living one is that of a
-/// watch, which ends after half a minute; calls have shorter bounds of their own.
+/// How long a connection may be silent before it counts as dead, used or unused. The longest
+/// silence of a live connection is that of a watch, which ends after half a minute. Calls have
+/// shorter limits of their own.
 const READ_TIMEOUT: Duration = Duration::from_secs(40);
 
-/// Chooses ring for TLS, once per process. Further calls do nothing.
+/// Chooses ring for TLS, once in each process. Further calls do nothing.
 pub fn install_crypto() {
     static ONCE: Once = Once::new();
-    // An error means that the embedding program chose a provider before, which is as good.
+    // An error means that the embedding program has chosen a provider already, which works as well.
     ONCE.call_once(|| drop(rustls::crypto::ring::default_provider().install_default()));
 }
 
-/// Connects by `KUBECONFIG`, `~/.kube/config`, or the pod's service account, and says which namespace is the default
-/// there. No request is made yet.
+/// Connects by `KUBECONFIG`, `~/.kube/config`, or the pod's service account. Also returns the
+/// default namespace of that configuration. It makes no request yet.
 ///
 /// # Errors
-/// A sentence for the person who starts the process: neither configuration can be read.
+/// A sentence for the person who starts the process: no configuration can be read.
 pub async fn client() -> Result<(Client, String), String> {
     let config = Config::infer().await.map_err(|error| {
         format!("no way to reach a Kubernetes API server is configured: {error}")
@@ -34,14 +35,15 @@ pub async fn client() -> Result<(Client, String), String> {
     Ok((client, namespace))
 }
 
-/// A client for this configuration with the settings that every client of this process has.
+/// Returns a client for this configuration, with the settings that every client of this process
+/// has.
 ///
 /// # Errors
 /// When certificates or keys in it cannot be read.
 pub fn with_settings(mut config: Config) -> Result<Client, kube::Error> {
     install_crypto();
-    // The library would repeat any request, a create and a Lease included, up to fifteen times over many minutes and
-    // hide an outage as slowness. Who calls decides what is repeated.
+    // The library would repeat any request, a create and a Lease included, up to fifteen times over
+    // many minutes. An outage would then look like slowness. The caller decides what is repeated.
     config.default_retry = false;
     config.connect_timeout = Some(CONNECT_TIMEOUT);
     config.write_timeout = Some(WRITE_TIMEOUT);
@@ -57,48 +59,50 @@ pub fn with_settings(mut config: Config) -> Result<Client, kube::Error> {
 /// A call to the API server that failed.
 #[derive(Debug, thiserror::Error)]
 pub enum CallError {
-    /// No whole answer in time. A write may have happened or not.
+    /// There was no complete answer in time. A write may have happened or not.
     #[error("the API server did not answer within {}s", .0.as_secs_f32())]
     Timeout(Duration),
-    /// The client's error, without the body of an answer.
+    /// The error of the client, without the body of an answer.
     #[error("{}", super::brief(.0))]
     Failed(#[source] kube::Error),
-    /// An answer that the API server does not give.
+    /// An answer that an API server does not give.
     #[error("{0}")]
     Odd(&'static str),
 }
 
 impl CallError {
-    /// Whether the object does not exist.
+    /// Returns whether the object does not exist.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         self.code() == Some(404)
     }
 
-    /// Whether the object is not the version that was read, or exists already.
+    /// Returns whether the object has another version than the one that was read, or exists
+    /// already.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.code() == Some(409)
     }
 
-    /// Whether the API server has refused for now: it is busy, or begins.
+    /// Returns whether the API server has refused for now, because it is busy or just starts.
     #[must_use]
     pub fn is_busy(&self) -> bool {
         matches!(self.code(), Some(429 | 503))
     }
 
-    /// Whether the API server was reached and said nothing.
+    /// Returns whether the API server was reached and did not answer.
     #[must_use]
     pub fn is_silence(&self) -> bool {
         match self {
             Self::Timeout(_) => true,
-            // A connection that has been silent for too long is cut, and with it the stream.
+            // A connection that was silent for too long is closed, and the stream with it.
             Self::Failed(kube::Error::ReadEvents(error)) => is_timeout(error),
             _ => false,
         }
     }
 
-    /// The code of a refusal, whatever its body is: a resource that is not served is refused in plain text.
+    /// Returns the code of a refusal, whatever its body is: a resource that is not served is
+    /// refused in plain text.
     #[must_use]
     pub fn code(&self) -> Option<u16> {
         match self {
@@ -107,7 +111,7 @@ impl CallError {
         }
     }
 
-    /// When the API server wants to be asked again.
+    /// Returns how long the API server asks the caller to wait before the next request.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let Self::Failed(kube::Error::Api(status)) = self else { return None };
@@ -124,7 +128,7 @@ fn is_timeout(error: &std::io::Error) -> bool {
     let mut next: Option<&(dyn std::error::Error + 'static)> = Some(error);
     std::iter::from_fn(|| {
         let this = next?;
-        // An error in an error of the same type hides itself and shows its cause.
+        // An error that wraps an error of the same type does not show itself, but shows its cause.
         let inner = this
             .downcast_ref::<std::io::Error>()
             .and_then(std::io::Error::get_ref)
@@ -139,7 +143,7 @@ fn is_timeout(error: &std::io::Error) -> bool {
     })
 }
 
-/// Runs a call with a bound: the client itself waits for an answer for ever.
+/// Runs a call with a time limit. Without it, the client would wait for an answer for ever.
 ///
 /// # Errors
 /// [`CallError`].
@@ -164,7 +168,8 @@ mod tests {
         assert_eq!(hung.unwrap_err().to_string(), "the API server did not answer within 10s");
     }
 
-    // A server that answers 503 is asked once: with the library's default it would be asked again and again.
+    // A server that answers 503 is called once. With the library's default it would be called again
+    // and again.
     #[tokio::test]
     async fn nothing_is_repeated_behind_the_callers_back() {
         use std::sync::{
@@ -193,7 +198,8 @@ mod tests {
         server.abort();
     }
 
-    /// What a server says to the first request of a client of this kubeconfig, which it answers with this.
+    /// Returns what a server receives in the first request of a client of this kubeconfig. The
+    /// server answers with this code.
     async fn asked(
         kubeconfig: impl FnOnce(String) -> String,
         code: axum::http::StatusCode,
@@ -233,7 +239,7 @@ mod tests {
         )
     }
 
-    // Kubeconfigs of old clusters name the identity provider themselves.
+    // Kubeconfigs of old clusters configure the identity provider themselves.
     #[tokio::test]
     async fn the_token_of_an_identity_provider_in_a_kubeconfig_is_sent() {
         use base64::Engine as _;

@@ -1,5 +1,6 @@
-//! Tells people what happened, as Kubernetes events. Telling never holds up a pass and never fails one: events wait in
-//! a bounded queue, one task sends them, and what does not fit or does not arrive is counted.
+//! Reports what happened as Kubernetes events. Reporting never delays or fails a pass: events wait
+//! in a bounded queue, and one task sends them. An event that does not fit into the queue or does
+//! not arrive is counted.
 
 use std::{
     collections::HashMap,
@@ -35,23 +36,25 @@ use super::{
 };
 use crate::telemetry::{health::Beat, parts::Parts};
 
-/// Who reports, in every event.
+/// The reporting controller in every event.
 const CONTROLLER: &str = "bobsync";
-/// How many events may wait. A first pass over a large company says more than anybody reads.
+/// How many events may wait. A first pass over a large company makes more events than a person
+/// reads.
 const QUEUE: usize = 1_000;
-/// How long sending one event may take. The API server waits for an admission webhook for up to 30 s.
+/// How long sending one event may take. The API server waits for an admission webhook for up to 30
+/// s.
 const TIMEOUT: Duration = Duration::from_secs(35);
-/// Events sent at once.
+/// How many events are sent at once.
 const AT_ONCE: usize = 4;
-/// The same event within this time counts up the one that is there instead of making another (the API server forgets
-/// events after an hour by default).
+/// An event that is repeated within this time increases the count of the existing event, and makes
+/// no new event. (The API server deletes events after an hour by default.)
 const SAME_WITHIN: Duration = Duration::from_mins(10);
-/// How many sent events are remembered for that.
+/// How many sent events are remembered for this.
 const REMEMBERED: usize = 1_000;
-/// Longest note the API server takes, in bytes.
+/// The longest note that the API server accepts, in bytes.
 const NOTE: usize = 1_024;
 
-/// The way to tell people. Clones share one queue.
+/// Publishes events. All clones share one queue.
 #[derive(Clone, Debug)]
 pub struct Events {
     queue: mpsc::Sender<Item>,
@@ -79,7 +82,8 @@ struct Told {
 }
 
 impl Events {
-    /// Starts the task that sends while this process leads. It ends when the last clone is dropped and the queue is empty.
+    /// Starts the task that sends events while this process leads. The task ends when the last
+    /// clone is dropped and the queue is empty.
     #[must_use]
     pub fn start(client: Client, leadership: Leadership) -> Self {
         let (queue, mut items) = mpsc::channel(QUEUE);
@@ -89,7 +93,7 @@ impl Events {
         events
     }
 
-    /// The same as one of the parts of the process, until it stops.
+    /// Starts the same task as one of the parts of the process, until the process stops.
     #[must_use]
     pub fn kept(
         client: Client,
@@ -111,8 +115,9 @@ impl Events {
         events
     }
 
-    /// Queues an event about an object: `warning` or normal, a word why, a word what was done, and a sentence. The
-    /// sentence must hold no attribute value. Returns at once; a full queue drops the event and counts it.
+    /// Queues an event about an object: `warning` or normal, a word for the reason, a word for the
+    /// action, and a sentence. The sentence must contain no attribute value. Returns at once. If
+    /// the queue is full, the event is dropped and counted.
     pub fn publish(
         &self,
         regarding: ObjectReference,
@@ -137,17 +142,17 @@ impl Events {
         }
     }
 
-    /// How many events found the queue full, or were not sent because another process leads by now.
+    /// Returns how many events were dropped: the queue was full, or another process leads by now.
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
 
-    /// How many events the API server did not take.
+    /// Returns how many events the API server did not accept.
     pub fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
     }
 
-    /// Waits until everything queued before was sent or given up, at most this long.
+    /// Waits until every event queued before was sent or dropped, at most this long.
     pub async fn flush(&self, within: Duration) {
         let (done, flushed) = oneshot::channel();
         let wait = async {
@@ -159,7 +164,7 @@ impl Events {
     }
 }
 
-/// What the sender counts.
+/// The counters of the sender.
 #[derive(Clone)]
 struct Counts {
     dropped: Arc<AtomicU64>,
@@ -181,14 +186,14 @@ struct Sender {
     known: HashMap<Told, Known>,
 }
 
-/// An event that was sent: its name, and how often it happened.
+/// An event that was sent: its name, and how often it has happened.
 struct Known {
     name: String,
     count: i32,
     at: Instant,
 }
 
-/// What is to be sent for one item.
+/// The request to send for one item.
 enum Call {
     Create(Box<Event>),
     Count { namespace: String, name: String, series: EventSeries },
@@ -225,7 +230,8 @@ impl Sender {
                         counts.dropped.fetch_add(1, Ordering::Relaxed);
                     } else if let Err(error) = send(client, call).await {
                         counts.failed.fetch_add(1, Ordering::Relaxed);
-                        // A namespace that is being deleted refuses events; nobody has to act on a lost one.
+                        // A namespace that is being deleted refuses events. No person has to act on
+                        // a lost event.
                         tracing::debug!(%error, "an event was not taken");
                     }
                 })
@@ -306,7 +312,7 @@ async fn send(client: &Client, call: Call) -> Result<(), CallError> {
     }
 }
 
-/// The first `bytes` bytes at most, and never half a character.
+/// Returns at most the first `bytes` bytes, without a part of a character at the end.
 fn cut(mut text: String, bytes: usize) -> String {
     if text.len() > bytes {
         let end = (0..=bytes).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Events against a server on loopback that keeps what it is sent.
+//! Events against a server on loopback that keeps what it receives.
 
 use std::sync::Mutex;
 
@@ -22,7 +22,8 @@ struct Seen {
     refuse: bool,
 }
 
-/// A client of a server that answers every write with what was written (or 403), and what that server saw.
+/// Returns a client of a server that answers every write with what was written (or 403), and the
+/// requests that the server received.
 async fn server(refuse: bool) -> (Client, Seen) {
     async fn answer(
         State(seen): State<Seen>,
@@ -141,7 +142,8 @@ async fn the_same_again_is_counted_and_not_repeated() {
 async fn a_full_queue_drops_and_counts_and_never_waits() {
     let (client, seen) = server(true).await;
     let events = Events::start(client, Leadership::always());
-    // No await in between: on this runtime of one thread the sending task cannot run, as if it hung.
+    // There is no await in between: on this runtime of one thread the sending task cannot run, as
+    // if it hung.
     for index in 0..1_500 {
         events.publish(
             about(&format!("onelogin-{index}")),

@@ -1,18 +1,20 @@
-//! Whether this process may write. One Lease says who leads; a process that cannot prove it still holds the Lease
-//! begins no write that could outlive it.
+//! Determines whether this process may write. One Lease shows which process leads. A process that
+//! cannot prove that it still holds the Lease begins no write that could outlive it.
 //!
-//! The arithmetic, with the durations of [`Terms::default`]. A lease of 60 s is counted by the holder's monotonic clock
-//! from the moment *before* the renewing request was sent. Another process can take the Lease only after it has watched
-//! the same record unchanged for a whole 60 s by *its* monotonic clock, which starts after that request was carried
-//! out. So the holder's end comes first, whatever the wall clocks say; a margin of a fiftieth (1.2 s) pays for clocks
-//! that run at different speeds. Renewing every 10 s with requests of at most 10 s, the default patience of an admission
-//! webhook, keeps at least 58.8 − 10 − 10 = 38.8 s in hand while the API server answers, so a write of 30 s may always begin;
-//! 28.8 s after the last renewal that went through, none may begin any more, and by the end of the lease all that began have
-//! ended.
+//! The calculation, with the durations of [`Terms::default`]: The holder counts a lease of 60 s by
+//! its monotonic clock from the moment *before* it sent the renewing request. Another process can
+//! take the Lease only after it has seen the same record unchanged for a whole 60 s by *its*
+//! monotonic clock, which starts after that request was carried out. So the holder's term ends
+//! first, whatever the wall clocks show. A margin of a fiftieth (1.2 s) covers clocks that run at
+//! different speeds. The holder renews every 10 s with requests of at most 10 s, the default time
+//! limit of an admission webhook. While the API server answers, at least 58.8 − 10 − 10 = 38.8 s
+//! are left, so a write of 30 s may always begin. From 28.8 s after the last successful renewal on,
+//! no such write may begin. At the end of the lease all writes that began have ended.
 //!
-//! Every claim names the version it replaces, so of two claims one fails. Deleting the Lease does not make two leaders
-//! either: the holder makes it again, and who does not find it waits out the time of a holder who may not have noticed.
-//! Only where no integration has a status yet has nobody ever led ([`Past`]), and the first claim is made at once.
+//! Every claim names the version that it replaces, so one of two claims fails. A deleted Lease does
+//! not make two leaders either: the holder makes it again, and any other process waits as long as a
+//! holder that has not noticed may still lead. Only if no integration has a status yet has no
+//! process ever led ([`Past`]), and the first claim is made at once.
 
 mod contender;
 
@@ -43,27 +45,30 @@ use contender::Contender;
 /// Name of the Lease.
 pub const LEASE: &str = "bobsync";
 
-/// How long a busy API server is asked again for the integrations before the election. One that has just got its definitions
-/// is busy for some seconds.
+/// How long a busy API server is asked for the integrations again before the election. A server
+/// that has just received its definitions is busy for some seconds.
 const BUSY_FOR: Duration = Duration::from_secs(30);
-/// The wait between two of these, unless it names another one.
+/// The wait between two of these requests, unless the server names another one.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
-/// How long a process that stops waits for the Lease to be given back.
+/// How long a process that stops waits until the Lease is given back.
 const RELEASE_WITHIN: Duration = Duration::from_secs(15);
-/// Holds the identity of the pod, as Kubernetes knows it. No two processes of one pod live at once.
+/// The variable with the identity of the pod in Kubernetes. Two processes of one pod never run at
+/// the same time.
 const POD_UID: &str = "BOBSYNC_POD_UID";
 
-/// The longest sleep of somebody who waits for the end of a lease: a suspended machine is noticed within this time.
+/// The longest sleep of a task that waits for the end of a lease. A suspended machine is noticed
+/// within this time.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Durations of the election.
+/// The durations of the election.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Terms {
-    /// How long a claim is good for. The record holds whole seconds: a fraction is rounded up there.
+    /// How long a claim is valid. The record has whole seconds: a fraction is rounded up there.
     pub lease: Duration,
-    /// Time between two renewals.
+    /// The time between two renewals.
     pub renew: Duration,
-    /// Time between two looks of somebody who does not lead, and between two tries after an error.
+    /// The time between two looks of a process that does not lead, and between two tries after an
+    /// error.
     pub retry: Duration,
     /// How long one request may take.
     pub request: Duration,
@@ -81,22 +86,25 @@ impl Default for Terms {
 }
 
 impl Terms {
-    /// How long the holder itself believes in a claim.
+    /// Returns how long the holder itself relies on a claim.
     fn believed(&self) -> Duration {
         self.lease - self.lease / 50
     }
 }
 
-/// What is known of the time before this process, which a Lease deleted by hand says nothing of.
+/// What is known of the time before this process. A Lease that was deleted by hand does not show
+/// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Past {
-    /// There is no sign that anybody has ever led: a Lease that is missing was never there.
+    /// There is no sign that a process has ever led: a Lease that is missing never existed.
     Untouched,
-    /// Somebody has led, or that could not be found out: a Lease that is missing may have a holder.
+    /// A process has led, or this could not be found out: a Lease that is missing may have a
+    /// holder.
     Unknown,
 }
 
-/// Looks for a sign that outlives the Lease: the status of any integration in these namespaces (none: all).
+/// Looks for a sign that outlives the Lease: the status of any integration in these namespaces (an
+/// empty list: all namespaces).
 pub async fn past(client: &Client, namespaces: &[String]) -> Past {
     let apis: Vec<Api<ProvisioningIntegration>> = if namespaces.is_empty() {
         vec![Api::all(client.clone())]
@@ -136,30 +144,32 @@ pub async fn past(client: &Client, namespaces: &[String]) -> Past {
     Past::Untouched
 }
 
-/// Who takes part in the election.
+/// The identity of a process in the election.
 #[derive(Clone, Debug)]
 pub struct Identity {
-    /// The holder in the Lease while this process leads. No other process has it.
+    /// The holder in the Lease while this process leads. No other process has this name.
     name: String,
-    /// How the names of all processes of this pod begin, where that is known.
+    /// The beginning of the names of all processes of this pod, if the pod is known.
     pod: Option<String>,
 }
 
 impl Identity {
-    /// This process, by the name of its host, which is the pod's, and the pod's identity where the chart tells it.
+    /// Returns the identity of this process: the name of its host, which is the name of the pod,
+    /// and the identity of the pod if the chart passes it.
     fn of_this_process() -> Self {
         let given = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         Self::of(&given("HOSTNAME").unwrap_or_else(|| LEASE.to_owned()), given(POD_UID).as_deref())
     }
 
-    /// A process on this host: the name is for people, and what follows makes two processes with one host name two contenders.
+    /// Returns the identity of a process on this host. The host name is for people. The rest makes
+    /// two processes with the same host name two contenders.
     fn of(host: &str, pod: Option<&str>) -> Self {
         let pod = pod.map(|uid| format!("{host}_{uid}_"));
         let start = pod.clone().unwrap_or_else(|| format!("{host}_"));
         Self { name: format!("{start}{:016x}", contender::random()), pod }
     }
 
-    /// Whether this holder was a process of the same pod, and so is dead.
+    /// Returns whether this holder was a process of the same pod, and so is dead.
     fn has_succeeded(&self, holder: &str) -> bool {
         self.pod.as_deref().is_some_and(|pod| holder.starts_with(pod)) && holder != self.name
     }
@@ -171,21 +181,22 @@ impl From<String> for Identity {
     }
 }
 
-/// Tells whether this process leads. Clones are the same membership; when the last one is dropped, the process no
-/// longer renews (and does not release: nobody said that its writes have ended).
+/// Tells whether this process leads. Clones are the same membership. When the last one is dropped,
+/// the process no longer renews. It does not release, because it is not known that its writes have
+/// ended.
 #[derive(Clone)]
 pub struct Leadership(Arc<Inner>);
 
 struct Inner {
     terms: Terms,
     state: Arc<Shared>,
-    /// `None` where nobody is elected.
+    /// Asks the election for a release; `None` if there is no election.
     release: Option<mpsc::Sender<oneshot::Sender<()>>>,
 }
 
 struct Shared {
     standing: watch::Sender<Standing>,
-    /// Set when a release begins. No claim made after that counts.
+    /// Set when a release begins. No later claim counts.
     released: AtomicBool,
     on_turn: OnceLock<Box<dyn Fn() + Send + Sync>>,
     on_end: OnceLock<Box<dyn Fn() + Send + Sync>>,
@@ -198,11 +209,11 @@ enum Standing {
     Leads { term: u64, claimed: Moment },
 }
 
-/// When a claim was sent.
+/// The moment at which a claim was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Moment {
     at: Instant,
-    /// The wall clock goes on while a machine is suspended, the monotonic one does not.
+    /// The wall clock goes on while a machine is suspended; the monotonic clock does not.
     wall: SystemTime,
 }
 
@@ -211,7 +222,7 @@ impl Moment {
         Self { at: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// What is left of `whole` since then, by the clock that says less.
+    /// Returns what is left of `whole` since then, by the clock that shows less.
     fn left_of(&self, whole: Duration) -> Duration {
         let by_wall = SystemTime::now().duration_since(self.wall).unwrap_or_default();
         whole.saturating_sub(self.at.elapsed().max(by_wall))
@@ -226,7 +237,7 @@ impl Standing {
         }
     }
 
-    /// How much longer this process leads if it hears nothing more. Zero: it does not.
+    /// Returns how much longer this process leads without another answer. Zero: it does not lead.
     fn left(self, terms: &Terms) -> Duration {
         match self {
             Self::Always => Duration::MAX,
@@ -243,7 +254,8 @@ impl std::fmt::Debug for Leadership {
 }
 
 impl Leadership {
-    /// For a process that is alone: it leads until [`release`](Self::release).
+    /// Returns the leadership of a process that runs alone: it leads until
+    /// [`release`](Self::release).
     #[must_use]
     pub fn always() -> Self {
         Self(Arc::new(Inner {
@@ -267,7 +279,8 @@ impl Leadership {
         )
     }
 
-    /// Takes part as `identity`, which no other process may use, and calls `told` whenever the result changes.
+    /// Takes part as `identity`, which no other process may use, and calls `told` whenever the
+    /// result changes.
     #[must_use]
     pub fn run(
         client: Client,
@@ -297,7 +310,8 @@ impl Leadership {
                 if AssertUnwindSafe(contender.run(&mut commands)).catch_unwind().await.is_ok() {
                     return;
                 }
-                // What the one before saw and sent is not known any more; what it claimed runs out by itself.
+                // What the ended contender saw and sent is not known any more. Its claim runs out
+                // by itself.
                 past = Past::Unknown;
                 if let Some(ended) = shared.on_end.get() {
                     ended();
@@ -308,18 +322,18 @@ impl Leadership {
         Self(Arc::new(Inner { terms, state, release: Some(release) }))
     }
 
-    /// Whether this process leads at this moment.
+    /// Returns whether this process leads at this moment.
     pub fn is_leader(&self) -> bool {
         !self.left().is_zero()
     }
 
-    /// Whether something that takes at most `timeout` would end while this process leads. To be asked right before
-    /// every write begins.
+    /// Returns whether work that takes at most `timeout` would end while this process leads. Every
+    /// write must ask this right before it begins.
     pub fn may_start(&self, timeout: Duration) -> bool {
         self.left() > timeout
     }
 
-    /// Completes while this process leads; never after a release.
+    /// Completes while this process leads; never completes after a release.
     pub async fn wait_to_lead(&self) {
         let mut standing = self.0.state.standing.subscribe();
         loop {
@@ -333,8 +347,8 @@ impl Leadership {
         }
     }
 
-    /// Completes once this process does not lead, or has not led all the time since this call. Writes that began under
-    /// [`may_start`](Self::may_start) need not be ended.
+    /// Completes once this process does not lead, or did not lead at some time since this call.
+    /// Writes that began under [`may_start`](Self::may_start) may still be under way.
     pub async fn lost(&self) {
         let mut standing = self.0.state.standing.subscribe();
         let term = standing.borrow_and_update().term();
@@ -351,8 +365,9 @@ impl Leadership {
         }
     }
 
-    /// Stops leading and gives the Lease back, so that another process leads at once. To be called when every write
-    /// has ended; where that is not certain, drop the handle instead and let the Lease run out.
+    /// Stops leading and gives the Lease back, so that another process leads at once. Call this
+    /// when every write has ended. If that is not certain, drop the handle instead and let the
+    /// Lease run out.
     pub async fn release(&self) {
         self.retire();
         let Some(commands) = &self.0.release else { return };
@@ -375,9 +390,9 @@ impl Leadership {
             .send_modify(|standing| *standing = Standing::Follows { term: standing.term() + 1 });
     }
 
-    /// Waits until this work has ended, at most so long, and gives the Lease back if it has. Work that has not ended, or that
-    /// failed and was cut off, may have a write under way: then nobody else may lead before the Lease has run out. Tells how the
-    /// work ended, if it did.
+    /// Waits until this work has ended, at most this long, and gives the Lease back if it has. Work
+    /// that has not ended, or that failed and was cut off, may have a write under way. No other
+    /// process may lead then before the Lease has run out. Returns how the work ended, if it did.
     pub async fn release_after<T>(
         &self,
         work: impl Future<Output = Result<T, JoinError>>,
@@ -395,12 +410,14 @@ impl Leadership {
         ended
     }
 
-    /// Has `beat` called at every turn of the election, so that a dead loop is noticed. The first call counts.
+    /// Makes the election call `beat` at every turn, so that a dead loop is noticed. Only the first
+    /// call of this method counts.
     pub fn on_turn(&self, beat: impl Fn() + Send + Sync + 'static) {
         let _ = self.0.state.on_turn.set(Box::new(beat));
     }
 
-    /// Has `ended` called whenever the election failed and is begun again. The first call counts.
+    /// Makes the election call `ended` whenever it failed and is begun again. Only the first call
+    /// of this method counts.
     pub fn on_end(&self, ended: impl Fn() + Send + Sync + 'static) {
         let _ = self.0.state.on_end.set(Box::new(ended));
     }

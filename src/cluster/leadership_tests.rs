@@ -1,5 +1,6 @@
-//! The election against a Lease in memory that compares versions as the API server does, in virtual time: partitions,
-//! lost answers, deletions. `tests/leadership.rs` holds the same against a real API server.
+//! Tests the election against a Lease in memory, in virtual time: partitions, lost answers,
+//! deletions. The Lease compares versions as the API server does. `tests/leadership.rs` tests the
+//! same against a real API server.
 
 use std::{
     collections::HashSet,
@@ -18,19 +19,20 @@ use super::*;
 type Request = axum::http::Request<Body>;
 type Response = axum::http::Response<Body>;
 
-/// A Lease, its versions, and who cannot reach it.
+/// A Lease, its versions, and the contenders that cannot reach it.
 #[derive(Default)]
 struct World {
     lease: Option<Lease>,
     version: u64,
-    /// Requests of these hang.
+    /// The contenders with requests that hang.
     cut_off: HashSet<&'static str>,
-    /// Requests of these are carried out and never answered.
+    /// The contenders with requests that are carried out and never answered.
     unheard: HashSet<&'static str>,
-    /// Somebody writes to the Lease right before every write of a contender.
+    /// Another process writes to the Lease right before every write of a contender.
     meddler: bool,
     creates: u32,
-    /// Half of all requests are refused as one too many; the state of the dice.
+    /// Half of all requests are refused with "too many requests"; the value is the state of the
+    /// random numbers.
     busy: Option<u64>,
     /// How long an answer takes.
     slow: Duration,
@@ -48,7 +50,7 @@ impl Store {
         Client::new(Connection { store: self.clone(), name }, "people")
     }
 
-    /// A contender called `name`.
+    /// Returns a contender with this name.
     fn join(&self, name: &'static str) -> Leadership {
         self.join_after(name, Past::Untouched)
     }
@@ -183,7 +185,7 @@ async fn seconds(count: u64) {
     tokio::time::sleep(Duration::from_secs(count)).await;
 }
 
-/// How long until `leadership` leads, at most five minutes.
+/// Returns how long it takes until `leadership` leads; waits at most five minutes.
 async fn until_leads(leadership: &Leadership) -> Duration {
     let began = Instant::now();
     tokio::time::timeout(Duration::from_mins(5), leadership.wait_to_lead())
@@ -264,7 +266,7 @@ async fn a_holder_that_is_cut_off_stops_before_another_leads() {
     );
     assert!(lost < taken, "lost {:?} after the other led", lost.saturating_duration_since(taken));
     assert!(taken - lost < Duration::from_secs(5));
-    // Back again, it finds the other and does not lead.
+    // After the contact is back, it finds the other holder and does not lead.
     store.world().cut_off.clear();
     seconds(100).await;
     assert!(!first.is_leader() && second.is_leader());
@@ -276,12 +278,13 @@ async fn an_unanswered_renewal_counts_for_nothing() {
     let first = store.join("first");
     until_leads(&first).await;
     seconds(5).await;
-    // Every renewal is carried out, and the holder never hears of it: it must stop, although the record looks fresh.
+    // Every renewal is carried out, but the holder never receives an answer. It must stop, although
+    // the record looks fresh.
     store.world().unheard.insert("first");
     let lost = until_lost(&first).await;
     assert!(lost <= Duration::from_secs(60), "{lost:?}");
     store.world().unheard.clear();
-    // A request that nobody heard of ends first.
+    // The unanswered request ends first.
     assert!(
         until_leads(&first).await < Duration::from_secs(15),
         "the lease was its own all the time"
@@ -298,7 +301,7 @@ async fn a_short_outage_ends_nothing() {
         seconds(30).await;
         assert!(first.is_leader());
         store.world().cut_off.clear();
-        // A request that hangs takes ten seconds, and then there is a short wait.
+        // A request that hangs takes ten seconds, and a short wait follows.
         seconds(14).await;
     }
     tokio::time::timeout(Duration::from_secs(100), first.lost()).await.expect_err("one long term");
@@ -317,7 +320,8 @@ async fn a_deleted_lease_is_made_again_by_its_holder_only() {
     }
     seconds(13).await;
     assert_eq!(store.holder(), "first");
-    // The holder dies and the Lease is deleted: the other waits out what the holder could still believe.
+    // The holder dies and the Lease is deleted: the other contender waits as long as the holder
+    // could still assume that it leads.
     store.world().cut_off.insert("first");
     store.world().lease = None;
     let (lost, taken) = tokio::join!(
@@ -379,7 +383,8 @@ async fn somebody_elses_name_in_the_lease_ends_it_at_once() {
     );
 }
 
-// A record from a machine whose clock is years behind or ahead, and one that promises more than our own term.
+// One record comes from a machine with a clock that is years behind or ahead, and one promises more
+// than the own term.
 #[tokio::test(start_paused = true)]
 async fn the_remote_clock_means_nothing() {
     for renewed in ["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"] {
@@ -448,7 +453,7 @@ fn a_suspended_machine_does_not_believe_its_monotonic_clock() {
     let terms = Terms::default();
     let claimed = Moment { at: Instant::now(), wall: SystemTime::now() - Duration::from_secs(61) };
     assert_eq!(Standing::Leads { term: 1, claimed }.left(&terms), Duration::ZERO);
-    // A wall clock that was set back says nothing.
+    // A wall clock that was set back has no effect.
     let claimed = Moment { at: Instant::now(), wall: SystemTime::now() + Duration::from_hours(1) };
     let left = Standing::Leads { term: 1, claimed }.left(&terms);
     assert!(left > Duration::from_secs(58) && left <= Duration::from_millis(58_800), "{left:?}");
@@ -476,8 +481,9 @@ async fn who_comes_to_a_deleted_lease_waits_out_a_holder_who_cannot_be_reached()
     assert!(lost < taken);
 }
 
-/// Three contenders, cut off, unheard, restarted and back at random, and a Lease that is deleted by hand: never two
-/// leaders, and no write of 30 s that was allowed reaches into another's time.
+/// Three contenders are cut off, unheard, restarted and connected again at random, and the Lease is
+/// deleted by hand. There are never two leaders, and no permitted write of 30 s reaches into the
+/// term of another contender.
 #[tokio::test(start_paused = true)]
 async fn never_two_leaders_and_no_write_outlives_its_lease() {
     const NAMES: [&str; 3] = ["first", "second", "third"];

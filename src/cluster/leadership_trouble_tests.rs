@@ -1,8 +1,9 @@
-//! The same election where the API server is in trouble, or a process is.
+//! The same election while the API server or a process has a problem.
 
 use super::*;
 
-// Before, every error began the wait for a missing Lease anew, and it was never over.
+// In an earlier version, every error began the wait for a missing Lease again, and the wait never
+// ended.
 #[tokio::test(start_paused = true)]
 async fn a_busy_api_server_delays_the_first_claim_and_does_not_prevent_it() {
     for seed in 1..=20_u64 {
@@ -20,7 +21,8 @@ async fn a_busy_api_server_delays_the_first_claim_and_does_not_prevent_it() {
     }
 }
 
-// An admission webhook on Leases that is dead delays each write by its time-out, 5 s here, and lets it pass.
+// An admission webhook on Leases that is dead delays each write by its time-out, here 5 s, and then
+// lets it pass.
 #[tokio::test(start_paused = true)]
 async fn an_api_server_that_answers_late_is_waited_for() {
     let store = Store::default();
@@ -101,7 +103,7 @@ thread_local! {
     static LOGGED: std::cell::RefCell<Vec<u8>> = const { std::cell::RefCell::new(Vec::new()) };
 }
 
-/// Writes to what this thread has logged.
+/// Writes into the log of this thread.
 struct Pen;
 
 impl std::io::Write for Pen {
@@ -115,9 +117,9 @@ impl std::io::Write for Pen {
     }
 }
 
-/// What this thread has logged since the last call.
+/// Returns what this thread has logged since the last call.
 fn lines() -> Vec<String> {
-    // A subscriber of one thread alone would miss lines that another thread has come to first.
+    // A subscriber of only one thread would miss lines that another thread has reached first.
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let format = tracing_subscriber::fmt()
@@ -158,7 +160,7 @@ async fn a_line_every_ten_seconds_says_what_is_waited_for() {
     assert!((4..=5).contains(&waits.count()), "{told:#?}");
     assert!(told.last().is_some_and(|line| line.contains("leading")), "{told:#?}");
 
-    // A Lease that is not there, and one that was made anew.
+    // The Lease is missing, and is then made again.
     let store = Store::default();
     let third = store.join_after("third", Past::Unknown);
     until_leads(&third).await;
@@ -191,7 +193,7 @@ impl tower_service::Service<Request> for Scripted {
         let code = self.0.lock().expect("no panic elsewhere").pop().unwrap_or(200);
         let body = match code {
             200 => json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}).to_string(),
-            // A kind that is not served is refused so.
+            // A kind that is not served is refused in plain text.
             404 => "404 page not found\n".to_owned(),
             code => json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "X", "code": code}).to_string(),
         };

@@ -1,8 +1,10 @@
-//! One list and one watch of a kind, for ever. Each request and each silence has a bound, so that a connection that is
-//! dead, or a server that is mute, is noticed, and what changed meanwhile is read.
+//! Lists and watches one kind, for ever. Every request and every silence has a time limit. So a
+//! dead connection or a server that does not answer is noticed, and the changes in the meantime are
+//! read.
 //!
-//! A list that fails is asked for again, from the page that failed where that can be. A watch that fails is begun again where
-//! it was; where that fails too, the objects are listed anew. So changes arrive also where no watch is ever answered.
+//! A list that fails is requested again, from the page that failed if possible. A watch that fails
+//! is begun again at the same version. If that fails too, the objects are listed again. So changes
+//! arrive even if no watch is ever answered.
 
 use std::{collections::VecDeque, fmt::Debug, time::Duration};
 
@@ -19,61 +21,64 @@ use crate::telemetry::health::Beat;
 
 /// How long one page of a list may take.
 const PAGE_WITHIN: Duration = Duration::from_secs(30);
-/// How many objects a page has.
+/// The number of objects on a page.
 const PAGE: u32 = 500;
-/// How long the API server may take to accept a watch. A busy one lets requests wait for a quarter of a minute.
+/// How long the API server may take to accept a watch. A busy server delays requests for a quarter
+/// of a minute.
 const START_WITHIN: Duration = Duration::from_secs(15);
-/// The API server is asked to end a watch after so many seconds, so that a watch of which nothing comes for longer is dead.
+/// The API server is asked to end a watch after this many seconds, so a watch that is silent for
+/// longer is dead.
 const WATCH_FOR: u32 = 30;
 /// How long a watch may be silent.
 const SILENT_FOR: Duration = Duration::from_secs(45);
-/// Silence of a kind of which nothing is heard, whatever is tried: a watch is silent, and is begun again twice.
+/// How long a kind may be silent before it counts as unreachable. In this time, a watch is silent
+/// and is begun again twice.
 pub const DEAF: Duration = Duration::from_secs(90);
-/// The wait after the first failure; doubled each time, up to the longest.
+/// The wait after the first failure. It doubles each time, up to `LONGEST`.
 const FIRST: Duration = Duration::from_millis(800);
 const LONGEST: Duration = Duration::from_secs(15);
-/// The longest wait that the API server may ask for.
+/// The longest wait that is accepted from the API server.
 const ASKED_AT_MOST: Duration = Duration::from_secs(30);
-/// A watch that was good for so long begins with the first wait again.
+/// After a watch that lasted this long, the wait begins with the first one again.
 const CALM: Duration = Duration::from_secs(20);
-/// So often a watch is begun where it was before the objects are listed anew.
+/// How often a watch is begun at the same version before the objects are listed again.
 const STARTS: u32 = 2;
 
-/// What is told.
+/// What the listener reports.
 #[derive(Clone, Debug)]
 pub enum Event<K> {
-    /// A list begins: each object that there is comes next.
+    /// A list begins. Each existing object comes next.
     Init,
-    /// There is this object.
+    /// This object exists.
     InitApply(K),
-    /// There is no other object.
+    /// The list is complete: no other object exists.
     InitDone,
-    /// This object is new, or changed.
+    /// This object is new, or has changed.
     Apply(K),
-    /// This object is gone.
+    /// This object was deleted.
     Delete(K),
 }
 
-/// What went wrong. It is tried again.
+/// A failed request. It is tried again.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
 pub struct Trouble {
-    /// Whether it was a list, and not a watch.
+    /// Whether the request was a list, and not a watch.
     pub listing: bool,
-    /// What happened.
+    /// The error of the request.
     pub why: CallError,
 }
 
 enum State<K> {
     /// A list begins.
     Begin,
-    /// A page is to be asked for; `None`: the first one.
+    /// The next page has to be requested; `None`: the first page.
     Page(Option<String>),
-    /// These objects of a page are to be told. After them comes the next page, or a watch.
+    /// These objects of a page have to be reported. After them comes the next page, or a watch.
     Told(VecDeque<K>, Then),
-    /// A watch is to be begun, so often it could not be.
+    /// A watch has to be begun. `failed`: how many times that has failed.
     Start { version: String, failed: u32 },
-    /// It is under way since then.
+    /// A watch has been under way since this time.
     Watching { version: String, changes: Changes<K>, since: Instant },
 }
 
@@ -87,17 +92,17 @@ type Told<K> = Result<Event<K>, Trouble>;
 
 struct Listening<K> {
     api: Api<K>,
-    /// Beats whenever the API server says something.
+    /// The beat that shows that the API server answers.
     ear: Beat,
     state: State<K>,
-    /// Failures one after another.
+    /// The number of failures in a row.
     failures: u32,
-    /// Nothing is tried before this.
+    /// No request is made before this time.
     not_before: Option<Instant>,
 }
 
-/// Tells every object and then every change, for ever. `ear` beats while the API server answers, whatever it answers; not
-/// while calls end without an answer.
+/// Reports every object and then every change, for ever. `ear` beats while the API server answers,
+/// whatever the answer is. It does not beat while calls end without an answer.
 pub fn listen<K>(api: Api<K>, ear: Beat) -> impl Stream<Item = Told<K>> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -135,14 +140,14 @@ where
         }
     }
 
-    /// Asks for a page.
+    /// Requests a page.
     async fn page(&mut self, next: Option<String>) -> Option<Told<K>> {
         let params =
             ListParams { limit: Some(PAGE), continue_token: next.clone(), ..ListParams::default() };
         let list = match bounded(PAGE_WITHIN, self.api.list(&params)).await {
             Ok(list) => list,
             Err(why) => {
-                // The pages of a list that is too old are gone.
+                // The pages of a list that is too old no longer exist.
                 self.state = next
                     .filter(|_| why.code() != Some(410))
                     .map_or(State::Begin, |next| State::Page(Some(next)));
@@ -166,7 +171,7 @@ where
         None
     }
 
-    /// Tells the next object of a page.
+    /// Reports the next object of a page.
     fn tell(&mut self, mut objects: VecDeque<K>, then: Then) -> Option<Told<K>> {
         if let Some(object) = objects.pop_front() {
             self.state = State::Told(objects, then);
@@ -194,7 +199,8 @@ where
                 None
             }
             Err(why) => {
-                // A version that is too old, or that the API server has not reached, stays so: the list says which it is.
+                // A version that is too old, or that the API server has not reached, stays
+                // unusable. A list shows the present version.
                 let odd =
                     why.code().is_some_and(|code| !matches!(code, 401 | 403 | 429 | 500 | 503));
                 self.state = if odd || failed + 1 >= STARTS {
@@ -229,7 +235,7 @@ where
         let told = match change {
             None => {
                 self.state = State::Start { version, failed: 0 };
-                // An end that comes early comes again.
+                // A watch that ended early may end early again, so it waits.
                 if since.elapsed() < CALM {
                     self.wait(None);
                 }
@@ -252,7 +258,7 @@ where
         };
         self.ear.beat();
         let (Event::Apply(object) | Event::Delete(object)) = &told else { return Some(Ok(told)) };
-        // What has no version is not of the API server, and nothing can follow it.
+        // An object without a version does not come from an API server, and no watch can follow it.
         self.state = match object.resource_version().filter(|version| !version.is_empty()) {
             Some(version) => State::Watching { version, changes, since },
             None => State::Begin,
@@ -260,8 +266,9 @@ where
         Some(Ok(told))
     }
 
-    /// A watch has ended with an error. After one that was cut it goes on where it was. What could not be read may have been a
-    /// change, and after what the API server calls an error its word is asked for anew.
+    /// Handles a watch that ended with an error. If the connection was cut, the watch continues at
+    /// the same version. An event that could not be read may have been a change, and after an error
+    /// from the API server the version may be unusable. In both cases the objects are listed again.
     fn broken(&mut self, version: String, error: kube::Error) -> Told<K> {
         self.state = match error {
             kube::Error::ReadEvents(_) | kube::Error::HyperError(_) => {
@@ -272,7 +279,7 @@ where
         self.failed(false, CallError::Failed(error))
     }
 
-    /// Notes a failure, and when is tried again.
+    /// Notes a failure, and when the next try comes.
     fn failed(&mut self, listing: bool, why: CallError) -> Told<K> {
         if !why.is_silence() {
             self.ear.beat();
@@ -289,7 +296,7 @@ where
     }
 }
 
-/// Up to a fifth longer, so that watches do not march in step.
+/// Returns a wait that is up to a fifth longer, so that watches do not act at the same moments.
 fn jittered(wait: Duration) -> Duration {
     use std::hash::{BuildHasher as _, RandomState};
     let share = u32::try_from(RandomState::new().hash_one(()) % 1000).unwrap_or(0);

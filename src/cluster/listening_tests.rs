@@ -1,4 +1,4 @@
-//! Listening to an API server in memory on which things go wrong, in virtual time.
+//! Tests listening to an API server in memory with faults, in virtual time.
 
 use std::{
     collections::BTreeMap,
@@ -16,20 +16,20 @@ use tokio::sync::watch;
 use super::*;
 use crate::telemetry::health::Health;
 
-/// What is wrong with a request.
+/// The fault of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
-    /// It is never answered.
+    /// The request is never answered.
     Never,
-    /// It is refused with this code.
+    /// The request is refused with this code.
     Code(u16),
-    /// The answer is the page of some other server.
+    /// The answer is the page of another server.
     Page,
     /// The answer ends in the middle: a list in its text, a watch in its first event.
     Half,
     /// The answer comes late.
     Late(Duration),
-    /// It is accepted, and its only event is this error.
+    /// The request is accepted, and its only event is this error.
     Error(u16),
     /// The connection is refused.
     Refused,
@@ -39,12 +39,12 @@ enum Fault {
 struct World {
     version: u64,
     objects: BTreeMap<&'static str, u64>,
-    /// What is wrong with lists, and with watches that begin, so often.
+    /// The fault of lists, and of watches that begin, and how often it occurs.
     lists: Option<(Fault, u32)>,
     watches: Option<(Fault, u32)>,
-    /// When requests came.
+    /// When requests came, and whether each was a watch.
     asked: Vec<(Instant, bool)>,
-    /// Whether pages are of one object.
+    /// Whether a page has only one object.
     small: bool,
 }
 
@@ -52,7 +52,7 @@ struct World {
 struct Server {
     world: Arc<Mutex<World>>,
     changed: watch::Sender<u64>,
-    /// Connections before this number are dead: no end of them is ever heard of.
+    /// Connections before this number are dead: their end is never reported.
     dead: watch::Sender<u64>,
 }
 
@@ -150,7 +150,8 @@ impl Server {
         json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": version, "continue": next}, "items": items})
     }
 
-    /// What a watch sends, until it has lasted for so long. After `first` nothing follows, for it was cut there.
+    /// Returns what a watch sends, until it has lasted this long. Nothing follows after `first`,
+    /// because the watch was cut there.
     fn changes(&self, since: u64, lasts: Duration, first: Option<String>) -> Body {
         let server = self.clone();
         let number = *self.dead.borrow();
@@ -203,7 +204,7 @@ impl Server {
     }
 }
 
-/// The stream of what a task sends.
+/// Returns the stream of what a task sends.
 fn async_stream<F>(
     task: impl FnOnce(tokio::sync::mpsc::Sender<String>) -> F,
 ) -> impl Stream<Item = Result<String, std::io::Error>>
@@ -250,7 +251,7 @@ impl tower_service::Service<Request<kube::client::Body>> for Connection {
     }
 }
 
-/// Listens, and tells the newest version that was told of.
+/// Starts a listener, and returns the newest version that it has reported.
 fn heard(server: &Server, health: &Health) -> watch::Receiver<u64> {
     let (tell, told) = watch::channel(0);
     let ear = health.register_within("the watch", DEAF);
@@ -272,7 +273,7 @@ fn heard(server: &Server, health: &Health) -> watch::Receiver<u64> {
     told
 }
 
-/// How long until this version is told of; at most ten minutes.
+/// Returns how long it takes until this version is reported; waits at most ten minutes.
 async fn until(told: &mut watch::Receiver<u64>, version: u64) -> Duration {
     let began = Instant::now();
     let wait = told.wait_for(|told| *told >= version);
@@ -283,7 +284,7 @@ async fn until(told: &mut watch::Receiver<u64>, version: u64) -> Duration {
     began.elapsed()
 }
 
-/// A server that is listened to, and has told everything.
+/// Returns a server with a listener that has reported everything.
 async fn listening() -> (Server, Health, watch::Receiver<u64>) {
     let (server, health) = (Server::start(), Health::new());
     let mut told = heard(&server, &health);
@@ -307,7 +308,8 @@ async fn a_change_is_told_at_once_and_a_calm_watch_is_begun_again_before_it_coun
     assert!(until(&mut told, version).await < Duration::from_millis(10));
 }
 
-// What is wrong with the next requests, how often, and within which time a change that is made at that moment is told.
+// The fault of the next requests, how often it occurs, and within which time a change made at that
+// moment is reported.
 #[tokio::test(start_paused = true)]
 async fn whatever_is_wrong_with_a_watch_a_change_is_told_within_its_bound() {
     let ever = u32::MAX;
@@ -328,7 +330,8 @@ async fn whatever_is_wrong_with_a_watch_a_change_is_told_within_its_bound() {
         (Fault::Refused, 3, 46 + 5),
     ] {
         let (server, health, mut told) = listening().await;
-        // The watch that is under way is dead, and so is noticed late; what follows is as the row says.
+        // The watch under way is dead, and this is noticed late. The following requests have the
+        // fault of the row.
         server.world().watches = Some((fault, times));
         server.dead.send_modify(|dead| *dead += 1);
         let version = server.change("a");

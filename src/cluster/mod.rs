@@ -1,7 +1,9 @@
-//! All that speaks to Kubernetes.
+//! All code that calls Kubernetes.
 //!
-//! `connect` makes the client, `listening` lists and watches, `watch` reads both resources into the engine and the `roster`, `status` writes them,
-//! `secrets` reads Secrets by name, `events` tells people, `leadership` says whether this process may write at all.
+//! - `connect`: makes the client. `listening`: lists and watches. `watch`: reads both resources
+//!   into the engine and the `roster`. `status`: writes them.
+//! - `secrets`: reads Secrets by name. `events`: publishes Kubernetes events. `leadership`: says
+//!   whether this process may write at all.
 
 pub mod connect;
 pub mod events;
@@ -13,12 +15,13 @@ pub mod secrets;
 pub mod status;
 pub mod watch;
 
-/// A client error in a few words, without the body of an answer: objects can stand in it.
+/// Returns a client error in a few words, without the body of an answer, because the body may
+/// contain objects.
 #[must_use]
 pub fn brief(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => {
-            // A refusal in plain text has no word of its own.
+            // A refusal in plain text has no reason word.
             let word =
                 Some(&*status.reason).filter(|reason| !reason.is_empty() && !reason.contains(' '));
             let known = || {

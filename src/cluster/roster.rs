@@ -1,5 +1,5 @@
-//! What the controller remembers of every `EmployeeSync`: a compact row in place of the object. Fed by the watch and by
-//! the controller's own writes; whichever is newer wins.
+//! What the controller remembers of every `EmployeeSync`: a compact row in place of the object. The
+//! rows come from the watch and from the controller's own writes. The newer one counts.
 
 mod asked;
 mod figures;
@@ -60,81 +60,87 @@ use crate::{
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
-    /// Whether there is an object now. What is known of a person stays when somebody deletes the object, for the account
-    /// is still there: a revocation, what the person waits for, what went out lately.
+    /// Whether the object exists now. When the object is deleted, what is known of the employee
+    /// stays, because the account still exists: a revocation, what the employee waits for, and the
+    /// latest changes.
     pub exists: bool,
-    /// Whether somebody has deleted the object and it is still there: nothing is written to it.
+    /// Whether the object was deleted and still exists. Nothing is written to it.
     pub going: bool,
-    /// Whose the object is.
+    /// The owner of the object.
     pub owner: Owner,
     /// `metadata.generation`.
     pub generation: i64,
-    /// `metadata.resourceVersion` as a number, to tell older news from newer.
+    /// `metadata.resourceVersion` as a number, to tell older versions from newer ones.
     version: u64,
-    /// What the spec asks for; `None` where it asks for nothing.
+    /// What the spec asks for; `None` if it asks for nothing.
     pub overrides: Option<Box<Overrides>>,
-    /// How far the person was dealt with before; `None` without a status.
+    /// What was done for the employee before; `None` without a status.
     pub met: Option<Met>,
-    /// Access as the status says.
+    /// Access according to the status.
     pub access: Option<Access>,
-    /// How the employee stands, as the status says.
+    /// The employee's state according to the status.
     pub standing: Standing,
-    /// Whether the status says that another integration manages the person.
+    /// Whether the status says that another integration manages the employee.
     managed_by_another: bool,
     /// Evidence that access is revoked at once.
     pub revoked: Option<Revoked>,
-    /// The end of the employment that the status speaks of, which may lie ahead.
+    /// The end of the employment that the status names. It may be in the future.
     ended: Option<Box<Ended>>,
     /// The account that bobsync has written to, and how it was found.
     pub account: Option<(Box<str>, MatchedBy)>,
-    /// An account that was found by e-mail and is told of: nothing has been written to it, and nobody's it is.
+    /// An account that was found by e-mail and is shown. Nothing has been written to it, and it
+    /// belongs to no integration.
     pub found: Option<Box<str>>,
-    /// Whether the status says that several accounts are this person's.
+    /// Whether the status says that the employee has several accounts.
     pub several: bool,
     /// When the read by id first said that the file is gone.
     pub file_deleted: Option<Timestamp>,
-    /// When a change of each kind last went out.
+    /// When a change of each kind was last sent.
     pub latest: Latest,
     /// Whether the status says that the start date brings access.
     pub awaited_start: bool,
     /// Whether the status says that the manager has no account.
     pub leaderless: bool,
-    /// The part in a plan that is held, or was approved and is not through.
+    /// The employee's part in a plan that is held, or that was approved and is not finished.
     pub part: Option<NonZeroU64>,
-    /// What was last in place on the account, where the status keeps it.
+    /// The values that were last in place on the account, if the status has them.
     pub in_place: Option<Box<InPlace>>,
-    /// Values that the provider keeps in another form than they were sent.
+    /// Values that the provider stores in another form than the one that was sent.
     pub kept: Option<Box<Kept>>,
-    /// A sync request that is not answered yet.
+    /// A sync request that has not been answered yet.
     pub sync_requested: Option<Box<str>>,
     /// The sync request that was answered last.
     pub sync_handled: Option<Box<str>>,
     /// [`digest`] of the status in the API server.
     pub digest: u64,
-    /// The next moment at which the decision changes by itself, in seconds of the epoch, and what access becomes.
+    /// The next moment at which the decision changes by itself, in seconds of the epoch, and the
+    /// access from then on.
     pub next: Option<(i64, Access)>,
-    /// Since when the status says that something is not as decided, in seconds of the epoch; 0 where all is.
+    /// Since when the status says that something differs from the decision, in seconds of the
+    /// epoch; 0 if nothing does.
     unready_since: u32,
-    /// Hash of the row of Bob that was last looked at; 0 where none was.
+    /// The hash of Bob's row that was last looked at; 0 if there was none.
     pub row: u64,
-    /// The lifecycle status that Bob last showed to this process, or that the status speaks of.
+    /// The lifecycle status that Bob last showed to this process, or that the status names.
     pub lifecycle: Word,
-    /// What reads by id have said, where Bob's answer does not have the person.
+    /// What reads by id have returned, if Bob's answer does not contain the employee.
     pub absence: Absence,
     /// Whether the API server refuses the object, or its status.
     unrecorded: bool,
-    /// Whether a status of ours is on its way: the watch may bring it before the answer does.
+    /// Whether the controller is writing a status. The watch may bring it before the answer
+    /// arrives.
     writing: bool,
-    /// Hash of the verdict that this status was written from; 0 where it is not known.
+    /// The hash of the verdict that this status was written from; 0 if it is not known.
     pub verdict: u64,
 }
 
 /// What a watch event means for an integration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum News {
-    /// Nothing that a pass would do differently: our own write, or an echo of it.
+    /// A pass would do nothing differently: the event is an own write, or repeats one.
     Nothing,
-    /// The spec, a sync request or the status was changed by somebody, or the object went.
+    /// The spec, a sync request or the status was changed by another writer, or the object was
+    /// deleted.
     Wake,
 }
 
@@ -142,7 +148,8 @@ pub enum News {
 #[derive(Clone, Default)]
 pub struct Roster {
     rows: Arc<Mutex<Rows>>,
-    /// Lines of histories that could not be written when their changes were made. Lost with the process.
+    /// History lines that could not be written when their changes were made. They are lost with the
+    /// process.
     owed: Arc<Mutex<Owed>>,
 }
 
@@ -165,7 +172,7 @@ impl Roster {
             Some(known) if known.exists => {
                 let same_status = known.digest == fresh.digest;
                 let ours = same_status || known.writing;
-                // An answer to a request is no request.
+                // An answer to a request is not a request.
                 let asked =
                     fresh.sync_requested.is_some() && known.sync_requested != fresh.sync_requested;
                 let news = if known.generation == fresh.generation && ours && !asked {
@@ -179,7 +186,8 @@ impl Roster {
                 news
             }
             known => {
-                // One that a person or Git wrote has neither a status nor an owner; the controller's own is on its way to a status.
+                // An object that a person or Git wrote has neither a status nor an owner. The
+                // controller's own object will soon have a status.
                 let written_by_somebody =
                     object.status.is_none() && object.owner_references().is_empty();
                 let news = if written_by_somebody { News::Wake } else { News::Nothing };
@@ -190,14 +198,14 @@ impl Roster {
         }
     }
 
-    /// A status of this person is about to be written, or was not written after all.
+    /// Notes whether a status of this employee is being written.
     pub fn writing(&self, key: &IntegrationKey, employee: &str, writing: bool) {
         if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
             entry.writing = writing;
         }
     }
 
-    /// Nothing of this integration is about to be written any more: all writers have ended.
+    /// Notes that no status of this integration is being written any more: all writers have ended.
     pub fn settle(&self, key: &IntegrationKey) {
         let mut rows = self.rows();
         let Some(people) = rows.get_mut(key) else { return };
@@ -234,20 +242,21 @@ impl Roster {
         }
     }
 
-    /// The verdict behind a status that turned out to be written already.
+    /// Stores the verdict behind a status that was already written.
     pub fn confirm(&self, key: &IntegrationKey, employee: &str, verdict: u64) {
         if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
             entry.verdict = verdict;
         }
     }
 
-    /// Takes out an object that is gone. Gives its integration and its person: it comes back while the person is there.
+    /// Takes out an object that was deleted. Returns its integration and its employee, because the
+    /// object is made again while the employee exists.
     pub fn gone(&self, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
         let (key, employee) = key_of(object)?;
         let mut rows = self.rows();
         let people = rows.get_mut(&key)?;
         let version = version(object);
-        // An older object of this name: the one that is known came after it.
+        // This is an older object of the same name: the known one is newer.
         people.get(&employee).filter(|entry| entry.exists && entry.version <= version)?;
         people.lose(&employee, version);
         if people.is_empty() {
@@ -257,14 +266,14 @@ impl Roster {
         Some((key, employee))
     }
 
-    /// Takes out somebody whose object the controller itself has deleted: nothing is left to do.
+    /// Removes an employee whose object the controller itself has deleted: no work is left.
     pub fn forget(&self, key: &IntegrationKey, employee: &str) {
         if let Some(people) = self.rows().get_mut(key) {
             people.remove(employee);
         }
     }
 
-    /// Everybody of whom evidence of an immediate revocation stands, by `root.id`.
+    /// Returns every employee with evidence of an immediate revocation, by `root.id`.
     #[must_use]
     pub fn revoked(&self, key: &IntegrationKey) -> BTreeMap<Box<str>, Revoked> {
         let mut revoked = BTreeMap::new();
@@ -274,7 +283,8 @@ impl Roster {
         revoked
     }
 
-    /// An immediate revocation that the integration's status keeps, of somebody whose own status is gone, or is an older one.
+    /// Stores an immediate revocation from the integration's status, for an employee whose own
+    /// status is gone or older.
     pub fn remember(&self, key: &IntegrationKey, employee: &str, revoked: Revoked) {
         let mut rows = self.rows();
         let people = rows.entry(key.clone()).or_default();
@@ -286,7 +296,7 @@ impl Roster {
         }
     }
 
-    /// A revocation of somebody without an object has ended.
+    /// Removes the revocation of an employee without an object, because it has ended.
     pub fn forget_revocation(&self, key: &IntegrationKey, employee: &str) {
         if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
             entry.revoked = None;
@@ -294,8 +304,8 @@ impl Roster {
         }
     }
 
-    /// Notes that there is no account of this person, where none is on record; `None`: of anybody without an object, for a
-    /// listing would have shown it.
+    /// Notes that this employee has no account, if none is on record. `None`: no employee without
+    /// an object has one, because a listing would have shown it.
     pub fn without_account(&self, key: &IntegrationKey, employee: Option<&str>) {
         let mut rows = self.rows();
         let Some(people) = rows.get_mut(key) else { return };
@@ -311,7 +321,7 @@ impl Roster {
             .for_each(|id| people.change(id, |entry| entry.access = Some(Access::Absent)));
     }
 
-    /// Forgets which accounts are on record: they are another tenant's.
+    /// Forgets the accounts on record, because they belong to another tenant.
     pub fn forget_accounts(&self, key: &IntegrationKey) {
         if let Some(people) = self.rows().get_mut(key) {
             people.sift(|_, entry| {
@@ -322,8 +332,9 @@ impl Roster {
         }
     }
 
-    /// Forgets an integration that is gone, and with it all that no object tells. An object that outlives it, a revocation, and
-    /// what they say, stay known until they go as well.
+    /// Forgets an integration that is gone, and everything that no object shows. Objects and
+    /// revocations that outlive the integration stay known, with what they say, until they are gone
+    /// as well.
     pub fn leave(&self, key: &IntegrationKey) {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         let mut rows = self.rows();
@@ -335,12 +346,13 @@ impl Roster {
         }
     }
 
-    /// An integration of this name is there again.
+    /// Notes that an integration of this name exists again.
     pub fn come(&self, key: &IntegrationKey) {
         self.rows().entry(key.clone()).or_default().come();
     }
 
-    /// Forgets people whose objects went, but for revocations: their integration is a new one.
+    /// Forgets employees whose objects are gone, except for revocations, because their integration
+    /// is a new one.
     pub fn forget_lost(&self, key: &IntegrationKey) {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
         if let Some(people) = self.rows().get_mut(key) {
@@ -353,8 +365,8 @@ impl Roster {
         }
     }
 
-    /// Keeps these lines, newest first, for the next status of this person, in place of those kept before. Their changes
-    /// count in the budgets from now on.
+    /// Stores these lines, newest first, for the next status of this employee. They replace the
+    /// lines that were stored before. Their changes count in the budgets from now on.
     pub fn owe(&self, key: &IntegrationKey, employee: &str, mut lines: Vec<HistoryEntry>) {
         lines.truncate(HISTORY);
         if let Some(people) = self.rows().get_mut(key) {
@@ -378,21 +390,21 @@ impl Roster {
         }
     }
 
-    /// Whether lines are kept for anybody of this integration.
+    /// Returns whether lines are stored for an employee of this integration.
     #[must_use]
     pub fn owes(&self, key: &IntegrationKey) -> bool {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
     }
 
-    /// The lines that are kept for this person, newest first.
+    /// Returns the lines that are stored for this employee, newest first.
     #[must_use]
     pub fn owed(&self, key: &IntegrationKey, employee: &str) -> Vec<HistoryEntry> {
         let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         owed.get(key).and_then(|people| people.get(employee)).cloned().unwrap_or_default()
     }
 
-    /// The newest version of all objects of `namespace` (all namespaces if `None`) that is known: a list that is asked for now
-    /// is not older.
+    /// Returns the newest known version of all objects of `namespace` (all namespaces if `None`). A
+    /// list that is requested now is not older.
     #[must_use]
     pub fn newest(&self, namespace: Option<&str>) -> u64 {
         let rows = self.rows();
@@ -403,8 +415,9 @@ impl Roster {
         people.flat_map(|people| people.iter().map(|(_, entry)| entry.version)).max().unwrap_or(0)
     }
 
-    /// After a complete list of `namespace` (all namespaces if `None`) that is of this `version` or a later one: everything that
-    /// is not in it and not newer went unseen.
+    /// Takes in a complete list of `namespace` (all namespaces if `None`) that has this `version`
+    /// or a later one. An object that is not in the list and not newer was deleted without an
+    /// event.
     pub fn keep_only(
         &self,
         namespace: Option<&str>,
@@ -433,7 +446,7 @@ impl Roster {
         woken
     }
 
-    /// These rows of Bob were looked at.
+    /// Notes that these rows of Bob were looked at.
     pub fn looked<'a>(&self, key: &IntegrationKey, rows: impl Iterator<Item = (&'a str, u64)>) {
         let mut all = self.rows();
         let Some(people) = all.get_mut(key) else { return };
@@ -444,7 +457,7 @@ impl Roster {
         }
     }
 
-    /// Bob shows these people, with these lifecycle statuses.
+    /// Notes that Bob shows these employees, with these lifecycle statuses.
     pub fn shown<'a>(&self, key: &IntegrationKey, shown: impl Iterator<Item = (&'a str, Word)>) {
         let mut all = self.rows();
         let Some(people) = all.get_mut(key) else { return };
@@ -458,14 +471,15 @@ impl Roster {
         }
     }
 
-    /// Bob does not show this person, and a read by id said this.
+    /// Notes that Bob does not show this employee, and what a read by id returned.
     pub fn absent(&self, key: &IntegrationKey, employee: &str, absence: Absence) {
         if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
             entry.absence = absence;
         }
     }
 
-    /// The moment, in seconds of the epoch and after `since`, at which the next decision changes by itself.
+    /// Returns the moment, in seconds of the epoch and after `since`, at which the next decision
+    /// changes by itself.
     #[must_use]
     pub fn next_transition(&self, key: &IntegrationKey, since: i64) -> Option<i64> {
         let rows = self.rows();
@@ -473,7 +487,7 @@ impl Roster {
         moments.filter(|at| *at > since).min()
     }
 
-    /// Looks at one entry where it is. `look` must not come back to the roster.
+    /// Calls `look` with one entry, without a copy. `look` must not call the roster.
     pub fn with<T>(
         &self,
         key: &IntegrationKey,
@@ -483,7 +497,7 @@ impl Roster {
         look(self.rows().get(key).and_then(|people| people.get(employee)))
     }
 
-    /// A copy of one entry.
+    /// Returns a copy of one entry.
     #[must_use]
     pub fn get(&self, key: &IntegrationKey, employee: &str) -> Option<Entry> {
         self.rows().get(key)?.get(employee).cloned()
@@ -496,25 +510,27 @@ impl Roster {
         }
     }
 
-    /// Objects of all integrations.
+    /// Returns the number of objects of all integrations.
     #[must_use]
     pub fn objects(&self) -> usize {
         self.rows().values().map(|people| people.sums().objects).sum()
     }
 
-    /// Objects of one integration.
+    /// Returns the number of objects of one integration.
     #[must_use]
     pub fn count(&self, key: &IntegrationKey) -> usize {
         self.sums(key, |sums| sums.objects)
     }
 
-    /// Returns what is told of every change that a sum of this integration rests on. It has one listener.
+    /// Returns the notification of every change that affects a sum of this integration. It has one
+    /// listener.
     #[must_use]
     pub fn news(&self, key: &IntegrationKey) -> Arc<Notify> {
         self.rows().entry(key.clone()).or_default().news()
     }
 
-    /// Looks at the sums over the people of an integration. `look` must not come back to the roster.
+    /// Calls `look` with the sums over the employees of an integration. `look` must not call the
+    /// roster.
     pub fn sums<T>(&self, key: &IntegrationKey, look: impl FnOnce(&Sums) -> T) -> T {
         match self.rows().get(key) {
             Some(people) => look(people.sums()),
@@ -587,7 +603,8 @@ fn entry(object: &EmployeeSync) -> Entry {
 }
 
 impl Entry {
-    /// The object went at this version: its spec says nothing any more. Another object of this name is newer.
+    /// Notes that the object was deleted at this version, so that its spec no longer counts.
+    /// Another object of this name is newer.
     fn lose_object(&mut self, version: u64) {
         *self = Self {
             exists: false,
@@ -605,13 +622,14 @@ impl Entry {
         };
     }
 
-    /// This one in place of `known`. An object without a status says nothing of the person, and one that has evidence alone
-    /// says nothing of the account, so what was known stays.
+    /// Returns this entry in place of `known`. An object without a status says nothing about the
+    /// employee, and an object with only evidence says nothing about the account. So what was known
+    /// stays.
     fn after(mut self, known: &Self) -> Self {
         (self.row, self.lifecycle, self.absence) =
             (known.row, known.lifecycle.or(self.lifecycle), known.absence);
         self.kept = self.kept_after(known);
-        // The same object or another one: what went out has gone out.
+        // What was sent stays sent, for the same object and for another one.
         let latest = self.latest.or_later(&known.latest);
         if self.says_something() {
             return Self { latest, ..self };
@@ -628,7 +646,7 @@ impl Entry {
             } else {
                 self.managed_by_another
             },
-            // Evidence has been written anew, or taken back.
+            // The evidence has been written again, or removed.
             revoked: if self.digest == 0 { known.revoked } else { self.revoked },
             ended: self.ended.or_else(|| known.ended.clone()),
             latest,
@@ -642,7 +660,7 @@ impl Entry {
         }
     }
 
-    /// Whether its status says how the person was dealt with.
+    /// Returns whether the status says what was done for the employee.
     const fn says_something(&self) -> bool {
         self.met.is_some() || self.account.is_some() || self.found.is_some()
     }

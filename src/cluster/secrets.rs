@@ -1,4 +1,5 @@
-//! Secrets, read by name with `get` alone: no list and no watch, so the controller needs no right to see others.
+//! Secrets, read by name only with `get`. There is no list and no watch, so the controller needs no
+//! right to see other Secrets.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -11,53 +12,55 @@ use crate::http::secret::Secret;
 /// How long a read may take.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The asked keys of one Secret.
+/// The requested keys of one Secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretValues {
-    /// Changes with every rotation, and with a Secret that was deleted and made again.
+    /// The version of the Secret. It changes with every rotation, and if a Secret was deleted and
+    /// made again.
     pub resource_version: String,
-    /// Key and value; exactly the keys that were asked for, optional ones where they are there and not empty. A value has lost one newline at its end.
+    /// Key and value of exactly the requested keys. Optional keys are included if they exist and
+    /// are not empty. One newline at the end of a value is removed.
     pub values: BTreeMap<String, Secret>,
 }
 
 impl SecretValues {
-    /// The value of a key that was asked for, moved out.
+    /// Takes the value of a requested key out.
     pub fn take(&mut self, key: &str) -> Option<Secret> {
         self.values.remove(key)
     }
 }
 
-/// Why a Secret cannot be used. Names the Secret and the key, never a value.
+/// Why a Secret cannot be used. It names the Secret and the key, and never a value.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
-    /// There is none with this name.
+    /// There is no Secret with this name.
     #[error("Secret {secret} does not exist in this namespace")]
     NotFound {
-        /// Its name.
+        /// The name of the Secret.
         secret: String,
     },
-    /// It lacks a key.
+    /// The Secret has no such key.
     #[error("Secret {secret} has no key {key}")]
     KeyMissing {
-        /// Its name.
+        /// The name of the Secret.
         secret: String,
-        /// The key.
+        /// The name of the key.
         key: String,
     },
-    /// The key is there and holds nothing.
+    /// The key exists and its value is empty.
     #[error("key {key} of Secret {secret} is empty")]
     KeyEmpty {
-        /// Its name.
+        /// The name of the Secret.
         secret: String,
-        /// The key.
+        /// The name of the key.
         key: String,
     },
-    /// What the key holds cannot be sent to any service.
+    /// The value of the key cannot be sent to any service.
     #[error("key {key} of Secret {secret} is not text in UTF-8")]
     KeyNotText {
-        /// Its name.
+        /// The name of the Secret.
         secret: String,
-        /// The key.
+        /// The name of the key.
         key: String,
     },
     /// The API server refused the read: the controller's role lacks `get` on Secrets here.
@@ -65,23 +68,24 @@ pub enum SecretError {
         "reading Secret {secret} is not allowed; the controller needs the verb get on secrets in this namespace"
     )]
     Forbidden {
-        /// Its name.
+        /// The name of the Secret.
         secret: String,
     },
-    /// The API server did not answer, or not with a Secret. Tried again by itself.
+    /// The API server did not answer, or answered without a Secret. The read is tried again
+    /// automatically.
     #[error("Secret {secret} cannot be read now: {why}")]
     Unavailable {
-        /// Its name.
+        /// The name of the Secret.
         secret: String,
         /// What happened.
         why: String,
     },
 }
 
-/// Reads these keys of a Secret: one `get`.
+/// Reads these keys of a Secret with one `get`.
 ///
 /// # Errors
-/// [`SecretError`]; the first key that cannot be used is named.
+/// [`SecretError`]; it names the first key that cannot be used.
 pub async fn read(
     client: &Client,
     namespace: &str,
@@ -91,10 +95,11 @@ pub async fn read(
     read_some(client, namespace, name, keys, &[]).await
 }
 
-/// Reads these keys of a Secret, and those of the optional ones that it has and that are not empty: one `get`.
+/// Reads these keys of a Secret with one `get`, and also those optional keys that exist and are not
+/// empty.
 ///
 /// # Errors
-/// [`SecretError`]; the first key that cannot be used is named.
+/// [`SecretError`]; it names the first key that cannot be used.
 pub async fn read_some(
     client: &Client,
     namespace: &str,
@@ -123,7 +128,7 @@ fn pick(
     optional: &[&str],
 ) -> Result<SecretValues, SecretError> {
     let mut data = found.data.unwrap_or_default();
-    // An optional value that was emptied is as good as one that was taken away.
+    // An optional value that was emptied counts as one that was removed.
     let filled = |key: &&str| data.get(*key).is_some_and(|value| !value.0.trim_ascii().is_empty());
     let there: Vec<&str> = optional.iter().copied().filter(filled).collect();
     let values = required
@@ -138,7 +143,7 @@ fn pick(
             let Ok(text) = String::from_utf8(bytes) else {
                 return Err(SecretError::KeyNotText { secret, key: owned });
             };
-            // Editors and `echo` end a file with a newline, which is never meant.
+            // Editors and `echo` end a file with a newline, which is never part of the value.
             let text = text
                 .strip_suffix('\n')
                 .map_or(text.as_str(), |text| text.strip_suffix('\r').unwrap_or(text));

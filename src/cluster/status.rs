@@ -1,8 +1,10 @@
-//! Writes to the two resources: objects for people, statuses for both. Only the process that leads begins a write. Each
-//! call is bounded and tried a few times; a create that finds the object there is as good as done.
+//! Writes to the two resources: objects for employees, and statuses for both. Only the process that
+//! leads begins a write. Each call has a time limit and is tried a few times. A create that finds
+//! the object there counts as successful.
 //!
-//! A status is written by server-side apply, as a whole and at the version that was read: what is not in it any more goes,
-//! and nothing is written over what came meanwhile. What another owner would keep is removed first (`owner`).
+//! A status is written by server-side apply, as a whole and at the version that was read. Fields
+//! that it no longer has are removed, and a change that came in the meantime is not overwritten.
+//! Fields that another owner would keep are removed first (`owner`).
 
 mod answer;
 mod owner;
@@ -28,11 +30,11 @@ use crate::api::{
     key::IntegrationKey,
 };
 
-/// How long one call to the API server may take. It waits for an admission webhook for up to 30 s, and drops the write where
-/// its caller has gone.
+/// How long one call to the API server may take. The server waits for an admission webhook for up
+/// to 30 s, and drops the write if its caller has gone.
 const TIMEOUT: Duration = Duration::from_secs(35);
 const TRIES: u32 = 4;
-/// For so long a call is tried again. One that was not answered at all has taken longer.
+/// How long a call is tried again. A call without any answer has taken longer than this.
 const TRIED_FOR: Duration = Duration::from_secs(30);
 /// How long a call with all its tries may take.
 pub const WRITE_WITHIN: Duration = Duration::from_secs(75);
@@ -46,47 +48,49 @@ pub struct WriteError {
     kind: Kind,
 }
 
-/// What kind of failure it is.
+/// The kind of a failed write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    /// The object does not exist, or its integration or namespace is going.
+    /// The object does not exist, or its integration or namespace is being deleted.
     Gone,
-    /// The object is another one than the one that was read.
+    /// The object differs from the one that was read.
     Outdated,
-    /// This process does not lead, so nothing was sent.
+    /// This process does not lead, so it sent nothing.
     Follows,
-    /// The API server refuses it: a quota, a policy, a webhook, a rule of the schema, or a right that is missing.
+    /// The API server refuses the write: because of a quota, a policy, a webhook, a rule of the
+    /// schema, or a missing right.
     Refused,
-    /// It may succeed later.
+    /// The write may succeed later.
     ForNow,
 }
 
 impl WriteError {
-    /// A write to an object that goes.
+    /// Returns the error of a write to an object that is being deleted.
     #[must_use]
     pub fn leaving(what: &'static str) -> Self {
         Self { what, why: "the object is being deleted".to_owned(), kind: Kind::Gone }
     }
 
-    /// A write that may succeed later.
+    /// Returns the error of a write that may succeed later.
     #[must_use]
     pub fn for_now(what: &'static str, why: &str) -> Self {
         Self { what, why: why.to_owned(), kind: Kind::ForNow }
     }
 
-    /// Whether the object does not exist, or its integration or namespace is going.
+    /// Returns whether the object does not exist, or its integration or namespace is being deleted.
     #[must_use]
     pub fn is_gone(&self) -> bool {
         self.kind == Kind::Gone
     }
 
-    /// Whether the object is another one than the one that was read: it is to be read again.
+    /// Returns whether the object differs from the one that was read, so that it has to be read
+    /// again.
     #[must_use]
     pub fn is_outdated(&self) -> bool {
         self.kind == Kind::Outdated
     }
 
-    /// Whether the API server refuses the write until something there is changed.
+    /// Returns whether the API server refuses the write until something there is changed.
     #[must_use]
     pub fn is_refused(&self) -> bool {
         self.kind == Kind::Refused
@@ -98,7 +102,7 @@ impl WriteError {
         &self.why
     }
 
-    /// Whether nothing was sent because this process does not lead.
+    /// Returns whether nothing was sent because this process does not lead.
     #[must_use]
     pub fn is_followers(&self) -> bool {
         self.kind == Kind::Follows
@@ -115,7 +119,7 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer for this namespace, which writes while this process leads.
+    /// Returns a writer for this namespace, which writes while this process leads.
     #[must_use]
     pub fn new(client: &Client, namespace: &str, leadership: &Leadership) -> Self {
         Self {
@@ -126,13 +130,15 @@ impl Writer {
         }
     }
 
-    /// The same, and each write is tried once: for what is written again soon in any case, and must keep no others waiting.
+    /// Returns the same writer, but it tries each write once. It is for writes that are repeated
+    /// soon in any case, and must delay no others.
     #[must_use]
     pub fn once(&self) -> Self {
         Self { tries: 1, ..self.clone() }
     }
 
-    /// Creates the object of one person. One that exists already is read and returned: somebody wrote it first.
+    /// Creates the object of one employee. If the object exists already, it is read and returned,
+    /// because another writer was first.
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached.
@@ -174,7 +180,7 @@ impl Writer {
         }
     }
 
-    /// Reads the object of one person.
+    /// Reads the object of one employee.
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, or the object is gone.
@@ -188,10 +194,11 @@ impl Writer {
         readable(read).map(unsaid).map_err(|failed| failed.into_error("reading an EmployeeSync"))
     }
 
-    /// Makes the object of one person the integration's, or nobody's, as it should be.
+    /// Adds or removes the integration as owner of an employee's object, as it should be.
     ///
     /// # Errors
-    /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
+    /// When the API server refuses or cannot be reached, the object is gone or has changed by now,
+    /// or this process does not lead.
     pub async fn tie(
         &self,
         key: &IntegrationKey,
@@ -215,10 +222,11 @@ impl Writer {
             .map_err(|failed| failed.into_error("changing the owner of an EmployeeSync"))
     }
 
-    /// Replaces the status of one person's object, which is as it was read.
+    /// Replaces the status of one employee's object, which has to be as it was read.
     ///
     /// # Errors
-    /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
+    /// When the API server refuses or cannot be reached, the object is gone or has changed by now,
+    /// or this process does not lead.
     pub async fn apply_person(
         &self,
         object: &EmployeeSync,
@@ -227,8 +235,9 @@ impl Writer {
         self.apply(&self.people, &object.metadata, object.status.as_ref(), status).await.map(unsaid)
     }
 
-    /// Deletes the object of somebody who is gone from Bob for longer than the retention: this object as it was read, and no
-    /// other of its name. Never touches the account.
+    /// Deletes the object of an employee who has been gone from Bob for longer than the retention.
+    /// It deletes only this object as it was read, and no other object of the same name. It never
+    /// changes the account.
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached.
@@ -246,10 +255,12 @@ impl Writer {
         }
     }
 
-    /// Replaces the status `old` of an integration, which is as it was read: its name, its version, and who owns what of it.
+    /// Replaces the status `old` of an integration, which has to be as it was read: `read` has its
+    /// name, its version, and its field managers.
     ///
     /// # Errors
-    /// When the API server refuses or cannot be reached, the object is gone or another one by now, or this process does not lead.
+    /// When the API server refuses or cannot be reached, the object is gone or has changed by now,
+    /// or this process does not lead.
     pub async fn apply_integration(
         &self,
         read: &ObjectMeta,
@@ -268,7 +279,7 @@ impl Writer {
         name: &str,
     ) -> Result<ProvisioningIntegration, WriteError> {
         let what = "reading the integration";
-        // The right to list is there anyway.
+        // The controller has the right to list in any case.
         let params = ListParams::default().fields(&format!("metadata.name={name}"));
         let list = tried(what, || self.integrations.list(&params))
             .await
@@ -279,8 +290,9 @@ impl Writer {
         Ok(ProvisioningIntegration { status: crate::api::said(object.status), ..object })
     }
 
-    /// Replaces the conditions of an integration that this version cannot read, unless it is another one by now. The rest of its
-    /// status may be what only a newer version knows, so it is no apply.
+    /// Replaces the conditions of an integration that this version cannot read, unless the
+    /// integration has changed by now. It does not apply the status, because the rest of it may
+    /// have fields that only a newer version knows.
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, or this process does not lead.
@@ -301,13 +313,14 @@ impl Writer {
             .write("writing a status", || self.integrations.patch_status(name, &params, &patch))
             .await
         {
-            // Another version of it has come, and says what is to be said now.
+            // A newer version of the integration has come, and determines what to write now.
             Err(Failed::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
             written => written.map(drop).map_err(|failed| failed.into_error("writing a status")),
         }
     }
 
-    /// Applies a status over `old` at the version that was read, after removing what only others would keep of it.
+    /// Applies a status over `old` at the version that was read. It first removes what only other
+    /// owners would keep of it.
     async fn apply<K, S>(
         &self,
         api: &Api<Lenient<K>>,
@@ -347,7 +360,8 @@ impl Writer {
             .map_err(|failed| failed.into_error(what))
     }
 
-    /// Makes a call that changes something, each try of it only while this process leads until it has ended.
+    /// Makes a call that changes something. Each try begins only if this process leads until the
+    /// try has ended.
     async fn write<T, F>(&self, what: &'static str, call: impl Fn() -> F) -> Result<T, Failed>
     where
         F: Future<Output = Result<T, kube::Error>>,
@@ -359,12 +373,13 @@ impl Writer {
     }
 }
 
-/// The same object; a status in which nothing was said is none.
+/// Returns the same object; a status without content becomes `None`.
 fn unsaid(object: EmployeeSync) -> EmployeeSync {
     EmployeeSync { status: crate::api::said(object.status), ..object }
 }
 
-/// What was read or written. An answer whose spec cannot be read comes by the watch as well, and is seen to there.
+/// Returns what was read or written. An answer with a spec that cannot be read also comes by the
+/// watch, and is handled there.
 fn readable<K: Readable>(answer: Result<Lenient<K>, Failed>) -> Result<K, Failed> {
     answer?.0.map_err(|unreadable| {
         Failed::Other(format!("this version cannot read {}", unreadable.field))
@@ -381,13 +396,14 @@ impl Failed {
     fn into_error(self, what: &'static str) -> WriteError {
         let (why, kind) = match self {
             Self::Api(status) => {
-                // A namespace that is being deleted answers 403 to creates.
+                // A namespace that is being deleted answers 403 to a create.
                 let terminating = status.is_forbidden()
                     && status.message.contains("because it is being terminated");
                 let kind = match status.code {
                     _ if status.is_not_found() || terminating => Kind::Gone,
                     409 => Kind::Outdated,
-                    // The credential of this process, a timeout, or too many requests.
+                    // The cause is the credential of this process, a time-out, or too many
+                    // requests.
                     401 | 408 | 429 => Kind::ForNow,
                     400..=499 => Kind::Refused,
                     _ => Kind::ForNow,
@@ -417,8 +433,8 @@ where
     repeated(what, TRIES, || async { call().await.map_err(Some) }).await
 }
 
-/// Runs a call with a timeout, and again after a short wait where the API server was busy or out of reach. A call that fails
-/// with nothing is not to be made any more.
+/// Runs a call with a time limit. If the API server was busy or out of reach, it runs the call
+/// again after a short wait. A call that returns `None` as its error is not made again.
 async fn repeated<T, F>(what: &'static str, tries: u32, call: impl Fn() -> F) -> Result<T, Failed>
 where
     F: Future<Output = Result<T, Option<kube::Error>>>,
@@ -449,7 +465,7 @@ where
     Err(last)
 }
 
-/// Now, to the second: Kubernetes times have no fractions.
+/// Returns the time to the second, because Kubernetes times have no fractions.
 #[must_use]
 pub fn to_the_second(now: Timestamp) -> Timestamp {
     Timestamp::from_second(now.as_second()).unwrap_or(now)

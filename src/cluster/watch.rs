@@ -1,5 +1,5 @@
-//! The two watches. Objects are turned into what the engine needs at once: integrations are few and kept whole,
-//! `EmployeeSync`s become rows of the [`Roster`].
+//! The two watches. They turn objects at once into what the engine needs. Integrations are few and
+//! kept whole. `EmployeeSync`s become rows of the [`Roster`].
 
 use std::{collections::HashSet, fmt::Debug, sync::Arc};
 
@@ -20,38 +20,39 @@ use crate::{
     telemetry::{health::Beat, parts::Parts},
 };
 
-/// What the watches tell the engine.
+/// What the watches report to the engine.
 #[derive(Debug)]
 pub enum Seen {
     /// An integration was created or changed (its status included).
     Integration(Box<ProvisioningIntegration>),
     /// An integration was created or changed, and its spec cannot be read.
     Unreadable(IntegrationKey, Box<Unreadable>),
-    /// An integration went.
+    /// An integration was deleted.
     IntegrationGone(IntegrationKey),
-    /// After a complete list: exactly these integrations exist in this scope.
+    /// A list is complete: exactly these integrations exist in this scope.
     Integrations(Scope, Vec<IntegrationKey>),
-    /// Something about a person of this integration changed that a pass should see.
+    /// An employee of this integration has a change that a pass should see.
     Person(IntegrationKey, Box<str>),
-    /// The same about people who are not told apart.
+    /// Employees of this integration, which are not named, have such a change.
     People(IntegrationKey),
-    /// A complete list of people in this scope is in.
+    /// A list of the `EmployeeSync`s in this scope is complete.
     PeopleListed(Scope),
-    /// A list in this scope failed; it is tried again.
+    /// A list in this scope failed. It is tried again.
     ListFailed(Scope),
 }
 
-/// Where is watched: one namespace; `None`: all of them.
+/// The scope of a watch: one namespace, or `None` for all namespaces.
 pub type Scope = Option<String>;
 
-/// The scopes of these namespaces (none: all).
+/// Returns the scopes of these namespaces (an empty list: all namespaces).
 #[must_use]
 pub fn scopes(namespaces: Vec<String>) -> Vec<Scope> {
     if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }
 }
 
-/// Watches these scopes until the process stops or the receiver is dropped: integrations and people of each scope by
-/// themselves, so that what keeps one watch up keeps up no other. Errors back off and are logged without ending the watch.
+/// Watches these scopes until the process stops or the receiver is dropped. The integrations and
+/// the employees of each scope have watches of their own, so that a problem of one watch delays no
+/// other. After an error the watch waits, logs it, and goes on.
 pub async fn watch(
     client: Client,
     scopes: Vec<Scope>,
@@ -108,8 +109,9 @@ where
     }
 }
 
-/// Takes out the managed fields, which are most of an object. Of an integration, of which there are few, they tell who
-/// approved a plan. A status in which nothing was said is none.
+/// Removes the managed fields, which are most of an object. Those of integrations are kept, because
+/// integrations are few and the fields show who approved a plan. A status without content is
+/// removed as well.
 fn strip<K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said>>(object: &mut K) {
     let status = object.status_mut();
     *status = api::said(status.take());
@@ -118,7 +120,8 @@ fn strip<K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said>>(obj
     }
 }
 
-/// A stream of objects without managed fields. An object that does not fit the type must not stop the watch.
+/// Returns a stream of objects without managed fields. An object that does not fit the type must
+/// not stop the watch.
 fn objects<K>(
     api: Api<Lenient<K>>,
     ear: Beat,
@@ -141,7 +144,7 @@ where
     })
 }
 
-/// What falls silent when nothing is heard of this kind in this scope.
+/// Returns the beat that stops when no answer for this kind in this scope arrives.
 fn ear(parts: &Parts, scope: &Scope, kind: &str) -> Beat {
     let place = scope.as_deref().map(|namespace| format!(" in {namespace}")).unwrap_or_default();
     parts.health().register_within(format!("the watch of {kind}s{place}"), DEAF)
@@ -194,7 +197,8 @@ async fn integrations(
     }
 }
 
-/// What an integration that is there means. One that is being deleted is gone: it may stay for as long as others please.
+/// Returns the event for an existing integration. One that is being deleted counts as gone, because
+/// a finalizer of another controller may keep it for any time.
 fn integration(object: Result<ProvisioningIntegration, Box<Unreadable>>) -> Option<Seen> {
     let metadata =
         object.as_ref().map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
@@ -215,7 +219,7 @@ async fn people(
 ) {
     let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, PERSON)));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
-    // The least that the version of the list can be.
+    // The lowest version that the list can have.
     let mut listed_at = 0;
     while let Some(event) = beat.during(stream.next()).await {
         let (mut woken, mut lost) = (Vec::new(), Vec::new());
@@ -265,7 +269,7 @@ async fn people(
     }
 }
 
-/// Logs an error of a watch. Whether it is a list that failed.
+/// Logs an error of a watch. Returns whether a list failed.
 fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &Trouble) -> bool {
     let (namespace, why) = (scope.as_deref().unwrap_or("*"), error.why.to_string());
     if !error.listing {
@@ -295,7 +299,7 @@ fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, B
     (roster.see(object) == News::Wake).then(|| (key(), object.spec.employee_id.as_str().into()))
 }
 
-/// The key of an integration.
+/// Returns the key of an integration.
 #[must_use]
 pub fn key(object: &ProvisioningIntegration) -> Option<IntegrationKey> {
     key_of(&object.metadata)

@@ -1,15 +1,17 @@
-//! Time, which stories can move. Production reads the system's clock; a story holds the hand of an adjustable one.
+//! Time, which stories can move. Production reads the system's clock. A story holds the hand of an
+//! adjustable clock.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::{sync::watch, time::Instant};
 
-/// The longest sleep between two looks at the system's clock. A laptop that was suspended, or a wall clock that was
-/// set, is noticed within this time: sleeping itself follows a clock that does neither.
+/// The longest sleep between two looks at the system's clock. Within this time the process notices
+/// that a laptop was suspended, or that the wall clock was set. The sleep itself follows a clock
+/// that shows neither.
 const LOOK: Duration = Duration::from_secs(30);
 
-/// Tells the time. Clones show the same time.
+/// Tells the time. All clones show the same time.
 #[derive(Clone, Debug)]
 pub struct Clock(Source);
 
@@ -19,7 +21,7 @@ enum Source {
     Adjustable(watch::Receiver<Anchor>),
 }
 
-/// An adjustable clock runs on from here.
+/// The point from which an adjustable clock runs on.
 #[derive(Clone, Copy, Debug)]
 struct Anchor {
     shown: Timestamp,
@@ -38,20 +40,21 @@ impl Anchor {
 pub struct ClockHand(watch::Sender<Anchor>);
 
 impl Clock {
-    /// The system's clock.
+    /// Returns the system's clock.
     #[must_use]
     pub const fn system() -> Self {
         Self(Source::System)
     }
 
-    /// A clock for tests: it starts at the system's time, runs on by itself, and can be moved.
+    /// Returns a clock for tests: it starts at the system's time, runs on by itself, and can be
+    /// moved.
     #[must_use]
     pub fn adjustable() -> (Self, ClockHand) {
         let (hand, clock) = watch::channel(Anchor { shown: Timestamp::now(), at: Instant::now() });
         (Self(Source::Adjustable(clock)), ClockHand(hand))
     }
 
-    /// The time it shows.
+    /// Returns the time that the clock shows.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
@@ -60,8 +63,9 @@ impl Clock {
         }
     }
 
-    /// Completes when the hand moves after this call (not after the first poll, so that nothing is missed between
-    /// reading the time and waiting). Never completes for the system's clock.
+    /// Completes when the hand moves after this call. The time of the call counts, and not the time
+    /// of the first poll, so that no move between reading the time and waiting is missed. Never
+    /// completes for the system's clock.
     pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
         let anchor = match &self.0 {
             Source::System => None,
@@ -81,7 +85,8 @@ impl Clock {
         }
     }
 
-    /// Completes once the clock shows `at` or later, however it came there. Cancel safe.
+    /// Completes once the clock shows `at` or later, whether time passed or the clock was moved.
+    /// Cancel safe.
     pub async fn sleep_until(&self, at: Timestamp) {
         loop {
             let changed = self.changed();
@@ -178,8 +183,9 @@ mod tests {
         assert_eq!(began.elapsed().as_secs(), 15);
     }
 
-    // Only the virtual clock of the runtime moves here, as on a machine that was suspended only the wall clock does:
-    // the sleeper has to look at the wall clock again and again, and must not believe its own sleep.
+    // Only the virtual clock of the runtime moves here, just as only the wall clock moves on a
+    // machine that was suspended. The sleeper has to look at the wall clock again and again, and
+    // must not believe its own sleep.
     #[tokio::test(start_paused = true)]
     async fn the_system_clock_is_looked_at_again_and_again() {
         let clock = Clock::system();

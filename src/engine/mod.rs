@@ -1,16 +1,17 @@
-//! One worker per integration, and the steps of a pass.
+//! One worker for each integration, and the steps of a pass.
 //!
-//! - `supervisor`: watches, starts and ends workers, marks new generations as in progress within a
-//!   second.
+//! - `supervisor`: watches, starts and ends workers, and marks new generations as in progress
+//!   within a second.
 //! - `integration`: what drives the passes of one integration.
 //! - `pass`: one pass; its files are its steps.
-//! - `intake`: who is looked at, when, and why.
-//! - `settings`: a spec becomes settings.
+//! - `intake`: which employees are looked at, when, and why.
+//! - `settings`: turns a spec into settings.
 //! - `clock`: time, which stories can move. `stop`: why a pass ends early.
-//!   `planned`: what waits for its turn, in words. `waits`: waits that a service asked for. `progress`: how far a long pass is.
+//!   `planned`: changes that wait for their turn, in words. `waits`: waits that a service asked
+//!   for. `progress`: how far a long pass has come.
 //!
-//! Imports point one way: `supervisor → integration → pass → {intake, settings}`, and the rest is
-//! below.
+//! Imports point one way: `supervisor → integration → pass → {intake, settings}`. These may import
+//! the other modules of the list.
 
 pub mod clock;
 pub mod intake;

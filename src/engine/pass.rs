@@ -1,9 +1,11 @@
-//! One pass, as the list of its steps:
+//! One pass, as a sequence of steps:
 //! `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //!
-//! - `single`: reads single employees. `confirm`: looks again for employees that a read lacked.
-//! - `outcome`: how a change ended. `verdict`: what is said of one employee.
-//! - `report`: what is said of an integration. `initial_password`: the one of new accounts.
+//! - `single`: reads single employees. `confirm`: reads by id the employees that an answer of Bob
+//!   lacks.
+//! - `outcome`: how a change ended. `verdict`: what the status of one employee says.
+//! - `report`: what the status of the integration says. `initial_password`: the initial password of
+//!   new accounts.
 
 mod begins;
 pub mod company;
@@ -90,61 +92,61 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Status writes under way at once.
+/// How many statuses are written at the same time.
 const RECORDED_AT_ONCE: usize = 32;
 
-/// The wait until a change that is under way has ended.
+/// How long an employee waits for a change that is under way before the next look.
 pub const SOON: Duration = Duration::from_millis(200);
 
-/// Everything a pass works with. The raw spec is not among it.
+/// Everything that a pass works with. The raw spec is not part of it.
 pub struct Pass<'a> {
-    /// The integration.
+    /// The key of the integration.
     pub key: &'a IntegrationKey,
-    /// Its uid.
+    /// The uid of the integration.
     pub uid: &'a str,
-    /// Its settings.
+    /// The validated settings of the integration.
     pub validated: &'a Validated,
-    /// The source.
+    /// The client of Bob, the source.
     pub bob: &'a bob::Client,
-    /// The target.
+    /// The provider, the target.
     pub provider: &'a dyn Provider,
     /// What is known of every `EmployeeSync`.
     pub roster: &'a Roster,
     /// Writes objects and statuses.
     pub writer: &'a Writer,
-    /// Tells people.
+    /// Publishes the events.
     pub events: &'a Events,
-    /// Counts.
+    /// Counts for the metrics.
     pub metrics: &'a Metrics,
-    /// The time.
+    /// Tells the time.
     pub clock: &'a Clock,
-    /// Where events about its people come in.
+    /// Receives the events about the employees of this integration.
     pub mailbox: &'a Mailbox,
-    /// What Bob's answers showed of everybody together.
+    /// What the answers of Bob showed of all employees together.
     pub company: &'a Company,
-    /// Whether this process may write.
+    /// Says whether this process may write.
     pub leadership: &'a Leadership,
-    /// Whom it is about.
+    /// The employees that the pass is about.
     pub scope: Scope<'a>,
-    /// Since when this pass looks.
+    /// Since when this pass looks at the employees.
     pub looking: &'a Looking<'a>,
     /// What woke the pass.
     pub trigger: Trigger,
-    /// What woke it for single people; where it is about some, exactly these.
+    /// The causes for single employees. A pass over some employees is about exactly these.
     pub causes: &'a Causes,
-    /// When changes that are not urgent do not begin any more.
+    /// The time after which changes that are not urgent no longer begin.
     pub deadline: Instant,
-    /// How many of those have had their turn, in all passes of this integration.
+    /// How many changes that are not urgent have had their turn, in all passes of this integration.
     pub turns: &'a AtomicU64,
-    /// What is known of the reads of Bob before.
+    /// What is known of earlier reads of Bob.
     pub last_read: observe::LastRead,
-    /// Whether this integration has never seen a pass through.
+    /// Whether this integration has never completed a pass.
     pub first_pass: bool,
-    /// Whether statuses are gone that there were at the last pass.
+    /// Whether statuses are gone that existed at the last pass.
     pub forgotten: bool,
-    /// The day on which the first pass was through (UTC).
+    /// The day on which the first pass was completed (UTC).
     pub since: Option<Date>,
-    /// What follows from the integration's beginning.
+    /// What follows from the beginning of the integration.
     pub begins: Begins,
     /// All other integrations of the same tenant, the oldest first.
     pub others: &'a [Other],
@@ -152,25 +154,26 @@ pub struct Pass<'a> {
     pub approved: Option<&'a str>,
     /// The plan that was released last.
     pub released: Option<&'a Approved>,
-    /// Records that this plan is released, before anything of it goes out, and whether it lets employees leave management.
-    /// Returns whether that was recorded.
+    /// Records that this plan is released, before any change of it goes out. The flag says whether
+    /// the plan lets employees leave management. Returns whether that was recorded.
     pub release: &'a (dyn Fn(String, bool) -> BoxFuture<'a, bool> + Sync),
     /// Reads the initial password of new accounts, if the settings name one.
     pub initial_password: &'a InitialPassword,
-    /// Set when the pass shall end early.
+    /// Returns whether the pass has to end early.
     pub halted: &'a (dyn Fn() -> bool + Sync),
-    /// Completes once it shall.
+    /// Completes when the pass has to end early.
     pub halting: &'a (dyn Fn() -> BoxFuture<'a, ()> + Sync),
-    /// Changes the provider refused before and that are not due again.
+    /// Returns the refusal of a change that the provider refused before and that is not due again.
     pub skip: &'a (dyn Fn(&str, u64) -> Option<Failure> + Sync),
-    /// Whether an employee's change failed when it was tried before.
+    /// Returns whether an employee's change failed when it was tried before.
     pub failed_before: &'a (dyn Fn(&str) -> bool + Sync),
-    /// Told of every refusal and every success, so that refusals are tried ever more rarely.
+    /// Notes every refusal and every success, so that a refused change is tried less and less
+    /// often.
     pub tried: &'a (dyn Fn(&str, u64, Option<&Failure>) + Sync),
 }
 
 impl Pass<'_> {
-    /// Runs it.
+    /// Runs the pass and returns its report.
     pub async fn run(&self) -> Report {
         let began = Instant::now();
         let first_must_be_whole =
@@ -205,7 +208,7 @@ impl Pass<'_> {
         report
     }
 
-    /// observe → decide → plan → guard → execute → record.
+    /// Runs the steps: observe → decide → plan → guard → execute → record.
     async fn steps(&self, report: &mut Report) -> Result<(), Stop> {
         let settings = &self.validated.settings;
         let requests = self.requests();
@@ -317,7 +320,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Reads, unless the pass shall end early: nobody waits for what a newer spec has no use for.
+    /// Awaits a read, unless the pass has to end early: a newer spec has no use for that read.
     async fn unless_halted<T>(&self, reading: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             read = reading => Some(read),
@@ -325,8 +328,9 @@ impl Pass<'_> {
         }
     }
 
-    /// Puts those into the urgent line whose access ends and whose account is on record as open: it is looked up by its id, so
-    /// a listing that fails keeps no one in.
+    /// Puts employees into the urgent line if they lose access and their account is on record as
+    /// open. The urgent line looks up such an account by its id, so a failed listing does not leave
+    /// access open.
     fn leavers_do_not_wait(&self, people: &[Person]) {
         if self.validated.dry_run {
             return;
@@ -345,7 +349,7 @@ impl Pass<'_> {
         }
     }
 
-    /// What every decision rests on, beside the person.
+    /// Returns what every decision rests on, except the person.
     fn deciding(&self) -> Deciding<'_> {
         Deciding {
             settings: &self.validated.settings,
@@ -360,7 +364,7 @@ impl Pass<'_> {
         }
     }
 
-    /// What the guard looks at, beside the plan.
+    /// Returns what the guard looks at, except the plan.
     fn guarding<'b>(
         &'b self,
         requests: &'b HashMap<Box<str>, Box<str>>,
@@ -394,7 +398,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Of whom something was announced, and whom Bob shows as before, or not at all.
+    /// Returns the employees that an event announced and that Bob shows unchanged or does not show.
     fn unseen(&self, people: &[Person]) -> Vec<Box<str>> {
         if self.causes.is_empty() {
             return Vec::new();
@@ -414,7 +418,8 @@ impl Pass<'_> {
         self.causes.keys().filter(|employee| !changed.contains(&***employee)).cloned().collect()
     }
 
-    /// Remembers what Bob said of these people, so that the next event about one of them is known to show or not.
+    /// Remembers what Bob said of these employees, so that a pass after the next event can tell
+    /// whether Bob shows the change.
     fn looked_at(&self, people: &[Person]) {
         let rows: Vec<(&str, u64)> = people
             .iter()
@@ -425,7 +430,7 @@ impl Pass<'_> {
             .map(|employee| (employee.id(), single::row(employee)))
             .collect();
         self.roster.looked(self.key, rows.into_iter());
-        // Employees without a row when Bob was read have one now.
+        // Employees who had no row when Bob was read before have one now.
         let employees =
             people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
         self.roster.shown(
@@ -434,7 +439,7 @@ impl Pass<'_> {
         );
     }
 
-    /// The plan, without rows whose target the provider does not have.
+    /// Returns the plan, without rows whose target the provider does not have.
     fn plan(&self, people: &[Person], matcher: Matcher<'_>, listing: &Listing) -> Plan {
         let mut plan = plan(&self.validated.settings.mapping, people, matcher, listing.whole);
         plan.without_rows(&listing.unavailable);
@@ -442,7 +447,7 @@ impl Pass<'_> {
         plan
     }
 
-    /// Executes what was released and writes everything down as it happens.
+    /// Executes the released changes and records each outcome as it comes.
     async fn converge(
         &self,
         people: &[Person],
@@ -462,7 +467,7 @@ impl Pass<'_> {
         };
         let failed_before =
             |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
-        // Read when it is needed, and gone when this step is through.
+        // The password is read only when it is needed, and it is dropped at the end of this step.
         let creates = plan
             .changes
             .iter()
@@ -499,7 +504,8 @@ impl Pass<'_> {
             failed_before: &failed_before,
             pause: &pause,
         };
-        // Boxed: the compiler cannot see through both closures at once that these can move between threads.
+        // The future is boxed: without that, the compiler cannot prove that both closures can move
+        // between threads.
         let executing: BoxFuture<'_, Summary> = Box::pin(async move {
             let summary = execute(&execution, |person, outcome, claim| {
                 let id = people[person as usize].employee.id();
@@ -519,7 +525,7 @@ impl Pass<'_> {
                 if let Some(progress) = progress.filter(|_| !matches!(outcome, Outcome::Waiting)) {
                     progress.wrote_one();
                 }
-                // The receiver lives until the channel is closed by this step's end.
+                // The receiver lives until the end of this step closes the channel.
                 let _ = told.send((person, outcome, claim));
             })
             .await;
@@ -543,7 +549,7 @@ impl Pass<'_> {
         summary
     }
 
-    /// Puts somebody back into the line to whom another pass is writing just now.
+    /// Puts an employee back into the line because another pass is writing to the employee now.
     fn again_soon(&self, employee: &str) {
         let now = Instant::now();
         let waiting = self
@@ -554,8 +560,9 @@ impl Pass<'_> {
         self.mailbox.dirty.again(employee, waiting, now + SOON);
     }
 
-    /// Since when somebody waits, in seconds of the epoch: since the first event that was not answered, since a date came,
-    /// since the status says that something is not as decided. For whom nothing of it holds: since now.
+    /// Returns since when an employee waits, in seconds of the epoch. That is the earliest of three
+    /// times: of the first event without an answer, of a date that came, and since when the status
+    /// says that something is not as decided. Without any of them it is the present time.
     fn waiting_since(&self, employee: &str, now: Timestamp) -> i64 {
         let told = self
             .causes
@@ -568,7 +575,7 @@ impl Pass<'_> {
         told.map(|ago| now.saturating_sub(ago)).into_iter().chain(known).min().unwrap_or(now)
     }
 
-    /// Sync requests of single people that were there before Bob was read.
+    /// Returns the sync requests of single employees that existed before Bob was read.
     fn requests(&self) -> HashMap<Box<str>, Box<str>> {
         let mut requests = HashMap::new();
         let mut look = |employee: &str, entry: &Entry| {
@@ -587,7 +594,7 @@ impl Pass<'_> {
         requests
     }
 
-    /// What of the plan goes out because a person approved it.
+    /// Returns which changes of the plan go out because a person approved them.
     fn approvals<'b>(&'b self, released: &'b Released) -> record::Approved<'b> {
         let held = &released.held;
         record::Approved {
@@ -638,10 +645,10 @@ impl Pass<'_> {
     }
 }
 
-/// What the execution tells.
+/// What the execution sends for each employee.
 type Told<'a> = (PersonIndex, Outcome, Option<Writing<'a>>);
 
-/// Writes outcomes down as they come, several at once.
+/// Records outcomes as they come, several at the same time.
 async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {
     let mut writing = FuturesUnordered::new();
     loop {
@@ -649,7 +656,7 @@ async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedRecei
             next = outcomes.recv(), if writing.len() < RECORDED_AT_ONCE => match next {
                 Some((person, outcome, claim)) => writing.push(async move {
                     recorder.outcome(person, outcome).await;
-                    // Only now may another pass write to this person.
+                    // Another pass may write to this person only from here on.
                     drop(claim);
                 }),
                 None => break,
@@ -677,7 +684,7 @@ fn summarise(plan: &Plan, validated: &Validated, people: &[Person]) -> PlanSumma
     }
 }
 
-/// Equal for equal changes of one person; never 0.
+/// Returns a number that is equal for equal changes of one person and never 0.
 fn fingerprint(change: &Change) -> u64 {
     use std::hash::{DefaultHasher, Hash as _, Hasher as _};
     let mut hash = DefaultHasher::new();

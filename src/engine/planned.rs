@@ -1,25 +1,25 @@
-//! What waits for its turn, in words.
+//! Changes that wait for their turn, in words.
 
 use crate::domain::account::Access;
 
-/// What will be done when the turn comes.
+/// The change that will be made when its turn comes.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
 pub enum Planned {
     /// A new account with this access.
     Create(Access),
-    /// Access taken away.
+    /// Access is taken away.
     Suspend,
-    /// Access given back.
+    /// Access is given back.
     Reactivate,
-    /// Attributes, or the mark.
+    /// Attributes, or the mark of bobsync, are written.
     Update,
 }
 
-/// What is said of an employee who has to lose access and has not lost it.
+/// The text for an employee who has to lose access and has not lost it yet.
 pub const OPEN: &str = "Access is still open";
 
 impl Planned {
-    /// Returns what will be done, in words.
+    /// Returns the text that says what will be done.
     #[must_use]
     pub const fn words(self) -> &'static str {
         match self {

@@ -1,5 +1,5 @@
-//! How far the pass over everybody has come that is under way: counted in memory, told once the pass has taken some seconds, and
-//! gone with it. A pass that is over sooner tells nothing of it.
+//! Progress of the pass over all employees that is under way. It is counted in memory, shown once
+//! the pass has taken some seconds, and dropped with the pass. A shorter pass shows no progress.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,10 +16,11 @@ use crate::{
     cluster::status::to_the_second,
 };
 
-/// A pass that takes less than this is not told of; then it is told in steps of so much.
+/// The progress of a pass is shown once the pass has taken this long. After that it is updated at
+/// this interval.
 pub const APART: Duration = Duration::from_secs(5);
 
-/// Counts what the pass over everybody has done.
+/// Counts what the pass over all employees has done.
 pub struct Counting {
     clock: Clock,
     run: Mutex<Option<Run>>,
@@ -28,20 +29,20 @@ pub struct Counting {
 struct Run {
     since: Timestamp,
     began: Instant,
-    /// Accounts of the provider that were read.
+    /// How many accounts of the provider were read.
     read: u32,
-    /// The plan is made, and its changes go out.
+    /// The changes of the plan; `None` until the plan is made and its changes go out.
     changes: Option<Part>,
-    /// Statuses of employees without a change, written meanwhile.
+    /// The statuses of employees without a change, which are written at the same time.
     statuses: Option<Part>,
 }
 
-/// How many of something are done.
+/// A number of items, and how many of them are done.
 struct Part {
     began: Instant,
     done: u32,
     of: u32,
-    /// When the last of them was done.
+    /// When the last item was done.
     at: Instant,
 }
 
@@ -60,7 +61,8 @@ impl Part {
         self.done >= self.of
     }
 
-    /// How long from now until all of them are done at the pace so far. `wait`: how long calls wait before that.
+    /// Returns how long it takes from now until all items are done at the pace so far. `wait`: how
+    /// long calls wait before that.
     fn left(&self, wait: Duration) -> Option<Duration> {
         let pace = self.at.duration_since(self.began).checked_div(self.done)?;
         let left = pace.saturating_mul(self.of - self.done);
@@ -73,7 +75,7 @@ impl Part {
     }
 }
 
-/// A pass over everybody, as long as it is under way.
+/// A pass over all employees that is under way. Dropping it ends the pass.
 pub struct UnderWay<'a>(&'a Counting);
 
 impl Drop for UnderWay<'_> {
@@ -83,7 +85,7 @@ impl Drop for UnderWay<'_> {
 }
 
 impl Counting {
-    /// No pass is under way.
+    /// Returns a counter for which no pass is under way.
     #[must_use]
     pub const fn new(clock: Clock) -> Self {
         Self { clock, run: Mutex::new(None) }
@@ -93,7 +95,7 @@ impl Counting {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A pass begins.
+    /// Notes that a pass begins.
     pub fn begin(&self) -> UnderWay<'_> {
         *self.run() = Some(Run {
             since: self.clock.now(),
@@ -105,32 +107,33 @@ impl Counting {
         UnderWay(self)
     }
 
-    /// One more account of the provider was read.
+    /// Notes that one more account of the provider was read.
     pub fn read_one(&self) {
         self.run().iter_mut().for_each(|run| run.read = run.read.saturating_add(1));
     }
 
-    /// So many changes go out now.
+    /// Notes that this many changes go out now.
     pub fn write(&self, of: usize) {
         self.run().iter_mut().for_each(|run| run.changes = Some(Part::new(of)));
     }
 
-    /// One more of them has ended.
+    /// Notes that one more change has ended.
     pub fn wrote_one(&self) {
         self.run().iter_mut().flat_map(|run| &mut run.changes).for_each(Part::one_more);
     }
 
-    /// So many statuses are written now of employees without a change.
+    /// Notes that this many statuses of employees without a change are written now.
     pub fn record(&self, of: usize) {
         self.run().iter_mut().for_each(|run| run.statuses = Some(Part::new(of)));
     }
 
-    /// One more of them is written.
+    /// Notes that one more of these statuses is written.
     pub fn recorded_one(&self) {
         self.run().iter_mut().flat_map(|run| &mut run.statuses).for_each(Part::one_more);
     }
 
-    /// Returns how far the pass is, where it has taken so long that it is told. `wait`: for how long calls wait, if they do.
+    /// Returns the progress of the pass once it has taken long enough to be shown. `wait`: how long
+    /// calls wait now, if they wait.
     #[must_use]
     pub fn told(&self, wait: Duration) -> Option<Progress> {
         let run = self.run();

@@ -4,33 +4,33 @@ use std::time::Duration;
 
 use crate::{api::reasons::IntegrationReason, bob, cluster::secrets::SecretError, provider};
 
-/// Why an integration cannot run, or could not in this pass.
+/// Why an integration cannot run, or could not run in this pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stop {
-    /// The word of the closed list.
+    /// The reason, a word of the closed list.
     pub reason: IntegrationReason,
-    /// What to do, for a person.
+    /// What a person has to do.
     pub message: String,
-    /// How long the service asks to wait, where it names a time.
+    /// How long the service asks the caller to wait, if it names a time.
     pub wait: Option<Duration>,
-    /// Whether the service answered all the same: it refused values, and is connected.
+    /// Whether the service answered, so that it is connected even though it refused values.
     pub answered: bool,
 }
 
 impl Stop {
-    /// A stop with this reason.
+    /// Returns a stop with this reason.
     pub fn new(reason: IntegrationReason, message: impl Into<String>) -> Self {
         Self { reason, message: message.into(), wait: None, answered: false }
     }
 
-    /// The same, where the service names the time after which it may be asked again.
+    /// Returns the same stop with the time that the service asks the caller to wait.
     #[must_use]
     pub fn after(self, wait: Option<Duration>) -> Self {
         Self { wait, ..self }
     }
 }
 
-/// What a failed call to Bob means for the integration.
+/// Returns what a failed call to Bob means for the integration.
 #[must_use]
 pub fn bob_stop(error: bob::Error) -> Stop {
     let reason = match &error {
@@ -44,7 +44,7 @@ pub fn bob_stop(error: bob::Error) -> Stop {
     Stop::new(reason, error.to_string()).after(wait)
 }
 
-/// What a failed call to the provider means for the integration.
+/// Returns what a failed call to the provider means for the integration.
 #[must_use]
 pub fn provider_stop(error: &provider::Error) -> Stop {
     let reason = match error {
@@ -58,8 +58,8 @@ pub fn provider_stop(error: &provider::Error) -> Stop {
     Stop::new(reason, error.to_string()).after(wait)
 }
 
-/// What it means for the integration that the provider refuses change after change. A refused value
-/// is no outage: a person has to correct it.
+/// Returns what it means for the integration that the provider refuses change after change. A
+/// refused value is no outage: a person has to correct it.
 #[must_use]
 pub fn refusals_stop(error: &provider::Error) -> Stop {
     if matches!(error, provider::Error::Rejected { .. }) {
@@ -69,7 +69,7 @@ pub fn refusals_stop(error: &provider::Error) -> Stop {
     provider_stop(error)
 }
 
-/// What a Secret that cannot be read means for the integration.
+/// Returns what a Secret that cannot be read means for the integration.
 #[must_use]
 pub fn secret_stop(error: &SecretError) -> Stop {
     let unavailable = matches!(error, SecretError::Unavailable { .. });

@@ -1,5 +1,6 @@
-//! Starts a worker for every integration and ends it with the integration; passes on what the watches see. A worker that
-//! ends by itself is started again. What cannot be listed in one namespace keeps up no other.
+//! Starts a worker for every integration, ends it with the integration, and passes on what the
+//! watches see. It starts a worker again that ended by itself. A namespace whose objects cannot be
+//! listed does not stop the workers of other namespaces.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -28,25 +29,27 @@ use crate::{
     },
 };
 
-/// So long the first worker waits for the lists of other namespaces, so that it knows who was there before it.
+/// How long the first worker waits for the lists of other namespaces. With these lists it knows
+/// which integrations existed before its own.
 const ACQUAINTED_WITHIN: Duration = Duration::from_secs(5);
-/// The wait before a worker that ended is started again; doubled each time, up to the longest.
+/// The wait before an ended worker is started again. It doubles each time, up to `LONGEST`.
 const AGAIN: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
 
 struct Running {
     handle: Handle,
     task: AbortHandle,
-    /// How long the next one waits should this one end.
+    /// The wait before the next worker starts if this one ends.
     wait: Duration,
 }
 
-/// Runs until the process stops: watches, dispatches, and at the end waits for every worker to finish what it began.
+/// Runs until the process stops: it watches and dispatches. At the end it waits until every worker
+/// has finished what it began.
 pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
     let scopes = watch::scopes(namespaces);
     let (sender, mut seen) = mpsc::channel(256);
     let (client, roster) = (shared.client.clone(), shared.roster.clone());
-    // Dropped with this task, and it ends then.
+    // The set is dropped with this task, and the watch ends with it.
     let mut watching = JoinSet::new();
     watching.spawn(watch::watch(
         client,
@@ -97,18 +100,18 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
     }
     watching.abort_all();
     drop(beat);
-    // A worker ends after the writes it began; the process bounds how long that may take.
+    // A worker ends after the writes that it began. The process limits how long that may take.
     while supervisor.tasks.join_next().await.is_some() {}
 }
 
-/// Which lists are in, by name: a namespace that is listed anew counts for itself alone.
+/// The lists that have arrived. A namespace that is listed again affects only itself.
 struct Lists {
     scopes: Vec<Scope>,
     integrations: HashSet<Scope>,
     people: HashSet<Scope>,
     failed: HashSet<Scope>,
     began: Instant,
-    /// Whether every scope has said which integrations it has, or has had its time.
+    /// Whether every scope has listed its integrations, or the time to wait for it has passed.
     acquainted: bool,
 }
 
@@ -124,13 +127,13 @@ impl Lists {
         }
     }
 
-    /// When the other namespaces are waited for no longer.
+    /// Returns when the wait for the other namespaces ends.
     fn acquainted_at(&self) -> Option<Instant> {
         (!self.acquainted).then(|| self.began + ACQUAINTED_WITHIN)
     }
 
-    /// Whether workers of this namespace may begin: a pass that does not know the people would take everybody for new, and
-    /// write accounts of people who are pinned.
+    /// Returns whether workers of this namespace may begin. A pass that does not know the employees
+    /// would take all of them for new, and would write accounts of employees who are pinned.
     fn may_begin(&self, namespace: &str) -> bool {
         let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| scope == namespace);
         let known = self.acquainted
@@ -141,7 +144,7 @@ impl Lists {
         known && self.people.iter().any(has) && self.integrations.iter().any(has)
     }
 
-    /// Where something is missing.
+    /// Returns the scopes for which a list is missing.
     fn missing(&self) -> HashSet<Scope> {
         let there =
             |scope: &Scope| self.integrations.contains(scope) && self.people.contains(scope);
@@ -155,12 +158,14 @@ struct Supervisor {
     /// Integrations that may not begin yet.
     held: HashMap<IntegrationKey, Box<ProvisioningIntegration>>,
     workers: HashMap<IntegrationKey, Running>,
-    /// Integrations that cannot be read, by uid, and the tasks that have them say so.
+    /// Integrations that cannot be read, each with its uid and the task that reports it in the
+    /// status.
     unreadable: HashMap<IntegrationKey, (Option<String>, JoinSet<()>)>,
-    /// Integrations that could not be read for a time: what is known of their people is still true.
+    /// Integrations that could not be read for a time. What is known of their employees is still
+    /// true.
     resumed: HashSet<IntegrationKey>,
     tasks: JoinSet<()>,
-    /// Whose worker a task is.
+    /// The integration of each worker's task.
     keys: HashMap<Id, IntegrationKey>,
 }
 
@@ -172,7 +177,8 @@ impl Supervisor {
                 if self.unreadable.remove(&key).is_some_and(|(uid, _)| uid == object.metadata.uid) {
                     self.resumed.insert(key.clone());
                 }
-                // Before anybody begins, so that the first to work knows who was there before it.
+                // This comes before any worker begins, so that the first one knows which
+                // integrations existed before it.
                 self.shared.tenants.see(&key, &object, &self.shared.allowed);
                 if self.workers.contains_key(&key) {
                     self.apply(key, *object);
@@ -193,7 +199,8 @@ impl Supervisor {
                 gone.iter().for_each(|key| self.forget(key));
                 self.lists.integrations.insert(scope);
             }
-            // What changes while another process leads is that one's work, and a process that begins to lead looks at everybody.
+            // While another process leads, that process handles the changes. A process that begins
+            // to lead looks at all employees.
             Seen::Person(..) | Seen::People(_) if !self.shared.leadership.is_leader() => {}
             Seen::Person(key, employee) => {
                 if let Some(running) = self.workers.get(&key) {
@@ -215,7 +222,7 @@ impl Supervisor {
         }
     }
 
-    /// Begins with every integration that may.
+    /// Begins with every integration that may begin.
     fn begin(&mut self) {
         let may: Vec<_> =
             self.held.keys().filter(|key| self.lists.may_begin(&key.namespace)).cloned().collect();
@@ -234,7 +241,8 @@ impl Supervisor {
     fn apply(&mut self, key: IntegrationKey, object: ProvisioningIntegration) {
         if self.workers.get(&key).is_some_and(|running| running.handle.uid() != object.metadata.uid)
         {
-            // Deleted and made again between two events: nothing of the old one is believed.
+            // The object was deleted and made again between two events. Nothing that is known of
+            // the old one is kept.
             self.forget(&key);
             self.shared.tenants.see(&key, &object, &self.shared.allowed);
         }
@@ -260,10 +268,11 @@ impl Supervisor {
         tokio::spawn(async move { handle.mark_progressing(&shared, &key).await });
     }
 
-    /// A worker's task has ended. Where its integration is still there, another one takes its place.
+    /// Handles the end of a worker's task. If its integration still exists, another worker takes
+    /// its place.
     fn begin_again(&mut self, ended: Result<(Id, ()), JoinError>) {
         if *self.shared.stopping.borrow() {
-            // It ended because the process stops.
+            // The worker ended because the process stops.
             return;
         }
         let (id, panicked) = match ended {
@@ -287,8 +296,8 @@ impl Supervisor {
         self.keys.insert(running.task.id(), key);
     }
 
-    /// Ends the work on an integration that cannot be read, and has it say so. Its deliveries are asked to come again, and its
-    /// tenant stays its own.
+    /// Ends the work on an integration that cannot be read, and makes its status say so. Bob is
+    /// asked to send its deliveries again, and it keeps its claim on its tenant.
     fn cannot_read(&mut self, key: IntegrationKey, object: Unreadable) {
         self.shared.tenants.idle(&key, true);
         self.held.remove(&key);
@@ -317,7 +326,7 @@ impl Supervisor {
         self.shared.roster.leave(key);
     }
 
-    /// Has every integration say what is to be said beside its passes.
+    /// Makes every integration write what has to be said next to its passes.
     fn tell_parts(&self) {
         for (key, running) in &self.workers {
             let (handle, shared, key) = (running.handle.clone(), self.shared.clone(), key.clone());
@@ -325,7 +334,7 @@ impl Supervisor {
         }
     }
 
-    /// Says of integrations that are known, and whose people are not, why they do not begin.
+    /// Reports why integrations do not begin that are known, but have no list of employees yet.
     fn say_unlisted(&self) {
         for (key, object) in
             self.held.iter().filter(|(key, _)| !self.lists.may_begin(&key.namespace))

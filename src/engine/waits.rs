@@ -1,5 +1,6 @@
-//! Waits that a service asked for, as people are told of them: until when, in the conditions of the integration, and once in
-//! the log. A call that meets a wait notes it; it is told of until its time has come.
+//! Waits that a service asked for, as they are shown to people: in the conditions of the
+//! integration with their end, and once in the log. A call that meets a wait notes it. The wait is
+//! shown until it ends.
 
 use std::{
     sync::{
@@ -18,36 +19,38 @@ use crate::{
     provider::limits::{Wait, Waits as Met, Why},
 };
 
-/// A shorter wait is not told.
+/// A shorter wait is not shown.
 const TOLD: Duration = Duration::from_secs(10);
-/// Ends that lie closer together than this are of one wait: services count in whole seconds.
+/// Ends that lie closer together than this belong to one wait, because services count in whole
+/// seconds.
 const SAME: Duration = Duration::from_secs(3);
 
-/// Which service is waited for.
+/// The service that calls wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// The source.
+    /// Bob, the source.
     Bob,
-    /// The target.
+    /// The provider, the target.
     Provider,
 }
 
 /// A wait, in the words of a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// Which service is waited for.
+    /// The service that calls wait for.
     pub side: Side,
-    /// What is waited for and until when.
+    /// The text: what calls wait for, and until when.
     pub message: String,
 }
 
-/// What calls of one integration wait for.
+/// The waits that calls of one integration have met.
 pub struct Waits {
     key: IntegrationKey,
     clock: Clock,
     known: Mutex<[Option<Known>; 2]>,
     pub(super) news: Notify,
-    /// From how many people evidence on record has not taken access for some time.
+    /// How many employees still have access that evidence on record should have taken some time
+    /// ago.
     pub(super) open: AtomicU32,
 }
 
@@ -57,7 +60,7 @@ struct Known {
 }
 
 impl Waits {
-    /// None yet.
+    /// Returns an empty collection of waits.
     #[must_use]
     pub fn new(key: IntegrationKey, clock: Clock) -> Self {
         Self { key, clock, known: Mutex::default(), news: Notify::new(), open: AtomicU32::new(0) }
@@ -67,13 +70,13 @@ impl Waits {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The time.
+    /// Returns the time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// What calls to this service tell of waits to.
+    /// Returns the function that calls to this service use to report a wait.
     pub fn of(self: &Arc<Self>, side: Side, name: &'static str) -> Met {
         let waits = self.clone();
         Arc::new(move |wait| waits.meet(side, name, wait))
@@ -97,13 +100,13 @@ impl Waits {
         self.news.notify_waiters();
     }
 
-    /// Forgets all: the integration is suspended, or calls go to another tenant.
+    /// Forgets all waits, because the integration is suspended or calls go to another tenant.
     pub fn clear(&self) {
         *self.known() = [None, None];
         self.news.notify_waiters();
     }
 
-    /// What is to be told now.
+    /// Returns the waits to show now.
     #[must_use]
     pub fn told(&self) -> Vec<Told> {
         let now = Instant::now();
@@ -115,13 +118,14 @@ impl Waits {
             .collect()
     }
 
-    /// From how many people evidence on record has not taken access for some time.
+    /// Returns how many employees still have access that evidence on record should have taken some
+    /// time ago.
     #[must_use]
     pub fn open(&self) -> u32 {
         self.open.load(Ordering::Acquire)
     }
 
-    /// How long until the last of them ends.
+    /// Returns how long it takes until the last wait ends.
     #[must_use]
     pub fn longest(&self) -> Duration {
         let now = Instant::now();
@@ -133,7 +137,7 @@ impl Waits {
             .unwrap_or_default()
     }
 
-    /// When the next wait ends.
+    /// Returns when the next wait ends.
     pub(super) fn next_end(&self) -> Option<Instant> {
         let now = Instant::now();
         self.known().iter().flatten().map(|known| known.until).filter(|until| *until > now).min()
@@ -154,7 +158,7 @@ fn sentence(name: &str, why: Why, at: Timestamp) -> String {
     }
 }
 
-/// The whole second in which a wait that ends in `left` is over.
+/// Returns the whole second in which a wait that ends in `left` is over.
 fn rounded_up(now: Timestamp, left: Duration) -> Timestamp {
     let end = SignedDuration::try_from(left)
         .ok()

@@ -475,8 +475,8 @@ impl Metrics {
         self.gauges.said(key, status);
     }
 
-    /// Shows from now on how many calls the provider's window has left for an integration, as `left`
-    /// tells for each page.
+    /// Shows from now on how many calls the provider's window has left for an integration, as
+    /// `left` tells for each page.
     pub fn paced(
         &self,
         key: &IntegrationKey,

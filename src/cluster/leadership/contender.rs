@@ -1,5 +1,5 @@
-//! One process in the election: looks at the Lease, claims it, renews it, steps down, gives it back. It never touches
-//! a write; it only says who leads.
+//! One process in the election: it reads the Lease, claims it, renews it, steps down, and gives it
+//! back. It starts no other write. It only determines which process leads.
 
 use std::{
     hash::{BuildHasher as _, RandomState},
@@ -27,17 +27,19 @@ use crate::{
     cluster::connect::{CallError, bounded},
 };
 
-/// Claims in one turn. Somebody else's write between look and claim costs one.
+/// How often one turn tries to claim. A write of another process between look and claim uses up one
+/// try.
 const TRIES: u32 = 3;
-/// How often the wait for the Lease is told of.
+/// How often the wait for the Lease is logged.
 const TELL: Duration = Duration::from_secs(10);
 
-/// A number that no other process draws (keys of the standard library's hasher come from the system's randomness).
+/// Returns a number that no other process draws. (The keys of the standard library's hasher come
+/// from the system's randomness.)
 pub(super) fn random() -> u64 {
     RandomState::new().hash_one(LEASE)
 }
 
-/// Is told whenever the result changes.
+/// A function that is called whenever the result changes.
 pub(super) type Told = dyn Fn(bool) + Send + Sync;
 
 pub(super) struct Contender {
@@ -47,36 +49,36 @@ pub(super) struct Contender {
     past: Past,
     state: Arc<Shared>,
     told: Arc<Told>,
-    /// What was said last.
+    /// The result that was last reported.
     said: bool,
-    /// What was last told of the wait for the Lease.
+    /// What was last logged about the wait for the Lease.
     waits: Waits,
-    /// The Lease as our last claim left it.
+    /// The Lease as the last claim of this process left it.
     mine: Option<Lease>,
-    /// Somebody else may lead, and since when nothing has been heard of them.
+    /// Another process that may lead, and since when it has given no sign of life.
     rival: Option<Rival>,
-    /// The last look that was answered.
+    /// When a look was last answered.
     looked: Instant,
-    /// A Lease that we make where one was deleted says nothing of the holder before, who may not have noticed: it has to
-    /// stand for a whole term before we lead.
+    /// A Lease that this process makes after one was deleted does not show that the last holder has
+    /// noticed. It has to exist for a whole term before this process leads.
     proof: Proof,
 }
 
-/// How far a Lease of our own making is from counting.
+/// How long a Lease that this process made still has to exist before it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Proof {
-    /// It counts.
+    /// The Lease counts.
     None,
-    /// We sent one, and do not know that it stands.
+    /// A create was sent, and it is not known whether the Lease exists.
     Sent,
-    /// It stands, and counts from then on.
+    /// The Lease exists, and counts from this time on.
     Until(Instant),
 }
 
-/// What was told of the wait for the Lease.
+/// What was logged about the wait for the Lease.
 #[derive(Default)]
 struct Waits {
-    /// The holder that is followed.
+    /// The holder that this process follows.
     holder: String,
     last: Option<Instant>,
 }
@@ -84,18 +86,18 @@ struct Waits {
 /// What is known of another holder.
 struct Rival {
     sign: Sign,
-    /// By our clock; after the sign was given.
+    /// The time by the clock of this process. It is later than the sign itself.
     since: Instant,
-    /// How long a holder may believe in its last claim.
+    /// How long a holder may rely on its last claim.
     lease: Duration,
 }
 
-/// The last sign of life of another holder. The same sign again is none.
+/// The last sign of life of another holder. The same sign a second time does not count.
 #[derive(Debug, PartialEq, Eq)]
 enum Sign {
-    /// We were out of touch: anybody may have claimed.
+    /// This process lost contact, so any process may have claimed.
     Unknown,
-    /// The Lease is not there. Its last holder may not have noticed yet.
+    /// The Lease does not exist. Its last holder may not have noticed yet.
     Missing,
     Record {
         uid: Option<String>,
@@ -105,19 +107,19 @@ enum Sign {
     },
 }
 
-/// What a look says to do.
+/// The result of a look: what to do next.
 enum Found {
-    /// To be created or replaced with this.
+    /// The Lease has to be created or replaced with this one.
     Claim(Box<Lease>),
-    /// Somebody else's, or may be.
+    /// Another process holds the Lease, or may hold it.
     Rival,
 }
 
-/// How a turn ended.
+/// The end of a turn.
 enum Turn {
     Claimed,
     Rival,
-    /// Every claim met somebody else's write, and none of these made somebody else the holder.
+    /// Every claim met a write of another process, and none of these writes changed the holder.
     Contested,
 }
 
@@ -148,7 +150,7 @@ impl Contender {
         }
     }
 
-    /// Runs until a release, or until nobody holds a handle any more.
+    /// Runs until a release, or until the last handle is dropped.
     pub(super) async fn run(mut self, commands: &mut mpsc::Receiver<oneshot::Sender<()>>) {
         (self.told)(false);
         loop {
@@ -160,7 +162,8 @@ impl Contender {
             self.tell_wait();
             match &turn {
                 Ok(Turn::Claimed) => {}
-                // Not before: an unanswered claim of ours may still stand.
+                // This must not come earlier, because an unanswered claim of this process may still
+                // be valid.
                 Ok(Turn::Rival) => self.step_down("somebody else holds the lease"),
                 Ok(Turn::Contested) => {
                     tracing::warn!("others write to the lease between every look and claim")
@@ -201,7 +204,7 @@ impl Contender {
         }
     }
 
-    /// Looks where that is needed, and claims where that is allowed.
+    /// Looks if a look is needed, and claims if a claim is allowed.
     async fn turn(&mut self) -> Result<Turn, CallError> {
         for _ in 0..TRIES {
             if let Some(beat) = self.state.on_turn.get() {
@@ -234,11 +237,13 @@ impl Contender {
                     }
                     return Ok(Turn::Claimed);
                 }
-                // Somebody was faster, or the Lease was deleted: look who it is.
+                // Another process was faster, or the Lease was deleted. The next look shows which
+                // process holds it.
                 Err(error) if error.is_conflict() || error.is_not_found() => {}
                 Err(error) => {
                     if error.is_busy() && claim.metadata.resource_version.is_some() {
-                        // It was refused, so what it would have replaced is still there.
+                        // The claim was refused, so the Lease that it would have replaced still
+                        // exists.
                         self.mine = Some(*claim);
                     }
                     return Err(error);
@@ -248,23 +253,25 @@ impl Contender {
         Ok(Turn::Contested)
     }
 
-    /// One read, and what it means.
+    /// Reads the Lease once, and returns what the result means.
     async fn look(&mut self) -> Result<Found, CallError> {
         let found = bounded(self.terms.request, self.leases.get_opt(LEASE)).await;
         let leads = !self.standing().left(&self.terms).is_zero();
         if !leads {
-            // Before anything is concluded: since our own end, anybody may have led.
+            // This comes before any conclusion: since the end of its own term, any other process
+            // may have led.
             self.step_down("the lease could not be renewed in time");
         }
-        // A look that failed says nothing, and the next one may come soon enough.
+        // A look that failed shows nothing, and the next one may come soon enough.
         if self.looked.elapsed() > self.terms.renew {
             self.lose_sight();
         }
         let found = found?;
         self.looked = Instant::now();
         let Some(lease) = found else {
-            // Our own Lease was deleted: until it runs out, it is ours to make again. Anybody else gives its holder the
-            // time to do so, and then has to prove it.
+            // The Lease of this process was deleted. Until its term ends, this process may make it
+            // again. Any other process first gives the holder the time to do so, and then has to
+            // prove its own Lease.
             return Ok(if leads || self.is_first_of_all() || self.is_left_alone() {
                 Found::Claim(Box::new(self.claim(Lease::default())))
             } else {
@@ -300,8 +307,9 @@ impl Contender {
         Ok(Found::Rival)
     }
 
-    /// Says what this process waits for: whom it follows, once; and where that one is not heard of, or the Lease does not count
-    /// yet, every ten seconds for how long at most.
+    /// Logs what this process waits for. It logs the holder that it follows once. If that holder
+    /// gives no sign of life, or the Lease does not count yet, it logs every ten seconds how long
+    /// the wait takes at most.
     fn tell_wait(&mut self) {
         if self.said || self.state.released.load(Ordering::SeqCst) {
             return;
@@ -348,20 +356,23 @@ impl Contender {
         self.waits.last = Some(now);
     }
 
-    /// A Lease that is missing, and missing again after we looked away, may have been there meanwhile: its holder has
-    /// to be waited for anew. A record that has not changed has not changed.
+    /// Handles a time without contact. A Lease that is missing before and after it may have existed
+    /// in between, so the wait for its holder begins again. A record that has not changed during it
+    /// stays as it was.
     fn lose_sight(&mut self) {
         if let Some(rival) = self.rival.as_mut().filter(|rival| rival.sign == Sign::Missing) {
             rival.sign = Sign::Unknown;
         }
     }
 
-    /// Nobody has ever led: a Lease that is missing from the first look on was never there.
+    /// Returns whether no process has ever led: a Lease that is missing from the first look on
+    /// never existed.
     fn is_first_of_all(&self) -> bool {
         self.rival.is_none() && self.past == Past::Untouched
     }
 
-    /// Whether the Lease has been missing for longer than its holder, if it can, needs to make it again.
+    /// Returns whether the Lease has been missing for longer than a live holder needs to make it
+    /// again.
     fn is_left_alone(&mut self) -> bool {
         match &self.rival {
             Some(rival) if rival.sign == Sign::Missing => {
@@ -378,7 +389,7 @@ impl Contender {
         }
     }
 
-    /// How long a Lease of our own making has to stand until it counts.
+    /// Returns how long a Lease of this process has to exist until it counts.
     fn until_proven(&self) -> Option<Duration> {
         match self.proof {
             Proof::Until(end) => Some(end.saturating_duration_since(Instant::now())),
@@ -386,7 +397,7 @@ impl Contender {
         }
     }
 
-    /// Whether a holder that gave this sign can no longer believe that it leads.
+    /// Returns whether a holder that gave this sign can no longer assume that it leads.
     fn rival_is_gone(&mut self, sign: Sign, promised: Option<Duration>) -> bool {
         match &self.rival {
             Some(rival) if rival.sign == sign => rival.since.elapsed() >= rival.lease,
@@ -400,7 +411,8 @@ impl Contender {
         }
     }
 
-    /// The Lease as it stands when we hold it, from the one it replaces (or an empty one).
+    /// Returns the Lease with this process as holder, made from the Lease that it replaces (or from
+    /// an empty one).
     fn claim(&self, mut lease: Lease) -> Lease {
         let now = MicroTime(Timestamp::now());
         let spec = lease.spec.get_or_insert_with(LeaseSpec::default);
@@ -441,7 +453,8 @@ impl Contender {
             return;
         }
         let before = self.standing();
-        // A claim after the end of the one before is a new term, even if nobody led in between: others were told so.
+        // A claim after the end of the one before is a new term, even if no process led in between:
+        // the end was reported to others.
         let term = before.term() + u64::from(before.left(&self.terms).is_zero());
         self.state.standing.send_replace(Standing::Leads { term, claimed });
         if !claimed.left_of(self.terms.believed()).is_zero() {
@@ -474,7 +487,7 @@ impl Contender {
         }
     }
 
-    /// Gives the Lease back if it is ours.
+    /// Gives the Lease back if this process holds it.
     async fn release(&mut self) {
         self.say(false);
         for _ in 0..TRIES {
@@ -510,7 +523,7 @@ impl Contender {
     }
 }
 
-/// Up to a fifth longer, so that contenders do not march in step.
+/// Returns a wait that is up to a fifth longer, so that contenders do not act at the same moments.
 fn jittered(wait: Duration) -> Duration {
     wait + wait / 5 * u32::try_from(random() % 1000).unwrap_or(0) / 1000
 }

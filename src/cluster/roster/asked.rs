@@ -8,20 +8,21 @@ use crate::{
     domain::known::{Met, Revoked},
 };
 
-/// How firmly an integration manages somebody.
+/// How strongly an integration manages an employee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hold {
-    /// Not at all.
+    /// It does not manage the employee.
     None,
-    /// It will make an account.
+    /// It will create an account.
     Intent,
     /// It has written to an account that is on record.
     Account,
 }
 
 impl Roster {
-    /// Returns which of the other integrations manages everybody of this one who is not Ready for this reason; `None` if nobody is,
-    /// or somebody is managed by none of them.
+    /// Returns which of the other integrations manages every employee of this one who is not Ready
+    /// for this reason. Returns `None` if there is no such employee, or if one of these employees
+    /// is managed by none of the others.
     #[must_use]
     pub fn who_manages_all(
         &self,
@@ -47,28 +48,30 @@ impl Roster {
 }
 
 impl Entry {
-    /// What no read of Bob would show: a revocation, and since when the file is gone.
+    /// Returns what no read of Bob would show: a revocation, and since when the file is gone.
     #[must_use]
     pub fn evidence(&self) -> (Option<Revoked>, Option<Timestamp>) {
         (self.revoked, self.file_deleted)
     }
 
-    /// Since when the status says that something is not as decided, in seconds of the epoch.
+    /// Returns since when the status says that something differs from the decision, in seconds of
+    /// the epoch.
     #[must_use]
     pub fn unready_since(&self) -> Option<i64> {
         (self.unready_since != 0).then_some(i64::from(self.unready_since))
     }
 
-    /// Since when this person waits for something, as far as the status says, in seconds of the epoch: since it is not as
-    /// decided, or since the date that it names has come.
+    /// Returns since when this employee waits for something according to the status, in seconds of
+    /// the epoch. The wait begins when something differs from the decision, or when the date in the
+    /// status has come.
     #[must_use]
     pub fn waiting_since(&self, now: i64) -> Option<i64> {
         let date = self.next.map(|(at, _)| at).filter(|at| *at <= now);
         self.unready_since().into_iter().chain(date).min()
     }
 
-    /// Whether evidence on record takes access from this person, and the status says that the account on record is open, or one
-    /// of several may be.
+    /// Returns whether evidence on record takes access from this employee, and the status says that
+    /// the account on record is open, or that one of several may be open.
     #[must_use]
     pub fn is_open_against_evidence(&self) -> bool {
         let evidence = self.revoked.is_some() || self.file_deleted.is_some();
@@ -78,15 +81,16 @@ impl Entry {
         evidence && !hands_off && (open || self.is_unknown_against_evidence())
     }
 
-    /// Whether Bob has revoked access from this person, and neither a status nor this process knows of an account: what is on
-    /// record was deleted. The account is found by its mark.
+    /// Returns whether Bob has revoked access from this employee, and neither a status nor this
+    /// process knows of an account, because the record was deleted. The account is found by its
+    /// mark.
     #[must_use]
     pub fn is_unknown_against_evidence(&self) -> bool {
         self.revoked.is_some() && self.access.is_none() && !self.says_something()
     }
 
-    /// Whether its integration manages an account of this person, or will make one. One that only takes access from somebody
-    /// whom its settings leave out does not.
+    /// Returns whether its integration manages an account of this employee, or will create one. An
+    /// integration that only takes access from an employee that its settings exclude does not.
     #[must_use]
     pub fn claims_account(&self) -> bool {
         let left_out = matches!(self.met, Some(Met::Unmanaged | Met::Waiting(_)));
@@ -94,8 +98,9 @@ impl Entry {
             && matches!(self.access, Some(Access::NotYet | Access::Active | Access::Suspended))
     }
 
-    /// How firmly its integration manages this person: with an account that it has written to, or as one who is about to make it.
-    /// Who only says that another integration manages the person does not.
+    /// Returns how strongly its integration manages this employee: with an account that it has
+    /// written to, or with one that it is about to create. An integration whose status only says
+    /// that another one manages the employee does not.
     #[must_use]
     pub fn hold(&self) -> Hold {
         match (self.claims_account(), self.account.is_some()) {
@@ -106,33 +111,36 @@ impl Entry {
         }
     }
 
-    /// Whether the status says that access of this person's account is still to be taken, should it have to be.
+    /// Returns whether the status says that access of this employee's account is still open and
+    /// would have to be taken.
     #[must_use]
     pub(super) fn is_open(&self) -> bool {
         let account = self.account.is_some() || self.found.is_some();
         account && !matches!(self.access, Some(Access::Suspended | Access::Absent))
     }
 
-    /// The account to look at: the one that was written to, or the one that was found.
+    /// Returns the account to look at: the one that was written to, or the one that was found.
     #[must_use]
     pub fn known_account(&self) -> Option<&str> {
         self.account.as_ref().map(|(id, _)| &**id).or(self.found.as_deref())
     }
 
-    /// Whether there is an account of this person that its integration manages.
+    /// Returns whether this employee has an account that its integration manages.
     #[must_use]
     pub fn has_managed_account(&self) -> bool {
         self.claims_account() && self.account.is_some()
     }
 
-    /// Whether the person was in Bob at some time; a pinned person may not be there yet.
+    /// Returns whether the employee was in Bob at some time. A pinned employee may not be there
+    /// yet.
     #[must_use]
     pub fn was_in_bob(&self) -> bool {
         self.met.is_some()
     }
 
-    /// How it counts. An object that was deleted a moment ago comes back, and its employee stays counted until then: that
-    /// statuses are missing shows in the difference to what the integration's status says.
+    /// Returns the state that the employee is counted in. An object that was just deleted is made
+    /// again, and its employee stays counted until then. Missing statuses show as a difference to
+    /// the numbers in the integration's status.
     pub(super) fn counted(&self) -> Standing {
         match self.unrecorded {
             true => Standing::Unready(crate::api::reasons::EmployeeReason::NotRecorded),
@@ -141,7 +149,7 @@ impl Entry {
         }
     }
 
-    /// What the sums count of it.
+    /// Returns the values that the sums count.
     pub(super) fn summed(&self) -> (Standing, Latest, bool, bool) {
         (self.counted(), self.latest.clone(), self.claims_account(), self.has_managed_account())
     }

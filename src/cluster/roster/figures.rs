@@ -1,4 +1,4 @@
-//! What metrics count of the employees.
+//! The numbers of employees for the metrics.
 
 use super::{Roster, Standing};
 use crate::{

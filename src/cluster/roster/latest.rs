@@ -1,4 +1,5 @@
-//! When changes of each kind went out to an employee: what budgets over time are counted from.
+//! When changes of each kind were sent to an employee. Budgets over time are counted from these
+//! moments.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -11,23 +12,25 @@ use crate::{
     domain::budget::Kind,
 };
 
-/// Of so many updates the moments are kept: one more than a history has lines, for the line that had to make room.
+/// How many moments of updates are kept: one more than a history has lines, for the line that was
+/// removed for a new one.
 const UPDATES: usize = HISTORY + 1;
 
-/// When a change of each kind last went out, in seconds of the epoch; 0 for never. Of updates each counts, so that one employee
-/// whose attributes are changed again and again is not one change. Out of the status's history, without changes that a person
-/// approved.
+/// When a change of each kind was last sent, in seconds of the epoch; 0 for never. Every update
+/// counts, so that an employee whose attributes are changed again and again does not count as one
+/// change. The moments come from the status's history, without changes that a person approved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latest {
     disable: u32,
     reactivate: u32,
     create: u32,
-    /// In ascending order.
+    /// The moments in ascending order.
     updates: Box<[u32]>,
 }
 
 impl Latest {
-    /// Takes in one change that was made, unless it was approved or let out beside the budgets. `start`: it is the access that the start date brings.
+    /// Takes in one change that was made, unless it was approved or sent outside the budgets.
+    /// `start`: the change gives the access that the start date brings.
     pub(super) fn take(&mut self, change: &HistoryEntry, start: bool) {
         let at = u32::try_from(change.at.0.as_second()).unwrap_or(0);
         let slot = match change.action {
@@ -56,14 +59,15 @@ impl Latest {
         let mut all = Self::default();
         for (index, change) in history.iter().enumerate() {
             if change.outcome == OutcomeWord::Succeeded {
-                // Access that the start date brought after the creation was not given back.
+                // Access that the start date brought after the creation does not count as a
+                // reactivation.
                 all.take(change, is_a_start(&history[index + 1..]));
             }
         }
         all
     }
 
-    /// Both taken together: what both know counts once.
+    /// Returns both together. A change that both know counts once.
     pub(super) fn or_later(&self, other: &Self) -> Self {
         Self {
             disable: self.disable.max(other.disable),
@@ -73,7 +77,8 @@ impl Latest {
         }
     }
 
-    /// What a history of which lines are dropped says, to be kept beside the others; `None` if it says nothing.
+    /// Returns what a history with removed lines says, to be stored next to the remaining lines;
+    /// `None` if it says nothing.
     #[must_use]
     pub fn counted(history: &[HistoryEntry], before: Option<&Counted>) -> Option<Counted> {
         let known =
@@ -102,20 +107,20 @@ impl Latest {
         }
     }
 
-    /// These moments: of a suspension, a reactivation, a creation, and updates.
+    /// Returns these moments: of a suspension, a reactivation, a creation, and updates.
     #[cfg(test)]
     pub(super) fn at([disable, reactivate, create]: [u32; 3], updates: &[u32]) -> Self {
         Self { disable, reactivate, create, updates: merged(&[], updates) }
     }
 
-    /// The moment of the last change of this kind, in seconds of the epoch.
+    /// Returns the moment of the last change of this kind, in seconds of the epoch.
     #[must_use]
     pub fn of(&self, kind: Kind) -> Option<i64> {
         self.all(kind).last()
     }
 
-    /// The moments that count in the budget of this kind, in seconds of the epoch: of each update, and of the last change of
-    /// another kind.
+    /// Returns the moments that count in the budget of this kind, in seconds of the epoch: every
+    /// update, or the last change of another kind.
     pub fn all(&self, kind: Kind) -> impl Iterator<Item = i64> {
         let all = match kind {
             Kind::Disable => std::slice::from_ref(&self.disable),
@@ -127,7 +132,8 @@ impl Latest {
     }
 }
 
-/// Returns the moments that both know of, each as often as the one knows it that knows it more often.
+/// Returns the moments of both lists. A moment that is in both lists appears as often as in the
+/// list that has it more often.
 fn merged(one: &[u32], other: &[u32]) -> Box<[u32]> {
     let mut all = one.to_vec();
     let mut rest = one.to_vec();

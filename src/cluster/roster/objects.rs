@@ -1,4 +1,5 @@
-//! What concerns an object alone, whatever it says of its employee: its name, its version, whose it is, and whether it goes.
+//! What is known of an object itself, and not of its employee: its name, its version, its owner,
+//! and whether it is being deleted.
 
 use std::{
     collections::HashSet,
@@ -11,7 +12,7 @@ use kube::{Resource as _, ResourceExt as _};
 use super::{Entry, Roster, reading::overrides};
 use crate::api::{EmployeeSync, INTEGRATION_LABEL, ProvisioningIntegration, key::IntegrationKey};
 
-/// `metadata.resourceVersion` as a number, to tell older news from newer.
+/// Returns `metadata.resourceVersion` as a number, to tell older versions from newer ones.
 #[must_use]
 pub fn version(object: &EmployeeSync) -> u64 {
     object
@@ -22,29 +23,30 @@ pub fn version(object: &EmployeeSync) -> u64 {
         .unwrap_or(0)
 }
 
-/// Whose an object is, and with it what the garbage collector does to it.
+/// The owner of an object. It determines what the garbage collector does to the object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Owner {
-    /// Nobody's: a person or Git made it.
+    /// The object has no owner: a person or Git made it.
     #[default]
     Nobody,
-    /// Nobody's, and bobsync made it: it was a pin, or its integration was deleted without it.
+    /// The object has no owner, and bobsync made it: it was a pin, or its integration was deleted
+    /// without it.
     Loose,
-    /// The integration's with this uid, as a hash: it goes with it.
+    /// The object belongs to the integration with this uid, as a hash, and is deleted with it.
     Integration(u64),
 }
 
-/// What is to change about whose an object is.
+/// The change that an object's owner needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tie {
-    /// It asks for something, and must outlive its integration.
+    /// The object asks for something, and must outlive its integration.
     Untie,
-    /// It asks for nothing, and shall go with its integration.
+    /// The object asks for nothing, and has to be deleted with its integration.
     Tie,
 }
 
 impl Owner {
-    /// Reads whose this object is.
+    /// Reads the owner of this object.
     #[must_use]
     pub fn of(object: &EmployeeSync) -> Self {
         match object.owner_references().iter().find(|owner| is_integration(owner)) {
@@ -54,7 +56,8 @@ impl Owner {
         }
     }
 
-    /// Whether the collector is about to take the object away, because its integration is not the one with this uid.
+    /// Returns whether the garbage collector is about to delete the object, because it belongs to
+    /// another integration than the one with this uid.
     #[must_use]
     pub fn is_collected(self, uid: &str) -> bool {
         matches!(self, Self::Integration(owner) if owner != hash(uid))
@@ -62,14 +65,14 @@ impl Owner {
 }
 
 impl Entry {
-    /// Whether nothing is written to the object any more, because it goes: it was deleted, or its integration was and another
-    /// one of this uid is there.
+    /// Returns whether nothing is written to the object any more, because it is being deleted: it
+    /// was deleted itself, or its integration was, and the one with this uid has taken its place.
     #[must_use]
     pub fn is_leaving(&self, uid: &str) -> bool {
         self.exists && (self.going || self.owner.is_collected(uid))
     }
 
-    /// What is to change about whose the object is.
+    /// Returns the change that the object's owner needs.
     #[must_use]
     pub fn tie(&self) -> Option<Tie> {
         match (self.overrides.is_some(), self.owner) {
@@ -82,7 +85,7 @@ impl Entry {
     }
 }
 
-/// The reference to the integration that owns an object.
+/// Returns the reference to the integration that owns an object.
 #[must_use]
 pub fn owner_reference(key: &IntegrationKey, uid: &str) -> OwnerReference {
     OwnerReference {
@@ -90,13 +93,15 @@ pub fn owner_reference(key: &IntegrationKey, uid: &str) -> OwnerReference {
         kind: ProvisioningIntegration::kind(&()).into_owned(),
         name: key.name.to_string(),
         uid: uid.to_owned(),
-        // Blocking would need the right to set finalizers, and deletion touches no account anyway.
+        // Blocking would need the right to set finalizers, and a deletion touches no account in any
+        // case.
         block_owner_deletion: None,
         controller: Some(true),
     }
 }
 
-/// The owners that this object should have, where they are not those that it has. `uid`: the integration's.
+/// Returns the owners that this object should have, if it has others. `uid`: the uid of the
+/// integration.
 #[must_use]
 pub fn owners(
     object: &EmployeeSync,
@@ -128,7 +133,7 @@ fn hash(uid: &str) -> u64 {
     hash.finish()
 }
 
-/// `<integration>-<employee id>`
+/// Returns the name of an object: `<integration>-<employee id>`.
 #[must_use]
 pub fn object_name(integration: &str, employee: &str) -> String {
     format!("{integration}-{employee}")
@@ -144,7 +149,7 @@ pub(super) fn key_of(object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)
 }
 
 impl Roster {
-    /// Whether this very version of an object is known.
+    /// Returns whether exactly this version of an object is known.
     #[must_use]
     pub fn knows(&self, object: &EmployeeSync) -> bool {
         let Some((key, employee)) = key_of(object) else { return false };
@@ -153,13 +158,15 @@ impl Roster {
         })
     }
 
-    /// Whether nothing is written to this employee's object any more. `uid`: the integration's.
+    /// Returns whether nothing is written to this employee's object any more. `uid`: the uid of the
+    /// integration.
     #[must_use]
     pub fn is_leaving(&self, key: &IntegrationKey, employee: &str, uid: &str) -> bool {
         self.with(key, employee, |entry| entry.is_some_and(|entry| entry.is_leaving(uid)))
     }
 
-    /// Notes that the API server refuses the object of this employee, or its status: whatever is on record is not how it stands.
+    /// Notes that the API server refuses the object of this employee, or its status. What is on
+    /// record is then not the present state.
     pub fn refused(&self, key: &IntegrationKey, employee: &str) {
         let mut rows = self.rows();
         let people = rows.entry(key.clone()).or_default();
@@ -169,7 +176,8 @@ impl Roster {
         people.change(employee, |entry| entry.unrecorded = true);
     }
 
-    /// The same of all of these that are refused, and of no others, after a pass over everybody.
+    /// Keeps this note only for the employees that are refused among these, after a pass over all
+    /// employees.
     pub fn refused_alone(&self, key: &IntegrationKey, unwritten: &[(Box<str>, bool)]) {
         let refused: HashSet<&str> = unwritten
             .iter()
@@ -185,7 +193,7 @@ impl Roster {
         over.iter().for_each(|employee| people.change(employee, |entry| entry.unrecorded = false));
     }
 
-    /// Employees whose objects are somebody else's than they should be.
+    /// Returns the employees whose objects have another owner than they should have.
     #[must_use]
     pub fn to_tie(&self, key: &IntegrationKey) -> Vec<Box<str>> {
         let mut found = Vec::new();

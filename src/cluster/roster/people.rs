@@ -1,5 +1,5 @@
-//! The people of one integration, and sums over them that are kept with every change: what one event costs must not grow with
-//! the company.
+//! The employees of one integration, and sums over them that are updated with every change. The
+//! cost of one event must not grow with the size of the company.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,34 +11,36 @@ use crate::domain::budget::Kind;
 
 const KINDS: [Kind; 4] = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update];
 
-/// Sums over everybody.
+/// Sums over all employees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sums {
-    /// Objects that exist.
+    /// The number of objects that exist.
     pub objects: usize,
-    /// People whose account is managed, now or later.
+    /// The number of employees whose account is managed, now or later.
     pub managed: u32,
-    /// Of them those who have one.
+    /// The number of those employees who have an account.
     pub accounts: u32,
-    /// Objects that are somebody else's than they should be.
+    /// The number of objects that have another owner than they should have.
     pub ties: usize,
-    /// How many stand how.
+    /// The number of employees in each state.
     pub counts: Counts,
-    /// For each kind of change: how many count in its budget at which moment, in seconds of the epoch.
+    /// For each kind of change: how many count in its budget at which moment, in seconds of the
+    /// epoch.
     latest: [BTreeMap<i64, u32>; KINDS.len()],
-    /// Targets that somebody pins, and how many do.
+    /// The targets that employees pin, and how many employees pin each.
     pinned: BTreeMap<Box<str>, u32>,
 }
 
 impl Sums {
-    /// How many changes of this kind came after `since`. Of updates each counts; of another kind the last one of each person.
+    /// Returns how many changes of this kind came after `since`. Every update counts; of another
+    /// kind, the last change of each employee counts.
     #[must_use]
     pub fn spent(&self, kind: Kind, since: i64) -> u32 {
         let place = KINDS.iter().position(|own| *own == kind).unwrap_or(0);
         self.latest[place].range(since.saturating_add(1)..).map(|(_, count)| *count).sum()
     }
 
-    /// When the change came that is so many from the oldest one after `since`.
+    /// Returns when the change came that is the `nth`, counted from the oldest one after `since`.
     #[must_use]
     pub fn nth_spent(&self, kind: Kind, since: i64, nth: u32) -> Option<i64> {
         let place = KINDS.iter().position(|own| *own == kind).unwrap_or(0);
@@ -50,7 +52,7 @@ impl Sums {
         })
     }
 
-    /// Targets that somebody pins.
+    /// Returns the targets that employees pin.
     pub fn pinned(&self) -> impl Iterator<Item = &str> {
         self.pinned.keys().map(|target| &**target)
     }
@@ -89,7 +91,7 @@ impl Sums {
     }
 }
 
-/// The people of one integration, by `root.id`.
+/// The employees of one integration, by `root.id`.
 #[derive(Debug, Default)]
 pub(super) struct People {
     rows: HashMap<Box<str>, Entry>,
@@ -108,7 +110,7 @@ impl People {
         self.rows.iter().map(|(employee, entry)| (&**employee, entry))
     }
 
-    /// Returns what is told of every change that a sum rests on.
+    /// Returns the notification of every change that affects a sum.
     pub fn news(&self) -> Arc<Notify> {
         self.news.clone()
     }
@@ -117,12 +119,12 @@ impl People {
         &self.sums
     }
 
-    /// For changes on which no sum rests.
+    /// Returns an entry for changes that affect no sum.
     pub fn aside(&mut self, employee: &str) -> Option<&mut Entry> {
         self.rows.get_mut(employee)
     }
 
-    /// Puts this one in place of what was known.
+    /// Replaces what was known of an employee.
     pub fn put(&mut self, employee: Box<str>, entry: Entry) {
         self.sums.count(&entry, true);
         let fresh = entry.summed();
@@ -135,7 +137,7 @@ impl People {
         }
     }
 
-    /// Changes somebody who is known.
+    /// Changes the entry of a known employee.
     pub fn change(&mut self, employee: &str, change: impl FnOnce(&mut Entry)) {
         if let Some(entry) = self.rows.get_mut(employee) {
             self.sums.count(entry, false);
@@ -148,8 +150,8 @@ impl People {
         }
     }
 
-    /// The object of somebody went at this version. What is known of the person stays; of somebody who is gone from Bob, as long
-    /// as access is still to be taken.
+    /// Notes that an employee's object was deleted at this version. What is known of the employee
+    /// stays. For an employee who is gone from Bob it stays as long as access is still to be taken.
     pub fn lose(&mut self, employee: &str, version: u64) {
         let gone = |entry: &Entry| {
             entry.file_deleted.is_some() && !entry.is_open() || self.left && entry.revoked.is_none()
@@ -161,19 +163,19 @@ impl People {
         }
     }
 
-    /// Their integration is gone: only objects and revocations are worth to be remembered.
+    /// Notes that the integration is gone: only objects and revocations stay known.
     pub fn leave(&mut self) {
         self.left = true;
         self.sift(|_, entry| entry.exists || entry.revoked.is_some());
         self.rows.shrink_to_fit();
     }
 
-    /// Their integration is there.
+    /// Notes that the integration exists.
     pub const fn come(&mut self) {
         self.left = false;
     }
 
-    /// Whether nothing is left of an integration that is gone.
+    /// Returns whether no entry is left of an integration that is gone.
     pub fn is_empty(&self) -> bool {
         self.left && self.rows.is_empty()
     }
@@ -185,7 +187,7 @@ impl People {
         }
     }
 
-    /// Changes everybody, and takes out those whom `keep` does not keep.
+    /// Changes every entry, and removes those for which `keep` returns false.
     pub fn sift(&mut self, mut keep: impl FnMut(&str, &mut Entry) -> bool) {
         self.rows.retain(|employee, entry| keep(employee, entry));
         self.sums = Sums::default();

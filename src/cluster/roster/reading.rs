@@ -1,4 +1,4 @@
-//! What single parts of an `EmployeeSync` say, in the words of the roster.
+//! Reads single parts of an `EmployeeSync` into the terms of the roster.
 
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
@@ -50,8 +50,8 @@ pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
     match (baseline, status.access?) {
         (Some(baseline), _) => Some(Met::Waiting(baseline)),
         (None, Access::Unmanaged) => Some(Met::Unmanaged),
-        // Only access was taken, because the employment had ended.
-        // An account that is told of, and that spec.suspend keeps hands off.
+        // The status comes from only taking access, because the employment had ended.
+        // The status shows an account that `spec.suspend` leaves as it is.
         (None, Access::Active | Access::Suspended) if is_hands_off(status) => Some(Met::Unmanaged),
         (None, _)
             if conditions::find(&status.conditions, conditions::Type::AttributesSynced)
@@ -66,7 +66,8 @@ pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
     }
 }
 
-/// Whether a status speaks of an account that `spec.suspend` keeps as it is: nothing is said of its attributes.
+/// Returns whether a status is about an account that `spec.suspend` leaves as it is: it says
+/// nothing about its attributes.
 fn is_hands_off(status: &EmployeeSyncStatus) -> bool {
     let find = |kind| conditions::find(&status.conditions, kind);
     find(conditions::Type::Ready)
@@ -74,8 +75,9 @@ fn is_hands_off(status: &EmployeeSyncStatus) -> bool {
         && find(conditions::Type::AttributesSynced).is_none()
 }
 
-/// Access as the status says. Where evidence is on record and the status speaks of an older spec, which kept hands off, the
-/// account is taken for open: what it is shows when access is taken.
+/// Returns access according to the status. If evidence is on record and the status is about an
+/// older spec with hands off, the account counts as open. The real state shows when access is
+/// taken.
 pub(super) fn access(object: &EmployeeSync, status: &EmployeeSyncStatus) -> Option<Access> {
     let older = status.observed_generation != object.metadata.generation && !object.spec.suspend;
     let revoked =
@@ -95,7 +97,8 @@ pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
     }
 }
 
-/// Reads the end of the employment that the status speaks of: one that the decision rests on, or a date ahead.
+/// Reads the end of the employment that the status names: one that the decision depends on, or a
+/// date in the future.
 pub(super) fn ended(status: &EmployeeSyncStatus) -> Option<Box<Ended>> {
     let conditions = [conditions::Type::AccessSynced, conditions::Type::Ready]
         .into_iter()
@@ -106,7 +109,7 @@ pub(super) fn ended(status: &EmployeeSyncStatus) -> Option<Box<Ended>> {
             why_of(ended.because),
             ended.date.as_deref().and_then(|date| date.parse().ok()),
         )),
-        // Statuses of before have no such field and no reason; their messages name the rule.
+        // Older statuses have no such field and no reason; their messages name the rule.
         None if status.reason.is_none() => read(),
         None => None,
     };
@@ -131,7 +134,8 @@ const fn why_of(because: EndReason) -> Why {
 }
 
 impl Entry {
-    /// Returns the end of the employment that is on record and has come, unless Bob has shown another status since.
+    /// Returns the end of the employment that is on record and has come, unless Bob has shown
+    /// another status since.
     #[must_use]
     pub fn ended(&self, now: Timestamp) -> Option<Ended> {
         let other_status = self.lifecycle.or(Word::terminated()) != Word::terminated();
@@ -141,21 +145,22 @@ impl Entry {
             .filter(|ended| ended.at <= now && !(ended.why == Why::Terminated && other_status))
     }
 
-    /// Whether the record says that the access of an account on record has to end, whatever Bob shows now.
+    /// Returns whether the record says that the access of an account on record has to end, whatever
+    /// Bob shows now.
     #[must_use]
     pub fn has_left(&self, now: Timestamp) -> bool {
         self.account.is_some() && (self.revoked.is_some() || self.ended(now).is_some())
     }
 }
 
-/// Whether the account that a status shows was found by e-mail, and nothing has been written to it.
+/// Returns whether the account in a status was found by e-mail, and nothing has been written to it.
 pub(super) fn only_found(status: &EmployeeSyncStatus) -> bool {
     let words = [DetailReason::WouldAdopt, DetailReason::NotAdopted].map(DetailReason::as_str);
     conditions::find(&status.conditions, conditions::Type::Provisioned)
         .is_some_and(|provisioned| words.contains(&&*provisioned.reason))
 }
 
-/// Whether another integration manages the person.
+/// Returns whether another integration manages the employee.
 pub(super) fn managed_by_another(status: &EmployeeSyncStatus) -> bool {
     let says_so = |ready: &Condition| {
         ready.reason == EmployeeReason::Conflict.as_str()
@@ -172,7 +177,7 @@ pub(super) fn leaderless(status: &EmployeeSyncStatus) -> bool {
         .is_some_and(|resolved| words.contains(&&*resolved.reason))
 }
 
-/// Whether several accounts are this person's.
+/// Returns whether the employee has several accounts.
 pub(super) fn several(status: &EmployeeSyncStatus) -> bool {
     let reason = DetailReason::SeveralAccounts.as_str();
     conditions::find(&status.conditions, conditions::Type::Provisioned)
@@ -185,8 +190,8 @@ pub(super) fn unready_since(status: &EmployeeSyncStatus) -> u32 {
     unready.map_or(0, |ready| u32::try_from(ready.last_transition_time.0.as_second()).unwrap_or(0))
 }
 
-/// Reads the values that the provider keeps in another form, and those that something else sets back. What cannot be read is not
-/// known.
+/// Reads the values that the provider stores in another form, and those that something else sets
+/// back. A value that cannot be read counts as unknown.
 pub(super) fn kept(status: &EmployeeSyncStatus) -> Option<Box<Kept>> {
     let (list, set_back) = (&status.kept_differently, &status.set_back);
     let read = |known: &api::SetBack| {
@@ -206,13 +211,14 @@ pub(super) fn kept(status: &EmployeeSyncStatus) -> Option<Box<Kept>> {
     (!list.is_empty() || !set_back.is_empty()).then(|| Box::new(known()))
 }
 
-/// Whether two statuses are written alike, transition times aside.
+/// Returns whether two statuses are equal, except for transition times.
 #[must_use]
 pub fn same(a: &EmployeeSyncStatus, b: &EmployeeSyncStatus) -> bool {
     text(a.clone()) == text(b.clone())
 }
 
-/// Equal for statuses that say the same: without transition times and history.
+/// Returns a hash that is equal for statuses with the same content, without transition times and
+/// history.
 #[must_use]
 pub fn digest(status: &EmployeeSyncStatus) -> u64 {
     let mut hash = DefaultHasher::new();
@@ -222,7 +228,7 @@ pub fn digest(status: &EmployeeSyncStatus) -> u64 {
     hash.finish().max(1)
 }
 
-/// The whole status as it is written, with one time for all transitions.
+/// Returns the whole status as it is written, with one time for all transitions.
 fn text(status: EmployeeSyncStatus) -> Vec<u8> {
     let status =
         EmployeeSyncStatus { conditions: conditions::timeless(&status.conditions), ..status };

@@ -1,4 +1,5 @@
-//! How every employee stands as the statuses say, counted: the numbers of an integration are sums over these.
+//! The state of every employee according to the statuses, counted. The numbers of an integration
+//! are sums over these.
 
 use std::collections::BTreeMap;
 
@@ -8,22 +9,23 @@ use crate::api::{
     reasons::{DetailReason, EmployeeReason},
 };
 
-/// How one employee stands, as the status says.
+/// The state of one employee, according to the status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Standing {
-    /// In no number: there is no status, no account is to be managed, or the employee was never in Bob.
+    /// The employee is in no number: there is no status, no account is to be managed, or the
+    /// employee was never in Bob.
     #[default]
     Uncounted,
-    /// The settings leave the employee alone.
+    /// The settings exclude the employee.
     Unmanaged,
-    /// In scope and Ready.
+    /// The employee is in scope and Ready.
     Ready,
-    /// In scope and not Ready, for this reason.
+    /// The employee is in scope and not Ready, for this reason.
     Unready(EmployeeReason),
 }
 
 impl Standing {
-    /// Reads it out of a status.
+    /// Reads the state from a status.
     #[must_use]
     pub fn of(status: &EmployeeSyncStatus) -> Self {
         let Some(ready) = conditions::find(&status.conditions, conditions::Type::Ready) else {
@@ -41,12 +43,13 @@ impl Standing {
         };
         let left_alone = status.access == Some(Access::Unmanaged)
             || says_so(conditions::Type::AccessSynced)
-            // Of an account that is managed and left as it is, attributes are spoken of.
+            // The status of a managed account that is left as it is says something about its
+            // attributes.
             || reason == EmployeeReason::HandsOff && conditions::find(&status.conditions, conditions::Type::AttributesSynced).is_none()
             || matches!(reason, EmployeeReason::DomainNotListed | EmployeeReason::OutOfScope | EmployeeReason::AwaitingChange);
         match (ready.status == "True", status.access) {
             _ if left_alone => Self::Unmanaged,
-            // Only access was taken, because the employment had ended.
+            // The status comes from only taking access, because the employment had ended.
             (true, _) if says_so(conditions::Type::AttributesSynced) => Self::Unmanaged,
             (_, None) => Self::Uncounted,
             (true, Some(Access::Absent)) if status.account.is_none() => Self::Uncounted,
@@ -56,43 +59,43 @@ impl Standing {
     }
 }
 
-/// How many employees of an integration stand how.
+/// The number of employees of an integration in each state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// In scope and Ready.
+    /// The number in scope and Ready.
     pub ready: u32,
-    /// Left alone by the settings.
+    /// The number that the settings exclude.
     pub unmanaged: u32,
-    /// In scope and not Ready, by reason. No reason has 0.
+    /// The numbers in scope and not Ready, by reason. No reason has 0.
     unready: BTreeMap<EmployeeReason, u32>,
 }
 
 impl Counts {
-    /// Everybody in scope.
+    /// Returns the number of employees in scope.
     #[must_use]
     pub fn in_scope(&self) -> u32 {
         self.ready + self.unready.values().sum::<u32>()
     }
 
-    /// Those who wait for their turn.
+    /// Returns the number of employees who wait for their turn.
     #[must_use]
     pub fn pending(&self) -> u32 {
         self.of(EmployeeReason::Pending)
     }
 
-    /// Those whose change a guard holds.
+    /// Returns the number of employees with a change that a guard holds.
     #[must_use]
     pub fn held(&self) -> u32 {
         self.of(EmployeeReason::Held)
     }
 
-    /// Those with a frozen attribute.
+    /// Returns the number of employees with a frozen attribute.
     #[must_use]
     pub fn frozen(&self) -> u32 {
         self.of(EmployeeReason::Frozen)
     }
 
-    /// Those who fail, by reason: a person has to act, or a retry is due.
+    /// Returns the numbers of failing employees, by reason: a person has to act, or a retry is due.
     pub fn failing(&self) -> impl Iterator<Item = (EmployeeReason, u32)> {
         self.unready
             .iter()
@@ -104,7 +107,7 @@ impl Counts {
         self.unready.get(&reason).copied().unwrap_or(0)
     }
 
-    /// The same and so many more.
+    /// Returns the same numbers with this many more employees in one state.
     #[cfg(test)]
     #[must_use]
     pub fn and(mut self, standing: Standing, more: u32) -> Self {
@@ -112,7 +115,7 @@ impl Counts {
         self
     }
 
-    /// Counts one employee, or takes one out.
+    /// Counts one employee, or removes one from the count.
     pub(super) fn count(&mut self, standing: Standing, comes: bool) {
         let step =
             |count: &mut u32| *count = if comes { *count + 1 } else { count.saturating_sub(1) };

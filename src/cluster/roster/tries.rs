@@ -1,4 +1,4 @@
-//! Values that were sent and not yet seen to be in place: known to this process alone.
+//! Values that were sent and have not been seen in place yet. Only this process knows them.
 
 use super::{Entry, Roster};
 use crate::{api::key::IntegrationKey, domain::kept::Kept};
@@ -15,7 +15,8 @@ impl Roster {
 }
 
 impl Entry {
-    /// Returns what this status says of values that are kept in another form or set back, with the writes that were known.
+    /// Returns what this status says of values that are kept in another form or set back, with the
+    /// writes that were known.
     pub(super) fn kept_after(&mut self, known: &Self) -> Option<Box<Kept>> {
         let memory = known.kept.as_deref().filter(|known| known.has_memory());
         if self.kept.is_none() && memory.is_none() {

@@ -1,4 +1,5 @@
-//! Older news of an object changes nothing, and what a list does not have may be newer than the list.
+//! An older version of an object changes nothing, and an object that is missing from a list may be
+//! newer than the list.
 
 use std::collections::HashSet;
 
@@ -39,7 +40,7 @@ fn with_status(object: EmployeeSync, status: serde_json::Value) -> EmployeeSync 
     EmployeeSync { status: Some(serde_json::from_value(status).expect("a status")), ..object }
 }
 
-/// Whether there is an object, and whether it says hands off.
+/// Returns whether the object exists, and whether it asks for hands off.
 fn known(roster: &Roster) -> (bool, bool) {
     let hands_off = |entry: &super::Entry| {
         entry.overrides.as_ref().is_some_and(|overrides| overrides.hands_off)
@@ -223,7 +224,7 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
         roster.come(&key);
         let people: Vec<EmployeeSync> = (0..20).map(|id| employee(&name, id)).collect();
         people.iter().for_each(|object| _ = roster.see(object));
-        // Half of them go before their integration, and half after it.
+        // Half of them are deleted before their integration, and half after it.
         people[..10].iter().for_each(|object| drop(roster.gone(object)));
         assert_eq!(
             roster.sums(&key, |sums| (sums.objects, sums.counts.ready)),
@@ -239,7 +240,7 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
         people[10..].iter().for_each(|object| drop(roster.gone(object)));
     }
     assert_eq!(roster.rows().len(), 0);
-    // One with evidence that no read of Bob would show.
+    // One object has evidence that no read of Bob would show.
     roster.come(&key());
     let revoked =
         json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-03-01T00:00:00Z"}});

@@ -1,13 +1,14 @@
-//! What the API server said of a write that it refused, in words that may be shown: it names the quota, the policy or the
-//! webhook, and may name values of the object.
+//! The API server's answer to a write that it refused, in words that may be shown. The answer names
+//! the quota, the policy or the webhook, and may contain values of the object.
 
 /// The longest answer that is kept, in characters.
 const LONGEST: usize = 300;
-/// What a value of the object follows.
+/// The texts that come before a value of the object.
 const VALUES: [&str; 4] =
     ["Invalid value: ", "Unsupported value: ", "Duplicate value: ", "Required value: "];
 
-/// Returns the answer on one line, without values of the object and without addresses, and of bounded length.
+/// Returns the answer on one line, without values of the object and without addresses, and of
+/// limited length.
 pub(super) fn shown(message: &str) -> String {
     let line = message.split_whitespace().collect::<Vec<_>>().join(" ");
     let mut rest = line.as_str();
@@ -34,10 +35,10 @@ pub(super) fn shown(message: &str) -> String {
     }
 }
 
-/// How many bytes of the text are the value that it begins with.
+/// Returns how many bytes at the beginning of the text belong to the value.
 fn length_of_value(text: &str) -> usize {
     if !text.starts_with('"') {
-        // A number, a list or an object: all of it up to the end of the sentence about it.
+        // The value is a number, a list or an object. It ends where the sentence about it ends.
         return text.find(": ").unwrap_or(text.len());
     }
     let mut escaped = false;

@@ -1,14 +1,15 @@
-//! What others own of a status. Server-side apply removes what is left out of an applied status only where it has no other
-//! owner. An earlier version of bobsync wrote statuses by merge patches, and a person can write one with `kubectl`: both own
-//! what they wrote, and it would stay for ever.
+//! The fields of a status that other managers own. Server-side apply removes a field that is left
+//! out of an applied status only if the field has no other owner. An earlier version of bobsync
+//! wrote statuses by merge patches, and a person can write one with `kubectl`. Both own what they
+//! wrote, and it would stay for ever.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::{Map, Value};
 
 use crate::api::FIELD_MANAGER;
 
-/// Returns the merge patch that removes from `old` what others own of it and `new` does not have; `None` where there is
-/// nothing of that.
+/// Returns the merge patch that removes from `old` the fields that others own and that `new` does
+/// not have; `None` if there are no such fields.
 pub(super) fn leftovers(entries: &[ManagedFieldsEntry], old: &Value, new: &Value) -> Option<Value> {
     let mut trimmed = old.clone();
     for entry in entries.iter().filter(|entry| !is_own(entry)) {
@@ -26,7 +27,7 @@ fn is_own(entry: &ManagedFieldsEntry) -> bool {
         && is(&entry.subresource, "status")
 }
 
-/// Takes out of `old` what is owned and not in `new`.
+/// Removes from `old` the owned fields that are not in `new`.
 fn trim(old: &mut Value, new: &Value, owned: &Value) {
     for (path, within) in owned.as_object().into_iter().flatten() {
         if let (Some(key), Value::Object(fields)) = (path.strip_prefix("f:"), &mut *old) {
@@ -50,7 +51,8 @@ fn has(item: &Value, keys: &Map<String, Value>) -> bool {
     keys.iter().all(|(key, value)| item.get(key) == Some(value))
 }
 
-/// Returns the merge patch that makes `after` of `before`, of which nothing but parts were taken out.
+/// Returns the merge patch that turns `before` into `after`, where `after` is `before` without some
+/// parts.
 fn difference(before: &Value, after: &Value) -> Option<Value> {
     let (Value::Object(before), Value::Object(after)) = (before, after) else {
         return (before != after).then(|| after.clone());

@@ -1,6 +1,7 @@
-//! Who is being written to. Several passes of one integration run at the same time: one over everybody, which may take
-//! hours, and short ones over single people, which must not wait for it. Where they meet, the pass that looked later
-//! knows better: an earlier one begins no further write for that person, and one that it has begun ends first.
+//! The changes that are under way, by employee. Several passes of one integration run at the same
+//! time: one over all employees, which may take hours, and short ones over single employees, which
+//! must not wait for it. If two of them meet, the pass that looked later has the newer data. The
+//! earlier pass begins no further write for that employee. A write that it has begun ends first.
 
 use std::{
     collections::BTreeSet,
@@ -10,13 +11,13 @@ use std::{
 
 use foldhash::{HashMap, HashSet};
 
-/// When a pass began to look, counted up.
+/// The number of a pass, in the order in which passes began to look.
 pub type Epoch = u64;
 
-/// Locks for records: so many people share one.
+/// The number of locks for records. Several employees share one lock.
 const STRIPES: usize = 256;
 
-/// Everybody of one integration.
+/// The passes and changes of one integration.
 #[derive(Debug)]
 pub struct Claims {
     state: Mutex<State>,
@@ -27,11 +28,11 @@ pub struct Claims {
 #[derive(Debug, Default)]
 struct State {
     epoch: Epoch,
-    /// Passes under way.
+    /// The passes that are under way.
     open: BTreeSet<Epoch>,
-    /// The latest pass over single people that looked at somebody.
+    /// The latest pass over single employees that looked at each employee.
     latest: HashMap<Box<str>, Epoch>,
-    /// Changes under way, their record included.
+    /// The employees with a change under way, its record included.
     writing: HashSet<Box<str>>,
 }
 
@@ -45,23 +46,25 @@ impl Default for Claims {
     }
 }
 
-/// A pass that is under way. Dropping it says that it has ended.
+/// A pass that is under way. Dropping it marks the pass as ended.
 #[derive(Debug)]
 pub struct Looking<'a> {
     of: &'a Claims,
     epoch: Epoch,
 }
 
-/// Why a pass may not begin a change.
+/// The reason why a pass may not begin a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// A later pass has looked at this person, and knows better: nothing is left to do here.
+    /// A later pass has looked at this employee and has newer data. This pass has nothing left to
+    /// do here.
     Outdated,
-    /// A write to this person is under way: what was read here may be old by now, and the person is looked at again.
+    /// A write for this employee is under way. What was read here may be old by now, and the
+    /// employee is looked at again.
     Busy,
 }
 
-/// A change that is under way. Dropping it says that it has ended, and that its record is written.
+/// A change that is under way. Dropping it marks the change as ended and its record as written.
 #[derive(Debug)]
 pub struct Writing<'a> {
     of: &'a Claims,
@@ -73,7 +76,7 @@ impl Claims {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A pass over everybody begins to look.
+    /// Begins a pass over all employees.
     pub fn everybody(&self) -> Looking<'_> {
         let mut state = self.lock();
         state.epoch += 1;
@@ -82,8 +85,9 @@ impl Claims {
         Looking { of: self, epoch }
     }
 
-    /// A pass over single people begins to look. The earlier ones begin nothing more for them. Gives those among them of
-    /// whom a change is under way now: what is read of them may be old in a moment, so they are to be looked at again.
+    /// Begins a pass over single employees. Earlier passes begin nothing more for them. Returns
+    /// those with a change under way now: what is read of them may soon be old, so they are to be
+    /// looked at again.
     pub fn people<'p>(
         &self,
         people: impl Iterator<Item = &'p str>,
@@ -102,7 +106,8 @@ impl Claims {
         (Looking { of: self, epoch }, busy)
     }
 
-    /// Held while a status of this person is read, changed and written back.
+    /// Locks the record of this employee. The lock is held while the status is read, changed and
+    /// written back.
     pub async fn record(&self, employee: &str) -> tokio::sync::MutexGuard<'_, ()> {
         let stripe = usize::try_from(self.hasher.hash_one(employee)).unwrap_or(0) % STRIPES;
         self.records[stripe].lock().await
@@ -110,22 +115,22 @@ impl Claims {
 }
 
 impl<'a> Looking<'a> {
-    /// Which pass this is.
+    /// Returns the number of this pass.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
         self.epoch
     }
 
-    /// Whether a later pass has looked at this person.
+    /// Returns whether a later pass has looked at this employee.
     #[must_use]
     pub fn is_outdated(&self, employee: &str) -> bool {
         self.of.lock().latest.get(employee).is_some_and(|latest| *latest > self.epoch)
     }
 
-    /// Begins a change of this person.
+    /// Begins a change of this employee.
     ///
     /// # Errors
-    /// [`Refused`]: a later pass knows better, or a write is under way.
+    /// [`Refused`]: a later pass has newer data, or a write is under way.
     pub fn write(&self, employee: &str) -> Result<Writing<'a>, Refused> {
         let mut state = self.of.lock();
         if state.latest.get(employee).is_some_and(|latest| *latest > self.epoch) {
@@ -142,7 +147,7 @@ impl Drop for Looking<'_> {
     fn drop(&mut self) {
         let mut state = self.of.lock();
         state.open.remove(&self.epoch);
-        // Only a pass that is under way and began earlier has to know.
+        // Only a pass that is under way and began earlier needs this entry.
         match state.open.first().copied() {
             None => state.latest.clear(),
             Some(first) => state.latest.retain(|_, latest| *latest > first),
@@ -216,7 +221,7 @@ mod tests {
         assert!(everybody.write("1").is_ok());
     }
 
-    /// What a model of the rules needs to know of one pass.
+    /// What a model of the rules needs to know about one pass.
     struct Open<'a> {
         looking: Looking<'a>,
         began: u64,
@@ -244,9 +249,10 @@ mod tests {
     }
 
     proptest! {
-        /// The model keeps every look for ever. Whatever the order: at most one write for one employee, `Outdated` exactly
-        /// where a later pass has looked, `Busy` exactly where no later pass has looked and a write is under way, and a pass
-        /// over single people is told at its beginning of every write that is under way.
+        /// The model keeps every look. In every order: at most one write for one employee is under
+        /// way; `Outdated` is returned exactly if a later pass has looked; `Busy` is returned
+        /// exactly if no later pass has looked and a write is under way; and a pass over single
+        /// employees learns at its beginning of every write that is under way.
         #[test]
         fn both_answers_are_right_in_every_order(steps in steps()) {
             let claims = Claims::default();

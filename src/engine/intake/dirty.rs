@@ -1,6 +1,7 @@
-//! Who is to be looked at, and when. Events collect for a moment before a pass: a short one while all is calm, a longer
-//! one in a storm, so that one read serves many. People whose access may end have a line of their own, which waits for
-//! nobody. A person stands in the line once, however many events came.
+//! The employees to look at, and when. Events are collected for a moment before a pass: for a short
+//! time while few events come, and for a longer time in a storm, so that one read serves many.
+//! Employees whose access may end have a line of their own, which waits for no other. An employee
+//! is in the line once, however many events came.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -13,7 +14,7 @@ use tokio::{sync::Notify, time::Instant};
 use crate::{api::employee_sync::Trigger, domain::priority::Class};
 
 impl Class {
-    /// Which line it stands in.
+    /// Returns the line of this class.
     #[must_use]
     pub const fn line(self) -> Line {
         match self {
@@ -23,10 +24,10 @@ impl Class {
     }
 }
 
-/// How many stand in line by class, and since when the oldest.
+/// How many employees are in the lines by class, and since when the oldest.
 pub type Depths = [(usize, Option<Instant>); Class::ALL.len()];
 
-/// The two lines. Each is served by itself, so that the second can never hold up the first.
+/// The two lines. Each is served separately, so that the second can never delay the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Line {
     /// Access may end.
@@ -36,8 +37,8 @@ pub enum Line {
 }
 
 impl Line {
-    /// How long to listen for more once an event came: from the last one while all is calm, the same while events keep
-    /// coming, and from the first one at most.
+    /// Returns how long to wait for more events after an event: since the last event while few
+    /// events come, the same in a storm, and since the first event at most.
     const fn window(self) -> (Duration, Duration, Duration) {
         match self {
             Self::Urgent => {
@@ -59,42 +60,45 @@ impl Line {
     }
 }
 
-/// For so long after a read the next events count as part of a storm.
+/// For this long after a read, the next events count as part of a storm.
 const CALM: Duration = Duration::from_secs(5);
-/// Further looks ask for reads of their own at full steps of this, so that one read serves many: the first one soon, the later
-/// ones seldom, for Bob's searches belong to those whom nobody has looked at.
+/// Further looks ask for reads of their own only at full steps of this length, so that one read
+/// serves many. The first look comes soon and the later ones seldom, because Bob's searches are
+/// needed for employees who have not been looked at yet.
 const STEP: Duration = Duration::from_secs(2);
 const LATER_STEP: Duration = Duration::from_secs(10);
-/// More people than this are not told apart: everybody is looked at.
+/// If more employees than this are in the lines, all employees are looked at.
 pub const MOST_PEOPLE: usize = 20_000;
 
-/// Why somebody is in line.
+/// Why an employee is in a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Waiting {
-    /// What happened.
+    /// The event.
     pub trigger: Trigger,
-    /// What is at stake.
+    /// The class of the event: what it puts at risk.
     pub class: Class,
-    /// When the first of the events came that nobody has looked at.
+    /// When the first event came that has not been looked at.
     pub since: Instant,
-    /// When the last of them came.
+    /// When the last event came.
     pub latest: Instant,
-    /// How often Bob was looked at since without showing a change.
+    /// How often Bob was read since then without showing a change.
     pub looks: u8,
-    /// Not before this; `None`: with the line's next read.
+    /// The employee is not looked at before this; `None`: the employee is part of the line's next
+    /// read.
     pub not_before: Option<Instant>,
-    /// From then on with a read that is made anyhow, and at this time with one of its own.
+    /// Between `not_before` and this time, the employee joins a read that is made for another
+    /// reason. At this time, the employee gets a read.
     pub wakes: Option<Instant>,
 }
 
-/// Why people are looked at.
+/// The employees of a pass, and why each is looked at.
 pub type Causes = HashMap<Box<str>, Waiting>;
 
 /// The lines of one integration.
 #[derive(Debug, Default)]
 pub struct Dirty {
     state: Mutex<State>,
-    /// Somebody came.
+    /// Notified when an employee has entered a line.
     changed: Notify,
 }
 
@@ -102,24 +106,24 @@ pub struct Dirty {
 struct State {
     people: HashMap<Box<str>, Waiting>,
     windows: [Window; 2],
-    /// Where the steps of further looks begin.
+    /// The time from which the steps of further looks are counted.
     epoch: Option<Instant>,
-    /// Everybody is to be looked at: why, and not before this.
+    /// The request to look at all employees: its reason, and the earliest time.
     everybody: Option<Everybody>,
 }
 
-/// Why everybody is to be looked at.
+/// The request to look at all employees.
 #[derive(Clone, Debug)]
 pub struct Everybody {
-    /// What happened.
+    /// The event.
     pub trigger: Trigger,
-    /// Not before this.
+    /// The look is not made before this.
     pub due: Instant,
-    /// People who were told apart before, and why each was in line.
+    /// Employees who had entries of their own before, and why each was in a line.
     pub people: Causes,
 }
 
-/// The time in which a line listens before it is served.
+/// The time in which a line collects events before it is served.
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
     first: Option<Instant>,
@@ -128,7 +132,7 @@ struct Window {
 }
 
 impl Waiting {
-    /// Somebody to whom this has happened now.
+    /// Returns an entry for an event of now.
     #[must_use]
     pub const fn new(trigger: Trigger, class: Class, since: Instant) -> Self {
         Self { trigger, class, since, latest: since, looks: 0, not_before: None, wakes: None }
@@ -150,7 +154,8 @@ impl Dirty {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody is to be looked at. Of several reasons the most urgent and the oldest count.
+    /// Adds an employee to a line. If there are several reasons, the most urgent class and the
+    /// oldest time count.
     pub fn add(&self, employee: &str, trigger: Trigger, class: Class, now: Instant) {
         let mut state = self.lock();
         if !state.people.contains_key(employee) && state.people.len() >= MOST_PEOPLE {
@@ -160,7 +165,7 @@ impl Dirty {
         let fresh = Waiting::new(trigger, class, now);
         let waiting = state.people.entry(employee.into()).or_insert(fresh);
         *waiting = match waiting.not_before {
-            // Looked at before: this is another event, with a wait of its own.
+            // The employee was looked at before, so this is a new event with a wait of its own.
             Some(_) => Waiting { class: waiting.class.min(class), ..fresh },
             None => Waiting {
                 trigger: if class < waiting.class { trigger } else { waiting.trigger },
@@ -175,7 +180,7 @@ impl Dirty {
         self.changed.notify_waiters();
     }
 
-    /// Everybody is to be looked at, not before `due`.
+    /// Requests a look at all employees, not before `due`.
     pub fn add_everybody(&self, trigger: Trigger, due: Instant) {
         self.with_everybody(trigger, due, Vec::new());
     }
@@ -193,18 +198,19 @@ impl Dirty {
         self.changed.notify_waiters();
     }
 
-    /// These people, who were taken, are to be looked at with everybody.
+    /// Adds these employees, who were taken, to the request to look at all employees.
     pub fn join_everybody(&self, people: Vec<(Box<str>, Waiting)>, due: Instant) {
         let Some(trigger) = people.first().map(|(_, waiting)| waiting.trigger) else { return };
         self.with_everybody(trigger, due, people);
     }
 
-    /// Somebody who was taken and could not be served stands where they stood. News that came meanwhile count for more.
+    /// Puts an employee who was taken and could not be served back in the same place. An event that
+    /// came in the meantime counts more.
     pub fn put_back(&self, employee: &str, waiting: Waiting) {
         let mut state = self.lock();
         let waiting = *state.people.entry(employee.into()).or_insert(waiting);
         if waiting.not_before.is_none() {
-            // Its window was served without it.
+            // The window of the line was served without this employee.
             let line = waiting.class.line();
             state.windows[line.index()].arrive(line, Instant::now());
         }
@@ -212,13 +218,14 @@ impl Dirty {
         self.changed.notify_waiters();
     }
 
-    /// Somebody who was taken is to be looked at once more, at this time. News that came meanwhile count for more.
+    /// Queues an employee who was taken for another look at this time. An event that came in the
+    /// meantime counts more.
     pub fn again(&self, employee: &str, waiting: Waiting, at: Instant) {
         self.put_back(employee, Waiting { not_before: Some(at), wakes: None, ..waiting });
     }
 
-    /// The same for a further look at what Bob may not have shown: with a read that is made after this time, or with one of its
-    /// own at the next full step.
+    /// Queues an employee for a further look at what Bob may not have shown. The look joins a read
+    /// that is made after this time, or gets a read of its own at the next full step.
     pub fn look_again(&self, employee: &str, waiting: Waiting, at: Instant) {
         let step = if waiting.looks <= 1 { STEP } else { LATER_STEP };
         let epoch = *self.lock().epoch.get_or_insert_with(Instant::now);
@@ -227,13 +234,13 @@ impl Dirty {
         self.put_back(employee, Waiting { not_before: Some(at), wakes: Some(wakes), ..waiting });
     }
 
-    /// When this line is to be served next, as far as is known now.
+    /// Returns when this line is to be served next, as far as is known now.
     #[must_use]
     pub fn due(&self, line: Line) -> Option<Instant> {
         self.due_of(line, |_, _| true)
     }
 
-    /// The same of those in it who may be served now.
+    /// Returns the same for the employees in the line who may be served now.
     fn due_of(&self, line: Line, may: impl Fn(&str, &Waiting) -> bool) -> Option<Instant> {
         let state = self.lock();
         let window = state.windows[line.index()].ends;
@@ -245,19 +252,20 @@ impl Dirty {
         own.min()
     }
 
-    /// When everybody is to be looked at.
+    /// Returns when all employees are to be looked at.
     #[must_use]
     pub fn everybody_due(&self) -> Option<Instant> {
         self.lock().everybody.as_ref().map(|everybody| everybody.due)
     }
 
-    /// Takes out of a line whose turn has come, the most urgent and then the oldest first.
+    /// Takes the employees out of a line whose turn has come: the most urgent first, then the
+    /// oldest.
     #[must_use]
     pub fn take(&self, line: Line, now: Instant) -> Vec<(Box<str>, Waiting)> {
         self.take_of(line, now, |_, _| true)
     }
 
-    /// The same of those in it who may be served now; all others stand where they stood.
+    /// Takes only employees who may be served now. All others keep their place.
     #[must_use]
     pub fn take_of(
         &self,
@@ -286,13 +294,14 @@ impl Dirty {
         taken
     }
 
-    /// Takes the wish to look at everybody: a full pass that is made takes it along, whatever it is made for.
+    /// Takes the request to look at all employees. Every full pass takes it, whatever the pass is
+    /// made for.
     #[must_use]
     pub fn take_everybody(&self) -> Option<Everybody> {
         self.lock().everybody.take()
     }
 
-    /// Why everybody is to be looked at, if the time for it has come.
+    /// Returns why all employees are to be looked at, if the time for it has come.
     #[must_use]
     pub fn wants_everybody(&self, now: Instant) -> Option<Trigger> {
         self.lock()
@@ -302,19 +311,21 @@ impl Dirty {
             .map(|everybody| everybody.trigger)
     }
 
-    /// Forgets everything. Only for an integration that is suspended: when it goes on, a full pass comes first.
+    /// Forgets everything. This is only for an integration that is suspended: when it goes on, a
+    /// full pass comes first.
     pub fn clear(&self) {
         *self.lock() = State::default();
     }
 
-    /// Forgets everything that the first pass of a process that begins to lead sees as well. What Bob pushed it may not see yet.
+    /// Forgets everything that the first pass of a process that begins to lead also sees. It keeps
+    /// the events of Bob, because that pass may not see them yet.
     pub fn keep_events(&self) {
         let mut state = self.lock();
         state.people.retain(|_, waiting| waiting.trigger == Trigger::Webhook);
         state.everybody = None;
     }
 
-    /// How many stand in line by class, and since when the oldest.
+    /// Returns how many employees are in the lines by class, and since when the oldest.
     #[must_use]
     pub fn depths(&self) -> Depths {
         let state = self.lock();
@@ -330,12 +341,12 @@ impl Dirty {
         depths
     }
 
-    /// Something else is to be looked at by whoever waits here.
+    /// Makes all waiting tasks look again, because something has changed.
     pub fn nudge(&self) {
         self.changed.notify_waiters();
     }
 
-    /// Completes once something came after it was enabled.
+    /// Completes once something changed after it was enabled.
     pub fn changed(&self) -> tokio::sync::futures::Notified<'_> {
         self.changed.notified()
     }
@@ -345,12 +356,13 @@ impl Dirty {
         self.wait_of(line, |_, _| true).await;
     }
 
-    /// The same for those in it who may be served now.
+    /// Waits until this line is to be served for the employees in it who may be served now.
     pub async fn wait_of(&self, line: Line, may: impl Fn(&str, &Waiting) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
-            // Listening begins before looking, so that nothing falls between.
+            // The listener is enabled before the state is read, so that no change in between is
+            // missed.
             changed.as_mut().enable();
             match self.due_of(line, &may) {
                 Some(at) if at <= Instant::now() => return,

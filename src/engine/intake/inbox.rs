@@ -1,9 +1,11 @@
-//! What an event that Bob pushed means: who is dirty, and what is evidence. The server hands over a raw body; here it is
-//! checked, read, and put into its integration's lines.
+//! The meaning of the events that Bob pushes: which employees are to be looked at, and what is
+//! evidence. The server hands over a raw body. Here it is checked, read, and put into the lines of
+//! its integration.
 //!
-//! Two kinds of event are evidence that no later read of Bob would show: an immediate revocation, and the deletion of a
-//! file whose read by id may already fail. They stand in the status of the `EmployeeSync` before Bob hears 200. All
-//! others are in memory only: what a crash loses, the first pass of the next process finds.
+//! Two kinds of event are evidence that no later read of Bob would show: an immediate revocation,
+//! and the deletion of a file whose read by id may already fail. They are written into the status
+//! of the `EmployeeSync` before Bob receives 200. All other events are kept only in memory, because
+//! the first pass of the next process finds what a crash loses.
 
 mod evidence;
 mod noted;
@@ -42,16 +44,16 @@ use noted::Noted;
 pub use received::Received;
 use received::class;
 
-/// How many deliveries are remembered, so that a repeated one does nothing.
+/// How many deliveries are remembered, so that a repeated one has no effect.
 const REMEMBERED: usize = 4096;
-/// Bob names no time zone; so far ahead is still now.
+/// How far in the future a time may be and still count as now. Bob names no time zone.
 const AHEAD: SignedDuration = SignedDuration::from_hours(15);
-/// So many full passes may follow each other when events ask for them.
+/// How many full passes may follow each other if events ask for them.
 const IN_A_ROW: usize = 3;
-/// How long evidence may take to be written. Bob waits for its answer for ten seconds at most.
+/// How long the write of evidence may take. Bob waits for its answer for ten seconds at most.
 const RECORD_WITHIN: Duration = Duration::from_secs(8);
 
-/// Takes in deliveries for every integration. Clones share it.
+/// Receives deliveries for every integration. All clones share it.
 #[derive(Clone)]
 pub struct Inbox(Arc<Inner>);
 
@@ -61,53 +63,56 @@ struct Inner {
     clock: Clock,
     leadership: Leadership,
     mailboxes: Mutex<HashMap<IntegrationKey, Arc<Mailbox>>>,
-    /// Namespaces whose integrations are not known yet (`None` in the set: all of them), and integrations that cannot be read.
-    /// `None`: nothing is known.
+    /// Namespaces whose integrations are not known yet (`None` in the set: all namespaces), and
+    /// integrations that cannot be read. `None`: nothing is known yet.
     unlisted: Mutex<Option<(HashSet<Scope>, HashSet<IntegrationKey>)>>,
-    /// Whether it was known of each integration what its deliveries are signed with.
+    /// Whether it has been known for every integration what its deliveries are signed with.
     started: AtomicBool,
 }
 
-/// What one integration receives.
+/// The mailbox of one integration.
 pub struct Mailbox {
     uid: String,
     /// The immediate revocations in the integration's status.
     revoked: Arc<dyn Revocations>,
-    /// Who is to be looked at.
+    /// The employees to look at.
     pub dirty: Dirty,
-    /// Who is being written to.
+    /// The changes under way.
     pub claims: Claims,
-    /// What passes let out that no status tells.
+    /// The changes that passes released and that no status shows yet, and when values were
+    /// replaced.
     pub ledger: Mutex<Ledger>,
     /// What its passes suspect.
     pub noted: Noted,
-    /// What stands in the plans of passes that are under way, by pass.
+    /// The changes that wait in the plans of passes under way, by pass.
     planned: Mutex<HashMap<u64, Depths>>,
     state: Mutex<State>,
-    /// A pass is through: dates may be other ones.
+    /// Notified when a pass has ended, because dates may have changed.
     dates: Notify,
-    /// A sync of one employee was requested since the last full pass began.
+    /// Whether a sync of one employee was requested since the last full pass began.
     asked: AtomicBool,
-    /// Whether the settings take access from anybody.
+    /// Whether the settings take access from employees.
     takes_access: AtomicBool,
 }
 
 #[derive(Default)]
 struct State {
-    /// When full passes last ended, the latest last, and how long the latest read.
+    /// When full passes last ended, the latest last.
     ended: VecDeque<Instant>,
     read_for: Duration,
-    /// Whether one is under way.
+    /// Whether a full pass is under way.
     everybody: bool,
     secrets: Option<SigningSecrets>,
-    /// Whether the Secret was looked for.
+    /// Whether the Secret has been read.
     secrets_known: bool,
     company: Option<u64>,
-    /// By manager without an account: who reports to them and is in order but for that.
+    /// By manager without an account: the employees who report to the manager and lack nothing
+    /// else.
     leaderless: HashMap<Box<str>, HashSet<Box<str>>>,
-    /// Who was looked at once because this manager turned out to have one.
+    /// The employees who were looked at once because their manager turned out to have an account,
+    /// each with that manager.
     looked_for: HashMap<Box<str>, Box<str>>,
-    /// When Bob last reported somebody activated.
+    /// When Bob last reported each employee activated.
     activated: HashMap<Box<str>, Timestamp>,
     remembered: HashSet<webhook::Tag>,
     order: VecDeque<webhook::Tag>,
@@ -118,21 +123,22 @@ impl Mailbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What deliveries are signed with from now on; `None`: none is taken.
+    /// Sets what deliveries are signed with from now on; `None`: no delivery is accepted.
     pub fn sign_with(&self, secrets: Option<SigningSecrets>) {
         let mut state = self.lock();
         state.secrets = secrets;
         state.secrets_known = true;
     }
 
-    /// Bob's id of the company, as its people show it.
+    /// Stores Bob's id of the company, as its employees show it.
     pub fn company(&self, id: Option<u64>) {
         if id.is_some() {
             self.lock().company = id;
         }
     }
 
-    /// So many changes of a pass wait for their turn, by class, the oldest since this second of the epoch.
+    /// Stores how many changes of a pass wait for their turn, by class. The age of the oldest
+    /// begins at this second of the epoch.
     pub fn plan_waits(
         &self,
         pass: u64,
@@ -150,17 +156,17 @@ impl Mailbox {
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).insert(pass, depths);
     }
 
-    /// A pass has ended, and nothing of its plan waits.
+    /// Removes the plan of a pass that has ended.
     pub fn plan_ended(&self, pass: u64) {
         self.planned.lock().unwrap_or_else(PoisonError::into_inner).remove(&pass);
     }
 
-    /// A full pass begins.
+    /// Notes that a full pass begins.
     pub fn everybody_begins(&self) {
         self.lock().everybody = true;
     }
 
-    /// It has ended, and read Bob and the provider for so long.
+    /// Notes that the full pass has ended, and how long it read Bob and the provider.
     pub fn everybody_ended(&self, read_for: Duration) {
         let mut state = self.lock();
         state.everybody = false;
@@ -173,40 +179,40 @@ impl Mailbox {
         self.dates.notify_one();
     }
 
-    /// Whether a full pass is under way. It may last for hours, and nothing waits for its end.
+    /// Returns whether a full pass is under way. It may take hours, so no caller waits for its end.
     #[must_use]
     pub fn is_on_everybody(&self) -> bool {
         self.lock().everybody
     }
 
-    /// A sync of one person is asked for.
+    /// Notes that a sync of one employee is requested.
     pub fn ask(&self) {
         self.asked.store(true, Ordering::Release);
     }
 
-    /// Notes whether the settings take access from anybody.
+    /// Notes whether the settings take access from employees.
     pub fn take_access(&self, takes: bool) {
         self.takes_access.store(takes, Ordering::Release);
     }
 
-    /// Whether that has happened since the last full pass began.
+    /// Returns whether a sync of one employee was requested since the last full pass began.
     #[must_use]
     pub fn is_asked(&self) -> bool {
         self.asked.load(Ordering::Acquire)
     }
 
-    /// A full pass begins, which answers the requests so far.
+    /// Notes that a full pass begins, which answers the requests so far.
     pub fn answer(&self) {
         self.asked.store(false, Ordering::Release);
     }
 
-    /// Completes once dates may be other ones.
+    /// Completes once dates may have changed.
     pub async fn dates_changed(&self) {
         self.dates.notified().await;
     }
 
-    /// When events may ask for the next full pass: a few may follow each other, on average they are `apart`, and
-    /// reading for them takes a fifth of the time at most.
+    /// Returns when events may ask for the next full pass. A few may follow each other. On average
+    /// they are `apart` from each other, and reading takes at most a fifth of the time.
     #[must_use]
     pub fn next_everybody(&self, apart: Duration) -> Instant {
         let state = self.lock();
@@ -217,7 +223,8 @@ impl Mailbox {
         row.max(fifth).unwrap_or_else(Instant::now)
     }
 
-    /// Bob reported somebody activated. The last few thousand are remembered.
+    /// Remembers that Bob reported an employee activated. The last few thousand reports are
+    /// remembered.
     fn was_activated(&self, employee: &str, at: Timestamp) {
         let mut state = self.lock();
         if state.activated.len() >= REMEMBERED {
@@ -232,7 +239,8 @@ impl Mailbox {
         *last = at.max(*last);
     }
 
-    /// Whether Bob has reported somebody activated after this moment. A process knows those that it was told of.
+    /// Returns whether Bob has reported an employee activated after this moment. A process only
+    /// knows the reports that it received.
     fn is_activated_since(&self, employee: &str, at: Timestamp) -> bool {
         self.lock().activated.get(employee).is_some_and(|activated| *activated > at)
     }
@@ -255,7 +263,7 @@ impl Mailbox {
 }
 
 impl Inbox {
-    /// An inbox without integrations.
+    /// Returns an inbox without integrations.
     #[must_use]
     pub fn new(client: kube::Client, roster: Roster, clock: Clock, leadership: Leadership) -> Self {
         Self(Arc::new(Inner {
@@ -273,12 +281,13 @@ impl Inbox {
         self.0.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Every integration that there is has a mailbox now.
+    /// Notes that every existing integration has a mailbox now.
     pub fn listed(&self) {
         self.unlisted(HashSet::new(), HashSet::new());
     }
 
-    /// The same but for those of these namespaces, and for these, which cannot be read.
+    /// Notes the same, except for the integrations of these namespaces, and except for these
+    /// integrations, which cannot be read.
     pub fn unlisted(&self, scopes: HashSet<Scope>, unreadable: HashSet<IntegrationKey>) {
         *self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner) =
             Some((scopes, unreadable));
@@ -292,8 +301,9 @@ impl Inbox {
         })
     }
 
-    /// Whether it is known what the deliveries of this integration are signed with. Before that every delivery is asked to come
-    /// again: a process that does not know must not say that a signature is wrong.
+    /// Returns whether it is known what the deliveries of this integration are signed with. Until
+    /// then Bob is asked to send every delivery again, because a process that does not know the
+    /// secret must not call a signature wrong.
     fn has_started(&self, key: &IntegrationKey) -> bool {
         if !self.is_listed(key) {
             return false;
@@ -334,8 +344,8 @@ impl Inbox {
         self.mailboxes().remove(key);
     }
 
-    /// How many stand in line by class, and since when the oldest, over all integrations. Nobody waits for a process that does
-    /// not lead.
+    /// Returns how many employees are in the lines by class, and since when the oldest, over all
+    /// integrations. A process that does not lead reports no waiting employee.
     #[must_use]
     pub fn depths(&self) -> Depths {
         if !self.0.leadership.is_leader() {
@@ -366,7 +376,7 @@ impl Inbox {
         })
     }
 
-    /// Takes in one delivery. `signature`: the header `Bob-Signature`, if there is exactly one.
+    /// Handles one delivery. `signature`: the header `Bob-Signature`, if there is exactly one.
     pub async fn receive(
         &self,
         namespace: &str,
@@ -414,7 +424,7 @@ impl Inbox {
             received = Received::NotEvidence;
         }
         let Some(employee) = event.employee.as_deref() else {
-            // Somebody, and Bob does not say who: everybody is looked at.
+            // The event does not say which employee it is about, so all employees are looked at.
             mailbox.dirty.add_everybody(Trigger::Webhook, Instant::now());
             return received;
         };
@@ -431,7 +441,7 @@ impl Inbox {
             };
             if let Some(error) = error {
                 tracing::warn!(integration = %key, error, "evidence from Bob could not be written; Bob is asked to send it again");
-                // What the employee's own status has of it is acted on before that.
+                // Evidence in the employee's own status is acted on before Bob sends it again.
                 if self
                     .0
                     .roster
@@ -447,8 +457,9 @@ impl Inbox {
     }
 }
 
-/// When the event happened, if it can be evidence: the second version of the envelope, and not so old that somebody
-/// other than Bob must have kept it. Else why it cannot.
+/// Returns when the event happened, if it can be evidence, and otherwise why it cannot. Evidence
+/// needs the second version of the envelope. It must not be so old that only a sender other than
+/// Bob can have kept it.
 fn believable(event: &Event, now: Timestamp) -> Result<Timestamp, &'static str> {
     let at = event.at.unwrap_or(now);
     let age = now.duration_since(at);

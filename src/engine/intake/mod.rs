@@ -1,9 +1,9 @@
-//! Who is looked at, when, and why.
+//! Which employees are looked at, when, and why.
 //!
-//! - `inbox`: what Bob pushes, and which of it is evidence. `revocations`: immediate revocations, as
-//!   the integration's status keeps them.
-//! - `dirty`: which employees are to be looked at, and when. `claims`: where a pass over single
-//!   employees meets one over all.
+//! - `inbox`: the events that Bob pushes, and which of them are evidence. `revocations`: immediate
+//!   revocations in the integration's status.
+//! - `dirty`: which employees are to be looked at, and when. `claims`: handles a pass over single
+//!   employees that meets a pass over all.
 
 pub mod claims;
 pub mod dirty;

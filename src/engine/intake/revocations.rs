@@ -1,5 +1,6 @@
-//! The immediate revocations that an integration's status keeps: those that hold, so that they outlive an `EmployeeSync`, and
-//! for some days those that have ended, so that an older event that Bob repeats does not take them up again.
+//! The immediate revocations in an integration's status. It keeps those that hold, so that they
+//! outlive an `EmployeeSync`. For some days it also keeps those that have ended, so that an older
+//! event that Bob repeats does not start them again.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,14 +17,15 @@ use crate::{
     domain::known::Revoked,
 };
 
-/// Bob repeats a delivery for three days. An older event is no evidence any more, whoever signed it: it names people.
+/// Bob repeats a delivery for three days. An older event is no longer evidence, even with a valid
+/// signature, because it names employees.
 pub const OLDEST_EVIDENCE: SignedDuration = SignedDuration::from_hours(4 * 24);
-/// How many the status keeps.
+/// How many revocations the status keeps.
 const MOST: usize = 1000;
 
-/// The list as the integration's status has it.
+/// The list of revocations in the integration's status.
 pub trait Revocations: Send + Sync {
-    /// Returns the last list that was read or written. It waits for no write.
+    /// Returns the list as it was last read or written. It waits for no write.
     fn list(&self) -> Vec<RevokedAccess>;
 
     /// Changes the list.
@@ -38,14 +40,14 @@ pub trait Revocations: Send + Sync {
     ) -> BoxFuture<'a, Result<(), WriteError>>;
 }
 
-/// The list after Bob has revoked access from one person at once.
+/// Returns the list after Bob has revoked access from one employee at once.
 #[must_use]
 pub fn with(list: &[RevokedAccess], employee: &str, revoked: Revoked) -> Vec<RevokedAccess> {
     let others = list.iter().filter(|one| one.employee_id != employee).cloned();
     bounded(others.chain([entry(employee, revoked)]).collect(), revoked.at)
 }
 
-/// The list after Bob has reported one person activated at `at`.
+/// Returns the list after Bob has reported one employee activated at `at`.
 #[must_use]
 pub fn ended(list: &[RevokedAccess], employee: &str, at: Timestamp) -> Vec<RevokedAccess> {
     let end = |one: &RevokedAccess| match one {
@@ -57,8 +59,9 @@ pub fn ended(list: &[RevokedAccess], employee: &str, at: Timestamp) -> Vec<Revok
     bounded(list.iter().map(end).collect(), at)
 }
 
-/// The list after a pass that found these to be `over`, because another employment has begun. `revoked`: those that hold at
-/// the moment at which the list is written, and not when the pass began to look.
+/// Returns the list after a pass that found these revocations to be `over`, because another
+/// employment has begun. `revoked`: the revocations that hold when the list is written, and not
+/// when the pass began to look.
 #[must_use]
 pub fn after(
     list: &[RevokedAccess],
@@ -74,7 +77,7 @@ pub fn after(
     bounded(list.iter().filter(stays).cloned().chain(found).collect(), now)
 }
 
-/// Whether Bob has reported the person activated after this moment.
+/// Returns whether Bob has reported the employee activated after this moment.
 #[must_use]
 pub fn is_over(list: &[RevokedAccess], employee: &str, at: Timestamp) -> bool {
     list.iter().any(|one| {
@@ -82,7 +85,7 @@ pub fn is_over(list: &[RevokedAccess], employee: &str, at: Timestamp) -> bool {
     })
 }
 
-/// Tells the roster of revocations that only the integration's status keeps.
+/// Gives the roster the revocations that only the integration's status has.
 pub fn remember(roster: &Roster, key: &IntegrationKey, list: &[RevokedAccess]) {
     for one in list.iter().filter(|one| one.ended_at.is_none()) {
         let start = one.start_date.as_deref().and_then(|date| date.parse().ok());
@@ -99,7 +102,8 @@ fn entry(employee: &str, revoked: Revoked) -> RevokedAccess {
     }
 }
 
-/// Those that hold before those that have ended, the latest of them, by employee.
+/// Returns the list within its limit: revocations that hold come first, then the latest of those
+/// that have ended; sorted by employee.
 fn bounded(mut list: Vec<RevokedAccess>, now: Timestamp) -> Vec<RevokedAccess> {
     list.retain(|one| {
         one.ended_at.as_ref().is_none_or(|ended| now.duration_since(ended.0) < OLDEST_EVIDENCE)

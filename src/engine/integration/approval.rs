@@ -1,5 +1,6 @@
-//! What a person approved: who it was, and that it is recorded before anything of it goes out. Only then does it go on after
-//! an interruption, for the part of each person in it stands in their status.
+//! What a person approved. The approval and the name of the approver are recorded before any change
+//! of the plan goes out. The changes go on after an interruption only because of that record: each
+//! employee's status holds that employee's part of the plan.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -14,8 +15,8 @@ use crate::{
     cluster::status::to_the_second,
 };
 
-/// Records that the plan with this digest is released, and says who approved it. `leaving`: it lets employees leave management.
-/// Returns whether that was stored.
+/// Records that the plan with this digest is released, and who approved it. `leaving`: the plan
+/// lets employees leave management. Returns whether the record was stored.
 pub async fn release(
     session: &Session,
     object: &ProvisioningIntegration,
@@ -29,9 +30,9 @@ pub async fn release(
     let released = |before: &ProvisioningIntegrationStatus| {
         let known = before.approved.as_ref();
         match known.filter(|known| known.digest == digest) {
-            // This release is on record: the answer to its write was lost.
+            // This release is on record: only the answer to its write was lost.
             Some(known) if known.at == at => Some(before.clone()),
-            // Another process has released it: once is all that was approved.
+            // Another process has released the plan. It was approved to go out once.
             Some(_) => None,
             None => {
                 let after = known.map(|before| before.digest.clone()).or_else(|| object.uid());
@@ -59,8 +60,9 @@ pub async fn release(
     true
 }
 
-/// Who wrote `spec.approvedPlan`: the field manager, as the API server recorded it; of one of `bobsync approve`, the user
-/// whom it names. Where several wrote the same digest, the first of them.
+/// Returns who wrote `spec.approvedPlan`: the field manager that the API server recorded. For a
+/// field manager of `bobsync approve` it is the user that the manager names. If several wrote the
+/// same digest, the first one counts.
 fn approver(object: &ProvisioningIntegration) -> Option<String> {
     let managers = object.metadata.managed_fields.iter().flatten();
     let wrote = |fields: &serde_json::Value| fields.pointer("/f:spec/f:approvedPlan").is_some();

@@ -21,15 +21,15 @@ use crate::{
 /// The keys of Bob's Secret.
 const BOB_KEYS: [&str; 2] = ["serviceUserId", "serviceUserToken"];
 
-/// Open connections, and what they were made from.
+/// Open connections, and the Secrets and addresses that they were made from.
 pub struct Connections {
-    /// The source.
+    /// The client of Bob, the source.
     pub bob: bob::Client,
-    /// The target.
+    /// The client of the provider, the target.
     pub provider: Box<dyn Provider>,
     made_from: MadeFrom,
     pacer: Arc<Pacer>,
-    /// The keys that were found in the provider's Secret.
+    /// The names of the keys that were found in the provider's Secret.
     keys: Vec<String>,
 }
 
@@ -42,11 +42,12 @@ struct MadeFrom {
 }
 
 impl Connections {
-    /// Reads both Secrets and keeps the connections `before` if nothing changed, or if the API server does not give the Secrets
-    /// now. The flag says whether they are new.
+    /// Reads both Secrets. Keeps the connections `before` if nothing changed, or if the API server
+    /// does not return the Secrets now. The flag says whether the connections are new.
     ///
     /// # Errors
-    /// The report of a pass that could not begin: which side is not connected, and a [`Stop`] that names the Secret and the key.
+    /// The report of a pass that could not begin: it says which side is not connected, and has a
+    /// [`Stop`] that names the Secret and the key.
     pub async fn open(
         shared: &Shared,
         (key, waits): (&IntegrationKey, &Arc<Waits>),
@@ -79,7 +80,7 @@ impl Connections {
         };
         let pacer = match before {
             Some(before) if before.made_from == made_from => return Ok((before, false)),
-            // A new credential does not open a new window.
+            // The pacer is kept, because a new credential does not open a new window.
             Some(before) if before.made_from.target == made_from.target => before.pacer.clone(),
             Some(_) | None => shared.pacers.of(
                 &validated.target,
@@ -100,7 +101,8 @@ impl Connections {
         Ok((Arc::new(Self { bob, provider, made_from, pacer, keys }), true))
     }
 
-    /// Reads the Secret of the provider alone. Bob's client has no credential: access that evidence takes is taken without Bob.
+    /// Reads only the Secret of the provider. Bob's client gets no credential, because access that
+    /// evidence takes is taken without Bob.
     ///
     /// # Errors
     /// The report of a pass that could not begin.
@@ -142,20 +144,21 @@ impl Connections {
         Ok(Arc::new(Self { bob, provider, made_from, pacer, keys }))
     }
 
-    /// Whether these settings name the same addresses and the same Secrets.
+    /// Returns whether these settings name the same addresses and the same Secrets.
     fn are_for(&self, validated: &Validated) -> bool {
         let MadeFrom { bob, target, bob_secret, .. } = &self.made_from;
         *bob == validated.bob && *target == validated.target && bob_secret.0 == validated.bob_secret
     }
 
-    /// The Secrets that these were made from.
+    /// Returns the Secrets that these connections were made from.
     #[must_use]
     pub fn made_from(&self) -> Secrets {
         let known = |(name, version): &(String, String)| (name.clone(), Some(version.clone()));
         Secrets([&self.made_from.bob_secret, &self.made_from.target_secret].map(known).into())
     }
 
-    /// Returns the same stop; where a credential is refused, or lacks a right, it names the Secret that holds it.
+    /// Returns the same stop. If a credential is refused or lacks a right, the stop names the
+    /// Secret that holds it.
     #[must_use]
     pub fn name_secret(&self, stop: Stop) -> Stop {
         let MadeFrom { bob_secret, target_secret, .. } = &self.made_from;
@@ -170,21 +173,21 @@ impl Connections {
         }
     }
 
-    /// How long the provider asked everybody to wait, if it did.
+    /// Returns how long the provider asked all callers to wait, if it asked.
     #[must_use]
     pub fn silence(&self) -> Option<Duration> {
         self.pacer.silence()
     }
 
-    /// Whether these go to the tenant of these settings.
+    /// Returns whether these connections go to the tenant of these settings.
     #[must_use]
     pub fn go_to(&self, validated: &Validated) -> bool {
         self.made_from.target.tenant() == validated.target.tenant()
     }
 }
 
-/// Makes the client of Bob.
-/// Returns what reads how many calls the provider's window has left, as long as the pacer is in use.
+/// Returns a function that reads how many calls the provider's window has left. It returns `None`
+/// once the pacer is no longer in use.
 fn left_of(pacer: &Arc<Pacer>) -> impl Fn() -> Option<u32> + Send + Sync + 'static {
     let pacer = Arc::downgrade(pacer);
     move || pacer.upgrade().map(|pacer| pacer.left())
@@ -229,7 +232,7 @@ fn call_provider(
     destination.connect(credential, ties, pacer).map_err(refused)
 }
 
-/// Says which Secret a credential is from.
+/// Adds to a stop which Secret holds the credential.
 fn held_by(stop: Stop, secret: &str, keys: impl Iterator<Item = impl AsRef<str>>) -> Stop {
     let keys: Vec<_> = keys.collect();
     let names = keys.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
@@ -241,12 +244,13 @@ fn held_by(stop: Stop, secret: &str, keys: impl Iterator<Item = impl AsRef<str>>
     }
 }
 
-/// Secrets by name, each as it was last seen: its version, `None` where it could not be read.
+/// Secrets by name, each with the version that was last seen. The version is `None` if the Secret
+/// could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Secrets(Vec<(String, Option<String>)>);
 
 impl Secrets {
-    /// Looks at the Secrets that these settings name.
+    /// Reads the versions of the Secrets that these settings name.
     pub async fn see(client: &kube::Client, namespace: &str, validated: &Validated) -> Self {
         let password = validated.default_password.as_ref().map(|(name, _)| name);
         let mut seen = Vec::new();
@@ -256,7 +260,8 @@ impl Secrets {
         Self(seen)
     }
 
-    /// Whether one of them is another one by now. An API server that does not answer changes nothing.
+    /// Returns whether one of the Secrets has another version now. An API server that does not
+    /// answer counts as no change.
     pub async fn changed(&self, client: &kube::Client, namespace: &str) -> bool {
         for (name, known) in &self.0 {
             if version(client, namespace, name).await.is_some_and(|version| version != *known) {
@@ -267,7 +272,8 @@ impl Secrets {
     }
 }
 
-/// The version of a Secret, `Some(None)` where there is none that may be read; `None` where the API server does not answer.
+/// Returns the version of a Secret: `Some(None)` if no readable Secret has this name, and `None` if
+/// the API server does not answer.
 async fn version(client: &kube::Client, namespace: &str, name: &str) -> Option<Option<String>> {
     match secrets::read(client, namespace, name, &[]).await {
         Ok(found) => Some(Some(found.resource_version)),
@@ -284,7 +290,8 @@ fn no_provider(stop: Stop) -> Box<Report> {
     Box::new(Report { provider: Some(false), stop: Some(stop), ..Report::default() })
 }
 
-/// A Secret that the API server does not give says nothing of the service that it is for.
+/// Returns the report for a Secret that cannot be read. A Secret that the API server does not
+/// return says nothing about the service that it is for.
 fn no_secret(error: &SecretError, missing: impl FnOnce(Stop) -> Box<Report>) -> Box<Report> {
     let stop = secret_stop(error);
     match error {

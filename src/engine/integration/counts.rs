@@ -1,5 +1,6 @@
-//! The numbers of an integration as the roster has them, written down whenever they change, at most once in five seconds:
-//! `kubectl get pi` agrees with `kubectl get esync`, whichever pass wrote the latter.
+//! The numbers of an integration, computed from the roster and written whenever they change, at
+//! most once in five seconds. `kubectl get pi` thus agrees with `kubectl get esync`, whichever pass
+//! wrote the latter.
 
 use std::{
     collections::BTreeSet,
@@ -40,12 +41,12 @@ use crate::{
     telemetry::{health::Beat, metrics::Metrics},
 };
 
-/// How far apart the numbers are written.
+/// The shortest time between two writes of the numbers.
 const APART: Duration = progress::APART;
-/// Changes that come within this time after one another are mostly of one pass.
+/// Changes that follow each other within this time mostly belong to one pass.
 const TOGETHER: Duration = Duration::from_millis(200);
 
-/// Sums up what is known of the people of one integration.
+/// Computes the numbers of the employees of one integration.
 pub struct Reckoning {
     key: IntegrationKey,
     roster: Roster,
@@ -53,26 +54,27 @@ pub struct Reckoning {
     clock: Clock,
     metrics: Arc<Metrics>,
     settings: Mutex<Option<Settings>>,
-    /// Whether a pass over everybody has come through in this process.
+    /// Whether a pass over all employees has completed in this process.
     complete: AtomicBool,
-    /// What the API server said of the objects that it refuses, as the last pass over everybody met it.
+    /// What the API server said of the objects that it refuses, as the last pass over all employees
+    /// saw it.
     not_written: Mutex<Option<String>>,
-    /// How far the pass over everybody is that is under way.
+    /// The progress of the pass over all employees that is under way.
     pub progress: Counting,
-    /// What Bob's answers showed of all of them together.
+    /// What all answers of Bob together showed.
     pub company: Company,
-    /// Told of news that no sum shows.
+    /// Notified of changes that the numbers do not show.
     news: Notify,
 }
 
-/// What of the settings numbers rest on.
+/// The settings that the numbers depend on.
 struct Settings {
     budgets: Budgets,
     tenant: String,
 }
 
 impl Reckoning {
-    /// One for this integration; its settings are not known yet.
+    /// Returns the reckoning of this integration; its settings are not known yet.
     #[must_use]
     pub fn new(
         key: IntegrationKey,
@@ -96,34 +98,36 @@ impl Reckoning {
         }
     }
 
-    /// Takes in the settings.
+    /// Stores the settings.
     pub fn settings(&self, validated: &Validated) {
         let settings =
             Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
         *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
     }
 
-    /// Takes in what the API server said of the objects that it refuses; `None` where it refuses none.
+    /// Stores what the API server said of the objects that it refuses; `None` if it refuses no
+    /// object.
     pub fn not_written(&self, told: Option<String>) {
         *self.not_written.lock().unwrap_or_else(PoisonError::into_inner) = told;
     }
 
-    /// Notes that a pass over everybody has come through: whose status is missing has one again.
+    /// Notes that a pass over all employees has completed: an employee whose status was missing has
+    /// one again.
     pub fn complete(&self) {
         self.complete.store(true, Ordering::Release);
     }
 
-    /// Tells that something changed that no sum shows.
+    /// Tells that something changed that the numbers do not show.
     pub fn nudge(&self) {
         self.news.notify_one();
     }
 
-    /// Takes in what is said of the integration, for the metrics.
+    /// Passes the status of the integration to the metrics.
     pub fn said(&self, status: &ProvisioningIntegrationStatus) {
         self.metrics.said(&self.key, status);
     }
 
-    /// Sums up, for an integration of which this is said.
+    /// Computes the numbers for an integration with this status.
     #[must_use]
     pub fn reckon(&self, status: &ProvisioningIntegrationStatus) -> Reckoned {
         let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,8 +138,8 @@ impl Reckoning {
                 settings.as_ref().map(|settings| states(sums, &settings.budgets, &planned, now)),
             )
         });
-        // After a start statuses may be missing that there were before. Until a pass has seen everybody, that shows in the number
-        // that is on record.
+        // After a start, statuses may be missing that existed before. Until a pass has looked at
+        // all employees, a number lower than the recorded one shows this.
         let known = status.employees.as_ref().map_or(0, |employees| employees.in_scope);
         let counts = Some(counts)
             .filter(|counts| self.complete.load(Ordering::Acquire) || counts.in_scope() >= known);
@@ -152,7 +156,8 @@ impl Reckoning {
     }
 }
 
-/// How every budget stands. `before`: what is planned of each kind, as the last pass over everybody found it.
+/// Returns how much of every budget is used. `before`: how many changes of each kind are planned,
+/// as the last pass over all employees found it.
 fn states(sums: &Sums, budgets: &Budgets, before: &BudgetStates, now: Timestamp) -> BudgetStates {
     let state = |kind: Kind, before: &Option<BudgetState>| {
         let budget = budgets.of(kind)?;
@@ -177,7 +182,7 @@ fn state_of(sums: &Sums, kind: Kind, budget: Budget, planned: u32, now: Timestam
     BudgetState { limit: account.limit, done: account.spent, planned, opens_at: opens_at.map(Time) }
 }
 
-/// Tells people once where `Ready` of an integration has another reason than before.
+/// Sends one event if `Ready` of an integration has another reason than before.
 pub fn announce(
     events: &Events,
     object: &ProvisioningIntegration,
@@ -196,7 +201,7 @@ pub fn announce(
     }
 }
 
-/// Writes the numbers down when they change, until the process stops.
+/// Writes the numbers when they change, until the process stops.
 pub async fn tell(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let (clock, news) = (session.shared.clock.clone(), session.shared.roster.news(&session.key));
@@ -242,7 +247,7 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
     }
 }
 
-/// Asks again and again for the numbers to be written down, while a pass is under way.
+/// Requests a write of the numbers at regular intervals while a pass is under way.
 pub async fn tell_progress(reckoning: &Reckoning) -> Infallible {
     loop {
         tokio::time::sleep(APART).await;

@@ -1,14 +1,15 @@
 //! What drives the passes of one integration.
 //!
-//! - `state`: where an integration is, which employees are served then, and when the next pass is
-//!   due. `worker`: runs the passes over all employees when they are due.
-//! - `session`: what all passes of an integration share. `partial`: passes over single employees, at
-//!   once and next to the pass over all. `connection`: clients, made from Secrets. `pacers`: limits
-//!   that integrations share.
-//! - `said`: what the status of the integration says, in one place for all writers. `counts`: its
-//!   numbers, written whenever its employees change. `telling`: the waits that people are told of.
-//! - `approval`: a held plan that a person released, recorded before anything of it goes out.
-//! - `owners`: which objects go with their integration. `signing`: what webhooks are signed with.
+//! - `state`: the state of an integration, which employees are served then, and when the next pass
+//!   is due. `worker`: runs the passes over all employees when they are due.
+//! - `session`: what all passes of an integration share. `partial`: passes over single employees,
+//!   at once and at the same time as the pass over all. `connection`: clients, made from Secrets.
+//!   `pacers`: limits that integrations share.
+//! - `said`: the status of the integration, in one place for all writers. `counts`: its numbers,
+//!   written whenever its employees change. `telling`: the waits that are shown to people.
+//! - `approval`: a held plan that a person released, recorded before any of its changes goes out.
+//! - `owners`: which objects are deleted with their integration. `signing`: the secrets that
+//!   webhooks are signed with.
 //! - `unreadable`: integrations whose spec this version cannot read. `shared`: what all workers of
 //!   the process share.
 

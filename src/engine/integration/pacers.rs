@@ -12,11 +12,12 @@ use crate::{
     bob::Pace, engine::settings::targets::Target, http::secret::Secret, provider::limits::Pacer,
 };
 
-/// So long is a pacer kept that nobody uses: no provider's window is longer.
+/// How long an unused pacer is kept. No provider's window is longer.
 const KEPT: Duration = Duration::from_hours(2);
 
-/// One pacer for each tenant, whoever calls it: the provider's limit is the tenant's, not the integration's. It outlives the
-/// connections, so that what is known of the window is not lost with them.
+/// One pacer for each tenant, for all integrations that call it: the provider's limit is the
+/// tenant's, not the integration's. The pacer outlives the connections, so that what is known of
+/// the window is not lost with them.
 #[derive(Default)]
 pub struct Pacers(
     Mutex<HashMap<String, (Arc<Pacer>, Instant)>>,
@@ -24,7 +25,8 @@ pub struct Pacers(
 );
 
 impl Pacers {
-    /// `owner`: whose credential it is, where many customers share the address.
+    /// Returns the pacer of the target's tenant. `owner`: the credential that tells customers
+    /// apart, for providers where many customers share the address.
     pub(in crate::engine) fn of(&self, target: &Target, owner: Option<&Secret>) -> Arc<Pacer> {
         let tenant = format!("{} {}", target.tenant(), owner.map_or("", Secret::expose));
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -41,7 +43,8 @@ impl Pacers {
         pacer.clone()
     }
 
-    /// The same for one service user of Bob at one address. Kept for good: another token does not open a new window.
+    /// Returns the pace for one service user of Bob at one address. It is never removed, because
+    /// another token does not open a new window.
     pub(in crate::engine) fn of_bob(&self, base: &str, service_user: &str) -> Arc<Pace> {
         let mut known = self.1.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry((base.to_owned(), service_user.to_owned())).or_default().clone()

@@ -1,6 +1,7 @@
-//! Passes over single people: at once, and beside the full pass. Each line of the mailbox is served by itself,
-//! so that a suspension waits for no update. What cannot be brought to an end stands in line again: what Bob does not
-//! show yet after 5, 15 and 30 seconds, what failed ever more rarely, each person on their own.
+//! Passes over single employees: at once, and at the same time as a full pass. Each line of the
+//! mailbox is served separately, so that a suspension waits for no update. Work that could not be
+//! finished goes into the line again: after 5, 15 and 30 seconds if Bob does not show a change yet,
+//! and after growing waits if a change failed. Each employee has a wait of its own.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
@@ -21,24 +22,29 @@ use crate::{
     telemetry::health::Beat,
 };
 
-/// When Bob is looked at again after an event whose change it does not show: its reads may be 20 s behind.
+/// When Bob is read again after an event whose change it does not show. Its reads may be 20 s
+/// behind.
 const LOOK_AGAIN: [Duration; 3] =
     [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];
-/// How long changes that are not urgent may begin, so that those who come meanwhile get their turn.
+/// How long a pass may begin changes that are not urgent. After it, employees who came in the
+/// meantime get their turn.
 const TURN: Duration = Duration::from_secs(15);
-/// A pass over single people that lasts for longer than this is stuck: a service asks for an hour at most.
+/// A pass over single employees that takes longer than this is stuck: a service asks for an hour at
+/// most.
 const LONGEST: Duration = Duration::from_mins(90);
 /// The wait after a pass without an answer, and the first one after a failed change.
 pub const RETRY: Duration = Duration::from_secs(10);
-/// How far apart full passes are on average that events ask for, beside a multiple of what reading for the last one took.
+/// The average time between full passes that events ask for. A multiple of the time that the last
+/// one took to read is added.
 const APART: Duration = Duration::from_secs(5);
-/// So many people at most are looked at singly at once while a full pass is under way.
+/// How many employees at most are looked at singly at once while a full pass is under way.
 const AT_ONCE: usize = 100;
 
-/// What backs off where the records of employees cannot be written.
+/// The name under which the wait grows while the records of employees cannot be written.
 pub const RECORDS: &str = "records";
 
-/// Serves one line until the process stops. Nobody is taken out of it who cannot be served now.
+/// Serves one line until the process stops. Takes no employee out of the line who cannot be served
+/// now.
 pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let mut place = session.place.watch();
@@ -68,9 +74,10 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
         }
         match &serves {
             Serves::NoOne | Serves::Evidence(_) => {}
-            // One that goes on again begins with a full pass, and what comes from now on is served after it.
+            // An integration that goes on again begins with a full pass. Events that come from now
+            // on are served after that pass.
             Serves::Suspended if session.object.borrow().spec.suspend => dirty.clear(),
-            // It is about to go on, and a full pass begins with that.
+            // The integration is about to go on, and begins with a full pass.
             Serves::Suspended => tokio::select! {
                 _ = beat.during(place.changed()) => {}
                 () = session.shared.leadership.lost() => {}
@@ -85,12 +92,13 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
     }
 }
 
-/// Takes access from which evidence on record takes it, until the process stops: without Bob and without a listing, so that a
-/// call that is not answered keeps nobody waiting. Whatever else these people need the urgent line does after it.
+/// Takes access that evidence on record takes, until the process stops. It uses neither Bob nor a
+/// listing, so that a call without an answer delays no suspension. The urgent line does the rest of
+/// the work for these employees afterwards.
 pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let mut place = session.place.watch();
-    // What evidence was last served with.
+    // The settings and connections with which evidence was last served.
     let mut with: Option<Arc<Ready>> = None;
     loop {
         tokio::select! {
@@ -108,7 +116,8 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
         if ready
             .is_some_and(|ready| with.as_deref().is_none_or(|before| !before.serves_like(ready)))
         {
-            // Employees who could not be served before, or not so, are in no line any more.
+            // Employees who could not be served before, or not with these settings, are in no line
+            // any more.
             session.take_up_evidence();
         }
         with = ready.cloned();
@@ -135,7 +144,7 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
             Box::pin(look(&session, ready, (Line::Urgent, &[], true), taken.clone())),
         )
         .await;
-        // Where Bob may be asked, its row comes next, whatever became of this.
+        // If Bob may be asked, the urgent line comes next, whatever the result here was.
         let bob_is_asked = matches!(
             session.place.watch().borrow().serves(Line::Urgent),
             Serves::Everyone(_) | Serves::Known(_)
@@ -153,12 +162,12 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
     }
 }
 
-/// Whether these settings take access by evidence.
+/// Returns whether these settings take access by evidence.
 fn takes_by_evidence(ready: &Ready) -> bool {
     !ready.validated.dry_run && ready.validated.settings.disabling_trigger
 }
 
-/// Whether somebody in a line may be served now.
+/// Returns whether this employee in a line may be served now.
 fn may_be_served(
     session: &Session,
     serves: &Serves<Arc<Ready>>,
@@ -192,7 +201,7 @@ async fn turn(
 ) {
     let (dirty, now) = (&session.mailbox.dirty, Instant::now());
     let most = session.most_single();
-    // Neither a date nor a person's wish waits for calmer times.
+    // Neither a date nor the request of a person waits until the load is lower.
     let awaited = taken
         .iter()
         .any(|(_, waiting)| matches!(waiting.trigger, Trigger::Transition | Trigger::Manual));
@@ -201,12 +210,13 @@ async fn turn(
         Line::Urgent | Line::Normal => now,
     };
     if ready.validated.dry_run {
-        // Whose address is taken shows in a listing, and otherwise only by trying.
+        // A listing shows which employee has an address that is already in use. Without a listing,
+        // only a write shows it.
         return dirty.join_everybody(taken, due);
     }
     let new_targets = session.new_targets(ready);
     if !new_targets.is_empty() && line == Line::Normal {
-        // Only a listing tells what the provider has.
+        // Only a listing shows which targets the provider has.
         return dirty.join_everybody(taken, now);
     }
     let (on_everybody, running) = (session.mailbox.is_on_everybody(), session.place.is_running());
@@ -218,13 +228,14 @@ async fn turn(
     }
     if taken.len() > most {
         if on_everybody || !running {
-            // Its end may be hours away, and nobody waits for it.
+            // The end of the full pass may be hours away, so these employees do not wait for it.
             for (employee, waiting) in taken.drain(AT_ONCE.max(most).min(taken.len())..) {
                 dirty.again(&employee, waiting, now);
             }
         } else {
-            // One read of everybody is cheaper, and the pass begins with who has to lose access. Whom nobody has looked at yet does
-            // not wait until it may begin.
+            // One read of all employees is cheaper, and the full pass begins with the employees who
+            // have to lose access. Employees who have not been looked at yet do not wait until the
+            // full pass may begin.
             let fresh = taken.iter().filter(|(_, waiting)| waiting.looks == 0).count();
             let (first, rest): (Vec<_>, Vec<_>) = taken
                 .into_iter()
@@ -233,13 +244,14 @@ async fn turn(
             taken = first;
         }
     }
-    // Who has to lose access does not wait to be told which targets there are: of what is not known nothing is written.
+    // An employee who has to lose access does not wait until the targets are known. A target that
+    // is not known is not written.
     let unavailable = [&ready.unavailable[..], &new_targets].concat();
     look(session, ready, (line, &unavailable, false), taken).await;
 }
 
-/// Where they are many, those for whom `which` holds wait for the next full pass, which reads once for all of them. Gives all
-/// others, or all of them.
+/// Lets the employees for whom `which` holds wait for the next full pass if they are many, because
+/// that pass reads once for all of them. Returns the others, or all employees if they are few.
 fn join_many(
     session: &Session,
     taken: Vec<(Box<str>, Waiting)>,
@@ -255,19 +267,21 @@ fn join_many(
     many.into_iter().chain(others).collect()
 }
 
-/// Whether no access of theirs can end: while no full pass comes through, they wait for one that does.
+/// Returns whether no access of this employee can end. While no full pass completes, such employees
+/// wait for one that does.
 fn only_waits_for_access(waiting: &Waiting) -> bool {
     waiting.class == Class::Joiner
 }
 
-/// Whether the date was acted on, and only what Bob may have changed at that moment is still to be seen.
+/// Returns whether the date was acted on already, and only a change that Bob may have made at that
+/// moment is still to be seen.
 fn is_a_further_look_at_a_date(waiting: &Waiting) -> bool {
     waiting.trigger == Trigger::Transition
         && waiting.looks > 0
         && waiting.class.line() == Line::Normal
 }
 
-/// One pass over these people.
+/// Runs one pass over these employees.
 async fn look(
     session: &Session,
     ready: &Arc<Ready>,
@@ -275,7 +289,8 @@ async fn look(
     taken: Vec<(Box<str>, Waiting)>,
 ) {
     let mut causes: Causes = taken.into_iter().collect();
-    // The earlier pass gives up whoever it is writing to, and its change ends first.
+    // The earlier pass begins no new write for these employees. A change that it has begun ends
+    // first.
     let (looking, busy) = session
         .mailbox
         .claims
@@ -285,7 +300,7 @@ async fn look(
             session.mailbox.dirty.again(&employee, waiting, Instant::now() + SOON);
         }
     }
-    // The trigger of those who have no cause of their own; there are none.
+    // The trigger for employees without a cause of their own; here every employee has a cause.
     let Some(trigger) = causes.values().map(|waiting| waiting.trigger).next() else { return };
     let wanted = Wanted {
         trigger,
@@ -324,7 +339,7 @@ async fn look(
     if parts.iter().any(Option::is_some)
         && parts != session.parts(causes.keys().map(|employee| &**employee))
     {
-        // The plan that is held is another one now, and is said as a whole.
+        // The plan that is held is another one now, and is reported as a whole.
         session.mailbox.dirty.add_everybody(
             Trigger::Webhook,
             session.mailbox.next_everybody(APART).max(Instant::now()),
@@ -333,8 +348,8 @@ async fn look(
     session.shared.metrics.partial_pass(report.stop.as_ref().map(|stop| stop.reason));
 }
 
-/// A refused credential is not tried again and again: a full pass finds out whether there is another one by now, and
-/// else says what is wrong.
+/// Handles a refused credential: it is not tried again and again. A full pass finds out whether
+/// there is another credential by now, and otherwise reports what is wrong.
 fn refused(session: &Session, report: &Report) {
     if let Some(stop) = report.stop.as_ref().filter(|stop| state::refuses(stop.reason)) {
         session.place.refuse(stop.reason);
@@ -342,13 +357,14 @@ fn refused(session: &Session, report: &Report) {
     }
 }
 
-/// Puts those in line again who were not brought to an end.
+/// Re-queues the employees whose work was not finished.
 async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, report: &Report) {
     let (dirty, now) = (&session.mailbox.dirty, Instant::now());
     refused(session, report);
     let longest = state::longest(ready.validated.interval);
     if let Some(stop) = report.stop.as_ref().filter(|_| report.tally.is_none()) {
-        // Nobody was dealt with: all of them again, later each time, or when the service said.
+        // No employee was dealt with. All of them are queued again, each time with a longer wait,
+        // or when the service said.
         let most = if stop.reason.is_stalled() { longest } else { longest.min(RETRY * 6) };
         let wait = stop.wait.unwrap_or_else(|| session.refusals.back_off("", RETRY / 10, most));
         causes.iter().for_each(|(employee, waiting)| dirty.again(employee, *waiting, now + wait));
@@ -358,7 +374,8 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
     if let Some(tally) = &report.tally {
         session.note_revocations(&tally.over).await;
     }
-    // First: whoever stands in line already is not put there again, and a change that is known waits for no further look.
+    // This comes first: an employee who is in the line already is not queued again, and a known
+    // change does not wait for a further look.
     for (employee, class) in &report.rest.deferred {
         let Some(waiting) = causes.get(employee) else { continue };
         dirty.again(employee, Waiting { class: *class, looks: 0, ..*waiting }, now);
@@ -372,7 +389,8 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
         );
     }
     if !report.unwritten.people.is_empty() {
-        // A listing shows what became of them, and a look at one of them alone would make the account anew.
+        // A listing shows what happened to these accounts. A look at one employee alone would
+        // create the account a second time.
         let wait = session.refusals.back_off(RECORDS, RETRY, longest);
         dirty.add_everybody(Trigger::Retry, now + wait);
     }
@@ -381,18 +399,19 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
         look_again(session, causes, &report.rest.unseen);
     }
     if report.rest.renamed || report.rest.in_doubt {
-        // Who reports to them, and who else is in Bob, is known only to a pass over all employees.
+        // Only a pass over all employees knows who reports to them, and who else is in Bob.
         dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
     }
     if report.held.is_some() && line == Line::Normal {
-        // What is held is said of the integration as a whole, and approved as a whole.
+        // A held plan is reported for the integration as a whole, and approved as a whole.
         dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
     } else if report.held.is_some() {
         dirty.add_everybody(Trigger::Webhook, now);
     }
 }
 
-/// Puts those in line again whose change failed for now, or whose turn did not come: each backs off alone.
+/// Re-queues the employees whose change failed for now, or whose turn did not come. Each employee
+/// has a growing wait of its own.
 pub fn retry(
     session: &Session,
     report: &Report,
@@ -400,7 +419,8 @@ pub fn retry(
     cause: impl Fn(&str) -> Option<Waiting>,
 ) {
     let now = Instant::now();
-    // Whose turn did not come because the pass was stopped meets the same again if it comes at once.
+    // The pass was stopped before the turn of these employees came. They would meet the same
+    // problem again if they came at once.
     let stopped = report.stop.is_some();
     for (employee, failed) in &report.rest.unsettled {
         let known = cause(employee);
@@ -415,8 +435,8 @@ pub fn retry(
     }
 }
 
-/// Puts those in line for a further look of whom an event spoke. What it announced may not be visible yet; and a change that
-/// is visible may be an older one.
+/// Re-queues the employees of an event for a further look. The change that it announced may not be
+/// visible yet, and a visible change may be an older one.
 pub fn look_again(session: &Session, causes: &Causes, unseen: &[Box<str>]) {
     let dirty = &session.mailbox.dirty;
     let [.., last] = LOOK_AGAIN;
@@ -438,8 +458,9 @@ pub fn look_again(session: &Session, causes: &Causes, unseen: &[Box<str>]) {
     }
 }
 
-/// The same after a full pass that came to nothing: all who were told apart stand in line as if it had not been, except
-/// those who only wait for access, where they are many.
+/// Does the same after a full pass without a result: all employees with an event of their own are
+/// queued as if the pass had not been made. The exception are employees who only wait for access,
+/// if they are many.
 pub fn look_later(session: &Session, causes: &Causes) {
     let (dirty, at) = (&session.mailbox.dirty, Instant::now() + RETRY);
     let people = causes.iter().map(|(employee, waiting)| (employee.clone(), *waiting)).collect();
@@ -452,26 +473,27 @@ pub fn look_later(session: &Session, causes: &Causes) {
     }
 }
 
-/// Whether the event speaks of something that Bob's reads may not show yet.
+/// Returns whether the event announces something that Bob's reads may not show yet.
 const fn rests_on_bob(trigger: Trigger) -> bool {
     matches!(trigger, Trigger::Webhook | Trigger::Transition)
 }
 
-/// Puts everybody in line whose date comes, at that instant, until the process stops. What came while no process ran is
-/// found by the first pass, which begins with it.
+/// Queues every employee with a date at the instant of that date, until the process stops. Dates
+/// that came while no process ran are found by the first pass, with which a process begins.
 pub async fn transitions(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let clock = session.shared.clock.clone();
     let mut since = clock.now();
     loop {
-        // A clock that was set back brings the dates again.
+        // A clock that was set back makes the dates come again.
         since = since.min(clock.now());
         let next = session.shared.roster.next_transition(&session.key, since.as_second());
         let at = next.and_then(|at| jiff::Timestamp::from_second(at).ok());
         let looked =
             clock.now().checked_add(SignedDuration::from_secs(30)).unwrap_or(jiff::Timestamp::MAX);
         tokio::select! {
-            // Statuses are written all the time; a date that comes within the half minute is looked for again in time.
+            // Statuses are written all the time. A date that comes within the half minute is found
+            // by the next look in time.
             () = beat.during(clock.sleep_until(at.map_or(looked, |at| at.min(looked)))) => {}
             () = session.mailbox.dates_changed() => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,

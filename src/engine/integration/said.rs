@@ -1,5 +1,5 @@
-//! What is said of an integration, as it was last read or written: one place that everybody locks who adds to it, so that
-//! nobody writes over what another has just said.
+//! The status of an integration, as it was last read or written. Every writer locks this one place,
+//! so that no writer overwrites what another has just written.
 
 use std::{
     ops::{Deref, DerefMut},
@@ -28,60 +28,62 @@ use crate::{
 };
 use futures::future::BoxFuture;
 
-/// How often a status is made anew that meets a newer version of its object.
+/// How often a status is computed again that meets a newer version of its object.
 const TRIES: u32 = 5;
 
-/// The status of an integration as it was last read or written, and which generation the last write spoke of.
+/// The status of an integration as it was last read or written, and the generation that the last
+/// write was about.
 #[derive(Default)]
 pub struct Said {
-    /// The status, as passes said it.
+    /// The status as passes wrote it.
     pub status: ProvisioningIntegrationStatus,
-    /// The same with what is said next to them: as the API server has it.
+    /// The same status with what is written next to the passes, as the API server has it.
     shown: ProvisioningIntegrationStatus,
-    /// The object's name and version, and who owns what of it.
+    /// The object's name, version and field managers.
     read: ObjectMeta,
     generation: i64,
-    /// What else is to be said of it, beside its passes.
+    /// The parts of the process whose state is also written into the status, next to the passes.
     parts: Option<Parts>,
-    /// What its calls wait for.
+    /// The waits that its calls have met.
     waits: Option<Arc<Waits>>,
-    /// What its people amount to.
+    /// The numbers of its employees.
     reckoning: Option<Arc<Reckoning>>,
-    /// `Ready` as it was told last, waits aside.
+    /// `Ready` as it was last announced, except for waits.
     told: Option<Condition>,
 }
 
-/// What is said of an integration, for all who add to it and all who read it. Who holds the lock knows what the watch brought
-/// before. A holder writes to the API server, which may take long, so whoever only reads waits for no holder: no one who has
-/// to lose access may stand behind a status that cannot be written.
+/// The status of an integration, for all its writers and readers. A holder of the lock knows what
+/// the watch brought before. A holder writes to the API server, which may take long, so a reader
+/// waits for no holder: an employee who has to lose access must not wait for a status that cannot
+/// be written.
 #[derive(Default)]
 pub struct Saying {
     said: tokio::sync::Mutex<Said>,
-    /// The status as the last holder left it.
+    /// The status as the last holder of the lock left it.
     latest: Mutex<ProvisioningIntegrationStatus>,
-    /// What is to be said with the next write.
+    /// What the next write has to add.
     owed: Mutex<Owed>,
-    /// Nothing is watched where there is none.
+    /// The integration as the watch shows it; nothing is watched if this is `None`.
     object: Option<watch::Receiver<Arc<ProvisioningIntegration>>>,
 }
 
-/// What passes over single people found, which waits for the next write.
+/// Results of passes over single employees that wait for the next write.
 #[derive(Default)]
 struct Owed {
     last_pass: Option<LastPass>,
-    /// What they showed of Bob, and when.
+    /// What these passes showed of Bob, and when.
     showed: Option<(Report, Timestamp)>,
     revocations: bool,
 }
 
-/// What is said, while no other may add to it.
+/// The status while no other writer may change it.
 pub struct Held<'a> {
     said: MutexGuard<'a, Said>,
     of: &'a Saying,
 }
 
 impl Saying {
-    /// What was said so far, and the integration as the watch shows it.
+    /// Returns the status with the integration that the watch shows.
     #[must_use]
     pub fn new(said: Said, object: watch::Receiver<Arc<ProvisioningIntegration>>) -> Self {
         let latest = Mutex::new(said.status.clone());
@@ -93,7 +95,7 @@ impl Saying {
         }
     }
 
-    /// Waits for the others who write, which may take as long as the API server does.
+    /// Waits for the other writers, which may take as long as a call to the API server.
     pub async fn lock(&self) -> Held<'_> {
         self.held(self.said.lock().await)
     }
@@ -113,20 +115,21 @@ impl Saying {
         Held { said, of: self }
     }
 
-    /// Reads the status, and waits for no write. While one is under way, that is the status before it. Whoever holds the lock
-    /// next, or writes now, goes on after `look` has returned.
+    /// Reads the status without waiting for a write. While a write is under way, this is the status
+    /// before it. The next holder of the lock, or the present writer, continues after `look` has
+    /// returned.
     pub fn read<T>(&self, look: impl FnOnce(&ProvisioningIntegrationStatus) -> T) -> T {
-        // Nobody writes: what the watch brought is taken in.
+        // No write is under way: what the watch brought is taken in.
         drop(self.said.try_lock().map(|said| self.held(said)));
         look(&self.latest.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Notes what a pass over single people changed. It is said with the next write.
+    /// Notes what a pass over single employees changed. The next write contains it.
     pub fn passed(&self, last_pass: LastPass) {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).last_pass = Some(last_pass);
     }
 
-    /// Notes what a pass over single people showed of Bob. It is said with the next write.
+    /// Notes what a pass over single employees showed of Bob. The next write contains it.
     pub fn showed(&self, report: &Report, at: Timestamp) {
         let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
         let before = owed.showed.take().and_then(|(before, _)| before.unseen_now);
@@ -135,12 +138,12 @@ impl Saying {
             Some((Report { unseen_now, zones: report.zones.clone(), ..Report::default() }, at));
     }
 
-    /// Notes that the list of immediate revocations is to be written anew with the next numbers.
+    /// Notes that the list of immediate revocations has to be written with the next numbers.
     pub fn owe_revocations(&self) {
         self.owed.lock().unwrap_or_else(PoisonError::into_inner).revocations = true;
     }
 
-    /// Whether that was noted since the last call.
+    /// Returns whether that was noted since the last call.
     #[must_use]
     pub fn take_owed_revocations(&self) -> bool {
         std::mem::take(&mut self.owed.lock().unwrap_or_else(PoisonError::into_inner).revocations)
@@ -167,14 +170,14 @@ impl Drop for Held<'_> {
     }
 }
 
-/// `metadata.resourceVersion` as a number; 0 without one.
+/// Returns `metadata.resourceVersion` as a number; 0 if there is no version.
 #[must_use]
 pub fn version(object: &ProvisioningIntegration) -> u64 {
     number(object.metadata.resource_version.as_deref())
 }
 
 impl Said {
-    /// What this integration's status says.
+    /// Returns the status of this integration.
     #[must_use]
     pub fn of(object: &ProvisioningIntegration) -> Self {
         let status = object.status.clone().unwrap_or_default();
@@ -182,25 +185,25 @@ impl Said {
         Self { read: meta(object), shown: status.clone(), status, told, ..Self::default() }
     }
 
-    /// The same, and every write also says what these parts say of the integration.
+    /// Returns the same status; every write now also contains the state of these parts.
     #[must_use]
     pub fn with_parts(self, parts: &Parts) -> Self {
         Self { parts: Some(parts.clone()), ..self }
     }
 
-    /// The same, and every write also says what calls wait for.
+    /// Returns the same status; every write now also contains the waits of calls.
     #[must_use]
     pub fn with_waits(self, waits: &Arc<Waits>) -> Self {
         Self { waits: Some(waits.clone()), ..self }
     }
 
-    /// The same, and every write also says what the people amount to.
+    /// Returns the same status; every write now also contains the numbers of the employees.
     #[must_use]
     pub fn with_reckoning(self, reckoning: &Arc<Reckoning>) -> Self {
         Self { reckoning: Some(reckoning.clone()), ..self }
     }
 
-    /// Returns `Ready` as it was told last, waits aside.
+    /// Returns `Ready` as it was last announced, except for waits.
     #[must_use]
     pub const fn told(&self) -> Option<&Condition> {
         self.told.as_ref()
@@ -214,7 +217,7 @@ impl Said {
         all.into_iter().flatten().filter_map(|state| state.opens_at.as_ref()).map(|at| at.0).min()
     }
 
-    /// Returns when the next budget has room again of which something is held.
+    /// Returns when the next budget has room again for which a change is held.
     #[must_use]
     pub fn next_release(&self) -> Option<Timestamp> {
         let budgets = self.shown.budgets.as_ref()?;
@@ -227,19 +230,19 @@ impl Said {
             .min()
     }
 
-    /// Writes what is said next to the passes, if that is something else than before. Returns whether it was written. It is tried
-    /// once: who asked comes again, and passes wait for the lock.
+    /// Writes what is said next to the passes, if it has changed. Returns whether it was written.
+    /// It tries once: its caller comes again, and passes wait for the lock.
     pub async fn write_beside(&mut self, writer: &Writer, key: &IntegrationKey) -> bool {
         self.status.conditions.is_empty()
             || self.write(&writer.once(), key, 0, |before| Some(before.clone())).await
     }
 
-    /// Takes in what the watch brought, if it is newer.
+    /// Takes in what the watch brought, if that is newer.
     pub fn see(&mut self, object: &ProvisioningIntegration) {
         if version(object) > self.version() {
             self.read = meta(object);
             let status = object.status.clone().unwrap_or_default();
-            // What is said next to the passes is not taken for what they said.
+            // What is written next to the passes must not count as something that a pass wrote.
             if !same(&self.shown, &status) {
                 self.status = status.clone();
             }
@@ -247,7 +250,7 @@ impl Said {
         }
     }
 
-    /// The latest generation of which something was said.
+    /// Returns the latest generation that the status was written about.
     #[must_use]
     pub fn spoken_of(&self) -> i64 {
         self.generation.max(
@@ -255,9 +258,10 @@ impl Said {
         )
     }
 
-    /// Writes the status that `make` makes of the one that is said now, unless it says the same. Where the object turns out to be
-    /// another one than is known here, it is read again, and `make` is asked again. `make` gives `None` where nothing is to be
-    /// written any more. `generation`: the one that the status speaks of; 0 for none. Returns whether it was written.
+    /// Writes the status that `make` returns for the present status, unless both are equal. If the
+    /// object has another version than is known here, it is read again, and `make` is called again.
+    /// `make` returns `None` if no write is needed any more. `generation`: the generation that the
+    /// status is about; 0 for none. Returns whether the status was written.
     pub async fn write(
         &mut self,
         writer: &Writer,
@@ -330,13 +334,13 @@ impl Said {
         self.waits.as_ref().map_or_else(Timestamp::now, |waits| waits.now())
     }
 
-    /// This status with what its people amount to.
+    /// Returns this status with the numbers of the employees.
     fn with_counts(&self, status: &ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
         let Some(reckoning) = &self.reckoning else { return status.clone() };
         report::with_counts(status, &reckoning.reckon(status), self.spoken_of(), self.now())
     }
 
-    /// This status with what is said next to the passes.
+    /// Returns this status with everything that is written next to the passes.
     fn with_all(
         &self,
         key: &IntegrationKey,
@@ -399,8 +403,8 @@ impl Revocations for Saying {
     }
 }
 
-/// The same status without parts that say nothing: the API server does not keep them once they were something else, and what
-/// is read back has to be what was written.
+/// Returns the same status without empty parts. The API server removes such parts once they had
+/// another value, and the status that is read has to be the one that was written.
 fn without_empty_parts(status: ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
     fn prune(value: &mut serde_json::Value) {
         if let serde_json::Value::Object(fields) = value {
@@ -413,7 +417,7 @@ fn without_empty_parts(status: ProvisioningIntegrationStatus) -> ProvisioningInt
     serde_json::from_value(value).unwrap_or(status)
 }
 
-/// What a write needs to know of the object.
+/// Returns what a write needs to know of the object.
 fn meta(object: &ProvisioningIntegration) -> ObjectMeta {
     let ObjectMeta { name, resource_version, managed_fields, .. } = object.metadata.clone();
     ObjectMeta { name, resource_version, managed_fields, ..ObjectMeta::default() }
@@ -423,7 +427,7 @@ fn number(version: Option<&str>) -> u64 {
     version.and_then(|version| version.parse().ok()).unwrap_or(0)
 }
 
-/// Whether two statuses are written alike, transition times aside.
+/// Returns whether two statuses are equal, except for transition times.
 #[must_use]
 pub fn same(a: &ProvisioningIntegrationStatus, b: &ProvisioningIntegrationStatus) -> bool {
     let text = |status: &ProvisioningIntegrationStatus| {

@@ -1,5 +1,6 @@
-//! What every pass of one integration shares: its place in the cluster, its mailbox, what was refused before, and, once
-//! a first listing of the provider is through, everything that a pass over single people needs to begin.
+//! What all passes of one integration share: its place in the cluster, its mailbox, the refusals so
+//! far, and, after the first complete listing of the provider, everything that a pass over single
+//! employees needs to begin.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -55,56 +56,59 @@ use crate::{
 
 /// The wait after the first refusal of a write.
 const REFUSED: Duration = Duration::from_secs(5);
-/// How far apart tries of refused writes are on average at least.
+/// The shortest average time between tries of refused writes.
 const REFUSED_APART: Duration = Duration::from_millis(200);
 
-/// What every pass of one integration shares.
+/// What all passes of one integration share.
 pub struct Session {
-    /// The integration.
+    /// The key of the integration.
     pub key: IntegrationKey,
-    /// What every worker shares.
+    /// What all workers share.
     pub shared: Shared,
-    /// What it receives.
+    /// The mailbox with the events of the integration.
     pub mailbox: Arc<Mailbox>,
-    /// What is said of it.
+    /// The status of the integration.
     pub said: Arc<Saying>,
     /// The integration as the watch shows it.
     pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
-    /// Where it stands.
+    /// The state of the integration.
     pub place: Place,
-    /// What was refused before.
+    /// What the provider refused before.
     pub refusals: Refusals,
     /// Whether webhooks are accepted.
     pub signing: Signing,
-    /// From whom access was to be taken by evidence alone, and when that was tried last.
+    /// The employees whose access was to be taken by evidence alone, each with the time of the last
+    /// try.
     pub by_evidence: Mutex<HashMap<Box<str>, Instant>>,
     /// How many changes that are not urgent have had their turn.
     pub turns: AtomicU64,
-    /// What calls wait for.
+    /// The waits that calls have met.
     pub waits: Arc<Waits>,
-    /// Whether a Secret is another one than the pass that is under way works with: it ends, and begins again.
+    /// Whether a Secret has changed since the present pass read it. If so, the pass ends and begins
+    /// again.
     pub rotated: watch::Sender<bool>,
-    /// What its people amount to.
+    /// The numbers of the employees.
     pub reckoning: Arc<Reckoning>,
 }
 
-/// One pass, as it is asked for.
+/// The request for one pass.
 pub struct Wanted<'a> {
-    /// What woke it.
+    /// The trigger of the pass.
     pub trigger: Trigger,
-    /// What woke it for single people.
+    /// The triggers for single employees.
     pub causes: &'a Causes,
     /// Those among them with an announced change that a full pass may not see yet.
     pub announced: &'a Causes,
-    /// Whom it is about; `None`: everybody, and single people are looked at once the provider is listed.
+    /// The employees of the pass. `None`: all employees; the causes are then looked at once the
+    /// provider is listed.
     pub scope: Option<Scope<'a>>,
     /// Whether what was refused before is tried at once.
     pub forgiving: bool,
-    /// Bob's last answer, of full passes.
+    /// Bob's last answer; for full passes only.
     pub suspicion: Option<Suspicion>,
-    /// Whether a person asked for a sync of everybody.
+    /// Whether a person asked for a sync of all employees.
     pub asked: bool,
-    /// How long changes that are not urgent may begin.
+    /// How long the pass may begin changes that are not urgent.
     pub within: Duration,
 }
 
@@ -184,7 +188,7 @@ impl Session {
                 targets,
                 unavailable,
             }));
-            // Not when the pass has ended: that may be in hours.
+            // This does not wait for the end of the pass, which may be hours away.
             partial::look_again(self, wanted.announced, unseen);
         };
         let pass = Pass {
@@ -217,7 +221,7 @@ impl Session {
                 apart: validated.interval / 2,
                 asked: wanted.asked,
             },
-            // Statuses that are gone cannot tell whose account is only missing from a listing.
+            // Statuses that are gone cannot show whose account is only missing from a listing.
             forgotten: counts.as_ref().is_some_and(|counts| {
                 self.shared.roster.sums(&self.key, |sums| sums.managed) < counts.in_scope
             }),
@@ -251,7 +255,8 @@ impl Session {
         report
     }
 
-    /// Notes what a pass over single people changed, and what it showed of Bob; it is written down with the next numbers.
+    /// Notes what a pass over single employees changed, and what it showed of Bob. The next write
+    /// of the numbers contains it.
     pub fn note_changes(&self, report: &Report) {
         let (Some(tally), now) = (&report.tally, self.shared.clock.now()) else { return };
         let shows = self
@@ -268,7 +273,8 @@ impl Session {
         }
     }
 
-    /// How many of these people have a part in a plan that is held or was approved, and which parts.
+    /// Returns for each of these employees its part in a plan that is held or was approved, if it
+    /// has one.
     #[must_use]
     pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a str>) -> Vec<Option<NonZeroU64>> {
         let part = |employee: &str| {
@@ -277,11 +283,11 @@ impl Session {
         employees.map(part).collect()
     }
 
-    /// Forgets what is remembered of employees whom nothing else tells of any more.
+    /// Forgets what is remembered of employees that the roster no longer knows.
     pub fn forget_unknown(&self) {
         let known =
             |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.is_some());
-        // What failed for all of them stands under no name.
+        // A failure of all of them is stored under an empty name.
         self.refusals.keep(|employee| employee.is_empty() || known(employee));
         self.by_evidence
             .lock()
@@ -289,9 +295,10 @@ impl Session {
             .retain(|employee, _| known(employee));
     }
 
-    /// Returns which tenant this is, as far as is known. The service is asked only where `ask`, and where the name alone does not
-    /// tell: another integration may have the same one, the accounts on record are of one that had another name, or customers of
-    /// the service share the name.
+    /// Returns the tenant, as far as it is known. Calls the service only if `ask` is set and the
+    /// name alone does not identify the tenant: another integration may have the same tenant, the
+    /// recorded accounts belong to a tenant with another name, or several customers of the service
+    /// share the name.
     async fn tenant(&self, ready: &Ready, ask: bool) -> Tenant {
         let (tenants, target) = (&self.shared.tenants, &ready.validated.target);
         let has_name = |known: Tenant| {
@@ -309,9 +316,10 @@ impl Session {
         }
     }
 
-    /// Writes down from whom Bob has revoked access, and from whom it has not any more (`over`): a pass over single people has
-    /// seen them, and the next one over everybody may come too late. Only the end of a revocation is waited for: the next pass
-    /// takes up what the list has.
+    /// Records the employees whose access Bob has revoked, and those whose revocation has ended
+    /// (`over`). A pass over single employees has seen them, and the next pass over all employees
+    /// may come too late. Only the end of a revocation makes it wait for the write: the next pass
+    /// reads new revocations from the list.
     pub async fn note_revocations(&self, over: &BTreeSet<Box<str>>) {
         if self.said.read(|status| self.revoked_after(&status.revoked, over) == status.revoked) {
             return;
@@ -330,7 +338,7 @@ impl Session {
         }
     }
 
-    /// The list of immediate revocations after a pass that found these to be `over`.
+    /// Returns the list of immediate revocations after a pass that found these to be `over`.
     #[must_use]
     pub fn revoked_after(
         &self,
@@ -345,7 +353,7 @@ impl Session {
         )
     }
 
-    /// The settings, with a mapping row for every target that somebody's `EmployeeSync` pins.
+    /// Returns the settings with a mapping row for every target that an `EmployeeSync` pins.
     fn with_pinned_targets(&self, validated: &Validated) -> Validated {
         let mut validated = validated.clone();
         let compare = validated.target.catalog().compare;
@@ -359,7 +367,8 @@ impl Session {
         validated
     }
 
-    /// Whether a pass that began with this generation is to begin nothing more: there is a newer one, or the process stops.
+    /// Returns whether a pass that began with this generation may begin nothing more: there is a
+    /// newer generation, a Secret has changed, or the process stops.
     fn is_halted(&self, generation: i64) -> bool {
         *self.shared.stopping.borrow()
             || *self.rotated.borrow()
@@ -367,7 +376,7 @@ impl Session {
             || self.object.borrow().metadata.generation.unwrap_or(0) != generation
     }
 
-    /// Completes once that is so.
+    /// Completes once [`Self::is_halted`] holds.
     async fn halt(&self, generation: i64) {
         let (mut object, mut stopping, mut rotated) =
             (self.object.clone(), self.shared.stopping.clone(), self.rotated.subscribe());
@@ -378,7 +387,8 @@ impl Session {
         }
     }
 
-    /// Looks at the Secrets again and again while a pass is under way, and says once that one of them is another one.
+    /// Compares the Secrets at regular intervals while a pass is under way, and reports once that
+    /// one of them has changed.
     pub async fn watch_secrets(&self, seen: Secrets, every: SignedDuration) -> Infallible {
         loop {
             self.shared
@@ -393,7 +403,8 @@ impl Session {
         }
     }
 
-    /// Targets, pinned ones among them, of which no listing has told whether the provider has them.
+    /// Returns the targets, pinned ones included, for which no listing has shown whether the
+    /// provider has them.
     #[must_use]
     pub fn new_targets(&self, ready: &Ready) -> Vec<Box<str>> {
         let rows = self.with_pinned_targets(&ready.validated).settings.mapping.rows;
@@ -403,7 +414,8 @@ impl Session {
             .collect()
     }
 
-    /// From how many people evidence on record is still to take access, where the settings take any.
+    /// Returns how many employees still have access that evidence on record takes. This is 0 if the
+    /// settings take no access.
     #[must_use]
     pub fn open_against_evidence(&self) -> u32 {
         if !takes_access(&self.object.borrow().spec) {
@@ -416,8 +428,9 @@ impl Session {
         open
     }
 
-    /// Puts those into the urgent line from which evidence on record takes access and whose account is open still: the
-    /// process that was told of it may have ended before it could act.
+    /// Puts those employees into the urgent line whose access is taken by evidence on record and
+    /// whose account is still open. The process that received the evidence may have ended before it
+    /// could act.
     pub fn take_up_evidence(&self) {
         let mut open: Vec<Box<str>> = Vec::new();
         self.shared.roster.for_each(&self.key, |employee, entry| {
@@ -430,8 +443,9 @@ impl Session {
         }
     }
 
-    /// Whose date came and was not acted on, because no process ran or a pass could not be made: with everybody they are
-    /// looked at as they would have been then.
+    /// Returns the employees whose date came and was not acted on, because no process ran or no
+    /// pass could be made. A pass over all employees looks at them as it would have done at that
+    /// date.
     #[must_use]
     pub fn overdue(&self) -> Causes {
         let (now, began) = (self.shared.clock.now().as_second(), Instant::now());
@@ -449,7 +463,8 @@ impl Session {
         causes
     }
 
-    /// Whether evidence on record takes access from this person, and the account is open as far as is known.
+    /// Returns whether evidence on record takes access from this employee, and the account is open
+    /// as far as is known.
     #[must_use]
     pub fn is_open_against_evidence(&self, employee: &str) -> bool {
         self.shared
@@ -457,14 +472,15 @@ impl Session {
             .with(&self.key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
     }
 
-    /// Whether that was tried since the last event about this person.
+    /// Returns whether taking access by evidence was tried since the last event about this
+    /// employee.
     #[must_use]
     pub fn tried_evidence(&self, employee: &str, waiting: &Waiting) -> bool {
         let tried = self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner);
         tried.get(employee).is_some_and(|tried| *tried >= waiting.latest)
     }
 
-    /// It is tried now.
+    /// Notes that taking access by evidence is tried now.
     pub fn try_evidence(&self, employee: &str) {
         self.by_evidence
             .lock()
@@ -472,35 +488,36 @@ impl Session {
             .insert(employee.into(), Instant::now());
     }
 
-    /// The next time it is tried again.
+    /// Forgets the try, so that the next pass tries again.
     pub fn forget_evidence(&self, employee: &str) {
         self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).remove(employee);
     }
 
-    /// How many people are better looked at one by one: as many as the provider's listing has pages, within reason.
+    /// Returns up to how many employees are better looked at singly: as many as the provider's
+    /// listing has pages, within limits.
     #[must_use]
     pub fn most_single(&self) -> usize {
         (self.shared.roster.count(&self.key) / 100).clamp(20, 500)
     }
 }
 
-/// Whether these settings take access from anybody.
+/// Returns whether these settings take access from employees.
 #[must_use]
 pub fn takes_access(spec: &ProvisioningIntegrationSpec) -> bool {
     spec.mode() == Mode::Enforce && spec.provisioning.disabling_trigger
 }
 
-/// What is at stake when a date comes that makes access this.
+/// Returns the class of a date that changes access to this.
 #[must_use]
 pub fn class_of_date(access: Access) -> Class {
     if access == Access::Active { Class::Joiner } else { Class::Leaver }
 }
 
-/// What the provider refused, so that it is tried ever more rarely.
+/// The changes that the provider refused. Each is tried again after growing waits.
 #[derive(Default)]
 pub struct Refusals {
     refused: Mutex<HashMap<Box<str>, Refusal>>,
-    /// How often in a row a change failed for now.
+    /// How often in a row an employee's change failed for now.
     failed: Mutex<HashMap<Box<str>, u32>>,
 }
 
@@ -513,27 +530,29 @@ struct Refusal {
 }
 
 impl Refusals {
-    /// Forgets all: something changed that they rest on.
+    /// Forgets all refusals, because something that they depend on has changed.
     pub fn clear(&self) {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Why this change is not tried now.
+    /// Returns why this change is not tried now, if it is not.
     fn of(&self, employee: &str, fingerprint: u64) -> Option<Failure> {
         let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let refusal = refused.get(employee).filter(|refusal| refusal.fingerprint == fingerprint)?;
         (Instant::now() < refusal.again).then(|| refusal.failure.clone())
     }
 
-    /// Whether the last try of this person's change failed, for whatever reason.
+    /// Returns whether the last try of this employee's change failed, for whatever reason.
     fn failed(&self, employee: &str) -> bool {
         let refused =
             self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee);
         refused || self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee)
     }
 
-    /// A rejected write is tried again at once when something changed, otherwise ever more rarely: after 5 s, 10 s, and so
-    /// on, `longest` at most. Where many are refused the tries are further apart, so that they take no turns from others. Gives how long from now; `None` where nothing is to be tried again for it.
+    /// Remembers a refused write and returns how long from now until it is tried again; `None` if
+    /// nothing is to be tried again for it. The write is tried at once when something changed, and
+    /// otherwise after growing waits: after 5 s, 10 s, and so on, at most `longest`. If many writes
+    /// are refused, the tries are further apart, so that they take no turns from others.
     fn remember(
         &self,
         employee: &str,
@@ -570,7 +589,7 @@ impl Refusals {
         }
     }
 
-    /// Forgets all for whom this does not hold.
+    /// Forgets the refusals of all employees for whom this does not hold.
     pub fn keep(&self, holds: impl Fn(&str) -> bool) {
         self.refused
             .lock()
@@ -582,12 +601,13 @@ impl Refusals {
             .retain(|employee, _| holds(employee));
     }
 
-    /// Somebody's change was brought to an end.
+    /// Notes that an employee's change is finished.
     pub fn settled(&self, employee: &str) {
         self.failed.lock().unwrap_or_else(PoisonError::into_inner).remove(employee);
     }
 
-    /// How long somebody waits whose change failed for now: `first`, doubled each time, up to `most`.
+    /// Returns how long an employee waits whose change failed for now: `first`, doubled each time,
+    /// up to `most`.
     pub fn back_off(&self, employee: &str, first: Duration, most: Duration) -> Duration {
         let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
         let times = failed.entry(employee.into()).or_default();

@@ -19,34 +19,34 @@ use crate::{
 /// What every worker shares.
 #[derive(Clone)]
 pub struct Shared {
-    /// The API server.
+    /// The client of the API server.
     pub client: kube::Client,
     /// What is known of every `EmployeeSync`.
     pub roster: Roster,
-    /// Tells people.
+    /// Sends Kubernetes events.
     pub events: Events,
-    /// Counts.
+    /// The metrics of the process.
     pub metrics: Arc<Metrics>,
-    /// The time.
+    /// The clock of the process.
     pub clock: Clock,
     /// Whether this process may write.
     pub leadership: Leadership,
     /// Base addresses allowed in place of the vendors'.
     pub allowed: Arc<AllowedEndpoints>,
-    /// Windows of provider limits, shared by integrations of one tenant.
+    /// Windows of provider limits, shared by the integrations of one tenant.
     pub pacers: Arc<Pacers>,
-    /// What Bob pushes.
+    /// The inbox for the events that Bob pushes.
     pub inbox: Inbox,
-    /// Who works on which tenant.
+    /// The integrations of each tenant.
     pub tenants: Arc<Tenants>,
-    /// What runs in this process.
+    /// The parts that run in this process.
     pub parts: Parts,
     /// True when the process stops.
     pub stopping: watch::Receiver<bool>,
 }
 
 impl Shared {
-    /// What writes the statuses of this integration and its people.
+    /// Returns the writer for the statuses of this integration and its employees.
     #[must_use]
     pub fn writer(&self, key: &IntegrationKey) -> Writer {
         Writer::new(&self.client, &key.namespace, &self.leadership)

@@ -1,5 +1,5 @@
-//! What webhooks are signed with. It is read beside the passes, so that a new secret is valid within twenty seconds, however
-//! long a pass over everybody takes.
+//! The secrets that webhooks are signed with. They are read next to the passes, so that a new
+//! secret is valid within twenty seconds, even if a pass over all employees takes long.
 
 use std::sync::{
     Arc, Mutex, PoisonError,
@@ -19,31 +19,33 @@ use crate::{
 /// How often the Secret is read.
 const POLL: SignedDuration = SignedDuration::from_secs(20);
 
-/// Whether webhooks of one integration are accepted.
+/// Whether the webhooks of one integration are accepted.
 #[derive(Default)]
 pub struct Signing {
-    /// And if not, why; `None` where none are asked for.
+    /// The answer, with the reason if they are not accepted; `None` if the settings ask for no
+    /// webhooks.
     said: Mutex<Option<Result<(), String>>>,
-    /// Whether that is another answer than the one before, and nobody has said so yet.
+    /// Whether the answer has changed and the change has not been reported yet.
     news: AtomicBool,
-    /// Held while the Secret is read: what was read later counts.
+    /// Held while the Secret is read, so that the later read counts.
     reading: tokio::sync::Mutex<()>,
 }
 
 impl Signing {
-    /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
+    /// Returns whether webhooks are accepted, and if not, why; `None` if the settings ask for no
+    /// webhooks.
     #[must_use]
     pub fn said(&self) -> Option<Result<(), String>> {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Whether that has changed beside the passes, once.
+    /// Returns whether the answer has changed next to the passes. Each change is reported once.
     #[must_use]
     pub fn has_news(&self) -> bool {
         self.news.swap(false, Ordering::AcqRel)
     }
 
-    /// Takes what is said now. Whether it is something else than before.
+    /// Stores the answer of now. Returns whether it is another answer than before.
     fn say(&self, now: Option<Result<(), String>>) -> bool {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         let other = *said != now;
@@ -52,7 +54,7 @@ impl Signing {
     }
 }
 
-/// Reads the Secret. Whether something else is to be said now.
+/// Reads the Secret. Returns whether the answer is another one now.
 pub async fn read(session: &Session, object: &ProvisioningIntegration) -> bool {
     let signing = &session.signing;
     let _alone = signing.reading.lock().await;
@@ -77,7 +79,7 @@ pub async fn read(session: &Session, object: &ProvisioningIntegration) -> bool {
             session.mailbox.sign_with(current.map(|current| SigningSecrets { current, previous }));
             signing.say(Some(Ok(())))
         }
-        // What was read before stays valid while the API server does not answer.
+        // The secrets that were read before stay valid while the API server does not answer.
         Err(SecretError::Unavailable { .. }) if signing.said().is_some() => false,
         Err(error) => {
             session.mailbox.sign_with(None);
@@ -86,7 +88,7 @@ pub async fn read(session: &Session, object: &ProvisioningIntegration) -> bool {
     }
 }
 
-/// Reads it again and again, until the process stops.
+/// Reads the Secret at regular intervals, until the process stops.
 pub async fn keep(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let clock = session.shared.clock.clone();

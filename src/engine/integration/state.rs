@@ -1,6 +1,7 @@
-//! Where one integration stands, and when what is to be done next. There is one state for each integration, and it changes
-//! here alone. In every state but `Suspended` whoever stands in line stays there until somebody looks: nothing is taken
-//! that cannot be served. Pure, but for the cell at the end that holds the state.
+//! The state of one integration, and when its next action is due. Each integration has one state,
+//! and only this file changes it. In every state except `Suspended`, an employee in a line stays
+//! there until a pass looks at the employee: no line is served that cannot be served now. All code
+//! is pure, except the cell at the end that holds the state.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,16 +16,19 @@ use crate::{
 
 /// The first wait after a pass that was stopped; doubled each time.
 const RETRY: SignedDuration = SignedDuration::from_secs(10);
-/// The same where the provider refused the credential: a new one may be known to it only after some seconds.
+/// The same wait after the provider refused the credential: the provider may know a new one only
+/// after some seconds.
 const REFUSED: SignedDuration = SignedDuration::from_secs(5);
-/// No wait is longer, whatever the interval; settings that cannot be carried out are looked at again after it.
+/// The longest wait, whatever the interval is. Settings that cannot be carried out are looked at
+/// again after this time.
 pub const LONGEST: SignedDuration = SignedDuration::from_mins(15);
 /// The wait after Bob refused the service user. Bob blocks addresses that keep trying.
 const BOB_REFUSED: SignedDuration = SignedDuration::from_hours(1);
-/// How far apart tries are that a line or a request for one person asks for while a credential is refused.
+/// The time between tries while a credential is refused, if a line or a request for one employee
+/// asks for them.
 const APART: SignedDuration = SignedDuration::from_secs(5);
 
-/// What passes over single people begin with.
+/// What passes over single employees begin with.
 pub struct Ready {
     /// The integration as it was validated.
     pub object: Arc<ProvisioningIntegration>,
@@ -32,14 +36,14 @@ pub struct Ready {
     pub validated: Validated,
     /// Its connections.
     pub connections: Arc<Connections>,
-    /// Targets that were looked for when the provider was listed.
+    /// The targets that were looked for when the provider was listed.
     pub targets: Vec<Box<str>>,
-    /// Those of them that the provider does not have.
+    /// The targets among them that the provider does not have.
     pub unavailable: Vec<Box<str>>,
 }
 
 impl Ready {
-    /// The same for a newer version of the integration.
+    /// Returns the same for a newer version of the integration.
     #[must_use]
     pub fn of(before: &Self, object: Arc<ProvisioningIntegration>) -> Self {
         Self {
@@ -51,7 +55,7 @@ impl Ready {
         }
     }
 
-    /// Whether this is of the same spec, and calls go over the same connections.
+    /// Returns whether this has the same spec, and calls go over the same connections.
     #[must_use]
     pub fn serves_like(&self, other: &Self) -> bool {
         self.object.metadata.generation == other.object.metadata.generation
@@ -59,53 +63,56 @@ impl Ready {
     }
 }
 
-/// What there is to work with while no full pass is known to come through.
+/// What a pass can work with while no full pass is known to complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Hold<R> {
-    /// Nothing.
+    /// Nothing is known or open.
     Nothing,
-    /// A connection to the provider alone, with settings for evidence (`validate::for_evidence`).
+    /// A connection to only the provider, with settings for evidence (`validate::for_evidence`).
     Provider(R),
-    /// Connections to the tenant of the settings; it has not been listed with these settings.
+    /// Connections to the tenant of the settings, which has not been listed with these settings.
     Open(R),
-    /// The same, and it has been listed.
+    /// Connections to the tenant of the settings, which has been listed.
     Listed(R),
 }
 
-/// Where an integration stands.
+/// The state of an integration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State<R> {
     /// The settings are new to this process, and the provider has not been listed with them.
     Starting(Hold<R>),
-    /// The provider has been listed with these settings, and single people are looked at whenever something happens.
+    /// The provider has been listed with these settings, and an event causes a pass over single
+    /// employees.
     Running(R),
-    /// A pass was stopped before it had looked at everybody, or a credential was refused.
+    /// A pass was stopped before it had looked at all employees, or a credential was refused.
     Waiting(Trouble, Hold<R>),
-    /// `spec.suspend`.
+    /// The settings have `spec.suspend`.
     Suspended,
 }
 
-/// What an integration waits for.
+/// The problem that an integration waits to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trouble {
-    /// Why.
+    /// The reason of the stop.
     pub reason: IntegrationReason,
-    /// Whether a full pass has met it; until then only a pass over single people has.
+    /// Whether a full pass has met the problem. Until then, only a pass over single employees has
+    /// met it.
     pub met: bool,
 }
 
-/// Which employees a line may serve now.
+/// The employees that a line may serve now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Serves<R> {
-    /// Every employee in it.
+    /// Every employee in the line.
     Everyone(R),
-    /// Those whose account is on record; nothing is known of the provider's targets.
+    /// The employees whose account is on record. The provider's targets are not known.
     Known(R),
-    /// Employees from which recorded evidence takes access: neither Bob nor a listing is asked.
+    /// The employees from which recorded evidence takes access. Such a pass calls neither Bob nor a
+    /// listing.
     Evidence(R),
-    /// No one now: they wait.
+    /// No employee for now: all of them wait.
     NoOne,
-    /// No one, and no one waits: the integration is suspended.
+    /// No employee, and no employee waits: the integration is suspended.
     Suspended,
 }
 
@@ -119,7 +126,7 @@ impl<R: Clone> Hold<R> {
 }
 
 impl<R: Clone> State<R> {
-    /// What there is to work with.
+    /// Returns what a pass can work with.
     #[must_use]
     pub fn ready(&self) -> Option<R> {
         match self {
@@ -129,7 +136,7 @@ impl<R: Clone> State<R> {
         }
     }
 
-    /// Which employees a line may serve now.
+    /// Returns the employees that a line may serve now.
     #[must_use]
     pub fn serves(&self, line: Line) -> Serves<R> {
         let urgent = line == Line::Urgent;
@@ -159,13 +166,14 @@ impl<R: Clone> State<R> {
         }
     }
 
-    /// A spec that is new to this process: nothing that was made for another one is kept but what `keep` gives.
+    /// Takes in a spec that is new to this process. Only `keep` is kept of what was made for
+    /// another spec.
     fn begin(&mut self, keep: Option<R>) {
         *self = Self::Starting(keep.map_or(Hold::Nothing, Hold::Open));
     }
 
-    /// Connections are open. They take the place of older ones of the same spec, for a Secret may be another one. What the
-    /// listing told through those is as good as before.
+    /// Takes in open connections. They replace older ones of the same spec, because a Secret may
+    /// have changed. The results of a listing over the older ones stay valid.
     fn open(&mut self, ready: R) {
         match self {
             Self::Starting(hold) | Self::Waiting(_, hold) => {
@@ -180,7 +188,8 @@ impl<R: Clone> State<R> {
         }
     }
 
-    /// The settings as a whole, or the Secret of Bob, cannot be used, and the provider can. What is there serves more.
+    /// Takes in a connection to only the provider: the settings as a whole or the Secret of Bob
+    /// cannot be used, but the provider can. It does not replace connections that serve more.
     fn open_provider(&mut self, ready: R) {
         if let Self::Starting(hold @ (Hold::Nothing | Hold::Provider(_)))
         | Self::Waiting(_, hold @ (Hold::Nothing | Hold::Provider(_))) = self
@@ -189,7 +198,8 @@ impl<R: Clone> State<R> {
         }
     }
 
-    /// A full pass was stopped. `looked`: after it had looked at everybody, and the rest goes on.
+    /// Takes in that a full pass was stopped. `looked`: it had looked at all employees already, and
+    /// other work goes on.
     fn stop(&mut self, reason: IntegrationReason, looked: bool) {
         if looked && !refuses(reason) {
             return;
@@ -197,15 +207,16 @@ impl<R: Clone> State<R> {
         self.wait(Trouble { reason, met: true });
     }
 
-    /// A pass over single people met a refused credential. While Bob or the settings cannot be used that is no news: the
-    /// next full pass comes when they may be asked again.
+    /// Takes in that a pass over single employees met a refused credential. While Bob or the
+    /// settings cannot be used, this changes nothing: the next full pass comes when they may be
+    /// asked again.
     fn refuse(&mut self, reason: IntegrationReason) {
         if !matches!(self, Self::Waiting(trouble, _) if trouble.rests_on_bob_alone()) {
             self.wait(Trouble { reason, met: false });
         }
     }
 
-    /// A full pass came through.
+    /// Takes in that a full pass completed.
     fn come_through(&mut self) {
         if let Self::Waiting(Trouble { met: true, .. }, Hold::Listed(ready)) = self {
             *self = Self::Running(ready.clone());
@@ -216,7 +227,7 @@ impl<R: Clone> State<R> {
         let hold = match self {
             Self::Starting(hold) | Self::Waiting(_, hold) => hold.clone(),
             Self::Running(ready) => Hold::Listed(ready.clone()),
-            // A pass that was under way when the spec was suspended says nothing.
+            // A pass that was under way when the spec was suspended changes nothing.
             Self::Suspended => return,
         };
         *self = Self::Waiting(trouble, hold);
@@ -224,7 +235,7 @@ impl<R: Clone> State<R> {
 }
 
 impl Trouble {
-    /// Whether the provider may be called although Bob, or the settings, cannot be used.
+    /// Returns whether the provider may be called although Bob or the settings cannot be used.
     const fn rests_on_bob_alone(self) -> bool {
         matches!(
             self.reason,
@@ -235,24 +246,26 @@ impl Trouble {
         )
     }
 
-    /// Whether a call may find that the trouble is over, or never concerned what is asked: no credential is refused.
+    /// Returns whether a call may find that the problem is over, or that it does not affect this
+    /// call. This is the case if no credential is refused.
     const fn may_be_gone(self) -> bool {
         !self.rests_on_bob_alone() && !refuses(self.reason)
     }
 }
 
-/// Whether a credential is refused as a whole: no call will do better until something changes.
+/// Returns whether a credential is refused as a whole. No call succeeds then until something
+/// changes.
 #[must_use]
 pub const fn refuses(reason: IntegrationReason) -> bool {
     matches!(reason, IntegrationReason::BobUnauthorized | IntegrationReason::ProviderUnauthorized)
 }
 
-/// When the next full pass is due, by cause.
+/// When the next full pass is due, for each cause.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
-    /// The interval.
+    /// The end of the interval.
     pub interval: Option<Timestamp>,
-    /// After a pass that was stopped, or left something undone.
+    /// The next try after a pass that was stopped, or that left work undone.
     pub retry: Option<Timestamp>,
     /// When the Secrets are compared with what was read.
     pub secrets: Option<Timestamp>,
@@ -260,35 +273,36 @@ pub struct Times {
     pub tried: Option<Timestamp>,
 }
 
-/// What has happened that no pass has looked at.
+/// Changes that no pass has looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// The spec is another one than the last pass worked with, or this process has not worked with it.
+    /// The trigger of a changed spec: it differs from that of the last pass, or this process has
+    /// not worked with it.
     pub spec: Option<Trigger>,
     /// A sync of the integration is requested.
     pub asked: bool,
-    /// A sync of one person is requested who cannot be looked at in this state.
+    /// Whether a sync is requested for an employee who cannot be looked at in this state.
     pub asked_for_one: bool,
-    /// Whether webhooks are accepted is to be said anew.
+    /// Whether the condition about webhooks has to be written again.
     pub webhooks: bool,
-    /// Events, or people, ask for a look at everybody now.
+    /// The trigger, if events or people ask for a look at all employees now.
     pub everybody: Option<Trigger>,
 }
 
-/// What the worker does next.
+/// The next action of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wake {
     /// A full pass, for this reason.
     Pass(Trigger),
     /// The Secrets are compared with what was read.
     Secrets,
-    /// Nothing until then, or until something happens.
+    /// Nothing until this time, or until something happens.
     At(Timestamp),
     /// Nothing until something happens.
     Never,
 }
 
-/// What is to be done next.
+/// Returns the next action.
 #[must_use]
 pub fn next<R>(state: &State<R>, times: &Times, news: &News, now: Timestamp) -> Wake {
     let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
@@ -332,8 +346,8 @@ pub fn next<R>(state: &State<R>, times: &Times, news: &News, now: Timestamp) -> 
         .map_or(Wake::Never, Wake::At)
 }
 
-/// How long until a pass is tried again that was stopped, or left something undone (`stop` is `None`). `failures`: how many
-/// in a row were, this one included.
+/// Returns how long it takes until a pass is tried again that was stopped or left work undone
+/// (`stop` is `None`). `failures`: how many passes in a row failed, this one included.
 #[must_use]
 pub fn wait(stop: Option<&Stop>, failures: u32, interval: SignedDuration) -> SignedDuration {
     let doubled = |first: SignedDuration| {
@@ -357,8 +371,9 @@ pub fn wait(stop: Option<&Stop>, failures: u32, interval: SignedDuration) -> Sig
     }
 }
 
-/// How many passes in a row have failed after one that was stopped, was cut off, or left something else undone, and how long
-/// until the next. A pass whose time was over has not failed, and the next one goes on at once.
+/// Returns how many passes in a row have failed, and how long it takes until the next pass. The
+/// last pass was stopped, was cut off, or left other work undone. A pass whose time was over has
+/// not failed, and the next one begins at once.
 #[must_use]
 pub fn again(
     stop: Option<&Stop>,
@@ -376,20 +391,20 @@ pub fn again(
     }
 }
 
-/// Whether a pass that ended so counts as one more failure: not where a service named the time to come back, for then
-/// tries before it are none.
+/// Returns whether a pass with this end counts as one more failure. It does not if a service named
+/// the time to come back, because no tries are made before that time.
 #[must_use]
 pub fn is_failure(stop: Option<&Stop>) -> bool {
     stop.is_none_or(|stop| stop.wait.is_none())
 }
 
-/// How long whoever failed for now may wait at most.
+/// Returns how long at most a change that failed for now may wait.
 #[must_use]
 pub fn longest(interval: Duration) -> Duration {
     interval.min(LONGEST.unsigned_abs())
 }
 
-/// The state of one integration. Whoever waits for another one is told.
+/// The state of one integration. Its watchers are notified of each change.
 pub struct Place(watch::Sender<State<Arc<Ready>>>);
 
 impl Default for Place {
@@ -399,67 +414,67 @@ impl Default for Place {
 }
 
 impl Place {
-    /// The state now, and whenever it changes.
+    /// Returns a receiver for the present state and its changes.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State<Arc<Ready>>> {
         self.0.subscribe()
     }
 
-    /// What there is to work with.
+    /// Returns what a pass can work with.
     #[must_use]
     pub fn ready(&self) -> Option<Arc<Ready>> {
         self.0.borrow().ready()
     }
 
-    /// Whether single people are looked at with the settings of a listing.
+    /// Returns whether passes over single employees use the settings of a listing.
     #[must_use]
     pub fn is_running(&self) -> bool {
         matches!(*self.0.borrow(), State::Running(_))
     }
 
-    /// What is to be done next.
+    /// Returns the next action.
     #[must_use]
     pub fn next(&self, times: &Times, news: &News, now: Timestamp) -> Wake {
         next(&self.0.borrow(), times, news, now)
     }
 
-    /// `spec.suspend`.
+    /// Suspends the integration (`spec.suspend`).
     pub fn suspend(&self) {
         self.0.send_replace(State::Suspended);
     }
 
-    /// A spec that is new to this process, or one that is not suspended any more.
+    /// Takes in a spec that is new to this process, or that is no longer suspended.
     pub fn begin(&self, keep: Option<Arc<Ready>>) {
         self.0.send_modify(|state| state.begin(keep));
     }
 
-    /// Whether the integration is suspended.
+    /// Returns whether the integration is suspended.
     #[must_use]
     pub fn is_suspended(&self) -> bool {
         matches!(*self.0.borrow(), State::Suspended)
     }
 
-    /// Connections are open.
+    /// Takes in open connections.
     pub fn open(&self, ready: Arc<Ready>) {
         self.0.send_modify(|state| state.open(ready));
     }
 
-    /// The connection to the provider is open, and nothing else can be used.
+    /// Takes in a connection to the provider, when nothing else can be used.
     pub fn open_provider(&self, ready: Arc<Ready>) {
         self.0.send_modify(|state| state.open_provider(ready));
     }
 
-    /// The provider has been listed.
+    /// Takes in that the provider has been listed.
     pub fn list(&self, ready: Arc<Ready>) {
         self.0.send_replace(State::Running(ready));
     }
 
-    /// A pass over single people met a refused credential.
+    /// Takes in that a pass over single employees met a refused credential.
     pub fn refuse(&self, reason: IntegrationReason) {
         self.0.send_modify(|state| state.refuse(reason));
     }
 
-    /// A full pass ended, stopped for this reason or not.
+    /// Takes in the end of a full pass, and the reason if it was stopped.
     pub fn end(&self, stop: Option<IntegrationReason>, looked: bool) {
         self.0.send_modify(|state| match stop {
             Some(reason) => state.stop(reason, looked),

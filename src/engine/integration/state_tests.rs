@@ -8,7 +8,8 @@ fn in_seconds(seconds: i64) -> Timestamp {
     NOW + SignedDuration::from_secs(seconds)
 }
 
-/// A pass a minute ago, the next one in nine, Secrets looked at in ten seconds.
+/// Returns the times after a pass a minute ago: the next one is due in nine minutes, and the
+/// Secrets in ten seconds.
 fn times() -> Times {
     Times {
         interval: Some(in_seconds(540)),
@@ -293,7 +294,7 @@ fn a_pass_whose_time_was_over_goes_on_at_once_and_is_no_failure() {
     assert_eq!(again(Some(&stop), Some(Cut::Deadline), 0, interval), (1, RETRY));
 }
 
-/// What can happen to a state.
+/// The events that can change a state.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     Begin(bool),
@@ -319,7 +320,8 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
 }
 
 proptest! {
-    /// Whatever happened: unless it is suspended, there is always a next pass, within an hour, and a changed Secret is noticed.
+    /// Whatever happened, an integration that is not suspended always has a next pass within an
+    /// hour, and notices a changed Secret.
     #[test]
     fn nothing_stops_for_good(events in events(), failures in 0..100_u32, interval in 60..86_400_i64) {
         let mut state = State::Starting(Hold::Nothing);

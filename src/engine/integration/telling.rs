@@ -1,4 +1,4 @@
-//! Writes down which waits there are.
+//! Writes the current waits into the status.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -10,12 +10,12 @@ use tokio::time::Instant;
 use super::session::Session;
 use crate::{cluster::status::WRITE_WITHIN, telemetry::health::Beat};
 
-/// Evidence that is not carried out after this time is told of.
+/// Evidence that has not been carried out after this time is reported.
 const OVERDUE: Duration = Duration::from_secs(5);
 /// The pause before a status that could not be written is written again.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Writes down which waits there are, until the process stops.
+/// Writes the current waits into the status, until the process stops.
 pub async fn tell(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let mut open_since: Option<Instant> = None;
@@ -26,7 +26,7 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         }
         let news = session.waits.news.notified();
         tokio::pin!(news);
-        // Listening begins before looking, so that nothing falls between.
+        // The listener is enabled before the state is read, so that no change in between is missed.
         news.as_mut().enable();
         let events = session.mailbox.dirty.changed();
         tokio::pin!(events);

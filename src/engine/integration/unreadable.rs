@@ -1,4 +1,5 @@
-//! Integrations whose spec this version cannot read: no work is done on them, and they say so.
+//! Integrations whose spec this version cannot read: no work is done on them, and their status says
+//! so.
 
 use std::time::Duration;
 
@@ -15,7 +16,8 @@ use crate::{
 /// The wait after a write that failed.
 const AGAIN: Duration = Duration::from_secs(5);
 
-/// Has the integration say that nothing is done, and why. Ends when that is written; nothing of the spec is read for it.
+/// Writes into the status of the integration that no work is done, and why. Ends when that is
+/// written. It reads nothing of the spec.
 pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
     let (metadata, version) = (&unreadable.metadata, env!("CARGO_PKG_VERSION"));
     let message = format!(

@@ -1,6 +1,7 @@
-//! One worker for one integration: it runs the full passes, one after another. When the next one is due, and
-//! why, follows from the state (`state`): the interval, a changed spec, a sync request, a rotated Secret, a deleted or
-//! changed `EmployeeSync`, a retry. There is always a next one, unless the spec says `suspend`.
+//! The worker of one integration: it runs the full passes, one after another. The state (`state`)
+//! determines when the next one is due and why: the interval, a changed spec, a sync request, a
+//! rotated Secret, a deleted or changed `EmployeeSync`, or a retry. There is always a next one,
+//! unless the spec says `suspend`.
 
 use std::{sync::Arc, time::Duration};
 
@@ -51,14 +52,15 @@ use crate::{
 
 pub use super::shared::Shared;
 
-/// How often Secrets are compared with what was read: a rotation is seen within a minute.
+/// How often the Secrets are compared with what was read. A rotation is noticed within a minute.
 const SECRET_POLL: SignedDuration = SignedDuration::from_secs(20);
-/// The same while a Secret is missing.
+/// How often they are compared while a Secret is missing.
 const MISSING_SECRET_POLL: SignedDuration = SignedDuration::from_secs(5);
-/// A full pass that lasts for so much longer than an interval is stuck: a service asks for an hour at most.
+/// A full pass that takes this much longer than an interval is stuck: a service asks for an hour at
+/// most.
 const LONGER: Duration = Duration::from_hours(2);
 
-/// What the supervisor holds of a worker.
+/// The supervisor's handle of a worker.
 #[derive(Clone)]
 pub struct Handle {
     object: watch::Sender<Arc<ProvisioningIntegration>>,
@@ -69,20 +71,20 @@ pub struct Handle {
 }
 
 impl Handle {
-    /// Which object it is.
+    /// Returns the uid of the object.
     pub fn uid(&self) -> Option<String> {
         self.object.borrow().uid()
     }
 
-    /// Says what is to be said beside the passes.
+    /// Writes what has to be said next to the passes.
     pub async fn tell_parts(&self, shared: &Shared, key: &IntegrationKey) {
         if shared.leadership.is_leader() {
             self.said.lock().await.write_beside(&shared.writer(key), key).await;
         }
     }
 
-    /// A newer version of the integration. What is said of it takes that in when it is next looked at: a write that is under
-    /// way holds up nobody.
+    /// Takes in a newer version of the integration. The status takes it in at the next lock, so
+    /// that a write under way delays no caller.
     pub fn see(&self, object: ProvisioningIntegration) {
         let version = said::version(&object);
         self.object.send_if_modified(|known| {
@@ -94,7 +96,8 @@ impl Handle {
         });
     }
 
-    /// Something about one of its people changed: a sync is asked for, or the spec, the status or the object is another.
+    /// Wakes the worker after a change of one employee: a sync request, or another spec, status or
+    /// object.
     pub fn wake(&self, roster: &Roster, key: &IntegrationKey, employee: &str) {
         let requested = roster
             .with(key, employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
@@ -102,20 +105,21 @@ impl Handle {
         if requested {
             self.mailbox.ask();
         }
-        // The change may be that hands are not off any more.
+        // The change may be that the employee is no longer hands-off.
         let revoked =
             roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
         let class = if revoked { Class::Revocation } else { Class::Mover };
         self.mailbox.dirty.add(employee, trigger, class, Instant::now());
     }
 
-    /// Something about people changed who are not told apart.
+    /// Wakes the worker after a change of employees who are not known singly.
     pub fn wake_everybody(&self) {
         self.mailbox.dirty.add_everybody(Trigger::Spec, Instant::now());
     }
 
-    /// Says that a generation is in progress, unless something was said of it already. Must follow a change within a
-    /// second: kstatus takes a resource without a status for current, and a GitOps tool would go on too early.
+    /// Marks a generation as in progress, unless the status has said something about it already.
+    /// This must follow a change within a second: kstatus takes a resource without a status for
+    /// current, and a GitOps tool would continue too early.
     pub async fn mark_progressing(&self, shared: &Shared, key: &IntegrationKey) {
         let object = self.object.borrow().clone();
         let generation = object.metadata.generation.unwrap_or(0);
@@ -131,30 +135,31 @@ impl Handle {
     }
 }
 
-/// The worker itself.
+/// The worker of one integration.
 pub struct Worker {
     key: IntegrationKey,
     shared: Shared,
     object: watch::Receiver<Arc<ProvisioningIntegration>>,
     handle: Handle,
     session: Arc<Session>,
-    /// Generation of the spec that the last pass worked with; 0 before the first.
+    /// Generation of the spec that the last pass worked with; 0 before the first pass.
     generation: i64,
     /// The sync request that the last pass answered.
     answered: Option<String>,
-    /// Whether this turn answers a new one.
+    /// Whether this turn answers a new request.
     asked: bool,
-    /// Bob's last answer, if it is too short to be believed yet. After a restart it takes another answer.
+    /// Bob's last answer, if it is too short to be accepted yet. It is not kept over a restart, so
+    /// one more answer is needed then.
     suspicion: Option<Suspicion>,
     connections: Option<Arc<Connections>>,
-    /// The Secrets as the last pass saw them.
+    /// The Secrets as the last pass read them.
     secrets: Secrets,
     failures: u32,
     times: Times,
 }
 
 impl Worker {
-    /// A worker for this integration, and the handle to it.
+    /// Returns a worker for this integration, and its handle.
     #[must_use]
     pub fn new(
         key: IntegrationKey,
@@ -188,7 +193,8 @@ impl Worker {
         (Self::with(key, &handle, answered, shared), handle)
     }
 
-    /// A worker in place of one that ended: the same lines, and nothing else of it is believed.
+    /// Returns a worker in place of one that ended. It has the same lines, and keeps nothing else
+    /// of the ended one.
     pub async fn again(key: IntegrationKey, handle: &Handle, shared: Shared) -> Self {
         let answered = handle.said.lock().await.status.last_handled_sync_at.clone();
         Self::with(key, handle, answered, shared)
@@ -233,9 +239,10 @@ impl Worker {
         }
     }
 
-    /// Works until the process stops or the task is dropped with its integration.
+    /// Runs until the process stops, or until the task is dropped with its integration.
     pub async fn run(mut self) {
-        // They end with this task, and at a stop after what they began. Whichever ends before is started again.
+        // These tasks end with this task. At a stop they end after the work that they began. A task
+        // that ends earlier is started again.
         let mut beside = JoinSet::new();
         let (parts, key, stopping) =
             (self.shared.parts.clone(), self.key.clone(), self.shared.stopping.clone());
@@ -265,7 +272,7 @@ impl Worker {
         while beside.join_next().await.is_some() {}
     }
 
-    /// Passes over everybody.
+    /// Runs the passes over all employees.
     async fn work(&mut self, beat: &Beat) {
         let mut led = false;
         loop {
@@ -291,20 +298,21 @@ impl Worker {
         }
     }
 
-    /// Another process may have led until now: what this one remembers of its own passes is not believed any more, and everybody
-    /// is looked at, whatever is left of that one's time.
+    /// Prepares the worker for the lead. Another process may have led until now, so what this
+    /// process remembers of its own passes is no longer valid. All employees are looked at, however
+    /// much time the other process had left.
     async fn begin_to_lead(&mut self, beat: &Beat) {
         self.session.mailbox.dirty.keep_events();
         self.generation = 0;
         self.suspicion = None;
-        // What was asked for meanwhile the other process may have answered.
+        // The other process may have answered a request that came in the meantime.
         let said = beat.within(WRITE_WITHIN * 2, self.handle.said.lock()).await;
         self.answered.clone_from(&said.status.last_handled_sync_at);
         drop(said);
         self.session.take_up_evidence();
     }
 
-    /// Waits until a pass is due, and says why.
+    /// Waits until a pass is due, and returns its trigger.
     async fn due(&mut self, beat: &Beat) -> Trigger {
         let session = self.session.clone();
         let mut place = session.place.watch();
@@ -312,7 +320,8 @@ impl Worker {
             beat.beat();
             let changed = session.mailbox.dirty.changed();
             tokio::pin!(changed);
-            // Listening begins before looking, so that nothing falls between.
+            // The listener is enabled before the state is read, so that no change in between is
+            // missed.
             changed.as_mut().enable();
             place.mark_unchanged();
             let object = self.object.borrow_and_update().clone();
@@ -333,7 +342,7 @@ impl Worker {
             let clock = self.shared.clock.clone();
             tokio::select! {
                 changed = self.object.changed() => if changed.is_err() {
-                    // The supervisor let go of this integration; the task is about to be dropped.
+                    // The supervisor gave up this integration. The task will be dropped soon.
                     std::future::pending::<()>().await;
                 },
                 () = changed => {}
@@ -345,7 +354,7 @@ impl Worker {
         }
     }
 
-    /// What has happened that no pass has looked at.
+    /// Returns the changes that no pass has looked at.
     fn news(&self, object: &ProvisioningIntegration) -> News {
         let generation = object.metadata.generation.unwrap_or(0);
         let requested = object.annotations().get(SYNC_REQUESTED);
@@ -353,7 +362,8 @@ impl Worker {
         let spec = if generation == self.generation {
             None
         } else {
-            // That a process begins is no change of the spec, and it takes up a request that another one left.
+            // The start of a process is no change of the spec. The process takes up a request that
+            // another process left.
             let known = self.generation == 0
                 && self.handle.said.read(|status| status.observed_generation == Some(generation));
             Some(match (known, asked) {
@@ -372,7 +382,7 @@ impl Worker {
         }
     }
 
-    /// One turn: mark, validate, connect, pass, report.
+    /// Runs one turn: mark, validate, connect, pass, report.
     async fn turn(&mut self, trigger: Trigger) {
         let object = self.object.borrow().clone();
         let generation = object.metadata.generation.unwrap_or(0);
@@ -440,7 +450,7 @@ impl Worker {
         report.sync_handled.clone_from(&requested);
         report.webhooks = self.session.signing.said();
         if !matches!(report.cut, Some(Cut::Deadline | Cut::Halted)) {
-            // Else the next pass answers it. One that is tried again answers it then.
+            // Otherwise the next pass answers it. A pass that is tried again answers it then.
             self.answered = requested;
         }
         if report.in_bob.is_some() {
@@ -449,8 +459,8 @@ impl Worker {
         self.finish(&object, &mut report, interval).await;
     }
 
-    /// Connects if the Secrets changed, and runs the pass; once more at once if a credential was refused that has
-    /// been rotated meanwhile.
+    /// Connects if the Secrets changed, and runs the pass. If a credential was refused that has
+    /// been rotated in the meantime, it runs the pass once more at once.
     async fn connected_pass(
         &mut self,
         object: &Arc<ProvisioningIntegration>,
@@ -480,7 +490,7 @@ impl Worker {
                 }
             };
             if fresh {
-                // What is still waited for the next call finds out.
+                // The next call finds out which waits still apply.
                 self.session.waits.clear();
             }
             self.secrets = connections.made_from();
@@ -488,7 +498,7 @@ impl Worker {
             if attempt > 0 && !fresh {
                 break;
             }
-            // What the last listing told of the same tenant is as good as anything until the next one.
+            // The last listing of the same tenant stays valid until the next one.
             let known = before.filter(|before| before.connections.go_to(validated));
             let ready = Arc::new(Ready {
                 object: object.clone(),
@@ -525,8 +535,8 @@ impl Worker {
         }
     }
 
-    /// Opens the provider for access that evidence takes, where nothing else can be used. What it cannot open is told by the pass
-    /// that comes next.
+    /// Opens the provider for access that evidence takes, when nothing else can be used. The next
+    /// pass reports what it cannot open.
     async fn serve_evidence_alone(&self, object: &Arc<ProvisioningIntegration>) {
         let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.allowed) else {
             return;
@@ -542,7 +552,7 @@ impl Worker {
         }
     }
 
-    /// The full pass.
+    /// Runs the full pass.
     async fn pass(
         &mut self,
         ready: &Arc<Ready>,
@@ -589,14 +599,15 @@ impl Worker {
         report
     }
 
-    /// Whether a Secret is not the one that was seen.
+    /// Returns whether a Secret differs from the one that was read.
     async fn secrets_changed(&mut self) -> bool {
         let changed = self.secrets.changed(&self.shared.client, &self.key.namespace).await;
         self.times.secrets = self.shared.clock.now().checked_add(SECRET_POLL).ok();
         changed
     }
 
-    /// Puts those in line whose change failed for now, if they are few: each backs off alone, and nobody else is looked at.
+    /// Re-queues the employees whose change failed for now, if they are few. Each of them has a
+    /// growing wait of its own, and no other employee is looked at. Returns whether that was done.
     fn retried_singly(&self, report: &Report, interval: Duration) -> bool {
         let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
         let all = report
@@ -615,7 +626,7 @@ impl Worker {
         singly
     }
 
-    /// Writes the status and says when the next pass is due.
+    /// Writes the status and sets when the next pass is due.
     async fn finish(
         &mut self,
         object: &ProvisioningIntegration,
@@ -636,7 +647,8 @@ impl Worker {
         self.failures = again.map_or(0, |(failures, _)| failures);
         let missing = stop.is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound);
         self.times = Times {
-            // Sooner where employees who are missing from Bob's answer wait for their confirmation.
+            // The interval is shorter if employees who are missing from Bob's answer wait for
+            // confirmation.
             interval: now
                 .checked_add(jittered(interval, &self.key))
                 .ok()
@@ -655,7 +667,7 @@ impl Worker {
             self.shared.parts.settled(&self.key, Instant::now() - report.took);
         }
         if self.object.borrow().metadata.generation != object.metadata.generation {
-            // A newer spec: what was found for the old one is not said of it.
+            // There is a newer spec: the results for the old one are not written for it.
             return;
         }
         let mut said = self.handle.said.lock().await;
@@ -668,7 +680,7 @@ impl Worker {
             self.shared.roster.refused_alone(&self.key, &report.unwritten.people);
             self.session.reckoning.not_written(report.unwritten.told());
         }
-        // What came while the pass was under way is known to the roster alone.
+        // Only the roster knows what came while the pass was under way.
         let revoked = self.shared.roster.revoked(&self.key);
         let after =
             |before: &_| Some(report::after(before, report, &revoked, self.generation, now));
@@ -686,8 +698,8 @@ impl Worker {
     }
 }
 
-/// Whether what was made for an earlier spec may serve this one until it is known what it asks for: access is taken at the
-/// same tenant, by the same credential, and where the spec says so.
+/// Returns whether what was made for an earlier spec may serve this one until it is validated. This
+/// needs the same tenant, the same credential, and a spec that takes access by evidence.
 fn still_serves(ready: &Ready, object: &ProvisioningIntegration) -> bool {
     let (before, now) = (&ready.object.spec, &object.spec);
     before.provider == now.provider
@@ -696,8 +708,8 @@ fn still_serves(ready: &Ready, object: &ProvisioningIntegration) -> bool {
         && now.provisioning.disabling_trigger
 }
 
-/// The interval, up to 5 % shorter: integrations that start together drift apart. Depends on the name and the moment,
-/// not on a source of randomness.
+/// Returns the interval, shortened by up to 5 %, so that integrations that start together drift
+/// apart. The share depends on the name and the moment, and not on a source of randomness.
 fn jittered(interval: SignedDuration, key: &IntegrationKey) -> SignedDuration {
     use std::hash::{BuildHasher as _, RandomState};
     let share = i32::try_from(RandomState::new().hash_one(key) % 1000).unwrap_or(0);

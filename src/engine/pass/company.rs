@@ -1,5 +1,5 @@
-//! What Bob's answers showed of the company as a whole, so that passes over single people keep true what is said of it: which site
-//! each employee has, and which fields came with nobody.
+//! What Bob's answers showed of the company as a whole: the site of each employee, and the fields
+//! that Bob sent for no employee. With it, passes over single employees keep the status correct.
 
 use std::{
     collections::BTreeMap,
@@ -61,7 +61,8 @@ impl Company {
         self.sites.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes in an answer about everybody. Of those who are `newer` than it, what is known stays.
+    /// Takes in an answer about all employees. For employees that are `newer` than the answer, what
+    /// is known stays.
     pub fn see_everybody<'a>(
         &self,
         employees: impl Iterator<Item = &'a Employee>,
@@ -79,26 +80,28 @@ impl Company {
         *known = Some(sites);
     }
 
-    /// Takes in an answer about some. Nothing is known of the others before there was one about everybody.
+    /// Takes in an answer about some employees. Before an answer about all of them, nothing is
+    /// known of the others.
     pub fn see_some<'a>(&self, employees: impl Iterator<Item = &'a Employee>) {
         if let Some(sites) = self.sites().as_mut() {
-            // Of employees that were not read nothing new is known.
+            // Nothing new is known of employees that were not read.
             employees.filter(|employee| !employee.unread).for_each(|employee| sites.see(employee));
         }
     }
 
-    /// Returns where sites and time zones do not meet now.
+    /// Returns the sites without a time zone and the time zones without a site.
     #[must_use]
     pub fn gaps(&self, zones: &Zones) -> Option<Gaps> {
         self.sites().as_ref().map(|sites| zones.gaps_in(&sites.counts()))
     }
 
-    /// Takes in which fields came with nobody in an answer about everybody.
+    /// Takes in the fields that Bob sent for no employee in an answer about all employees.
     pub fn hide(&self, unseen: &[String]) {
         unseen.clone_into(&mut self.unseen.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
-    /// Takes in which fields came with some. Returns the fields that still came with nobody, where one of them did now.
+    /// Takes in the fields that Bob sent for some employees. Returns the fields that Bob still sent
+    /// for no employee, if one of the unseen fields came now.
     #[must_use]
     pub fn shown(&self, came: impl Fn(&str) -> bool) -> Option<Vec<String>> {
         let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);

@@ -1,5 +1,6 @@
-//! Part of step 2: employees who are missing from Bob's answer are read by id, as many as Bob's minute has room for. What a
-//! read says is remembered in the roster; whether it means that a file is gone, `domain::missing` says.
+//! Part of step 2: reads the employees that Bob's answer lacks by id, as many as Bob's limit for a
+//! minute allows. The roster remembers what a read says. `domain::missing` decides whether it means
+//! that a file is gone.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -19,60 +20,63 @@ use crate::{
     engine::stop::{Stop, bob_stop},
 };
 
-/// Decisions on all other employees wait for these reads, so they end after this time.
+/// The time after which these reads end, because decisions on all other employees wait for them.
 const WITHIN: Duration = Duration::from_secs(60);
 /// When the next pass begins while employees wait for their turn: Bob's minute is over then.
 const NEXT_MINUTE: Duration = Duration::from_secs(61);
-/// How many free reads of Bob's minute are left to passes over single employees. An event or a date that Bob has to be asked
-/// about does not wait until every missing employee of a full pass was asked for.
+/// How many free reads of Bob's minute are left to passes over single employees. Without them, an
+/// event or a date that needs a read of Bob would wait until a full pass asked for every missing
+/// employee.
 const LEFT_FOR_SINGLE: usize = 10;
-/// How many reads of Bob's minute a full pass has then, where no other pass reads: forty are not urgent ones.
+/// How many reads of Bob's minute are then left to a full pass, if no other pass reads: forty reads
+/// are not urgent ones.
 const IN_A_MINUTE: usize = 40 - LEFT_FOR_SINGLE;
-/// How many employees outside of the service user's rights are asked for again in one pass.
+/// How many employees outside of the service user's rights one pass asks for again.
 const REFUSED_AGAIN: usize = 5;
 
-/// What came of it.
+/// The result of the reads.
 #[derive(Debug, Default)]
 pub struct Confirmed {
-    /// Employees that a read by id found.
+    /// The employees that a read by id found.
     pub found: Vec<Employee>,
-    /// Employees whose file is gone.
+    /// The employees with a file that is gone.
     pub gone: Vec<Box<str>>,
-    /// Employees who are still missing.
+    /// The employees that are still missing.
     pub missing: Vec<Box<str>>,
-    /// How many wait for their turn, or got no answer.
+    /// How many employees wait for their turn, or got no answer.
     pub unconfirmed: usize,
-    /// How many are outside of the service user's rights.
+    /// How many employees are outside of the service user's rights.
     pub forbidden: usize,
     /// When the next pass has something to confirm.
     pub again: Option<Timestamp>,
-    /// Lifecycle statuses that are missing as a whole, in words.
+    /// The lifecycle statuses that are missing as a whole, in words.
     pub lost: Vec<String>,
     /// What is to be remembered of lifecycle statuses.
     pub memory: Memory,
-    /// Whether Bob has shown employees who are Terminated, and shows none now.
+    /// Whether Bob has shown Terminated employees before and shows none now.
     pub hides_leavers: bool,
 }
 
 /// What the reads work with.
 pub struct Confirming<'a> {
-    /// The source.
+    /// The client of Bob, the source.
     pub bob: &'a bob::Client,
     /// The fields to ask for.
     pub fields: &'a Fields,
     /// What is known of every `EmployeeSync`.
     pub place: (&'a Roster, &'a IntegrationKey),
-    /// What is known of the reads before.
+    /// What is known of earlier reads.
     pub last: &'a LastRead,
-    /// The time.
+    /// The present time.
     pub now: Timestamp,
 }
 
 impl Confirming<'_> {
-    /// Reads those who are missing from an answer with these statuses.
+    /// Reads the employees that are missing from an answer with these statuses.
     ///
     /// # Errors
-    /// A [`Stop`]: Bob refused the credential. No other answer of Bob to a single read ends a pass, or the other reads.
+    /// A [`Stop`]: Bob refused the credential. No other answer of Bob to a single read ends a pass,
+    /// or the other reads.
     pub async fn run(&self, shown: Words, missing: Vec<Missing>) -> Result<Confirmed, Stop> {
         let mut reading = Reading {
             cx: self,
@@ -82,7 +86,8 @@ impl Confirming<'_> {
             outcome: Confirmed::default(),
             ends: Instant::now() + WITHIN,
         };
-        // One employee of each lost status: where the read finds the employee, the status is not hidden.
+        // One employee of each lost status is read. If the read finds the employee, the status is
+        // not hidden.
         let lost = reading.answer().lost(&reading.missing);
         let probes = lost.iter().filter_map(|lost| {
             let holders: Vec<&Missing> =
@@ -100,7 +105,7 @@ impl Confirming<'_> {
 struct Reading<'a> {
     cx: &'a Confirming<'a>,
     shown: Words,
-    /// Those who are still missing.
+    /// The employees that are still missing.
     missing: Vec<Missing>,
     asked: HashSet<Box<str>>,
     outcome: Confirmed,
@@ -117,13 +122,14 @@ impl Reading<'_> {
         }
     }
 
-    /// Returns where the reads of this minute begin in a list of so many employees.
+    /// Returns where the reads of this minute begin in a list of this many employees.
     fn first(&self, count: usize) -> usize {
         first(self.cx.now, count)
     }
 
-    /// Who is asked for, in this order: those whose second 404 is due, those who were not asked for, and some of those who
-    /// were refused. Employees of a lost status are not: one of them has just been asked for.
+    /// Returns the employees to ask for, in this order: those with a due second 404, those that
+    /// were not asked for, and some of those that were refused. Employees of a lost status are left
+    /// out, because one of them was just asked for.
     fn others(&self) -> Vec<Box<str>> {
         let answer = self.answer();
         let lost: HashSet<Word> =
@@ -189,7 +195,7 @@ impl Reading<'_> {
                     self.outcome.unconfirmed += 1;
                     break;
                 }
-                // No answer is no evidence; the next pass asks again.
+                // A missing answer is no evidence. The next pass asks again.
                 Ok(Err(bob::Error::Unavailable { .. })) | Err(_) => self.outcome.unconfirmed += 1,
             }
         }
@@ -219,8 +225,9 @@ impl Reading<'_> {
     }
 }
 
-/// Returns where the reads of the minute of `now` begin in a list of so many employees: after those of the minute before, so
-/// that employees that each read finds keep no other employee from a turn.
+/// Returns where the reads of the minute of `now` begin in a list of this many employees: after
+/// those of the minute before. Employees that every read finds then do not keep the other ones from
+/// their turn.
 fn first(now: Timestamp, count: usize) -> usize {
     let minute = usize::try_from(now.as_second()).unwrap_or(0) / 60;
     (minute * IN_A_MINUTE).checked_rem(count).unwrap_or(0)

@@ -1,5 +1,5 @@
-//! Step 3: everybody is decided on. Calls the pure decision and brings along what the roster knows: what the person's
-//! `EmployeeSync` asks for, and what its status keeps.
+//! Step 3: decides for every employee. The step calls the pure decision and gives it what the
+//! roster knows: what the spec of the person's `EmployeeSync` asks for, and what its status keeps.
 
 use std::cell::OnceCell;
 
@@ -25,36 +25,36 @@ use crate::{
     engine::settings::tenants::Other,
 };
 
-/// What the step works with, the same for everybody.
+/// What the step works with. It is the same for all employees.
 pub struct Deciding<'a> {
     /// The settings.
     pub settings: &'a Settings,
     /// What is known of every `EmployeeSync`.
     pub roster: &'a Roster,
-    /// The integration.
+    /// The key of the integration.
     pub key: &'a IntegrationKey,
-    /// Whether the provider ends sessions by a call of its own.
+    /// Whether the provider ends sessions by a separate call.
     pub ends_sessions: bool,
     /// All other integrations of the same tenant, the oldest first.
     pub others: &'a [Other],
-    /// Whether this integration has never seen a pass through.
+    /// Whether this integration has never completed a pass.
     pub first_pass: bool,
-    /// Whether statuses are gone that there were at the last pass.
+    /// Whether statuses are gone that existed at the last pass.
     pub forgotten: bool,
-    /// The day on which its first pass was through (UTC).
+    /// The day on which the first pass was completed (UTC).
     pub since: Option<Date>,
-    /// The time.
+    /// The present time.
     pub now: Timestamp,
 }
 
-/// Decides for everybody.
+/// Decides for all employees.
 #[must_use]
 pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
     let mapped = mapped(&cx.settings.mapping);
     employees.into_iter().map(|employee| cx.one(employee, &mapped, false)).collect()
 }
 
-/// Decides for an employee whom a guard keeps managed although the settings leave the employee out.
+/// Decides for an employee that a guard keeps managed although the settings leave the employee out.
 #[must_use]
 pub fn as_managed(cx: &Deciding<'_>, employee: Employee) -> Person {
     cx.one(employee, &mapped(&cx.settings.mapping), true)
@@ -95,13 +95,14 @@ impl Deciding<'_> {
         if !known.overrides.attributes.is_empty() {
             unknown_target = pin(&mut employee, &known, &self.settings.mapping);
         }
-        // Evaluated once, however often it is asked.
+        // The scope is evaluated at most once, however often it is asked for.
         let answer = OnceCell::new();
         let holds = || answer.get_or_init(|| in_scope(self.settings, &employee)).clone();
         let (mut decision, baseline) = self.decision(&known, &employee, mapped, &holds);
         let mut claimed_by = self.claimed_by(decision.managed, employee.id());
         if claimed_by.is_some_and(|other| other.idle) && decision.existing == Some(Suspended) {
-            // Who manages the person cannot do it now, and nobody else takes the access of somebody who leaves.
+            // The integration that manages the person cannot do it now, and no other one would take
+            // the access of a leaver.
             (claimed_by, decision.managed) = (None, false);
         }
         let scope_failure = if employee.unread { None } else { holds().and_then(Result::err) };
@@ -140,7 +141,8 @@ impl Deciding<'_> {
         })
     }
 
-    /// The decision, and for somebody who waits for a change what Bob says now.
+    /// Returns the decision. For an employee that waits for a change it also returns what Bob says
+    /// now.
     fn decision(
         &self,
         known: &Known,
@@ -154,7 +156,7 @@ impl Deciding<'_> {
             return (decision, None);
         }
         let now_says = match known.met {
-            // Bob does not show the employee, which is no change.
+            // Bob does not show the employee, and that is no change.
             Met::Waiting(before) if employee.unread => before,
             Met::Waiting(_) | Met::New | Met::BeforeIntegration | Met::Unmanaged | Met::Managed => {
                 Baseline::of(self.settings, mapped, employee, self.now)
@@ -165,9 +167,10 @@ impl Deciding<'_> {
         (decision, waits.then(|| Box::new(now_says)))
     }
 
-    /// The integration that manages this person instead of this one. The accounts on record decide: who has written to one keeps
-    /// the person. Between two who have, or two who have not, the older one does. Whom the settings leave out here any other may
-    /// manage.
+    /// Returns the integration that manages this person instead of this one. The accounts on record
+    /// decide: the integration that has written to an account keeps the person. If both have
+    /// written to one, or neither has, the older one keeps the person. If the settings of this
+    /// integration leave the person out, any other integration may manage the person.
     fn claimed_by(&self, managed: bool, employee: &str) -> Option<&Other> {
         let hold = |key: &IntegrationKey| {
             self.roster.with(key, employee, |entry| entry.map_or(Hold::None, Entry::hold))
@@ -188,7 +191,7 @@ impl Deciding<'_> {
     }
 }
 
-/// What the object of one person says.
+/// Returns what the object of one person says.
 fn known(entry: Option<&Entry>, now: Timestamp, unmet: impl FnOnce() -> Met) -> Known {
     let Some(entry) = entry else { return Known { met: unmet(), ..Known::default() } };
     Known {
@@ -200,8 +203,8 @@ fn known(entry: Option<&Entry>, now: Timestamp, unmet: impl FnOnce() -> Met) -> 
     }
 }
 
-/// Puts what is pinned for this person to the rows of the mapping. Gives the targets that have no row: the provider does
-/// not have them.
+/// Assigns the values that are pinned for this person to the rows of the mapping. Returns the
+/// targets without a row: the provider does not have them.
 fn pin(employee: &mut Employee, known: &Known, mapping: &Mapping) -> Option<Box<str>> {
     let mut unknown: Vec<&str> = Vec::new();
     let mut pins = Vec::with_capacity(known.overrides.attributes.len());

@@ -1,4 +1,5 @@
-//! What a pass says before it knows more, where a step takes long: a service may ask for a pause of an hour.
+//! What a pass says before the outcome of a slow step is known: a service may ask for a pause of an
+//! hour.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -20,12 +21,12 @@ use crate::{
     provider::Listing,
 };
 
-/// For so long a step may take before what waits for it is told.
+/// How long a step may take before the statuses of the employees that wait for it say so.
 const UNTOLD: Duration = Duration::from_secs(20);
 
 impl Pass<'_> {
-    /// Lists the provider's accounts. Where that takes long, or cannot be done now, employees without a status yet are told
-    /// of as those who wait. `None`: the pass ends early.
+    /// Lists the provider's accounts. If that takes long or is not possible now, the statuses of
+    /// employees without one yet say that they wait. Returns `None` if the pass ends early.
     pub(super) async fn listed(
         &self,
         people: &[Person],
@@ -58,7 +59,8 @@ impl Pass<'_> {
     }
 }
 
-/// Tells of changes that have waited for long and have not ended, unless the end comes before.
+/// Writes the statuses of changes that have waited for long and have not ended, unless `end` comes
+/// first.
 pub(super) async fn still_waiting(
     recorder: &Recorder<'_>,
     released: &Released,

@@ -1,13 +1,15 @@
-//! Step 5: the released changes go out, leavers first and then in turns (`domain::priority`), each on its own: one failure
-//! blames one employee, and of one employee what cannot land holds back nothing else.
+//! Step 5: sends the released changes, leavers first and then in turns (`domain::priority`). Each
+//! change is independent: a failure counts against one employee only. A value of one employee that
+//! cannot be written does not hold back the employee's other values.
 //!
-//! - `change`: a change of an account, as a whole and else in parts. `create`: a new account, and what making it may meet.
+//! - `change`: changes an account as a whole, or in parts if that fails. `create`: makes a new
+//!   account, and deals with what the provider may answer.
 //! - `kept`: what the provider has made of the values.
 //! - `licences`: whether accounts that were given access can be used.
-//! - `streaks`: when several failures in a row speak for the next change.
+//! - `streaks`: when several failures in a row say something about the next change.
 //!
-//! A refused write is told. A throttled one waits for its turn. One that surely was not applied is tried again. One
-//! whose outcome is unknown is read back before anything else.
+//! A refused write is reported. A throttled write waits for its turn. A write that was certainly
+//! not applied is tried again. A write with an unknown outcome is read back before anything else.
 
 mod change;
 mod create;
@@ -53,59 +55,66 @@ use crate::{
     provider::{Error, Initial, Key, Provider, call::BACK_IN_LINE, tries::Tries},
 };
 
-/// How many changes are under way at once. The provider's pace is kept by its pacer; this only hides latency.
+/// How many changes are under way at the same time. The provider's pacer limits the rate; this
+/// number only hides latency.
 const CONCURRENT: usize = 8;
-/// The longest a single write may take; no write begins unless the lease outlives it.
+/// The longest time that a single write may take. No write begins unless the lease lasts longer.
 pub const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
-/// The first pause before an account that surely exists is looked for again, where reads lag behind writes.
+/// The first pause before another look for an account that certainly exists, if reads lag behind
+/// writes.
 const LAG: Duration = Duration::from_secs(1);
-/// So many refused values are left out of a new account one after the other; then everything goes that it can be without.
+/// How many refused values are left out of a new account one after the other. After that, all
+/// values are left out that the account can be without.
 const LEFT_OUT: usize = 3;
 
-/// Everything the step needs.
+/// Everything that the step needs.
 pub struct Execution<'a, 'c> {
     /// The provider.
     pub provider: &'a dyn Provider,
-    /// How the first login to a new account goes; without it none is made.
+    /// How the first login to a new account works. If it is an error, no account is made.
     pub initial: Result<Initial<'a>, &'a Stop>,
     /// The mapping.
     pub mapping: &'a Mapping,
-    /// Rows whose target the provider does not have.
+    /// The rows whose target the provider does not have.
     pub unavailable: &'a [usize],
     /// The people of the plan.
     pub people: &'a [Person],
     /// The plan.
     pub plan: &'a Plan,
-    /// Since when this pass looks: later ones know better.
+    /// Since when this pass looks at the employees. A later pass knows more.
     pub looking: &'a Looking<'c>,
-    /// What may go out.
+    /// Which changes may go out.
     pub released: &'a Released,
-    /// Whether this process may write.
+    /// Says whether this process may write.
     pub leadership: &'a Leadership,
-    /// Set when the pass shall end early: a newer spec, or the process stops.
+    /// Returns whether the pass has to end early: there is a newer spec, or the process stops.
     pub halted: &'a (dyn Fn() -> bool + Sync),
-    /// Changes that are not urgent do not begin after this.
+    /// The time after which changes that are not urgent no longer begin.
     pub deadline: Instant,
-    /// Since when somebody waits, in seconds of the epoch: within a class the oldest goes first.
+    /// Returns since when an employee waits, in seconds of the epoch. Within a class, the oldest
+    /// change goes first.
     pub since: &'a (dyn Fn(PersonIndex) -> i64 + Sync),
-    /// Told how many changes wait, by class, and since when the oldest, in seconds of the epoch.
+    /// Receives, for each class, how many changes wait and since when the oldest waits, in seconds
+    /// of the epoch.
     pub waiting: &'a (dyn Fn([(usize, Option<i64>); Class::ALL.len()]) + Sync),
-    /// How many changes that are not urgent have had their turn, in all passes: no class waits for ever.
+    /// How many changes that are not urgent have had their turn, in all passes. The count keeps any
+    /// class from waiting forever.
     pub turns: &'a AtomicU64,
     /// Whether accounts without a mark may be adopted.
     pub adopt: bool,
-    /// Accounts that are never written.
+    /// The accounts that bobsync never writes to.
     pub protected: &'a Protected,
-    /// Changes the provider refused before and that are not due again.
+    /// Returns the refusal of a change that the provider refused before and that is not due again.
     pub skip: &'a (dyn Fn(&Change) -> Option<Failure> + Sync),
-    /// Whether the last try of an employee's change failed: it goes after those that did not, and an account whose creation
-    /// ends in silence again is made with what it needs alone.
+    /// Returns whether the last try of an employee's change failed. Such a change goes after the
+    /// others. If the provider again gives no answer to such a creation, the account is made with
+    /// only the values that it needs.
     pub failed_before: &'a (dyn Fn(&Change) -> bool + Sync),
     /// Waits between two tries.
     pub pause: &'a (dyn Fn(Duration) -> BoxFuture<'static, ()> + Sync),
 }
 
-/// Waits for so long.
+/// Waits for this time.
 #[must_use]
 pub fn pause(wait: Duration) -> BoxFuture<'static, ()> {
     Box::pin(tokio::time::sleep(wait))
@@ -114,29 +123,29 @@ pub fn pause(wait: Duration) -> BoxFuture<'static, ()> {
 /// What the step as a whole found out.
 #[derive(Debug, Default)]
 pub struct Summary {
-    /// Why the rest was not tried.
+    /// Why the other changes were not tried.
     pub stop: Option<Stop>,
-    /// Why changes are left, where the pass ended early.
+    /// Why changes are left, if the pass ended early.
     pub cut: Option<Cut>,
 }
 
 /// Why a pass ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// Its time was over. The next pass goes on at once.
+    /// The time of the pass was over. The next pass continues at once.
     Deadline,
-    /// There is a newer spec, the process stops, or another one may lead.
+    /// There is a newer spec, the process stops, or another process may lead.
     Halted,
-    /// What has to be on record before anything goes out could not be recorded.
+    /// What has to be on record before any change goes out could not be recorded.
     Unrecorded,
 }
 
-/// An account that turned out to exist where one was to be made.
+/// An account that proved to exist when it was to be made.
 #[derive(Clone)]
 struct Met {
     account: Box<str>,
     state: AccountState,
-    /// What is done with it, and the rows of that.
+    /// What is done to the account. `fields` has the rows of that.
     action: Action,
     fields: Vec<usize>,
 }
@@ -145,18 +154,20 @@ struct Run<'a, 'b, 'c> {
     cx: &'a Execution<'b, 'c>,
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
     met: Mutex<HashMap<PersonIndex, Met>>,
-    /// What the budgets have room for beside the plan.
+    /// How much room the budgets have in addition to the plan.
     room: Mutex<Room>,
     streaks: Streaks,
-    /// New accounts in a row for which there was no licence.
+    /// How many new accounts in a row got no licence.
     unlicensed: AtomicU32,
-    /// Whether a change did not begin because the time of the pass was over, or because it is halted.
+    /// Whether a change did not begin because the time of the pass was over. `halted` says the same
+    /// for a pass that has to end early.
     late: AtomicBool,
     halted: AtomicBool,
 }
 
-/// Executes every released change and tells each outcome once. Held changes are told by the guard, not here.
-/// With an outcome comes the claim on the person, to be given back once it is on record.
+/// Executes every released change and passes each outcome to `tell` once. The guard reports the
+/// held changes. With an outcome comes the claim on the person. The claim is given back when the
+/// outcome is on record.
 pub async fn execute<'c>(
     cx: &Execution<'_, 'c>,
     tell: impl Fn(PersonIndex, Outcome, Option<Writing<'c>>) + Sync,
@@ -205,7 +216,8 @@ pub async fn execute<'c>(
             None => break,
             Some(Stepped::Change { change, outcome, claim }) => {
                 let had_its_turn = matches!(outcome, Outcome::Done(_) | Outcome::Failed { .. });
-                // Who waited in vain for the provider has had no turn: it comes first in the next pass.
+                // A change that got no answer from the provider has had no turn. It comes first in
+                // the next pass.
                 if queue.ended(change) && had_its_turn {
                     cx.turns.fetch_add(1, Ordering::Relaxed);
                 }
@@ -240,15 +252,15 @@ pub async fn execute<'c>(
     Summary { stop: run.streaks.into_stop(), cut }
 }
 
-/// What is under way.
+/// A step that is under way.
 enum Step<'c> {
-    /// The change of this index.
+    /// Executes the change with this index.
     Change(usize),
-    /// The accounts of this group are read.
+    /// Reads the accounts of this group.
     Licences(Vec<Unproven<'c>>),
 }
 
-/// How it ended.
+/// How a step ended.
 enum Stepped<'c> {
     Change { change: usize, outcome: Outcome, claim: Option<Writing<'c>> },
     Licences(Vec<Unproven<'c>>),
@@ -274,7 +286,7 @@ impl<'c> Run<'_, '_, 'c> {
         }
     }
 
-    /// Whether another call for a change of this sort may begin.
+    /// Returns whether another call for a change of this sort may begin.
     fn may_begin(&self, sort: Sort) -> bool {
         let open = self.streaks.open(sort);
         let late = sort != Sort::Suspension && Instant::now() >= self.cx.deadline;
@@ -288,7 +300,7 @@ impl<'c> Run<'_, '_, 'c> {
         self.cx.people[person as usize].employee.id()
     }
 
-    /// The account of a person, planned or just made.
+    /// Returns the account of a person: the one in the plan, or the one that was just made.
     fn account_of(&self, person: PersonIndex) -> Option<Box<str>> {
         let made =
             self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&person).cloned();
@@ -297,7 +309,8 @@ impl<'c> Run<'_, '_, 'c> {
         })
     }
 
-    /// Executes a change on each of its accounts: what becomes of one keeps none of the others open.
+    /// Executes a change on each of its accounts. A failure on one account does not keep the others
+    /// open.
     async fn all(&self, change: &Change) -> Outcome {
         let mut told = self.one(change).await;
         if matches!(told, Outcome::Outdated) || (self.cx.skip)(change).is_some() {
@@ -320,7 +333,7 @@ impl<'c> Run<'_, '_, 'c> {
         }
         let manager_pending = change.manager.is_some() && manager.is_none();
         if write.is_empty() {
-            // All that was to be set is a manager whose account could not be made.
+            // The only value to set was a manager without an account: it could not be made.
             return Outcome::Waiting;
         }
         if let Some(failure) = (self.cx.skip)(change) {
@@ -400,7 +413,7 @@ impl<'c> Run<'_, '_, 'c> {
         }
     }
 
-    /// What is told of a change that landed, or of which a part did.
+    /// Returns the outcome of a change that landed as a whole or in part.
     fn ended(&self, landed: Landed, manager_pending: bool) -> Outcome {
         let Landed {
             account,
@@ -417,7 +430,8 @@ impl<'c> Run<'_, '_, 'c> {
         let rows = &self.cx.mapping.rows;
         fields.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
         if let Some(failure) = sessions {
-            // Access is taken; that its sessions are still to be ended would be forgotten if it were said.
+            // Access is taken. A status that said so would hide that the sessions are still to be
+            // ended.
             return Outcome::Failed { failure, action, fields, account: None };
         }
         let manager_pending = manager_pending
@@ -436,7 +450,8 @@ impl<'c> Run<'_, '_, 'c> {
         }))
     }
 
-    /// What an error means for this person; `None` where it means the credential, and the pass stops.
+    /// Returns what an error means for this person. Returns `None` if the error is about the
+    /// credential, because then the pass stops.
     fn blame(&self, sort: Sort, error: &Error, fields: &[usize]) -> Option<Failure> {
         match error {
             Error::Unauthorized { .. } => {
@@ -454,7 +469,7 @@ impl<'c> Run<'_, '_, 'c> {
         Some(self.failure(error, fields))
     }
 
-    /// The same in words; `fields`: the rows it is about.
+    /// Returns an error as a failure. `fields` has the rows that the error is about.
     fn failure(&self, error: &Error, fields: &[usize]) -> Failure {
         match error {
             Error::Rejected { .. } => Failure::Rejected(error.to_string()),
@@ -495,12 +510,13 @@ impl<'c> Run<'_, '_, 'c> {
         }
     }
 
-    /// The provider's names of these rows.
+    /// Returns the provider's names of these rows.
     fn names(&self, rows: &[usize]) -> String {
         rows.iter().map(|row| &*self.cx.mapping.rows[*row].target).collect::<Vec<_>>().join(", ")
     }
 
-    /// The state of an account that is on record and not in the listing; `None` if it is gone, or another person's by now.
+    /// Returns the state of an account that is on record and not in the listing. Returns `None` if
+    /// the account is gone, or belongs to another person now.
     async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
         let mark = self.cx.people[change.person as usize].employee.id();
         let found = self.look(change.person, Sort::of(change), Key::Id(id), Tries::all()).await?;
@@ -523,12 +539,13 @@ impl<'c> Run<'_, '_, 'c> {
         if self.cx.plan.standings.iter().any(holder) {
             return Ok(None);
         }
-        // Nobody's mark that is known: as far as anybody can tell, it is still the account of the one who has to lose access.
+        // No known employee has this mark. As far as is known, the account still belongs to the
+        // employee who has to lose access.
         let said = "the account on record bears a mark that is not this employee's: suspend it by hand, or put the mark right";
         Err(Ended::Failed(Failure::Conflict(said.to_owned())))
     }
 
-    /// The state in which the plan found the account of this person.
+    /// Returns the state in which the plan found the account of this person.
     fn state_of(&self, person: PersonIndex) -> AccountState {
         self.cx.plan.standings[person as usize]
             .account
@@ -536,7 +553,8 @@ impl<'c> Run<'_, '_, 'c> {
             .map_or(AccountState::Other, |held| held.state)
     }
 
-    /// Makes a call, and again where it surely was not applied. A throttled call waits in the provider's pacer.
+    /// Makes a call, and repeats it if it was certainly not applied. A throttled call waits in the
+    /// provider's pacer.
     async fn call<T, F>(
         &self,
         (person, sort): (PersonIndex, Sort),
@@ -555,8 +573,9 @@ impl<'c> Run<'_, '_, 'c> {
             }
             match call().await {
                 Ok(value) => return Ok(value),
-                // Its turn has not come: the provider's pacer keeps everybody waiting as long as it takes, and in
-                // between it is asked here whether the call is still wanted.
+                // The turn of the call has not come. The pacer of the provider keeps all callers
+                // waiting as long as needed. Between its waits, this loop checks whether the call
+                // is still wanted.
                 Err(Error::Throttled { .. }) => (self.cx.pause)(BACK_IN_LINE).await,
                 Err(error @ Error::Unavailable { .. }) => match tries.again() {
                     Some(wait) => (self.cx.pause)(wait).await,
@@ -578,7 +597,8 @@ impl<'c> Run<'_, '_, 'c> {
         self.call((person, sort), &mut tries, || self.cx.provider.find(self.cx.mapping, key)).await
     }
 
-    /// Two managers of each other: both accounts exist now, and the one who was first gets the other.
+    /// Sets the manager of one of two employees who are managers of each other. Both accounts exist
+    /// now, so the account that was made first gets the other as its manager.
     async fn late_manager(
         &self,
         person: PersonIndex,
@@ -601,7 +621,8 @@ impl<'c> Run<'_, '_, 'c> {
         Outcome::Done(Box::new(done))
     }
 
-    /// The rows that a write carries, in the order of the provider's names; the manager last.
+    /// Returns the rows that a write carries, in the order of the provider's names, with the
+    /// manager last.
     fn sent(&self, write: &AccountWrite) -> Vec<usize> {
         let rows = &self.cx.mapping.rows;
         let mut sent: Vec<usize> = write.attributes.iter().map(|(row, _)| *row).collect();
@@ -610,7 +631,8 @@ impl<'c> Run<'_, '_, 'c> {
     }
 }
 
-/// What is told of two accounts of one person: what is tried again soonest, and that all is done only where it is.
+/// Returns which of two outcomes is told for one person with two accounts: the one that is tried
+/// again sooner. The outcome is `Done` only if both are.
 fn worse(one: Outcome, other: Outcome) -> Outcome {
     let rank = |outcome: &Outcome| match outcome {
         Outcome::Outdated | Outcome::Busy => 5,
@@ -623,19 +645,19 @@ fn worse(one: Outcome, other: Outcome) -> Outcome {
     if rank(&other) > rank(&one) { other } else { one }
 }
 
-/// How a call ended that brought nothing.
+/// How a call ended that brought no result.
 enum Ended {
     /// The pass ends early.
     Halted,
     /// A later pass deals with this person.
     Outdated,
-    /// The provider's error.
+    /// The provider answered with this error.
     Refused(Error),
-    /// What the steps around the call found.
+    /// The steps around the call found this failure.
     Failed(Failure),
 }
 
-/// The error, and how often it was met, where that says something.
+/// Returns the error with the number of tries, if that number is more than one.
 fn often(error: Error, times: u32) -> Error {
     let counted = |said: String| if times > 1 { format!("{said} ({times} tries)") } else { said };
     match error {

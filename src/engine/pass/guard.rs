@@ -1,8 +1,10 @@
-//! Step 4: nothing is written before the whole plan was looked at. Splits it into what is released and what is held.
+//! Step 4: the guard looks at the whole plan before any write. It splits the plan into what is
+//! released and what is held.
 //!
-//! Decisions never rest on absence (`domain::access`), and accounts with somebody else's mark never reach the plan
-//! (`domain::matching`). What is left to hold here: more changes of a kind than its budget allows (`domain::guard`), and
-//! what a listing that is too short would make us create twice.
+//! Decisions never rest on absence (`domain::access`), and accounts with the mark of another
+//! employee never reach the plan (`domain::matching`). The guard holds two things: more changes of
+//! a kind than its budget allows (`domain::guard`), and accounts that would be created twice
+//! because a listing is too short.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,76 +32,80 @@ use crate::{
 };
 
 /// What the step works with.
-// Each is a fact of its own about the pass, not a state in pieces.
+// Each of them is a separate fact about the pass; together they do not encode a state.
 #[allow(clippy::struct_excessive_bools)]
 pub struct Guarding<'a> {
     /// The settings.
     pub settings: &'a Settings,
-    /// What is known of every `EmployeeSync`, and with it what went out lately.
+    /// What is known of every `EmployeeSync`, including the changes that went out lately.
     pub roster: &'a Roster,
-    /// The integration.
+    /// The key of the integration.
     pub key: &'a IntegrationKey,
-    /// Sync requests of single people.
+    /// The sync requests of single employees.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
     /// Whether nothing will be written: a dry run shows the whole plan.
     pub dry_run: bool,
-    /// Whether this integration has never seen a pass through that writes.
+    /// Whether no pass that writes has been completed for this integration.
     pub first_pass: bool,
-    /// Whether the integration began without a status, and no person has approved since what that holds.
+    /// Whether the integration began without a status and no person has approved since then what
+    /// that holds back.
     pub restored: bool,
     /// The digest that a person approved and that has not been released yet.
     pub approved: Option<&'a str>,
     /// The plan that was released last, and what its digest was chained to.
     pub released: Option<&'a Approved>,
-    /// What the next digest is chained to: the digest that was released last, and before the first one the integration's uid,
-    /// so that an approval dies with the integration.
+    /// What the next digest is chained to: the digest that was released last, or the uid of the
+    /// integration before the first release. An approval is therefore not valid for a later
+    /// integration of the same name.
     pub released_before: &'a str,
-    /// Whether the plan is about some of the people.
+    /// Whether the plan is about some of the employees.
     pub some: bool,
     /// What other passes know of accounts that are gone.
     pub lost: &'a Mutex<LostMemory>,
-    /// When this pass looks.
+    /// When this pass looks at the accounts.
     pub moment: Moment,
-    /// What other passes let out that no status tells.
+    /// The changes that other passes released and that no status shows.
     pub ledger: &'a Mutex<Ledger>,
-    /// Which pass this is.
+    /// The number of this pass.
     pub pass: u64,
-    /// Whether events asked for it. What such passes let out is summed up over an interval, as a pass over everybody would
-    /// have found it.
+    /// Whether events started the pass. What such passes release is summed over an interval,
+    /// because a pass over all employees would find all of it at once.
     pub events: bool,
-    /// That interval.
+    /// The length of that interval.
     pub interval: Duration,
-    /// The time.
+    /// The present time.
     pub now: Timestamp,
 }
 
-/// The plan after the guards.
+/// What the guards decided about the plan.
 #[derive(Debug, Default)]
 pub struct Released {
     /// For each change of the plan: whether it may go out.
     pub go: Vec<bool>,
-    /// What passes a budget.
+    /// What is held because it exceeds a budget.
     pub held: Held,
-    /// What would be held if this were no dry run, in one sentence.
+    /// What would be held without the dry run, in one sentence.
     pub would_hold: Option<String>,
-    /// The budget that counts each person's change; without one it was let out beside the budgets.
+    /// The budget that counts the change of each person. A change without one was released outside
+    /// of the budgets.
     pub kinds: HashMap<PersonIndex, Kind>,
-    /// Whether only a look at everybody can judge accounts that are gone.
+    /// Whether only a look at all employees can judge the accounts that are gone.
     pub in_doubt: bool,
-    /// How many changes of each kind of budget do not go out: they are held, or nothing is to be written.
+    /// For each kind of budget, how many changes do not go out: a guard holds them, or the pass
+    /// writes nothing.
     pub planned: Counts,
     /// Why the provider's listing is not believed, if it is not.
     pub target_suspect: Option<String>,
 }
 
-/// Looks at the whole plan. Attributes that are frozen go out of it.
+/// Looks at the whole plan and removes frozen attributes from it.
 pub fn release(
     cx: &Guarding<'_>,
     plan: &mut Plan,
     people: &[Person],
     listing: &Listing,
 ) -> Released {
-    // From the count to the release nobody else counts.
+    // No other pass counts between this count and the release.
     let mut ledger = cx.ledger.lock().unwrap_or_else(PoisonError::into_inner);
     let since = before(cx.now, cx.interval);
     let mut held = guard(&Sight {
@@ -119,7 +125,7 @@ pub fn release(
             })
         },
         starts: &|person| {
-            // The day that was announced, and not one that was moved into the past.
+            // Only the announced day counts. A day that was moved into the past does not.
             let come = |entry: &Entry| {
                 entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= cx.now.as_second())
             };
@@ -231,8 +237,8 @@ pub fn release(
 }
 
 impl Guarding<'_> {
-    /// Whether the status of this person holds this change as a part of the plan that was released last: it was not brought
-    /// through, because the process ended or a write failed.
+    /// Returns whether the status of this person keeps this change as a part of the plan that was
+    /// released last. Such a change was not finished, because the process ended or a write failed.
     fn continues(&self, plan: &Plan, people: &[Person], change: &Change) -> bool {
         let id = people[change.person as usize].employee.id();
         let part = self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.part));
@@ -242,7 +248,7 @@ impl Guarding<'_> {
             .is_some_and(|(released, part)| released.plan_of(part.get(), of).is_some())
     }
 
-    /// Judges the accounts on record that are not there. Returns how many they are, too.
+    /// Judges the accounts on record that are missing. Also returns how many are missing.
     fn lost(&self, plan: &Plan, people: &[Person]) -> (Verdict, usize) {
         let again = |change: &&Change| change.kind == PlanKind::Create || change.look_up_first;
         let lost = plan.changes.iter().filter(again).map(|change| &people[change.person as usize]);
@@ -265,15 +271,16 @@ impl Guarding<'_> {
             .unwrap_or(u32::MAX)
     }
 
-    /// How many people there are, as the statuses know.
+    /// Returns how many employees there are according to the statuses.
     fn population(&self) -> Population {
         self.roster
             .sums(self.key, |sums| Population { managed: sums.managed, accounts: sums.accounts })
     }
 
-    /// How many changes of this kind went out within its window, approved ones aside: of updates each, of another kind one for
-    /// each person. The statuses know, so the count outlives restarts and goes from replica to replica. With them those that
-    /// another pass is making now.
+    /// Returns how many changes of this kind went out within the window of the budget, without
+    /// approved ones. Every update counts; of another kind, one change for each person counts. The
+    /// count comes from the statuses, so it survives restarts and is the same for every replica.
+    /// Changes that another pass is making now are added.
     fn spent(&self, kind: Kind, ledger: &Ledger, plan: &Plan, people: &[Person]) -> u32 {
         let window = self.settings.budgets.of(kind).map_or(Duration::ZERO, |budget| budget.per);
         let since = before(self.now, window);
@@ -283,7 +290,7 @@ impl Guarding<'_> {
             .iter()
             .map(|change| people[change.person as usize].employee.id())
             .collect();
-        // An earlier update says nothing of the one that was released after it.
+        // An earlier update says nothing about an update that was released later.
         let from = |released: i64| {
             if kind == Kind::Update { since.max(released.saturating_sub(1)) } else { since }
         };
@@ -291,14 +298,14 @@ impl Guarding<'_> {
             self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.latest.of(kind)))
         };
         let told = |id: &str, released: i64| last(id).is_some_and(|at| at > from(released));
-        // An earlier pass gives up whoever is in this plan.
+        // An earlier pass gives up the employees of this plan.
         spent
             + ledger.under_way(kind, &|employee, released| {
                 own.contains(employee) || told(employee, released)
             })
     }
 
-    /// To how many people an update went within its window.
+    /// Returns how many employees got an update within the window of its budget.
     fn updated(&self) -> u32 {
         let since = before(
             self.now,
@@ -310,7 +317,7 @@ impl Guarding<'_> {
         people
     }
 
-    /// Writes down what is about to go out. What a person approved counts nowhere.
+    /// Notes in the ledger what is about to go out. Approved changes do not count.
     fn note(
         &self,
         ledger: &mut Ledger,
@@ -327,7 +334,7 @@ impl Guarding<'_> {
             let id = people[change.person as usize].employee.id();
             open.extend(kinds.get(&change.person).map(|kind| (id.into(), *kind)));
             let written = |row: &&usize| change.write.attributes.iter().any(|(own, _)| own == *row);
-            // What a first pass may do without a limit counts nowhere.
+            // Changes that a first pass may make without a limit do not count.
             let counts = self.events && kinds.contains_key(&change.person);
             for &row in change.replaced.iter().filter(written).filter(|_| counts) {
                 ledger.replace(&self.settings.mapping.rows[row].target, id, now);
@@ -337,12 +344,12 @@ impl Guarding<'_> {
     }
 }
 
-/// Changes that replace or clear this row.
+/// Returns the changes that replace or clear this row.
 fn of_row(plan: &Plan, row: usize) -> impl Iterator<Item = &Change> {
     plan.changes.iter().filter(move |change| change.replaced.contains(&row))
 }
 
-/// So long before, in seconds of the epoch.
+/// Returns the time that lies `window` before `now`, in seconds of the epoch.
 pub(super) fn before(now: Timestamp, window: Duration) -> i64 {
     now.as_second().saturating_sub(i64::try_from(window.as_secs()).unwrap_or(i64::MAX))
 }

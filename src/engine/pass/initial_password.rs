@@ -6,7 +6,8 @@ use crate::{
     http::secret::Secret,
 };
 
-/// Where the initial password of new accounts is. It is read when an account is about to be made, and not kept.
+/// Where the initial password of new accounts is. It is read when an account is about to be made,
+/// and it is not kept.
 pub struct InitialPassword {
     client: kube::Client,
     namespace: String,
@@ -14,13 +15,13 @@ pub struct InitialPassword {
 }
 
 impl InitialPassword {
-    /// This key of this Secret, if the settings name one.
+    /// Returns a reader of this key of this Secret, if the settings name one.
     #[must_use]
     pub fn new(client: &kube::Client, namespace: &str, secret: Option<(String, String)>) -> Self {
         Self { client: client.clone(), namespace: namespace.to_owned(), secret }
     }
 
-    /// Reads it: at most one `get`.
+    /// Reads the password with at most one `get`.
     ///
     /// # Errors
     /// A [`Stop`] that names the Secret and the key.

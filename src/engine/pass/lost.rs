@@ -1,5 +1,5 @@
-//! Accounts on record that the provider's listing does not have. Where they are many, each is looked up by its id before
-//! anything rests on it.
+//! Accounts on record that the provider's listing lacks. If there are many, each is looked up by
+//! its id before anything rests on its absence.
 
 use futures::{StreamExt as _, stream};
 
@@ -13,13 +13,14 @@ use crate::{
     provider::{Error, Key},
 };
 
-/// So many at most are looked up. Beyond, the listing is suspect, and each is looked up before it is made again.
+/// How many accounts are looked up at most. If more are missing, the listing is suspect, and each
+/// account is looked up before it is made again.
 const LOOKED_UP: usize = 500;
-/// So many look-ups are under way at once; the provider's pacer keeps the pace.
+/// How many look-ups are under way at the same time. The provider's pacer limits their rate.
 const AT_ONCE: usize = 8;
 
 impl Pass<'_> {
-    /// Shows the matcher those accounts that only the listing does not have.
+    /// Shows the matcher the accounts that exist although the listing lacks them.
     pub(super) async fn look_up_unlisted(
         &self,
         people: &[Person],
@@ -47,7 +48,8 @@ impl Pass<'_> {
                     .filter(|account| *account.id == *id)
                     .for_each(|account| matcher.see(account)),
                 Err(error @ Error::Unauthorized { .. }) => return Err(provider_stop(&error)),
-                // Without an answer it stays missing, and nothing is made on that alone.
+                // An account without an answer stays missing. No account is made because of that
+                // alone.
                 Err(error) => {
                     tracing::debug!(integration = %self.key, account = id, %error, "an account that is not listed could not be looked up")
                 }

@@ -1,5 +1,5 @@
-//! Step 2: the two worlds are read. Bob in one search; those who are missing from it, one by one; the provider's accounts in
-//! one listing, straight into the matcher.
+//! Step 2: reads Bob and the provider. Bob is read by one search, and the employees that it lacks
+//! are read one by one. The provider's accounts are read by one listing, directly into the matcher.
 
 use std::{collections::HashSet, time::Duration};
 
@@ -30,57 +30,60 @@ use crate::{
 /// Bob, as one pass saw it.
 #[derive(Debug)]
 pub struct Source {
-    /// All employees in the answer, those whose file is confirmed to be gone, and leavers on record that Bob does not show.
+    /// All employees in the answer, employees with a file that is confirmed to be gone, and leavers
+    /// on record that Bob does not show.
     pub employees: Vec<Employee>,
-    /// How many the search answered.
+    /// How many employees the search returned.
     pub in_bob: u32,
-    /// Why the answer is not believed about who is missing, if it is not.
+    /// Why the answer is not believed about missing employees, if it is not.
     pub suspect: Option<String>,
-    /// The same for the next read.
+    /// The doubt to remember for the next read.
     pub suspicion: Option<Suspicion>,
-    /// Fields asked for that Bob sent for nobody.
+    /// The requested fields that Bob sent for no employee.
     pub unseen_fields: Vec<String>,
-    /// Bob's id of the company, where events are to be compared with it.
+    /// The id of the company in Bob, if events are to be compared with it.
     pub company: Option<u64>,
-    /// People whose file was confirmed to be gone in this pass.
+    /// The employees with a file that this pass confirmed to be gone.
     pub deleted_now: HashSet<Box<str>>,
-    /// What was found of those who are missing from the answer.
+    /// What was found about the employees that the answer lacks.
     pub absent: Absent,
-    /// Where the sites in the answer and the time zones in the settings do not meet.
+    /// The sites in the answer without a time zone in the settings, and the time zones there
+    /// without a site.
     pub zones: Option<Gaps>,
 }
 
-/// Those who are missing from Bob's answer.
+/// The employees that Bob's answer lacks.
 #[derive(Clone, Debug, Default)]
 pub struct Absent {
-    /// How many wait to be asked about one by one.
+    /// How many wait to be asked for one by one.
     pub unconfirmed: usize,
-    /// How many the service user may not read any more.
+    /// How many the service user may no longer read.
     pub forbidden: usize,
     /// When the next pass has something to confirm.
     pub again: Option<Timestamp>,
-    /// What is to be remembered of lifecycle statuses; `None` where the answer is not believed.
+    /// What is to be remembered of lifecycle statuses, or `None` if the answer is not believed.
     pub memory: Option<Memory>,
-    /// Whether Bob has shown employees who are Terminated, and shows none now.
+    /// Whether Bob has shown Terminated employees before and shows none now.
     pub hides_leavers: bool,
 }
 
 /// What is known of the reads before this one.
 #[derive(Clone, Debug, Default)]
 pub struct LastRead {
-    /// How many people Bob's last believed answer had.
+    /// How many employees Bob's last believed answer had.
     pub believed: u32,
-    /// A shorter answer that came since.
+    /// A shorter answer that came since then.
     pub suspicion: Option<Suspicion>,
     /// What earlier answers showed of lifecycle statuses.
     pub memory: Option<Memory>,
-    /// How much later another answer has to be to confirm it, and the second 404 to a read of one employee.
+    /// How much later another answer has to come to confirm it. The same time applies to the second
+    /// 404 to a read of one employee.
     pub apart: Duration,
     /// Whether a person asked for this read.
     pub asked: bool,
 }
 
-/// Reads everybody, and confirms who is gone.
+/// Reads all employees, and confirms which files are gone.
 ///
 /// # Errors
 /// A [`Stop`]: without Bob there is no pass.
@@ -180,7 +183,8 @@ pub async fn employees(
     }
     source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
     source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
-    // Absence is no evidence, and it takes none away: a leaver on record is a leaver until Bob shows otherwise.
+    // Absence is no evidence, and it does not remove evidence: a leaver on record stays a leaver
+    // until Bob shows otherwise.
     let left = |id: &str| {
         settings.disabling_trigger
             && roster.with(key, id, |entry| entry.is_some_and(|entry| entry.has_left(now)))
@@ -192,7 +196,8 @@ pub async fn employees(
 }
 
 impl Confirmed {
-    /// Why the answer is not believed about who is missing, if a whole lifecycle status is.
+    /// Returns why the answer is not believed about missing employees, if a whole lifecycle status
+    /// is missing.
     fn why_suspect(&self) -> Option<String> {
         let lost = self.lost.join(", ");
         (!lost.is_empty()).then(|| {
@@ -203,7 +208,7 @@ impl Confirmed {
     }
 }
 
-/// People with their lifecycle statuses, as the roster remembers them.
+/// Returns the employees with their lifecycle statuses, as the roster remembers them.
 pub fn shown(employees: &[Employee]) -> impl Iterator<Item = (&str, Word)> {
     employees
         .iter()
@@ -211,15 +216,15 @@ pub fn shown(employees: &[Employee]) -> impl Iterator<Item = (&str, Word)> {
         .map(|employee| (employee.id(), Word::of(employee.values.get(LIFECYCLE))))
 }
 
-/// Bob's id of the company, where it was asked for.
+/// Returns the id of the company in Bob, if it was asked for.
 #[must_use]
 pub fn company(settings: &Settings, employees: &[Employee]) -> Option<u64> {
     let field = settings.mapping.fields.position(COMPANY)?;
     employees.iter().find_map(|employee| employee.values.get(field).text()?.parse().ok())
 }
 
-/// Fields that the settings or the decisions rest on and that came with nobody. One that is empty for everybody did come:
-/// Bob sends null.
+/// Returns the fields that the settings or the decisions need and that Bob sent for no employee. A
+/// field that is empty for all employees did come, because Bob sends null.
 fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
     if people.employees.is_empty() {
         return Vec::new();
@@ -234,8 +239,9 @@ fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
         .collect()
 }
 
-/// Asks Bob about fields that came with nobody. Whether one of them is to be looked for elsewhere; one that stands
-/// where it was looked for is hidden from the service user.
+/// Asks Bob about fields that it sent for no employee. Returns whether one of them is to be looked
+/// for in another place. A field that is missing in its right place is hidden from the service
+/// user.
 ///
 /// # Errors
 /// A [`Stop`] that names a field that does not exist, and those that may be meant.
@@ -272,7 +278,8 @@ async fn stand_elsewhere(
     Ok(bob.look_where(&catalogue, &ids))
 }
 
-/// Without the lifecycle nobody can be judged: that is a permission to give, not a fact about people.
+/// Returns a stop if the lifecycle is missing, because no employee can be judged without it. That
+/// is a missing permission and not a fact about employees.
 fn blind(people: &bob::People) -> Option<Stop> {
     (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
         Stop::new(
@@ -282,7 +289,7 @@ fn blind(people: &bob::People) -> Option<Stop> {
     })
 }
 
-/// Lists the provider's accounts into the matcher. `one`: told of each.
+/// Lists the provider's accounts into the matcher. `one` is called for each account.
 ///
 /// # Errors
 /// A [`Stop`]: without the listing there is no plan.
@@ -301,7 +308,7 @@ pub async fn accounts(
         .map_err(|error| provider_stop(&error))
 }
 
-/// Whether somebody who is gone has been kept long enough.
+/// Returns whether an employee that is gone has been kept for long enough.
 #[must_use]
 pub fn is_expired(
     deleted: Option<Timestamp>,

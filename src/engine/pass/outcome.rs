@@ -8,26 +8,28 @@ use crate::{
 /// How one change ended.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// The provider confirmed it.
+    /// The provider confirmed the change.
     Done(Box<Done>),
-    /// It could not be done; `access` tells whether access was brought in order all the same.
+    /// The change failed. `account` says which state the account is in now, if that is known.
     Failed {
-        /// Why.
+        /// Why the change failed.
         failure: Failure,
-        /// What was asked.
+        /// What the change was to do.
         action: Action,
         /// The rows of the attributes that were sent, by the provider's names.
         fields: Vec<usize>,
-        /// The account as it is now, where it is known.
+        /// The id and the state of the account now, if they are known.
         account: Option<(Box<str>, AccountState)>,
     },
-    /// Nothing had to be written: the account that the listing does not have is in this state, or is gone.
+    /// No write was needed. The listing lacks the account; a look-up found it in this state, or
+    /// gone.
     Seen(Option<AccountState>),
-    /// Its turn did not come.
+    /// The turn of the change did not come.
     Waiting,
     /// Another pass that looked later deals with this person.
     Outdated,
-    /// A write to this person was under way: the person is looked at again once it has ended.
+    /// A write to this person was under way. The person is looked at again when that write has
+    /// ended.
     Busy,
 }
 
@@ -40,17 +42,19 @@ pub struct Done {
     pub matched_by: MatchedBy,
     /// The rows of the attributes that were sent, by the provider's names.
     pub fields: Vec<usize>,
-    /// The account's id.
+    /// The id of the account.
     pub account: Box<str>,
-    /// Whether it can be used now.
+    /// The state of the account now: whether it can be used.
     pub state: AccountState,
-    /// Whether the manager is set, where one was to be set.
+    /// Whether the manager is still to be set.
     pub manager_pending: bool,
     /// The provider's request id.
     pub request_id: Option<String>,
-    /// What the provider refused of the change, and its rows: they were left out, and the rest went out without them.
+    /// What the provider refused of the change, and the refused rows. They were left out, and the
+    /// rest was sent without them.
     pub refused: Option<(Failure, Vec<usize>)>,
-    /// What was seen of the values afterwards; of a new account only those that are kept in another form.
+    /// What was seen of the values after the write. For a new account it has only the values that
+    /// the provider keeps in another form.
     pub answered: Vec<Answered>,
 }
 
@@ -59,18 +63,18 @@ pub struct Done {
 pub enum Failure {
     /// The provider refused a value.
     Rejected(String),
-    /// Another account has the e-mail or username, or belongs to somebody else.
+    /// Another account has the e-mail or username, or the account belongs to another person.
     Conflict(String),
     /// Several accounts match.
     Ambiguous,
-    /// The account turned out to be one that is never written.
+    /// The account proved to be one that bobsync never writes to.
     Protected(ProtectedBy),
-    /// Another directory turned out to be the account's master.
+    /// The account proved to be managed by another directory.
     ManagedElsewhere,
     /// The credential may not change this account.
     Forbidden(String),
-    /// Access is taken, and the credential may not end the sessions that are open.
+    /// Access is taken, but the credential may not end the open sessions.
     Sessions(String),
-    /// Tried again by itself.
+    /// The change is tried again without action by a person.
     Retrying(String),
 }

@@ -1,5 +1,4 @@
-//! Step 6: what was found and done is written down: one status patch for each person whose outcome changed, and none
-//! for anybody else.
+//! Step 6: records what was found and done, by one status patch for each changed outcome.
 
 mod early;
 mod history;
@@ -59,77 +58,77 @@ use crate::{
     telemetry::metrics::Metrics,
 };
 
-/// Writes down what a pass found, person by person.
+/// Records what a pass found, person by person.
 pub struct Recorder<'a> {
-    /// The integration.
+    /// The key of the integration.
     pub key: &'a IntegrationKey,
-    /// Its uid, for owner references.
+    /// The uid of the integration, for owner references.
     pub uid: &'a str,
-    /// Its settings.
+    /// The validated settings of the integration.
     pub validated: &'a Validated,
     /// What is known of every object.
     pub roster: &'a Roster,
     /// Writes objects and statuses.
     pub writer: &'a Writer,
-    /// Tells people.
+    /// Publishes the events.
     pub events: &'a Events,
-    /// Counts.
+    /// Counts for the metrics.
     pub metrics: &'a Metrics,
-    /// The time.
+    /// Tells the time.
     pub clock: &'a Clock,
-    /// Whose records are being written.
+    /// The persons with a record that is being written.
     pub claims: &'a Claims,
-    /// Since when this pass looks.
+    /// Since when this pass looks at the employees.
     pub looking: &'a Looking<'a>,
     /// What woke the pass.
     pub trigger: Trigger,
-    /// What woke it for single people.
+    /// The causes for single employees.
     pub causes: &'a Causes,
-    /// Sync requests of single people that this pass answers.
+    /// The sync requests of single employees that this pass answers.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
     /// What went out before, and goes out now, because a person approved it.
     pub approved: Approved<'a>,
-    /// Files confirmed to be gone in this pass.
+    /// The employees with a file that this pass confirmed to be gone.
     pub deleted_now: &'a HashSet<Box<str>>,
-    /// People and plan.
+    /// The persons of the plan.
     pub people: &'a [Person],
     /// The plan.
     pub plan: &'a Plan,
-    /// Rows that are left as they are on every account: frozen, or without a target at the provider.
+    /// The rows that stay as they are: they are frozen, or the provider does not have their target.
     pub left_alone: &'a [usize],
-    /// What is counted along the way.
+    /// What is counted during the pass.
     pub tally: Mutex<Tally>,
-    /// People whose change was not brought to an end: whether it was tried and failed for now.
+    /// The employees with an unfinished change, and whether it was tried and failed for now.
     pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
-    /// Employees whose outcome is known: what was to be said before it is not said any more.
+    /// The employees with a known outcome. What was to be said before it is dropped.
     pub ended: Mutex<HashSet<PersonIndex>>,
-    /// People in order but for their manager, who has no account yet.
+    /// The persons that are in order, except that their manager has no account yet.
     pub leaderless: Mutex<Vec<PersonIndex>>,
-    /// What the API server did not take.
+    /// What the API server did not accept.
     pub unwritten: Mutex<Unwritten>,
-    /// Where a pass over everybody counts what is written.
+    /// Where a pass over all employees counts what is written.
     pub progress: Option<&'a Counting>,
-    /// Whether lines of some history could not be written before.
+    /// Whether history lines could not be written before.
     pub owes: bool,
-    /// How many changes of each kind events were to tell of.
+    /// How many changes of each kind were to have an event.
     pub told: Mutex<BTreeMap<&'static str, u32>>,
 }
 
 /// What goes out because a person approved it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Approved<'a> {
-    /// The digest of the held plan that this pass releases, and which changes are part of it.
+    /// The digest of the held plan that this pass releases, and the changes that belong to it.
     pub released: Option<(&'a str, &'a [bool])>,
-    /// The same of the plans that were released before and have not been brought through.
+    /// The same for the plans that were released before and have not been completed.
     pub continued: Option<(&'a integration::Approved, &'a [bool])>,
-    /// Everybody's part in either, and in what is held.
+    /// The part that each person has in one of these plans, or in what is held.
     pub parts: Option<&'a foldhash::HashMap<PersonIndex, u64>>,
-    /// The budget that counts each person's change.
+    /// The budget that counts the change of each person.
     pub kinds: Option<&'a HashMap<PersonIndex, budget::Kind>>,
 }
 
 impl Recorder<'_> {
-    /// Everybody for whom the plan has nothing to do, or may do nothing.
+    /// Records every employee for which the plan has nothing to do, or may do nothing.
     pub async fn without_change(&self, skip: impl Fn(usize) -> Option<Trouble>) {
         let mut waiting = Vec::new();
         for (index, standing) in (0..).zip(&self.plan.standings) {
@@ -148,7 +147,7 @@ impl Recorder<'_> {
         self.write_all(waiting).await;
     }
 
-    /// One person whose change was tried.
+    /// Records one person with a change that was tried.
     pub async fn outcome(&self, index: PersonIndex, outcome: Outcome) {
         if matches!(outcome, Outcome::Outdated | Outcome::Busy) {
             return;
@@ -157,7 +156,7 @@ impl Recorder<'_> {
         let trouble = self.trouble(index, Some(&outcome));
         let again = match &outcome {
             Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
-            // A part is done, and the rest is tried on.
+            // A part is done, and the rest is tried again.
             Outcome::Done(done) if done.refused.is_some() => Some(true),
             Outcome::Waiting => Some(false),
             _ => None,
@@ -170,7 +169,8 @@ impl Recorder<'_> {
         self.write_all(write.into_iter().collect()).await;
     }
 
-    /// What stands in this person's way after this outcome, or without one where there was nothing to do.
+    /// Returns what keeps this person from being in sync after this outcome. Without an outcome
+    /// there was no change to try.
     #[must_use]
     pub fn trouble(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Trouble {
         match outcome {
@@ -181,14 +181,16 @@ impl Recorder<'_> {
             | Some(Outcome::Done(_) | Outcome::Seen(_) | Outcome::Outdated | Outcome::Busy) => {
                 self.blocked(index)
             }
-            // That there are several is not forgotten over what one of them was refused.
+            // The status still says that there are several accounts, even if one of them was
+            // refused.
             Some(Outcome::Failed { failure, .. })
                 if self.blocked(index) == Trouble::Blocked(Block::Ambiguous) =>
             {
                 Trouble::Several(failure.clone())
             }
             Some(Outcome::Failed { failure, .. }) => Trouble::Failed(failure.clone()),
-            // All that is left is a manager whose account could not be made: the person is in sync but for that.
+            // The only value left is a manager without an account: it could not be made. Except for
+            // that, the person is in sync.
             Some(Outcome::Waiting) if self.only_waits_for_a_manager(index) => self.blocked(index),
             Some(Outcome::Waiting) => self.refused_before(index).map_or_else(
                 || Trouble::Waiting { planned: self.planned(index), dry_run: false },
@@ -197,8 +199,8 @@ impl Recorder<'_> {
         }
     }
 
-    /// Returns why the provider refused the last change of this employee, where the status says so.
-    /// A leaver who waits is told as one who waits.
+    /// Returns why the provider refused the last change of this employee, if the status says so.
+    /// Returns `None` for a leaver, because the status of a leaver says that the change waits.
     fn refused_before(&self, index: PersonIndex) -> Option<EmployeeReason> {
         let change = &self.plan.changes[self.plan.standings[index as usize].change?];
         let id = self.people[index as usize].employee.id();
@@ -223,7 +225,7 @@ impl Recorder<'_> {
             .is_some_and(|change| self.plan.changes[change].write.is_empty())
     }
 
-    /// What is planned for this person.
+    /// Returns what is planned for this person.
     #[must_use]
     pub fn planned(&self, index: PersonIndex) -> Planned {
         self.plan.standings[index as usize]
@@ -231,7 +233,7 @@ impl Recorder<'_> {
             .map_or(Planned::Update, |change| planned(&self.plan.changes[change]))
     }
 
-    /// Makes the verdict, counts it, and says whether it has to be written.
+    /// Makes the verdict, counts it, and returns what has to be written.
     fn weigh(
         &self,
         index: PersonIndex,
@@ -255,7 +257,7 @@ impl Recorder<'_> {
         self.draft(index, judged, outcome.as_ref())
     }
 
-    /// What is to be said of a person, and what is known.
+    /// Returns what is to be said of a person, and what is known.
     fn judge(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>) -> Judged<'_> {
         self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| Judged {
             verdict: self.verdict(index, trouble, outcome, entry),
@@ -265,7 +267,7 @@ impl Recorder<'_> {
         })
     }
 
-    /// What has to be written of it, if anything.
+    /// Returns what has to be written of the verdict, if anything.
     fn draft<'b>(
         &'b self,
         index: PersonIndex,
@@ -276,7 +278,8 @@ impl Recorder<'_> {
         let person = &self.people[index as usize];
         let id = person.employee.id();
         if outcome.is_none() && self.looking.is_outdated(id) {
-            // A later pass has looked at this person: what this one saw is not written over what that one found.
+            // A later pass has looked at this person, so the older findings do not replace the
+            // newer ones.
             return None;
         }
         if known.is_none() && !worth_an_object(person, &verdict) {
@@ -295,7 +298,8 @@ impl Recorder<'_> {
             | None => false,
         };
         let owed = if self.owes { self.roster.owed(self.key, id) } else { Vec::new() };
-        // Age alone ends nothing: the object is the memory of a suspension that is still to come, and of lines that are owed.
+        // Age alone does not remove an object: it remembers a suspension that is still to come, and
+        // lines that are owed.
         let old = is_expired(seen.file_deleted, self.validated.retention, self.clock.now());
         let expired = old
             && outcome.is_none()
@@ -327,7 +331,8 @@ impl Recorder<'_> {
         })
     }
 
-    /// What is said of one person. Pure: whatever is written into a status comes out of this.
+    /// Returns the verdict on one person. It is pure: everything that is written into a status
+    /// comes from it.
     #[must_use]
     pub fn verdict(
         &self,
@@ -352,8 +357,9 @@ impl Recorder<'_> {
                     if held.marked { MatchedBy::Mark } else { MatchedBy::Email },
                 )
             })
-            // Access is not taken before the sessions are ended: whether that was done would be forgotten otherwise. Those of an
-            // account that bobsync may not change are left to the person who suspended it.
+            // An account with open sessions does not count as suspended yet. Otherwise it would be
+            // forgotten whether the sessions were ended. The sessions of an account that bobsync
+            // may not change are left to the person who suspended it.
             .map(|(id, state, by)| {
                 let open = state == AccountState::Suspended
                     && planned.is_some_and(Change::suspends)
@@ -385,7 +391,7 @@ impl Recorder<'_> {
             }
             Some(Outcome::Failed { account: Some((id, state)), fields, .. }) => {
                 if planned.is_some_and(|change| change.kind == Kind::Create) {
-                    // The account turned out to be there: what is not as decided is what was sent to it.
+                    // The account proved to exist. What is not as decided is what was sent to it.
                     differs = fields.iter().map(|row| mapping.rows[*row].target.clone()).collect();
                 }
                 (
@@ -396,10 +402,10 @@ impl Recorder<'_> {
                     Some(*state),
                 )
             }
-            // The account was looked up, and is gone.
+            // The account was looked up and is gone.
             Some(Outcome::Seen(None)) => (None, None),
             Some(Outcome::Seen(Some(state))) => (recorded_account(entry), Some(*state)),
-            // An account that is on record and not in the listing is no less there.
+            // An account that is on record and not in the listing still exists as far as is known.
             _ => held.map_or_else(
                 || (recorded_account(entry), entry.and_then(recorded_state)),
                 |(id, state, by)| (Some((id, by)), Some(state)),
@@ -419,8 +425,9 @@ impl Recorder<'_> {
                 .chain(&standing.withheld)
                 .map(|row| mapping.rows[*row].target.clone()),
         );
-        // An account that was found by e-mail and is not stamped yet is told of, and nobody's. One that is recorded stays so while
-        // a person has the mark taken off and nothing may put it on again.
+        // An account that was found by its e-mail and has no mark yet is shown, but it is not
+        // recorded as this employee's. A recorded account stays recorded even if a person removed
+        // the mark and bobsync may not set it again.
         let recorded = |id: &str| {
             entry.and_then(|entry| entry.account.as_ref()).is_some_and(|(known, _)| **known == *id)
         };
@@ -428,7 +435,7 @@ impl Recorder<'_> {
         let only_found = account
             .as_ref()
             .is_some_and(|(id, by)| *by == MatchedBy::Email && !done && !recorded(id));
-        // Of several accounts it is not the one on record that tells whether access is open.
+        // If there are several accounts, the one on record does not show whether access is open.
         let state = match (outcome, standing.beside.filter(|_| standing.several)) {
             (Some(Outcome::Done(_)), Some(_)) if standing.stays_open => Some(AccountState::Active),
             (Some(Outcome::Done(_)), Some(_)) | (_, None) => state,
@@ -457,7 +464,8 @@ impl Recorder<'_> {
         let in_place = self.in_place(index, account.is_some() && !only_found, settled);
         let numbered = mapping.numbers_username(&person.employee);
         let id = person.employee.id();
-        // A username that got a number is known to the provider alone; people log in by their e-mail there as well.
+        // Only the provider knows a username to which a number was added. In that case, people log
+        // in by their e-mail too.
         let username =
             mapping.text(if numbered { mapping.email } else { mapping.username }, &person.employee);
         Verdict {
@@ -499,8 +507,8 @@ impl Recorder<'_> {
         }
     }
 
-    /// The decision, as far as it concerns anything: an end of the employment of somebody whom the settings leave out takes access
-    /// only from an account that bears the mark.
+    /// Returns the decision, as far as it has an effect. If the settings leave an employee out, the
+    /// end of the employment takes access only from an account with the mark.
     fn decision(&self, index: PersonIndex, has_account: bool) -> Decision {
         let (person, standing) =
             (&self.people[index as usize], &self.plan.standings[index as usize]);
@@ -513,8 +521,9 @@ impl Recorder<'_> {
         }
     }
 
-    /// The evidence to be written of this person: what the roster knows now, and what this pass has found. `seen`: what was known
-    /// when the verdict was made; what has come or ended since then is as the roster has it.
+    /// Returns the evidence to write for this person: what the roster knows now, and what this pass
+    /// has found. `seen` is what was known when the verdict was made. For evidence that came or
+    /// ended since then, the roster counts.
     fn proof(&self, index: PersonIndex, entry: Option<&Entry>, seen: Option<&Seen>) -> Proof {
         let now = Seen::of(entry);
         if seen.is_some_and(|seen| !seen.knows_evidence_of(&now)) {
@@ -537,8 +546,8 @@ impl Recorder<'_> {
         }
     }
 
-    /// What is in place on the account now, where a change at the provider is only reported. `settled`: nothing that is
-    /// planned is left to do.
+    /// Returns what is in place on the account now, if a change at the provider is only reported.
+    /// `settled` says that no planned value is left to write.
     fn in_place(&self, index: PersonIndex, exists: bool, settled: bool) -> Option<InPlace> {
         let person = &self.people[index as usize];
         let settings = &self.validated.settings;
@@ -546,7 +555,8 @@ impl Recorder<'_> {
             return None;
         }
         if !person.decision.managed {
-            // Nothing is compared while the settings leave the person alone, and what was in place is not forgotten.
+            // Nothing is compared while the settings leave the person alone. What was in place is
+            // kept.
             return person.in_place.as_deref().cloned();
         }
         let standing = &self.plan.standings[index as usize];
@@ -572,7 +582,7 @@ impl Recorder<'_> {
         ))
     }
 
-    /// What is known of values that the provider keeps in another form.
+    /// Returns what is known of values that the provider keeps in another form.
     fn kept(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Option<Box<Kept>> {
         let (person, standing) =
             (&self.people[index as usize], &self.plan.standings[index as usize]);
@@ -631,7 +641,7 @@ impl Recorder<'_> {
         }
     }
 
-    /// The part in a held or approved plan that is still to come after this outcome.
+    /// Returns the part in a held or approved plan that is still to come after this outcome.
     fn part(
         &self,
         index: PersonIndex,
@@ -649,7 +659,8 @@ impl Recorder<'_> {
         goes_on().or_else(|| self.approved.parts?.get(&index).copied())
     }
 
-    /// The digest with which this person's change was approved; whatever else goes out in the same pass was not.
+    /// Returns the digest with which this person's change was approved. Returns `None` for a change
+    /// that goes out in the same pass without an approval.
     fn approved_with(&self, index: PersonIndex) -> Option<&str> {
         let change = self.plan.standings[index as usize].change?;
         let is_part = |parts: &[bool]| parts.get(change).is_some_and(|part| *part);
@@ -670,18 +681,18 @@ impl Recorder<'_> {
 /// What is to be said of a person, and what is known.
 struct Judged<'a> {
     verdict: Verdict<'a>,
-    /// The verdict and the digest behind the status, where there is an object.
+    /// The hash of the verdict and the digest of the status, if there is an object.
     known: Option<(u64, u64)>,
     seen: Seen,
     proof: Proof,
 }
 
-/// The account in the status.
+/// Returns the account in the status.
 fn recorded_account(entry: Option<&Entry>) -> Option<(Cow<'static, str>, MatchedBy)> {
     entry.and_then(|entry| entry.account.as_ref()).map(|(id, by)| (Cow::Owned(id.to_string()), *by))
 }
 
-/// Whether the status says that it can be used.
+/// Returns the state of the account according to the status.
 fn recorded_state(entry: &Entry) -> Option<AccountState> {
     match entry.access? {
         api::Access::Active => Some(AccountState::Active),
@@ -712,8 +723,9 @@ const fn action_word(action: Action) -> &'static str {
     }
 }
 
-/// Everyone who has, should have or will have an account, and everyone active in Bob even where the settings leave
-/// them out. Former employees who never had an account have no object.
+/// Returns whether an employee gets an object: employees that have, should have or will have an
+/// account, and employees that are active in Bob even if the settings leave them out. Former
+/// employees that never had an account get no object.
 fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
     if verdict.decision.managed {
         verdict.in_scope() || verdict.trouble != Trouble::None
@@ -726,7 +738,7 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
     }
 }
 
-/// What the guard says of somebody whose creation it holds.
+/// Returns what the status says of an employee if the guard holds the creation of the account.
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(

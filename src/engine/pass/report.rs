@@ -1,4 +1,5 @@
-//! What is said of an integration: conditions by kstatus, counts, the last pass that changed anything.
+//! What the status of an integration says: its conditions by kstatus, its counts, and the last pass
+//! that changed anything.
 
 mod again;
 mod beside;
@@ -45,72 +46,76 @@ use crate::{
 /// How far a pass came, and what it found.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// Why the pass ended early, or what keeps it from being believed.
+    /// Why the pass ended early, or why its findings are not believed.
     pub stop: Option<Stop>,
     /// Whether Bob answered; `None` if it was not asked.
     pub bob: Option<bool>,
     /// Whether the provider answered; `None` if it was not asked.
     pub provider: Option<bool>,
-    /// The provider's name, where the settings could be read.
+    /// The provider's name, if the settings could be read.
     pub provider_name: Option<&'static str>,
-    /// Mapped targets that the provider does not have.
+    /// The mapped targets that the provider does not have.
     pub unavailable_targets: Vec<String>,
-    /// Mapped fields that Bob sent for nobody.
+    /// The mapped fields that Bob sent for no employee.
     pub unseen_fields: Vec<String>,
-    /// Of a pass over single people: the fields that Bob still sent for nobody, where one of them came with somebody now.
+    /// For a pass over single employees: the fields that Bob still sent for no employee. `None`
+    /// unless Bob sent one of the unseen fields now.
     pub unseen_now: Option<Vec<String>>,
-    /// What was found of those who are missing from Bob's answer.
+    /// What was found about the employees that Bob's answer lacks.
     pub absent: Absent,
-    /// Where sites and time zones do not meet; `None` if that is not known.
+    /// The sites without a time zone and the time zones without a site, or `None` if that is not
+    /// known.
     pub zones: Option<Gaps>,
-    /// Everybody in Bob's answer.
+    /// The number of all employees in Bob's answer.
     pub in_bob: Option<u32>,
-    /// Bob's answer, if it is too short to be believed yet.
+    /// The doubt about Bob's answer, if the answer is too short to be believed yet.
     pub suspicion: Option<Suspicion>,
-    /// What the people amount to; absent if the pass did not come so far.
+    /// The totals of the pass, or `None` if the pass did not come that far.
     pub tally: Option<Tally>,
     /// The plan of a dry run.
     pub plan: Option<PlanSummary>,
-    /// What of a dry run's plan a guard would hold, in one sentence.
+    /// What a guard would hold of a dry run's plan, in one sentence.
     pub would_hold: Option<String>,
     /// What a guard holds.
     pub held: Option<HeldPlan>,
-    /// The employees whom a guard keeps managed.
+    /// The employees that a guard keeps managed.
     pub scope: Option<HeldScope>,
-    /// How many changes of each kind of budget did not go out, because a guard holds them or nothing is to be written.
+    /// For each kind of budget, how many changes did not go out: a guard holds them, or the pass
+    /// writes nothing.
     pub planned: Option<Counts>,
     /// The tenant that the pass was about.
     pub tenant: Option<Tenant>,
-    /// Whether nothing was to be written.
+    /// Whether the pass was to write nothing.
     pub dry_run: bool,
-    /// Whether a first pass that was not seen through counts as none (`existingEmployees: OnChange`).
+    /// Whether a first pass that was not completed does not count (`existingEmployees: OnChange`).
     pub first_must_be_whole: bool,
-    /// When a pass is tried again that was stopped, or left something undone.
+    /// When a pass that was stopped, or that left work undone, is tried again.
     pub again: Option<Timestamp>,
-    /// Why the pass ended with changes left to do, where it did.
+    /// Why the pass ended with changes left to do, if it did.
     pub cut: Option<Cut>,
-    /// What of the employees could not be written down.
+    /// What could not be written about the employees.
     pub unwritten: Unwritten,
     /// The sync request that this pass answers.
     pub sync_handled: Option<String>,
-    /// Whether webhooks are accepted, and if not, why; `None` where none are asked for.
+    /// Whether webhooks are accepted, and the reason if they are not. `None` if the settings ask
+    /// for no webhooks.
     pub webhooks: Option<Result<(), String>>,
-    /// Whom it did not bring to an end.
+    /// The employees that the pass did not finish.
     pub rest: Rest,
-    /// How long it took.
+    /// How long the pass took.
     pub took: Duration,
-    /// How long Bob and the provider were read for it.
+    /// How long the pass read Bob and the provider.
     pub read_for: Duration,
 }
 
 impl Report {
-    /// Whether the pass ended with changes left to do, or with statuses left to write.
+    /// Returns whether the pass ended with changes left to do, or with statuses left to write.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
         self.cut.is_some() || self.unwritten.for_now() > 0
     }
 
-    /// Returns what is counted of a full pass.
+    /// Returns what the metrics count of a full pass.
     #[must_use]
     pub fn figures(&self) -> PassFigures {
         let outcome = match &self.stop {
@@ -122,27 +127,30 @@ impl Report {
         PassFigures { outcome, took: self.bob.map(|_| self.took), through }
     }
 
-    /// Whether the plan was carried out. A status that could not be written is no change that is left to do.
+    /// Returns whether the plan was carried out. A status that could not be written is not a change
+    /// that is left to do.
     #[must_use]
     pub fn is_carried_out(&self) -> bool {
         self.tally.is_some() && self.cut.is_none() && self.stop.is_none() && !self.dry_run
     }
 
-    /// Whether a sync request is answered by this pass: it is through, or a person has to act before one can be. The successor
-    /// takes up what is not.
+    /// Returns whether this pass answers a sync request: the pass is completed, or a person has to
+    /// act before a pass can be completed. The next pass takes up a request that is not answered.
     #[must_use]
     pub fn answers_requests(&self) -> bool {
         let refused = self.stop.as_ref().is_some_and(|stop| stop.reason.is_stalled());
         self.cut.is_none() && (refused || self.tally.is_some())
     }
 
-    /// Whether the pass has spoken about its generation: one that was cut off before there was a plan has found nothing.
+    /// Returns whether the status of this pass is about its generation. A pass that was ended
+    /// before there was a plan has found nothing.
     fn has_spoken(&self) -> bool {
         self.cut.is_none() || self.tally.is_some()
     }
 }
 
-/// The status after a pass. `revoked`: the immediate revocations that hold now, whatever the pass knew of them.
+/// Returns the status after a pass. `revoked` has the immediate revocations that hold now, whatever
+/// the pass knew of them.
 #[must_use]
 pub fn after(
     before: &ProvisioningIntegrationStatus,
@@ -204,7 +212,7 @@ pub fn after(
         one.message = named(&one.message, report.provider_name.unwrap_or("the provider"))
     });
     let mut status = ProvisioningIntegrationStatus {
-        // Whether it is seen through, `Reconciling` says.
+        // `Reconciling` says whether the generation has been completed.
         observed_generation: if report.has_spoken() {
             Some(generation)
         } else {
@@ -219,7 +227,7 @@ pub fn after(
             (Some(plan), _, _) => Some(plan.clone()),
             (None, Some(held), Some(_)) => Some(held),
             (None, None, Some(_)) => None,
-            // The pass did not come so far.
+            // The pass did not come that far.
             (None, _, None) => before.plan.clone(),
         },
         budgets: report
@@ -263,7 +271,7 @@ pub fn after(
             .filter(|_| report.answers_requests())
             .or_else(|| before.last_handled_sync_at.clone()),
     };
-    // Until a pass is through, some statuses may tell of accounts of the tenant before.
+    // Until a pass is completed, some statuses may still show accounts of the previous tenant.
     if report.tally.is_some()
         && report.in_bob.is_some()
         && !report.is_unfinished()
@@ -273,13 +281,14 @@ pub fn after(
         status.tenant_named = report.tenant.as_ref().map(|tenant| tenant.settings.clone());
     }
     if let (Some(tally), Some(in_bob)) = (&report.tally, report.in_bob) {
-        // A short answer must not become the measure for the next one.
+        // A short answer must not become the measure for the next answer.
         let in_bob = if report.suspicion.is_some() {
             before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob)
         } else {
             in_bob
         };
-        // Who waits for a change is only known once a pass has seen everybody through.
+        // The employees that wait for a change are known only after a pass over all employees was
+        // completed.
         let counts =
             before.employees.is_some() || !(report.first_must_be_whole && report.is_unfinished());
         status.employees = counts.then_some(EmployeeCounts {
@@ -298,7 +307,7 @@ pub fn after(
     status
 }
 
-/// What is said of a pass that came so far.
+/// Returns what the status says of a pass that had a plan.
 #[must_use]
 pub fn last_pass(tally: &Tally, took: Duration, now: Timestamp) -> LastPass {
     let done = tally.created + tally.updated + tally.reactivated + tally.disabled;
@@ -314,7 +323,8 @@ pub fn last_pass(tally: &Tally, took: Duration, now: Timestamp) -> LastPass {
     }
 }
 
-/// The budgets of which so much is planned; how they stand otherwise is laid over when it is written.
+/// Returns the budgets with their planned changes. The rest of each budget is added when the status
+/// is written.
 fn planned_of(planned: Counts) -> BudgetStates {
     let of = |planned| Some(BudgetState { planned, ..BudgetState::default() });
     BudgetStates {
@@ -325,7 +335,7 @@ fn planned_of(planned: Counts) -> BudgetStates {
     }
 }
 
-/// Returns what is to be told, once, of a service user who seems to see only people at work.
+/// Returns, once, the message about a service user that seems to see only employees at work.
 #[must_use]
 pub fn newly_blind(
     before: &ProvisioningIntegrationStatus,
@@ -341,7 +351,8 @@ pub fn newly_blind(
         .flatten()
 }
 
-/// The status of an integration whose generation has not been seen through: within a second of a change.
+/// Returns the status of an integration with a generation that has not been completed. It is
+/// written within a second of a change.
 #[must_use]
 pub fn progressing(
     before: &ProvisioningIntegrationStatus,
@@ -370,7 +381,7 @@ pub fn progressing(
     }
 }
 
-/// The status of an integration whose namespace cannot be listed.
+/// Returns the status of an integration if its namespace cannot be listed.
 #[must_use]
 pub fn unlisted(
     before: &ProvisioningIntegrationStatus,
@@ -400,7 +411,7 @@ pub fn unlisted(
     }
 }
 
-/// The status of a suspended integration.
+/// Returns the status of a suspended integration.
 #[must_use]
 pub fn suspended(
     before: &ProvisioningIntegrationStatus,
@@ -467,7 +478,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
     text
 }
 
-/// What is left to do.
+/// Returns the message about what is left to do.
 fn unfinished_message(report: &Report) -> String {
     let waiting = report.tally.as_ref().map_or(0, |tally| tally.pending + tally.held);
     let waiting = counted(waiting, "employee waits for a turn", "employees wait for their turn");
@@ -566,7 +577,7 @@ fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) ->
     Some(counts::employees_failing(&reasons, report.unwritten.told().as_deref()))
 }
 
-/// A condition that this pass has nothing new to say of.
+/// Returns a condition as it was, because this pass has nothing new to say about it.
 fn kept(kind: conditions::Type, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
     let old = conditions::find(&before.conditions, kind)?;
     let reasons = DetailReason::ALL
@@ -577,7 +588,7 @@ fn kept(kind: conditions::Type, before: &ProvisioningIntegrationStatus) -> Optio
     Some(Wanted { kind, status: old.status == "True", reason, message: old.message.clone() })
 }
 
-/// A Go duration with a tenth of a second.
+/// Returns a Go duration with tenths of a second.
 fn seconds(took: Duration) -> String {
     format!("{:.1}s", took.as_secs_f64())
 }

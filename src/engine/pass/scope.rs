@@ -1,4 +1,5 @@
-//! Between the decisions and the plan: employees whom the settings would take out of management all at once stay managed.
+//! Between the decisions and the plan: if the settings would take too many employees out of
+//! management at once, these employees stay managed.
 
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
@@ -19,20 +20,21 @@ use crate::{
 /// A shrinking scope that is held.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeldScope {
-    /// By which a person approves it.
+    /// The digest by which a person approves it.
     pub digest: String,
-    /// How many would leave management.
+    /// The number of employees that would leave management.
     pub leaving: u32,
-    /// Why, in one sentence.
+    /// Why it is held, in one sentence.
     pub because: String,
 }
 
-/// The release of a plan was not stored, so nothing of it may go out.
+/// Says that the release of a plan was not stored, so no change of the plan may go out.
 pub(super) struct NotStored;
 
 impl Pass<'_> {
-    /// Judges whom the settings leave out, in a look at everybody. Those who may not leave are decided anew, as if the settings
-    /// still managed them. Returns the digest of what was released now.
+    /// Judges how many employees the settings leave out, in a look at all employees. Employees that
+    /// may not leave are decided again, as if the settings still managed them. Returns the digest
+    /// of what was released now.
     pub(super) async fn keep_in(
         &self,
         people: &mut [Person],
@@ -45,7 +47,7 @@ impl Pass<'_> {
         let left = self.scope_memory(|memory| memory.left(since, &shrink));
         let after = self.released.map_or(self.uid, |released| &released.digest);
         let over = shrink.is_over(rule, left, None);
-        // What was approved before goes on after an interruption, for exactly those employees.
+        // What was approved before continues after an interruption, for exactly the same employees.
         let continues = || {
             self.released.is_some_and(|last| {
                 last.leaving
@@ -77,7 +79,8 @@ impl Pass<'_> {
         Ok(None)
     }
 
-    /// The same in a look at some of the employees: they leave only as far as a look at everybody would have let them.
+    /// Judges the same in a look at some employees: they leave only as far as a look at all
+    /// employees would have let them leave.
     pub(super) fn keep_some_in(&self, people: &mut [Person], report: &mut Report) {
         let settings = &self.validated.settings;
         let shrink = self.shrink(people);
@@ -96,7 +99,7 @@ impl Pass<'_> {
         }
     }
 
-    /// Whom the settings leave out now.
+    /// Returns the employees that the settings leave out now.
     fn shrink<'b>(&self, people: &'b [Person]) -> Shrink<'b> {
         let mut shrink = Shrink::default();
         for person in people.iter().filter(|person| !person.employee.is_without_a_row()) {
@@ -111,7 +114,8 @@ impl Pass<'_> {
         self.roster.with(self.key, employee, |entry| entry.is_some_and(managed))
     }
 
-    /// Decides anew for those who were managed and whom the settings leave out now, ended employments included.
+    /// Decides again for the employees that were managed and that the settings leave out now. Ended
+    /// employments are included.
     fn stay(&self, people: &mut [Person]) {
         let deciding = self.deciding();
         for person in people.iter_mut().filter(|person| is_by_setting(&person.decision)) {

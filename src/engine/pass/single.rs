@@ -1,6 +1,7 @@
-//! Step 2 for single people: Bob in one search for all of them, with a filter; the provider with one look-up for each
-//! account that is on record. What an event announced and Bob does not show yet is named, to be looked at again: a read
-//! may be as much as 20 s behind a change (apidocs.hibob.com, "Update employee").
+//! Step 2 for single employees. Bob is read by one search with a filter for all of them. The
+//! provider is read by one look-up for each account on record. If Bob does not show an announced
+//! change yet, the employee is listed for another look: a read may be up to 20 s behind a change
+//! (apidocs.hibob.com, "Update employee").
 
 use std::{
     collections::{HashMap, HashSet},
@@ -32,50 +33,53 @@ use crate::{
     provider::{self, Key, Provider, call::BACK_IN_LINE},
 };
 
-/// Ids in one filter. How many Bob takes is not published.
+/// The number of ids in one filter. Bob does not publish its limit.
 const CHUNK: usize = 100;
-/// Look-ups at the provider that are under way at once.
+/// How many look-ups at the provider are under way at the same time.
 const AT_ONCE: usize = 8;
-/// For so long Bob may still show somebody whose deletion it has reported.
+/// How long Bob may still show an employee after it reported the deletion.
 const LAG: SignedDuration = SignedDuration::from_secs(60);
 
-/// Asked while a look-up waits for its turn: whether it is still wanted.
+/// Returns whether a look-up that waits for its turn is still wanted.
 pub type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
 
-/// Bob, as far as it was asked.
+/// What Bob answered, as far as it was asked.
 #[derive(Debug, Default)]
 pub struct Seen {
-    /// Those who are to be decided on.
+    /// The employees to decide on.
     pub employees: Vec<Employee>,
-    /// Those whose change Bob does not show yet, or who are not there yet.
+    /// The employees with a change that Bob does not show yet, and those that Bob does not have
+    /// yet.
     pub unseen: Vec<Box<str>>,
-    /// Those about whom Bob gave no answer.
+    /// The employees that Bob gave no answer about.
     pub unread: Vec<Box<str>>,
-    /// Those whose accounts with the mark were all looked for.
+    /// The employees for which a search looked for all accounts with their mark.
     pub searched: HashSet<Box<str>>,
-    /// Bob's id of the company.
+    /// The id of the company in Bob.
     pub company: Option<u64>,
-    /// People whose file was confirmed to be gone.
+    /// The employees with a file that was confirmed to be gone.
     pub deleted_now: HashSet<Box<str>>,
-    /// Whether an employee can be judged only by an answer about all of them.
+    /// Whether only an answer about all employees can judge one of these.
     pub in_doubt: bool,
-    /// The fields that Bob sent with at least one of them.
+    /// The fields that Bob sent for at least one of these employees.
     pub fields: HashSet<Box<str>>,
 }
 
-/// A hash of everything that was asked of Bob about somebody; never 0.
+/// Returns a hash of all values that Bob was asked for about an employee. It is never 0.
 #[must_use]
 pub fn row(employee: &Employee) -> u64 {
     foldhash::quality::FixedState::default().hash_one(&employee.values).max(1)
 }
 
-/// Whether Bob has just reported the deletion of the file, and reads may not show it yet.
+/// Returns whether Bob has just reported the deletion of the file. Reads may not show the deletion
+/// yet.
 #[must_use]
 pub fn is_just_deleted(entry: &Entry, now: Timestamp) -> bool {
     entry.file_deleted.is_some_and(|at| now.duration_since(at).abs() < LAG)
 }
 
-/// Reads these people. Of those who were looked at before without a change, only whoever has changed now is decided on.
+/// Reads these employees. If an earlier look found no change for an employee, the employee is
+/// decided on only if there is a change now.
 ///
 /// # Errors
 /// A [`Stop`]: Bob does not answer, or not to this service user.
@@ -108,7 +112,7 @@ pub async fn employees(
     }
     for id in ids {
         let waiting = &wanted[id];
-        // Bob does not show the employee: what is on record holds.
+        // Bob does not show the employee, so what is on record counts.
         let on_record = |entry: &Entry| {
             (settings.disabling_trigger && entry.has_left(now)).then(|| Employee::unread(id))
         };
@@ -120,7 +124,8 @@ pub async fn employees(
                 continue;
             }
             if employee.values.get(LIFECYCLE) == Cell::Absent {
-                // Hidden for this employee, or for all: only an answer about all of them tells.
+                // The field is hidden for this employee, or for all. Only an answer about all
+                // employees shows which.
                 seen.in_doubt = true;
                 continue;
             }
@@ -134,7 +139,7 @@ pub async fn employees(
             continue;
         }
         match entry {
-            // Not there yet.
+            // The employee is not in Bob yet.
             None => seen.unseen.push(id.into()),
             Some(entry) if entry.file_deleted.is_some() => seen.employees.push(Employee::gone(id)),
             Some(entry) if entry.was_in_bob() => {
@@ -153,7 +158,8 @@ pub async fn employees(
                             word: entry.lifecycle,
                             absence: entry.absence,
                         };
-                        // Who else is in Bob is not known here: a person's request takes the place of that for a second 404.
+                        // This pass does not know the other employees in Bob. Instead of that
+                        // knowledge, a person's request is enough for a second 404.
                         let answer = Answer { shown: &Words::default(), memory: None, now, apart };
                         if answer.confirms(&missing)
                             || (waiting.trigger == Trigger::Manual && answer.is_second(&missing))
@@ -172,7 +178,7 @@ pub async fn employees(
                         seen.employees.extend(on_record(&entry));
                     }
                     Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
-                    // No answer is no evidence.
+                    // A missing answer is no evidence.
                     Err(_) => seen.unread.push(id.into()),
                 }
             }
@@ -182,8 +188,8 @@ pub async fn employees(
     Ok(seen)
 }
 
-/// Those among these people from whom evidence on record takes access, and whose status says that their account is open:
-/// as far as anybody knows who does not ask Bob.
+/// Returns which of these employees lose access by evidence on record and have an open account
+/// according to their status. Bob is not asked.
 #[must_use]
 pub fn by_evidence((roster, key): (&Roster, &IntegrationKey), wanted: &Causes) -> Seen {
     let mut seen = Seen::default();
@@ -201,8 +207,8 @@ pub fn by_evidence((roster, key): (&Roster, &IntegrationKey), wanted: &Causes) -
     seen
 }
 
-/// Looks accounts up. A throttled call stands in the provider's line as long as it takes: who leaves it is overtaken by
-/// everybody who waits there when the window opens.
+/// Looks accounts up. A throttled call keeps its place in the provider's line as long as needed. If
+/// it left the line, all callers that wait there would go first when the window opens.
 async fn look_up(
     provider: &dyn Provider,
     mapping: &Mapping,
@@ -220,8 +226,10 @@ async fn look_up(
     }
 }
 
-/// Looks up the accounts on record, and where one employee has several, all with the mark. Takes out those that cannot be
-/// looked up now: no answer is no evidence. An employee whose look-up is refused stays, and is told so when the change is tried.
+/// Looks up the accounts on record. If one employee has several accounts, it looks up all accounts
+/// with the mark. Removes the employees that cannot be looked up now, because a missing answer is
+/// no evidence. An employee with a refused look-up stays, and the refusal is reported when the
+/// change is tried.
 ///
 /// # Errors
 /// A [`Stop`]: the credential is refused.
@@ -269,7 +277,7 @@ pub async fn accounts(
                 error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
             ) => return Err(provider_stop(&error)),
             Err(provider::Error::Forbidden { .. }) => {}
-            // Those that the mark leads to are found all the same.
+            // The accounts that were found by the mark are still used.
             Err(_) if matches!(&marked, Some(Ok(found)) if !found.is_empty()) => {
                 seen.unread.push(employee.clone())
             }
@@ -300,8 +308,8 @@ pub async fn accounts(
     Ok(accounts)
 }
 
-/// Looks up by their mark the accounts of employees whose access Bob has revoked and whose record is gone. Takes out those that
-/// cannot be looked up now.
+/// Looks up by their mark the accounts of employees that have no account on record and lost access
+/// by a revocation in Bob. Removes the employees that cannot be looked up now.
 ///
 /// # Errors
 /// A [`Stop`]: the credential is refused.
@@ -362,17 +370,19 @@ pub async fn marked(
     Ok(accounts)
 }
 
-/// Managers who are not among the people of a pass.
+/// The managers that are not among the employees of a pass.
 #[derive(Debug, Default)]
 pub struct Managers {
-    /// What accounts name them by, by `root.id`: the id of their account, or its e-mail.
+    /// How accounts name these managers, by `root.id`: the id of the manager's account, or its
+    /// e-mail.
     pub known: HashMap<Box<str>, Box<str>>,
-    /// People whose manager could not be looked up now. They are dealt with all the same, and looked at again.
+    /// The employees with a manager that could not be looked up now. Their changes still go out,
+    /// and they are looked at again.
     pub without_answer: Vec<Box<str>>,
 }
 
-/// What the accounts of these people name their managers by, where the managers are not among them: an id is on record,
-/// and an e-mail is read from the manager's account, one look-up for each manager.
+/// Returns how the accounts of these employees name managers that are not among them. An id is on
+/// record. An e-mail is read from the manager's account, with one look-up for each manager.
 ///
 /// # Errors
 /// A [`Stop`]: the credential is refused.
@@ -425,7 +435,7 @@ pub async fn managers(
                     ours.and_then(|account| account.email).map(|email| (manager, (*email).into())),
                 );
             }
-            // A manager who is out of reach is left as it is.
+            // A manager that the credential cannot reach is left as it is.
             Err(provider::Error::Forbidden { .. }) => {}
             Err(
                 error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),

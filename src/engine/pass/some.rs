@@ -1,4 +1,5 @@
-//! The steps for some of the people, who are read by id, and what a pass must not forget of those who are not among them.
+//! The steps for some of the employees, which are read by id. They also keep what a pass must not
+//! forget of the other employees.
 
 use std::{collections::HashMap, sync::PoisonError};
 
@@ -19,7 +20,8 @@ use crate::{
 };
 
 impl Pass<'_> {
-    /// The same steps for some of the people: read by id, with the whole company as the measure of what is too much.
+    /// Runs the same steps for some of the employees. They are read by id, and the limits are
+    /// measured by the whole company.
     pub(super) async fn some(
         &self,
         report: &mut Report,
@@ -28,7 +30,8 @@ impl Pass<'_> {
         requests: &HashMap<Box<str>, Box<str>>,
     ) -> Result<(), Stop> {
         if self.validated.dry_run {
-            // Nobody asks for it (`partial`), and a dry run writes nothing, whoever asks.
+            // `partial` starts no such pass for a dry run. A dry run writes nothing, whatever
+            // started it.
             return Ok(());
         }
         let (settings, place) = (&self.validated.settings, (self.roster, self.key));
@@ -123,8 +126,9 @@ impl Pass<'_> {
         summary.stop.map_or(Ok(()), Err)
     }
 
-    /// Access that evidence on record takes, and nothing else: Bob is not asked, so that nobody waits for an answer of Bob who
-    /// has to lose access at once. Whatever else these people need is found by a pass that reads their rows.
+    /// Takes the access that evidence on record takes, and does nothing else. The pass does not ask
+    /// Bob, so an employee who has to lose access at once does not wait for an answer of Bob. A
+    /// pass that reads the rows of these employees finds everything else that they need.
     pub(super) async fn on_evidence(&self, report: &mut Report) -> Result<(), Stop> {
         let (settings, place) = (&self.validated.settings, (self.roster, self.key));
         let wanted = || !(self.halted)() && self.leadership.is_leader();
@@ -148,7 +152,7 @@ impl Pass<'_> {
         let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &|_| None);
         plan.only_access();
 
-        // A sync request is answered by a pass that reads Bob.
+        // A pass that reads Bob answers the sync requests.
         let requests = HashMap::new();
         let guarding = self.guarding(&requests, None);
         let released = guard::release(&guarding, &mut plan, &people, &Listing::default());
@@ -167,7 +171,8 @@ impl Pass<'_> {
         summary.stop.map_or(Ok(()), Err)
     }
 
-    /// Notes whose manager has no account yet, so that they are looked at once there is one.
+    /// Notes the employees with a manager who has no account yet, so that they are looked at when
+    /// the manager gets one.
     pub(super) fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
         let mapping = &self.validated.settings.mapping;
         let leaderless = std::mem::take(

@@ -1,4 +1,5 @@
-//! What is said of one person: small enough to be compared in every pass, complete enough to write the status from.
+//! What the status says of one person. It is small enough to be compared in every pass, and
+//! complete enough to write the status from.
 
 mod words;
 
@@ -38,105 +39,108 @@ use crate::{
     },
 };
 
-/// Everything a status rests on, but for times that do not matter and history.
-// Each is a fact of its own, not a state in pieces.
+/// Everything that a status depends on, except history and times that do not matter.
+// Each of them is a separate fact; together they do not encode a state.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, Hash)]
 pub struct Verdict<'a> {
-    /// Generation of the spec.
+    /// The generation of the spec.
     pub generation: i64,
     /// The username, if it may be shown.
     pub username: Option<Cow<'a, str>>,
     /// The account and how it was found.
     pub account: Option<(Cow<'a, str>, MatchedBy)>,
-    /// Whether it was only found by its e-mail: it is shown as it is, and nothing has been written to it.
+    /// Whether the account was only found by its e-mail. Then it is shown as it is, and nothing has
+    /// been written to it.
     pub only_found: bool,
-    /// Whether it can be used.
+    /// The state of the account: whether it can be used.
     pub state: Option<AccountState>,
-    /// The state of an account that may be theirs, and is not shown.
+    /// The state of an account that may belong to the person and is not shown.
     pub beside: Option<AccountState>,
-    /// Whether several accounts are theirs, or may be.
+    /// Whether several accounts belong to the person, or may belong to the person.
     pub several: bool,
-    /// Whether Bob was not read: of what only a row tells, the status keeps what it says.
+    /// Whether Bob was not read. The status then keeps everything that only a row tells.
     pub unread: bool,
-    /// Whether Bob has no username where there was one: the status keeps it, so that the employee can be found by it.
+    /// Whether Bob has no username where there was one. The status keeps it, so that the employee
+    /// can be found by it.
     pub nameless: bool,
-    /// The provider's name.
+    /// The name of the provider.
     pub provider: &'static str,
     /// What was decided.
     pub decision: Decision,
     /// The field of the `EmployeeSync` that this version cannot read.
     pub unreadable: Option<Box<str>>,
-    /// What stands in the way.
+    /// What keeps the person from being in sync.
     pub trouble: Trouble,
-    /// Provider's names of attributes that are not as decided.
+    /// The attributes that are not as decided, by the provider's names.
     pub differs: Vec<Box<str>>,
     /// Whether access is as decided.
     pub access_as_decided: bool,
     /// The manager attribute.
     pub manager: Manager,
-    /// Whether an account without a mark may be taken over.
+    /// Whether bobsync may take over an account without a mark.
     pub adopts: bool,
     /// Whether the mapping has a manager at all.
     pub manager_mapped: bool,
-    /// The site's zone, for the transition.
+    /// The time zone of the site, for the transition.
     pub zone: &'a str,
-    /// What Bob says of somebody who waits for a change.
+    /// What Bob says of an employee that waits for a change.
     pub baseline: Option<Baseline>,
-    /// Whether a person changed attributes at the provider, and that is only reported.
+    /// Whether a person changed attributes at the provider and the settings only report that.
     pub drifted: bool,
-    /// What is in place on the account, where a change at the provider is only reported.
+    /// What is in place on the account, if a change at the provider is only reported.
     pub in_place: Option<InPlace>,
-    /// Values that the provider keeps in another form than they were sent.
+    /// The values that the provider keeps in another form than they were sent in.
     pub kept: Kept,
-    /// The part in a plan that is held, or was approved and is not through.
+    /// The part in a plan that is held, or that was approved and is not completed.
     pub part: Option<u64>,
-    /// The sync request that this answers.
+    /// The time of the sync request that this status answers.
     pub sync_handled: Option<Box<str>>,
 }
 
-/// Evidence that no later read of Bob would show. It has a writer of its own, so it is read when a status is written, and no
-/// verdict carries it.
+/// Evidence that no later read of Bob would show. Another writer records it, so it is read when a
+/// status is written, and no verdict has it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
-    /// Bob reported that access is revoked at once.
+    /// The report of Bob that access is revoked at once.
     pub revoked: Option<Revoked>,
-    /// When the read by id first said that the file is gone, or Bob reported it.
+    /// When a read by id first said that the file is gone, or when Bob reported it.
     pub file_deleted: Option<Timestamp>,
 }
 
-/// What stands in the way of being in sync.
+/// What keeps a person from being in sync.
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 pub enum Trouble {
     /// Nothing.
     None,
-    /// Its turn has not come; a dry run never comes to it.
+    /// The turn of the change has not come. In a dry run it never comes.
     Waiting {
         /// What will be done.
         planned: Planned,
         /// Whether only a dry run was asked for.
         dry_run: bool,
     },
-    /// Its turn has not come, and the provider refused it before, for this reason: what was said
-    /// then stays.
+    /// The turn of the change has not come, and the provider refused it before for this reason. The
+    /// message about that refusal is kept.
     RefusedBefore(EmployeeReason),
-    /// What the provider has is not known yet.
+    /// The accounts of the provider are not known yet.
     Unlisted,
-    /// A guard holds it.
+    /// A guard holds the change.
     Held {
-        /// What will be done when it is released.
+        /// What will be done when the change is released.
         planned: Planned,
     },
-    /// A fact of the two worlds.
+    /// Data in Bob or at the provider blocks the change.
     Blocked(Block),
-    /// The provider's answer.
+    /// The provider's answer, or another reason why the change failed.
     Failed(Failure),
-    /// The provider's answer about one of several accounts.
+    /// The failure of a change on one of several accounts.
     Several(Failure),
 }
 
 impl Verdict<'_> {
-    /// A hash that is equal for equal verdicts with equal evidence; never 0, which stands for "not known".
+    /// Returns a hash that is equal for equal verdicts with equal evidence. It is never 0, because
+    /// 0 means "not known".
     #[must_use]
     pub fn hash64(&self, proof: Proof) -> u64 {
         let revoked = proof.revoked.map(|revoked| (revoked.at, revoked.start));
@@ -145,7 +149,7 @@ impl Verdict<'_> {
             .max(1)
     }
 
-    /// `Ready`'s reason.
+    /// Returns the reason of `Ready`.
     #[must_use]
     pub fn reason(&self) -> EmployeeReason {
         if !self.decision.managed && !self.decision.only_ends_access() {
@@ -193,20 +197,21 @@ impl Verdict<'_> {
         }
     }
 
-    /// Whether the settings manage this person now, and there is or will be an account.
+    /// Returns whether the settings manage this person now and there is or will be an account.
     #[must_use]
     pub fn in_scope(&self) -> bool {
         self.decision.managed && (self.account.is_some() || self.decision.missing != Missing::Never)
     }
 
-    /// Access as the status shows it; nothing for an employee who was never in Bob, or before the provider's accounts are read.
+    /// Returns access as the status shows it. Returns `None` for an employee that was never in Bob,
+    /// and before the provider's accounts are read.
     #[must_use]
     pub fn access(&self) -> Option<api::Access> {
         let hands_off = matches!(self.decision.why, Why::HandsOff | Why::Unreadable);
         Some(match (self.decision.managed, self.state.or(self.beside)) {
             _ if self.trouble == Trouble::Unlisted => return None,
             (false, _) if self.decision.why == Why::NotInBob => return None,
-            // What is there is told, although bobsync does not answer for it.
+            // The account is shown, although bobsync is not responsible for it.
             (false, None) if hands_off => api::Access::Unmanaged,
             (false, _) if !self.decision.only_ends_access() && !hands_off => api::Access::Unmanaged,
             (_, Some(AccountState::Suspended | AccountState::Unactivated)) => {
@@ -226,7 +231,7 @@ impl Verdict<'_> {
         })
     }
 
-    /// Whether somebody who has to lose access has an account that can be used.
+    /// Returns whether an employee that has to lose access has an account that can be used.
     #[must_use]
     pub fn is_open(&self) -> bool {
         let taken = matches!(self.trouble, Trouble::Failed(Failure::Sessions(_)));
@@ -235,7 +240,8 @@ impl Verdict<'_> {
         open && self.decision.existing == Some(Access::Suspended)
     }
 
-    /// Whether `spec.suspend`, or a spec that cannot be read, keeps open the account of somebody whose employment has ended.
+    /// Returns whether `spec.suspend`, or a spec that cannot be read, keeps an account open after
+    /// the end of the employment.
     #[must_use]
     pub fn is_left_open(&self) -> bool {
         let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable)
@@ -243,21 +249,22 @@ impl Verdict<'_> {
         ended && self.state.is_some_and(|state| state != AccountState::Suspended)
     }
 
-    /// Whether somebody who should be able to log in has an account without a licence.
+    /// Returns whether an employee that should be able to log in has an account without a licence.
     fn lacks_licence(&self) -> bool {
         self.state == Some(AccountState::Unlicensed)
             && self.decision.existing == Some(Access::Active)
     }
 
-    /// Whether something else sets back what bobsync writes.
+    /// Returns whether another system sets back what bobsync writes.
     fn is_contested(&self) -> bool {
         self.decision.managed && self.account.is_some() && self.kept.contested().next().is_some()
     }
 
-    /// The transition ahead, as far as it concerns this person's account.
+    /// Returns the transition ahead, as far as it is about this person's account.
     #[must_use]
     pub fn next(&self) -> Option<Transition> {
-        // Of somebody whom the settings leave out, an account that bobsync has dealt with loses access when the employment ends.
+        // If the settings leave an employee out, an account that bobsync has dealt with loses
+        // access when the employment ends.
         let left_out =
             matches!(self.decision.why, Why::DomainNotListed | Why::OutOfScope | Why::ScopeUnknown);
         let ends = left_out && self.account.is_some() && !self.only_found;
@@ -266,7 +273,7 @@ impl Verdict<'_> {
         next.filter(|_| self.decision.managed || self.decision.why == Why::AwaitingChange || ends)
     }
 
-    /// The whole status after `before`.
+    /// Returns the whole status that follows `before`.
     #[must_use]
     pub fn status(
         &self,
@@ -278,14 +285,15 @@ impl Verdict<'_> {
     ) -> EmployeeSyncStatus {
         let gone = proof.file_deleted.is_some() || self.unread || self.nameless;
         let mut entries: Vec<HistoryEntry> = lines.iter().chain(&before.history).cloned().collect();
-        // What the window counts must not go with the lines that are dropped.
+        // Changes that the window of a budget counts must not be lost with the lines that are
+        // dropped.
         let dropped = entries.len() > api::HISTORY || before.counted.is_some();
         let counted = dropped.then(|| Latest::counted(&entries, before.counted.as_ref())).flatten();
         entries.truncate(api::HISTORY);
         EmployeeSyncStatus {
             counted,
             observed_generation: Some(self.generation),
-            // Of somebody who is gone only the id is left; what is known stays.
+            // If an employee is gone, Bob gives only the id. The status keeps what was known.
             username: if gone {
                 before.username.clone()
             } else {
@@ -305,7 +313,7 @@ impl Verdict<'_> {
             reason: Some(self.reason().as_str().to_owned()),
             next_transition: self.next().map(|next| self.transition(next)),
             employment_ended: self.employment_ended(),
-            // What a newer version has put down is kept for it.
+            // Evidence that a newer version wrote is kept for that version.
             evidence: evidence(proof).or_else(|| {
                 before
                     .evidence
@@ -324,7 +332,7 @@ impl Verdict<'_> {
         }
     }
 
-    /// The conditions, with the message of the refusal where one stays.
+    /// Returns the conditions. If a refusal from before is kept, they have its message.
     fn wanted(&self, mapping: &Mapping, before: &[Condition]) -> Vec<Wanted> {
         let mut wanted = self.conditions(mapping);
         let known = conditions::find(before, conditions::Type::Ready).filter(|ready| {
@@ -338,7 +346,8 @@ impl Verdict<'_> {
         wanted
     }
 
-    /// The end of the employment that the decision rests on, or that `spec.suspend` keeps from having an effect.
+    /// Returns the end of the employment that the decision rests on, or that `spec.suspend` keeps
+    /// from having an effect.
     fn employment_ended(&self) -> Option<EmploymentEnded> {
         let ends = [Some(self.decision.why), self.decision.also]
             .into_iter()
@@ -397,7 +406,8 @@ impl Verdict<'_> {
                     "An account with this e-mail exists; bobsync does not write to it.".into(),
                 )
             }
-            // What is found here is remembered: a later look at one of them does not tell of the others.
+            // This finding is remembered, because a later look at one of the accounts does not show
+            // the other ones.
             _ if self.several => {
                 let exists = self.account.is_some() || self.beside.is_some();
                 detail(
@@ -557,7 +567,7 @@ fn evidence(proof: Proof) -> Option<Evidence> {
     }
 }
 
-/// The writes of a value that was set back, as a status keeps them.
+/// Returns the writes of a value that was set back, as a status keeps them.
 fn set_back(known: &SetBack) -> api::SetBack {
     api::SetBack {
         attribute: known.target.to_string(),
@@ -567,18 +577,19 @@ fn set_back(known: &SetBack) -> api::SetBack {
     }
 }
 
-/// This second of the epoch.
+/// Returns this second of the epoch as a timestamp.
 fn second(at: u32) -> Timestamp {
     Timestamp::from_second(i64::from(at)).unwrap_or_default()
 }
 
-/// A part in a plan, as a status keeps it.
+/// Returns a part in a plan, as a status keeps it.
 #[must_use]
 pub fn part_text(part: u64) -> String {
     format!("{part:016x}")
 }
 
-/// Returns the end that Bob's row shows; a deleted file and an immediate revocation are evidence of their own.
+/// Returns the end that Bob's row shows. A deleted file and an immediate revocation are separate
+/// evidence.
 const fn end_reason(why: Why) -> Option<EndReason> {
     match why {
         Why::Terminated => Some(EndReason::Terminated),
@@ -607,7 +618,7 @@ const fn end_reason(why: Why) -> Option<EndReason> {
     }
 }
 
-/// `Ready`'s reason of somebody whom the settings leave alone.
+/// Returns the reason of `Ready` for an employee that the settings leave alone.
 const fn unmanaged_reason(why: Why) -> EmployeeReason {
     match why {
         Why::DomainNotListed => EmployeeReason::DomainNotListed,

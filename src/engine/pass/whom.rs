@@ -1,4 +1,4 @@
-//! Whom a pass is about, and whom it did not bring to an end.
+//! The employees that a pass is about, and those that it did not finish.
 
 use super::Pass;
 use crate::{
@@ -6,49 +6,54 @@ use crate::{
     engine::{intake::dirty::Line, progress::Counting},
 };
 
-/// Told of targets that the provider does not have, and of people whom Bob shows as before.
+/// Receives the targets that the provider does not have, and the employees that Bob shows
+/// unchanged.
 pub type Listed<'a> = &'a (dyn Fn(Vec<Box<str>>, &[Box<str>]) + Sync);
 
-/// Whom a pass is about.
+/// The employees that a pass is about.
 #[derive(Clone, Copy)]
 pub enum Scope<'a> {
-    /// Everybody.
+    /// All employees.
     Everybody {
-        /// Told which targets the provider does not have, and of whom Bob shows no change, as soon as that is known.
+        /// Receives the targets that the provider does not have and the employees without a change
+        /// in Bob, as soon as both are known.
         listed: Listed<'a>,
-        /// Told how far the pass is.
+        /// Counts how far the pass is.
         progress: &'a Counting,
     },
-    /// Those for whom there is a cause.
+    /// The employees for which there is a cause.
     Some {
-        /// The line they stood in. The urgent one waits for nothing but suspensions.
+        /// The line in which these employees waited. The urgent line waits for suspensions only.
         line: Line,
-        /// Targets that the provider does not have.
+        /// The targets that the provider does not have.
         unavailable: &'a [Box<str>],
-        /// Whether Bob is left out: evidence on record takes access, and nothing else is done.
+        /// Whether the pass does not ask Bob: it takes access by the evidence on record and does
+        /// nothing else.
         on_evidence: bool,
     },
 }
 
-/// People whom a pass over some of them did not bring to an end.
+/// The employees that a pass over some of them did not finish.
 #[derive(Clone, Debug, Default)]
 pub struct Rest {
-    /// Bob does not show the change yet.
+    /// The employees that Bob does not show with their change yet.
     pub unseen: Vec<Box<str>>,
-    /// Bob or the provider gave no answer.
+    /// The employees for which Bob or the provider gave no answer.
     pub unread: Vec<Box<str>>,
-    /// Their changes are for the other line: what is at stake in them.
+    /// The employees with a change for the other line, each with the class of that change.
     pub deferred: Vec<(Box<str>, Class)>,
-    /// Changes that were not brought to an end: whether they were tried and failed for now.
+    /// The employees with an unfinished change. The flag says whether the change was tried and
+    /// failed for now.
     pub unsettled: Vec<(Box<str>, bool)>,
-    /// What Bob answered about an employee can be judged only by an answer about all of them.
+    /// Whether only an answer about all employees can judge what Bob answered about one of them.
     pub in_doubt: bool,
-    /// Somebody has another e-mail, and the accounts of whoever reports to them name them by it.
+    /// Whether an employee has another e-mail. The accounts of the employee's reports name the
+    /// manager by that e-mail.
     pub renamed: bool,
 }
 
 impl Pass<'_> {
-    /// Returns where a pass over everybody counts what it has done.
+    /// Returns where a pass over all employees counts what it has done.
     pub(super) const fn progress(&self) -> Option<&Counting> {
         match self.scope {
             Scope::Everybody { progress, .. } => Some(progress),

@@ -1,4 +1,4 @@
-//! A spec becomes settings, once.
+//! Turns a spec into settings, once.
 //!
 //! - `validate`: checks a spec and reads it. `targets`: the provider of a spec, the one place that
 //!   knows all providers by name. `words`: the provider's name in messages.

@@ -1,5 +1,5 @@
-//! The provider of a spec, and where its tenant is. The one place that knows every provider by its name: beyond it there is
-//! a [`Destination`], whichever provider it is.
+//! The provider of a spec, and the address of its tenant. This is the one place that knows every
+//! provider by its name. All other code uses a [`Destination`], whichever provider it is.
 
 use std::{fmt, sync::Arc};
 
@@ -11,23 +11,23 @@ use crate::{
     provider::{Catalog, Destination, entra, google, jumpcloud, onelogin},
 };
 
-/// The provider's tenant, and where the credential for it is.
+/// The provider's tenant, and the Secret with its credential.
 #[derive(Clone)]
 pub struct Target {
     /// The tenant.
     pub destination: Arc<dyn Destination>,
-    /// Name of the Secret with the credential.
+    /// The name of the Secret with the credential.
     pub secret: String,
 }
 
 impl Target {
-    /// What is known of the provider without a connection.
+    /// Returns what is known of the provider without a connection.
     #[must_use]
     pub fn catalog(&self) -> &'static Catalog {
         self.destination.catalog()
     }
 
-    /// What tells one tenant from another, whichever provider it is at.
+    /// Returns a text that identifies the tenant among the tenants of all providers.
     #[must_use]
     pub fn tenant(&self) -> String {
         format!("{} {}", self.catalog().label, self.destination.tenant())
@@ -52,7 +52,7 @@ fn invalid(message: &str) -> Stop {
     Stop::new(IntegrationReason::InvalidSettings, format!("In {message}"))
 }
 
-/// The tenant that a spec means.
+/// Returns the tenant that a spec names.
 ///
 /// # Errors
 /// [`Stop`] with `InvalidSettings` or `EndpointNotAllowed`, and what to do.
@@ -88,7 +88,8 @@ pub fn target(provider: &api::Provider, allowed: &AllowedEndpoints) -> Result<Ta
     }
 }
 
-/// The administrator as whom bobsync acts, where the settings name one: protected like those of `safety.protectedAccounts`.
+/// Returns the administrator that bobsync acts as, if the settings name one. This account is
+/// protected like those of `safety.protectedAccounts`.
 #[must_use]
 pub fn acts_as(provider: &api::Provider) -> Option<&str> {
     provider.google_workspace.as_ref().map(|google| google.admin_email.as_str())
@@ -112,7 +113,7 @@ fn one_login(spec: &api::OneLogin, allowed: &AllowedEndpoints) -> Result<Target,
     })
 }
 
-/// Whether a directory that is named with an account is its master.
+/// Returns whether a directory that is named with an account is its master.
 fn is_master(directories: api::ConnectedDirectories) -> bool {
     directories == api::ConnectedDirectories::Master
 }
@@ -194,8 +195,9 @@ fn jump_cloud(spec: &api::JumpCloud, allowed: &AllowedEndpoints) -> Result<Targe
     })
 }
 
-/// The addresses of an API and of its token service: the vendor's, or both others. A credential must not go to the vendor
-/// for calls that go elsewhere, nor the other way round.
+/// Returns the addresses of an API and of its token service: both are the vendor's, or both are
+/// others. A credential must not go to the vendor for calls that go to another address, or the
+/// other way round.
 fn both(
     field: &str,
     (endpoint, tokens): (&str, &str),

@@ -1,4 +1,5 @@
-//! The targets of a mapping are named twice, in the rules of the resource and in each provider's catalog: both are asked.
+//! The targets of a mapping are listed in two places: in the rules of the resource, and in each
+//! provider's catalog. These tests compare both.
 
 use std::collections::HashMap;
 
@@ -18,7 +19,7 @@ const PROVIDERS: [(&str, &Catalog); 4] = [
     ("jumpCloud", &jumpcloud::CATALOG),
 ];
 
-/// The rules of the resource that speak of the target of one row of this provider.
+/// Returns the rules of the resource about the target of one row of this provider.
 fn rules(provider: &str) -> Vec<Program> {
     let crd = serde_json::to_value(ProvisioningIntegration::crd()).unwrap();
     let rules = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"].clone();
@@ -47,7 +48,7 @@ fn admits(rules: &[Program], provider: &str, target: &str, field: &str) -> bool 
     rules.iter().all(|rule| rule.execute(&context).unwrap() == Value::Bool(true))
 }
 
-/// Names that may be targets: parts of real ones, put together anew.
+/// Returns names that may be targets: parts of real names in new combinations.
 fn names(catalog: &Catalog) -> Vec<String> {
     const PARTS: [&str; 34] = [
         "phones",

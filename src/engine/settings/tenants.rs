@@ -1,5 +1,6 @@
-//! Which integrations work on the same tenant of a provider. Two that manage the same person there would undo each
-//! other's work, so one of them keeps the person, and the other says so (`decide`).
+//! The integrations that work on the same tenant of a provider. Two integrations that manage the
+//! same employee there would undo each other's work. So one of them keeps the employee, and the
+//! other reports this (`decide`).
 
 use std::{
     collections::HashMap,
@@ -13,28 +14,29 @@ use crate::api::{
     ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Mode, key::IntegrationKey,
 };
 
-/// Every integration that writes to a tenant.
+/// The integrations that write to each tenant.
 #[derive(Default)]
 pub struct Tenants(Mutex<HashMap<IntegrationKey, Tenancy>>);
 
 struct Tenancy {
     tenant: Tenant,
     created: Timestamp,
-    /// Whether its last pass over everybody came to nothing, or none can begin.
+    /// Whether its last pass over all employees had no result, or no pass can begin.
     idle: bool,
 }
 
-/// What tells one tenant from another.
+/// What identifies a tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// Provider and address, as the settings have them. One account may have several addresses, and several accounts one.
+    /// Provider and address from the settings. One account may have several addresses, and several
+    /// accounts may share one.
     pub settings: String,
-    /// What the service itself says, once it has been called.
+    /// The id that the service itself returns, once it has been called.
     pub learned: Option<String>,
 }
 
 impl Tenant {
-    /// Returns the tenant that the recorded accounts belong to, where it is known.
+    /// Returns the tenant that the recorded accounts belong to, if it is known.
     #[must_use]
     pub fn on_record(status: &ProvisioningIntegrationStatus) -> Option<Self> {
         let tenant = status.tenant.clone()?;
@@ -42,18 +44,20 @@ impl Tenant {
             Some(settings) if *settings != tenant => {
                 Self { settings: settings.clone(), learned: Some(tenant) }
             }
-            // The service did not say, or an older version wrote this.
+            // The service did not return an id, or an older version of bobsync wrote this.
             _ => Self { settings: tenant, learned: None },
         })
     }
 
-    /// Returns what is told of it: what the service says, where it does.
+    /// Returns the text that is shown for the tenant: the id that the service returned, or else the
+    /// settings.
     #[must_use]
     pub fn told(&self) -> &str {
         self.learned.as_deref().unwrap_or(&self.settings)
     }
 
-    /// Whether both are one tenant: as the service says, and as the settings have it where one of them has not called it.
+    /// Returns whether both are one tenant. The ids of the service are compared, or the settings if
+    /// one of them has no id yet.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         match (&self.learned, &other.learned) {
@@ -66,17 +70,17 @@ impl Tenant {
 /// Another integration of the same tenant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Other {
-    /// Which one.
+    /// The key of the other integration.
     pub key: IntegrationKey,
-    /// Whether it was there before.
+    /// Whether the other integration is older.
     pub elder: bool,
-    /// Whether it can do nothing now.
+    /// Whether the other integration can do nothing now.
     pub idle: bool,
 }
 
 impl Tenants {
-    /// Takes in an integration, or a newer version of it. One that is suspended or only plans claims nobody. One that cannot
-    /// run keeps whom it managed, and is idle.
+    /// Takes in an integration, or a newer version of it. An integration that is suspended or only
+    /// plans claims no employee. An integration that cannot run keeps its claims, and is idle.
     pub fn see(
         &self,
         key: &IntegrationKey,
@@ -108,14 +112,15 @@ impl Tenants {
         known.insert(key.clone(), Tenancy { tenant, created, idle });
     }
 
-    /// What the service says of the tenant of this integration.
+    /// Stores the id that the service returned for the tenant of this integration.
     pub fn learn(&self, key: &IntegrationKey, learned: &str) {
         if let Some(tenancy) = self.lock().get_mut(key) {
             tenancy.tenant.learned = Some(learned.to_owned());
         }
     }
 
-    /// Whether a pass over everybody came to nothing, so that nobody's access would be taken.
+    /// Stores whether the pass over all employees had no result, so that no employee's access would
+    /// be taken.
     pub fn idle(&self, key: &IntegrationKey, idle: bool) {
         if let Some(tenancy) = self.lock().get_mut(key) {
             tenancy.idle = idle;
@@ -127,19 +132,20 @@ impl Tenants {
         self.lock().remove(key);
     }
 
-    /// Whether there is another integration, whose tenant may be this one's.
+    /// Returns whether there is another integration, which may have the same tenant.
     #[must_use]
     pub fn has_others(&self, key: &IntegrationKey) -> bool {
         self.lock().keys().any(|other| other != key)
     }
 
-    /// What the service said of the tenant of this integration.
+    /// Returns the id that the service returned for the tenant of this integration.
     #[must_use]
     pub fn learned(&self, key: &IntegrationKey) -> Option<String> {
         self.lock().get(key).and_then(|tenancy| tenancy.tenant.learned.clone())
     }
 
-    /// All other integrations of this tenant, the oldest first. `created`: this one's creation.
+    /// Returns all other integrations of this tenant, the oldest first. `created`: the creation
+    /// time of this one.
     #[must_use]
     pub fn others(&self, key: &IntegrationKey, tenant: &Tenant, created: Timestamp) -> Vec<Other> {
         let known = self.lock();

@@ -1,4 +1,4 @@
-//! Step 1: a raw spec becomes settings, once. Nothing after this step looks at the spec.
+//! Step 1: turns a raw spec into settings, once. No later step reads the spec.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -29,38 +29,39 @@ use crate::{
     provider::{Catalog, ChangeAtFirstLogin, InitialPassword},
 };
 
-/// The Bob field that says whose people they are: events name it.
+/// The Bob field with the company of the employees: events name the same id.
 pub const COMPANY: &str = "root.companyId";
 
 /// The Bob field that refers to the manager.
 const MANAGER: &str = "work.manager";
 
-/// Everything a worker needs to know of a spec.
+/// All settings that a worker reads from a spec.
 #[derive(Clone, Debug)]
 pub struct Validated {
-    /// What decisions rest on.
+    /// The settings that decisions depend on.
     pub settings: Settings,
-    /// Base address of Bob, without a trailing slash.
+    /// The base address of Bob, without a trailing slash.
     pub bob: String,
-    /// Secret with Bob's service user.
+    /// The name of the Secret with Bob's service user.
     pub bob_secret: String,
-    /// The provider and how to reach it.
+    /// The provider, and how to reach it.
     pub target: Target,
-    /// Time between two passes.
+    /// The time between two passes.
     pub interval: Duration,
-    /// How long somebody who is gone keeps an object.
+    /// How long an object is kept after its employee is gone.
     pub retention: Duration,
-    /// Whether usernames stand in status.
+    /// Whether the status shows usernames.
     pub show_usernames: bool,
-    /// Whether nothing is written to the provider.
+    /// Whether no change is written to the provider.
     pub dry_run: bool,
-    /// Secret and key of the initial password of new accounts.
+    /// The Secret and its key with the initial password of new accounts.
     pub default_password: Option<(String, String)>,
     /// Whether a new account's password has to be changed at the first login.
     pub change_password_on_first_login: bool,
 }
 
-/// Base addresses that the operator allows in place of the vendors': scheme, host and port.
+/// The base addresses that the operator allows in place of the vendors' addresses: scheme, host and
+/// port.
 #[derive(Clone, Debug, Default)]
 pub struct AllowedEndpoints(Vec<Url>);
 
@@ -68,7 +69,7 @@ impl AllowedEndpoints {
     /// Reads the values of `--allow-endpoint`.
     ///
     /// # Errors
-    /// A sentence that names the value that is no usable address.
+    /// A sentence that names the value that is not a usable address.
     pub fn parse(values: &[String]) -> Result<Self, String> {
         values
             .iter()
@@ -91,7 +92,7 @@ impl AllowedEndpoints {
             .map(Self)
     }
 
-    /// The endpoint without a trailing slash, if scheme, host and port are allowed.
+    /// Returns the endpoint without a trailing slash, if its scheme, host and port are allowed.
     ///
     /// # Errors
     /// [`Stop`] with `EndpointNotAllowed` that names the field.
@@ -126,7 +127,7 @@ impl AllowedEndpoints {
 }
 
 fn is_loopback(url: &Url) -> bool {
-    // The type of the host is of a crate we do not name: its text is enough.
+    // The host has a type of a crate that is no direct dependency. Its text is enough.
     url.host_str().is_some_and(|host| {
         host == "localhost"
             || host
@@ -252,8 +253,9 @@ pub fn validate(
     })
 }
 
-/// Returns the part of a spec that taking access by evidence rests on: the provider, the mode, and the guards of suspensions.
-/// The rest has the default. It serves while the whole spec cannot be carried out.
+/// Returns the part of a spec that taking access by evidence needs: the provider, the mode, and the
+/// guards of suspensions. All other fields have their defaults. It is used while the whole spec
+/// cannot be carried out.
 #[must_use]
 pub fn for_evidence(spec: &ProvisioningIntegrationSpec) -> ProvisioningIntegrationSpec {
     let (bob, provisioning, safety) = (&spec.bob, &spec.provisioning, &spec.safety);
@@ -291,7 +293,8 @@ pub fn for_evidence(spec: &ProvisioningIntegrationSpec) -> ProvisioningIntegrati
     }
 }
 
-/// The budgets of the spec; what it leaves out is the contract's default.
+/// Returns the budgets of the spec. A budget that the spec leaves out has the default of the
+/// contract.
 fn budgets(safety: &api::Safety) -> Result<Budgets, String> {
     let default = Budgets::default();
     let budget = |name: &str, spec: &api::Budget, default: Option<Budget>| {
@@ -343,7 +346,7 @@ fn field_blackout(spec: &api::Share) -> Result<Blackout, String> {
     })
 }
 
-/// Reads `5%`.
+/// Reads a text such as `5%`.
 fn percent(text: Option<&str>, default: u32) -> Result<u32, String> {
     let Some(text) = text else { return Ok(default) };
     let number = text
@@ -353,7 +356,7 @@ fn percent(text: Option<&str>, default: u32) -> Result<u32, String> {
     number.ok_or_else(|| format!("`{text}` is no share: write for example 5%"))
 }
 
-/// Refuses what the provider cannot do with new accounts.
+/// Refuses settings for new accounts that the provider does not support.
 fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Result<(), String> {
     let able = "Google Workspace, Entra ID and JumpCloud";
     let (name, can) = (catalog.name, &catalog.capabilities);
@@ -382,7 +385,8 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
     Ok(())
 }
 
-/// Returns what is said of a row with a target that the provider does not have: which row, which word, and what may be meant.
+/// Returns the message for a row with a target that the provider does not have: the row, the
+/// target, and a similar target that may be meant.
 fn no_target(catalog: &Catalog, row: usize, target: &str) -> String {
     let likeness = |known: &&&str| {
         strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &known.to_lowercase())
@@ -399,7 +403,7 @@ fn no_target(catalog: &Catalog, row: usize, target: &str) -> String {
     format!("row {row}, target \"{target}\": {} has no such target; {hint}", catalog.name)
 }
 
-/// The rows of the spec, or the provider's default map.
+/// Returns the rows of the spec, or the provider's default map.
 fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, String> {
     let default: Vec<MappingRow>;
     let rows = if let Some(rows) = rows {
@@ -479,7 +483,7 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
     Ok(Mapping { rows: read, fields, email, username, manager })
 }
 
-/// Returns whether a value rests on a field of Bob's that is the number of a person.
+/// Returns whether a value depends on a field of Bob that has the number of an employee.
 fn names_a_person(source: &Source, fields: &Fields) -> bool {
     let ids = fields.ids();
     let is_reference =
@@ -541,7 +545,7 @@ mod tests {
         }
         mapping(&google::CATALOG, Some(&rows("relations.manager", "field", "work.manager")))
             .unwrap();
-        // A target that is the account of a person takes the manager and nothing else.
+        // A target that is the account of a person accepts only the manager.
         for (catalog, target) in [
             (&google::CATALOG, "relations.manager"),
             (&onelogin::CATALOG, "manager_user_id"),
@@ -607,7 +611,7 @@ mod tests {
         };
         assert_eq!(validated.target, validate(&right, &allowed).unwrap().target);
         assert_eq!(validated.settings.budgets, Budgets::default());
-        // What a person chose about access holds.
+        // The choices of a person about access stay in force.
         let hands_off = ProvisioningIntegrationSpec {
             mode: Some(Mode::DryRun),
             provisioning: api::Provisioning {

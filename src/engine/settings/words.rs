@@ -1,6 +1,7 @@
 //! The provider's name in messages.
 
-/// Returns the text with this name in place of "the provider". What does not know which provider it is speaks of "the provider".
+/// Returns the text with this name in place of "the provider". Code that does not know which
+/// provider it works with writes "the provider".
 #[must_use]
 pub fn named(text: &str, provider: &str) -> String {
     text.replace("the provider", provider).replace("The provider", provider)

@@ -91,7 +91,8 @@ pub struct Figures {
     pub states: [(&'static str, u32); 6],
     /// Employees who fail, by reason.
     pub failing: Vec<(EmployeeReason, u32)>,
-    /// Changes of access to come, first to Active and then to Suspended: within a day, within a week.
+    /// Changes of access to come, first to Active and then to Suspended: within a day, within a
+    /// week.
     pub upcoming: [[i64; 2]; 2],
     /// Since when the oldest `EmployeeSync` that is not Ready is so, in seconds of the epoch.
     pub unready_since: Option<i64>,

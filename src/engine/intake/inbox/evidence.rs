@@ -1,5 +1,5 @@
-//! How evidence that Bob pushed is put on record: in the status of the `EmployeeSync`, and of a revocation in that of the
-//! integration as well.
+//! Writes evidence that Bob pushed into the status of the `EmployeeSync`. A revocation is also
+//! written into the status of the integration.
 
 use std::{sync::atomic::Ordering, time::Duration};
 
@@ -24,15 +24,17 @@ use crate::{
     },
 };
 
-/// How long the person's own status is waited for. Bob waits for its answer for ten seconds at most.
+/// How long the write to the employee's own status may take. Bob waits for its answer for ten
+/// seconds at most.
 const OBJECT_WITHIN: Duration = Duration::from_secs(4);
-/// How long saying that access is still open may take.
+/// How long the write that access is still open may take.
 const SAID_WITHIN: Duration = Duration::from_secs(1);
-/// The wait before evidence is written again to an object that changed.
+/// The wait before evidence is written again to an object that has changed.
 const AGAIN: Duration = Duration::from_millis(50);
 
 impl Inbox {
-    /// Writes down what no later read would show, and takes a revocation back once Bob reports the person activated.
+    /// Records what no later read would show. Ends a revocation once Bob reports the employee
+    /// activated.
     pub(super) async fn record(
         &self,
         key: &IntegrationKey,
@@ -45,7 +47,7 @@ impl Inbox {
         if kind == Kind::Activated {
             mailbox.was_activated(employee, at);
         } else if kind == Kind::AccessRevoked && mailbox.is_activated_since(employee, at) {
-            // It was overtaken on its way: Bob repeats what was not answered.
+            // A later event overtook this one: Bob repeats what was not answered.
             return Ok(());
         }
         let evidence = |kind| Some(Evidence { kind, observed_at: Time(at), start_date: None });
@@ -62,8 +64,9 @@ impl Inbox {
             Kind::AccessRevoked if revoked.is_none() && deleted.is_none() => {
                 evidence(EvidenceKind::AccessRevoked)
             }
-            // Of somebody who never had an object nothing is kept, and there is no account to suspend.
-            // There is room for one, and a revocation suspends as well: if the file is gone, its read by id says so in time.
+            // For an employee who never had an object nothing is kept, because there is no account
+            // to suspend. The status has room for one evidence, and a revocation suspends as well.
+            // If the file is gone, its read by id shows that in time.
             Kind::Deleted if deleted.is_none() && revoked.is_none() && known.is_some() => {
                 evidence(EvidenceKind::FileDeleted)
             }
@@ -75,7 +78,8 @@ impl Inbox {
             _ => return Ok(()),
         };
         if kind == Kind::Activated {
-            // Before the evidence goes: a pass that begins in between takes up what this list has.
+            // This is written before the evidence is removed, because a pass that begins in between
+            // takes up what this list has.
             mailbox
                 .revoked
                 .change(&self.writer(key), key, &|list| revocations::ended(list, employee, at))
@@ -108,7 +112,8 @@ impl Inbox {
         }
         match (kind, refused) {
             (Kind::AccessRevoked, refused) => {
-                // It outlives the object there, and holds there alone as well.
+                // The revocation outlives the object in this list, and is valid even if only this
+                // list has it.
                 let revoked = Revoked { at, start: None };
                 mailbox
                     .revoked
@@ -128,8 +133,8 @@ impl Inbox {
         Ok(())
     }
 
-    /// Says that access is still to be taken, where it is: the evidence is on record, so a status that says otherwise is wrong
-    /// for as long as that takes.
+    /// Writes that access is still to be taken, if it is. The evidence is on record, so a status
+    /// with another text is wrong until access is taken.
     async fn say_open(
         &self,
         key: &IntegrationKey,
@@ -168,7 +173,8 @@ impl Inbox {
         Writer::new(&self.0.client, &key.namespace, &self.0.leadership)
     }
 
-    /// Writes the evidence into the status; for somebody without an object, one is made. `None`: there is nothing to write to.
+    /// Writes the evidence into the status, and creates an object for an employee without one.
+    /// Returns `None` if there is no object to write to.
     async fn write(
         &self,
         key: &IntegrationKey,
@@ -197,7 +203,8 @@ impl Inbox {
                 ..object.status.clone().unwrap_or_default()
             };
             match writer.apply_person(&object, &status).await {
-                // A person wrote to the object, or it went. Who calls does not wait for ever.
+                // A person changed the object, or it was deleted. The caller does not wait for
+                // ever.
                 Err(error) if error.is_outdated() || error.is_gone() => {
                     tokio::time::sleep(AGAIN).await
                 }
@@ -207,8 +214,9 @@ impl Inbox {
     }
 }
 
-/// The conditions of an employee whose access evidence takes from now on, and whose account is open: what was said before the
-/// evidence came is not said any more. `None` where they say already that something is not as decided.
+/// Returns the conditions of an employee whose access evidence takes from now on, and whose account
+/// is open. They replace what was written before the evidence came. Returns `None` if they already
+/// say that something differs from the decision.
 fn still_open(
     status: &EmployeeSyncStatus,
     generation: i64,

@@ -1,4 +1,5 @@
-//! What the passes of one integration suspect, beside what the statuses say, and who waits for a manager.
+//! What the passes of one integration suspect in addition to the statuses, and which employees wait
+//! for a manager.
 
 use std::{collections::HashSet, sync::Mutex};
 
@@ -10,18 +11,20 @@ use crate::{
     domain::{lost::LostMemory, priority::Class, shrink::ScopeMemory},
 };
 
-/// It is lost with the process: the first pass looks at everybody, and finds it again.
+/// The suspicions of one integration. They are lost with the process: the first pass looks at all
+/// employees, and finds them again.
 #[derive(Default)]
 pub struct Noted {
     /// Accounts on record that the provider does not show.
     pub lost: Mutex<LostMemory>,
-    /// Employees whom the settings leave out.
+    /// Employees that the settings exclude.
     pub scope: Mutex<ScopeMemory>,
 }
 
 impl Mailbox {
-    /// These people wait for a manager without an account, each named with the manager. `some`: whom the pass was about,
-    /// of whom nobody else waits any more; `None`: everybody.
+    /// Notes the employees who wait for a manager without an account, each with that manager.
+    /// `some`: the employees of the pass; those that are not in `pairs` no longer wait. `None`: the
+    /// pass was about all employees.
     pub fn wait_for_managers(&self, some: Option<Vec<&str>>, pairs: Vec<(Box<str>, Box<str>)>) {
         let mut state = self.lock();
         match some {
@@ -41,8 +44,8 @@ impl Mailbox {
         looked_for.retain(|report, _| waiting.contains(report));
     }
 
-    /// Whoever waits for a manager of whom this holds is looked at. Once for each manager: where it does not help, nothing is
-    /// gained by looking again.
+    /// Queues the employees who wait for a manager for which `has` holds. It does this once for
+    /// each manager, because a second look would not help if the first one did not.
     pub fn have_accounts(&self, has: impl Fn(&str) -> bool) {
         let mut state = self.lock();
         let State { leaderless, looked_for, .. } = &mut *state;

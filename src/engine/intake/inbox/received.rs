@@ -1,39 +1,42 @@
-//! How a delivery can end, and what is at stake in it.
+//! The results of a delivery, and the class of its event.
 
 use crate::{
     bob::webhook::{Event, Kind},
     domain::priority::{Class, is_position},
 };
 
-/// How one delivery ended.
+/// The result of one delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Received {
-    /// It stands in line.
+    /// The event is in the line.
     Queued,
-    /// It stands in line as a hint: it would be evidence, and cannot be taken for it.
+    /// The event is in the line as a hint. It would be evidence, but cannot be accepted as
+    /// evidence.
     NotEvidence,
     /// The same delivery came before.
     Duplicate,
-    /// It says nothing about people.
+    /// The event is not about employees.
     Ignored,
-    /// It speaks of another company.
+    /// The event is about another company.
     OtherCompany,
-    /// The signature is right and the body is no event.
+    /// The signature is valid, but the body is no event.
     Unreadable,
     /// Bob's test of the address.
     Ping,
-    /// No such integration, no secret, or no signature of it: not told apart.
+    /// There is no such integration, no secret, or no valid signature. The result does not tell
+    /// these apart.
     Refused,
     /// Another replica leads.
     NotLeading,
-    /// What deliveries are signed with is not known yet: the process has just begun, or it cannot read the integration.
+    /// It is not known yet what deliveries are signed with: the process has just begun, or it
+    /// cannot read the integration.
     Starting,
-    /// It is evidence, and the API server did not take it.
+    /// The event is evidence, and the API server did not accept the write.
     NotRecorded,
 }
 
 impl Received {
-    /// All of them.
+    /// All results.
     pub const ALL: [Self; 11] = [
         Self::Queued,
         Self::NotEvidence,
@@ -48,7 +51,7 @@ impl Received {
         Self::NotRecorded,
     ];
 
-    /// The word for metrics.
+    /// Returns the word for metrics.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -67,7 +70,7 @@ impl Received {
     }
 }
 
-/// What is at stake.
+/// Returns the class of an event: what it puts at risk.
 pub(super) fn class(event: &Event) -> Class {
     match event.kind {
         Kind::AccessRevoked => Class::Revocation,

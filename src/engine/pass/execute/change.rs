@@ -1,6 +1,7 @@
-//! A change of an account. It goes out as a whole. Where that fails, whatever the failure, what matters most goes out by
-//! itself: access of an employee who leaves. Then the rest, without the values that the provider names; and where it names
-//! none, or an array that several of them share, one value after the other. What cannot land is named.
+//! A change of an account. The change is first sent as a whole. If that fails for any reason, the
+//! most important part is sent alone: the access of an employee who leaves. Then the rest is sent
+//! without the values that the provider names. If it names no value, or names an array that several
+//! values share, the values are sent one after the other. Values that cannot be written are named.
 
 use super::{Ended, Run, action_of, often, streaks::Sort};
 use crate::{
@@ -17,39 +18,40 @@ use crate::{
     provider::{Error, Key, Written, tries::Tries},
 };
 
-/// So many values in a row that end in silence although each went by itself, and the others wait.
+/// How many values in a row may get no answer when each is sent alone. After that, the other values
+/// wait.
 const SILENT: usize = 3;
 
 /// The account that a change is for.
 #[derive(Clone, Copy)]
 pub(super) struct Aim<'a> {
-    /// Whose.
+    /// The person that owns the account.
     pub(super) person: PersonIndex,
-    /// The account.
+    /// The id of the account.
     pub(super) id: &'a str,
-    /// The state in which it was found.
+    /// The state in which the account was found.
     pub(super) before: AccountState,
-    /// What sort of change it is part of.
+    /// The sort of the change that the write is part of.
     pub(super) sort: Sort,
 }
 
-/// What came of a change that went through, or of which a part did.
+/// The result of a change that landed as a whole or in part.
 pub(super) struct Landed {
-    /// The account.
+    /// The id of the account.
     pub(super) account: Box<str>,
-    /// Whether it can be used now.
+    /// The state of the account now: whether it can be used.
     pub(super) state: AccountState,
-    /// How it was found.
+    /// How the account was found.
     pub(super) matched_by: MatchedBy,
     /// What was done.
     pub(super) action: Action,
     /// The rows that were written.
     pub(super) fields: Vec<usize>,
-    /// Those of them that the answer does not show.
+    /// The written rows that the answer does not show.
     pub(super) unconfirmed: Vec<usize>,
-    /// What was seen of the values afterwards.
+    /// What was seen of the values after the write.
     pub(super) answered: Vec<Answered>,
-    /// What could not be written.
+    /// The values that could not be written.
     pub(super) left: LeftOut,
     /// Why sessions could not be ended although access is taken.
     pub(super) sessions: Option<Failure>,
@@ -57,12 +59,12 @@ pub(super) struct Landed {
     pub(super) request_id: Option<String>,
 }
 
-/// The values that were left out, and why.
+/// The values that were left out, and the reason.
 #[derive(Default)]
 pub(super) struct LeftOut(Option<(Failure, Vec<usize>)>);
 
 impl LeftOut {
-    /// Adds rows. A failure that lasts is told before one that ends by itself.
+    /// Adds rows. A lasting failure is reported rather than one that ends without action.
     pub(super) fn add(&mut self, failure: Failure, rows: impl IntoIterator<Item = usize>) {
         let (told, all) = self.0.get_or_insert_with(|| (failure.clone(), Vec::new()));
         if matches!(told, Failure::Retrying(_)) {
@@ -82,11 +84,11 @@ impl LeftOut {
 
 /// Which values a failure may be about.
 pub(super) enum Suspects {
-    /// All of these.
+    /// It is about all of these rows.
     These(Vec<usize>),
-    /// One or more of these.
+    /// It is about one or more of these rows.
     Among(Vec<usize>),
-    /// None that can be left out.
+    /// It is about no value that can be left out.
     None,
 }
 
@@ -107,7 +109,7 @@ impl Run<'_, '_, '_> {
         Aim { person: change.person, id, before, sort: Sort::of(change) }
     }
 
-    /// Changes an account as far as it can be changed.
+    /// Changes an account as far as possible.
     pub(super) async fn settle(
         &self,
         mut aim: Aim<'_>,
@@ -139,13 +141,14 @@ impl Run<'_, '_, '_> {
                     aim.before = written.account.state;
                     self.note(&mut progress, written, &alone);
                 }
-                // The account as such is out of reach, or not: the provider may let the rest be written.
+                // The account itself may be out of reach, or only a part of the change: the
+                // provider may still accept the rest.
                 Err(Ended::Refused(error @ (Error::Forbidden { .. } | Error::Rejected { .. }))) => {
                     refused = Some(error)
                 }
                 Err(other) => return Err(other),
             }
-            // What was said of the whole says nothing of the rest, unless it names a value.
+            // An error about the whole write says nothing about the rest, unless it names a value.
             failed = failed.filter(|error| {
                 matches!(self.suspects(&rest, error), Suspects::These(_)) && !is_forbidden(error)
             });
@@ -204,11 +207,12 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// Writes what is not suspect together, and then each of the others by itself. Each write rests on the account as it is
-    /// then: what is not ours is sent along as it was read.
+    /// Writes the values that are not suspect together, and then each of the others alone. Each
+    /// write uses the account as it is at that moment, because values that bobsync does not manage
+    /// are sent back as they were read.
     ///
     /// # Errors
-    /// Why nothing more is tried; what could not be written is in `progress`.
+    /// The reason why no more writes are tried. `progress` has the values that were not written.
     async fn one_by_one(
         &self,
         aim: &Aim<'_>,
@@ -248,7 +252,7 @@ impl Run<'_, '_, '_> {
                 }
                 Err(Ended::Refused(error)) if may_be_a_part(&error) => {
                     silent = if is_silence(&error) { silent + 1 } else { 0 };
-                    // The first says more than the last: it came after all the tries.
+                    // The first error says more than the last one, because it came after all tries.
                     let told =
                         if is_silence(&error) && is_silence(&last) { last.clone() } else { error };
                     let told = self.naming(told, &rows);
@@ -273,7 +277,7 @@ impl Run<'_, '_, '_> {
         if progress.written.is_none() { Err(Ended::Refused(last)) } else { Ok(()) }
     }
 
-    /// Takes down what a write brought.
+    /// Notes what a write brought.
     fn note(&self, progress: &mut Progress, mut written: Written, write: &AccountWrite) {
         let mut rows = self.sent(write);
         if let Some(left) = written.left.take() {
@@ -299,7 +303,7 @@ impl Run<'_, '_, '_> {
         progress.written = Some(written);
     }
 
-    /// Which values of this write an error may be about.
+    /// Returns which values of this write an error may be about.
     pub(super) fn suspects(&self, write: &AccountWrite, error: &Error) -> Suspects {
         let mapping = self.cx.mapping;
         let all = || -> Vec<usize> { write.attributes.iter().map(|(row, _)| *row).collect() };
@@ -335,7 +339,8 @@ impl Run<'_, '_, '_> {
                     rows => Suspects::These(rows),
                 }
             }
-            // No attribute keeps an account from its owner, or from being used again.
+            // An attribute must not keep an account from its owner, or keep it from being used
+            // again.
             Error::Forbidden { .. }
                 if parts > write.attributes.len() && !write.attributes.is_empty() =>
             {
@@ -352,7 +357,8 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// The error with the name of what it is about, where it does not say it itself.
+    /// Returns the error with the name of the value that it is about, unless the error names it
+    /// already.
     fn naming(&self, error: Error, rows: &[usize]) -> Error {
         match error {
             Error::Rejected { said, .. } if !rows.is_empty() => {
@@ -362,8 +368,9 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// Writes to an account. A write whose outcome is unknown is read back; so is a change of a key that another account is
-    /// said to have, for that may be this account by now.
+    /// Writes to an account. A write with an unknown outcome is read back. A write is also read
+    /// back if the provider says that another account has the key, because that account may now be
+    /// this one.
     pub(super) async fn update(
         &self,
         aim: &Aim<'_>,
@@ -412,7 +419,7 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// Whether the account of this person is already as the write would make it.
+    /// Returns whether the account of this person already is as the write would make it.
     fn holds(&self, person: PersonIndex, account: &Account<'_>, write: &AccountWrite) -> bool {
         let person = &self.cx.people[person as usize];
         let attributes = write.attributes.iter().all(|(row, value)| {
@@ -431,7 +438,7 @@ impl Run<'_, '_, '_> {
             }
         });
         let access = match write.access {
-            // Whether sessions were ended, no read shows.
+            // No read shows whether sessions were ended.
             Some(Access::Suspended) => {
                 account.state == AccountState::Suspended
                     && !self.cx.provider.capabilities().ends_sessions
@@ -469,7 +476,7 @@ impl Progress {
     }
 }
 
-/// Whether an error may be about a part of a change, so that the rest of it is worth a try.
+/// Returns whether an error may be about a part of a change. Then the rest of it is worth a try.
 fn may_be_a_part(error: &Error) -> bool {
     is_forbidden(error)
         || is_silence(error)
@@ -480,12 +487,12 @@ const fn is_forbidden(error: &Error) -> bool {
     matches!(error, Error::Forbidden { .. })
 }
 
-/// Whether the provider said nothing about the change.
+/// Returns whether the provider said nothing about the change.
 const fn is_silence(error: &Error) -> bool {
     matches!(error, Error::Unavailable { .. } | Error::Unknown { .. })
 }
 
-/// What is done to an account that was found where one was to be made.
+/// Returns what is done to an account that was found when it was to be made.
 pub(super) fn action_on(marked: bool, write: &AccountWrite) -> Action {
     action_of(if marked { Kind::Update } else { Kind::Adopt }, write.access)
 }

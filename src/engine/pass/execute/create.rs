@@ -1,5 +1,5 @@
-//! A new account, and what making it may meet: a value that is refused or taken, an earlier try whose answer was lost,
-//! the account of another employee.
+//! A new account, and what its creation may meet: a value that is refused or taken, an earlier try
+//! with a lost answer, or the account of another employee.
 
 use std::sync::PoisonError;
 
@@ -23,7 +23,7 @@ use crate::{
     provider::{Error, Key, Written, tries::Tries},
 };
 
-/// How often a create is sent whose outcome stays unknown.
+/// How often a create is sent if its outcome stays unknown.
 const SENT: u32 = 2;
 
 impl Run<'_, '_, '_> {
@@ -96,7 +96,8 @@ impl Run<'_, '_, '_> {
                     if sent >= SENT {
                         return Err(Ended::Refused(error));
                     }
-                    // It ended so before: one of the values may be what the provider breaks on.
+                    // The last try ended like this too. One of the values may cause an error at the
+                    // provider.
                     if (self.cx.failed_before)(change) {
                         let rows = self.dispensable(&write, |_| true);
                         self.leave_out(&mut write, &mut left, &error, rows);
@@ -133,7 +134,7 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// The rows that a new account can be without, and for which `which` holds.
+    /// Returns the rows that a new account can be without and for which `which` is true.
     fn dispensable(&self, write: &AccountWrite, which: impl Fn(usize) -> bool) -> Vec<usize> {
         let mapping = self.cx.mapping;
         let needed = |row: usize| {
@@ -157,7 +158,7 @@ impl Run<'_, '_, '_> {
         write.attributes.retain(|(row, _)| !rows.contains(row));
         let names = self.names(&rows);
         let failure = match self.failure(error, &rows) {
-            // Which of several it is, the provider does not say.
+            // The provider does not say which of several values it refuses.
             Failure::Rejected(said) if rows.len() > 1 => {
                 Failure::Rejected(format!("{said} (one of {names})"))
             }
@@ -166,8 +167,9 @@ impl Run<'_, '_, '_> {
         left.add(failure, rows);
     }
 
-    /// The account that bears this person's mark, if there is one. The one that is on record is read first: what cannot be read is
-    /// not absent. Where searches lag, the e-mail comes next; where marks cannot be searched, that is all.
+    /// Returns the account with this person's mark, if there is one. The account on record is read
+    /// first, because an account that cannot be read is not absent. If searches lag behind writes,
+    /// a search by e-mail comes next. If the provider cannot search marks, nothing else is tried.
     async fn by_mark(&self, index: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
         let person = &self.cx.people[index as usize];
         let mark = person.employee.id();
@@ -189,7 +191,8 @@ impl Run<'_, '_, '_> {
         Ok(None)
     }
 
-    /// Accounts with this e-mail. Where reads lag behind writes, one that is `sure` to exist is looked for again.
+    /// Returns the accounts with this e-mail. If reads lag behind writes, an account that is `sure`
+    /// to exist is looked for again.
     async fn by_email(
         &self,
         index: PersonIndex,
@@ -215,8 +218,8 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// A create was answered "there is one": whose is it?
-    /// `doubtful`: an earlier try may have made it.
+    /// Deals with a create that the provider answered with "such an account exists": finds out
+    /// which employee it belongs to. `doubtful` says that an earlier try may have made it.
     async fn duplicate(
         &self,
         index: PersonIndex,
@@ -231,7 +234,8 @@ impl Run<'_, '_, '_> {
             return Err(Ended::Refused(Error::Duplicate { field }));
         };
         let target = &mapping.rows[mapping.email].target;
-        // What another value is in the way of may be a stranger's, whose e-mail it is not.
+        // If another value is taken, the account with that value may have another e-mail, so a
+        // search by e-mail may not find it.
         let other = field.as_deref().filter(|field| **field != **target);
         let mut found = self.by_email(index, &email, doubtful || other.is_none()).await?;
         if found.len() > 1 {
@@ -289,8 +293,9 @@ impl Run<'_, '_, '_> {
         }
     }
 
-    /// Brings an account that turned out to exist to what the create would have made of it. `own`: an earlier try of this create
-    /// has made it; any other account has the rows that are frozen, and the budgets, as if the plan had known it.
+    /// Writes to an account that proved to exist, so that it becomes what the create would have
+    /// made. `own` says that an earlier try of this create made it. For any other account the
+    /// frozen rows and the budgets apply, as if the plan had known it.
     async fn bring_up(
         &self,
         index: PersonIndex,
@@ -341,7 +346,8 @@ impl Run<'_, '_, '_> {
             }
             _ => None,
         };
-        // That it is there is the end of a create whose answer was lost; else it is what is done to it now.
+        // If an earlier try with a lost answer made the account, the action is the create.
+        // Otherwise it is what is done to the account now.
         let made =
             matched_by == MatchedBy::Created || (write.is_empty() && matched_by == MatchedBy::Mark);
         let action = if made { Action::Create } else { action_on(account.mark.is_some(), &write) };
@@ -384,7 +390,7 @@ impl Run<'_, '_, '_> {
     }
 }
 
-/// Returns the budget that a write to an account counts in; `None` for the mark alone.
+/// Returns the budget that counts a write to an account, or `None` if the write only sets the mark.
 fn kind_of(write: &AccountWrite) -> Option<Kind> {
     match write.access {
         Some(Access::Suspended) => Some(Kind::Disable),

@@ -12,7 +12,8 @@ use crate::{
 };
 
 impl Run<'_, '_, '_> {
-    /// Returns, for each of these rows of a write, whether the answer shows it in another form. Many an answer shows nothing.
+    /// Returns, for each of these rows of a write, whether the answer shows it in another form.
+    /// Many answers show no values.
     pub(super) fn answered(
         &self,
         account: &Account<'_>,
@@ -32,9 +33,10 @@ impl Run<'_, '_, '_> {
             .collect()
     }
 
-    /// Reads the account where a value was sent for the second time and the answer shows no other form: either the provider
-    /// makes another one of it, or a person had changed it. Where reads lag behind writes, a value that is not there yet is
-    /// given time. Where they do not, the rules of the tenant are: they may run after the answer.
+    /// Reads the account if a value was sent for the second time and the answer shows no other
+    /// form. Either the provider changes the value to another form, or a person had changed it. If
+    /// reads lag behind writes, a value that is not there yet gets some time. If they do not lag,
+    /// the rules of the tenant get that time, because they may run after the answer.
     pub(super) async fn read_back(&self, index: PersonIndex, sort: Sort, landed: &mut Landed) {
         let person = &self.cx.people[index as usize];
         let Some(known) = person.kept.as_deref().filter(|known| known.has_tries()) else { return };

@@ -1,9 +1,10 @@
-//! What the changes before say of the next one. A refusal concerns one employee. Only where several in a row are refused,
-//! and none of their kind went through, the others of that kind wait for the next pass; it begins with those that were not
-//! tried. The same holds where the provider cannot be reached.
+//! What earlier changes say about the next one. A refusal is about one employee. If several changes
+//! in a row are refused and none of their sort went through, the others of that sort wait for the
+//! next pass. That pass begins with the changes that were not tried. The same applies if the
+//! provider cannot be reached.
 //!
-//! Suspensions wait for nothing of that: only a credential that is refused itself stops them, and a provider that answers
-//! none of them any more.
+//! Suspensions do not wait for that. Only two things stop them: a refused credential, and a
+//! provider that no longer answers any of them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -13,26 +14,27 @@ use crate::{
     provider::Error,
 };
 
-/// So many refusals in a row, and changes of that kind wait.
+/// After this number of refusals in a row, changes of that sort wait.
 pub const REFUSED: u32 = 20;
-/// So many changes in a row that did not reach the provider, and changes of that kind wait.
+/// After this number of changes in a row that did not reach the provider, changes of that sort
+/// wait.
 pub const UNREACHABLE: u32 = 10;
-/// The same of suspensions.
+/// The same number for suspensions.
 pub const SUSPENSIONS_UNREACHABLE: u32 = 50;
 
-/// What kind of change, as far as one speaks for others.
+/// The sort of a change. A failure of one change says something about others of its sort only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sort {
     /// Takes access away.
     Suspension,
     /// Makes an account.
     Creation,
-    /// Anything else.
+    /// Any other change.
     Update,
 }
 
 impl Sort {
-    /// The sort of a planned change.
+    /// Returns the sort of a planned change.
     #[must_use]
     pub fn of(change: &Change) -> Self {
         match change.kind {
@@ -51,7 +53,7 @@ struct Streak {
     closed: Option<Stop>,
 }
 
-/// What was found out in this pass.
+/// What this pass found out.
 #[derive(Debug, Default)]
 pub struct Streaks {
     sorts: Mutex<[Streak; 3]>,
@@ -59,23 +61,23 @@ pub struct Streaks {
 }
 
 impl Streaks {
-    /// Whether changes of this sort are still tried.
+    /// Returns whether changes of this sort are still tried.
     pub fn open(&self, sort: Sort) -> bool {
         self.credential().is_none() && self.sorts()[sort as usize].closed.is_none()
     }
 
-    /// Whether this sort has met nothing but silence lately: then one try is enough.
+    /// Returns whether this sort got no answers lately. Then one try is enough.
     pub fn is_silent(&self, sort: Sort) -> bool {
         self.sorts()[sort as usize].unreachable >= UNREACHABLE
     }
 
-    /// A change went through, or a part of it.
+    /// Notes that a change, or a part of it, went through.
     pub fn went_through(&self, sort: Sort) {
         let streak = &mut self.sorts()[sort as usize];
         (streak.refused, streak.unreachable, streak.went_through) = (0, 0, true);
     }
 
-    /// The provider answered and refused.
+    /// Notes that the provider answered and refused.
     pub fn refused(&self, sort: Sort, error: &Error) {
         let streak = &mut self.sorts()[sort as usize];
         streak.unreachable = 0;
@@ -85,7 +87,8 @@ impl Streaks {
         }
     }
 
-    /// The provider did not answer, or with nothing that says what became of the change.
+    /// Notes that the provider did not answer, or that its answer does not say what became of the
+    /// change.
     pub fn unreachable(&self, sort: Sort, error: &Error) {
         let streak = &mut self.sorts()[sort as usize];
         streak.unreachable += 1;
@@ -95,22 +98,22 @@ impl Streaks {
         }
     }
 
-    /// Changes of this sort cannot be made in this pass.
+    /// Notes that changes of this sort cannot be made in this pass.
     pub fn close(&self, sort: Sort, stop: &Stop) {
         self.sorts()[sort as usize].closed.get_or_insert_with(|| stop.clone());
     }
 
-    /// The credential itself is refused: nothing more is tried.
+    /// Notes that the provider refused the credential itself: nothing more is tried.
     pub fn credential_refused(&self, error: &Error) {
         self.credential().get_or_insert_with(|| provider_stop(error));
     }
 
-    /// Why the rest was not tried, the most severe first.
+    /// Returns why the rest was not tried, the most severe reason first.
     pub fn into_stop(self) -> Option<Stop> {
         let credential = self.credential.into_inner().unwrap_or_else(PoisonError::into_inner);
         let sorts = self.sorts.into_inner().unwrap_or_else(PoisonError::into_inner);
         let mut closed: Vec<Stop> = sorts.into_iter().filter_map(|streak| streak.closed).collect();
-        // An outage hides what is refused.
+        // An outage comes first, because it hides refusals.
         closed.sort_by_key(|stop| stop.answered);
         credential.or_else(|| closed.into_iter().next())
     }

@@ -1,5 +1,5 @@
-//! What is said of people before an outcome is known, where that takes long: a status that says nothing yet, or that all is in
-//! order, would hide that something waits.
+//! What the statuses say before an outcome is known, if that takes long. A status that says nothing
+//! yet, or that all is in order, would hide that something waits.
 
 use std::sync::PoisonError;
 
@@ -11,7 +11,7 @@ use crate::domain::{
 };
 use crate::engine::pass::outcome::Outcome;
 
-/// A plan of which nothing is known yet.
+/// Returns a plan of which nothing is known yet.
 #[must_use]
 pub fn unknown(people: &[Person]) -> Plan {
     let standing = Standing {
@@ -31,7 +31,8 @@ pub fn unknown(people: &[Person]) -> Plan {
 }
 
 impl Recorder<'_> {
-    /// Says of all who have or will have an account, and have no status yet, that the provider has not been listed.
+    /// Writes a status for every employee that has or will have an account and has no status yet.
+    /// It says that the provider has not been listed.
     pub async fn unlisted(&self) {
         let mut writes = Vec::new();
         for (index, person) in (0..).zip(self.people) {
@@ -48,7 +49,8 @@ impl Recorder<'_> {
         self.write_all(writes).await;
     }
 
-    /// Says of each employee whose change goes out in this pass and has not ended that it waits for its turn.
+    /// Writes for each employee with an unfinished change of this pass that the change waits for
+    /// its turn.
     pub async fn waiting(&self, goes: impl Fn(usize) -> bool) {
         let mut writes = Vec::new();
         for (index, standing) in (0..).zip(&self.plan.standings) {
@@ -71,7 +73,8 @@ impl Recorder<'_> {
         Some(Write { moment: Moment::Early, ..write })
     }
 
-    /// Whether there is nothing to be said of this person before an outcome: it is known, or a later pass knows better.
+    /// Returns whether there is nothing to say of this person before an outcome: the outcome is
+    /// known, or a later pass knows more.
     pub(super) fn is_settled(&self, index: PersonIndex) -> bool {
         let id = self.people[index as usize].employee.id();
         self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains(&index)

@@ -11,7 +11,8 @@ use crate::{
 };
 
 impl Recorder<'_> {
-    /// Returns the line of the history for this outcome, if it is one that is told there.
+    /// Returns the history line for this outcome, or `None` if the history does not show such an
+    /// outcome.
     pub(super) fn history(&self, index: PersonIndex, outcome: &Outcome) -> Option<HistoryEntry> {
         let (action, fields, word, request_id) = match outcome {
             Outcome::Done(done) => {
@@ -38,15 +39,17 @@ impl Recorder<'_> {
         })
     }
 
-    /// Returns whether this change was let out beside the budgets, so that none counts it later.
+    /// Returns whether this change was released outside of the budgets, so that no budget counts it
+    /// later.
     fn is_uncounted(&self, index: PersonIndex, action: Action) -> bool {
         let created = self.plan.standings[index as usize]
             .change
             .is_some_and(|change| self.plan.changes[change].kind == Kind::Create);
         self.approved.kinds.is_some_and(|kinds| match kinds.get(&index) {
-            // A create that met an account took its place in the budgets all the same.
+            // A create that met an existing account still used its place in the budgets.
             None => !(created && matches!(action, Action::Suspend | Action::Reactivate)),
-            // The start date brought the access; what else came with it is an update.
+            // The start date gave the access. The other values that were written with it are an
+            // update.
             Some(budget::Kind::Update) => action == Action::Reactivate,
             Some(budget::Kind::Create | budget::Kind::Disable | budget::Kind::Reactivate) => false,
         })

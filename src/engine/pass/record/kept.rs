@@ -1,4 +1,5 @@
-//! What is known, after a look or a write, of values that the provider keeps in another form or that something else sets back.
+//! What is known, after a look or a write, of values that the provider keeps in another form, or
+//! that another system sets back.
 
 use crate::{
     api::employee_sync::{Action, MatchedBy},
@@ -12,8 +13,9 @@ use crate::{
     engine::pass::outcome::Outcome,
 };
 
-/// Returns it; `None` where nothing is. `planned`: the employee's change. `left_alone`: rows that are left as they are on every
-/// account. `window`: that of the updates.
+/// Returns what is known of such values, or `None` if there is no such value. `planned` is the
+/// employee's change. `left_alone` has the rows that are left as they are on every account.
+/// `window` is the window of the update budget.
 #[must_use]
 pub fn after(
     mapping: &Mapping,

@@ -6,49 +6,50 @@ use jiff::Timestamp;
 
 use crate::api::reasons::EmployeeReason;
 
-/// What a pass amounts to.
+/// The totals of a pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Managed, with an account now or later.
+    /// How many employees are managed and have an account now or later.
     pub in_scope: u32,
-    /// In scope and Ready.
+    /// How many are in scope and Ready.
     pub ready: u32,
-    /// In scope and waiting.
+    /// How many are in scope and waiting.
     pub pending: u32,
-    /// In scope with a change that a guard holds.
+    /// How many are in scope with a change that a guard holds.
     pub held: u32,
-    /// In scope with an attribute that is frozen.
+    /// How many are in scope with a frozen attribute.
     pub frozen: u32,
-    /// Left alone by the settings.
+    /// How many the settings leave alone.
     pub unmanaged: u32,
-    /// People of whom an immediate revocation does not hold any more, because another employment has begun.
+    /// The employees with an immediate revocation that no longer holds, because another employment
+    /// has begun.
     pub over: BTreeSet<Box<str>>,
-    /// Failing people by reason.
+    /// The number of failing employees by reason.
     pub reasons: BTreeMap<EmployeeReason, u32>,
-    /// Accounts created.
+    /// How many accounts were created.
     pub created: u32,
-    /// Accounts updated or adopted.
+    /// How many accounts were updated or adopted.
     pub updated: u32,
-    /// Access given back.
+    /// How many times access was given back.
     pub reactivated: u32,
-    /// Access taken away.
+    /// How many times access was taken.
     pub disabled: u32,
-    /// Changes that failed.
+    /// How many changes failed.
     pub failed: u32,
-    /// The earliest transition ahead.
+    /// When the earliest transition ahead happens.
     pub next_transition: Option<Timestamp>,
-    /// Whether somebody is to be tried again soon.
+    /// Whether an employee is to be tried again soon.
     pub retry: bool,
 }
 
 impl Tally {
-    /// How many in scope fail.
+    /// Returns how many employees in scope fail.
     #[must_use]
     pub fn failing(&self) -> u32 {
         self.reasons.values().sum()
     }
 
-    /// Whether a change was made or tried.
+    /// Returns whether a change was made or tried.
     #[must_use]
     pub const fn changed(&self) -> bool {
         self.created + self.updated + self.reactivated + self.disabled + self.failed > 0

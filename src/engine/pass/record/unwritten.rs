@@ -1,5 +1,5 @@
-//! What the API server did not take. A status that it refuses until a person changes something is that of a failing employee:
-//! the pass itself is through, and the account is dealt with all the same.
+//! What the API server did not accept. If it refuses a status until a person changes something, the
+//! employee counts as failing. The pass is still completed, and the account is still dealt with.
 
 use std::sync::PoisonError;
 
@@ -9,37 +9,39 @@ use crate::{
     engine::pass::{report::Report, verdict::Verdict},
 };
 
-/// Statuses and objects that could not be written in a pass.
+/// The statuses and objects that could not be written in a pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unwritten {
-    /// Those of these employees: whether the API server refuses them until something is changed there.
+    /// The employees of these. The flag says whether the API server refuses the write until a
+    /// person changes something there.
     pub people: Vec<(Box<str>, bool)>,
-    /// One of those that are refused, and what the API server said.
+    /// The name of one refused object, and what the API server said.
     pub refused: Option<(String, String)>,
-    /// The same of those that are tried again.
+    /// The same for one that is tried again.
     pub failed: Option<(String, String)>,
 }
 
 impl Unwritten {
-    /// How many are refused.
+    /// Returns how many are refused.
     #[must_use]
     pub fn refused(&self) -> usize {
         self.people.iter().filter(|(_, refused)| *refused).count()
     }
 
-    /// How many could not be written for now.
+    /// Returns how many could not be written for now.
     #[must_use]
     pub fn for_now(&self) -> usize {
         self.people.len() - self.refused()
     }
 
-    /// Says which object is refused, and what the API server said of it; `None` where none is.
+    /// Returns which object is refused and what the API server said of it, or `None` if no object
+    /// is refused.
     #[must_use]
     pub fn told(&self) -> Option<String> {
         Some(format!("{}.", words(self.refused(), "cannot be written", self.refused.as_ref()?)))
     }
 
-    /// The same of those that are tried again.
+    /// Returns the same for those that are tried again.
     #[must_use]
     pub fn told_for_now(&self) -> Option<String> {
         let (count, failed) = (self.for_now(), self.failed.as_ref()?);
@@ -86,7 +88,7 @@ impl Recorder<'_> {
         }
     }
 
-    /// Writes into the report of the pass what became of all of it.
+    /// Writes the results of this recorder into the report of the pass.
     pub fn end(self, report: &mut Report) {
         report.rest.unsettled = self.unsettled.into_inner().unwrap_or_else(PoisonError::into_inner);
         report.unwritten = self.unwritten.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -1,4 +1,5 @@
-//! How a status is written: once, with the lines of history that are owed, and never over what came meanwhile.
+//! How a status is written: once, with the history lines that are owed, and never over what came in
+//! the meantime.
 
 use std::{num::NonZeroU64, sync::PoisonError};
 
@@ -20,13 +21,15 @@ use crate::{
     engine::pass::verdict::{Proof, Verdict, part_text},
 };
 
-/// How often a status is made anew where its object changed between the read and the write.
+/// How often a status is made again if its object changed between the read and the write.
 const TRIES: u32 = 4;
-/// So many events of one kind a pass publishes; what is more is told in one event of the integration. Warnings stay single.
+/// How many events of one kind a pass publishes. If there are more, one event of the integration
+/// reports them together. Every warning still gets its own event.
 const SINGLE: u32 = 20;
 
 impl Recorder<'_> {
-    /// Tells in one event for each kind of how many changes this pass has told no one by one.
+    /// Publishes one event for each kind of change that this pass did not report one by one. It
+    /// says how many there are.
     pub fn sum_up(&self) {
         let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
         for (reason, count) in told.into_iter().filter(|(_, count)| *count > SINGLE) {
@@ -63,7 +66,8 @@ impl Recorder<'_> {
             return;
         }
         if write.moment != Moment::Tried && self.looking.is_outdated(id) {
-            // A later pass has looked at this person while this write waited for its turn: what it found stands.
+            // A later pass has looked at this person while this write waited for its turn, so the
+            // findings of that pass stay.
             return;
         }
         if write.expired {
@@ -72,7 +76,8 @@ impl Recorder<'_> {
                 Err(error) => self.not_written(id, None, &error),
             };
         }
-        // What another pass has written meanwhile is not owed any more, and what it could not write is.
+        // What another pass has written in the meantime is no longer owed, and what it could not
+        // write is owed now.
         write.owed = self.roster.owed(self.key, id);
         match self.try_write(&write, id).await {
             Ok(()) if write.owed.is_empty() => {}
@@ -82,7 +87,8 @@ impl Recorder<'_> {
                 tracing::debug!(integration = %self.key, %error, "what is said early could not be written")
             }
             Err(error) => {
-                // A change that failed is tried again, and tells of itself then. One that was made never comes again.
+                // A failed change is tried again and writes its line then. A change that was made
+                // does not come again.
                 let made =
                     write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
                 self.roster.owe(self.key, id, made.chain(write.owed).collect());
@@ -91,13 +97,14 @@ impl Recorder<'_> {
         }
     }
 
-    /// Deletes the object of somebody who has been gone for longer than the retention. What came meanwhile keeps it.
+    /// Deletes the object of an employee that has been gone for longer than the retention. A change
+    /// in the meantime keeps the object.
     async fn expire(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
         if self.roster.with(self.key, id, Seen::of) != write.seen {
             return Ok(());
         }
         match self.writer.delete_person(&self.writer.read_person(self.key, id).await?).await {
-            // What has changed it keeps it, for this time.
+            // A change of the object keeps it for now.
             Err(error) if error.is_outdated() => return Ok(()),
             deleted => deleted?,
         }
@@ -123,7 +130,7 @@ impl Recorder<'_> {
             }
         }
         if self.roster.is_leaving(self.key, id, self.uid) {
-            // What is owed goes into the object that comes after it.
+            // What is owed is written into the next object of this employee.
             return Err(WriteError::leaving("writing a status"));
         }
         let mut tries = 0;
@@ -139,7 +146,7 @@ impl Recorder<'_> {
                 return Err(WriteError::leaving("writing a status"));
             }
             let before = object.status.clone().unwrap_or_default();
-            // A write whose answer was lost may have stored its line all the same.
+            // A write with a lost answer may still have stored its line.
             let lines = write
                 .history
                 .iter()
@@ -159,7 +166,7 @@ impl Recorder<'_> {
                 .inspect_err(|_| self.roster.writing(self.key, id, false));
             tries += 1;
             match written {
-                // It changed between the read and the write.
+                // The object changed between the read and the write.
                 Err(error) if error.is_outdated() && tries < TRIES => {}
                 written => break (before, written?, lines, changed),
             }
@@ -181,7 +188,8 @@ impl Recorder<'_> {
         Ok(())
     }
 
-    /// The status to be written over `before`, and whether news have come since the verdict was made.
+    /// Returns the status to write over `before`, and whether something changed since the verdict
+    /// was made.
     fn status(
         &self,
         write: &Write<'_>,
@@ -190,7 +198,8 @@ impl Recorder<'_> {
         before: &EmployeeSyncStatus,
         lines: &[HistoryEntry],
     ) -> (EmployeeSyncStatus, bool) {
-        // Evidence is what the roster has at this moment: Bob may have reported something, or taken it back, since the pass looked.
+        // The evidence is what the roster has at this moment: Bob may have reported something, or
+        // withdrawn it, since the pass looked.
         let (proof, changed) = self.roster.with(self.key, id, |entry| {
             (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen)
         });
@@ -201,7 +210,7 @@ impl Recorder<'_> {
             lines,
             self.clock.now(),
         );
-        // The object may be there already, written by somebody: its generation is the truth.
+        // Another writer may have created the object already. Its generation is the true one.
         status.observed_generation = object
             .metadata
             .generation
@@ -209,7 +218,7 @@ impl Recorder<'_> {
         let done =
             write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
         if changed {
-            // What another pass has answered or released meanwhile stands.
+            // What another pass has answered or released in the meantime is kept.
             let (sync, part) = (&before.last_handled_sync_at, &before.held_part);
             if sync.as_deref() != write.seen.sync_handled.as_deref() {
                 status.last_handled_sync_at.clone_from(sync);
@@ -221,7 +230,7 @@ impl Recorder<'_> {
         (status, changed)
     }
 
-    /// Warns once where access should be taken and nothing that bobsync may do takes it.
+    /// Warns once if access should be taken and bobsync may not do anything that takes it.
     fn announce_open(&self, object: &EmployeeSync, write: &Write<'_>, before: &EmployeeSyncStatus) {
         let verdict = &write.verdict;
         let (reason, open) = (verdict.reason(), verdict.is_open());
@@ -293,7 +302,7 @@ impl Recorder<'_> {
     }
 }
 
-/// What others than this pass write, as it was known when a verdict was made.
+/// What writers other than this pass write, as it was known when a verdict was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
     pub(super) revoked: Option<Revoked>,
@@ -314,25 +323,25 @@ impl Seen {
         }
     }
 
-    /// The evidence in it.
+    /// Returns the evidence in it.
     pub(super) const fn proof(&self) -> Proof {
         Proof { revoked: self.revoked, file_deleted: self.file_deleted }
     }
 
-    /// Whether no evidence has come or ended since.
+    /// Returns whether no evidence has come or ended since.
     pub(super) fn knows_evidence_of(&self, now: &Self) -> bool {
         self.proof() == now.proof()
     }
 }
 
-/// The moment of a pass at which a status is said.
+/// The moment of a pass at which a status is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Moment {
     /// Before the outcome is known.
     Early,
-    /// There was no change to try.
+    /// After it was clear that there is no change to try.
     Untried,
-    /// A change was tried, so no other pass could look at the employee meanwhile.
+    /// After a change was tried. No other pass could look at the employee in the meantime.
     Tried,
 }
 
@@ -342,15 +351,17 @@ pub(super) struct Write<'a> {
     pub(super) verdict: Verdict<'a>,
     pub(super) hash: u64,
     pub(super) history: Option<HistoryEntry>,
-    /// Older lines that could not be written when their changes were made, newest first.
+    /// Older history lines that could not be written when their changes were made, the newest
+    /// first.
     pub(super) owed: Vec<HistoryEntry>,
-    /// The person has been gone for longer than the retention: the object goes.
+    /// Whether the person has been gone for longer than the retention, so that the object is
+    /// deleted.
     pub(super) expired: bool,
-    /// At which moment of the pass it is said.
+    /// The moment of the pass at which the status is written.
     pub(super) moment: Moment,
     /// What was known when the verdict was made.
     pub(super) seen: Seen,
-    /// The evidence then.
+    /// The evidence at that time.
     pub(super) proof: Proof,
     pub(super) exists: bool,
     pub(super) digest: u64,

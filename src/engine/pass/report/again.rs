@@ -1,4 +1,4 @@
-//! What is said of the next try, where a pass was stopped or left something undone.
+//! What the status says of the next try, if a pass was stopped or left work undone.
 
 use jiff::{SignedDuration, Timestamp};
 

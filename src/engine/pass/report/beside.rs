@@ -1,5 +1,5 @@
-//! What is said of an integration next to its passes, laid over what they said: trouble of the controller itself, and waits
-//! that a service asked for.
+//! What the status says of an integration independently of its passes: trouble of the controller
+//! itself, and waits that a service asked for. It is put over what the passes said.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -16,7 +16,8 @@ use crate::{
     engine::waits::{Side, Told},
 };
 
-/// The conditions of an integration that cannot be read, beside those that this says nothing of.
+/// Returns the conditions of an integration that cannot be read. Conditions that this does not
+/// change are kept.
 #[must_use]
 pub fn cannot_read(
     before: &[Condition],
@@ -49,7 +50,7 @@ pub fn cannot_read(
     fresh.into_iter().chain(others).collect()
 }
 
-/// What passes said, with what is to be said of the controller itself.
+/// Returns what passes said, together with what is to be said of the controller itself.
 #[must_use]
 pub fn with_parts(
     conditions: &[Condition],
@@ -86,8 +87,8 @@ impl Side {
     }
 }
 
-/// The same with the waits that there are now. What a person has to do about something else stays the reason, and the wait is
-/// told with it.
+/// Returns the same conditions with the present waits. If a person has to act on another problem,
+/// that problem stays the reason, and the message also tells the wait.
 #[must_use]
 pub fn with_waits(
     mut conditions: Vec<Condition>,
@@ -141,7 +142,7 @@ pub fn with_waits(
     conditions
 }
 
-/// Returns what is said of a pass over everybody that is under way.
+/// Returns the message about a pass over all employees that is under way.
 pub(super) fn under_way(progress: Option<&Progress>) -> String {
     let under_way = "A pass over everybody is under way";
     let Some(Progress { step, done, of, eta, .. }) = progress else {
@@ -165,7 +166,8 @@ pub(super) fn under_way(progress: Option<&Progress>) -> String {
     format!("{under_way}: {said}{eta}.")
 }
 
-/// The same with how far the pass is that is under way, where nothing else is to be said of it.
+/// Returns the same conditions with the progress of the pass that is under way, if there is nothing
+/// else to say of it.
 #[must_use]
 pub fn with_progress(
     mut conditions: Vec<Condition>,
@@ -182,10 +184,11 @@ pub fn with_progress(
     conditions
 }
 
-/// How what is said of evidence begins that is not carried out.
+/// The beginning of the message about evidence that is not carried out.
 const OPEN: &str = "Access is still open against evidence on record: ";
 
-/// The same with the number of employees whose access evidence on record is still to take. What was said of them before goes.
+/// Returns the same conditions with the number of employees that still have access against evidence
+/// on record. An earlier message about them is removed.
 #[must_use]
 pub fn with_open(
     mut conditions: Vec<Condition>,
@@ -226,7 +229,8 @@ pub fn with_open(
     conditions
 }
 
-/// The same conditions, each with the time since when its status is as it is, where `before` was shown until now.
+/// Returns the same conditions, each with the time since when its status has its present value.
+/// `before` has the conditions that were shown until now.
 #[must_use]
 pub fn timed(
     mut conditions: Vec<Condition>,
@@ -246,8 +250,8 @@ pub fn timed(
     conditions
 }
 
-/// The status that a process begins with, where the one before it said that a service could not be called: whether that is
-/// still so, the first pass finds out.
+/// Returns the status with which a process begins, if the process before it said that a service
+/// could not be called. The first pass finds out whether that is still true.
 #[must_use]
 pub fn begun_anew(before: &ProvisioningIntegrationStatus) -> ProvisioningIntegrationStatus {
     let unavailable = [Side::Bob, Side::Provider].map(|side| side.reason().as_str());
@@ -269,7 +273,7 @@ mod tests {
         Timestamp::from_second(second).expect("a time")
     }
 
-    /// What a pass said.
+    /// Returns what a pass said.
     fn said(reason: IntegrationReason) -> Vec<Condition> {
         let (ready, stalled) = (reason.is_ready(), reason.is_stalled());
         let wanted = [

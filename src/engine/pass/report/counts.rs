@@ -1,5 +1,5 @@
-//! The numbers of an integration, laid over what its passes said: they are sums over its people, and passes over single
-//! people change them as well.
+//! The numbers of an integration. They are put over what its passes said, because they are sums
+//! over all its employees, and passes over single employees change them too.
 
 use std::fmt::Write as _;
 
@@ -18,23 +18,24 @@ use crate::{
     domain::count::counted,
 };
 
-/// What the roster amounts to.
+/// The sums that the roster gives.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reckoned {
-    /// How many employees stand how; `None` while it is not known who is missing.
+    /// How many employees are in each state, or `None` while it is not known which objects are
+    /// missing.
     pub counts: Option<Counts>,
-    /// The other integration that manages everybody who is in conflict, where one does.
+    /// The other integration that manages all employees in conflict, if there is one.
     pub taken_by: Option<IntegrationKey>,
     /// What the API server said of the objects that it refuses.
     pub not_written: Option<String>,
-    /// How every budget stands; `None` while the settings are not known.
+    /// The state of every budget, or `None` while the settings are not known.
     pub budgets: Option<BudgetStates>,
 }
 
-/// Fewer employees than this who fail alike show no cause in the settings.
+/// If fewer employees than this fail for one reason, the settings are not taken for the cause.
 const SOME: u32 = 2;
 
-/// What passes said, with the numbers as they are now.
+/// Returns what passes said, with the present numbers.
 #[must_use]
 pub fn with_counts(
     status: &ProvisioningIntegrationStatus,
@@ -128,12 +129,13 @@ pub fn with_counts(
     status
 }
 
-/// What a pass says of a provider that refused change after change.
+/// The words of a message about a provider that refused several changes in a row.
 const REFUSES: &str = "refuses one change after another, and takes none of their kind";
-/// What stands between the share of those who fail and what the pass said.
+/// The words between the share of failing employees and the message of the pass.
 const FAIL: &str = " in scope fail. ";
 
-/// Says that the provider refused change after change; `said`: its last answer.
+/// Returns the message about a provider that refused several changes in a row. `said` is its last
+/// answer.
 pub(super) fn refuses(said: &str) -> String {
     let said = said.trim_end_matches('.');
     format!(
@@ -141,7 +143,7 @@ pub(super) fn refuses(said: &str) -> String {
     )
 }
 
-/// Puts how many employees are refused before such a message, in place of an older number.
+/// Puts the number of refused employees before such a message. It replaces an older number.
 fn with_share(message: &mut String, counts: &Counts) {
     if !message.contains(REFUSES) {
         return;
@@ -154,7 +156,7 @@ fn with_share(message: &mut String, counts: &Counts) {
     *message = format!("{rejected} of {in_scope}{FAIL}{said}");
 }
 
-/// Says how many of the people in scope are in sync, and how many fail.
+/// Returns how many of the employees in scope are in sync, and how many fail.
 pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
     let in_sync = format!(
         "{ready} of {} in sync",
@@ -166,7 +168,7 @@ pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
     }
 }
 
-/// Says who fails, by reason.
+/// Returns how many employees fail, by reason.
 pub(super) fn employees_failing(
     reasons: &[(EmployeeReason, u32)],
     not_written: Option<&str>,
@@ -195,8 +197,8 @@ pub(super) fn employees_failing(
     Wanted { kind, status: true, reason: DetailReason::SomeFailing.as_str(), message }
 }
 
-/// Says why an integration can do nothing at all: everybody in scope fails, and for one cause, which then lies in the settings
-/// and not with the employees.
+/// Returns why an integration can do nothing at all: all employees in scope fail for one cause.
+/// That cause is then in the settings and not with the employees.
 fn one_cause(
     counts: &Counts,
     taken_by: Option<&IntegrationKey>,
@@ -224,7 +226,8 @@ fn one_cause(
         | EmployeeReason::NotRecorded
         | EmployeeReason::NoLicence
         | EmployeeReason::Contested => IntegrationReason::InvalidSettings,
-        // Leavers whose accounts a person has to suspend are no mistake in the settings; all others do not fail.
+        // A leaver with an account that a person has to suspend is no mistake in the settings. The
+        // other reasons are no failures.
         EmployeeReason::SuspendByHand
         | EmployeeReason::InSync
         | EmployeeReason::NotDue

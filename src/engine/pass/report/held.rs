@@ -1,4 +1,4 @@
-//! What is said of a plan that a guard holds.
+//! What the status says of a plan that a guard holds.
 
 use super::{Report, kept};
 use crate::{
@@ -11,8 +11,8 @@ use crate::{
     domain::{count::counted, guard::HeldPlan},
 };
 
-/// Returns what is held, for `status.plan`. Where a shrinking scope is held, its digest comes first: what else is held depends
-/// on who is managed.
+/// Returns what is held, for `status.plan`. If a shrinking scope is held, its digest comes first,
+/// because the rest of what is held depends on which employees are managed.
 pub(super) fn summary(report: &Report) -> Option<PlanSummary> {
     let counts = report.held.as_ref().map(|held| held.counts).unwrap_or_default();
     let digest = match (&report.scope, &report.held) {

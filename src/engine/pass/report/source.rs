@@ -1,4 +1,5 @@
-//! What is said of Bob: whether it shows all employees, and whether every site has its time zone.
+//! What the status says of Bob: whether Bob shows all employees, and whether every site has its
+//! time zone.
 
 use std::fmt::Write as _;
 
@@ -15,14 +16,16 @@ use crate::{
     domain::{calendar::Gaps, missing::Memory},
 };
 
-/// So many employees are never all at work, as far as anybody knows who has left a company.
+/// If Bob shows at least this number of employees, some of them should be Hired or Terminated. An
+/// answer without any suggests that the service user may not read these lifecycle statuses.
 const SOME_SIZE: u32 = 50;
-/// So many lifecycle statuses are written down. Bob has five, and companies add kinds of leave.
+/// How many lifecycle statuses are written down at most. Bob has five, and companies add kinds of
+/// leave.
 const MOST_STATUSES: usize = 100;
-/// So many sites are named in a message.
+/// How many sites a message names at most.
 const MOST_SITES: usize = 10;
 
-/// Returns what the status keeps of lifecycle statuses, as decisions read it.
+/// Returns what the status keeps of lifecycle statuses, in the form that decisions read.
 #[must_use]
 pub fn memory(kept: &Lifecycles) -> Memory {
     Memory {
@@ -33,7 +36,7 @@ pub fn memory(kept: &Lifecycles) -> Memory {
     }
 }
 
-/// Returns the same for the status.
+/// Returns the same memory in the form of the status.
 #[must_use]
 pub fn lifecycles(memory: &Memory) -> Lifecycles {
     let mut shown: Vec<String> = memory
@@ -42,7 +45,7 @@ pub fn lifecycles(memory: &Memory) -> Lifecycles {
         .filter(|text| text.chars().count() <= 100)
         .map(str::to_owned)
         .collect();
-    // What is not written down is not known, and nothing rests on it.
+    // A status that is not written down is not known, and nothing rests on it.
     let incomplete = memory.incomplete
         || shown.len() < memory.words.texts().count()
         || shown.len() > MOST_STATUSES;
@@ -55,7 +58,7 @@ pub fn lifecycles(memory: &Memory) -> Lifecycles {
     }
 }
 
-/// Bob answered.
+/// Returns the condition `BobConnected` after an answer of Bob.
 pub(super) fn bob_connected(report: &Report) -> Wanted {
     let mut message = "The last call succeeded.".to_owned();
     let only_at_work = report.absent.memory.as_ref().is_some_and(|memory| !memory.beyond_work);
@@ -84,7 +87,8 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
     Wanted { kind: conditions::Type::BobConnected, status: true, reason: reason.as_str(), message }
 }
 
-/// Whether every site of an employee is in `siteTimeZones`, and the other way round.
+/// Returns the condition that says whether every site of an employee is in `siteTimeZones`, and
+/// whether every entry there is the site of an employee.
 pub(super) fn time_zones_complete(
     report: &Report,
     before: &ProvisioningIntegrationStatus,
@@ -104,7 +108,8 @@ pub(super) fn time_zones_complete(
     })
 }
 
-/// The status after a pass over single people: what it showed of Bob that a pass over everybody would say.
+/// Returns the status after a pass over single employees. It changes what a pass over all employees
+/// would also say about Bob.
 #[must_use]
 pub fn after_some(
     before: &ProvisioningIntegrationStatus,

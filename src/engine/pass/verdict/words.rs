@@ -1,4 +1,5 @@
-//! The messages of a person's conditions. Each is a sentence or several, with a capital letter and a full stop.
+//! The messages of a person's conditions. Each message is one or more sentences with a capital
+//! letter and a full stop.
 
 use super::{DetailReason, OPEN, Trouble, Verdict, second};
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
 };
 
 impl Verdict<'_> {
-    /// The `Ready` message: one sentence for a person.
+    /// Returns the `Ready` message: one sentence for a person.
     #[must_use]
     pub fn message(&self, mapping: &Mapping) -> String {
         named(&self.in_words(mapping), self.provider)
@@ -126,17 +127,17 @@ impl Verdict<'_> {
         }
     }
 
-    /// What `AccessSynced` says where access is not as decided.
+    /// Returns what `AccessSynced` says if access is not as decided.
     pub(super) fn not_as_decided(&self, words: &str) -> String {
         format!("{}: {}.", if self.is_open() { OPEN } else { words }, self.because())
     }
 
-    /// What a message adds where that is so.
+    /// Returns these words if access is still open, and nothing otherwise.
     pub(super) fn still_open(&self, words: &'static str) -> &'static str {
         if self.is_open() { words } else { "" }
     }
 
-    /// What a message says where something else sets back what bobsync writes.
+    /// Returns what a message says if another system sets back what bobsync writes.
     fn contested(&self) -> String {
         let list: Vec<_> = self.kept.contested().collect();
         let names = list.iter().map(|known| &*known.target).collect::<Vec<_>>().join(", ");
@@ -149,7 +150,8 @@ impl Verdict<'_> {
         )
     }
 
-    /// What a message says of who has what this account should have.
+    /// Returns what a message says about the account that has the values which this account should
+    /// have.
     fn conflict(&self, conflict: &Conflict, mapping: &Mapping) -> String {
         let (email, username) =
             (target_of(mapping, mapping.email), target_of(mapping, mapping.username));
@@ -183,7 +185,7 @@ impl Verdict<'_> {
         }
     }
 
-    /// What a message says where several accounts match.
+    /// Returns what a message says if several accounts match.
     fn several_match(&self) -> String {
         let open = self
             .still_open("; access is still open: suspend by hand those that are this employee's");
@@ -192,7 +194,8 @@ impl Verdict<'_> {
         )
     }
 
-    /// Whether the attributes are as decided where none is to be written, and what is said of those that are kept in another form.
+    /// Returns whether the attributes are as decided if none is to be written, and what the message
+    /// says of those that are kept in another form.
     pub(super) fn attributes(&self) -> (bool, DetailReason, String) {
         let names =
             |targets: &mut dyn Iterator<Item = &str>| targets.collect::<Vec<_>>().join(", ");
