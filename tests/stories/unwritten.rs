@@ -8,14 +8,13 @@ use serde_json::{Value, json};
 
 use crate::{
     attempts::hooked,
-    budgets::staff,
+    budgets::{leave, staff},
     support::{Controller, Story, until},
 };
 
-/// Applies a policy that refuses objects of this name in the story's namespace, and waits until it
-/// works.
-async fn refuse(story: &Story, name: &str) {
-    let policy = format!(
+/// Returns a policy that refuses this operation on objects of this name in the story's namespace.
+fn policy(story: &Story, operation: &str, resource: &str, name: &str) -> String {
+    format!(
         r#"
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingAdmissionPolicy
@@ -24,7 +23,7 @@ spec:
   failurePolicy: Fail
   matchConstraints:
     namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {namespace}}}}}
-    resourceRules: [{{apiGroups: [bobsync.dev], apiVersions: [v1alpha1], operations: [CREATE], resources: [employeesyncs]}}]
+    resourceRules: [{{apiGroups: [bobsync.dev], apiVersions: [v1alpha1], operations: [{operation}], resources: [{resource}]}}]
   validations: [{{expression: "object.metadata.name != '{name}'", message: "this name is not allowed"}}]
 ---
 apiVersion: admissionregistration.k8s.io/v1
@@ -33,7 +32,21 @@ metadata: {{name: {namespace}}}
 spec: {{policyName: {namespace}, validationActions: [Deny]}}
 "#,
         namespace = story.namespace,
-    );
+    )
+}
+
+/// Takes the policy away.
+async fn allow(story: &Story) {
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        let deleted =
+            story.plane.kubectl(&["delete", kind, &story.namespace]).await.expect("kubectl runs");
+        assert!(deleted.status.success());
+    }
+}
+
+/// Applies a policy that refuses to create objects of this name, and waits until it works.
+async fn refuse(story: &Story, name: &str) {
+    let policy = policy(story, "CREATE", "employeesyncs", name);
     story.plane.apply_yaml(&policy).await.expect("a policy");
     let object: bobsync::api::EmployeeSync = serde_json::from_value(json!({
         "apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": {"name": name},
@@ -90,12 +103,7 @@ async fn an_object_that_a_policy_refuses_is_a_failing_employee_and_budgets_hold(
     story.ready("PlanHeld").await;
     assert_eq!(story.simulated.accounts().await.len(), 30, "six are more than one");
 
-    let plane = story.plane;
-    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
-        let deleted =
-            plane.kubectl(&["delete", kind, &story.namespace]).await.expect("kubectl runs");
-        assert!(deleted.status.success());
-    }
+    allow(&story).await;
     until("it is written by itself, and told no more", || async {
         let object = story.person(&people[7]).await.is_some();
         let message =
@@ -103,6 +111,47 @@ async fn an_object_that_a_policy_refuses_is_a_failing_employee_and_budgets_hold(
         if object && message.is_empty() { Ok(()) } else { Err(format!("{object} {message}")) }
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_leaver_whose_status_is_refused_is_suspended_once_and_told_once() {
+    let story = Story::begin("unwritten", 0).await;
+    let people = staff(&story, 6).await;
+    let _controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "24h"})).await;
+    story.ready("Converged").await;
+    let name = format!("onelogin-{}", people[0]);
+    let policy = policy(&story, "UPDATE", "employeesyncs/status", &name);
+    story.plane.apply_yaml(&policy).await.expect("a policy");
+    let dry = kube::api::PatchParams { dry_run: true, ..kube::api::PatchParams::default() };
+    until("the policy is at work", || async {
+        let patch = kube::api::Patch::Merge(json!({"status": {"lastHandledSyncAt": "never"}}));
+        match story.people().patch_status(&name, &dry, &patch).await {
+            Err(kube::Error::Api(status)) if status.message.contains("not allowed") => Ok(()),
+            other => Err(format!("{:?}", other.map(|_| ()))),
+        }
+    })
+    .await;
+    leave(&story, &people[..1]).await;
+    story.simulated.forget_calls().await;
+    for _ in 0..3 {
+        story.sync().await;
+    }
+    let account = story.simulated.account(&people[0]).await.expect("an account");
+    assert_eq!(account["status"], 2);
+    for call in ["PUT /api/2/users/{id}", "PUT /api/1/users/{id}/logout"] {
+        assert_eq!(story.simulated.calls("onelogin", call).await, 1, "{call}");
+    }
+    allow(&story).await;
+    let lines = until("what was done is on record", || async {
+        let status = story.person(&people[0]).await.and_then(|person| person.status);
+        let status = status.unwrap_or_default();
+        let actions = status.history.iter().map(|line| format!("{:?}", line.action));
+        let suspended: Vec<String> = actions.filter(|action| action == "Suspend").collect();
+        if suspended.is_empty() { Err(format!("{:?}", status.access)) } else { Ok(suspended) }
+    })
+    .await;
+    assert_eq!(lines.len(), 1, "a history line is there once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

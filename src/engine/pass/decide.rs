@@ -6,7 +6,10 @@ use std::cell::OnceCell;
 use jiff::{Timestamp, civil::Date};
 
 use crate::{
-    api::{employee_sync::Access, key::IntegrationKey},
+    api::{
+        employee_sync::{Access, Action, HistoryEntry, OutcomeWord},
+        key::IntegrationKey,
+    },
     cluster::roster::{Entry, Hold, Roster},
     domain::{
         access::{Decision, InScope, Why, decide_with, in_scope, unless_waiting},
@@ -112,13 +115,30 @@ impl Deciding<'_> {
             several,
             known_active: access == Some(Access::Active),
             sessions_open: self.ends_sessions
-                && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent)),
+                && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent))
+                && !self.is_suspended_unrecorded(employee.id()),
             claimed_by: claimed_by.map(|other| other.key.to_string().into()),
             scope_failure: scope_failure.map(|why| why.to_string().into()),
             unknown_target,
             forgotten: self.forgotten && unmet,
             employee,
         }
+    }
+
+    /// Returns whether this process took the employee's access, with all sessions, and could not
+    /// record it: the status still shows the access from before.
+    fn is_suspended_unrecorded(&self, employee: &str) -> bool {
+        let about_access = |line: &HistoryEntry| {
+            matches!(line.action, Action::Create | Action::Suspend | Action::Reactivate)
+        };
+        let owed = if self.roster.owes(self.key) {
+            self.roster.owed(self.key, employee)
+        } else {
+            Vec::new()
+        };
+        owed.into_iter().find(about_access).is_some_and(|line| {
+            line.action == Action::Suspend && line.outcome == OutcomeWord::Succeeded
+        })
     }
 
     /// Returns the decision. For an employee that waits for a change it also returns what Bob says
