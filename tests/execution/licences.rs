@@ -127,14 +127,16 @@ impl Provider for Licensed {
 
 /// Returns how many employees have a usable account, one without a licence, and a wait.
 async fn hire(provider: &Licensed, employees: u32) -> (usize, usize, usize) {
-    hire_within(provider, employees, std::time::Duration::from_hours(1)).await
+    let hour = std::time::Duration::from_hours(1);
+    hire_within(provider, employees, hour, hour).await
 }
 
-/// Returns the same of what was told in this time.
+/// Returns the same of what was told in this time. `deadline`: no change begins after it.
 async fn hire_within(
     provider: &Licensed,
     employees: u32,
     time: std::time::Duration,
+    deadline: std::time::Duration,
 ) -> (usize, usize, usize) {
     let mapping = mapping();
     let people: Vec<_> = (0..employees)
@@ -154,7 +156,7 @@ async fn hire_within(
         released: &Released { go: vec![true; plan.changes.len()], ..Released::default() },
         leadership: &Leadership::always(),
         halted: &|| false,
-        deadline: Instant::now() + std::time::Duration::from_mins(60),
+        deadline: Instant::now() + deadline,
         since: &|_| 0,
         waiting: &|_| (),
         turns: &AtomicU64::new(0),
@@ -213,6 +215,14 @@ async fn one_new_account_is_read_at_once_and_a_failing_read_keeps_nothing_from_b
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_last_accounts_of_a_pass_are_read_back_after_its_deadline() {
+    let provider = Licensed::default();
+    let short = std::time::Duration::from_millis(20);
+    let told = hire_within(&provider, 20, short * 1_000, short).await;
+    assert_eq!(told, (0, 8, 12), "eight creates are under way at the deadline");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_done_is_told_during_a_pause_that_the_provider_asked_for() {
     for paused_after in [3, 5, 20] {
         let provider = Licensed {
@@ -221,7 +231,7 @@ async fn what_is_done_is_told_during_a_pause_that_the_provider_asked_for() {
             ..Licensed::default()
         };
         let time = std::time::Duration::from_secs(20);
-        let (told, ..) = hire_within(&provider, 100, time).await;
+        let (told, ..) = hire_within(&provider, 100, time, time * 2).await;
         assert!(told >= paused_after, "{told} of {paused_after} accounts are told in {time:?}");
     }
 }

@@ -7,7 +7,7 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Run, streaks::Sort};
+use super::Run;
 use crate::{
     api::employee_sync::Action,
     domain::{account::AccountState, matching::PersonIndex},
@@ -110,7 +110,8 @@ impl<'c> Run<'_, '_, 'c> {
 
     /// Returns those of these accounts that have no licence.
     async fn unlicensed(&self, ids: &[&str]) -> Option<Vec<Box<str>>> {
-        while self.may_begin(Sort::Creation) {
+        // A read needs neither the Lease nor a turn: refused creates must not hold it back.
+        while !(self.cx.halted)() {
             match self.cx.provider.unlicensed(self.cx.mapping, ids).await {
                 Err(Error::Throttled { .. }) => (self.cx.pause)(BACK_IN_LINE).await,
                 answer => return answer.ok(),
