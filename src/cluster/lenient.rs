@@ -67,7 +67,8 @@ impl Readable for EmployeeSync {
         &FIELDS
     }
 
-    /// The name holds the integration and the id. Nobody knows what the spec asks for, so hands are off.
+    /// The name holds the integration and the id. What the spec asks for is not known, so hands are
+    /// off.
     fn stand_in(unreadable: Box<Unreadable>) -> Result<Self, Box<Unreadable>> {
         let Some((integration, employee)) =
             unreadable.metadata.name.as_deref().and_then(|name| name.rsplit_once('-'))
@@ -94,7 +95,7 @@ impl Unreadable {
     }
 }
 
-// What cannot be read may be what nobody should see.
+// What cannot be read may be personal data.
 impl std::fmt::Debug for Unreadable {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Unreadable")

@@ -250,7 +250,7 @@ async fn turn(
     look(session, ready, (line, &unavailable, false), taken).await;
 }
 
-/// Lets the employees for whom `which` holds wait for the next full pass if they are many, because
+/// Lets the employees that `which` accepts wait for the next full pass if they are many, because
 /// that pass reads once for all of them. Returns the others, or all employees if they are few.
 fn join_many(
     session: &Session,

@@ -589,7 +589,7 @@ impl Refusals {
         }
     }
 
-    /// Forgets the refusals of all employees for whom this does not hold.
+    /// Forgets the refusals of all employees that `holds` does not accept.
     pub fn keep(&self, holds: impl Fn(&str) -> bool) {
         self.refused
             .lock()

@@ -5,7 +5,7 @@ fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("a time")
 }
 
-/// A pass over everybody that came to its end.
+/// A full pass that came to its end.
 fn through() -> Report {
     Report {
         tally: Some(Tally { in_scope: 30, ready: 30, ..Tally::default() }),
