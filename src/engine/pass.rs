@@ -69,14 +69,13 @@ use crate::{
     api::{
         employee_sync::Trigger,
         integration::{Approved, PlanSummary},
-        key::IntegrationKey,
         reasons::IntegrationReason,
     },
     bob,
     cluster::{
         events::Events,
         leadership::Leadership,
-        roster::{Entry, Roster},
+        roster::{Employees, Entry},
         status::Writer,
     },
     domain::{
@@ -100,8 +99,6 @@ pub const SOON: Duration = Duration::from_millis(200);
 
 /// Everything that a pass works with. The raw spec is not part of it.
 pub struct Pass<'a> {
-    /// The key of the integration.
-    pub key: &'a IntegrationKey,
     /// The uid of the integration.
     pub uid: &'a str,
     /// The validated settings of the integration.
@@ -110,8 +107,8 @@ pub struct Pass<'a> {
     pub bob: &'a bob::Client,
     /// The provider, the target.
     pub provider: &'a dyn Provider,
-    /// What is known of every `EmployeeSync`.
-    pub roster: &'a Roster,
+    /// What is known of the employees.
+    pub roster: Employees<'a>,
     /// Writes objects and statuses.
     pub writer: &'a Writer,
     /// Publishes the events.
@@ -221,8 +218,7 @@ impl Pass<'_> {
             Scope::Everybody { .. } => {}
         }
         let (began, now) = (Instant::now(), self.clock.now());
-        let reading =
-            observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now);
+        let reading = observe::employees(self.bob, settings, self.roster, &self.last_read, now);
         let Some(source) = self.unless_halted(reading).await else {
             report.cut = Some(Cut::Halted);
             return Ok(());
@@ -305,7 +301,7 @@ impl Pass<'_> {
         }
         self.company.hide(&report.unseen_fields);
         if listing.whole {
-            self.roster.without_account(self.key, None);
+            self.roster.without_account(None);
         }
         recorder.end(report);
         report.cut = summary.cut;
@@ -354,7 +350,6 @@ impl Pass<'_> {
         Deciding {
             settings: &self.validated.settings,
             roster: self.roster,
-            key: self.key,
             ends_sessions: self.validated.target.catalog().capabilities.ends_sessions,
             others: self.others,
             first_pass: self.first_pass,
@@ -374,7 +369,6 @@ impl Pass<'_> {
         Guarding {
             settings: &self.validated.settings,
             roster: self.roster,
-            key: self.key,
             requests,
             dry_run: self.validated.dry_run,
             first_pass: self.begins.limitless,
@@ -404,9 +398,7 @@ impl Pass<'_> {
             return Vec::new();
         }
         let is_other = |employee: &Employee| {
-            let known = self
-                .roster
-                .with(self.key, employee.id(), |entry| entry.map_or(0, |entry| entry.row));
+            let known = self.roster.with(employee.id(), |entry| entry.map_or(0, |entry| entry.row));
             known != single::row(employee)
         };
         let employees = people
@@ -429,14 +421,12 @@ impl Pass<'_> {
             })
             .map(|employee| (employee.id(), single::row(employee)))
             .collect();
-        self.roster.looked(self.key, rows.into_iter());
+        self.roster.looked(rows.into_iter());
         // Employees who had no row when Bob was read before have one now.
         let employees =
             people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
-        self.roster.shown(
-            self.key,
-            employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))),
-        );
+        self.roster
+            .shown(employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))));
     }
 
     /// Returns the plan, without rows whose target the provider does not have.
@@ -569,9 +559,8 @@ impl Pass<'_> {
             .get(employee)
             .map(|cause| i64::try_from(cause.since.elapsed().as_secs()).unwrap_or(0));
         let now = now.as_second();
-        let known = self
-            .roster
-            .with(self.key, employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
+        let known =
+            self.roster.with(employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
         told.map(|ago| now.saturating_sub(ago)).into_iter().chain(known).min().unwrap_or(now)
     }
 
@@ -584,9 +573,9 @@ impl Pass<'_> {
             }
         };
         match self.scope {
-            Scope::Everybody { .. } => self.roster.for_each(self.key, look),
+            Scope::Everybody { .. } => self.roster.for_each(look),
             Scope::Some { .. } => self.causes.keys().for_each(|employee| {
-                self.roster.with(self.key, employee, |entry| {
+                self.roster.with(employee, |entry| {
                     entry.into_iter().for_each(|entry| look(employee, entry))
                 });
             }),
@@ -615,7 +604,6 @@ impl Pass<'_> {
         left_alone: &'b [usize],
     ) -> Recorder<'b> {
         Recorder {
-            key: self.key,
             uid: self.uid,
             validated: self.validated,
             roster: self.roster,
@@ -639,7 +627,7 @@ impl Pass<'_> {
             left_alone,
             tally: Mutex::new(Tally::default()),
             unwritten: Mutex::default(),
-            owes: self.roster.owes(self.key),
+            owes: self.roster.owes(),
             told: Mutex::default(),
         }
     }

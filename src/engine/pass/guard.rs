@@ -16,8 +16,8 @@ use std::{
 use jiff::Timestamp;
 
 use crate::{
-    api::{integration::Approved, key::IntegrationKey},
-    cluster::roster::{Entry, Roster},
+    api::integration::Approved,
+    cluster::roster::{Employees, Entry},
     domain::{
         budget::Kind,
         guard::{Held, Population, Sight, guard},
@@ -38,9 +38,7 @@ pub struct Guarding<'a> {
     /// The settings.
     pub settings: &'a Settings,
     /// What is known of every `EmployeeSync`, including the changes that went out lately.
-    pub roster: &'a Roster,
-    /// The key of the integration.
-    pub key: &'a IntegrationKey,
+    pub roster: Employees<'a>,
     /// The sync requests of single employees.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
     /// Whether nothing will be written: a dry run shows the whole plan.
@@ -129,21 +127,17 @@ pub fn release(
             let come = |entry: &Entry| {
                 entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= cx.now.as_second())
             };
-            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
-                entry.is_some_and(come)
-            })
+            cx.roster.with(people[person as usize].employee.id(), |entry| entry.is_some_and(come))
         },
         leaderless: &|person| {
-            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
+            cx.roster.with(people[person as usize].employee.id(), |entry| {
                 entry.is_some_and(|entry| entry.leaderless)
             })
         },
         explicit: &|person| {
             let id = people[person as usize].employee.id();
             cx.requests.contains_key(id)
-                || cx
-                    .roster
-                    .with(cx.key, id, |entry| entry.is_some_and(|entry| entry.revoked.is_some()))
+                || cx.roster.with(id, |entry| entry.is_some_and(|entry| entry.revoked.is_some()))
         },
         population: cx.some.then(|| cx.population()),
         first_pass: cx.first_pass,
@@ -155,9 +149,8 @@ pub fn release(
             let part = |entry: &Entry| entry.part.map(NonZeroU64::get);
             cx.some
                 .then(|| {
-                    cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
-                        entry.and_then(part)
-                    })
+                    cx.roster
+                        .with(people[person as usize].employee.id(), |entry| entry.and_then(part))
                 })
                 .flatten()
         },
@@ -241,7 +234,7 @@ impl Guarding<'_> {
     /// released last. Such a change was not finished, because the process ended or a write failed.
     fn continues(&self, plan: &Plan, people: &[Person], change: &Change) -> bool {
         let id = people[change.person as usize].employee.id();
-        let part = self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.part));
+        let part = self.roster.with(id, |entry| entry.and_then(|entry| entry.part));
         let of = |after: &str| plan.part(change, None, &self.settings.mapping, people, after);
         self.released
             .zip(part)
@@ -273,8 +266,7 @@ impl Guarding<'_> {
 
     /// Returns how many employees there are according to the statuses.
     fn population(&self) -> Population {
-        self.roster
-            .sums(self.key, |sums| Population { managed: sums.managed, accounts: sums.accounts })
+        self.roster.sums(|sums| Population { managed: sums.managed, accounts: sums.accounts })
     }
 
     /// Returns how many changes of this kind went out within the window of the budget, without
@@ -284,7 +276,7 @@ impl Guarding<'_> {
     fn spent(&self, kind: Kind, ledger: &Ledger, plan: &Plan, people: &[Person]) -> u32 {
         let window = self.settings.budgets.of(kind).map_or(Duration::ZERO, |budget| budget.per);
         let since = before(self.now, window);
-        let spent = self.roster.sums(self.key, |sums| sums.spent(kind, since));
+        let spent = self.roster.sums(|sums| sums.spent(kind, since));
         let own: HashSet<&str> = plan
             .changes
             .iter()
@@ -294,9 +286,8 @@ impl Guarding<'_> {
         let from = |released: i64| {
             if kind == Kind::Update { since.max(released.saturating_sub(1)) } else { since }
         };
-        let last = |id: &str| {
-            self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.latest.of(kind)))
-        };
+        let last =
+            |id: &str| self.roster.with(id, |entry| entry.and_then(|entry| entry.latest.of(kind)));
         let told = |id: &str, released: i64| last(id).is_some_and(|at| at > from(released));
         // An earlier pass gives up the employees of this plan.
         spent
@@ -313,7 +304,7 @@ impl Guarding<'_> {
         );
         let mut people = 0;
         let after = |entry: &Entry| entry.latest.of(Kind::Update).is_some_and(|at| at > since);
-        self.roster.for_each(self.key, |_, entry| people += u32::from(after(entry)));
+        self.roster.for_each(|_, entry| people += u32::from(after(entry)));
         people
     }
 

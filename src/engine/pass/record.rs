@@ -26,12 +26,11 @@ use crate::{
         employee_sync as api,
         employee_sync::{Action, MatchedBy, Trigger},
         integration,
-        key::IntegrationKey,
         reasons::EmployeeReason,
     },
     cluster::{
         events::Events,
-        roster::{Entry, Roster, Standing},
+        roster::{Employees, Entry, Standing},
         status::{Writer, to_the_second},
     },
     domain::{
@@ -60,14 +59,12 @@ use crate::{
 
 /// Records what a pass found, person by person.
 pub struct Recorder<'a> {
-    /// The key of the integration.
-    pub key: &'a IntegrationKey,
     /// The uid of the integration, for owner references.
     pub uid: &'a str,
     /// The validated settings of the integration.
     pub validated: &'a Validated,
-    /// What is known of every object.
-    pub roster: &'a Roster,
+    /// What is known of the employees.
+    pub roster: Employees<'a>,
     /// Writes objects and statuses.
     pub writer: &'a Writer,
     /// Publishes the events.
@@ -204,7 +201,7 @@ impl Recorder<'_> {
     fn refused_before(&self, index: PersonIndex) -> Option<EmployeeReason> {
         let change = &self.plan.changes[self.plan.standings[index as usize].change?];
         let id = self.people[index as usize].employee.id();
-        let standing = self.roster.with(self.key, id, |entry| entry.map(|entry| entry.standing));
+        let standing = self.roster.with(id, |entry| entry.map(|entry| entry.standing));
         match standing {
             Some(Standing::Unready(
                 reason @ (EmployeeReason::Rejected
@@ -259,7 +256,7 @@ impl Recorder<'_> {
 
     /// Returns what is to be said of a person, and what is known.
     fn judge(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>) -> Judged<'_> {
-        self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| Judged {
+        self.roster.with(self.people[index as usize].employee.id(), |entry| Judged {
             verdict: self.verdict(index, trouble, outcome, entry),
             known: entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
             seen: Seen::of(entry),
@@ -287,7 +284,7 @@ impl Recorder<'_> {
         }
         let kept = self.kept(index, outcome);
         if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_memory) {
-            self.roster.tried(self.key, id, kept.as_deref());
+            self.roster.tried(id, kept.as_deref());
         }
         let hash = verdict.hash64(proof);
         let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
@@ -297,7 +294,7 @@ impl Recorder<'_> {
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
             | None => false,
         };
-        let owed = if self.owes { self.roster.owed(self.key, id) } else { Vec::new() };
+        let owed = if self.owes { self.roster.owed(id) } else { Vec::new() };
         // Age alone does not remove an object: it remembers a suspension that is still to come, and
         // lines that are owed.
         let old = is_expired(seen.file_deleted, self.validated.retention, self.clock.now());
@@ -307,7 +304,7 @@ impl Recorder<'_> {
             && verdict.access_as_decided
             && !verdict.is_left_open();
         if expired && known.is_none() {
-            self.roster.forget(self.key, id);
+            self.roster.forget(id);
             return None;
         }
         if unchanged && !news && !expired && owed.is_empty() {
@@ -630,11 +627,11 @@ impl Recorder<'_> {
                     Action::Reactivate => tally.reactivated += 1,
                     Action::Suspend => tally.disabled += 1,
                 }
-                self.metrics.change(self.key, action_word(done.action), "succeeded");
+                self.metrics.change(self.roster.key, action_word(done.action), "succeeded");
             }
             Some(Outcome::Failed { action, .. }) => {
                 tally.failed += 1;
-                self.metrics.change(self.key, action_word(*action), "failed");
+                self.metrics.change(self.roster.key, action_word(*action), "failed");
             }
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
             | None => {}
@@ -665,10 +662,9 @@ impl Recorder<'_> {
         let change = self.plan.standings[index as usize].change?;
         let is_part = |parts: &[bool]| parts.get(change).is_some_and(|part| *part);
         if let Some((released, _)) = self.approved.continued.filter(|(_, parts)| is_part(parts)) {
-            let part =
-                self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| {
-                    entry.and_then(|entry| entry.part)
-                })?;
+            let part = self.roster.with(self.people[index as usize].employee.id(), |entry| {
+                entry.and_then(|entry| entry.part)
+            })?;
             let (mapping, change) = (&self.validated.settings.mapping, &self.plan.changes[change]);
             return released.plan_of(part.get(), |after| {
                 self.plan.part(change, None, mapping, self.people, after)

@@ -34,7 +34,7 @@ impl Pass<'_> {
             // started it.
             return Ok(());
         }
-        let (settings, place) = (&self.validated.settings, (self.roster, self.key));
+        let (settings, roster) = (&self.validated.settings, self.roster);
         let urgency = match line {
             Line::Urgent => Urgency::Urgent,
             Line::Normal => Urgency::Normal,
@@ -47,7 +47,7 @@ impl Pass<'_> {
         let mut seen = single::employees(
             self.bob,
             settings,
-            place,
+            roster,
             self.causes,
             urgency,
             (self.clock.now(), self.last_read.apart),
@@ -56,7 +56,7 @@ impl Pass<'_> {
         report.bob = Some(true);
         self.mailbox.company(seen.company);
         let accounts =
-            single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
+            single::accounts(self.provider, &settings.mapping, roster, &mut seen, &wanted).await?;
         report.provider = Some(true);
         report.rest.unseen = seen.unseen;
         report.rest.unread = seen.unread;
@@ -72,7 +72,7 @@ impl Pass<'_> {
             .protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
         let managers =
-            single::managers(self.provider, &settings.mapping, place, &people, &wanted).await?;
+            single::managers(self.provider, &settings.mapping, roster, &people, &wanted).await?;
         report.rest.unread.extend(managers.without_answer);
         let elsewhere = |id: &str| managers.known.get(id).cloned();
         let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &elsewhere);
@@ -130,15 +130,15 @@ impl Pass<'_> {
     /// Bob, so an employee who has to lose access at once does not wait for an answer of Bob. A
     /// pass that reads the rows of these employees finds everything else that they need.
     pub(super) async fn on_evidence(&self, report: &mut Report) -> Result<(), Stop> {
-        let (settings, place) = (&self.validated.settings, (self.roster, self.key));
+        let (settings, roster) = (&self.validated.settings, self.roster);
         let wanted = || !(self.halted)() && self.leadership.is_leader();
-        let mut seen = single::by_evidence(place, self.causes);
+        let mut seen = single::by_evidence(roster, self.causes);
         if self.validated.dry_run || !settings.disabling_trigger || seen.employees.is_empty() {
             return Ok(());
         }
         let mut accounts =
-            single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
-        accounts.extend(single::marked(self.provider, &settings.mapping, place, &mut seen).await?);
+            single::accounts(self.provider, &settings.mapping, roster, &mut seen, &wanted).await?;
+        accounts.extend(single::marked(self.provider, &settings.mapping, roster, &mut seen).await?);
         report.provider = Some(true);
         report.rest.unread = seen.unread;
         let mut people = decide::everybody(&self.deciding(), seen.employees);
@@ -189,7 +189,7 @@ impl Pass<'_> {
             .then(|| people.iter().map(|person| person.employee.id()).collect());
         self.mailbox.wait_for_managers(some, pairs.collect());
         self.mailbox.have_accounts(|id| {
-            self.roster.with(self.key, id, |entry| entry.is_some_and(Entry::has_managed_account))
+            self.roster.with(id, |entry| entry.is_some_and(Entry::has_managed_account))
         });
     }
 }

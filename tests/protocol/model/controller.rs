@@ -158,8 +158,7 @@ pub fn run(heard: &Heard) -> Doing {
     let now = Timestamp::from_second(1_780_000_000).expect("a time");
     let deciding = Deciding {
         settings,
-        roster: &roster,
-        key: &around.key,
+        roster: roster.of(&around.key),
         ends_sessions: false,
         others: &[],
         first_pass: false,
@@ -182,8 +181,7 @@ pub fn run(heard: &Heard) -> Doing {
     let guarding = Guarding {
         restored: false,
         settings,
-        roster: &roster,
-        key: &around.key,
+        roster: roster.of(&around.key),
         requests: &requests,
         dry_run: false,
         first_pass: false,
@@ -258,10 +256,9 @@ pub fn run(heard: &Heard) -> Doing {
     doing.waiting = desk.waiting();
     let tally = Mutex::new(Tally::default());
     let recorder = Recorder {
-        key: &around.key,
         uid: "uid",
         validated: &around.validated,
-        roster: &roster,
+        roster: roster.of(&around.key),
         writer: &around.writer,
         events: &around.events,
         metrics: &around.metrics,
@@ -288,7 +285,7 @@ pub fn run(heard: &Heard) -> Doing {
     for (who, outcome) in told.into_inner().expect("told") {
         let id = people[who as usize].employee.id();
         let trouble = recorder.trouble(who, outcome.as_ref());
-        let status = roster.with(&around.key, id, |entry| {
+        let status = roster.of(&around.key).with(id, |entry| {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
             worth.then(|| {

@@ -39,9 +39,9 @@ impl Recorder<'_> {
             let will_have = person.decision.managed
                 && person.decision.missing != Missing::Never
                 && person.claimed_by.is_none();
-            let is_new = self.roster.with(self.key, person.employee.id(), |entry| {
-                entry.is_none_or(|entry| entry.digest == 0)
-            });
+            let is_new = self
+                .roster
+                .with(person.employee.id(), |entry| entry.is_none_or(|entry| entry.digest == 0));
             if will_have && is_new {
                 writes.extend(self.before_the_outcome(index, Trouble::Unlisted));
             }
