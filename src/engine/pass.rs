@@ -83,7 +83,7 @@ use crate::{
         employee::Employee,
         lost::Moment,
         matching::{Matcher, Person, PersonIndex},
-        plan::{Change, Kind, Plan, plan},
+        plan::{Change, Kind, Planned, plan},
         priority::Class,
         settings::ExistingEmployees,
     },
@@ -258,13 +258,13 @@ impl Pass<'_> {
                 report.unavailable_targets.iter().map(|target| target.as_str().into());
             listed(unavailable.collect(), &self.unseen(&people));
         }
-        let mut plan = self.plan(&people, matcher, &listing);
+        let mut planned = Self::plan(matcher, &listing);
 
         let mut guarding = self.guarding(&requests, self.approved);
         if let Some(digest) = &released_now {
             guarding.released_before = digest;
         }
-        let released = guard::release(&guarding, &mut plan, &people, &listing);
+        let released = guard::release(&guarding, &mut planned, &listing);
         report.held.clone_from(&released.held.plan);
         report.planned = Some(released.planned);
         if let Some(digest) = &released.held.released
@@ -276,22 +276,23 @@ impl Pass<'_> {
 
         let left_alone = [&listing.unavailable[..], &released.held.frozen[..]].concat();
         let recorder = self.recorder(
-            &people,
-            &plan,
+            &planned,
             &requests,
             &source.deleted_now,
             self.approvals(&released),
             &left_alone,
         );
         let summary = if self.validated.dry_run {
-            recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
+            recorder
+                .without_change(|change| Some(waiting(&recorder, &planned.plan.changes[change])))
+                .await;
             let scope = report.scope.as_ref().map(|scope| scope.because.clone());
             let both: Vec<String> = scope.into_iter().chain(released.would_hold.clone()).collect();
             report.would_hold = (!both.is_empty()).then(|| both.join("; "));
-            report.plan = Some(summarise(&plan, self.validated, &people));
+            report.plan = Some(summarise(&planned));
             Summary::default()
         } else {
-            self.converge(&people, &plan, &released, &recorder, (&listing.unavailable, &[])).await
+            self.converge(&planned, &released, &recorder, &listing.unavailable, &[]).await
         };
         self.looked_at(&people);
         if report.zones.is_some() {
@@ -430,21 +431,21 @@ impl Pass<'_> {
     }
 
     /// Returns the plan, without rows whose target the provider does not have.
-    fn plan(&self, people: &[Person], matcher: Matcher<'_>, listing: &Listing) -> Plan {
-        let mut plan = plan(&self.validated.settings.mapping, people, matcher, listing.whole);
-        plan.without_rows(&listing.unavailable);
-        plan.name_pins_without(&self.validated.settings.mapping, people, &listing.unavailable);
-        plan
+    fn plan<'b>(matcher: Matcher<'b>, listing: &Listing) -> Planned<'b> {
+        let mut planned = plan(matcher, listing.whole);
+        planned.plan.without_rows(&listing.unavailable);
+        planned.name_pins_without(&listing.unavailable);
+        planned
     }
 
     /// Executes the released changes and records each outcome as it comes.
     async fn converge(
         &self,
-        people: &[Person],
-        plan: &Plan,
+        planned: &Planned<'_>,
         released: &Released,
         recorder: &Recorder<'_>,
-        (unavailable, deferred): (&[usize], &[bool]),
+        unavailable: &[usize],
+        deferred: &[bool],
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
         let progress = self.progress();
@@ -452,13 +453,11 @@ impl Pass<'_> {
             .iter()
             .for_each(|progress| progress.write(released.go.iter().filter(|go| **go).count()));
         let (over, end) = oneshot::channel::<()>();
-        let skip = |change: &Change| {
-            (self.skip)(people[change.person as usize].employee.id(), fingerprint(change))
-        };
-        let failed_before =
-            |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
+        let skip = |change: &Change| (self.skip)(planned.id(change.person), fingerprint(change));
+        let failed_before = |change: &Change| (self.failed_before)(planned.id(change.person));
         // The password is read only when it is needed, and it is dropped at the end of this step.
-        let creates = plan
+        let creates = planned
+            .plan
             .changes
             .iter()
             .zip(&released.go)
@@ -469,17 +468,14 @@ impl Pass<'_> {
             change_at_first_login: self.validated.change_password_on_first_login,
         });
         let now = self.clock.now();
-        let since =
-            |person: PersonIndex| self.waiting_since(people[person as usize].employee.id(), now);
+        let since = |person: PersonIndex| self.waiting_since(planned.id(person), now);
         let waiting =
             |depths| self.mailbox.plan_waits(self.looking.epoch(), depths, self.clock.now());
         let execution = Execution {
             provider: self.provider,
             initial,
-            mapping: &self.validated.settings.mapping,
             unavailable,
-            people,
-            plan,
+            planned,
             looking: self.looking,
             released,
             leadership: self.leadership,
@@ -498,15 +494,15 @@ impl Pass<'_> {
         // between threads.
         let executing: BoxFuture<'_, Summary> = Box::pin(async move {
             let summary = execute(&execution, |person, outcome, claim| {
-                let id = people[person as usize].employee.id();
+                let id = planned.id(person);
                 if matches!(outcome, Outcome::Busy) {
                     self.again_soon(id);
                 }
-                if let Some(change) = plan.standings[person as usize].change {
+                if let Some(change) = planned.change(person) {
                     match &outcome {
                         Outcome::Done(_) => (self.tried)(id, 0, None),
                         Outcome::Failed { failure, .. } => {
-                            (self.tried)(id, fingerprint(&plan.changes[change]), Some(failure))
+                            (self.tried)(id, fingerprint(change), Some(failure))
                         }
                         Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => {
                         }
@@ -523,7 +519,7 @@ impl Pass<'_> {
             summary
         });
         let without_change = recorder.without_change(|change| {
-            let planned = || recorder.planned(plan.changes[change].person);
+            let planned = || recorder.planned(planned.plan.changes[change].person);
             match (released.go[change], released.held.changes[change]) {
                 (true, _) => None,
                 _ if deferred.get(change) == Some(&true) => None,
@@ -534,7 +530,7 @@ impl Pass<'_> {
         let still_waiting = early::still_waiting(recorder, released, end);
         let (summary, (), (), ()) =
             tokio::join!(executing, without_change, record_each(recorder, outcomes), still_waiting);
-        self.wait_for_managers(people, recorder);
+        self.wait_for_managers(recorder);
         recorder.sum_up();
         summary
     }
@@ -596,8 +592,7 @@ impl Pass<'_> {
 
     fn recorder<'b>(
         &'b self,
-        people: &'b [Person],
-        plan: &'b Plan,
+        planned: &'b Planned<'b>,
         requests: &'b HashMap<Box<str>, Box<str>>,
         deleted_now: &'b HashSet<Box<str>>,
         approved: record::Approved<'b>,
@@ -622,8 +617,7 @@ impl Pass<'_> {
             requests,
             deleted_now,
             approved,
-            people,
-            plan,
+            planned,
             left_alone,
             tally: Mutex::new(Tally::default()),
             unwritten: Mutex::default(),
@@ -659,10 +653,10 @@ fn waiting(recorder: &Recorder<'_>, change: &Change) -> Trouble {
     Trouble::Waiting { planned: recorder.planned(change.person), dry_run: true }
 }
 
-fn summarise(plan: &Plan, validated: &Validated, people: &[Person]) -> PlanSummary {
-    let counts = plan.counts();
+fn summarise(planned: &Planned<'_>) -> PlanSummary {
+    let counts = planned.plan.counts();
     PlanSummary {
-        digest: plan.digest(&validated.settings.mapping, people),
+        digest: planned.digest(),
         creates: counts.creates,
         reactivations: counts.reactivations,
         updates: counts.updates,

@@ -11,8 +11,8 @@ use crate::{
     domain::{
         account::Access,
         mapping::Desired,
-        matching::{Matcher, Person},
-        plan::plan_of_some,
+        matching::Matcher,
+        plan::{Planned, plan_of_some},
         priority::{Class, Urgency},
     },
     engine::{intake::dirty::Line, pass::Scope, stop::Stop},
@@ -75,22 +75,22 @@ impl Pass<'_> {
             single::managers(self.provider, &settings.mapping, roster, &people, &wanted).await?;
         report.rest.unread.extend(managers.without_answer);
         let elsewhere = |id: &str| managers.known.get(id).cloned();
-        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &elsewhere);
+        let mut planned = plan_of_some(matcher, false, &elsewhere);
         let rows = &settings.mapping.rows;
         let missing: Vec<usize> =
             (0..rows.len()).filter(|row| unavailable.contains(&rows[*row].target)).collect();
-        plan.without_rows(&missing);
-        plan.name_pins_without(&settings.mapping, &people, &missing);
+        planned.plan.without_rows(&missing);
+        planned.name_pins_without(&missing);
 
         let guarding = self.guarding(requests, None);
-        let mut released = guard::release(&guarding, &mut plan, &people, &Listing::default());
+        let mut released = guard::release(&guarding, &mut planned, &Listing::default());
         report.held.clone_from(&released.held.plan);
         report.rest.in_doubt |= released.in_doubt;
         let left_alone = [&missing[..], &released.held.frozen[..]].concat();
-        let mut deferred = vec![false; plan.changes.len()];
+        let mut deferred = vec![false; planned.plan.changes.len()];
         if line == Line::Urgent {
             for (index, change) in
-                plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends())
+                planned.plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends())
             {
                 deferred[index] = std::mem::take(&mut released.go[index]);
                 if deferred[index] {
@@ -103,16 +103,14 @@ impl Pass<'_> {
             }
         }
         let recorder = self.recorder(
-            &people,
-            &plan,
+            &planned,
             requests,
             &seen.deleted_now,
             self.approvals(&released),
             &left_alone,
         );
-        report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
-        let summary =
-            self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
+        report.rest.renamed = planned.renames(|change| released.go[change]);
+        let summary = self.converge(&planned, &released, &recorder, &missing, &deferred).await;
         self.looked_at(&people);
         self.company.see_some(
             people
@@ -149,23 +147,17 @@ impl Pass<'_> {
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt)
             .protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
-        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &|_| None);
-        plan.only_access();
+        let mut planned = plan_of_some(matcher, false, &|_| None);
+        planned.plan.only_access();
 
         // A pass that reads Bob answers the sync requests.
         let requests = HashMap::new();
         let guarding = self.guarding(&requests, None);
-        let released = guard::release(&guarding, &mut plan, &people, &Listing::default());
+        let released = guard::release(&guarding, &mut planned, &Listing::default());
         report.held.clone_from(&released.held.plan);
-        let recorder = self.recorder(
-            &people,
-            &plan,
-            &requests,
-            &seen.deleted_now,
-            self.approvals(&released),
-            &[],
-        );
-        let summary = self.converge(&people, &plan, &released, &recorder, (&[], &[])).await;
+        let recorder =
+            self.recorder(&planned, &requests, &seen.deleted_now, self.approvals(&released), &[]);
+        let summary = self.converge(&planned, &released, &recorder, &[], &[]).await;
         recorder.end(report);
         report.cut = summary.cut;
         summary.stop.map_or(Ok(()), Err)
@@ -173,8 +165,8 @@ impl Pass<'_> {
 
     /// Notes the employees with a manager who has no account yet, so that they are looked at when
     /// the manager gets one.
-    pub(super) fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
-        let mapping = &self.validated.settings.mapping;
+    pub(super) fn wait_for_managers(&self, recorder: &Recorder<'_>) {
+        let Planned { mapping, people, .. } = recorder.planned;
         let leaderless = std::mem::take(
             &mut *recorder.leaderless.lock().unwrap_or_else(PoisonError::into_inner),
         );

@@ -176,7 +176,7 @@ pub fn run(heard: &Heard) -> Doing {
         .now_or_never()
         .expect("at once")
         .expect("a listing");
-    let mut plan = plan(&settings.mapping, &people, matcher, listing.whole);
+    let mut planned = plan(matcher, listing.whole);
     let requests = HashMap::new();
     let guarding = Guarding {
         restored: false,
@@ -197,11 +197,11 @@ pub fn run(heard: &Heard) -> Doing {
         interval: Duration::from_mins(10),
         now,
     };
-    let released = release(&guarding, &mut plan, &people, &listing);
+    let released = release(&guarding, &mut planned, &listing);
     let told: Mutex<Vec<(u32, Option<Outcome>)>> = Mutex::default();
     told.lock().expect("told").extend(
         (0..)
-            .zip(&plan.standings)
+            .zip(&planned.plan.standings)
             .filter(|(_, standing)| standing.change.is_none())
             .map(|(who, _)| (who, None)),
     );
@@ -210,10 +210,8 @@ pub fn run(heard: &Heard) -> Doing {
     let execution = Execution {
         provider: &desk,
         initial: Ok(Initial::default()),
-        mapping: &settings.mapping,
         unavailable: &listing.unavailable,
-        people: &people,
-        plan: &plan,
+        planned: &planned,
         looking: &looking,
         released: &released,
         leadership: &leadership,
@@ -274,8 +272,7 @@ pub fn run(heard: &Heard) -> Doing {
         requests: &requests,
         approved: Approved::default(),
         deleted_now: &deleted_now,
-        people: &people,
-        plan: &plan,
+        planned: &planned,
         left_alone: &[],
         progress: None,
         owes: false,

@@ -20,7 +20,7 @@ use crate::{
     domain::{access::Why, known::Revoked},
     engine::{
         intake::revocations,
-        planned::{OPEN, Planned},
+        planned::{OPEN, PlannedChange},
     },
 };
 
@@ -228,7 +228,7 @@ fn still_open(
         return None;
     }
     let why = why.sentence();
-    let message = format!("Waiting for its turn to {}; {why}.", Planned::Suspend.words());
+    let message = format!("Waiting for its turn to {}; {why}.", PlannedChange::Suspend.words());
     let wanted = [
         Wanted {
             kind: conditions::Type::Ready,

@@ -60,7 +60,7 @@ impl Recorder<'_> {
     }
 
     async fn write(&self, mut write: Write<'_>) {
-        let id = self.people[write.index as usize].employee.id();
+        let id = self.planned.id(write.index);
         let _alone = self.claims.record(id).await;
         if write.moment == Moment::Early && self.is_settled(write.index) {
             return;
