@@ -32,8 +32,8 @@ use crate::{
         client,
         reach::{root_cause, why},
         secret::Secret,
+        waits::{Wait, Waits, Why},
     },
-    provider::limits::{Wait, Waits, Why},
 };
 
 /// Receives every HTTP call: its name (`search`, `read`, `metadata`) and its outcome (`ok`,

@@ -16,7 +16,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::clock::Clock;
 use crate::{
     api::key::IntegrationKey,
-    provider::limits::{Wait, Waits as Met, Why},
+    http::waits::{Wait, Waits as Met, Why},
 };
 
 /// A shorter wait is not shown.

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use crate::{
         api::ProvisioningIntegrationSpec,
-        engine::settings::validate::{AllowedEndpoints, validate},
+        engine::settings::{endpoints::AllowedEndpoints, validate::validate},
     };
 
     #[tokio::test(start_paused = true)]

@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::validate::{AllowedEndpoints, validate};
+use super::{endpoints::AllowedEndpoints, validate::validate};
 use crate::api::{
     ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Mode, key::IntegrationKey,
 };
