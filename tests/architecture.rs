@@ -273,7 +273,6 @@ fn is_family(ring: &[PathBuf]) -> bool {
 #[test]
 fn files_form_no_new_rings() {
     let known = [
-        ("domain/access.rs", 13),
         ("engine/integration/session.rs", 11),
         ("api/integration.rs", 2),
         ("engine/settings/targets.rs", 2),

@@ -9,11 +9,11 @@ use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    budget::{Account, Blackout, Budgets, Kind, kind_of},
+    budget::{Account, Blackout, Budgets, Kind},
     count::{counted, employees},
     mapping::Mapping,
     matching::{Person, PersonIndex},
-    plan::{Change, Counts, Plan},
+    plan::{Change, Counts, Kind as ChangeKind, Plan},
 };
 
 /// The word of the guard that holds more changes of a kind than its budget allows.
@@ -438,5 +438,24 @@ const fn words(kind: Kind) -> (&'static str, &'static str) {
         Kind::Reactivate => ("reactivation", "reactivations"),
         Kind::Create => ("creation", "creations"),
         Kind::Update => ("update", "updates"),
+    }
+}
+
+/// Returns the kind of budget that counts a change, or `None` if none counts it. `attributes` is
+/// how many attributes the change writes. `starts` says whether the employee's start date has come
+/// and the status announced it.
+fn kind_of(change: &Change, attributes: usize, starts: bool) -> Option<Kind> {
+    if change.suspends() {
+        Some(Kind::Disable)
+    } else if change.reactivates() && !starts {
+        Some(Kind::Reactivate)
+    } else if change.kind == ChangeKind::Create {
+        Some(Kind::Create)
+    } else if attributes == 0 {
+        // The change writes only the mark, or sets a manager who had no account before, or it is
+        // the announced first day of an employee.
+        None
+    } else {
+        Some(Kind::Update)
     }
 }

@@ -14,12 +14,13 @@ use std::{borrow::Cow, collections::HashSet};
 use foldhash::HashMap;
 
 use super::{
-    access::{Missing, Why},
+    access::Missing,
     account::{Access, AccountState, AccountWrite, NewValue},
     kept::Left,
     mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
     safety::ProtectedBy,
+    why::Why,
 };
 
 /// The kind of a change.

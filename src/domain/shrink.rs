@@ -10,39 +10,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    access::{Decision, Why},
-    budget::larger,
-    count::counted,
-};
+use super::{access::Decision, budget::ScopeShrink, count::counted, why::Why};
 
 /// How many employees the message names by their ids.
 const NAMED: usize = 5;
-
-/// How many employees may leave management at once: the larger of a share of the managed employees
-/// and a floor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScopeShrink {
-    /// Share of the managed employees in percent. The result is rounded up.
-    pub max_percent: u32,
-    /// The floor, for small companies.
-    pub at_least: u32,
-}
-
-impl Default for ScopeShrink {
-    /// Returns the contract's default: 5 %, at least 10.
-    fn default() -> Self {
-        Self { max_percent: 5, at_least: 10 }
-    }
-}
-
-impl ScopeShrink {
-    /// Returns how many of `managed` employees may leave.
-    #[must_use]
-    pub fn limit(self, managed: u32) -> u32 {
-        larger(self.max_percent, managed, self.at_least)
-    }
-}
 
 /// Returns the setting that leaves the employee out. Returns `None` if the employee is managed, or
 /// if the employment has ended.

@@ -291,7 +291,8 @@ mod tests {
                             entry.latest.all(kind).filter(|at| *at > since).count()
                         };
                         let spent: usize = all.iter().map(after).sum();
-                        prop_assert_eq!(sums.spent(kind, since) as usize, spent, "{:?} after {}", kind,
+                        prop_assert_eq!(sums.spent(kind, since) as usize, spent, "{:?} after {}",
+                            kind,
                             since);
                     }
                 }

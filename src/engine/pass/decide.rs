@@ -12,7 +12,7 @@ use crate::{
     },
     cluster::roster::{Entry, Hold, Roster},
     domain::{
-        access::{Decision, InScope, Why, decide_with, in_scope, unless_waiting},
+        access::{Decision, InScope, decide_with, in_scope, unless_waiting},
         account::Access::Suspended,
         baseline::{Baseline, mapped},
         employee::{Employee, FieldIndex},
@@ -21,6 +21,7 @@ use crate::{
         matching::Person,
         set_back::Window,
         settings::{ExistingEmployees, Settings},
+        why::Why,
     },
     engine::settings::tenants::Other,
 };

@@ -35,7 +35,7 @@ use crate::{
         status::{Writer, to_the_second},
     },
     domain::{
-        access::{Decision, Missing, Why},
+        access::{Decision, Missing},
         account::{Access, AccountState},
         budget,
         drift::InPlace,
@@ -45,6 +45,7 @@ use crate::{
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Plan},
         set_back::Window,
+        why::Why,
     },
     engine::{
         clock::Clock,

@@ -12,31 +12,34 @@ use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::outcome::Failure;
-use crate::engine::planned::OPEN;
 pub use crate::engine::planned::Planned;
 use crate::{
     api::{
         EmployeeSyncStatus,
         conditions::{self, Wanted, merge, sentence},
+        employee_sync as api,
         employee_sync::{
-            self as api, AccountRef, AwaitingChange, EmploymentEnded, EndReason, Evidence,
-            EvidenceKind, HistoryEntry, MatchedBy, NextTransition,
+            AccountRef, AwaitingChange, EmploymentEnded, EndReason, Evidence, EvidenceKind,
+            HistoryEntry, MatchedBy, NextTransition,
         },
         reasons::{DetailReason, EmployeeReason},
     },
     cluster::{roster::Latest, status::to_the_second},
     domain::{
-        access::{Because, Decision, Missing, Transition, Why},
+        access::{Decision, Missing, Transition},
         account::{Access, AccountState},
         baseline::Baseline,
         calendar::with_offset,
         drift::InPlace,
+        employment::Because,
         kept::Kept,
         known::Revoked,
         mapping::Mapping,
         plan::{Block, Manager},
         set_back::SetBack,
+        why::Why,
     },
+    engine::planned::OPEN,
 };
 
 /// Everything that a status depends on, except history and times that do not matter.

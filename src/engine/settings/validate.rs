@@ -5,16 +5,15 @@ use std::{collections::BTreeMap, time::Duration};
 use reqwest::Url;
 
 use super::targets::{Target, acts_as, target};
-use crate::engine::stop::Stop;
 use crate::{
     api::{
-        ProvisioningIntegrationSpec,
-        integration::{self as api, Apply, MappingRow, Mode, Usernames},
+        ProvisioningIntegrationSpec, integration as api,
+        integration::{Apply, MappingRow, Mode, Usernames},
         reasons::IntegrationReason,
     },
     bob::REFERENCES,
     domain::{
-        budget::{Blackout, Budget, Budgets},
+        budget::{Blackout, Budget, Budgets, ScopeShrink},
         calendar::Zones,
         employee::{FieldIndex, Fields},
         expression::Expression,
@@ -24,8 +23,8 @@ use crate::{
         settings::{
             AccessEnds, Create, ExistingEmployees, Settings, UserStatus, ascii_domain, go_duration,
         },
-        shrink::ScopeShrink,
     },
+    engine::stop::Stop,
     provider::{Catalog, ChangeAtFirstLogin, InitialPassword},
 };
 

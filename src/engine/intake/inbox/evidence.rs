@@ -17,7 +17,7 @@ use crate::{
     },
     bob::webhook::Kind,
     cluster::status::{WriteError, Writer, to_the_second},
-    domain::{access::Why, known::Revoked},
+    domain::{known::Revoked, why::Why},
     engine::{
         intake::revocations,
         planned::{OPEN, Planned},

@@ -5,11 +5,12 @@ use super::{DetailReason, OPEN, Trouble, Verdict, second};
 use crate::{
     api::conditions::sentence,
     domain::{
-        access::{Missing, Why},
+        access::Missing,
         known::MANAGED_BY_ANOTHER,
         mapping::Mapping,
         plan::{Block, Conflict},
         safety::ProtectedBy,
+        why::Why,
     },
     engine::{pass::outcome::Failure, settings::words::named},
 };
