@@ -390,7 +390,8 @@ impl Client {
                 Err(match status {
                     StatusCode::FORBIDDEN if is_json => Error::Forbidden { said },
                     StatusCode::FORBIDDEN => Error::unavailable(format!(
-                        "{} without Bob's words: a firewall in front of Bob may have blocked this address for some minutes",
+                        "{} without Bob's words: a firewall in front of Bob may have blocked this \
+                         address for some minutes",
                         status.as_u16()
                     )),
                     _ => Error::Unavailable { said },

@@ -64,7 +64,8 @@ mod tests {
         let spec: ProvisioningIntegrationSpec = serde_json::from_value(serde_json::json!({
             "mode": "Enforce",
             "bob": {"credentialsSecretRef": {"name": "bob"}},
-            "provider": {"oneLogin": {"subdomain": "acme", "credentialsSecretRef": {"name": "onelogin"}}},
+            "provider": {"oneLogin": {"subdomain": "acme",
+            "credentialsSecretRef": {"name": "onelogin"}}},
         }))
         .unwrap();
         let target = validate(&spec, &AllowedEndpoints::parse(&[]).unwrap()).unwrap().target;

@@ -743,6 +743,8 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(
-        "the provider's listing is implausibly short; nobody missing from it is created on its word alone".to_owned(),
+        "the provider's listing is implausibly short; nobody missing from it is created on its \
+         word alone"
+            .to_owned(),
     ))
 }

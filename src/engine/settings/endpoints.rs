@@ -64,7 +64,8 @@ impl AllowedEndpoints {
             Ok(url.as_str().trim_end_matches('/').to_owned())
         } else {
             Err(refuse(
-                "the controller was not started with --allow-endpoint for this scheme, host and port",
+                "the controller was not started with --allow-endpoint for this scheme, host and \
+                 port",
             ))
         }
     }

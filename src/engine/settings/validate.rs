@@ -88,7 +88,8 @@ pub fn validate(
         .map(|domain| {
             ascii_domain(&domain.0).ok_or_else(|| {
                 invalid(format!(
-                    "spec.provisioning.emailDomains: `{}` is not a domain; write it alone, such as example.com, without @",
+                    "spec.provisioning.emailDomains: `{}` is not a domain; write it alone, such as \
+                     example.com, without @",
                     domain.0
                 ))
             })
@@ -101,7 +102,8 @@ pub fn validate(
         target.destination.reserved().filter(|reserved| mapping.position(reserved).is_some())
     {
         return Err(invalid(format!(
-            "spec.mapping: `{reserved}` bears the mark; map another target, or move the mark with markAttribute"
+            "spec.mapping: `{reserved}` bears the mark; map another target, or move the mark with \
+             markAttribute"
         )));
     }
     let scope = provisioning
@@ -286,7 +288,8 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
     let password = provisioning.default_password_secret_ref.is_some();
     if password && can.initial_password == InitialPassword::Unsupported {
         return Err(format!(
-            "spec.provisioning.defaultPasswordSecretRef: {name} takes no default password; {able} take one"
+            "spec.provisioning.defaultPasswordSecretRef: {name} takes no default password; {able} \
+             take one"
         ));
     }
     if provisioning.change_password_on_first_login {
@@ -299,7 +302,8 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
             }
             ChangeAtFirstLogin::WithDefaultPassword if !password => {
                 return Err(format!(
-                    "{field}: without a default password {name} invites people to choose one; set defaultPasswordSecretRef"
+                    "{field}: without a default password {name} invites people to choose one; set \
+                     defaultPasswordSecretRef"
                 ));
             }
             ChangeAtFirstLogin::WithDefaultPassword | ChangeAtFirstLogin::Supported => {}
@@ -380,7 +384,9 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
             && names_a_person(&source, &fields)
         {
             return Err(format!(
-                "`{}` would hold Bob's number of a person, because its value comes from a reference to one ({}). Map it from a field that is a text, such as the person's e-mail",
+                "`{}` would hold Bob's number of a person, because its value comes from a \
+                 reference to one ({}). Map it from a field that is a text, such as the person's \
+                 e-mail",
                 row.target,
                 REFERENCES.join(", ")
             ));
@@ -510,14 +516,18 @@ mod tests {
         let wrong = serde_json::json!({
             "interval": "soon", "retention": "long", "mode": "Enforce",
             "bob": {
-                "credentialsSecretRef": {"name": "bob"}, "endpoint": "http://elsewhere.example.com", "timeZone": "Mars/Base",
+                "credentialsSecretRef": {"name": "bob"},
+                "endpoint": "http://elsewhere.example.com", "timeZone": "Mars/Base",
                 "siteTimeZones": {"Here": "There"},
             },
-            "provider": {"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}}},
-            "provisioning": {"scope": "employee.work.site =", "emailDomains": ["not a domain"], "disablingTrigger": true},
+            "provider": {"entraID": {"tenantId": "example.com",
+            "credentialsSecretRef": {"name": "entra"}}},
+            "provisioning": {"scope": "employee.work.site =", "emailDomains": ["not a domain"],
+            "disablingTrigger": true},
             "mapping": [{"target": "no such target", "field": "root.email"}],
             "safety": {
-                "disables": {"max": "many"}, "updates": {"per": "often"}, "shortRead": {"max": "x"}, "fieldBlackout": {"max": "x"},
+                "disables": {"max": "many"}, "updates": {"per": "often"},
+                "shortRead": {"max": "x"}, "fieldBlackout": {"max": "x"},
                 "protectedAccounts": ["admin@example.com"],
             },
         });
@@ -555,7 +565,8 @@ mod tests {
     #[test]
     fn a_target_that_does_not_exist_is_told_with_its_row_and_what_may_be_meant() {
         let rows = |last: &str| {
-            let rows = serde_json::json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"},
+            let rows = serde_json::json!([{"target": "email", "field": "root.email"},
+                {"target": "username", "field": "root.email"},
                                           {"target": last, "field": "work.title"}]);
             serde_json::from_value::<Vec<MappingRow>>(rows).unwrap()
         };
