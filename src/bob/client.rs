@@ -32,8 +32,8 @@ use crate::{
         client,
         reach::{root_cause, why},
         secret::Secret,
+        waits::{Wait, Waits, Why},
     },
-    provider::limits::{Wait, Waits, Why},
 };
 
 /// Receives every HTTP call: its name (`search`, `read`, `metadata`) and its outcome (`ok`,
@@ -390,7 +390,8 @@ impl Client {
                 Err(match status {
                     StatusCode::FORBIDDEN if is_json => Error::Forbidden { said },
                     StatusCode::FORBIDDEN => Error::unavailable(format!(
-                        "{} without Bob's words: a firewall in front of Bob may have blocked this address for some minutes",
+                        "{} without Bob's words: a firewall in front of Bob may have blocked this \
+                         address for some minutes",
                         status.as_u16()
                     )),
                     _ => Error::Unavailable { said },

@@ -89,7 +89,8 @@ impl World {
         let failure = |code: u16, reason: &str| {
             (
                 code,
-                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}),
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason,
+                    "code": code}),
             )
         };
         if let Some(dice) = &mut self.busy {
@@ -390,7 +391,8 @@ async fn the_remote_clock_means_nothing() {
     for renewed in ["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"] {
         let store = Store::default();
         let lease = json!({"metadata": {"name": "bobsync", "uid": "u", "resourceVersion": "1"},
-            "spec": {"holderIdentity": "gone", "leaseDurationSeconds": 90, "renewTime": renewed, "acquireTime": renewed}});
+            "spec": {"holderIdentity": "gone", "leaseDurationSeconds": 90, "renewTime": renewed,
+            "acquireTime": renewed}});
         store.world().lease = Some(serde_json::from_value(lease).expect("a Lease"));
         store.world().version = 1;
         let waited = until_leads(&store.join("first")).await;

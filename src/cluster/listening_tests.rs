@@ -147,7 +147,8 @@ impl Server {
         let at: usize = page.and_then(|page| page.parse().ok()).unwrap_or(0);
         let next = (world.small && at + 1 < all.len()).then(|| (at + 1).to_string());
         let items = if world.small { vec![all[at].clone()] } else { all };
-        json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": version, "continue": next}, "items": items})
+        json!({"kind": "ConfigMapList", "apiVersion": "v1",
+            "metadata": {"resourceVersion": version, "continue": next}, "items": items})
     }
 
     /// Returns what a watch sends, until it has lasted this long. Nothing follows after `first`,
@@ -219,12 +220,14 @@ where
 }
 
 fn object(name: &str, version: u64) -> Value {
-    json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name, "namespace": "people", "resourceVersion": version.to_string()}})
+    json!({"kind": "ConfigMap", "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": "people", "resourceVersion": version.to_string()}})
 }
 
 fn status(code: u16) -> Value {
     let details = if code == 429 { json!({"retryAfterSeconds": 1}) } else { json!({}) };
-    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": code, "details": details})
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired",
+        "code": code, "details": details})
 }
 
 fn refusal(code: u16) -> Response {

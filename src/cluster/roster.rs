@@ -47,12 +47,12 @@ use crate::{
         key::IntegrationKey,
     },
     domain::{
-        access::Why,
         drift::InPlace,
         ended::Ended,
         kept::Kept,
         known::{Met, Overrides, Revoked},
         missing::{Absence, Word},
+        why::Why,
     },
 };
 

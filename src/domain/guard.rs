@@ -9,10 +9,10 @@ use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    budget::{Account, Blackout, Budgets, Kind, kind_of},
+    budget::{Account, Blackout, Budgets, Kind},
     count::{counted, employees},
     matching::PersonIndex,
-    plan::{Change, Counts, Planned},
+    plan::{Change, Counts, Kind as ChangeKind, Planned},
 };
 
 /// The word of the guard that holds more changes of a kind than its budget allows.
@@ -223,7 +223,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     }
     if restored > 0 {
         because.push(format!(
-            "{} of accounts that bobsync managed before: the integration began without a status, so it is \
+            "{} of accounts that bobsync managed before: the integration began without a status, \
+             so it is \
              not known which of these employees Bob had revoked at once; set spec.suspend on those \
              who must stay out before you approve",
             counted(restored, "reactivation", "reactivations")
@@ -385,7 +386,10 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) 
                 counted(before, "other", "others")
             ),
         };
-        because.push(format!("{BLACKOUT}: the target {target} ({from}) would change for {now} at once{already}, and the limit is {limit}"));
+        because.push(format!(
+            "{BLACKOUT}: the target {target} ({from}) would change for {now} at \
+            once{already}, and the limit is {limit}"
+        ));
     }
     (frozen, because)
 }
@@ -436,5 +440,24 @@ const fn words(kind: Kind) -> (&'static str, &'static str) {
         Kind::Reactivate => ("reactivation", "reactivations"),
         Kind::Create => ("creation", "creations"),
         Kind::Update => ("update", "updates"),
+    }
+}
+
+/// Returns the kind of budget that counts a change, or `None` if none counts it. `attributes` is
+/// how many attributes the change writes. `starts` says whether the employee's start date has come
+/// and the status announced it.
+fn kind_of(change: &Change, attributes: usize, starts: bool) -> Option<Kind> {
+    if change.suspends() {
+        Some(Kind::Disable)
+    } else if change.reactivates() && !starts {
+        Some(Kind::Reactivate)
+    } else if change.kind == ChangeKind::Create {
+        Some(Kind::Create)
+    } else if attributes == 0 {
+        // The change writes only the mark, or sets a manager who had no account before, or it is
+        // the announced first day of an employee.
+        None
+    } else {
+        Some(Kind::Update)
     }
 }

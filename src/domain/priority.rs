@@ -8,11 +8,11 @@
 use std::collections::BTreeSet;
 
 use super::{
-    access::Why,
     account::Access,
     mapping::Mapping,
     matching::{Person, PersonIndex},
     plan::{Change, Kind, Planned, Stage},
+    why::Why,
 };
 
 /// How urgent a call is when calls are scarce.

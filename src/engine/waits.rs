@@ -16,7 +16,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::clock::Clock;
 use crate::{
     api::key::IntegrationKey,
-    provider::limits::{Wait, Waits as Met, Why},
+    http::waits::{Wait, Waits as Met, Why},
 };
 
 /// A shorter wait is not shown.
@@ -151,7 +151,8 @@ fn sentence(name: &str, why: Why, at: Timestamp) -> String {
         }
         Why::Trouble => {
             format!(
-                "Waiting until {at}: {name} is in trouble and asked for a pause; only access that has to be taken does not wait."
+                "Waiting until {at}: {name} is in trouble and asked for a pause; only access that \
+                 has to be taken does not wait."
             )
         }
         Why::Spent => format!("Waiting until {at}: the calls that {name} allows are used up."),
@@ -192,7 +193,8 @@ mod tests {
         assert_eq!(waits.told(), [], "that one is over in a moment");
         provider(until(hour, Why::Asked));
         let told = waits.told();
-        let message = "Waiting until 2026-11-30T09:00:01Z: OneLogin asked for a pause, and is not called before.";
+        let message = "Waiting until 2026-11-30T09:00:01Z: OneLogin asked for a pause, and is not \
+            called before.";
         assert_eq!(told, [Told { side: Side::Provider, message: message.to_owned() }]);
         tokio::time::advance(hour / 2).await;
         provider(until(hour + Duration::from_secs(1), Why::Asked));

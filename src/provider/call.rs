@@ -18,12 +18,15 @@ use tokio::time::Instant;
 use super::{
     Error,
     answers::{Purpose, Route, Sent, retry_after},
-    limits::{Pacer, Ticket, Waits},
+    limits::{Pacer, Ticket},
     token::{Granted, Renewed, Token, Tokens},
 };
 use crate::{
     domain::priority::Urgency,
-    http::client::{self, Answer, Failure},
+    http::{
+        client::{self, Answer, Failure},
+        waits::Waits,
+    },
 };
 
 /// How long one call may take. A page of a listing may take longer.
@@ -424,9 +427,9 @@ impl<D: Dialect> Service<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        http::secret::Secret,
-        provider::limits::{Wait, Why},
+    use crate::http::{
+        secret::Secret,
+        waits::{Wait, Why},
     };
 
     struct Silent;

@@ -120,7 +120,9 @@ impl Health {
         } else if self.0.ready.load(Ordering::Relaxed) {
             Ok(())
         } else {
-            Err("waiting for the first lists of ProvisioningIntegrations and EmployeeSyncs; are the CRDs installed and may the controller watch them?".to_owned())
+            Err("waiting for the first lists of ProvisioningIntegrations and EmployeeSyncs; are \
+                the CRDs installed and may the controller watch them?"
+                .to_owned())
         }
     }
 

@@ -201,7 +201,8 @@ fn told(part: &str, known: &Restarted) -> String {
         1 => format!("The part \"{part}\" of the controller {how} and was started again."),
         times => {
             format!(
-                "The part \"{part}\" of the controller {how} and was started again, {times} times since the last successful pass."
+                "The part \"{part}\" of the controller {how} and was started again, {times} times \
+                 since the last successful pass."
             )
         }
     }
@@ -290,7 +291,8 @@ mod tests {
         assert_eq!(reason, DetailReason::NamespaceNotListed);
         assert_eq!(
             text,
-            "The controller cannot list EmployeeSyncs in namespace gone: Forbidden (403). It tries again."
+            "The controller cannot list EmployeeSyncs in namespace gone: Forbidden (403). It tries \
+             again."
         );
         assert_eq!(parts.health().remarks(), [text]);
         assert!(

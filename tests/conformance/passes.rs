@@ -11,13 +11,14 @@ use bobsync::{
     api::employee_sync::MatchedBy,
     cluster::leadership::Leadership,
     domain::{
-        access::{Missing, Why},
+        access::Missing,
         account::{Access, AccountState, AccountWrite},
         employee::Cell,
         mapping::{Mapping, Source},
         matching::{Matcher, Person, PersonIndex},
         plan::{Block, Conflict, Kind, Plan, Planned, plan},
         safety::{Protected, ProtectedBy},
+        why::Why,
     },
     engine::{
         intake::claims::Claims,

@@ -11,10 +11,8 @@ use bobsync::{
         account::{Access, AccountState, AccountWrite},
         priority::Urgency,
     },
-    provider::{
-        Error, Initial, Key,
-        limits::{Wait, Why},
-    },
+    http::waits::{Wait, Why},
+    provider::{Error, Initial, Key},
 };
 use serde_json::json;
 use simulators::{Fault, FaultKind};

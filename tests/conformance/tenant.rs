@@ -13,7 +13,8 @@ use bobsync::{
         mapping::Mapping,
         priority::Urgency,
     },
-    provider::{Capabilities, Catalog, Key, Provider, call::Ties, limits::Waits},
+    http::waits::Waits,
+    provider::{Capabilities, Catalog, Key, Provider, call::Ties},
 };
 use serde_json::Value;
 use simulators::{Fault, FaultKind};

@@ -4,13 +4,14 @@
 use std::collections::HashSet;
 
 use bobsync::domain::{
-    access::{Missing, Why},
+    access::Missing,
     account::{Access, AccountWrite, NewValue},
     employee::{Cell, Fields},
     mapping::{Compare, Mapping, Row, Source},
     matching::{Person, PersonIndex},
     plan::{Change, Kind, Manager, Plan, Planned, Stage, Standing},
     priority::{Class, Queue, is_position},
+    why::Why,
 };
 use proptest::prelude::*;
 

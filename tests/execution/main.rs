@@ -18,7 +18,7 @@ use bobsync::{
     api::{key::IntegrationKey, reasons::IntegrationReason},
     cluster::{leadership::Leadership, roster::Roster},
     domain::{
-        access::{Missing, Why},
+        access::Missing,
         account::{Access, Account, AccountState, AccountWrite},
         employee::{Cell, Fields},
         mapping::{Compare, Mapping, Row, Source},
@@ -26,6 +26,7 @@ use bobsync::{
         plan::{Plan, Planned, plan},
         priority::Urgency,
         safety::Protected,
+        why::Why,
     },
     engine::{
         intake::claims::Claims,

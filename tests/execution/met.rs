@@ -6,7 +6,7 @@ use std::sync::{Mutex, atomic::AtomicU64};
 use bobsync::{
     cluster::leadership::Leadership,
     domain::{
-        access::{Decision, Missing, Why},
+        access::{Decision, Missing},
         account::{Access, Account, AccountState, AccountWrite},
         budget::Kind,
         employee::{Cell, Employee, Fields, Values},
@@ -16,6 +16,7 @@ use bobsync::{
         plan::plan,
         priority::Urgency,
         safety::Protected,
+        why::Why,
     },
     engine::{
         intake::claims::Claims,

@@ -14,7 +14,7 @@ use bobsync::{
     api::{employee_sync::Action, reasons::IntegrationReason},
     cluster::leadership::Leadership,
     domain::{
-        access::{Missing, Why},
+        access::Missing,
         account::{Access, Account, AccountState, AccountWrite},
         employee::{Cell, Fields},
         mapping::{Compare, Mapping, Row, Source},
@@ -22,6 +22,7 @@ use bobsync::{
         plan::{Change, plan},
         priority::Urgency,
         safety::Protected,
+        why::Why,
     },
     engine::{
         intake::claims::Claims,

@@ -2,7 +2,7 @@
 //! clocks change and over years. People at the provider and administrators change things meanwhile.
 //! A life that breaks a rule is shrunk, and printed as the YAML of a golden life.
 
-use bobsync::domain::{access::Because, plan::Planned};
+use bobsync::domain::{employment::Because, plan::Planned};
 use jiff::{
     Timestamp, ToSpan as _,
     civil::{Date, date},

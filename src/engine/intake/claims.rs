@@ -303,7 +303,8 @@ mod tests {
                 }
             }
             drop(open);
-            prop_assert!(claims.lock().latest.is_empty() && claims.lock().writing.is_empty(), "nothing is kept");
+            prop_assert!(claims.lock().latest.is_empty() && claims.lock().writing.is_empty(),
+                "nothing is kept");
         }
     }
 }

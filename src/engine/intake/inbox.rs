@@ -420,7 +420,8 @@ impl Inbox {
         if event.kind.is_evidence()
             && let Some(reason) = event.employee.is_none().then_some("it names nobody").or(at.err())
         {
-            tracing::warn!(integration = %key, event = ?event.kind, reason, "an event from Bob is no evidence; Bob is read, and decides");
+            tracing::warn!(integration = %key, event = ?event.kind, reason,
+                "an event from Bob is no evidence; Bob is read, and decides");
             received = Received::NotEvidence;
         }
         let Some(employee) = event.employee.as_deref() else {
@@ -440,7 +441,8 @@ impl Inbox {
                 Err(_) => Some("the API server did not answer in time".to_owned()),
             };
             if let Some(error) = error {
-                tracing::warn!(integration = %key, error, "evidence from Bob could not be written; Bob is asked to send it again");
+                tracing::warn!(integration = %key, error,
+                    "evidence from Bob could not be written; Bob is asked to send it again");
                 // Evidence in the employee's own status is acted on before Bob sends it again.
                 if self
                     .0

@@ -56,7 +56,7 @@ mod tests {
     use super::*;
     use crate::{
         api::ProvisioningIntegrationSpec,
-        engine::settings::validate::{AllowedEndpoints, validate},
+        engine::settings::{endpoints::AllowedEndpoints, validate::validate},
     };
 
     #[tokio::test(start_paused = true)]
@@ -64,7 +64,8 @@ mod tests {
         let spec: ProvisioningIntegrationSpec = serde_json::from_value(serde_json::json!({
             "mode": "Enforce",
             "bob": {"credentialsSecretRef": {"name": "bob"}},
-            "provider": {"oneLogin": {"subdomain": "acme", "credentialsSecretRef": {"name": "onelogin"}}},
+            "provider": {"oneLogin": {"subdomain": "acme",
+            "credentialsSecretRef": {"name": "onelogin"}}},
         }))
         .unwrap();
         let target = validate(&spec, &AllowedEndpoints::parse(&[]).unwrap()).unwrap().target;

@@ -294,9 +294,11 @@ impl Said {
             }
             self.generation = 0;
             if error.is_followers() {
-                tracing::debug!(integration = %key, "another process leads by now, and says what is to be said");
+                tracing::debug!(integration = %key,
+                    "another process leads by now, and says what is to be said");
             } else {
-                tracing::warn!(integration = %key, %error, "the integration's status could not be written");
+                tracing::warn!(integration = %key, %error,
+                    "the integration's status could not be written");
             }
             return false;
         }
@@ -468,7 +470,8 @@ mod tests {
 
     fn integration(version: u64, generation: i64) -> Arc<ProvisioningIntegration> {
         let secret = serde_json::json!({"credentialsSecretRef": {"name": "secret"}});
-        let spec = serde_json::json!({"mode": "Enforce", "bob": secret, "provider": {"jumpCloud": secret}});
+        let spec = serde_json::json!({"mode": "Enforce", "bob": secret,
+            "provider": {"jumpCloud": secret}});
         let mut object =
             ProvisioningIntegration::new("onelogin", serde_json::from_value(spec).expect("a spec"));
         object.metadata.resource_version = Some(version.to_string());

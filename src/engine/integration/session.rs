@@ -337,7 +337,8 @@ impl Session {
         if let Err(error) =
             said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await
         {
-            tracing::debug!(integration = %self.key, %error, "the next full pass writes down which revocations are over");
+            tracing::debug!(integration = %self.key, %error,
+                "the next full pass writes down which revocations are over");
         }
     }
 
@@ -394,7 +395,8 @@ impl Session {
                 .sleep_until(self.shared.clock.now().checked_add(every).unwrap_or(Timestamp::MAX))
                 .await;
             if seen.changed(&self.shared.client, &self.key.namespace).await {
-                tracing::info!(integration = %self.key, "a Secret has changed while a pass was under way; it begins again");
+                tracing::info!(integration = %self.key,
+                    "a Secret has changed while a pass was under way; it begins again");
                 self.rotated.send_replace(true);
                 return std::future::pending().await;
             }

@@ -312,7 +312,8 @@ impl Worker {
         self.answered.clone_from(&said.status.last_handled_sync_at);
         drop(said);
         self.session.take_up_evidence();
-        // The garbage collector may be about to delete a pin, and its employee would be taken as new.
+        // The garbage collector may be about to delete a pin, and its employee would be taken as
+        // new.
         owners::loosened(&self.shared, &self.key, beat).await;
     }
 

@@ -9,7 +9,7 @@ use crate::{
     api::employee_sync::{Access, Action, HistoryEntry, OutcomeWord},
     cluster::roster::{Employees, Entry, Hold},
     domain::{
-        access::{Decision, InScope, Why, decide_with, in_scope, unless_waiting},
+        access::{Decision, InScope, decide_with, in_scope, unless_waiting},
         account::Access::Suspended,
         baseline::{Baseline, mapped},
         employee::{Employee, FieldIndex},
@@ -18,6 +18,7 @@ use crate::{
         matching::Person,
         set_back::Window,
         settings::{ExistingEmployees, Settings},
+        why::Why,
     },
     engine::settings::tenants::Other,
 };

@@ -538,7 +538,8 @@ impl<'c> Run<'_, '_, 'c> {
         }
         // No known employee has this mark. As far as is known, the account still belongs to the
         // employee who has to lose access.
-        let said = "the account on record bears a mark that is not this employee's: suspend it by hand, or put the mark right";
+        let said = "the account on record bears a mark that is not this employee's: suspend it by \
+            hand, or put the mark right";
         Err(Ended::Failed(Failure::Conflict(said.to_owned())))
     }
 

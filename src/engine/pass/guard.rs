@@ -185,7 +185,9 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         in_doubt: verdict == Verdict::Unjudged,
         target_suspect: (suspect && !cx.some).then(|| {
             format!(
-                "The provider listed {} accounts, and {lost} of the {known} accounts on record are not there, not by their ids either; none of them is made again until a look half an interval later agrees, or a person asks for a sync",
+                "The provider listed {} accounts, and {lost} of the {known} accounts on record are \
+                 not there, not by their ids either; none of them is made again until a look half \
+                 an interval later agrees, or a person asks for a sync",
                 listing.accounts,
                 known = cx.known(planned.people),
             )

@@ -34,7 +34,7 @@ use crate::{
         status::{Writer, to_the_second},
     },
     domain::{
-        access::{Decision, Missing, Why},
+        access::{Decision, Missing},
         account::{Access, AccountState},
         budget,
         drift::InPlace,
@@ -44,6 +44,7 @@ use crate::{
         matching::{Person, PersonIndex},
         plan::{Block, Change, Kind, Manager, Planned},
         set_back::Window,
+        why::Why,
     },
     engine::{
         clock::Clock,
@@ -726,6 +727,8 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(
-        "the provider's listing is implausibly short; nobody missing from it is created on its word alone".to_owned(),
+        "the provider's listing is implausibly short; nobody missing from it is created on its \
+         word alone"
+            .to_owned(),
     ))
 }

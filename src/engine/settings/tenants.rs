@@ -9,7 +9,7 @@ use std::{
 
 use jiff::Timestamp;
 
-use super::validate::{AllowedEndpoints, validate};
+use super::{endpoints::AllowedEndpoints, validate::validate};
 use crate::api::{
     ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Mode, key::IntegrationKey,
 };
@@ -179,12 +179,14 @@ mod tests {
         provider: &serde_json::Value,
         more: &serde_json::Value,
     ) -> ProvisioningIntegration {
-        let mut spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": {"oneLogin": provider}});
+        let mut spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}},
+            "provider": {"oneLogin": provider}});
         if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
             spec.extend(more.clone());
         }
         let metadata = json!({"name": name, "namespace": "people", "creationTimestamp": created});
-        let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": metadata, "spec": spec});
+        let object = json!({"apiVersion": "bobsync.dev/v1alpha1",
+            "kind": "ProvisioningIntegration", "metadata": metadata, "spec": spec});
         serde_json::from_value(object).expect("an integration")
     }
 

@@ -9,10 +9,9 @@ use bobsync::{
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
-    http::secret::Secret,
+    http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
-        limits::Waits,
         onelogin::{CATALOG, Config, OneLogin, pacer},
     },
 };

@@ -42,7 +42,10 @@ use bobsync::{
             outcome::Outcome,
             record::{Approved, Recorder, Tally},
         },
-        settings::validate::{AllowedEndpoints, Validated, validate},
+        settings::{
+            endpoints::AllowedEndpoints,
+            validate::{Validated, validate},
+        },
     },
     provider::{Error, Initial, Key, Listing, Provider as Target, Written},
     telemetry::metrics::Metrics,

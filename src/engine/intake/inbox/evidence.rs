@@ -17,7 +17,7 @@ use crate::{
     },
     bob::webhook::Kind,
     cluster::status::{WriteError, Writer, to_the_second},
-    domain::{access::Why, known::Revoked},
+    domain::{known::Revoked, why::Why},
     engine::{
         intake::revocations,
         planned::{OPEN, PlannedChange},
@@ -122,7 +122,8 @@ impl Inbox {
                     })
                     .await?;
                 if let Some(error) = refused {
-                    tracing::warn!(integration = %key, employee, %error, "evidence from Bob is in the integration's status alone");
+                    tracing::warn!(integration = %key, employee, %error,
+                        "evidence from Bob is in the integration's status alone");
                     self.0.roster.of(key).remember(employee, revoked);
                 }
             }
@@ -163,7 +164,8 @@ impl Inbox {
         match tokio::time::timeout(SAID_WITHIN, writer.apply_person(object, &status)).await {
             Ok(Ok(object)) => self.0.roster.wrote(&object, 0),
             Ok(Err(_)) | Err(_) => {
-                tracing::debug!(integration = %key, employee, "that access is still open could not be said");
+                tracing::debug!(integration = %key, employee,
+                    "that access is still open could not be said");
                 self.0.roster.of(key).writing(employee, false);
             }
         }

@@ -243,7 +243,8 @@ impl Run<'_, '_, '_> {
         }
         let Some(account) = found.pop() else {
             if doubtful && self.cx.provider.capabilities().lags {
-                let said = "the provider has an account with this e-mail and does not show it yet; the next pass looks again";
+                let said = "the provider has an account with this e-mail and does not show it yet; \
+                    the next pass looks again";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
             return Err(match other {
@@ -258,7 +259,8 @@ impl Run<'_, '_, '_> {
                         format!("{target} or {username}")
                     };
                     conflict(&format!(
-                        "this {keys} is taken, and no account shows it: an alias, a group, a deleted account or one out of reach has it; free \
+                        "this {keys} is taken, and no account shows it: an alias, a group, a \
+                         deleted account or one out of reach has it; free \
                          it there, or correct it in Bob"
                     ))
                 }
@@ -278,17 +280,20 @@ impl Run<'_, '_, '_> {
                 if self.cx.planned.people.iter().any(|person| person.employee.id() == mark) =>
             {
                 Err(conflict(&format!(
-                    "the account {} has this {target} and belongs to employee {mark} in Bob: correct one of the two in Bob, or hand the account \
+                    "the account {} has this {target} and belongs to employee {mark} in Bob: \
+                     correct one of the two in Bob, or hand the account \
                  over by setting its mark to this employee's id",
                     account.id
                 )))
             }
             Some(_) => Err(conflict(&format!(
-                "the account {} has this {target}, and bears the mark of another employee: correct the mark there, or the value in Bob",
+                "the account {} has this {target}, and bears the mark of another employee: correct \
+                 the mark there, or the value in Bob",
                 account.id
             ))),
             None if !self.cx.adopt => Err(conflict(&format!(
-                "the account {} has this {target}, and with spec.safety.adoption: Never an account without a mark is not taken over",
+                "the account {} has this {target}, and with spec.safety.adoption: Never an account \
+                 without a mark is not taken over",
                 account.id
             ))),
             None => self.bring_up(index, account, write, (MatchedBy::Email, false)).await,
@@ -379,7 +384,8 @@ impl Run<'_, '_, '_> {
         if !own && let Some(kind) = kind_of(&write) {
             let marked = account.mark.is_some();
             if !self.room.lock().unwrap_or_else(PoisonError::into_inner).take(kind, marked) {
-                let said = "the account is there already, and the budget has no room for what it needs; the next plan holds it";
+                let said = "the account is there already, and the budget has no room for what it \
+                    needs; the next plan holds it";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
         }

@@ -69,9 +69,11 @@ impl Recorder<'_> {
             return;
         }
         if error.is_followers() {
-            tracing::debug!(integration = %self.roster.key, employee, "another process leads by now, and writes this status");
+            tracing::debug!(integration = %self.roster.key, employee,
+                "another process leads by now, and writes this status");
         } else {
-            tracing::warn!(integration = %self.roster.key, %error, employee, "a status could not be written; the next pass writes it");
+            tracing::warn!(integration = %self.roster.key, %error, employee,
+                "a status could not be written; the next pass writes it");
             self.metrics.status_patch("EmployeeSync", "failed");
         }
         let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);

@@ -42,7 +42,8 @@ impl Recorder<'_> {
                 ..ObjectReference::default()
             };
             let note = format!(
-                "{count} employees in one pass; {SINGLE} of them have events of their own, and status.history has each."
+                "{count} employees in one pass; {SINGLE} of them have events of their own, and \
+                 status.history has each."
             );
             self.events.publish(about, false, reason, "Sync", note);
         }
@@ -84,7 +85,8 @@ impl Recorder<'_> {
             Ok(()) => self.roster.owe(id, Vec::new()),
             // The outcome is written when it is known.
             Err(error) if write.moment == Moment::Early => {
-                tracing::debug!(integration = %self.roster.key, %error, "what is said early could not be written")
+                tracing::debug!(integration = %self.roster.key, %error,
+                    "what is said early could not be written")
             }
             Err(error) => {
                 // A failed change is tried again and writes its line then. A change that was made
