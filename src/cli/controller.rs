@@ -21,7 +21,7 @@ use crate::{
         clock::Clock,
         intake::inbox::Inbox,
         integration::{pacers::Pacers, worker::Shared},
-        settings::{tenants::Tenants, validate::AllowedEndpoints},
+        settings::{endpoints::AllowedEndpoints, tenants::Tenants},
         supervisor::supervise,
     },
     server,

@@ -4,19 +4,20 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
 use super::clock::Clock;
 use crate::{
     api::key::IntegrationKey,
-    provider::limits::{Wait, Waits as Met, Why},
+    http::waits::{Wait, Waits as Met, Why},
 };
 
 /// A shorter wait is not shown.
@@ -67,7 +68,7 @@ impl Waits {
     }
 
     fn known(&self) -> MutexGuard<'_, [Option<Known>; 2]> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// Returns the time.

@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::validate::AllowedEndpoints;
+use super::endpoints::AllowedEndpoints;
 use crate::{
     api::{provider as api, reasons::IntegrationReason},
     domain::visible::trimmed,
