@@ -13,14 +13,12 @@ mod tries;
 #[cfg(test)]
 mod versions_tests;
 
-use std::{
-    num::NonZeroU64,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{num::NonZeroU64, sync::Arc};
 
 use foldhash::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 pub use self::{
@@ -161,7 +159,7 @@ type Owed = HashMap<IntegrationKey, HashMap<Box<str>, Vec<HistoryEntry>>>;
 
 impl Roster {
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock()
     }
 
     /// Takes in an object that the watch or a write brought.

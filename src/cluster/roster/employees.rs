@@ -1,9 +1,6 @@
 //! What is known of the employees of one integration.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::sync::Notify;
 
@@ -143,7 +140,7 @@ impl Employees<'_> {
     /// revocations that outlive the integration stay known, with what they say, until they are gone
     /// as well.
     pub fn leave(self) {
-        self.all.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(self.key);
+        self.all.owed.lock().remove(self.key);
         let mut rows = self.all.rows();
         if let Some(people) = rows.get_mut(self.key) {
             people.leave();
@@ -161,7 +158,7 @@ impl Employees<'_> {
     /// Forgets employees whose objects are gone, except for revocations, because their integration
     /// is a new one.
     pub fn forget_lost(self) {
-        self.all.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(self.key);
+        self.all.owed.lock().remove(self.key);
         if let Some(people) = self.all.rows().get_mut(self.key) {
             people.sift(|_, entry| {
                 if !entry.exists {
@@ -183,7 +180,7 @@ impl Employees<'_> {
                 entry.latest = entry.latest.or_later(&owed);
             });
         }
-        let mut owed = self.all.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owed = self.all.owed.lock();
         if lines.is_empty() {
             let left = owed.get_mut(self.key).map_or(0, |people| {
                 people.remove(employee);
@@ -200,13 +197,13 @@ impl Employees<'_> {
     /// Returns whether lines are stored for an employee of this integration.
     #[must_use]
     pub fn owes(self) -> bool {
-        self.all.owed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(self.key)
+        self.all.owed.lock().contains_key(self.key)
     }
 
     /// Returns the lines that are stored for this employee, newest first.
     #[must_use]
     pub fn owed(self, employee: &str) -> Vec<HistoryEntry> {
-        let owed = self.all.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let owed = self.all.owed.lock();
         owed.get(self.key).and_then(|people| people.get(employee)).cloned().unwrap_or_default()
     }
 

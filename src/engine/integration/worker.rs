@@ -218,7 +218,7 @@ impl Worker {
             place: Place::default(),
             refusals: Refusals::default(),
             signing: Signing::default(),
-            by_evidence: std::sync::Mutex::default(),
+            by_evidence: parking_lot::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
             rotated: watch::Sender::new(false),

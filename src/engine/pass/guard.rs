@@ -9,11 +9,11 @@
 use std::{
     collections::{HashMap, HashSet},
     num::NonZeroU64,
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::{
     api::integration::Approved,
@@ -99,7 +99,7 @@ pub struct Released {
 /// Looks at the whole plan and removes frozen attributes from it.
 pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) -> Released {
     // No other pass counts between this count and the release.
-    let mut ledger = cx.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ledger = cx.ledger.lock();
     let mut held = guard(&Sight {
         planned,
         facts: &Facts { cx, ledger: &ledger, planned },
@@ -206,7 +206,7 @@ impl Guarding<'_> {
             .map(|person| person.employee.id())
             .collect();
         let lost = Lost { known: self.known(planned.people), missing };
-        let mut memory = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.lost.lock();
         let judge = if self.some { LostMemory::some } else { LostMemory::everybody };
         (judge(&mut memory, ShortRead::default(), &lost, self.moment), lost.missing.len())
     }

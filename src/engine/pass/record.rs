@@ -11,8 +11,9 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroU64,
-    sync::{Mutex, PoisonError},
 };
+
+use parking_lot::Mutex;
 
 use self::write::{Moment, Seen, Write};
 pub use self::{early::unknown, tally::Tally, unwritten::Unwritten};
@@ -148,7 +149,7 @@ impl Recorder<'_> {
         if matches!(outcome, Outcome::Outdated | Outcome::Busy) {
             return;
         }
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+        self.ended.lock().insert(index);
         let trouble = self.trouble(index, Some(&outcome));
         let again = match &outcome {
             Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
@@ -159,7 +160,7 @@ impl Recorder<'_> {
         };
         if let Some(failed) = again {
             let id = self.planned.id(index).into();
-            self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id, failed));
+            self.unsettled.lock().push((id, failed));
         }
         let write = self.weigh(index, trouble, Some(outcome));
         self.write_all(write.into_iter().collect()).await;
@@ -244,13 +245,13 @@ impl Recorder<'_> {
         let Judged { verdict, seen, proof, .. } = &judged;
         self.count(verdict, outcome.as_ref());
         if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
-            self.tally.lock().unwrap_or_else(PoisonError::into_inner).over.insert(id.into());
+            self.tally.lock().over.insert(id.into());
         }
         let settled = matches!(outcome, None | Some(Outcome::Done(_)))
             && verdict.decision.managed
             && verdict.account.is_some();
         if settled && matches!(verdict.manager, Manager::NotManaged | Manager::Pending) {
-            self.leaderless.lock().unwrap_or_else(PoisonError::into_inner).push(index);
+            self.leaderless.lock().push(index);
         }
         self.draft(index, judged, outcome.as_ref())
     }
@@ -586,7 +587,7 @@ impl Recorder<'_> {
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = self.tally.lock();
         let reason = verdict.reason();
         if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access())
         {

@@ -1,8 +1,6 @@
 //! A new account, and what its creation may meet: a value that is refused or taken, an earlier try
 //! with a lost answer, or the account of another employee.
 
-use std::sync::PoisonError;
-
 use super::{
     Ended, LAG, LEFT_OUT, Met, Run,
     change::{Aim, Landed, LeftOut, Suspects, action_on},
@@ -365,7 +363,7 @@ impl Run<'_, '_, '_> {
         let fields = self.sent(if made { wanted } else { &write });
         let (id, state): (Box<str>, _) = ((*account.id).into(), account.state);
         let met = Met { account: id.clone(), state, action, fields: fields.clone() };
-        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(index, met);
+        self.met.lock().insert(index, met);
         if write.is_empty() {
             let (unconfirmed, answered, left) = (Vec::new(), Vec::new(), LeftOut::default());
             return Ok(Landed {
@@ -383,7 +381,7 @@ impl Run<'_, '_, '_> {
         }
         if !own && let Some(kind) = kind_of(&write) {
             let marked = account.mark.is_some();
-            if !self.room.lock().unwrap_or_else(PoisonError::into_inner).take(kind, marked) {
+            if !self.room.lock().take(kind, marked) {
                 let said = "the account is there already, and the budget has no room for what it \
                     needs; the next plan holds it";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));

@@ -1,7 +1,7 @@
 //! How a status is written: once, with the history lines that are owed, and never over what came in
 //! the meantime.
 
-use std::{num::NonZeroU64, sync::PoisonError};
+use std::num::NonZeroU64;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -31,7 +31,7 @@ impl Recorder<'_> {
     /// Publishes one event for each kind of change that this pass did not report one by one. It
     /// says how many there are.
     pub fn sum_up(&self) {
-        let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        let told = std::mem::take(&mut *self.told.lock());
         for (reason, count) in told.into_iter().filter(|(_, count)| *count > SINGLE) {
             let about = ObjectReference {
                 api_version: Some(ProvisioningIntegration::api_version(&()).into_owned()),
@@ -271,7 +271,7 @@ impl Recorder<'_> {
                     Action::Suspend => ("AccountSuspended", "Suspended the account"),
                     Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
                 };
-                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut told = self.told.lock();
                 let count = told.entry(reason).or_default();
                 *count += 1;
                 if *count > SINGLE {
