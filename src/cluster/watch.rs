@@ -83,7 +83,8 @@ pub async fn watch(
                     scope.clone(),
                     roster.clone(),
                     seen.clone(),
-                    (parts.clone(), beat),
+                    parts.clone(),
+                    beat,
                 )
             });
             tokio::join!(of_integrations, of_people);
@@ -215,7 +216,8 @@ async fn people(
     scope: Scope,
     roster: Roster,
     seen: mpsc::Sender<Seen>,
-    (parts, beat): (Parts, Beat),
+    parts: Parts,
+    beat: Beat,
 ) {
     let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, PERSON)));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();

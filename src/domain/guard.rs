@@ -12,7 +12,7 @@ use super::{
     budget::{Account, Blackout, Budgets, Kind},
     count::{counted, employees},
     matching::PersonIndex,
-    plan::{Change, Counts, Kind as ChangeKind, Planned},
+    plan::{Approval, Change, Counts, Fate, Kind as ChangeKind, Planned, Ruling},
 };
 
 /// The word of the guard that holds more changes of a kind than its budget allows.
@@ -94,20 +94,12 @@ pub struct Population {
 /// What is held.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Held {
-    /// For each change of the plan: whether it is held.
-    pub changes: Vec<bool>,
     /// Rows of the mapping that are left as they are on every account that exists.
     pub frozen: Vec<usize>,
     /// What is held as a whole, if anything is.
     pub plan: Option<HeldPlan>,
     /// The digest of a plan that would be held, and is released because a person approved it.
-    pub released: Option<String>,
-    /// For each change of such a released plan: whether it is part of what the person approved.
-    pub approved: Vec<bool>,
-    /// For each change: whether it is part of the plan that was released before, and goes on.
-    pub continued: Vec<bool>,
-    /// For each change: the budget that counts it.
-    pub kinds: Vec<Option<Kind>>,
+    pub released_digest: Option<String>,
     /// What the budgets have room for in addition to the plan.
     pub room: Room,
     /// Each employee's part in what is held or was approved, so that approved changes go on after
@@ -160,38 +152,116 @@ pub struct HeldPlan {
     pub restored: bool,
 }
 
-/// Looks at the whole plan, and returns what of it is held.
+/// Looks at the whole plan. Returns what of it is held, and the ruling on each of its changes.
 #[must_use]
-pub fn guard(sight: &Sight<'_>) -> Held {
+pub fn guard(sight: &Sight<'_>) -> (Held, Vec<Ruling>) {
     let all = &sight.planned.plan.changes;
-    let continued: Vec<bool> = all.iter().map(|change| sight.facts.continues(change)).collect();
-    let (frozen, mut because) = blackout(sight, &continued);
-    let kinds: Vec<Option<Kind>> = all
+    let mut rulings: Vec<Ruling> = all.iter().map(|change| continuing(sight, change)).collect();
+    let (frozen, mut because) = blackout(sight, &rulings);
+    for (ruling, change) in rulings.iter_mut().zip(all).filter(|(ruling, _)| !goes_on(ruling)) {
+        let attributes = attributes(sight, change, &frozen);
+        ruling.budget = kind_of(change, attributes, sight.facts.starts(change.person))
+            .filter(|kind| !unlimited(sight, change, *kind));
+    }
+    because.extend(hold_floods(sight, &mut rulings));
+    let restored = hold_returns(sight, &mut rulings);
+    if restored > 0 {
+        because.push(format!(
+            "{} of accounts that bobsync managed before: the integration began without a status, \
+             so it is \
+             not known which of these employees Bob had revoked at once; set spec.suspend on those \
+             who must stay out before you approve",
+            counted(restored, "reactivation", "reactivations")
+        ));
+    }
+    let waiting = hold_what_was_held(sight, &mut rulings);
+    if waiting > 0 {
+        let (one, several) = (
+            "of the employees has a change that is held already",
+            "of the employees have changes that are held already",
+        );
+        because.push(format!("{BUDGET}: {}", counted(waiting, one, several)));
+    }
+    let over = rulings.iter().any(is_held);
+    let room = room(sight, &rulings);
+    if !over && frozen.is_empty() {
+        return (Held { room, ..Held::default() }, rulings);
+    }
+    let touched = |change: &Change| change.only_rows(&frozen).is_some();
+    let parts = all
         .iter()
-        .zip(&continued)
-        .map(|(change, continued)| {
-            kind_of(change, attributes(sight, change, &frozen), sight.facts.starts(change.person))
-                .filter(|kind| !continued && !unlimited(sight, change, *kind))
+        .zip(&rulings)
+        .filter_map(|(change, ruling)| match is_held(ruling) {
+            true => Some(part(sight, change, None)),
+            false => touched(change).then(|| part(sight, change, Some(&frozen[..]))),
         })
         .collect();
-    let mut changes = vec![false; kinds.len()];
+    let held = |index: usize| is_held(&rulings[index]);
+    let content = sight.planned.digest_of(&frozen, held);
+    let digest = chained(&content, sight.released_before);
+    if sight.approved == Some(&digest) {
+        for (ruling, change) in rulings.iter_mut().zip(all) {
+            if (is_held(ruling) || writes_only(change, &frozen)) && !goes_on(ruling) {
+                ruling.approval = Approval::Now;
+            }
+            ruling.fate = Fate::Goes;
+        }
+        let released_digest = Some(digest);
+        return (Held { released_digest, room, parts, ..Held::default() }, rulings);
+    }
+    let mut counts = sight.planned.plan.counts_of(held);
+    counts.updates += count(
+        all.iter()
+            .zip(&rulings)
+            .filter(|(change, ruling)| !is_held(ruling) && touched(change))
+            .count(),
+    );
+    let plan = Some(HeldPlan {
+        digest,
+        counts,
+        because: because.join("\n"),
+        only_fields: !over,
+        restored: restored > 0,
+    });
+    (Held { frozen, plan, room, parts, ..Held::default() }, rulings)
+}
+
+fn is_held(ruling: &Ruling) -> bool {
+    ruling.fate == Fate::Held
+}
+
+/// Returns whether the change is part of a plan that was released before.
+fn goes_on(ruling: &Ruling) -> bool {
+    ruling.approval == Approval::Before
+}
+
+fn continuing(sight: &Sight<'_>, change: &Change) -> Ruling {
+    let continues = sight.facts.continues(change);
+    let approval = if continues { Approval::Before } else { Approval::None };
+    Ruling { approval, ..Ruling::default() }
+}
+
+/// Holds all changes of each kind that exceeds its budget. Returns why, one clause for each kind.
+fn hold_floods(sight: &Sight<'_>, rulings: &mut [Ruling]) -> Vec<String> {
+    let mut because = Vec::new();
     for kind in [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update] {
-        let Some(account) = account(sight, &kinds, kind).filter(|account| account.is_over()) else {
+        let Some(account) = account(sight, rulings, kind).filter(|account| account.is_over())
+        else {
             continue;
         };
         // A suspension that was asked for by name is not part of a flood, as long as the budget has
         // room for it.
         let mut room = account.room();
-        for (held, change) in changes
+        let of_kind = rulings
             .iter_mut()
-            .zip(all)
-            .zip(&kinds)
-            .filter(|(_, own)| **own == Some(kind))
-            .map(|(pair, _)| pair)
-        {
+            .zip(&sight.planned.plan.changes)
+            .filter(|(ruling, _)| ruling.budget == Some(kind));
+        for (ruling, change) in of_kind {
             let passes = kind == Kind::Disable && room > 0 && sight.facts.explicit(change.person);
             room -= u32::from(passes);
-            *held = !passes;
+            if !passes {
+                ruling.fate = Fate::Held;
+            }
         }
         let (one, several) = words(kind);
         // Few people with many changes are a fight about a value, and no flood.
@@ -208,103 +278,53 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             account.limit
         ));
     }
-    let mut restored = 0_u32;
-    for ((held, change), (kind, continued)) in
-        changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued))
-    {
-        if sight.restored
-            && !continued
-            && *kind == Some(Kind::Reactivate)
-            && is_marked(sight, change)
-        {
-            *held = true;
+    because
+}
+
+/// Holds the reactivations of marked accounts if the integration began without a status. Returns
+/// how many.
+fn hold_returns(sight: &Sight<'_>, rulings: &mut [Ruling]) -> u32 {
+    let mut restored = 0;
+    for (ruling, change) in rulings.iter_mut().zip(&sight.planned.plan.changes) {
+        let returns = ruling.budget == Some(Kind::Reactivate) && is_marked(sight, change);
+        if sight.restored && returns && !goes_on(ruling) {
+            ruling.fate = Fate::Held;
             restored += 1;
         }
     }
-    if restored > 0 {
-        because.push(format!(
-            "{} of accounts that bobsync managed before: the integration began without a status, \
-             so it is \
-             not known which of these employees Bob had revoked at once; set spec.suspend on those \
-             who must stay out before you approve",
-            counted(restored, "reactivation", "reactivations")
-        ));
-    }
-    let mut waiting = 0_u32;
-    for ((held, change), (kind, continued)) in
-        changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued))
-    {
-        let asked = *kind == Some(Kind::Disable) && sight.facts.explicit(change.person);
-        if !*held && !continued && !asked && sight.facts.held_before(change.person).is_some() {
-            *held = true;
+    restored
+}
+
+/// Holds the changes of employees with a part in what a full pass holds. Returns how many.
+fn hold_what_was_held(sight: &Sight<'_>, rulings: &mut [Ruling]) -> u32 {
+    let mut waiting = 0;
+    for (ruling, change) in rulings.iter_mut().zip(&sight.planned.plan.changes) {
+        let asked = ruling.budget == Some(Kind::Disable) && sight.facts.explicit(change.person);
+        let stays = is_held(ruling) || goes_on(ruling) || asked;
+        if !stays && sight.facts.held_before(change.person).is_some() {
+            ruling.fate = Fate::Held;
             waiting += 1;
         }
     }
-    if waiting > 0 {
-        let (one, several) = (
-            "of the employees has a change that is held already",
-            "of the employees have changes that are held already",
-        );
-        because.push(format!("{BUDGET}: {}", counted(waiting, one, several)));
-    }
-    let part = |change: &Change, rows: Option<&[usize]>| {
-        if let Some(before) = sight.facts.held_before(change.person) {
-            return (change.person, before);
-        }
-        (change.person, sight.planned.part(change, rows, sight.released_before))
-    };
-    let over = changes.contains(&true);
-    let room = room(sight, &kinds, &changes);
-    if !over && frozen.is_empty() {
-        return Held { changes, continued, kinds, room, ..Held::default() };
-    }
-    let touched = |change: &Change| change.only_rows(&frozen).is_some();
-    let parts = all
-        .iter()
-        .zip(&changes)
-        .filter_map(|(change, held)| {
-            if *held {
-                Some(part(change, None))
-            } else {
-                touched(change).then(|| part(change, Some(&frozen[..])))
-            }
-        })
-        .collect();
-    let content = sight.planned.digest_of(&frozen, |index| changes[index]);
-    let digest = chained(&content, sight.released_before);
-    if sight.approved == Some(&digest) {
-        // A change that has a frozen row next to other parts is not what the person looked at.
-        let only_frozen = |change: &Change| {
-            let write = &change.write;
-            let more = write.access.is_some() || write.mark.is_some() || change.manager.is_some();
-            !more
-                && !write.attributes.is_empty()
-                && write.attributes.iter().all(|(row, _)| frozen.contains(row))
-        };
-        let approved =
-            changes.iter().zip(all).map(|(held, change)| *held || only_frozen(change)).collect();
-        return Held {
-            changes: vec![false; kinds.len()],
-            released: Some(digest),
-            approved,
-            continued,
-            kinds,
-            room,
-            parts,
-            ..Held::default()
-        };
-    }
-    let mut counts = sight.planned.plan.counts_of(|index| changes[index]);
-    counts.updates +=
-        count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
-    let plan = Some(HeldPlan {
-        digest,
-        counts,
-        because: because.join("\n"),
-        only_fields: !over,
-        restored: restored > 0,
-    });
-    Held { changes, frozen, plan, continued, kinds, room, parts, ..Held::default() }
+    waiting
+}
+
+/// Returns an employee's part in what is held: the part that a full pass holds, or the part that
+/// the change has now.
+fn part(sight: &Sight<'_>, change: &Change, rows: Option<&[usize]>) -> (PersonIndex, u64) {
+    let before = sight.facts.held_before(change.person);
+    let now = || sight.planned.part(change, rows, sight.released_before);
+    (change.person, before.unwrap_or_else(now))
+}
+
+/// Returns whether the change writes these rows and nothing else. A change that has a frozen row
+/// next to other parts is not what the person looked at.
+fn writes_only(change: &Change, rows: &[usize]) -> bool {
+    let write = &change.write;
+    let more = write.access.is_some() || write.mark.is_some() || change.manager.is_some();
+    !more
+        && !write.attributes.is_empty()
+        && write.attributes.iter().all(|(row, _)| rows.contains(row))
 }
 
 /// Returns how many attributes this change writes, without frozen ones. A manager who had no
@@ -320,16 +340,16 @@ fn attributes(sight: &Sight<'_>, change: &Change, frozen: &[usize]) -> usize {
 }
 
 /// Returns what is left of the budgets after everything that is not held has gone out.
-fn room(sight: &Sight<'_>, kinds: &[Option<Kind>], held: &[bool]) -> Room {
+fn room(sight: &Sight<'_>, rulings: &[Ruling]) -> Room {
     let left = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update]
         .into_iter()
         .filter_map(|kind| {
             if sight.restored && kind == Kind::Reactivate {
                 return Some((kind, 0));
             }
-            let account = account(sight, kinds, kind)?;
-            let goes =
-                kinds.iter().zip(held).filter(|(own, held)| **own == Some(kind) && !**held).count();
+            let account = account(sight, rulings, kind)?;
+            let of_kind = rulings.iter().filter(|ruling| ruling.budget == Some(kind));
+            let goes = of_kind.filter(|ruling| !is_held(ruling)).count();
             Some((kind, account.room().saturating_sub(count(goes))))
         });
     Room { left: left.collect(), first_pass: sight.first_pass }
@@ -353,14 +373,14 @@ fn is_marked(sight: &Sight<'_>, change: &Change) -> bool {
 
 /// Returns the rows that would replace or clear a value for too many employees, and the reasons,
 /// one clause each. Accounts without marks are brought in line once without this limit.
-fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) {
+fn blackout(sight: &Sight<'_>, rulings: &[Ruling]) -> (Vec<usize>, Vec<String>) {
     let mut because = Vec::new();
     let limit = sight.field_blackout.limit(with_account(sight));
     let mut replaced = vec![0_u32; sight.planned.mapping.rows.len()];
-    let counts = |(change, continued): &(&Change, &bool)| {
-        !**continued && (!sight.first_pass || is_marked(sight, change))
+    let counts = |(change, ruling): &(&Change, &Ruling)| {
+        !goes_on(ruling) && (!sight.first_pass || is_marked(sight, change))
     };
-    let changes = sight.planned.plan.changes.iter().zip(continued).filter(counts);
+    let changes = sight.planned.plan.changes.iter().zip(rulings).filter(counts);
     changes.flat_map(|(change, _)| &change.replaced).for_each(|row| replaced[*row] += 1);
     let before: Vec<u32> = replaced
         .iter()
@@ -421,7 +441,7 @@ fn with_account(sight: &Sight<'_>) -> u32 {
 }
 
 /// Returns the use of the budget of one kind, or `None` if the kind has no limit.
-fn account(sight: &Sight<'_>, kinds: &[Option<Kind>], kind: Kind) -> Option<Account> {
+fn account(sight: &Sight<'_>, rulings: &[Ruling], kind: Kind) -> Option<Account> {
     let budget = sight.budgets.of(kind)?;
     let of = match kind {
         Kind::Create => sight.population.map_or_else(
@@ -430,7 +450,7 @@ fn account(sight: &Sight<'_>, kinds: &[Option<Kind>], kind: Kind) -> Option<Acco
         ),
         Kind::Disable | Kind::Reactivate | Kind::Update => with_account(sight),
     };
-    let planned = count(kinds.iter().filter(|own| **own == Some(kind)).count());
+    let planned = count(rulings.iter().filter(|ruling| ruling.budget == Some(kind)).count());
     Some(Account { planned, spent: sight.facts.spent(kind), limit: budget.limit(of) })
 }
 

@@ -6,9 +6,14 @@ mod digest;
 mod order;
 mod planned;
 mod reporting;
+mod ruling;
 mod withheld;
 
-pub use self::{conflict::Conflict, planned::Planned};
+pub use self::{
+    conflict::Conflict,
+    planned::Planned,
+    ruling::{Approval, Fate, Ruling},
+};
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -63,6 +68,8 @@ pub struct Change {
     /// Other accounts of the same employee. Access is taken from each of them too, even if it fails
     /// for others.
     pub also: Vec<Box<str>>,
+    /// What the guard says of it.
+    pub ruling: Ruling,
 }
 
 impl Change {
@@ -80,6 +87,7 @@ impl Change {
             level: 0,
             look_up_first: false,
             also: Vec::new(),
+            ruling: Ruling { budget: None, approval: Approval::None, fate: Fate::Goes },
         }
     }
 

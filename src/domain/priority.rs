@@ -146,20 +146,19 @@ struct Item {
 }
 
 impl Queue {
-    /// Returns the queue of the changes for which `go` is true. `since` says from when on an
+    /// Returns the queue of the changes that go out. `since` says from when on an
     /// employee waits, in seconds of the epoch. `failed` says whether a change failed when it was
     /// tried before.
     #[must_use]
     pub fn new(
         planned: &Planned<'_>,
-        go: &[bool],
         since: &dyn Fn(PersonIndex) -> i64,
         failed: &dyn Fn(&Change) -> bool,
     ) -> Self {
         let plan = &planned.plan;
         let mut place = vec![None; plan.changes.len()];
         let mut items: Vec<Item> = Vec::new();
-        for (index, change) in plan.changes.iter().enumerate().filter(|(index, _)| go[*index]) {
+        for (index, change) in plan.changes.iter().enumerate().filter(|(_, change)| change.goes()) {
             place[index] = Some(items.len());
             let class = Class::of(change, planned.person(change.person), planned.mapping);
             let (failed, since) = (failed(change), since(change.person));

@@ -172,7 +172,8 @@ impl ScopeMemory {
         shrink: &Shrink<'_>,
         rule: ScopeShrink,
         managed: u32,
-        (since, now): (i64, i64),
+        since: i64,
+        now: i64,
     ) -> Verdict {
         if self.judged == Some((settings, true)) {
             return Verdict::Held;
@@ -217,7 +218,7 @@ mod tests {
         };
         let mut memory = ScopeMemory::default();
         let some = |memory: &mut ScopeMemory, id, settings, now| {
-            memory.some(settings, &one(id), RULE, 20, (now - 600, now))
+            memory.some(settings, &one(id), RULE, 20, now - 600, now)
         };
         assert_eq!(
             some(&mut memory, "1", 7, 1000),

@@ -63,7 +63,7 @@ use crate::{
         employee::Employee,
         lost::Moment,
         matching::{Matcher, Person, PersonIndex},
-        plan::{Change, Kind, Planned, plan},
+        plan::{Change, Fate, Kind, Planned, plan},
         priority::Class,
         settings::ExistingEmployees,
     },
@@ -195,7 +195,7 @@ impl Pass<'_> {
         let released = guard::release(&guarding, &mut planned, &listing);
         report.held.clone_from(&released.held.plan);
         report.planned = Some(released.planned);
-        if let Some(digest) = &released.held.released
+        if let Some(digest) = &released.held.released_digest
             && !(self.release)(digest.clone(), false).await
         {
             report.cut = Some(Cut::Unrecorded);
@@ -211,16 +211,14 @@ impl Pass<'_> {
         };
         let recorder = self.recorder(&planned, basis);
         let summary = if self.integration.validated.dry_run {
-            recorder
-                .without_change(|change| Some(waiting(&recorder, &planned.plan.changes[change])))
-                .await;
+            recorder.without_change(|change| Some(waiting(&recorder, change))).await;
             let scope = report.scope.as_ref().map(|scope| scope.because.clone());
             let both: Vec<String> = scope.into_iter().chain(released.would_hold.clone()).collect();
             report.would_hold = (!both.is_empty()).then(|| both.join("; "));
             report.plan = Some(summarise(&planned));
             Summary::default()
         } else {
-            self.converge(&planned, &released, &recorder, &listing.unavailable, &[]).await
+            self.converge(&planned, &released, &recorder, &listing.unavailable).await
         };
         self.looked_at(&people);
         if report.zones.is_some() {
@@ -392,13 +390,12 @@ impl Pass<'_> {
         released: &Released,
         recorder: &Recorder<'_>,
         unavailable: &[usize],
-        deferred: &[bool],
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
         let progress = self.request.progress();
-        progress
-            .iter()
-            .for_each(|progress| progress.write(released.go.iter().filter(|go| **go).count()));
+        progress.iter().for_each(|progress| {
+            progress.write(planned.plan.changes.iter().filter(|change| change.goes()).count())
+        });
         let (over, end) = oneshot::channel::<()>();
         let Retries { refusals, at_once, .. } = self.concurrent.retries;
         let skip = |change: &Change| {
@@ -406,12 +403,8 @@ impl Pass<'_> {
         };
         let failed_before = |change: &Change| refusals.failed(planned.id(change.person));
         // The password is read only when it is needed, and it is dropped at the end of this step.
-        let creates = planned
-            .plan
-            .changes
-            .iter()
-            .zip(&released.go)
-            .any(|(change, go)| *go && change.kind == Kind::Create);
+        let creates = |change: &Change| change.goes() && change.kind == Kind::Create;
+        let creates = planned.plan.changes.iter().any(creates);
         let password = if creates { self.services.initial_password.read().await } else { Ok(None) };
         let initial = password.as_ref().map(|password| Initial {
             password: password.as_ref(),
@@ -473,16 +466,12 @@ impl Pass<'_> {
             drop((told, over));
             summary
         });
-        let without_change = recorder.without_change(|change| {
-            let planned = || recorder.planned(planned.plan.changes[change].person);
-            match (released.go[change], released.held.changes[change]) {
-                (true, _) => None,
-                _ if deferred.get(change) == Some(&true) => None,
-                (false, true) => Some(Trouble::Held { planned: planned() }),
-                (false, false) => Some(held_by_suspicion()),
-            }
+        let without_change = recorder.without_change(|change| match change.ruling.fate {
+            Fate::Goes | Fate::Deferred => None,
+            Fate::Held => Some(Trouble::Held { planned: recorder.planned(change.person) }),
+            Fate::Suspect => Some(held_by_suspicion()),
         });
-        let still_waiting = early::still_waiting(recorder, released, end);
+        let still_waiting = early::still_waiting(recorder, end);
         let (summary, (), (), ()) =
             tokio::join!(executing, without_change, record_each(recorder, outcomes), still_waiting);
         self.wait_for_managers(recorder);
@@ -552,12 +541,10 @@ impl Pass<'_> {
 
     /// Returns which changes of the plan go out because a person approved them.
     fn approvals<'b>(&'b self, released: &'b Released) -> ApprovedParts<'b> {
-        let held = &released.held;
         ApprovedParts {
-            now: held.released.as_deref().map(|digest| (digest, &held.approved[..])),
-            continued: self.memory.last_approval.map(|last| (last, &held.continued[..])),
-            parts: Some(&held.parts),
-            kinds: Some(&released.kinds),
+            now: released.held.released_digest.as_deref(),
+            continued: self.memory.last_approval,
+            parts: Some(&released.held.parts),
         }
     }
 

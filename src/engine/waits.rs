@@ -61,6 +61,12 @@ struct Known {
 }
 
 impl Waits {
+    /// Returns the key of the integration.
+    #[must_use]
+    pub const fn key(&self) -> &IntegrationKey {
+        &self.key
+    }
+
     /// Returns an empty collection of waits.
     #[must_use]
     pub fn new(key: IntegrationKey, clock: Clock) -> Self {

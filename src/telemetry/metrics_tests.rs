@@ -50,7 +50,8 @@ fn see(
     roster: &Roster,
     employee: &str,
     version: u32,
-    (reason, since): (EmployeeReason, &str),
+    reason: EmployeeReason,
+    since: &str,
     next: Option<(&str, &str)>,
 ) {
     let ready = if reason.is_ready() { "True" } else { "False" };
@@ -112,7 +113,7 @@ fn on_page(page: &str) -> BTreeMap<String, (String, String, Vec<String>)> {
 #[tokio::test]
 async fn the_table_is_what_is_registered() {
     let (metrics, roster, _hand) = watching();
-    see(&roster, "1", 1, (EmployeeReason::Rejected, "2026-02-28T00:00:00Z"), None);
+    see(&roster, "1", 1, EmployeeReason::Rejected, "2026-02-28T00:00:00Z", None);
     let key = key("onelogin");
     metrics.begin(&key, None, now());
     let status = json!({
@@ -235,8 +236,8 @@ fn who_fails_who_is_held_and_what_comes_is_read_from_the_roster() {
         (EmployeeReason::Rejected, earlier),
         Some(("2026-03-04T20:00:00Z", "Suspended")),
     );
-    see(&roster, "3", 3, (EmployeeReason::Held, earlier), Some(("2026-04-04T20:00:00Z", "Active")));
-    see(&roster, "4", 4, (EmployeeReason::Frozen, earlier), None);
+    see(&roster, "3", 3, EmployeeReason::Held, earlier, Some(("2026-04-04T20:00:00Z", "Active")));
+    see(&roster, "4", 4, EmployeeReason::Frozen, earlier, None);
     let page = metrics.render();
     let states = ["in_sync", "pending", "held", "frozen", "failing", "unmanaged"];
     assert_eq!(
@@ -254,7 +255,7 @@ fn who_fails_who_is_held_and_what_comes_is_read_from_the_roster() {
         [1.0, 2.0, 0.0].map(Some)
     );
     assert_eq!(value(&page, "bobsync_employee_sync_objects"), Some(4.0));
-    see(&roster, "2", 5, (EmployeeReason::InSync, earlier), None);
+    see(&roster, "2", 5, EmployeeReason::InSync, earlier, None);
     let page = metrics.render();
     assert_eq!(of(&page, "bobsync_employees", "state", "failing"), Some(0.0));
     assert_eq!(of(&page, "bobsync_failing_employees", "reason", "Rejected"), None);
@@ -340,14 +341,14 @@ fn the_unsynced_age_grows_until_all_are_in_sync_and_goes_on_after_a_restart() {
     assert_eq!(age(&metrics), Some(660.0), "one that did not end does not reset it");
     metrics.pass(&key("onelogin"), &went_well().figures(), to(12));
     assert_eq!(age(&metrics), Some(0.0));
-    see(&roster, "1", 1, (EmployeeReason::Rejected, "2026-02-28T00:00:00Z"), None);
+    see(&roster, "1", 1, EmployeeReason::Rejected, "2026-02-28T00:00:00Z", None);
     metrics.pass(&key("onelogin"), &went_well().figures(), to(0));
     assert_eq!(
         age(&metrics),
         Some(24.0 * 3600.0),
         "one who fails has failed for a day, whatever process has seen it"
     );
-    see(&roster, "1", 2, (EmployeeReason::InSync, "2026-03-01T00:00:00Z"), None);
+    see(&roster, "1", 2, EmployeeReason::InSync, "2026-03-01T00:00:00Z", None);
     assert_eq!(age(&metrics), Some(0.0), "a single pass has seen to it");
     metrics.begin(&key("onelogin"), Some("2026-02-28T23:00:00Z".parse().expect("a time")), now());
     assert_eq!(

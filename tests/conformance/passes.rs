@@ -108,11 +108,7 @@ async fn carry_out<T: Tenant>(
             initial: Ok(Initial::default()),
             unavailable,
             planned: &planned,
-            released: &Released {
-                go: vec![true; planned.plan.changes.len()],
-                target_suspect: None,
-                ..Released::default()
-            },
+            released: &Released::default(),
             adopt: true,
             protected: &Protected::default(),
             pace: Pace::unhurried(&claims.everybody(), &Leadership::always(), &AtomicU64::new(0)),

@@ -5,7 +5,7 @@ use bobsync::domain::{
     budget::{Blackout, Budget, Budgets, Kind},
     guard::{GuardFacts, Held, Population, Sight, guard},
     matching::{Person, PersonIndex},
-    plan::{Block, Change, Plan, Planned},
+    plan::{Block, Change, Fate, Plan, Planned},
 };
 use proptest::prelude::*;
 
@@ -87,6 +87,12 @@ struct Looked {
     held: Held,
 }
 
+impl Looked {
+    fn holds(&self) -> bool {
+        self.plan.changes.iter().any(Change::is_held)
+    }
+}
+
 /// Returns the plan with a field blackout of 40 %, at least 10.
 fn look(
     crowd: &Crowd,
@@ -122,13 +128,13 @@ fn look_at_some(
 ) -> Looked {
     let (people, accounts, mapping): (Vec<Person>, _, _) =
         (crowd.people(), crowd.accounts(), crowd.mapping());
-    let plan = planned(crowd, &people, &accounts);
+    let mut plan = planned(crowd, &people, &accounts);
     let explicit = (0..)
         .zip(&crowd.people)
         .filter(|(_, one)| explicit.contains(&one.who))
         .map(|(person, _)| person)
         .collect();
-    let held = guard(&Sight {
+    let (held, rulings) = guard(&Sight {
         planned: &Planned { mapping: &mapping, people: &people, plan: plan.clone() },
         facts: &Facts { spent, replaced_before, explicit, leaderless: false },
         budgets,
@@ -139,6 +145,7 @@ fn look_at_some(
         approved,
         released_before: "",
     });
+    plan.changes.iter_mut().zip(rulings).for_each(|(change, ruling)| change.ruling = ruling);
     Looked { plan, held }
 }
 
@@ -146,8 +153,8 @@ fn look_at_some(
 fn a_flood_of_suspensions_is_held_whole_and_the_rest_flows() {
     let crowd = company(100, 6, 10);
     let Looked { plan, held } = look(&crowd, Budgets::default(), 0, &[], false, None);
-    for (change, held) in plan.changes.iter().zip(&held.changes) {
-        assert_eq!(*held, change.suspends(), "all suspensions and nothing else");
+    for change in &plan.changes {
+        assert_eq!(change.is_held(), change.suspends(), "all suspensions and nothing else");
     }
     let held = held.plan.expect("held");
     assert_eq!((held.counts.disables, held.counts.updates), (6, 0));
@@ -199,9 +206,8 @@ fn who_was_asked_for_passes_while_the_window_has_room() {
         let Looked { plan, held } = look(&crowd, Budgets::default(), spent, explicit, false, None);
         plan.changes
             .iter()
-            .zip(&held.changes)
-            .filter(|(_, held)| !**held)
-            .map(|(change, _)| crowd.people[change.person as usize].who)
+            .filter(|change| !change.is_held())
+            .map(|change| crowd.people[change.person as usize].who)
             .collect::<Vec<_>>()
     };
     assert_eq!(passed(0, &[3]), [3]);
@@ -213,9 +219,11 @@ fn who_was_asked_for_passes_while_the_window_has_room() {
 fn an_approval_releases_that_plan_and_no_other() {
     let crowd = company(100, 8, 30);
     let held = look(&crowd, Budgets::default(), 0, &[], false, None).held.plan.expect("held");
-    let released = look(&crowd, Budgets::default(), 0, &[], false, Some(&held.digest)).held;
+    let looked = look(&crowd, Budgets::default(), 0, &[], false, Some(&held.digest));
+    let holds = looked.holds();
+    let released = looked.held;
     assert_eq!(
-        (released.plan, released.released.as_deref(), released.changes.contains(&true)),
+        (released.plan, released.released_digest.as_deref(), holds),
         (None, Some(&*held.digest), false)
     );
     // The other employees' titles are not part of it; one more leaver is.
@@ -224,7 +232,10 @@ fn an_approval_releases_that_plan_and_no_other() {
     assert!(same.plan.is_none());
     let other =
         look(&company(100, 9, 30), Budgets::default(), 0, &[], false, Some(&held.digest)).held;
-    assert!(other.released.is_none() && other.plan.is_some_and(|plan| plan.digest != held.digest));
+    assert!(
+        other.released_digest.is_none()
+            && other.plan.is_some_and(|plan| plan.digest != held.digest)
+    );
 }
 
 #[test]
@@ -232,9 +243,7 @@ fn the_first_pass_updates_and_creates_an_existing_population_but_does_not_suspen
     let mut crowd = company(100, 20, 60);
     crowd.accounts.iter_mut().for_each(|account| account.mark = None);
     let Looked { plan, held } = look(&crowd, Budgets::default(), 0, &[], true, None);
-    assert!(
-        plan.changes.iter().zip(&held.changes).all(|(change, held)| *held == change.suspends())
-    );
+    assert!(plan.changes.iter().all(|change| change.is_held() == change.suspends()));
     let later = look(&crowd, Budgets::default(), 0, &[], false, None).held.plan.expect("held");
     assert_eq!((later.counts.disables, later.counts.updates), (20, 60));
 }
@@ -258,23 +267,15 @@ fn an_integration_that_begins_without_a_status_gives_no_access_back_until_a_pers
     (crowd.accounts[9].state, crowd.accounts[9].mark) = (AccountState::Suspended, None);
     let budgets = Budgets { reactivations: None, ..Budgets::default() };
     let Looked { plan, held } = look(&crowd, budgets, 0, &[], true, None);
-    let held_now: Vec<u32> = plan
-        .changes
-        .iter()
-        .zip(&held.changes)
-        .filter(|(_, held)| **held)
-        .map(|(change, _)| change.person)
-        .collect();
+    let held_now: Vec<u32> =
+        plan.changes.iter().filter(|change| change.is_held()).map(|change| change.person).collect();
     assert_eq!(held_now, [7, 8], "and the titles of others go out");
     let said = held.plan.expect("held");
     assert!(
         said.restored && said.because.contains("2 reactivations") && said.counts.reactivations == 2,
         "{said:?}"
     );
-    assert!(
-        !look(&crowd, budgets, 0, &[], true, Some(&said.digest)).held.changes.contains(&true),
-        "approved"
-    );
+    assert!(!look(&crowd, budgets, 0, &[], true, Some(&said.digest)).holds(), "approved");
     assert_eq!(look(&crowd, budgets, 0, &[], false, None).held.plan, None, "it has a status");
 }
 
@@ -286,7 +287,7 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
     let Looked { plan, held } =
         look(&crowd, Budgets { updates: None, ..Budgets::default() }, 0, &[], false, None);
     assert_eq!(held.frozen, [TITLE]);
-    assert!(!held.changes.contains(&true), "nobody is held as a whole");
+    assert!(!plan.changes.iter().any(Change::is_held), "nobody is held as a whole");
     let said = held.plan.expect("held");
     assert!(
         said.only_fields
@@ -370,7 +371,7 @@ proptest! {
         let Looked { plan, held } = look_with(&crowd, budgets, spent, &explicit, (false, None), 1000);
         let limit = budgets.of(Kind::Disable).expect("a budget").limit(u32::try_from(people).expect("few"));
         for suspensions in [true, false] {
-            let of = |held_now: bool| plan.changes.iter().zip(&held.changes).filter(|(change, held)| change.suspends() == suspensions && **held == held_now).count();
+            let of = |held_now: bool| plan.changes.iter().filter(|change| change.suspends() == suspensions && change.is_held() == held_now).count();
             let out = u32::try_from(of(false)).expect("few");
             prop_assert!(out == 0 || out + spent <= limit, "{out} of {limit} with {spent} spent");
             // Whole kinds: what fits is written, and what does not fit is held, except requested
@@ -378,7 +379,7 @@ proptest! {
             let all = u32::try_from(of(true)).expect("few") + out;
             prop_assert!(all + spent > limit || of(true) == 0);
         }
-        prop_assert_eq!(held.plan.is_some(), held.changes.contains(&true));
+        prop_assert_eq!(held.plan.is_some(), plan.changes.iter().any(Change::is_held));
     }
 }
 
@@ -392,7 +393,7 @@ fn reports(named_before: bool, leaderless: bool) -> bool {
     let (people, accounts, mapping): (Vec<Person>, _, _) =
         (crowd.people(), crowd.accounts(), crowd.mapping());
     let plan = planned(&crowd, &people, &accounts);
-    let held = guard(&Sight {
+    let (_, rulings) = guard(&Sight {
         planned: &Planned { mapping: &mapping, people: &people, plan: plan.clone() },
         facts: &Facts { leaderless, ..Facts::default() },
         budgets: Budgets { updates: Some(budget(0, 0)), ..Budgets::default() },
@@ -404,7 +405,7 @@ fn reports(named_before: bool, leaderless: bool) -> bool {
         released_before: "uid",
     });
     assert_eq!(plan.changes.len(), 29);
-    held.changes.contains(&true)
+    rulings.iter().any(|ruling| ruling.fate == Fate::Held)
 }
 
 #[test]

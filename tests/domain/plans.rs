@@ -126,7 +126,7 @@ fn carry_out(
     let mut late = Vec::new();
     let mut queue = {
         let whole = Planned { mapping: &tenant.mapping, people, plan: plan.clone() };
-        Queue::new(&whole, &vec![true; plan.changes.len()], &|_| 0, &|_| false)
+        Queue::new(&whole, &|_| 0, &|_| false)
     };
     while let Some(next) = queue.next(0) {
         let change = &plan.changes[next];

@@ -9,7 +9,7 @@ use bobsync::domain::{
     employee::{Cell, Fields},
     mapping::{Compare, Mapping, Row, Source},
     matching::{Person, PersonIndex},
-    plan::{Change, Kind, Manager, Plan, Planned, Stage, Standing},
+    plan::{Change, Fate, Kind, Manager, Plan, Planned, Ruling, Stage, Standing},
     priority::{Class, Queue, is_position},
     why::Why,
 };
@@ -83,6 +83,10 @@ fn change(number: u32, drawn: &Drawn) -> Change {
         level: 0,
         look_up_first: false,
         also: Vec::new(),
+        ruling: Ruling {
+            fate: if drawn.go { Fate::Goes } else { Fate::Held },
+            ..Ruling::default()
+        },
     }
 }
 
@@ -108,7 +112,6 @@ struct Scene {
     mapping: Mapping,
     people: Vec<Person>,
     plan: Plan,
-    go: Vec<bool>,
 }
 
 /// Employee `n` has change `n`.
@@ -139,13 +142,12 @@ fn scene(drawn: &[Drawn]) -> Scene {
             standings: (0..drawn.len()).map(standing).collect(),
             ..Plan::default()
         },
-        go: drawn.iter().map(|one| one.go).collect(),
     }
 }
 
 impl Scene {
     fn queue(&self, since: impl Fn(PersonIndex) -> i64) -> Queue {
-        Queue::new(&self.planned(), &self.go, &since, &|_| false)
+        Queue::new(&self.planned(), &since, &|_| false)
     }
 
     fn planned(&self) -> Planned<'_> {
@@ -296,8 +298,7 @@ fn what_failed_before_goes_last_in_its_class_and_comes_along_with_those_who_need
     ];
     let scene = scene(&drawn);
     let failed = |change: &Change| change.person < 2 || change.person == 3;
-    let mut queue =
-        Queue::new(&scene.planned(), &scene.go, &|person| drawn[person as usize].since, &failed);
+    let mut queue = Queue::new(&scene.planned(), &|person| drawn[person as usize].since, &failed);
     assert_eq!(
         queue.depths()[Class::Joiner as usize],
         (4, Some(1)),

@@ -150,7 +150,7 @@ async fn hire_within(
         initial: Ok(Initial::default()),
         unavailable: &[],
         planned: &planned,
-        released: &Released { go: vec![true; planned.plan.changes.len()], ..Released::default() },
+        released: &Released::default(),
         adopt: true,
         protected: &Protected::default(),
         pace: Pace {

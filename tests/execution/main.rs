@@ -210,11 +210,7 @@ async fn carried_out_in_turn(
             initial,
             unavailable: &[],
             planned,
-            released: &Released {
-                go: vec![true; planned.plan.changes.len()],
-                target_suspect: None,
-                ..Released::default()
-            },
+            released: &Released::default(),
             adopt: true,
             protected: &Protected::default(),
             pace: Pace {

@@ -157,7 +157,7 @@ async fn met(
             initial: Ok(Initial::default()),
             unavailable: &[],
             planned: &planned,
-            released: &Released { go: vec![true], held, ..Released::default() },
+            released: &Released { held, ..Released::default() },
             adopt: true,
             protected: &Protected::default(),
             pace: Pace::unhurried(&claims.everybody(), &Leadership::always(), &AtomicU64::new(0)),

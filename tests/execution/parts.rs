@@ -283,11 +283,7 @@ async fn pass_with(
             initial: Ok(Initial::default()),
             unavailable: &[],
             planned: &planned,
-            released: &Released {
-                go: vec![true; planned.plan.changes.len()],
-                target_suspect: None,
-                ..Released::default()
-            },
+            released: &Released::default(),
             adopt: true,
             protected: &Protected::default(),
             pace: Pace {

@@ -7,6 +7,8 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
+use std::ops::RangeInclusive;
+
 use cel::{
     Env, ExecutionError,
     common::{
@@ -22,7 +24,7 @@ pub(super) struct Function {
     pub name: &'static str,
     pub style: Style,
     /// The least and the most operands, with the one before the dot.
-    pub operands: (usize, usize),
+    pub operands: RangeInclusive<usize>,
     pub yields: Yields,
 }
 
@@ -62,32 +64,32 @@ pub(super) enum Yields {
 
 /// All functions. Operators and macros are those of CEL.
 pub(super) const FUNCTIONS: &[Function] = &[
-    function("size", Style::Both, (1, 1), Yields::Scalar),
-    function("contains", Style::Member, (2, 2), Yields::Scalar),
-    function("startsWith", Style::Member, (2, 2), Yields::Scalar),
-    function("endsWith", Style::Member, (2, 2), Yields::Scalar),
-    function(MATCHES, Style::Both, (2, 2), Yields::Matched),
-    function("string", Style::Global, (1, 1), Yields::Text),
-    function("int", Style::Global, (1, 1), Yields::Scalar),
-    function("double", Style::Global, (1, 1), Yields::Scalar),
-    function("bool", Style::Global, (1, 1), Yields::Scalar),
-    function("lowerAscii", Style::Member, (1, 1), Yields::AtMost),
-    function("upperAscii", Style::Member, (1, 1), Yields::AtMost),
-    function("trim", Style::Member, (1, 1), Yields::AtMost),
-    function("charAt", Style::Member, (2, 2), Yields::AtMost),
-    function("substring", Style::Member, (2, 3), Yields::AtMost),
-    function("indexOf", Style::Member, (2, 3), Yields::Position),
-    function("lastIndexOf", Style::Member, (2, 3), Yields::Position),
-    function("replace", Style::Member, (3, 4), Yields::Replaced),
-    function("split", Style::Member, (2, 3), Yields::Parts),
-    function("join", Style::Member, (1, 2), Yields::Joined),
-    function(USERNAME, Style::Global, (1, 1), Yields::Transliterated),
+    function("size", Style::Both, 1..=1, Yields::Scalar),
+    function("contains", Style::Member, 2..=2, Yields::Scalar),
+    function("startsWith", Style::Member, 2..=2, Yields::Scalar),
+    function("endsWith", Style::Member, 2..=2, Yields::Scalar),
+    function(MATCHES, Style::Both, 2..=2, Yields::Matched),
+    function("string", Style::Global, 1..=1, Yields::Text),
+    function("int", Style::Global, 1..=1, Yields::Scalar),
+    function("double", Style::Global, 1..=1, Yields::Scalar),
+    function("bool", Style::Global, 1..=1, Yields::Scalar),
+    function("lowerAscii", Style::Member, 1..=1, Yields::AtMost),
+    function("upperAscii", Style::Member, 1..=1, Yields::AtMost),
+    function("trim", Style::Member, 1..=1, Yields::AtMost),
+    function("charAt", Style::Member, 2..=2, Yields::AtMost),
+    function("substring", Style::Member, 2..=3, Yields::AtMost),
+    function("indexOf", Style::Member, 2..=3, Yields::Position),
+    function("lastIndexOf", Style::Member, 2..=3, Yields::Position),
+    function("replace", Style::Member, 3..=4, Yields::Replaced),
+    function("split", Style::Member, 2..=3, Yields::Parts),
+    function("join", Style::Member, 1..=2, Yields::Joined),
+    function(USERNAME, Style::Global, 1..=1, Yields::Transliterated),
 ];
 
 const fn function(
     name: &'static str,
     style: Style,
-    operands: (usize, usize),
+    operands: RangeInclusive<usize>,
     yields: Yields,
 ) -> Function {
     Function { name, style, operands, yields }

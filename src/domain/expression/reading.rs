@@ -377,7 +377,7 @@ impl Reader {
         }
         let operands = call.args.len() + usize::from(member);
         let found = FUNCTIONS.iter().find(|function| function.name == call.func_name);
-        let Some(&Function { style, operands: (least, most), yields, .. }) = found else {
+        let Some(&Function { style, operands: ref takes, yields, .. }) = found else {
             let known: Vec<_> = FUNCTIONS.iter().map(|function| function.name).collect();
             return Err(format!(
                 "there is no function `{}` with {operands} operands; there are has, all, exists, \
@@ -401,13 +401,13 @@ impl Reader {
                 written.replace("NAME", name)
             ));
         }
-        if !(least..=most).contains(&operands) {
+        if !takes.contains(&operands) {
             let dot = usize::from(member);
             return Err(format!(
                 "the function `{}` takes {} to {} arguments",
                 call.func_name,
-                least - dot,
-                most - dot
+                takes.start() - dot,
+                takes.end() - dot
             ));
         }
         if matches!(yields, Yields::Matched) {

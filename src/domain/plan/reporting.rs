@@ -177,21 +177,16 @@ impl Planned<'_> {
         self.plan.standings[person as usize].account.as_ref().map(|held| held.id.clone())
     }
 
-    /// Returns whether one of the `wanted` changes gives an account another e-mail, if reports name
-    /// their manager by e-mail.
+    /// Returns whether one of the changes that go out gives an account another e-mail, if reports
+    /// name their manager by e-mail.
     #[must_use]
-    pub fn renames(&self, wanted: impl Fn(usize) -> bool) -> bool {
+    pub fn renames(&self) -> bool {
         let renames = |change: &Change| {
             change.kind != Kind::Create
                 && change.write.attributes.iter().any(|(row, _)| *row == self.mapping.email)
         };
         self.names_managers_by_email()
-            && self
-                .plan
-                .changes
-                .iter()
-                .enumerate()
-                .any(|(index, change)| wanted(index) && renames(change))
+            && self.plan.changes.iter().any(|change| change.goes() && renames(change))
     }
 
     /// Returns whether accounts name their manager by the manager's e-mail.

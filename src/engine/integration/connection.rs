@@ -50,10 +50,11 @@ impl Connections {
     /// [`Stop`] that names the Secret and the key.
     pub async fn open(
         shared: &Shared,
-        (key, waits): (&IntegrationKey, &Arc<Waits>),
+        waits: &Arc<Waits>,
         validated: &Validated,
         before: Option<Arc<Self>>,
     ) -> Result<(Arc<Self>, bool), Box<Report>> {
+        let key = waits.key();
         let (namespace, Target { destination, secret }) = (&*key.namespace, &validated.target);
         let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &BOB_KEYS).await;
         let keys = destination.keys();
@@ -90,13 +91,14 @@ impl Connections {
         };
         let [id, token] =
             BOB_KEYS.map(|key| bob_secret.take(key).unwrap_or_else(|| Secret::new("")));
-        let bob = ask_bob(shared, (key, waits), validated, (id, token))?;
+        let bob = ask_bob(shared, waits, validated, id, token)?;
         let keys = target_secret.values.keys().cloned().collect();
         let provider = call_provider(
             shared,
-            (key, waits),
+            waits,
             &validated.target,
-            (Credential::new(target_secret.values), pacer.clone()),
+            Credential::new(target_secret.values),
+            pacer.clone(),
         )?;
         shared.metrics.paced(key, left_of(&pacer));
         Ok((Arc::new(Self { bob, provider, made_from, pacer, keys }), true))
@@ -109,9 +111,10 @@ impl Connections {
     /// The report of a pass that could not begin.
     pub async fn open_provider(
         shared: &Shared,
-        (key, waits): (&IntegrationKey, &Arc<Waits>),
+        waits: &Arc<Waits>,
         validated: &Validated,
     ) -> Result<Arc<Self>, Box<Report>> {
+        let key = waits.key();
         let Target { destination, secret } = &validated.target;
         let keys = destination.keys();
         let found = secrets::read_some(
@@ -133,13 +136,14 @@ impl Connections {
             &validated.target,
             destination.shared_address().and_then(|key| found.values.get(key)),
         );
-        let bob = ask_bob(shared, (key, waits), validated, (Secret::new(""), Secret::new("")))?;
+        let bob = ask_bob(shared, waits, validated, Secret::new(""), Secret::new(""))?;
         let keys = found.values.keys().cloned().collect();
         let provider = call_provider(
             shared,
-            (key, waits),
+            waits,
             &validated.target,
-            (Credential::new(found.values), pacer.clone()),
+            Credential::new(found.values),
+            pacer.clone(),
         )?;
         shared.metrics.paced(key, left_of(&pacer));
         Ok(Arc::new(Self { bob, provider, made_from, pacer, keys }))
@@ -196,11 +200,12 @@ fn left_of(pacer: &Arc<Pacer>) -> impl Fn() -> Option<u32> + Send + Sync + 'stat
 
 fn ask_bob(
     shared: &Shared,
-    (key, waits): (&IntegrationKey, &Arc<Waits>),
+    waits: &Arc<Waits>,
     validated: &Validated,
-    (service_user_id, service_user_token): (Secret, Secret),
+    service_user_id: Secret,
+    service_user_token: Secret,
 ) -> Result<bob::Client, Box<Report>> {
-    let (metrics, of) = (shared.metrics.clone(), key.clone());
+    let (metrics, of) = (shared.metrics.clone(), waits.key().clone());
     let service_user_id = service_user_id.expose().to_owned();
     bob::Client::new(bob::Config {
         base: validated.bob.clone(),
@@ -216,12 +221,13 @@ fn ask_bob(
 /// Makes the client of the provider.
 fn call_provider(
     shared: &Shared,
-    (key, waits): (&IntegrationKey, &Arc<Waits>),
+    waits: &Arc<Waits>,
     Target { destination, secret }: &Target,
-    (credential, pacer): (Credential, Arc<Pacer>),
+    credential: Credential,
+    pacer: Arc<Pacer>,
 ) -> Result<Box<dyn Provider>, Box<Report>> {
     let keys: Vec<String> = credential.keys().map(str::to_owned).collect();
-    let of = key.clone();
+    let of = waits.key().clone();
     let (metrics, leadership, label) =
         (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
     let ties = Ties {

@@ -141,7 +141,7 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
         let taken = dirty.take_of(Line::Urgent, Instant::now(), may);
         beat.within(
             LONGEST,
-            Box::pin(look(&session, ready, (Line::Urgent, &[], true), taken.clone())),
+            Box::pin(look(&session, ready, Line::Urgent, &[], true, taken.clone())),
         )
         .await;
         // If Bob may be asked, the urgent line comes next, whatever the result here was.
@@ -155,7 +155,7 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
                 session.try_evidence(&employee);
                 dirty.put_back(&employee, waiting);
             } else {
-                let wait = session.refusals.back_off(&employee, RETRY / 10, longest);
+                let wait = session.attempts.refusals.back_off(&employee, RETRY / 10, longest);
                 dirty.again(&employee, waiting, Instant::now() + wait);
             }
         }
@@ -247,7 +247,7 @@ async fn turn(
     // An employee who has to lose access does not wait until the targets are known. A target that
     // is not known is not written.
     let unavailable = [&ready.unavailable[..], &new_targets].concat();
-    look(session, ready, (line, &unavailable, false), taken).await;
+    look(session, ready, line, &unavailable, false, taken).await;
 }
 
 /// Lets the employees that `which` accepts wait for the next full pass if they are many, because
@@ -285,7 +285,9 @@ fn is_a_further_look_at_a_date(waiting: &Waiting) -> bool {
 async fn look(
     session: &Session,
     ready: &Arc<Ready>,
-    (line, unavailable, on_evidence): (Line, &[Box<str>], bool),
+    line: Line,
+    unavailable: &[Box<str>],
+    on_evidence: bool,
     taken: Vec<(Box<str>, Waiting)>,
 ) {
     let mut causes: Causes = taken.into_iter().collect();
@@ -366,11 +368,12 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
         // No employee was dealt with. All of them are queued again, each time with a longer wait,
         // or when the service said.
         let most = if stop.reason.is_stalled() { longest } else { longest.min(RETRY * 6) };
-        let wait = stop.wait.unwrap_or_else(|| session.refusals.back_off("", RETRY / 10, most));
+        let wait =
+            stop.wait.unwrap_or_else(|| session.attempts.refusals.back_off("", RETRY / 10, most));
         causes.iter().for_each(|(employee, waiting)| dirty.again(employee, *waiting, now + wait));
         return;
     }
-    session.refusals.settled("");
+    session.attempts.refusals.settled("");
     if let Some(tally) = &report.tally {
         session.note_revocations(&tally.over).await;
     }
@@ -385,13 +388,13 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
         dirty.again(
             employee,
             *waiting,
-            now + session.refusals.back_off(employee, RETRY / 10, RETRY * 6),
+            now + session.attempts.refusals.back_off(employee, RETRY / 10, RETRY * 6),
         );
     }
     if !report.unwritten.people.is_empty() {
         // A listing shows what happened to these accounts. A look at one employee alone would
         // create the account a second time.
-        let wait = session.refusals.back_off(RECORDS, RETRY, longest);
+        let wait = session.attempts.refusals.back_off(RECORDS, RETRY, longest);
         dirty.add_everybody(Trigger::Retry, now + wait);
     }
     retry(session, report, longest, |employee| causes.get(employee).copied());
@@ -426,7 +429,7 @@ pub fn retry(
         let known = cause(employee);
         let waiting = known.unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
         let (waiting, wait) = if *failed || stopped {
-            let wait = session.refusals.back_off(employee, RETRY, longest);
+            let wait = session.attempts.refusals.back_off(employee, RETRY, longest);
             (Waiting { trigger: Trigger::Retry, looks: 0, ..waiting }, wait)
         } else {
             (Waiting { looks: 0, ..waiting }, Duration::from_secs(1))

@@ -72,15 +72,10 @@ pub struct Session {
     pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
     /// The state of the integration.
     pub place: Place,
-    /// What the provider refused before.
-    pub refusals: Refusals,
+    /// What was tried before.
+    pub attempts: Attempts,
     /// Whether webhooks are accepted.
     pub signing: Signing,
-    /// The employees whose access was to be taken by evidence alone, each with the time of the last
-    /// try.
-    pub by_evidence: Mutex<HashMap<Box<str>, Instant>>,
-    /// How many changes that are not urgent have had their turn.
-    pub turns: AtomicU64,
     /// The waits that calls have met.
     pub waits: Arc<Waits>,
     /// Whether a Secret has changed since the present pass read it. If so, the pass ends and begins
@@ -88,6 +83,18 @@ pub struct Session {
     pub rotated: watch::Sender<bool>,
     /// The numbers of the employees.
     pub reckoning: Arc<Reckoning>,
+}
+
+/// What the passes of one integration tried before.
+#[derive(Default)]
+pub struct Attempts {
+    /// What the provider refused before.
+    pub refusals: Refusals,
+    /// The employees whose access was to be taken by evidence alone, each with the time of the last
+    /// try.
+    by_evidence: Mutex<HashMap<Box<str>, Instant>>,
+    /// How many changes that are not urgent have had their turn.
+    turns: AtomicU64,
 }
 
 /// The request for one pass.
@@ -233,9 +240,9 @@ impl Session {
                 mailbox: &self.mailbox,
                 company: &self.reckoning.company,
                 looking,
-                turns: &self.turns,
+                turns: &self.attempts.turns,
                 retries: Retries {
-                    refusals: &self.refusals,
+                    refusals: &self.attempts.refusals,
                     at_once: wanted.forgiving,
                     longest: state::longest(ready.validated.interval),
                 },
@@ -289,8 +296,8 @@ impl Session {
     pub fn forget_unknown(&self) {
         let known = |employee: &str| self.roster().with(employee, |entry| entry.is_some());
         // A failure of all of them is stored under an empty name.
-        self.refusals.keep(|employee| employee.is_empty() || known(employee));
-        self.by_evidence.lock().retain(|employee, _| known(employee));
+        self.attempts.refusals.keep(|employee| employee.is_empty() || known(employee));
+        self.attempts.by_evidence.lock().retain(|employee, _| known(employee));
     }
 
     /// Returns the tenant, as far as it is known. Calls the service only if `ask` is set and the
@@ -467,18 +474,18 @@ impl Session {
     /// employee.
     #[must_use]
     pub fn tried_evidence(&self, employee: &str, waiting: &Waiting) -> bool {
-        let tried = self.by_evidence.lock();
+        let tried = self.attempts.by_evidence.lock();
         tried.get(employee).is_some_and(|tried| *tried >= waiting.latest)
     }
 
     /// Notes that taking access by evidence is tried now.
     pub fn try_evidence(&self, employee: &str) {
-        self.by_evidence.lock().insert(employee.into(), Instant::now());
+        self.attempts.by_evidence.lock().insert(employee.into(), Instant::now());
     }
 
     /// Forgets the try, so that the next pass tries again.
     pub fn forget_evidence(&self, employee: &str) {
-        self.by_evidence.lock().remove(employee);
+        self.attempts.by_evidence.lock().remove(employee);
     }
 
     /// Returns up to how many employees are better looked at singly: as many as the provider's

@@ -15,7 +15,7 @@ use super::{
     counts::{self, Reckoning},
     owners, partial,
     said::{self, Said, Saying},
-    session::{PassRequest, Session, takes_access},
+    session::{Attempts, PassRequest, Session, takes_access},
     signing::{self, Signing},
     state::{self, News, Place, Ready, Times, Wake},
     telling,
@@ -139,7 +139,6 @@ impl Handle {
 
 /// The worker of one integration.
 pub struct Worker {
-    key: IntegrationKey,
     shared: Shared,
     object: watch::Receiver<Arc<ProvisioningIntegration>>,
     handle: Handle,
@@ -210,22 +209,19 @@ impl Worker {
     ) -> Self {
         let object = handle.object.subscribe();
         let session = Session {
-            key: key.clone(),
+            key,
             shared: shared.clone(),
             mailbox: handle.mailbox.clone(),
             said: handle.said.clone(),
             object: object.clone(),
             place: Place::default(),
-            refusals: Default::default(),
+            attempts: Attempts::default(),
             signing: Signing::default(),
-            by_evidence: parking_lot::Mutex::default(),
-            turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
             rotated: watch::Sender::new(false),
             reckoning: handle.reckoning.clone(),
         };
         Self {
-            key,
             session: Arc::new(session),
             shared,
             object,
@@ -247,7 +243,7 @@ impl Worker {
         // that ends earlier is started again.
         let mut beside = JoinSet::new();
         let (parts, key, stopping) =
-            (self.shared.parts.clone(), self.key.clone(), self.shared.stopping.clone());
+            (self.shared.parts.clone(), self.session.key.clone(), self.shared.stopping.clone());
         let aside = |part: &'static str, make: fn(Arc<Session>, Beat) -> BoxFuture<'static, ()>| {
             let (parts, key, stopping, session) =
                 (parts.clone(), key.clone(), stopping.clone(), self.session.clone());
@@ -314,7 +310,7 @@ impl Worker {
         self.session.take_up_evidence();
         // The garbage collector may be about to delete a pin, and its employee would be taken as
         // new.
-        owners::loosened(&self.shared, &self.key, beat).await;
+        owners::loosened(&self.shared, &self.session.key, beat).await;
     }
 
     /// Waits until a pass is due, and returns its trigger.
@@ -396,11 +392,11 @@ impl Worker {
         if self.generation == 0 {
             let mut said = self.handle.said.lock().await;
             said.status = report::begun_anew(&said.status);
-            said.write_beside(&self.shared.writer(&self.key), &self.key).await;
+            said.write_beside(&self.shared.writer(&self.session.key), &self.session.key).await;
         }
         if new_spec {
-            self.handle.mark_progressing(&self.shared, &self.key).await;
-            self.session.refusals.clear();
+            self.handle.mark_progressing(&self.shared, &self.session.key).await;
+            self.session.attempts.refusals.clear();
             self.failures = 0;
         }
         self.generation = generation;
@@ -417,7 +413,13 @@ impl Worker {
             let mut said = self.handle.said.lock().await;
             let now = self.shared.clock.now();
             let suspended = |before: &_| Some(report::suspended(before, generation, now));
-            said.write(&self.shared.writer(&self.key), &self.key, generation, suspended).await;
+            said.write(
+                &self.shared.writer(&self.session.key),
+                &self.session.key,
+                generation,
+                suspended,
+            )
+            .await;
             return;
         }
         if new_spec {
@@ -437,7 +439,8 @@ impl Worker {
                     &object,
                     &validated,
                     before.as_ref(),
-                    (trigger, new_spec),
+                    trigger,
+                    new_spec,
                     &people,
                 ))
                 .await;
@@ -471,14 +474,15 @@ impl Worker {
         object: &Arc<ProvisioningIntegration>,
         validated: &Validated,
         before: Option<&Arc<Ready>>,
-        (trigger, new_spec): (Trigger, bool),
+        trigger: Trigger,
+        new_spec: bool,
         people: &Causes,
     ) -> Report {
         let mut attempt = 0;
         while attempt < 2 {
             let opened = Connections::open(
                 &self.shared,
-                (&self.key, &self.session.waits),
+                &self.session.waits,
                 validated,
                 self.connections.clone(),
             )
@@ -487,7 +491,8 @@ impl Worker {
                 Ok(opened) => opened,
                 Err(report) => {
                     self.secrets =
-                        Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+                        Secrets::see(&self.shared.client, &self.session.key.namespace, validated)
+                            .await;
                     if report.bob == Some(false) {
                         self.serve_evidence_alone(object).await;
                     }
@@ -524,7 +529,7 @@ impl Worker {
                 .is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound)
             {
                 self.secrets =
-                    Secrets::see(&self.shared.client, &self.key.namespace, validated).await;
+                    Secrets::see(&self.shared.client, &self.session.key.namespace, validated).await;
             }
             if !refused || attempt > 0 || !self.secrets_changed().await {
                 return report;
@@ -547,8 +552,7 @@ impl Worker {
             return;
         };
         let opened =
-            Connections::open_provider(&self.shared, (&self.key, &self.session.waits), &validated)
-                .await;
+            Connections::open_provider(&self.shared, &self.session.waits, &validated).await;
         if let Ok(connections) = opened {
             let (targets, unavailable) = (Vec::new(), Vec::new());
             let ready =
@@ -589,7 +593,7 @@ impl Worker {
         drop((looking, under_way));
         self.session.mailbox.everybody_ended(report.read_for);
         tracing::info!(
-            integration = %self.key,
+            integration = %self.session.key,
             ?trigger,
             took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
             in_bob = report.in_bob,
@@ -606,7 +610,7 @@ impl Worker {
 
     /// Returns whether a Secret differs from the one that was read.
     async fn secrets_changed(&mut self) -> bool {
-        let changed = self.secrets.changed(&self.shared.client, &self.key.namespace).await;
+        let changed = self.secrets.changed(&self.shared.client, &self.session.key.namespace).await;
         self.times.secrets = self.shared.clock.now().checked_add(SECRET_POLL).ok();
         changed
     }
@@ -641,7 +645,7 @@ impl Worker {
         let now = self.shared.clock.now();
         let singly = self.retried_singly(report, interval);
         if report.unwritten.people.is_empty() {
-            self.session.refusals.settled(partial::RECORDS);
+            self.session.attempts.refusals.settled(partial::RECORDS);
         }
         let interval = SignedDuration::try_from(interval).unwrap_or(SignedDuration::from_mins(10));
         let stop = report.stop.as_ref();
@@ -655,7 +659,7 @@ impl Worker {
             // The interval is shorter if employees who are missing from Bob's answer wait for
             // confirmation.
             interval: now
-                .checked_add(jittered(interval, &self.key))
+                .checked_add(jittered(interval, &self.session.key))
                 .ok()
                 .into_iter()
                 .chain(report.absent.again)
@@ -666,10 +670,10 @@ impl Worker {
         };
         report.again = self.times.retry;
         self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
-        self.shared.tenants.idle(&self.key, stop.is_some() && report.tally.is_none());
-        self.shared.metrics.pass(&self.key, &report.figures(), now);
+        self.shared.tenants.idle(&self.session.key, stop.is_some() && report.tally.is_none());
+        self.shared.metrics.pass(&self.session.key, &report.figures(), now);
         if report.stop.is_none() && !report.is_unfinished() {
-            self.shared.parts.settled(&self.key, Instant::now() - report.took);
+            self.shared.parts.settled(&self.session.key, Instant::now() - report.took);
         }
         if self.object.borrow().metadata.generation != object.metadata.generation {
             // There is a newer spec: the results for the old one are not written for it.
@@ -682,11 +686,11 @@ impl Worker {
             self.session.forget_unknown();
         }
         if report.tally.is_some() {
-            self.shared.roster.of(&self.key).refused_alone(&report.unwritten.people);
+            self.shared.roster.of(&self.session.key).refused_alone(&report.unwritten.people);
             self.session.reckoning.not_written(report.unwritten.told());
         }
         // Only the roster knows what came while the pass was under way.
-        let revoked = self.shared.roster.of(&self.key).revoked();
+        let revoked = self.shared.roster.of(&self.session.key).revoked();
         let after =
             |before: &_| Some(report::after(before, report, &revoked, self.generation, now));
         let Some(status) = after(&said.status) else { return };
@@ -695,7 +699,13 @@ impl Worker {
                 (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
             self.shared.events.publish(about, true, reason, "Sync", message);
         }
-        said.write(&self.shared.writer(&self.key), &self.key, self.generation, after).await;
+        said.write(
+            &self.shared.writer(&self.session.key),
+            &self.session.key,
+            self.generation,
+            after,
+        )
+        .await;
         counts::announce(&self.shared.events, object, before.as_ref(), said.told());
         if report.held.is_some() {
             self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();

@@ -8,7 +8,6 @@ use tokio::sync::oneshot;
 use super::{
     Pass,
     context::Requests,
-    guard::Released,
     observe,
     record::{ApprovedParts, Basis, Recorder, unknown},
 };
@@ -67,12 +66,8 @@ impl Pass<'_> {
 
 /// Writes the statuses of changes that have waited for long and have not ended, unless `end` comes
 /// first.
-pub(super) async fn still_waiting(
-    recorder: &Recorder<'_>,
-    released: &Released,
-    end: oneshot::Receiver<()>,
-) {
+pub(super) async fn still_waiting(recorder: &Recorder<'_>, end: oneshot::Receiver<()>) {
     if tokio::time::timeout(UNTOLD, end).await.is_err() {
-        recorder.waiting(|change| released.go[change]).await;
+        recorder.waiting().await;
     }
 }

@@ -74,7 +74,7 @@ pub struct Execution<'a, 'c> {
     pub planned: &'a Planned<'a>,
     /// The rows whose target the provider does not have.
     pub unavailable: &'a [usize],
-    /// Which changes may go out.
+    /// What the guard decided about the plan.
     pub released: &'a Released,
     /// Whether accounts without a mark may be adopted.
     pub adopt: bool,
@@ -215,8 +215,7 @@ pub async fn execute<'c>(
             tell(person, outcome, claim);
         }
     };
-    let mut queue =
-        Queue::new(cx.planned, &cx.released.go, cx.pace.waiting_since, cx.pace.failed_before);
+    let mut queue = Queue::new(cx.planned, cx.pace.waiting_since, cx.pace.failed_before);
     let mut licences = Licences::default();
     let mut under_way = FuturesUnordered::new();
     loop {
@@ -377,8 +376,7 @@ impl<'c> Run<'_, '_, 'c> {
                 }
                 Ok(None) => return Outcome::Seen(None),
                 Ok(Some(state)) => {
-                    self.settle(Self::aim(change, id, state), write, (action, MatchedBy::Mark))
-                        .await
+                    self.settle(Self::aim(change, id, state), write, action, MatchedBy::Mark).await
                 }
                 Err(ended) => Err(ended),
             },
@@ -388,7 +386,8 @@ impl<'c> Run<'_, '_, 'c> {
                 self.settle(
                     Self::aim(change, id, self.state_of(change.person)),
                     write,
-                    (action, matched_by),
+                    action,
+                    matched_by,
                 )
                 .await
             }
@@ -581,7 +580,8 @@ impl<'c> Run<'_, '_, 'c> {
     /// provider's pacer.
     async fn call<T, F>(
         &self,
-        (person, sort): (PersonIndex, Sort),
+        person: PersonIndex,
+        sort: Sort,
         tries: &mut Tries,
         call: impl Fn() -> F,
     ) -> Result<T, Ended>
@@ -618,10 +618,8 @@ impl<'c> Run<'_, '_, 'c> {
         key: Key<'_>,
         mut tries: Tries,
     ) -> Result<Vec<Account<'static>>, Ended> {
-        self.call((person, sort), &mut tries, || {
-            self.cx.provider.find(self.cx.planned.mapping, key)
-        })
-        .await
+        self.call(person, sort, &mut tries, || self.cx.provider.find(self.cx.planned.mapping, key))
+            .await
     }
 
     /// Sets the manager of one of two employees who are managers of each other. Both accounts exist

@@ -6,11 +6,7 @@
 //! a kind than its budget allows (`domain::guard`), and accounts that would be created twice
 //! because a listing is too short.
 
-use std::{
-    collections::{HashMap, HashSet},
-    num::NonZeroU64,
-    time::Duration,
-};
+use std::{collections::HashSet, num::NonZeroU64, time::Duration};
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -25,7 +21,7 @@ use crate::{
         ledger::Ledger,
         lost::{Lost, LostMemory, Moment, Verdict},
         matching::{Person, PersonIndex},
-        plan::{Change, Counts, Kind as PlanKind, Planned},
+        plan::{Approval, Change, Counts, Fate, Kind as PlanKind, Planned},
         safety::ShortRead,
     },
     engine::settings::validate::Validated,
@@ -86,18 +82,13 @@ pub struct Sort {
     pub by_events: bool,
 }
 
-/// What the guards decided about the plan.
+/// What the guards decided about the plan. The ruling on each change is with the change.
 #[derive(Debug, Default)]
 pub struct Released {
-    /// For each change of the plan: whether it may go out.
-    pub go: Vec<bool>,
     /// What is held because it exceeds a budget.
     pub held: Held,
     /// What would be held without the dry run, in one sentence.
     pub would_hold: Option<String>,
-    /// The budget that counts the change of each person. A change without one was released outside
-    /// of the budgets.
-    pub kinds: HashMap<PersonIndex, Kind>,
     /// Whether only a look at all employees can judge the accounts that are gone.
     pub in_doubt: bool,
     /// For each kind of budget, how many changes do not go out: a guard holds them, or the pass
@@ -107,11 +98,12 @@ pub struct Released {
     pub target_suspect: Option<String>,
 }
 
-/// Looks at the whole plan and removes frozen attributes from it.
+/// Looks at the whole plan, puts the ruling on each change, and removes frozen attributes.
 pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) -> Released {
+    let dry_run = cx.validated.dry_run;
     // No other pass counts between this count and the release.
     let mut ledger = cx.others.ledger.lock();
-    let mut held = guard(&Sight {
+    let (mut held, rulings) = guard(&Sight {
         planned,
         facts: &Facts { cx, ledger: &ledger, planned },
         budgets: cx.validated.settings.budgets,
@@ -122,78 +114,34 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         approved: cx.approvals.approved_digest,
         released_before: cx.approvals.released_before,
     });
-    let would_hold = held
-        .plan
-        .as_ref()
-        .filter(|_| cx.validated.dry_run)
-        .map(|plan| plan.because.replace('\n', "; "));
-    let mut stays = Counts::default();
-    for kind in held
-        .kinds
-        .iter()
-        .zip(&held.changes)
-        .filter(|(_, held)| **held || cx.validated.dry_run)
-        .filter_map(|(kind, _)| *kind)
-    {
-        match kind {
-            Kind::Disable => stays.disables += 1,
-            Kind::Reactivate => stays.reactivations += 1,
-            Kind::Create => stays.creates += 1,
-            Kind::Update => stays.updates += 1,
+    let would_hold =
+        held.plan.as_ref().filter(|_| dry_run).map(|plan| plan.because.replace('\n', "; "));
+    let stays = rulings.iter().filter(|ruling| ruling.fate == Fate::Held || dry_run);
+    let stays = counted(stays.filter_map(|ruling| ruling.budget));
+    if dry_run {
+        held = Held::default();
+    } else {
+        let changes = planned.plan.changes.iter_mut().zip(rulings);
+        changes.for_each(|(change, ruling)| change.ruling = ruling);
+        if !held.frozen.is_empty() {
+            planned.freeze(&held.frozen);
         }
-    }
-    if cx.validated.dry_run {
-        held = Held { changes: vec![false; planned.plan.changes.len()], ..Held::default() };
-    }
-    let kinds: HashMap<PersonIndex, Kind> = planned
-        .plan
-        .changes
-        .iter()
-        .zip(&held.kinds)
-        .filter_map(|(change, kind)| Some((change.person, (*kind)?)))
-        .collect();
-    if !held.frozen.is_empty() {
-        let of = |flags: &[bool]| -> HashSet<PersonIndex> {
-            planned
-                .plan
-                .changes
-                .iter()
-                .zip(flags)
-                .filter(|(_, flag)| **flag)
-                .map(|(change, _)| change.person)
-                .collect()
-        };
-        let (held_people, continuing) = (of(&held.changes), of(&held.continued));
-        planned.freeze(&held.frozen);
-        held.changes = planned
-            .plan
-            .changes
-            .iter()
-            .map(|change| held_people.contains(&change.person))
-            .collect();
-        held.continued =
-            planned.plan.changes.iter().map(|change| continuing.contains(&change.person)).collect();
     }
     let (verdict, lost) = cx.lost(planned);
     let suspect = verdict != Verdict::Gone;
-    let created_again = |kind: PlanKind, person: u32| {
-        kind == PlanKind::Create && planned.person(person).known_account.is_some()
-    };
-    let go: Vec<bool> = planned
-        .plan
-        .changes
-        .iter()
-        .zip(&held.changes)
-        .map(|(change, held)| !(*held || suspect && created_again(change.kind, change.person)))
-        .collect();
-    if !cx.validated.dry_run {
-        cx.note(&mut ledger, planned, &go, &held, &kinds);
+    for change in planned.plan.changes.iter_mut().filter(|_| suspect) {
+        let again = change.kind == PlanKind::Create
+            && planned.people[change.person as usize].known_account.is_some();
+        if again && change.goes() {
+            change.ruling.fate = Fate::Suspect;
+        }
+    }
+    if !dry_run {
+        cx.note(&mut ledger, planned);
     }
     drop(ledger);
     Released {
-        go,
         held,
-        kinds,
         would_hold,
         planned: stays,
         in_doubt: verdict == Verdict::Unjudged,
@@ -207,6 +155,20 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
             )
         }),
     }
+}
+
+/// Returns how many changes there are of each kind of budget.
+fn counted(kinds: impl Iterator<Item = Kind>) -> Counts {
+    let mut counts = Counts::default();
+    for kind in kinds {
+        match kind {
+            Kind::Disable => counts.disables += 1,
+            Kind::Reactivate => counts.reactivations += 1,
+            Kind::Create => counts.creates += 1,
+            Kind::Update => counts.updates += 1,
+        }
+    }
+    counts
 }
 
 impl Guarding<'_> {
@@ -240,29 +202,19 @@ impl Guarding<'_> {
     }
 
     /// Notes in the ledger what is about to go out. Approved changes do not count.
-    fn note(
-        &self,
-        ledger: &mut Ledger,
-        planned: &Planned<'_>,
-        go: &[bool],
-        held: &Held,
-        kinds: &HashMap<PersonIndex, Kind>,
-    ) {
+    fn note(&self, ledger: &mut Ledger, planned: &Planned<'_>) {
         let (mut open, now) = (Vec::new(), self.moment.now.as_second());
         ledger.forget_before(before(self.moment.now, self.validated.interval));
-        for (index, change) in
-            planned.plan.changes.iter().enumerate().filter(|(index, _)| go[*index])
-        {
-            if held.approved.get(index) == Some(&true) || held.continued.get(index) == Some(&true) {
-                continue;
-            }
-            let id = planned.id(change.person);
-            open.extend(kinds.get(&change.person).map(|kind| (id.into(), *kind)));
-            let written = |row: &&usize| change.write.attributes.iter().any(|(own, _)| own == *row);
+        let counted = |change: &&Change| change.ruling.approval == Approval::None;
+        let released = planned.plan.changes.iter().filter(|change| change.goes()).filter(counted);
+        for change in released {
             // Changes that a first pass may make without a limit do not count.
-            let counts = self.sort.by_events && kinds.contains_key(&change.person);
-            for &row in change.replaced.iter().filter(written).filter(|_| counts) {
-                ledger.replace(&self.validated.settings.mapping.rows[row].target, id, now);
+            let Some(budget) = change.ruling.budget else { continue };
+            let id = planned.id(change.person);
+            open.push((id.into(), budget));
+            let written = |row: &&usize| change.write.attributes.iter().any(|(own, _)| own == *row);
+            for &row in change.replaced.iter().filter(written).filter(|_| self.sort.by_events) {
+                ledger.replace(&planned.mapping.rows[row].target, id, now);
             }
         }
         ledger.open(self.others.pass, now, open);

@@ -9,7 +9,7 @@ mod write;
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashSet},
     num::NonZeroU64,
 };
 
@@ -37,13 +37,12 @@ use crate::{
     domain::{
         access::{Decision, Missing},
         account::{Access, AccountState},
-        budget,
         drift::InPlace,
         employee::{BobStatus, SITE},
         kept::Kept,
         known::Revoked,
         matching::{Person, PersonIndex},
-        plan::{Block, Change, Kind, Manager, Planned},
+        plan::{Approval, Block, Change, Kind, Manager, Planned},
         set_back::Window,
         why::Why,
     },
@@ -103,14 +102,12 @@ pub struct Results {
 /// What goes out because a person approved it.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ApprovedParts<'a> {
-    /// The digest of the held plan that this pass releases, and the changes that belong to it.
-    pub now: Option<(&'a str, &'a [bool])>,
-    /// The same for the plans that were released before and have not been completed.
-    pub continued: Option<(&'a integration::Approved, &'a [bool])>,
+    /// The digest of the held plan that this pass releases.
+    pub now: Option<&'a str>,
+    /// The plan that was released last, which may not have been completed.
+    pub continued: Option<&'a integration::Approved>,
     /// The part that each person has in one of these plans, or in what is held.
     pub parts: Option<&'a foldhash::HashMap<PersonIndex, u64>>,
-    /// The budget that counts the change of each person.
-    pub kinds: Option<&'a HashMap<PersonIndex, budget::Kind>>,
 }
 
 impl Recorder<'_> {
@@ -120,10 +117,10 @@ impl Recorder<'_> {
     }
 
     /// Records every employee for which the plan has nothing to do, or may do nothing.
-    pub async fn without_change(&self, skip: impl Fn(usize) -> Option<Trouble>) {
+    pub async fn without_change(&self, skip: impl Fn(&Change) -> Option<Trouble>) {
         let mut waiting = Vec::new();
-        for (index, standing) in (0..).zip(&self.planned.plan.standings) {
-            let trouble = match standing.change {
+        for (index, _) in (0..).zip(self.planned.people) {
+            let trouble = match self.planned.change(index) {
                 None => self.trouble(index, None),
                 Some(change) => match skip(change) {
                     Some(trouble) => trouble,
@@ -618,10 +615,10 @@ impl Recorder<'_> {
         match outcome {
             Some(Outcome::Done(done)) => {
                 match done.action {
-                    Action::Create => tally.created += 1,
-                    Action::Adopt | Action::Update => tally.updated += 1,
-                    Action::Reactivate => tally.reactivated += 1,
-                    Action::Suspend => tally.disabled += 1,
+                    Action::Create => tally.changes.created += 1,
+                    Action::Adopt | Action::Update => tally.changes.updated += 1,
+                    Action::Reactivate => tally.changes.reactivated += 1,
+                    Action::Suspend => tally.changes.disabled += 1,
                 }
                 self.cluster.metrics.change(
                     self.integration.roster.key,
@@ -630,7 +627,7 @@ impl Recorder<'_> {
                 );
             }
             Some(Outcome::Failed { action, .. }) => {
-                tally.failed += 1;
+                tally.changes.failed += 1;
                 self.cluster.metrics.change(
                     self.integration.roster.key,
                     action_word(*action),
@@ -653,9 +650,9 @@ impl Recorder<'_> {
             return None;
         }
         let goes_on = || {
-            let change = self.planned.standing(index).change?;
-            let (_, parts) = self.basis.approved.continued?;
-            entry?.part.filter(|_| parts.get(change).is_some_and(|part| *part)).map(NonZeroU64::get)
+            let is_part = |change: &Change| change.ruling.approval == Approval::Before;
+            self.planned.change(index).filter(|change| is_part(change))?;
+            entry?.part.map(NonZeroU64::get)
         };
         goes_on().or_else(|| self.basis.approved.parts?.get(&index).copied())
     }
@@ -663,19 +660,17 @@ impl Recorder<'_> {
     /// Returns the digest with which this person's change was approved. Returns `None` for a change
     /// that goes out in the same pass without an approval.
     fn approved_with(&self, index: PersonIndex) -> Option<&str> {
-        let change = self.planned.standing(index).change?;
-        let is_part = |parts: &[bool]| parts.get(change).is_some_and(|part| *part);
-        if let Some((released, _)) =
-            self.basis.approved.continued.filter(|(_, parts)| is_part(parts))
-        {
-            let part = self
-                .integration
-                .roster
-                .with(self.planned.id(index), |entry| entry.and_then(|entry| entry.part))?;
-            let change = &self.planned.plan.changes[change];
-            return released.plan_of(part.get(), |after| self.planned.part(change, None, after));
+        let change = self.planned.change(index)?;
+        let id = self.planned.id(index);
+        match change.ruling.approval {
+            Approval::None => None,
+            Approval::Now => self.basis.approved.now,
+            Approval::Before => {
+                let part = self.integration.roster.with(id, |entry| entry?.part)?;
+                let of = |after: &str| self.planned.part(change, None, after);
+                self.basis.approved.continued?.plan_of(part.get(), of)
+            }
         }
-        self.basis.approved.now.filter(|(_, parts)| is_part(parts)).map(|(digest, _)| digest)
     }
 }
 

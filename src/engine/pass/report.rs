@@ -310,15 +310,18 @@ pub fn after(
 /// Returns what the status says of a pass that had a plan.
 #[must_use]
 pub fn last_pass(tally: &Tally, took: Duration, now: Timestamp) -> LastPass {
-    let done = tally.created + tally.updated + tally.reactivated + tally.disabled;
+    let done = tally.changes.created
+        + tally.changes.updated
+        + tally.changes.reactivated
+        + tally.changes.disabled;
     LastPass {
         finished_at: Time(to_the_second(now)),
-        created: tally.created,
-        updated: tally.updated,
-        reactivated: tally.reactivated,
-        disabled: tally.disabled,
+        created: tally.changes.created,
+        updated: tally.changes.updated,
+        reactivated: tally.changes.reactivated,
+        disabled: tally.changes.disabled,
         unchanged: (tally.ready + tally.unmanaged).saturating_sub(done),
-        failed: tally.failed,
+        failed: tally.changes.failed,
         duration: seconds(took),
     }
 }

@@ -86,10 +86,11 @@ impl Pass<'_> {
             return;
         }
         let now = self.cluster.clock.now();
-        let times = (before(now, self.integration.validated.interval), now.as_second());
+        let since = before(now, self.integration.validated.interval);
+        let now = now.as_second();
         let managed = self.integration.roster.sums(|sums| sums.managed);
         let verdict = self.scope_memory(|memory| {
-            memory.some(self.scope_settings(), &shrink, settings.scope_shrink, managed, times)
+            memory.some(self.scope_settings(), &shrink, settings.scope_shrink, managed, since, now)
         });
         if verdict != Verdict::LetGo {
             report.rest.in_doubt |= verdict == Verdict::Unjudged;

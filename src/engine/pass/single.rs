@@ -89,7 +89,8 @@ pub async fn employees(
     roster: Employees<'_>,
     wanted: &Causes,
     urgency: Urgency,
-    (now, apart): (Timestamp, Duration),
+    now: Timestamp,
+    apart: Duration,
 ) -> Result<Seen, Stop> {
     let fields = &settings.mapping.fields;
     let mut seen = Seen::default();

@@ -17,7 +17,7 @@ use crate::{
         account::Access,
         mapping::Desired,
         matching::Matcher,
-        plan::{Planned, plan_of_some},
+        plan::{Change, Fate, Planned, plan_of_some},
         priority::{Class, Urgency},
     },
     engine::{intake::dirty::Line, stop::Stop},
@@ -55,7 +55,8 @@ impl Pass<'_> {
             roster,
             self.request.causes,
             urgency,
-            (self.cluster.clock.now(), self.memory.last_read.apart),
+            self.cluster.clock.now(),
+            self.memory.last_read.apart,
         )
         .await?;
         report.bob = Some(true);
@@ -90,24 +91,12 @@ impl Pass<'_> {
         planned.name_pins_without(&missing);
 
         let guarding = self.guarding(requests, None);
-        let mut released = guard::release(&guarding, &mut planned, &Listing::default());
+        let released = guard::release(&guarding, &mut planned, &Listing::default());
         report.held.clone_from(&released.held.plan);
         report.rest.in_doubt |= released.in_doubt;
         let left_alone = [&missing[..], &released.held.frozen[..]].concat();
-        let mut deferred = vec![false; planned.plan.changes.len()];
         if line == Line::Urgent {
-            for (index, change) in
-                planned.plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends())
-            {
-                deferred[index] = std::mem::take(&mut released.go[index]);
-                if deferred[index] {
-                    let person = &people[change.person as usize];
-                    report.rest.deferred.push((
-                        person.employee.id().into(),
-                        Class::of(change, person, &settings.mapping),
-                    ));
-                }
-            }
+            report.rest.deferred.extend(defer_what_is_not_urgent(&mut planned));
         }
         let basis = Basis {
             requests,
@@ -116,8 +105,8 @@ impl Pass<'_> {
             left_alone: &left_alone,
         };
         let recorder = self.recorder(&planned, basis);
-        report.rest.renamed = planned.renames(|change| released.go[change]);
-        let summary = self.converge(&planned, &released, &recorder, &missing, &deferred).await;
+        report.rest.renamed = planned.renames();
+        let summary = self.converge(&planned, &released, &recorder, &missing).await;
         self.looked_at(&people);
         self.concurrent.company.see_some(
             people
@@ -175,7 +164,7 @@ impl Pass<'_> {
             left_alone: &[],
         };
         let recorder = self.recorder(&planned, basis);
-        let summary = self.converge(&planned, &released, &recorder, &[], &[]).await;
+        let summary = self.converge(&planned, &released, &recorder, &[]).await;
         recorder.end(report);
         report.cut = summary.cut;
         summary.stop.map_or(Ok(()), Err)
@@ -202,4 +191,18 @@ impl Pass<'_> {
             self.integration.roster.with(id, |entry| entry.is_some_and(Entry::has_managed_account))
         });
     }
+}
+
+/// Keeps only suspensions among the changes that go out. Returns the employees of the others, each
+/// with the class of the change.
+fn defer_what_is_not_urgent(planned: &mut Planned<'_>) -> Vec<(Box<str>, Class)> {
+    let Planned { mapping, people, plan } = planned;
+    let not_urgent = |change: &&mut Change| change.goes() && !change.suspends();
+    let mut deferred = Vec::new();
+    for change in plan.changes.iter_mut().filter(not_urgent) {
+        change.ruling.fate = Fate::Deferred;
+        let person = &people[change.person as usize];
+        deferred.push((person.employee.id().into(), Class::of(change, person, mapping)));
+    }
+    deferred
 }

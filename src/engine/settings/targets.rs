@@ -130,8 +130,8 @@ fn google_workspace(
     let field = "spec.provider.googleWorkspace";
     let (base, tokens) = both(
         field,
-        (&spec.endpoint, &spec.token_endpoint),
-        (google::API, google::TOKENS),
+        Addresses { api: &spec.endpoint, tokens: &spec.token_endpoint },
+        Addresses { api: google::API, tokens: google::TOKENS },
         allowed,
     )?;
     let destination = google::Tenant {
@@ -155,8 +155,12 @@ fn entra_id(spec: &api::EntraId, allowed: &AllowedEndpoints) -> Result<Target, S
         api::Cloud::USGovernmentDoD => entra::Cloud::US_GOVERNMENT_DOD,
         api::Cloud::China => entra::Cloud::CHINA,
     };
-    let (base, tokens) =
-        both(field, (&spec.endpoint, &spec.token_endpoint), (cloud.graph, cloud.login), allowed)?;
+    let (base, tokens) = both(
+        field,
+        Addresses { api: &spec.endpoint, tokens: &spec.token_endpoint },
+        Addresses { api: cloud.graph, tokens: cloud.login },
+        allowed,
+    )?;
     let mark = entra::Mark::named(&spec.mark_attribute).ok_or_else(|| {
         invalid(&format!(
             "{field}.markAttribute: write employeeId, or extension_<appId without dashes>_<name>"
@@ -200,17 +204,24 @@ fn jump_cloud(spec: &api::JumpCloud, allowed: &AllowedEndpoints) -> Result<Targe
     })
 }
 
+/// The addresses of an API and of its token service.
+#[derive(Clone, Copy)]
+struct Addresses<'a> {
+    api: &'a str,
+    tokens: &'a str,
+}
+
 /// Returns the addresses of an API and of its token service: both are the vendor's, or both are
 /// others. A credential must not go to the vendor for calls that go to another address, or the
 /// other way round.
 fn both(
     field: &str,
-    (endpoint, tokens): (&str, &str),
-    (vendor, vendors_tokens): (&str, &str),
+    given: Addresses<'_>,
+    vendors: Addresses<'_>,
     allowed: &AllowedEndpoints,
 ) -> Result<(String, String), Stop> {
-    match (endpoint, tokens) {
-        ("", "") => Ok((vendor.to_owned(), vendors_tokens.to_owned())),
+    match (given.api, given.tokens) {
+        ("", "") => Ok((vendors.api.to_owned(), vendors.tokens.to_owned())),
         ("", _) | (_, "") => {
             Err(invalid(&format!("{field}: set both endpoint and tokenEndpoint, or neither")))
         }

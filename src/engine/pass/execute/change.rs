@@ -114,7 +114,8 @@ impl Run<'_, '_, '_> {
         &self,
         mut aim: Aim<'_>,
         write: AccountWrite,
-        (action, matched_by): (Action, MatchedBy),
+        action: Action,
+        matched_by: MatchedBy,
     ) -> Result<Landed, Ended> {
         let suspends = write.access == Some(Access::Suspended);
         let mixed = suspends && (write.mark.is_some() || !write.attributes.is_empty());
@@ -128,7 +129,7 @@ impl Run<'_, '_, '_> {
         let mut failed = match self.update(&aim, &rest, tries).await {
             Ok(written) => {
                 self.note(&mut progress, written, &rest);
-                return Ok(progress.landed(aim, (action, matched_by)));
+                return Ok(progress.landed(aim, action, matched_by));
             }
             Err(Ended::Refused(error)) if may_be_a_part(&error) => Some(error),
             Err(other) => return Err(other),
@@ -201,9 +202,9 @@ impl Run<'_, '_, '_> {
             Some(ended) if progress.written.is_none() => Err(ended),
             Some(Ended::Refused(error @ Error::Unauthorized { .. })) => {
                 self.streaks.credential_refused(&error);
-                Ok(progress.landed(aim, (action, matched_by)))
+                Ok(progress.landed(aim, action, matched_by))
             }
-            _ => Ok(progress.landed(aim, (action, matched_by))),
+            _ => Ok(progress.landed(aim, action, matched_by)),
         }
     }
 
@@ -384,7 +385,7 @@ impl Run<'_, '_, '_> {
         });
         loop {
             let call = || self.cx.provider.update(self.cx.planned.mapping, aim.id, write, urgency);
-            let (error, wait) = match self.call((aim.person, aim.sort), &mut tries, call).await {
+            let (error, wait) = match self.call(aim.person, aim.sort, &mut tries, call).await {
                 Ok(mut written) => {
                     if write.access.is_none() && !self.cx.provider.capabilities().answers_changes {
                         written.account.state = aim.before;
@@ -454,7 +455,7 @@ impl Run<'_, '_, '_> {
 }
 
 impl Progress {
-    fn landed(self, aim: Aim<'_>, (action, matched_by): (Action, MatchedBy)) -> Landed {
+    fn landed(self, aim: Aim<'_>, action: Action, matched_by: MatchedBy) -> Landed {
         let Self { written, fields, unconfirmed, answered, left, sessions, request_id } = self;
         let (account, state) = written.map_or_else(
             || (aim.id.into(), aim.before),

@@ -40,7 +40,7 @@ impl Run<'_, '_, '_> {
         if change.look_up_first
             && let Some(account) = self.by_mark(person).await?
         {
-            return self.bring_up(person, account, &write, (MatchedBy::Mark, false)).await;
+            return self.bring_up(person, account, &write, MatchedBy::Mark, false).await;
         }
         let initial = match &self.cx.initial {
             Ok(initial) => initial,
@@ -52,7 +52,7 @@ impl Run<'_, '_, '_> {
         let (mut left, mut tries, mut sent) = (LeftOut::default(), Tries::all(), 0);
         loop {
             let call = || self.cx.provider.create(self.cx.planned.mapping, &write, initial);
-            match self.call((person, Sort::Creation), &mut tries, call).await {
+            match self.call(person, Sort::Creation, &mut tries, call).await {
                 Ok(Written { account, request_id, left: _ }) => {
                     let fields = self.sent(&write);
                     let shown =
@@ -82,12 +82,12 @@ impl Run<'_, '_, '_> {
                         (self.cx.pace.pause)(wait).await;
                     }
                     if let Some(account) = self.by_mark(person).await? {
-                        self.call((person, Sort::Creation), &mut Tries::all(), || {
+                        self.call(person, Sort::Creation, &mut Tries::all(), || {
                             self.cx.provider.finish(&account.id, initial)
                         })
                         .await?;
                         return self
-                            .bring_up(person, account, &write, (MatchedBy::Created, true))
+                            .bring_up(person, account, &write, MatchedBy::Created, true)
                             .await;
                     }
                     let error = often(Error::Unknown { said }, sent);
@@ -267,12 +267,12 @@ impl Run<'_, '_, '_> {
         match account.mark.as_deref() {
             Some(mark) if mark == person.employee.id() => {
                 if let (true, Ok(initial)) = (doubtful, &self.cx.initial) {
-                    self.call((index, Sort::Creation), &mut Tries::all(), || {
+                    self.call(index, Sort::Creation, &mut Tries::all(), || {
                         self.cx.provider.finish(&account.id, initial)
                     })
                     .await?;
                 }
-                self.bring_up(index, account, write, (MatchedBy::Mark, doubtful)).await
+                self.bring_up(index, account, write, MatchedBy::Mark, doubtful).await
             }
             Some(mark)
                 if self.cx.planned.people.iter().any(|person| person.employee.id() == mark) =>
@@ -294,7 +294,7 @@ impl Run<'_, '_, '_> {
                  without a mark is not taken over",
                 account.id
             ))),
-            None => self.bring_up(index, account, write, (MatchedBy::Email, false)).await,
+            None => self.bring_up(index, account, write, MatchedBy::Email, false).await,
         }
     }
 
@@ -306,7 +306,8 @@ impl Run<'_, '_, '_> {
         index: PersonIndex,
         account: Account<'static>,
         wanted: &AccountWrite,
-        (matched_by, own): (MatchedBy, bool),
+        matched_by: MatchedBy,
+        own: bool,
     ) -> Result<Landed, Ended> {
         if let Some(by) = self.cx.protected.covers(&account) {
             return Err(Ended::Failed(Failure::Protected(by)));
@@ -391,7 +392,7 @@ impl Run<'_, '_, '_> {
         let sort =
             if write.access == Some(Access::Suspended) { Sort::Suspension } else { Sort::Update };
         let aim = Aim { person: index, id: &id, before: state, sort };
-        let mut landed = self.settle(aim, write, (action, matched_by)).await?;
+        let mut landed = self.settle(aim, write, action, matched_by).await?;
         if made {
             let left = landed.left.rows();
             landed.fields = fields.into_iter().filter(|row| !left.contains(row)).collect();

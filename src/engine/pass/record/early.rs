@@ -5,7 +5,7 @@ use super::{Judged, Moment, Recorder, Trouble, Write};
 use crate::domain::{
     access::Missing,
     matching::{Person, PersonIndex},
-    plan::{Manager, Plan, Standing},
+    plan::{Change, Manager, Plan, Standing},
 };
 use crate::engine::pass::outcome::Outcome;
 
@@ -50,10 +50,10 @@ impl Recorder<'_> {
 
     /// Writes for each employee with an unfinished change of this pass that the change waits for
     /// its turn.
-    pub async fn waiting(&self, goes: impl Fn(usize) -> bool) {
+    pub async fn waiting(&self) {
         let mut writes = Vec::new();
-        for (index, standing) in (0..).zip(&self.planned.plan.standings) {
-            if standing.change.is_some_and(&goes)
+        for (index, _) in (0..).zip(self.planned.people) {
+            if self.planned.change(index).is_some_and(Change::goes)
                 && !self.is_settled(index)
                 && !self.only_waits_for_a_manager(index)
             {

@@ -43,14 +43,12 @@ impl Recorder<'_> {
     /// Returns whether this change was released outside of the budgets, so that no budget counts it
     /// later.
     fn is_uncounted(&self, index: PersonIndex, action: Action) -> bool {
-        let created = self
-            .planned
-            .standing(index)
-            .change
-            .is_some_and(|change| self.planned.plan.changes[change].kind == Kind::Create);
-        self.basis.approved.kinds.is_some_and(|kinds| match kinds.get(&index) {
+        self.planned.change(index).is_some_and(|change| match change.ruling.budget {
             // A create that met an existing account still used its place in the budgets.
-            None => !(created && matches!(action, Action::Suspend | Action::Reactivate)),
+            None => {
+                let created = change.kind == Kind::Create;
+                !(created && matches!(action, Action::Suspend | Action::Reactivate))
+            }
             // The start date gave the access. The other values that were written with it are an
             // update.
             Some(budget::Kind::Update) => action == Action::Reactivate,

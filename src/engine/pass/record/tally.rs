@@ -26,6 +26,17 @@ pub struct Tally {
     pub over: BTreeSet<Box<str>>,
     /// The number of failing employees by reason.
     pub reasons: BTreeMap<EmployeeReason, u32>,
+    /// How many changes were made and tried.
+    pub changes: Changes,
+    /// When the earliest transition ahead happens.
+    pub next_transition: Option<Timestamp>,
+    /// Whether an employee is to be tried again soon.
+    pub retry: bool,
+}
+
+/// How many changes were made and tried.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
     /// How many accounts were created.
     pub created: u32,
     /// How many accounts were updated or adopted.
@@ -36,10 +47,6 @@ pub struct Tally {
     pub disabled: u32,
     /// How many changes failed.
     pub failed: u32,
-    /// When the earliest transition ahead happens.
-    pub next_transition: Option<Timestamp>,
-    /// Whether an employee is to be tried again soon.
-    pub retry: bool,
 }
 
 impl Tally {
@@ -52,6 +59,7 @@ impl Tally {
     /// Returns whether a change was made or tried.
     #[must_use]
     pub const fn changed(&self) -> bool {
-        self.created + self.updated + self.reactivated + self.disabled + self.failed > 0
+        let Changes { created, updated, reactivated, disabled, failed } = self.changes;
+        created + updated + reactivated + disabled + failed > 0
     }
 }

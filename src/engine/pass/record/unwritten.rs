@@ -36,19 +36,21 @@ impl Unwritten {
     /// is refused.
     #[must_use]
     pub fn told(&self) -> Option<String> {
-        Some(format!("{}.", words(self.refused(), "cannot be written", self.refused.as_ref()?)))
+        let (object, answer) = self.refused.as_ref()?;
+        Some(format!("{}.", words(self.refused(), "cannot be written", object, answer)))
     }
 
     /// Returns the same for those that are tried again.
     #[must_use]
     pub fn told_for_now(&self) -> Option<String> {
-        let (count, failed) = (self.for_now(), self.failed.as_ref()?);
+        let count = self.for_now();
+        let (object, answer) = self.failed.as_ref()?;
         let again = if count == 1 { "it is tried again" } else { "they are tried again" };
-        Some(format!("{}; {again}", words(count, "could not be written", failed)))
+        Some(format!("{}; {again}", words(count, "could not be written", object, answer)))
     }
 }
 
-fn words(count: usize, what: &str, (object, answer): &(String, String)) -> String {
+fn words(count: usize, what: &str, object: &str, answer: &str) -> String {
     match count {
         1 => format!("The EmployeeSync {object} {what}: {answer}"),
         count => format!("{count} EmployeeSyncs {what}, {object} among them: {answer}"),
