@@ -307,6 +307,34 @@ fn every_room_explains_itself_and_no_file_is_too_long() {
     }
 }
 
+/// A lock of `parking_lot` has no poison, which no code here would use. So `lock` cannot fail.
+#[test]
+fn no_lock_can_be_poisoned() {
+    let (mut found, mut locks) = (Vec::new(), 0);
+    for (path, text) in sources() {
+        let code: Vec<_> =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code = code.join("\n");
+        let imported = code
+            .split(';')
+            .filter_map(|statement| statement.rsplit_once("use ").map(|(_, tree)| flat(tree)));
+        let written = code
+            .split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
+            .filter(|word| word.contains("::"))
+            .map(|word| word.split("::").map(str::to_owned).collect());
+        for segments in imported.flatten().chain(written) {
+            let has = |words: &[&str]| segments.iter().any(|part| words.contains(&part.as_str()));
+            let is_lock = has(&["Mutex", "RwLock", "PoisonError"]);
+            locks += u32::from(is_lock && has(&["parking_lot"]));
+            if is_lock && has(&["std"]) || has(&["PoisonError"]) {
+                found.push(format!("src/{}: {}", path.display(), segments.join("::")));
+            }
+        }
+    }
+    assert!(locks > 30, "{locks}");
+    none(&found);
+}
+
 #[test]
 fn no_unsafe_code_and_nothing_unfinished() {
     let (_, lib) =
