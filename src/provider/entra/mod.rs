@@ -87,12 +87,7 @@ impl Entra {
     ///
     /// # Errors
     /// The TLS settings of this machine cannot be used.
-    pub fn new(
-        tenant: Tenant,
-        app: App,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Self, reqwest::Error> {
+    pub fn new(tenant: Tenant, app: App, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let tenant = Arc::new(tenant);
         let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), ties, pacer)?;
         Ok(Self {

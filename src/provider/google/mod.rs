@@ -86,7 +86,7 @@ impl Google {
         account: ServiceAccount,
         ties: &Ties,
         pacer: &Arc<Pacer>,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Result<Self, Error> {
         let (tenant, account) = (Arc::new(tenant), Arc::new(account));
         let service = |scope| {
             let dialect = GoogleDialect::new(Arc::clone(&tenant), Arc::clone(&account), scope);
