@@ -13,6 +13,7 @@ use super::provider::Provider;
 pub use super::safety::{
     AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share,
 };
+pub use super::secrets::{SecretKeyRef, SecretRef};
 
 /// Keeps the accounts of one identity provider true to one Bob company.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -181,25 +182,6 @@ pub enum Environment {
     Production,
     /// `api.sandbox.hibob.com`
     Sandbox,
-}
-
-/// A Secret in the resource's own namespace.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct SecretRef {
-    /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
-    pub name: String,
-}
-
-/// One key of a Secret in the resource's own namespace.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct SecretKeyRef {
-    /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
-    pub name: String,
-    /// Key in it.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
-    pub key: String,
 }
 
 /// Who gets an account, when, and in which state.

@@ -16,6 +16,7 @@ mod numbers;
 pub mod provider;
 pub mod reasons;
 mod safety;
+mod secrets;
 
 pub use employee_sync::{EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus};
 pub use integration::{

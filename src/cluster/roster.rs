@@ -12,15 +12,12 @@ mod tries;
 #[cfg(test)]
 mod versions_tests;
 
-use std::{
-    collections::BTreeMap,
-    num::NonZeroU64,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, num::NonZeroU64, sync::Arc};
 
 use foldhash::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 pub use self::{
@@ -160,7 +157,7 @@ type Owed = HashMap<IntegrationKey, HashMap<Box<str>, Vec<HistoryEntry>>>;
 
 impl Roster {
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock()
     }
 
     /// Takes in an object that the watch or a write brought.
@@ -341,7 +338,7 @@ impl Roster {
     /// revocations that outlive the integration stay known, with what they say, until they are gone
     /// as well.
     pub fn leave(&self, key: &IntegrationKey) {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.owed.lock().remove(key);
         let mut rows = self.rows();
         if let Some(people) = rows.get_mut(key) {
             people.leave();
@@ -359,7 +356,7 @@ impl Roster {
     /// Forgets employees whose objects are gone, except for revocations, because their integration
     /// is a new one.
     pub fn forget_lost(&self, key: &IntegrationKey) {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+        self.owed.lock().remove(key);
         if let Some(people) = self.rows().get_mut(key) {
             people.sift(|_, entry| {
                 if !entry.exists {
@@ -381,7 +378,7 @@ impl Roster {
                 entry.latest = entry.latest.or_later(&owed);
             });
         }
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owed = self.owed.lock();
         if lines.is_empty() {
             let left = owed.get_mut(key).map_or(0, |people| {
                 people.remove(employee);
@@ -398,13 +395,13 @@ impl Roster {
     /// Returns whether lines are stored for an employee of this integration.
     #[must_use]
     pub fn owes(&self, key: &IntegrationKey) -> bool {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+        self.owed.lock().contains_key(key)
     }
 
     /// Returns the lines that are stored for this employee, newest first.
     #[must_use]
     pub fn owed(&self, key: &IntegrationKey, employee: &str) -> Vec<HistoryEntry> {
-        let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let owed = self.owed.lock();
         owed.get(key).and_then(|people| people.get(employee)).cloned().unwrap_or_default()
     }
 

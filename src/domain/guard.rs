@@ -33,11 +33,13 @@ pub struct Sight<'a> {
     pub budgets: Budgets,
     /// The limit for one attribute.
     pub field_blackout: Blackout,
-    /// How many changes of this kind went out within its window: of updates each, of another kind one for each person.
+    /// How many changes of this kind went out within its window: of updates each, of another kind
+    /// one for each person.
     pub spent: &'a dyn Fn(Kind) -> u32,
     /// To how many people the updates within the window went.
     pub updated: &'a dyn Fn() -> u32,
-    /// For how many people who are not in the plan for it events have replaced or cleared this row within the interval.
+    /// For how many people who are not in the plan for it events have replaced or cleared this row
+    /// within the interval.
     pub replaced_before: &'a dyn Fn(usize) -> u32,
     /// Returns whether an employee's start date has come as the status announced it.
     pub starts: &'a dyn Fn(PersonIndex) -> bool,
@@ -213,7 +215,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     }
     if restored > 0 {
         because.push(format!(
-            "{} of accounts that bobsync managed before: the integration began without a status, so it is \
+            "{} of accounts that bobsync managed before: the integration began without a status, \
+             so it is \
              not known which of these employees Bob had revoked at once; set spec.suspend on those \
              who must stay out before you approve",
             counted(restored, "reactivation", "reactivations")
@@ -382,7 +385,10 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) 
                 counted(before, "other", "others")
             ),
         };
-        because.push(format!("{BLACKOUT}: the target {target} ({from}) would change for {now} at once{already}, and the limit is {limit}"));
+        because.push(format!(
+            "{BLACKOUT}: the target {target} ({from}) would change for {now} at \
+            once{already}, and the limit is {limit}"
+        ));
     }
     (frozen, because)
 }

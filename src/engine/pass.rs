@@ -28,12 +28,13 @@ mod whom;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::atomic::AtomicU64,
     time::Duration,
 };
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use jiff::{Timestamp, civil::Date};
+use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -196,11 +197,7 @@ impl Pass<'_> {
             report.stop = Some(stop);
         }
         self.mailbox.plan_ended(self.looking.epoch());
-        self.mailbox
-            .ledger
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .close(self.looking.epoch());
+        self.mailbox.ledger.lock().close(self.looking.epoch());
         report.took = began.elapsed();
         if report.read_for.is_zero() {
             report.read_for = report.took;

@@ -1,11 +1,7 @@
 //! Cases of whole passes: the provider's listing, its plan, and the engine's own execution, without
 //! Bob and a cluster. The decision is given; the tests check the result in the tenant.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::atomic::AtomicU64, time::Duration};
 
 use bobsync::{
     api::employee_sync::MatchedBy,
@@ -30,6 +26,7 @@ use bobsync::{
     },
     provider::Initial,
 };
+use parking_lot::Mutex;
 use simulators::{Fault, FaultKind};
 use tokio::time::Instant;
 
@@ -136,10 +133,10 @@ async fn carry_out<T: Tenant>(
             failed_before: &|_| false,
             pause: &pause,
         },
-        |person, outcome, _| drop(outcomes.lock().unwrap().insert(person, outcome)),
+        |person, outcome, _| drop(outcomes.lock().insert(person, outcome)),
     )
     .await;
-    (plan, outcomes.into_inner().unwrap(), summary)
+    (plan, outcomes.into_inner(), summary)
 }
 
 /// Checks that nothing is left to do.

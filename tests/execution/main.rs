@@ -9,10 +9,7 @@ mod licences;
 mod met;
 mod parts;
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU32, AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bobsync::{
     api::{key::IntegrationKey, reasons::IntegrationReason},
@@ -42,6 +39,7 @@ use bobsync::{
     provider::{Error, Initial, Key, Listing, Provider, Written},
 };
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Records every call: which account was created with which initial password, and what was updated.
@@ -54,11 +52,11 @@ struct Noting {
 
 impl Noting {
     fn note(&self, call: String) {
-        self.calls.lock().unwrap().push(call);
+        self.calls.lock().push(call);
     }
 
     fn calls(self) -> Vec<String> {
-        let mut calls = self.calls.into_inner().unwrap();
+        let mut calls = self.calls.into_inner();
         calls.sort();
         calls
     }
@@ -243,12 +241,12 @@ async fn carried_out_in_turn(
         },
         |_, outcome, _| {
             if matches!(outcome, Outcome::Waiting) {
-                *waiting.lock().unwrap() += 1;
+                *waiting.lock() += 1;
             }
         },
     )
     .await;
-    (provider, summary, waiting.into_inner().unwrap())
+    (provider, summary, waiting.into_inner())
 }
 
 #[tokio::test]
@@ -287,7 +285,7 @@ async fn the_leaver_goes_first_then_who_has_waited_longest_and_only_who_had_a_tu
     let initial = || Ok(Initial { password: None, change_at_first_login: false });
     let (provider, ..) =
         carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| false).await;
-    let calls = provider.calls.into_inner().unwrap();
+    let calls = provider.calls.into_inner();
     assert!(calls[0].starts_with("update k"), "{calls:?}");
     let created: Vec<u32> =
         calls[1..].iter().map(|call| call.split(' ').nth(1).unwrap().parse().unwrap()).collect();

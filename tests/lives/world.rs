@@ -22,7 +22,7 @@ use bobsync::{
         settings::{Settings, UserStatus},
         why::Why,
     },
-    engine::settings::validate::{AllowedEndpoints, validate},
+    engine::settings::{endpoints::AllowedEndpoints, validate::validate},
     provider::onelogin::CATALOG,
 };
 use jiff::{Timestamp, tz::TimeZone};

@@ -233,7 +233,8 @@ mod tests {
             owner.map(|uid| json!(reference(uid))).into_iter().chain([other]).collect();
         let mut whole = json!({"integrationRef": {"name": "onelogin"}, "employeeId": "7"});
         whole.as_object_mut().expect("a map").extend(spec.as_object().expect("a map").clone());
-        let metadata = json!({"name": "onelogin-7", "namespace": "people", "labels": labels, "ownerReferences": owners});
+        let metadata = json!({"name": "onelogin-7", "namespace": "people", "labels": labels,
+            "ownerReferences": owners});
         serde_json::from_value(json!({"metadata": metadata, "spec": whole})).expect("an object")
     }
 

@@ -93,7 +93,10 @@ fn an_older_object_that_went_takes_nothing_with_it() {
 #[test]
 fn the_memory_of_a_deleted_file_outlives_its_object_until_access_is_taken() {
     let deleted = json!({"kind": "FileDeleted", "observedAt": "2026-11-20T10:00:00Z"});
-    let status = |access: &str| json!({"access": access, "account": {"id": "1", "matchedBy": "Mark"}, "evidence": deleted});
+    let status = |access: &str| {
+        json!({"access": access,
+        "account": {"id": "1", "matchedBy": "Mark"}, "evidence": deleted})
+    };
     for (access, stays) in [("Active", true), ("Suspended", false)] {
         let roster = Roster::default();
         roster.see(&with_status(object(5, false), status(access)));
@@ -105,8 +108,14 @@ fn the_memory_of_a_deleted_file_outlives_its_object_until_access_is_taken() {
 #[test]
 fn an_account_that_was_only_found_is_nobodys() {
     let roster = Roster::default();
-    let condition = |reason: &str| json!([{"type": "Provisioned", "status": "True", "reason": reason, "message": "", "lastTransitionTime": "2026-11-20T10:00:00Z"}]);
-    let status = |reason: &str| json!({"access": "Active", "account": {"id": "1", "matchedBy": "Email"}, "conditions": condition(reason)});
+    let condition = |reason: &str| {
+        json!([{"type": "Provisioned", "status": "True",
+        "reason": reason, "message": "", "lastTransitionTime": "2026-11-20T10:00:00Z"}])
+    };
+    let status = |reason: &str| {
+        json!({"access": "Active",
+        "account": {"id": "1", "matchedBy": "Email"}, "conditions": condition(reason)})
+    };
     for (version, reason, ours) in
         [(1, "WouldAdopt", false), (2, "NotAdopted", false), (3, "Matched", true)]
     {
@@ -122,8 +131,14 @@ fn an_account_that_was_only_found_is_nobodys() {
 
 #[test]
 fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
-    let message = |text: &str| json!([{"type": "AccessSynced", "status": "False", "reason": "NotAsDecided", "message": text, "lastTransitionTime": "2026-11-20T10:00:00Z"}]);
-    let status = |text: &str| json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": message(text)});
+    let message = |text: &str| {
+        json!([{"type": "AccessSynced", "status": "False",
+        "reason": "NotAsDecided", "message": text, "lastTransitionTime": "2026-11-20T10:00:00Z"}])
+    };
+    let status = |text: &str| {
+        json!({"access": "Active",
+        "account": {"id": "1", "matchedBy": "Mark"}, "conditions": message(text)})
+    };
     let now = "2026-11-24T10:00:00Z".parse().expect("a time");
     let has_left = |roster: &Roster| {
         roster.with(&key(), EMPLOYEE, |entry| entry.is_some_and(|entry| entry.has_left(now)))
@@ -185,7 +200,8 @@ fn an_object_that_has_evidence_alone_says_nothing_of_the_account() {
 #[test]
 fn a_status_of_a_spec_that_kept_hands_off_does_not_keep_evidence_from_the_account() {
     let status = json!({
-        "observedGeneration": 1, "access": "Unmanaged", "account": {"id": "31", "matchedBy": "Created"},
+        "observedGeneration": 1, "access": "Unmanaged",
+        "account": {"id": "31", "matchedBy": "Created"},
         "evidence": {"kind": "AccessRevoked", "observedAt": "2026-01-01T00:00:00Z"},
     });
     let roster = Roster::default();
@@ -211,10 +227,12 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
         let mut object = EmployeeSync::new(&object_name(integration, &id.to_string()), spec);
         object.metadata.namespace = Some("people".to_owned());
         object.metadata.resource_version = Some((id + 1).to_string());
-        let ready = json!([{"type": "Ready", "status": "True", "reason": "InSync", "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z"}]);
+        let ready = json!([{"type": "Ready", "status": "True", "reason": "InSync", "message": "",
+            "lastTransitionTime": "2026-03-01T00:00:00Z"}]);
         with_status(
             object,
-            json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": ready}),
+            json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"},
+                "conditions": ready}),
         )
     };
     let roster = Roster::default();

@@ -1,6 +1,6 @@
-//! Which objects the garbage collector deletes with their integration. An EmployeeSync whose spec is
-//! the default one is deleted with it. A pin has no owner that lets the garbage collector delete it:
-//! it holds for the integration that comes back.
+//! Which objects the garbage collector deletes with their integration. An EmployeeSync whose spec
+//! is the default one is deleted with it. A pin has no owner that lets the garbage collector delete
+//! it: it holds for the integration that comes back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,8 +25,8 @@ const TOGETHER: usize = 8;
 const FIRST: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Removes the owners of all pins while this process leads, until it stops. No worker is needed: the
-/// integration may be unreadable, on its way out, or gone.
+/// Removes the owners of all pins while this process leads, until it stops. No worker is needed:
+/// the integration may be unreadable, on its way out, or gone.
 pub async fn loosen(shared: Shared, beat: Beat) {
     let mut stopping = shared.stopping.clone();
     loop {
@@ -98,7 +98,8 @@ fn failed(key: &IntegrationKey, written: Result<(), WriteError>) -> bool {
     match written {
         Err(error) if error.is_outdated() || error.is_gone() || error.is_followers() => false,
         Err(error) => {
-            tracing::warn!(integration = %key, %error, "the owner of an EmployeeSync could not be changed; trying again");
+            tracing::warn!(integration = %key, %error,
+                "the owner of an EmployeeSync could not be changed; trying again");
             true
         }
         Ok(()) => false,

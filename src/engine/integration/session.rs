@@ -6,13 +6,14 @@ use std::{
     collections::{BTreeSet, HashMap},
     convert::Infallible,
     num::NonZeroU64,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use kube::ResourceExt as _;
+use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
@@ -289,10 +290,7 @@ impl Session {
             |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.is_some());
         // A failure of all of them is stored under an empty name.
         self.refusals.keep(|employee| employee.is_empty() || known(employee));
-        self.by_evidence
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|employee, _| known(employee));
+        self.by_evidence.lock().retain(|employee, _| known(employee));
     }
 
     /// Returns the tenant, as far as it is known. Calls the service only if `ask` is set and the
@@ -334,7 +332,8 @@ impl Session {
         if let Err(error) =
             said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await
         {
-            tracing::debug!(integration = %self.key, %error, "the next full pass writes down which revocations are over");
+            tracing::debug!(integration = %self.key, %error,
+                "the next full pass writes down which revocations are over");
         }
     }
 
@@ -396,7 +395,8 @@ impl Session {
                 .sleep_until(self.shared.clock.now().checked_add(every).unwrap_or(Timestamp::MAX))
                 .await;
             if seen.changed(&self.shared.client, &self.key.namespace).await {
-                tracing::info!(integration = %self.key, "a Secret has changed while a pass was under way; it begins again");
+                tracing::info!(integration = %self.key,
+                    "a Secret has changed while a pass was under way; it begins again");
                 self.rotated.send_replace(true);
                 return std::future::pending().await;
             }
@@ -476,21 +476,18 @@ impl Session {
     /// employee.
     #[must_use]
     pub fn tried_evidence(&self, employee: &str, waiting: &Waiting) -> bool {
-        let tried = self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let tried = self.by_evidence.lock();
         tried.get(employee).is_some_and(|tried| *tried >= waiting.latest)
     }
 
     /// Notes that taking access by evidence is tried now.
     pub fn try_evidence(&self, employee: &str) {
-        self.by_evidence
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(employee.into(), Instant::now());
+        self.by_evidence.lock().insert(employee.into(), Instant::now());
     }
 
     /// Forgets the try, so that the next pass tries again.
     pub fn forget_evidence(&self, employee: &str) {
-        self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).remove(employee);
+        self.by_evidence.lock().remove(employee);
     }
 
     /// Returns up to how many employees are better looked at singly: as many as the provider's
@@ -532,21 +529,20 @@ struct Refusal {
 impl Refusals {
     /// Forgets all refusals, because something that they depend on has changed.
     pub fn clear(&self) {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.refused.lock().clear();
     }
 
     /// Returns why this change is not tried now, if it is not.
     fn of(&self, employee: &str, fingerprint: u64) -> Option<Failure> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.refused.lock();
         let refusal = refused.get(employee).filter(|refusal| refusal.fingerprint == fingerprint)?;
         (Instant::now() < refusal.again).then(|| refusal.failure.clone())
     }
 
     /// Returns whether the last try of this employee's change failed, for whatever reason.
     fn failed(&self, employee: &str) -> bool {
-        let refused =
-            self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee);
-        refused || self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee)
+        let refused = self.refused.lock().contains_key(employee);
+        refused || self.failed.lock().contains_key(employee)
     }
 
     /// Remembers a refused write and returns how long from now until it is tried again; `None` if
@@ -560,7 +556,7 @@ impl Refusals {
         failure: Option<&Failure>,
         longest: Duration,
     ) -> Option<Duration> {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.refused.lock();
         match failure {
             None => {
                 refused.remove(employee);
@@ -591,25 +587,19 @@ impl Refusals {
 
     /// Forgets the refusals of all employees that `holds` does not accept.
     pub fn keep(&self, holds: impl Fn(&str) -> bool) {
-        self.refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|employee, _| holds(employee));
-        self.failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|employee, _| holds(employee));
+        self.refused.lock().retain(|employee, _| holds(employee));
+        self.failed.lock().retain(|employee, _| holds(employee));
     }
 
     /// Notes that an employee's change is finished.
     pub fn settled(&self, employee: &str) {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).remove(employee);
+        self.failed.lock().remove(employee);
     }
 
     /// Returns how long an employee waits whose change failed for now: `first`, doubled each time,
     /// up to `most`.
     pub fn back_off(&self, employee: &str, first: Duration, most: Duration) -> Duration {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = self.failed.lock();
         let times = failed.entry(employee.into()).or_default();
         let wait = first.saturating_mul(1 << (*times).min(16)).min(most);
         *times += 1;

@@ -216,7 +216,7 @@ impl Worker {
             place: Place::default(),
             refusals: Refusals::default(),
             signing: Signing::default(),
-            by_evidence: std::sync::Mutex::default(),
+            by_evidence: parking_lot::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
             rotated: watch::Sender::new(false),
@@ -310,7 +310,8 @@ impl Worker {
         self.answered.clone_from(&said.status.last_handled_sync_at);
         drop(said);
         self.session.take_up_evidence();
-        // The garbage collector may be about to delete a pin, and its employee would be taken as new.
+        // The garbage collector may be about to delete a pin, and its employee would be taken as
+        // new.
         owners::loosened(&self.shared, &self.key, beat).await;
     }
 

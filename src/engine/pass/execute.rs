@@ -19,14 +19,12 @@ mod streaks;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use self::{
@@ -187,7 +185,7 @@ pub async fn execute<'c>(
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
     let over = |person: PersonIndex, outcome: Outcome, claim: Option<Writing<'c>>| {
         if late.contains(&person) && matches!(outcome, Outcome::Done(_)) {
-            held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(person, outcome);
+            held_back.lock().insert(person, outcome);
         } else {
             tell(person, outcome, claim);
         }
@@ -239,7 +237,7 @@ pub async fn execute<'c>(
     }
     drop(under_way);
     for (person, manager) in &cx.plan.late_managers {
-        let waiting = held_back.lock().unwrap_or_else(PoisonError::into_inner).remove(person);
+        let waiting = held_back.lock().remove(person);
         if let Some(Outcome::Done(done)) = waiting {
             tell(*person, run.late_manager(*person, *done, *manager).await, None);
         }
@@ -302,8 +300,7 @@ impl<'c> Run<'_, '_, 'c> {
 
     /// Returns the account of a person: the one in the plan, or the one that was just made.
     fn account_of(&self, person: PersonIndex) -> Option<Box<str>> {
-        let made =
-            self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&person).cloned();
+        let made = self.accounts.lock().get(&person).cloned();
         made.or_else(|| {
             self.cx.plan.standings[person as usize].account.as_ref().map(|held| held.id.clone())
         })
@@ -376,21 +373,13 @@ impl<'c> Run<'_, '_, 'c> {
             Ok(mut landed) => {
                 self.read_back(change.person, sort, &mut landed).await;
                 self.streaks.went_through(sort);
-                self.accounts
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(change.person, (*landed.account).into());
+                self.accounts.lock().insert(change.person, (*landed.account).into());
                 self.ended(landed, manager_pending)
             }
             Err(Ended::Halted) => Outcome::Waiting,
             Err(Ended::Outdated) => Outcome::Outdated,
             Err(ended) => {
-                let met = self
-                    .met
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get(&change.person)
-                    .cloned();
+                let met = self.met.lock().get(&change.person).cloned();
                 let failure = match ended {
                     Ended::Refused(error) => match self.blame(
                         sort,
@@ -541,7 +530,8 @@ impl<'c> Run<'_, '_, 'c> {
         }
         // No known employee has this mark. As far as is known, the account still belongs to the
         // employee who has to lose access.
-        let said = "the account on record bears a mark that is not this employee's: suspend it by hand, or put the mark right";
+        let said = "the account on record bears a mark that is not this employee's: suspend it by \
+            hand, or put the mark right";
         Err(Ended::Failed(Failure::Conflict(said.to_owned())))
     }
 

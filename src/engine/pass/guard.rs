@@ -9,11 +9,11 @@
 use std::{
     collections::{HashMap, HashSet},
     num::NonZeroU64,
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::{
     api::{integration::Approved, key::IntegrationKey},
@@ -106,7 +106,7 @@ pub fn release(
     listing: &Listing,
 ) -> Released {
     // No other pass counts between this count and the release.
-    let mut ledger = cx.ledger.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut ledger = cx.ledger.lock();
     let since = before(cx.now, cx.interval);
     let mut held = guard(&Sight {
         plan: &*plan,
@@ -228,7 +228,9 @@ pub fn release(
         in_doubt: verdict == Verdict::Unjudged,
         target_suspect: (suspect && !cx.some).then(|| {
             format!(
-                "The provider listed {} accounts, and {lost} of the {known} accounts on record are not there, not by their ids either; none of them is made again until a look half an interval later agrees, or a person asks for a sync",
+                "The provider listed {} accounts, and {lost} of the {known} accounts on record are \
+                 not there, not by their ids either; none of them is made again until a look half \
+                 an interval later agrees, or a person asks for a sync",
                 listing.accounts,
                 known = cx.known(people),
             )
@@ -257,7 +259,7 @@ impl Guarding<'_> {
             .map(|person| person.employee.id())
             .collect();
         let lost = Lost { known: self.known(people), missing };
-        let mut memory = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut memory = self.lost.lock();
         let judge = if self.some { LostMemory::some } else { LostMemory::everybody };
         (judge(&mut memory, ShortRead::default(), &lost, self.moment), lost.missing.len())
     }

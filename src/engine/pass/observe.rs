@@ -159,7 +159,8 @@ pub async fn employees(
     if suspicion.is_some() {
         still_missing = missing.into_iter().map(|missing| missing.id).collect();
         source.suspect = Some(format!(
-            "Bob answered {in_bob} people, and {} when it was last believed; nothing rests on who is missing until a later answer agrees or a sync of the integration is requested",
+            "Bob answered {in_bob} people, and {} when it was last believed; nothing rests on who \
+             is missing until a later answer agrees or a sync of the integration is requested",
             last.believed
         ));
     } else {
@@ -202,7 +203,10 @@ impl Confirmed {
         let lost = self.lost.join(", ");
         (!lost.is_empty()).then(|| {
             format!(
-                "Bob's answer has no employee with the lifecycle status {lost} any more, and employees who had it are missing: the service user's permission group may have lost the right to see it; no access rests on who is missing, and for an employee whose file is really gone, request a sync of the EmployeeSync"
+                "Bob's answer has no employee with the lifecycle status {lost} any more, and \
+                 employees who had it are missing: the service user's permission group may have \
+                 lost the right to see it; no access rests on who is missing, and for an employee \
+                 whose file is really gone, request a sync of the EmployeeSync"
             )
         })
     }
@@ -255,7 +259,8 @@ async fn stand_elsewhere(
         Ok(catalogue) => catalogue,
         Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
         Err(error) => {
-            tracing::warn!(%error, "Bob did not say which fields it has; those that came with nobody are taken for hidden");
+            tracing::warn!(%error, "Bob did not say which fields it has; those that came with \
+                nobody are taken for hidden");
             return Ok(false);
         }
     };
@@ -284,7 +289,8 @@ fn blind(people: &bob::People) -> Option<Stop> {
     (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
         Stop::new(
             IntegrationReason::BobForbidden,
-            "Bob shows internal.lifecycleStatus of nobody, and without it nobody can be judged: give the service user's permission group the right to view the Lifecycle category",
+            "Bob shows internal.lifecycleStatus of nobody, and without it nobody can be judged: \
+             give the service user's permission group the right to view the Lifecycle category",
         )
     })
 }

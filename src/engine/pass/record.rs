@@ -11,8 +11,9 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroU64,
-    sync::{Mutex, PoisonError},
 };
+
+use parking_lot::Mutex;
 
 use self::write::{Moment, Seen, Write};
 pub use self::{early::unknown, tally::Tally, unwritten::Unwritten};
@@ -153,7 +154,7 @@ impl Recorder<'_> {
         if matches!(outcome, Outcome::Outdated | Outcome::Busy) {
             return;
         }
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+        self.ended.lock().insert(index);
         let trouble = self.trouble(index, Some(&outcome));
         let again = match &outcome {
             Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
@@ -164,7 +165,7 @@ impl Recorder<'_> {
         };
         if let Some(failed) = again {
             let id = self.people[index as usize].employee.id().into();
-            self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id, failed));
+            self.unsettled.lock().push((id, failed));
         }
         let write = self.weigh(index, trouble, Some(outcome));
         self.write_all(write.into_iter().collect()).await;
@@ -247,13 +248,13 @@ impl Recorder<'_> {
         let Judged { verdict, seen, proof, .. } = &judged;
         self.count(verdict, outcome.as_ref());
         if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
-            self.tally.lock().unwrap_or_else(PoisonError::into_inner).over.insert(id.into());
+            self.tally.lock().over.insert(id.into());
         }
         let settled = matches!(outcome, None | Some(Outcome::Done(_)))
             && verdict.decision.managed
             && verdict.account.is_some();
         if settled && matches!(verdict.manager, Manager::NotManaged | Manager::Pending) {
-            self.leaderless.lock().unwrap_or_else(PoisonError::into_inner).push(index);
+            self.leaderless.lock().push(index);
         }
         self.draft(index, judged, outcome.as_ref())
     }
@@ -599,7 +600,7 @@ impl Recorder<'_> {
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = self.tally.lock();
         let reason = verdict.reason();
         if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access())
         {
@@ -743,6 +744,8 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(
-        "the provider's listing is implausibly short; nobody missing from it is created on its word alone".to_owned(),
+        "the provider's listing is implausibly short; nobody missing from it is created on its \
+         word alone"
+            .to_owned(),
     ))
 }

@@ -1,10 +1,7 @@
 //! Between the decisions and the plan: if the settings would take too many employees out of
 //! management at once, these employees stay managed.
 
-use std::{
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::PoisonError,
-};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::{Pass, decide, guard::before, report::Report};
 use crate::{
@@ -129,7 +126,7 @@ impl Pass<'_> {
         &self,
         with: impl FnOnce(&mut crate::domain::shrink::ScopeMemory) -> T,
     ) -> T {
-        with(&mut self.mailbox.noted.scope.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut self.mailbox.noted.scope.lock())
     }
 
     /// Returns a hash that is equal for settings that leave out the same employees.

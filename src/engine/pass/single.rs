@@ -282,7 +282,8 @@ pub async fn accounts(
                 seen.unread.push(employee.clone())
             }
             Err(error) => {
-                tracing::debug!(integration = %key, employee, %error, "an account could not be looked up; it is tried again");
+                tracing::debug!(integration = %key, employee, %error,
+                    "an account could not be looked up; it is tried again");
                 failed.insert(employee.clone());
             }
         }
@@ -297,7 +298,8 @@ pub async fn accounts(
                 return Err(provider_stop(&error));
             }
             Some(Err(error)) if !failed.contains(&employee) => {
-                tracing::debug!(integration = %key, employee, %error, "the accounts with a mark could not be looked up; it is tried again");
+                tracing::debug!(integration = %key, employee, %error,
+                    "the accounts with a mark could not be looked up; it is tried again");
                 seen.unread.push(employee);
             }
             Some(Err(_)) | None => {}
@@ -356,11 +358,14 @@ pub async fn marked(
                 return Err(provider_stop(&error));
             }
             Some(Err(error)) => {
-                tracing::debug!(integration = %key, employee, %error, "an account could not be looked up by its mark; it is tried again");
+                tracing::debug!(integration = %key, employee, %error,
+                    "an account could not be looked up by its mark; it is tried again");
                 failed.insert(employee);
             }
             None => {
-                tracing::warn!(integration = %key, employee, "access is revoked, and the account is not on record: it waits for a pass over everybody");
+                tracing::warn!(integration = %key, employee,
+                    "access is revoked, and the account is not on record: it waits for a pass over \
+                     everybody");
                 failed.insert(employee);
             }
         }
@@ -441,7 +446,8 @@ pub async fn managers(
                 error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
             ) => return Err(provider_stop(&error)),
             Err(error) => {
-                tracing::debug!(integration = %key, manager, %error, "a manager's account could not be looked up; it is tried again");
+                tracing::debug!(integration = %key, manager, %error,
+                    "a manager's account could not be looked up; it is tried again");
                 failed.insert(manager);
             }
         }

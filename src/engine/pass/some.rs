@@ -1,7 +1,7 @@
 //! The steps for some of the employees, which are read by id. They also keep what a pass must not
 //! forget of the other employees.
 
-use std::{collections::HashMap, sync::PoisonError};
+use std::collections::HashMap;
 
 use tokio::time::Instant;
 
@@ -175,9 +175,7 @@ impl Pass<'_> {
     /// the manager gets one.
     pub(super) fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
         let mapping = &self.validated.settings.mapping;
-        let leaderless = std::mem::take(
-            &mut *recorder.leaderless.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let leaderless = std::mem::take(&mut *recorder.leaderless.lock());
         let pairs = leaderless.into_iter().filter_map(|index| {
             let employee = &people[index as usize].employee;
             match mapping.desired(mapping.manager?, employee) {

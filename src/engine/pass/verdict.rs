@@ -401,7 +401,13 @@ impl Verdict<'_> {
                 list.push(Wanted { kind, status, reason: reason.as_str(), message });
             };
         match &self.account {
-            Some(_) if self.only_found && matches!(self.trouble, Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)) => {
+            Some(_)
+                if self.only_found
+                    && matches!(
+                        self.trouble,
+                        Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)
+                    ) =>
+            {
                 detail(
                     conditions::Type::Provisioned,
                     true,
@@ -424,11 +430,16 @@ impl Verdict<'_> {
                 conditions::Type::Provisioned,
                 true,
                 DetailReason::WouldAdopt,
-                "An account with this e-mail exists; it is shown as it is, and bobsync has not written to it.".into(),
+                "An account with this e-mail exists; it is shown as it is, and bobsync has not \
+                 written to it."
+                    .into(),
             ),
-            Some((_, MatchedBy::Created)) => {
-                detail(conditions::Type::Provisioned, true, DetailReason::Created, "The account exists; bobsync created it.".into())
-            }
+            Some((_, MatchedBy::Created)) => detail(
+                conditions::Type::Provisioned,
+                true,
+                DetailReason::Created,
+                "The account exists; bobsync created it.".into(),
+            ),
             Some((_, MatchedBy::Mark)) => detail(
                 conditions::Type::Provisioned,
                 true,
@@ -441,7 +452,12 @@ impl Verdict<'_> {
                 DetailReason::Matched,
                 "The account exists; it was adopted by its e-mail.".into(),
             ),
-            None => detail(conditions::Type::Provisioned, false, DetailReason::NoAccount, format!("There is no account: {why}.")),
+            None => detail(
+                conditions::Type::Provisioned,
+                false,
+                DetailReason::NoAccount,
+                format!("There is no account: {why}."),
+            ),
         }
         if self.is_left_open() {
             detail(

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -42,13 +42,17 @@ use bobsync::{
             outcome::Outcome,
             record::{Approved, Recorder, Tally},
         },
-        settings::validate::{AllowedEndpoints, Validated, validate},
+        settings::{
+            endpoints::AllowedEndpoints,
+            validate::{Validated, validate},
+        },
     },
     provider::{Error, Initial, Key, Listing, Provider as Target, Written},
     telemetry::metrics::Metrics,
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::{
@@ -201,7 +205,7 @@ pub fn run(heard: &Heard) -> Doing {
     };
     let released = release(&guarding, &mut plan, &people, &listing);
     let told: Mutex<Vec<(u32, Option<Outcome>)>> = Mutex::default();
-    told.lock().expect("told").extend(
+    told.lock().extend(
         (0..)
             .zip(&plan.standings)
             .filter(|(_, standing)| standing.change.is_none())
@@ -237,7 +241,6 @@ pub fn run(heard: &Heard) -> Doing {
     {
         let mut pass = std::pin::pin!(execute(&execution, |who, outcome, _| told
             .lock()
-            .expect("told")
             .push((who, Some(outcome)))));
         let mut go_on = || pass.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         if heard.lost == Some(Lost::BeforeListing) {
@@ -285,7 +288,7 @@ pub fn run(heard: &Heard) -> Doing {
         tally,
         unwritten: Mutex::default(),
     };
-    for (who, outcome) in told.into_inner().expect("told") {
+    for (who, outcome) in told.into_inner() {
         let id = people[who as usize].employee.id();
         let trouble = recorder.trouble(who, outcome.as_ref());
         let status = roster.with(&around.key, id, |entry| {
@@ -408,12 +411,12 @@ struct Slot {
 impl Desk<'_> {
     fn ask(&self, call: Call) -> impl Future<Output = Answer> + Send + '_ {
         let number = {
-            let mut calls = self.calls.lock().expect("calls");
+            let mut calls = self.calls.lock();
             calls.push(Slot { call, answer: None, taken: false, waker: None });
             calls.len() - 1
         };
         std::future::poll_fn(move |cx| {
-            let slot = &mut self.calls.lock().expect("calls")[number];
+            let slot = &mut self.calls.lock()[number];
             slot.waker = Some(cx.waker().clone());
             match slot.answer.take() {
                 Some(answer) => {
@@ -427,7 +430,7 @@ impl Desk<'_> {
 
     fn answer(&self, number: usize, answer: Answer) {
         let waker = {
-            let mut calls = self.calls.lock().expect("calls");
+            let mut calls = self.calls.lock();
             let slot = calls.get_mut(number).expect("the same pass makes the same calls");
             slot.answer = Some(answer);
             slot.waker.take()
@@ -438,11 +441,11 @@ impl Desk<'_> {
     }
 
     fn begun(&self) -> usize {
-        self.calls.lock().expect("calls").len()
+        self.calls.lock().len()
     }
 
     fn waiting(&self) -> Vec<(usize, Call)> {
-        let calls = self.calls.lock().expect("calls");
+        let calls = self.calls.lock();
         calls
             .iter()
             .enumerate()

@@ -122,7 +122,8 @@ impl Inbox {
                     })
                     .await?;
                 if let Some(error) = refused {
-                    tracing::warn!(integration = %key, employee, %error, "evidence from Bob is in the integration's status alone");
+                    tracing::warn!(integration = %key, employee, %error,
+                        "evidence from Bob is in the integration's status alone");
                     self.0.roster.remember(key, employee, revoked);
                 }
             }
@@ -163,7 +164,8 @@ impl Inbox {
         match tokio::time::timeout(SAID_WITHIN, writer.apply_person(object, &status)).await {
             Ok(Ok(object)) => self.0.roster.wrote(&object, 0),
             Ok(Err(_)) | Err(_) => {
-                tracing::debug!(integration = %key, employee, "that access is still open could not be said");
+                tracing::debug!(integration = %key, employee,
+                    "that access is still open could not be said");
                 self.0.roster.writing(key, employee, false);
             }
         }

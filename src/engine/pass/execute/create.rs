@@ -1,8 +1,6 @@
 //! A new account, and what its creation may meet: a value that is refused or taken, an earlier try
 //! with a lost answer, or the account of another employee.
 
-use std::sync::PoisonError;
-
 use super::{
     Ended, LAG, LEFT_OUT, Met, Run,
     change::{Aim, Landed, LeftOut, Suspects, action_on},
@@ -243,7 +241,8 @@ impl Run<'_, '_, '_> {
         }
         let Some(account) = found.pop() else {
             if doubtful && self.cx.provider.capabilities().lags {
-                let said = "the provider has an account with this e-mail and does not show it yet; the next pass looks again";
+                let said = "the provider has an account with this e-mail and does not show it yet; \
+                    the next pass looks again";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
             return Err(match other {
@@ -258,7 +257,8 @@ impl Run<'_, '_, '_> {
                         format!("{target} or {username}")
                     };
                     conflict(&format!(
-                        "this {keys} is taken, and no account shows it: an alias, a group, a deleted account or one out of reach has it; free \
+                        "this {keys} is taken, and no account shows it: an alias, a group, a \
+                         deleted account or one out of reach has it; free \
                          it there, or correct it in Bob"
                     ))
                 }
@@ -276,17 +276,20 @@ impl Run<'_, '_, '_> {
             }
             Some(mark) if self.cx.people.iter().any(|person| person.employee.id() == mark) => {
                 Err(conflict(&format!(
-                    "the account {} has this {target} and belongs to employee {mark} in Bob: correct one of the two in Bob, or hand the account \
+                    "the account {} has this {target} and belongs to employee {mark} in Bob: \
+                     correct one of the two in Bob, or hand the account \
                  over by setting its mark to this employee's id",
                     account.id
                 )))
             }
             Some(_) => Err(conflict(&format!(
-                "the account {} has this {target}, and bears the mark of another employee: correct the mark there, or the value in Bob",
+                "the account {} has this {target}, and bears the mark of another employee: correct \
+                 the mark there, or the value in Bob",
                 account.id
             ))),
             None if !self.cx.adopt => Err(conflict(&format!(
-                "the account {} has this {target}, and with spec.safety.adoption: Never an account without a mark is not taken over",
+                "the account {} has this {target}, and with spec.safety.adoption: Never an account \
+                 without a mark is not taken over",
                 account.id
             ))),
             None => self.bring_up(index, account, write, (MatchedBy::Email, false)).await,
@@ -354,7 +357,7 @@ impl Run<'_, '_, '_> {
         let fields = self.sent(if made { wanted } else { &write });
         let (id, state): (Box<str>, _) = ((*account.id).into(), account.state);
         let met = Met { account: id.clone(), state, action, fields: fields.clone() };
-        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(index, met);
+        self.met.lock().insert(index, met);
         if write.is_empty() {
             let (unconfirmed, answered, left) = (Vec::new(), Vec::new(), LeftOut::default());
             return Ok(Landed {
@@ -372,8 +375,9 @@ impl Run<'_, '_, '_> {
         }
         if !own && let Some(kind) = kind_of(&write) {
             let marked = account.mark.is_some();
-            if !self.room.lock().unwrap_or_else(PoisonError::into_inner).take(kind, marked) {
-                let said = "the account is there already, and the budget has no room for what it needs; the next plan holds it";
+            if !self.room.lock().take(kind, marked) {
+                let said = "the account is there already, and the budget has no room for what it \
+                    needs; the next plan holds it";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
         }

@@ -1,8 +1,6 @@
 //! What the statuses say before an outcome is known, if that takes long. A status that says nothing
 //! yet, or that all is in order, would hide that something waits.
 
-use std::sync::PoisonError;
-
 use super::{Judged, Moment, Recorder, Trouble, Write};
 use crate::domain::{
     access::Missing,
@@ -77,7 +75,6 @@ impl Recorder<'_> {
     /// known, or a later pass knows more.
     pub(super) fn is_settled(&self, index: PersonIndex) -> bool {
         let id = self.people[index as usize].employee.id();
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains(&index)
-            || self.looking.is_outdated(id)
+        self.ended.lock().contains(&index) || self.looking.is_outdated(id)
     }
 }

@@ -1,7 +1,7 @@
 //! How a status is written: once, with the history lines that are owed, and never over what came in
 //! the meantime.
 
-use std::{num::NonZeroU64, sync::PoisonError};
+use std::num::NonZeroU64;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -31,7 +31,7 @@ impl Recorder<'_> {
     /// Publishes one event for each kind of change that this pass did not report one by one. It
     /// says how many there are.
     pub fn sum_up(&self) {
-        let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        let told = std::mem::take(&mut *self.told.lock());
         for (reason, count) in told.into_iter().filter(|(_, count)| *count > SINGLE) {
             let about = ObjectReference {
                 api_version: Some(ProvisioningIntegration::api_version(&()).into_owned()),
@@ -42,7 +42,8 @@ impl Recorder<'_> {
                 ..ObjectReference::default()
             };
             let note = format!(
-                "{count} employees in one pass; {SINGLE} of them have events of their own, and status.history has each."
+                "{count} employees in one pass; {SINGLE} of them have events of their own, and \
+                 status.history has each."
             );
             self.events.publish(about, false, reason, "Sync", note);
         }
@@ -84,7 +85,8 @@ impl Recorder<'_> {
             Ok(()) => self.roster.owe(self.key, id, Vec::new()),
             // The outcome is written when it is known.
             Err(error) if write.moment == Moment::Early => {
-                tracing::debug!(integration = %self.key, %error, "what is said early could not be written")
+                tracing::debug!(integration = %self.key, %error,
+                    "what is said early could not be written")
             }
             Err(error) => {
                 // A failed change is tried again and writes its line then. A change that was made
@@ -268,7 +270,7 @@ impl Recorder<'_> {
                     Action::Suspend => ("AccountSuspended", "Suspended the account"),
                     Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
                 };
-                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut told = self.told.lock();
                 let count = told.entry(reason).or_default();
                 *count += 1;
                 if *count > SINGLE {
