@@ -317,6 +317,11 @@ fn word(text: &str, name: &str) -> Option<usize> {
     })
 }
 
+/// Returns the error of an answer that cannot be what was asked for.
+pub(super) fn unreadable(said: &str) -> Error {
+    Error::Unavailable { said: said.to_owned() }
+}
+
 /// Returns the outcome of a search for accounts. A search that finds none is answered with an empty
 /// list, so a 404 means a wrong address. A refusal is about the search and not about one account.
 ///

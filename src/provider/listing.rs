@@ -12,6 +12,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{
     Error,
+    answers::unreadable,
     call::BACK_IN_LINE,
     limits::LONGEST_WAIT,
     reader::{Page, Reader},
@@ -254,11 +255,6 @@ pub(super) fn short(id: &str) -> u128 {
         let digest = Sha256::digest(id.as_bytes());
         digest.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
     })
-}
-
-/// Returns the error of an answer that cannot be what was asked for.
-pub(super) fn unreadable(said: &str) -> Error {
-    Error::Unavailable { said: said.to_owned() }
 }
 
 /// Returns the error of a listing with pages that come again and again.

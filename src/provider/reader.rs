@@ -6,9 +6,8 @@ use serde_json::value::RawValue;
 
 use super::{
     Error, Written,
-    answers::request_id,
+    answers::{request_id, unreadable},
     json::{Object, object_in},
-    listing::unreadable,
     table::{At, Place, Table},
 };
 use crate::{

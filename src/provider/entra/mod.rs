@@ -39,10 +39,10 @@ use self::{
 };
 use super::{
     Capabilities, Error, Initial, Key, Left, Listing, Provider, Written,
-    answers::{Password, Route, Sent, request_id},
+    answers::{Password, Route, Sent, request_id, unreadable},
     call::{Call, Service, Ties},
     limits::Pacer,
-    listing::{Lister, unreadable},
+    listing::Lister,
     passwords,
     remembered::undefined_in,
 };

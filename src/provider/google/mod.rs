@@ -30,10 +30,10 @@ use self::{
 };
 use super::{
     Capabilities, Error, Initial, Key, Listing, Provider, Written,
-    answers::{Password, Purpose, Route, Sent, request_id},
+    answers::{Password, Purpose, Route, Sent, request_id, unreadable},
     call::{Call, Service, Ties},
     limits::Pacer,
-    listing::{Lister, unreadable},
+    listing::Lister,
     passwords,
     remembered::{Remembered, undefined_in},
 };

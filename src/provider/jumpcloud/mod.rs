@@ -31,11 +31,11 @@ use self::{
 };
 use super::{
     Catalog, Error, Initial, Key, Listing, Written,
-    answers::{Password, Route, Sent, keep_those_with, searched},
+    answers::{Password, Route, Sent, keep_those_with, searched, unreadable},
     call::{Call, Service, Ties},
     directory::Directory,
     limits::Pacer,
-    listing::{Counted, Counts, Lister, short, unreadable},
+    listing::{Counted, Counts, Lister, short},
     reader::Reader,
     writer::{needs_foreign, state_of},
 };

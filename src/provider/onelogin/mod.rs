@@ -23,11 +23,11 @@ use self::{
 };
 use super::{
     Catalog, Error, Initial, Key, Left, Listing, Written,
-    answers::{Purpose, Route, Sent, keep_those_with, searched},
+    answers::{Purpose, Route, Sent, keep_those_with, searched, unreadable},
     call::{Call, Service, Ties},
     directory::Directory,
     limits::Pacer,
-    listing::{Counted, Counts, Lister, unreadable},
+    listing::{Counted, Counts, Lister},
     reader::Reader,
     remembered::{Remembered, undefined_in},
     writer::{Own, body, not_empty, state_of},
