@@ -9,11 +9,20 @@ use serde::{Deserialize, Serialize};
 
 pub use super::mapping::{Apply, MappingRow};
 pub use super::numbers::{BudgetState, BudgetStates, EmployeeCounts, LastPass, Progress, Step};
-use super::provider::Provider;
 pub use super::safety::{
     AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share,
 };
 pub use super::secrets::{SecretKeyRef, SecretRef};
+use super::{
+    provider::Provider,
+    rules::{
+        ENTRA_ID, GOOGLE_WORKSPACE, JUMP_CLOUD, ONE_LOGIN, entra_mark_is_not_mapped,
+        google_entries_are_named, google_relations_hold_texts, jump_cloud_changes_a_password,
+        jump_cloud_stages_without_password, known_targets, manager_from_work_manager,
+        mode_is_chosen, one_login_asks_for_no_password, one_login_takes_no_password,
+        required_targets,
+    },
+};
 
 /// Keeps the accounts at one identity provider as one Bob company says.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -44,26 +53,26 @@ pub use super::secrets::{SecretKeyRef, SecretRef};
         json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.mode) || oldSelf.hasValue() && !has(oldSelf.value().mode)").optional_old_self(true).message("choose a mode: DryRun plans and reports and writes nothing to the provider, Enforce converges the provider at once. Begin with mode: DryRun, look at status.plan, then set mode: Enforce").field_path(".mode").reason(Reason::FieldValueRequired))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || ['email', 'username'].all(t, self.mapping.exists(m, m.target == t))").message("OneLogin requires the targets email and username: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'lastname', 'phone', 'title', 'department', 'company', 'comment', 'preferred_locale_code', 'samaccountname', 'userprincipalname', 'distinguished_name', 'member_of', 'group_id', 'manager_user_id'] || m.target.matches('^custom_attributes[.][A-Za-z0-9_]{1,64}$'))").message("OneLogin has no such target: use email, username, firstname, lastname, phone, title, department, company, comment, preferred_locale_code, samaccountname, userprincipalname, distinguished_name, member_of, manager_user_id or custom_attributes.<shortname>").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.provisioning.defaultPasswordSecretRef)").message("OneLogin takes no default password: bobsync sets no password there, and OneLogin mails nobody whose account is made by its API, so people get in by single sign-on from elsewhere, or by an invitation that an administrator sends. Remove it; Google Workspace, Entra ID and JumpCloud take one").field_path(".provisioning.defaultPasswordSecretRef"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !self.provisioning.changePasswordOnFirstLogin").message("OneLogin cannot ask for another password at the first login. Remove changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can").field_path(".provisioning.changePasswordOnFirstLogin"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager_user_id' || (has(m.field) && m.field == 'work.manager'))").message("manager_user_id refers to a person: map it from the field work.manager").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || ['primaryEmail', 'name.givenName', 'name.familyName'].all(t, self.mapping.exists(m, m.target == t))").message("Google Workspace requires the targets primaryEmail, name.givenName and name.familyName: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, m.target in ['primaryEmail', 'name.givenName', 'name.familyName', 'name.displayName', 'orgUnitPath', 'recoveryEmail', 'recoveryPhone'] || m.target != 'externalIds.bobsync' && m.target.matches('^(phones|relations|externalIds)[.][A-Za-z0-9_]{1,64}$|^organizations[.](name|title|department|description|costCenter|location|symbol|domain)$|^customSchemas([.][A-Za-z0-9_-]{1,64}){2}$|^addresses[.][A-Za-z0-9_]{1,64}[.](streetAddress|extendedAddress|locality|region|postalCode|country|countryCode|poBox|formatted)$|^locations[.][A-Za-z0-9_]{1,64}[.](area|buildingId|floorName|floorSection|deskCode)$'))").message("Google Workspace has no such target: use primaryEmail, name.givenName, name.familyName, name.displayName, orgUnitPath, recoveryEmail, recoveryPhone, phones.<type>, organizations.<field>, relations.<type>, externalIds.<type>, addresses.<type>.<part>, locations.<type>.<part> or customSchemas.<schema>.<field>").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, !m.target.matches('^(phones|relations|externalIds)[.]custom$|^(addresses|locations)[.]custom[.]'))").message("type custom alone names no entry, because each tool tells its own by their customType: write the customType in place of custom, such as phones.satellite for type custom and customType satellite").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, m.target != 'relations.manager' || (has(m.field) && m.field == 'work.manager'))").message("relations.manager refers to a person: map it from the field work.manager").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, !m.target.startsWith('relations.') || m.target == 'relations.manager' || !(has(m.field) && m.field == 'work.manager' || has(m.formula) && m.formula.contains('{work.manager}')))").message("work.manager is a reference to a person, and only relations.manager is written as the address of that person's account; any other relation would hold Bob's number of the manager. Map work.manager to relations.manager, or this relation from a field that is a text").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.entraID) || !has(self.mapping) || ['userPrincipalName', 'displayName'].all(t, self.mapping.exists(m, m.target == t))").message("Microsoft Entra ID requires the targets userPrincipalName and displayName: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.entraID) || !has(self.mapping) || self.mapping.all(m, m.target in ['userPrincipalName', 'mail', 'mailNickname', 'displayName', 'givenName', 'surname', 'mobilePhone', 'faxNumber', 'jobTitle', 'department', 'companyName', 'officeLocation', 'streetAddress', 'city', 'state', 'postalCode', 'country', 'usageLocation', 'preferredLanguage', 'employeeId', 'employeeType', 'businessPhones', 'employeeHireDate', 'employeeOrgData.costCenter', 'employeeOrgData.division', 'manager'] || m.target.matches('^onPremisesExtensionAttributes[.]extensionAttribute([1-9]|1[0-5])$|^extension_[0-9A-Fa-f]{32}_[A-Za-z0-9_]{1,85}$'))").message("Microsoft Entra ID has no such target: use userPrincipalName, mail, mailNickname, displayName, givenName, surname, mobilePhone, faxNumber, jobTitle, department, companyName, officeLocation, streetAddress, city, state, postalCode, country, usageLocation, preferredLanguage, employeeId, employeeType, businessPhones, employeeHireDate, employeeOrgData.costCenter, employeeOrgData.division, manager, onPremisesExtensionAttributes.extensionAttribute<1 to 15> or extension_<appId without dashes>_<name>").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.entraID) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager' || (has(m.field) && m.field == 'work.manager'))").message("manager refers to a person: map it from the field work.manager").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.entraID) || !has(self.mapping) || self.mapping.all(m, m.target != self.provider.entraID.markAttribute)").message("this target bears the mark: map another one, or move the mark to a directory extension with provider.entraID.markAttribute").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !has(self.mapping) || ['email', 'username'].all(t, self.mapping.exists(m, m.target == t))").message("JumpCloud requires the targets email and username: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'middlename', 'lastname', 'displayname', 'jobTitle', 'department', 'company', 'costCenter', 'location', 'description', 'employeeIdentifier', 'employeeType', 'alternateEmail', 'managedAppleId', 'manager'] || m.target != 'attributes.bobsyncEmployeeId' && m.target.matches('^phoneNumbers[.][A-Za-z0-9_]{1,64}$|^addresses[.][A-Za-z0-9_]{1,64}[.](poBox|extendedAddress|streetAddress|locality|region|postalCode|country)$|^attributes[.][A-Za-z0-9_-]{1,64}$'))").message("JumpCloud has no such target: use email, username, firstname, middlename, lastname, displayname, jobTitle, department, company, costCenter, location, description, employeeIdentifier, employeeType, alternateEmail, managedAppleId, manager, phoneNumbers.<type>, addresses.<type>.<part> or attributes.<name>").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager' || (has(m.field) && m.field == 'work.manager'))").message("manager refers to a person: map it from the field work.manager").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !self.provisioning.changePasswordOnFirstLogin || has(self.provisioning.defaultPasswordSecretRef)").message("without a default password JumpCloud invites people to choose one, so there is none to be changed: set defaultPasswordSecretRef, or remove changePasswordOnFirstLogin").field_path(".provisioning.changePasswordOnFirstLogin"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !has(self.provisioning.defaultPasswordSecretRef) || self.provider.jumpCloud.passwordlessState != 'Staged'").message("passwordlessState: Staged is the state of an active account that is created without a password, and with defaultPasswordSecretRef every account is created with one: remove defaultPasswordSecretRef, or set passwordlessState: Activated").field_path(".provisioning.defaultPasswordSecretRef"))]
+#[x_kube(validation = mode_is_chosen())]
+#[x_kube(validation = required_targets(&ONE_LOGIN))]
+#[x_kube(validation = known_targets(&ONE_LOGIN))]
+#[x_kube(validation = one_login_takes_no_password())]
+#[x_kube(validation = one_login_asks_for_no_password())]
+#[x_kube(validation = manager_from_work_manager(&ONE_LOGIN))]
+#[x_kube(validation = required_targets(&GOOGLE_WORKSPACE))]
+#[x_kube(validation = known_targets(&GOOGLE_WORKSPACE))]
+#[x_kube(validation = google_entries_are_named())]
+#[x_kube(validation = manager_from_work_manager(&GOOGLE_WORKSPACE))]
+#[x_kube(validation = google_relations_hold_texts())]
+#[x_kube(validation = required_targets(&ENTRA_ID))]
+#[x_kube(validation = known_targets(&ENTRA_ID))]
+#[x_kube(validation = manager_from_work_manager(&ENTRA_ID))]
+#[x_kube(validation = entra_mark_is_not_mapped())]
+#[x_kube(validation = required_targets(&JUMP_CLOUD))]
+#[x_kube(validation = known_targets(&JUMP_CLOUD))]
+#[x_kube(validation = manager_from_work_manager(&JUMP_CLOUD))]
+#[x_kube(validation = jump_cloud_changes_a_password())]
+#[x_kube(validation = jump_cloud_stages_without_password())]
 pub struct ProvisioningIntegrationSpec {
     /// Stops all work on this integration. Accounts and statuses stay as they are.
     #[serde(default)]

@@ -15,6 +15,7 @@ mod mapping;
 mod numbers;
 pub mod provider;
 pub mod reasons;
+mod rules;
 mod safety;
 mod secrets;
 

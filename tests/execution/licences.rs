@@ -140,18 +140,16 @@ async fn hire_within(
     let people: Vec<_> = (0..employees)
         .map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active)))
         .collect();
-    let plan = plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
+    let planned = plan(Matcher::new(&mapping, &people, true), true);
     let claims = Claims::default();
     let told = Mutex::new((0, 0, 0));
     let execution = Execution {
         provider,
         initial: Ok(Initial::default()),
-        mapping: &mapping,
         unavailable: &[],
-        people: &people,
-        plan: &plan,
+        planned: &planned,
         looking: &claims.everybody(),
-        released: &Released { go: vec![true; plan.changes.len()], ..Released::default() },
+        released: &Released { go: vec![true; planned.plan.changes.len()], ..Released::default() },
         leadership: &Leadership::always(),
         halted: &|| false,
         deadline: Instant::now() + deadline,

@@ -149,17 +149,15 @@ async fn met(
     };
     let people = [person];
     // A listing that was not consistent.
-    let plan = plan(&mapping, &people, Matcher::new(&mapping, &people, true), false);
+    let planned = plan(Matcher::new(&mapping, &people, true), false);
     let provider = Unlisted { account, by_mark, writes: Mutex::default() };
     let (claims, told) = (Claims::default(), Mutex::new(None));
     execute(
         &Execution {
             provider: &provider,
             initial: Ok(Initial::default()),
-            mapping: &mapping,
             unavailable: &[],
-            people: &people,
-            plan: &plan,
+            planned: &planned,
             looking: &claims.everybody(),
             released: &Released { go: vec![true], held, ..Released::default() },
             leadership: &Leadership::always(),

@@ -263,7 +263,7 @@ async fn pass_with(
         .iter()
         .filter(|wanted| wanted.exists)
         .for_each(|wanted| matcher.see(existing(wanted.id)));
-    let plan = plan(&mapping, &people, matcher, true);
+    let planned = plan(matcher, true);
     let provider = Moody {
         judge,
         writes: Mutex::default(),
@@ -281,13 +281,11 @@ async fn pass_with(
         &Execution {
             provider: &provider,
             initial: Ok(Initial::default()),
-            mapping: &mapping,
             unavailable: &[],
-            people: &people,
-            plan: &plan,
+            planned: &planned,
             looking: &around.claims.everybody(),
             released: &Released {
-                go: vec![true; plan.changes.len()],
+                go: vec![true; planned.plan.changes.len()],
                 target_suspect: None,
                 ..Released::default()
             },

@@ -442,7 +442,8 @@ impl Inbox {
                 if self
                     .0
                     .roster
-                    .with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
+                    .of(key)
+                    .with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
                 {
                     mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
                 }

@@ -133,7 +133,7 @@ impl Reckoning {
     pub fn reckon(&self, status: &ProvisioningIntegrationStatus) -> Reckoned {
         let settings = self.settings.lock();
         let (now, planned) = (self.clock.now(), status.budgets.clone().unwrap_or_default());
-        let (counts, budgets) = self.roster.sums(&self.key, |sums| {
+        let (counts, budgets) = self.roster.of(&self.key).sums(|sums| {
             (
                 sums.counts.clone(),
                 settings.as_ref().map(|settings| states(sums, &settings.budgets, &planned, now)),
@@ -151,7 +151,7 @@ impl Reckoning {
             .map(|tenant| self.tenants.others(&self.key, &tenant, Timestamp::MAX))
             .unwrap_or_default();
         let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
-        let taken_by = self.roster.who_manages_all(&self.key, EmployeeReason::Conflict, &others);
+        let taken_by = self.roster.of(&self.key).who_manages_all(EmployeeReason::Conflict, &others);
         let not_written = self.not_written.lock().clone();
         Reckoned { counts, taken_by, not_written, budgets }
     }
@@ -205,7 +205,7 @@ pub fn announce(
 /// Writes the numbers when they change, until the process stops.
 pub async fn tell(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
-    let (clock, news) = (session.shared.clock.clone(), session.shared.roster.news(&session.key));
+    let (clock, news) = (session.shared.clock.clone(), session.roster().news());
     let mut next = Instant::now();
     loop {
         tokio::select! {

@@ -34,7 +34,7 @@ use crate::{
         key::IntegrationKey,
         reasons::IntegrationReason,
     },
-    cluster::roster::Entry,
+    cluster::roster::{Employees, Entry},
     domain::{priority::Class, safety::Suspicion},
     engine::{
         intake::{
@@ -114,6 +114,11 @@ pub struct Wanted<'a> {
 }
 
 impl Session {
+    /// Returns what is known of the employees.
+    pub fn roster(&self) -> Employees<'_> {
+        self.shared.roster.of(&self.key)
+    }
+
     /// Runs one pass.
     pub async fn pass(
         &self,
@@ -148,7 +153,7 @@ impl Session {
         let shares = self.tenant(ready, true).await;
         let (counts, first_pass_at, released, lifecycles, restored) = self.said.read(|status| {
             if Tenant::on_record(status).is_some_and(|known| !known.is_same(&shares)) {
-                self.shared.roster.forget_accounts(&self.key);
+                self.roster().forget_accounts();
             }
             revocations::remember(&self.shared.roster, &self.key, &status.revoked);
             let restored = status.reactivations_held_since.is_some();
@@ -193,12 +198,11 @@ impl Session {
             partial::look_again(self, wanted.announced, unseen);
         };
         let pass = Pass {
-            key: &self.key,
             uid: &uid,
             validated: &validated,
             bob: &connections.bob,
             provider: &*connections.provider,
-            roster: &self.shared.roster,
+            roster: self.roster(),
             writer: &writer,
             events: &self.shared.events,
             metrics: &self.shared.metrics,
@@ -223,9 +227,9 @@ impl Session {
                 asked: wanted.asked,
             },
             // Statuses that are gone cannot show whose account is only missing from a listing.
-            forgotten: counts.as_ref().is_some_and(|counts| {
-                self.shared.roster.sums(&self.key, |sums| sums.managed) < counts.in_scope
-            }),
+            forgotten: counts
+                .as_ref()
+                .is_some_and(|counts| self.roster().sums(|sums| sums.managed) < counts.in_scope),
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
             begins: Begins {
@@ -279,15 +283,14 @@ impl Session {
     #[must_use]
     pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a str>) -> Vec<Option<NonZeroU64>> {
         let part = |employee: &str| {
-            self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part))
+            self.roster().with(employee, |entry| entry.and_then(|entry| entry.part))
         };
         employees.map(part).collect()
     }
 
     /// Forgets what is remembered of employees that the roster no longer knows.
     pub fn forget_unknown(&self) {
-        let known =
-            |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.is_some());
+        let known = |employee: &str| self.roster().with(employee, |entry| entry.is_some());
         // A failure of all of them is stored under an empty name.
         self.refusals.keep(|employee| employee.is_empty() || known(employee));
         self.by_evidence.lock().retain(|employee, _| known(employee));
@@ -344,12 +347,7 @@ impl Session {
         list: &[RevokedAccess],
         over: &BTreeSet<Box<str>>,
     ) -> Vec<RevokedAccess> {
-        revocations::after(
-            list,
-            over,
-            &self.shared.roster.revoked(&self.key),
-            self.shared.clock.now(),
-        )
+        revocations::after(list, over, &self.roster().revoked(), self.shared.clock.now())
     }
 
     /// Returns the settings with a mapping row for every target that an `EmployeeSync` pins.
@@ -357,7 +355,7 @@ impl Session {
         let mut validated = validated.clone();
         let compare = validated.target.catalog().compare;
         let reserved = validated.target.destination.reserved();
-        self.shared.roster.sums(&self.key, |sums| {
+        self.roster().sums(|sums| {
             validated
                 .settings
                 .mapping
@@ -422,9 +420,7 @@ impl Session {
             return 0;
         }
         let mut open = 0;
-        self.shared
-            .roster
-            .for_each(&self.key, |_, entry| open += u32::from(entry.is_open_against_evidence()));
+        self.roster().for_each(|_, entry| open += u32::from(entry.is_open_against_evidence()));
         open
     }
 
@@ -433,7 +429,7 @@ impl Session {
     /// could act.
     pub fn take_up_evidence(&self) {
         let mut open: Vec<Box<str>> = Vec::new();
-        self.shared.roster.for_each(&self.key, |employee, entry| {
+        self.roster().for_each(|employee, entry| {
             if entry.is_open_against_evidence() {
                 open.push(employee.into());
             }
@@ -450,7 +446,7 @@ impl Session {
     pub fn overdue(&self) -> Causes {
         let (now, began) = (self.shared.clock.now().as_second(), Instant::now());
         let mut causes = Causes::default();
-        self.shared.roster.for_each(&self.key, |employee, entry| {
+        self.roster().for_each(|employee, entry| {
             if let Some((at, access)) = entry.next.filter(|(at, _)| *at <= now) {
                 let late = Duration::from_secs(u64::try_from(now - at).unwrap_or(0));
                 let since = began.checked_sub(late).unwrap_or(began);
@@ -467,9 +463,7 @@ impl Session {
     /// as far as is known.
     #[must_use]
     pub fn is_open_against_evidence(&self, employee: &str) -> bool {
-        self.shared
-            .roster
-            .with(&self.key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
+        self.roster().with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
     }
 
     /// Returns whether taking access by evidence was tried since the last event about this
@@ -494,7 +488,7 @@ impl Session {
     /// listing has pages, within limits.
     #[must_use]
     pub fn most_single(&self) -> usize {
-        (self.shared.roster.count(&self.key) / 100).clamp(20, 500)
+        (self.roster().count() / 100).clamp(20, 500)
     }
 }
 

@@ -86,7 +86,7 @@ impl Pass<'_> {
         }
         let now = self.clock.now();
         let times = (before(now, self.validated.interval), now.as_second());
-        let managed = self.roster.sums(self.key, |sums| sums.managed);
+        let managed = self.roster.sums(|sums| sums.managed);
         let verdict = self.scope_memory(|memory| {
             memory.some(self.scope_settings(), &shrink, settings.scope_shrink, managed, times)
         });
@@ -108,7 +108,7 @@ impl Pass<'_> {
 
     fn was_managed(&self, employee: &str) -> bool {
         let managed = |entry: &Entry| entry.met == Some(Met::Managed);
-        self.roster.with(self.key, employee, |entry| entry.is_some_and(managed))
+        self.roster.with(employee, |entry| entry.is_some_and(managed))
     }
 
     /// Decides again for the employees that were managed and that the settings leave out now. Ended

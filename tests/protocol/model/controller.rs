@@ -162,8 +162,7 @@ pub fn run(heard: &Heard) -> Doing {
     let now = Timestamp::from_second(1_780_000_000).expect("a time");
     let deciding = Deciding {
         settings,
-        roster: &roster,
-        key: &around.key,
+        roster: roster.of(&around.key),
         ends_sessions: false,
         others: &[],
         first_pass: false,
@@ -181,13 +180,12 @@ pub fn run(heard: &Heard) -> Doing {
         .now_or_never()
         .expect("at once")
         .expect("a listing");
-    let mut plan = plan(&settings.mapping, &people, matcher, listing.whole);
+    let mut planned = plan(matcher, listing.whole);
     let requests = HashMap::new();
     let guarding = Guarding {
         restored: false,
         settings,
-        roster: &roster,
-        key: &around.key,
+        roster: roster.of(&around.key),
         requests: &requests,
         dry_run: false,
         first_pass: false,
@@ -203,11 +201,11 @@ pub fn run(heard: &Heard) -> Doing {
         interval: Duration::from_mins(10),
         now,
     };
-    let released = release(&guarding, &mut plan, &people, &listing);
+    let released = release(&guarding, &mut planned, &listing);
     let told: Mutex<Vec<(u32, Option<Outcome>)>> = Mutex::default();
     told.lock().extend(
         (0..)
-            .zip(&plan.standings)
+            .zip(&planned.plan.standings)
             .filter(|(_, standing)| standing.change.is_none())
             .map(|(who, _)| (who, None)),
     );
@@ -216,10 +214,8 @@ pub fn run(heard: &Heard) -> Doing {
     let execution = Execution {
         provider: &desk,
         initial: Ok(Initial::default()),
-        mapping: &settings.mapping,
         unavailable: &listing.unavailable,
-        people: &people,
-        plan: &plan,
+        planned: &planned,
         looking: &looking,
         released: &released,
         leadership: &leadership,
@@ -261,10 +257,9 @@ pub fn run(heard: &Heard) -> Doing {
     doing.waiting = desk.waiting();
     let tally = Mutex::new(Tally::default());
     let recorder = Recorder {
-        key: &around.key,
         uid: "uid",
         validated: &around.validated,
-        roster: &roster,
+        roster: roster.of(&around.key),
         writer: &around.writer,
         events: &around.events,
         metrics: &around.metrics,
@@ -280,8 +275,7 @@ pub fn run(heard: &Heard) -> Doing {
         requests: &requests,
         approved: Approved::default(),
         deleted_now: &deleted_now,
-        people: &people,
-        plan: &plan,
+        planned: &planned,
         left_alone: &[],
         progress: None,
         owes: false,
@@ -291,7 +285,7 @@ pub fn run(heard: &Heard) -> Doing {
     for (who, outcome) in told.into_inner() {
         let id = people[who as usize].employee.id();
         let trouble = recorder.trouble(who, outcome.as_ref());
-        let status = roster.with(&around.key, id, |entry| {
+        let status = roster.of(&around.key).with(id, |entry| {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
             worth.then(|| {

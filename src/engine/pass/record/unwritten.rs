@@ -67,24 +67,25 @@ impl Recorder<'_> {
             return;
         }
         if error.is_followers() {
-            tracing::debug!(integration = %self.key, employee,
+            tracing::debug!(integration = %self.roster.key, employee,
                 "another process leads now, and writes this status");
         } else {
-            tracing::warn!(integration = %self.key, %error, employee,
+            tracing::warn!(integration = %self.roster.key, %error, employee,
                 "a status could not be written; the next pass writes it");
             self.metrics.status_patch("EmployeeSync", "failed");
         }
         let mut unwritten = self.unwritten.lock();
         unwritten.people.push((employee.into(), error.is_refused()));
         let first = if error.is_refused() { &mut unwritten.refused } else { &mut unwritten.failed };
-        first
-            .get_or_insert_with(|| (object_name(&self.key.name, employee), error.why().to_owned()));
+        first.get_or_insert_with(|| {
+            (object_name(&self.roster.key.name, employee), error.why().to_owned())
+        });
         drop(unwritten);
         let shown = verdict.is_some_and(|verdict| {
             verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready()
         });
         if error.is_refused() && shown {
-            self.roster.refused(self.key, employee);
+            self.roster.refused(employee);
         }
     }
 
