@@ -93,7 +93,12 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
                 supervisor.tell_parts();
                 None
             }
-            () = async { match acquainted { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
+            () = async {
+                match acquainted {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            } => {
                 supervisor.lists.acquainted = true;
                 None
             }

@@ -108,10 +108,12 @@ impl Password<'_> {
         match self {
             Self::Absent => None,
             Self::Default(_) => Some(
-                "this is the default password, which is kept where provisioning.defaultPasswordSecretRef says",
+                "this is the default password, which is kept where \
+                 provisioning.defaultPasswordSecretRef says",
             ),
             Self::Generated(_) => Some(
-                "this is a generated password; set one that is taken as provisioning.defaultPasswordSecretRef",
+                "this is a generated password; set one that is taken as \
+                 provisioning.defaultPasswordSecretRef",
             ),
         }
     }

@@ -491,8 +491,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_needs_a_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted()
-     {
+    async fn a_call_that_waits_for_a_token_is_asked_soon_whether_it_is_still_wanted() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let waits: Waits = Arc::new({
             let told = told.clone();
@@ -569,7 +568,8 @@ mod tests {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut head = [0; 4096];
                 if stream.read(&mut head).await.is_ok_and(|read| read > 0) {
-                    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+                    let answer = "HTTP/1.1 200 OK\r\ncontent-type: \
+                        application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
                     drop(stream.write_all(answer.as_bytes()).await);
                 }
             }
@@ -578,8 +578,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_needs_another_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted()
-     {
+    async fn a_call_that_waits_for_another_token_is_asked_soon_whether_it_is_still_wanted() {
         let ties = Ties {
             observer: Arc::new(|_, _| ()),
             gate: Arc::new(|| true),

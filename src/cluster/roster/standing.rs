@@ -45,8 +45,15 @@ impl Standing {
             || says_so(conditions::Type::AccessSynced)
             // The status of a managed account that is left as it is says something about its
             // attributes.
-            || reason == EmployeeReason::HandsOff && conditions::find(&status.conditions, conditions::Type::AttributesSynced).is_none()
-            || matches!(reason, EmployeeReason::DomainNotListed | EmployeeReason::OutOfScope | EmployeeReason::AwaitingChange);
+            || reason == EmployeeReason::HandsOff
+                && conditions::find(&status.conditions, conditions::Type::AttributesSynced)
+                    .is_none()
+            || matches!(
+                reason,
+                EmployeeReason::DomainNotListed
+                    | EmployeeReason::OutOfScope
+                    | EmployeeReason::AwaitingChange
+            );
         match (ready.status == "True", status.access) {
             _ if left_alone => Self::Unmanaged,
             // The status comes from only taking access, because the employment had ended.

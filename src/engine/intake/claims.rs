@@ -256,11 +256,15 @@ mod tests {
             let mut open: Vec<Open<'_>> = Vec::new();
             let (mut clock, mut looked) = (0, [0_u64; 4]);
             for step in steps {
-                let writing = |open: &[Open<'_>], employee: u8| open.iter().flat_map(|pass| &pass.writing).filter(|(id, _)| *id == employee).count();
+                let writing = |open: &[Open<'_>], employee: u8| {
+                    let all = open.iter().flat_map(|pass| &pass.writing);
+                    all.filter(|(id, _)| *id == employee).count()
+                };
                 match step {
                     Step::Everybody => {
                         clock += 1;
-                        open.push(Open { looking: claims.everybody(), began: clock, writing: Vec::new() });
+                        let looking = claims.everybody();
+                        open.push(Open { looking, began: clock, writing: Vec::new() });
                     }
                     Step::People(people) => {
                         clock += 1;
@@ -268,7 +272,8 @@ mod tests {
                         let (looking, busy) = claims.people(ids.iter().map(String::as_str));
                         for (employee, id) in people.iter().zip(&ids) {
                             looked[usize::from(*employee)] = clock;
-                            prop_assert_eq!(busy.contains(&id.as_str().into()), writing(&open, *employee) > 0);
+                            let is_busy = busy.contains(&id.as_str().into());
+                            prop_assert_eq!(is_busy, writing(&open, *employee) > 0);
                         }
                         open.push(Open { looking, began: clock, writing: Vec::new() });
                     }

@@ -216,7 +216,12 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         tokio::select! {
             () = beat.during(news.notified()) => {}
             () = beat.during(session.reckoning.news.notified()) => {}
-            () = beat.during(async { match opens { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } }) => {}
+            () = beat.during(async {
+                match opens {
+                    Some(at) => clock.sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            }) => {}
             () = session.shared.leadership.lost() => continue,
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }

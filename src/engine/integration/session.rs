@@ -378,7 +378,9 @@ impl Session {
         let (mut object, mut stopping, mut rotated) =
             (self.object.clone(), self.shared.stopping.clone(), self.rotated.subscribe());
         tokio::select! {
-            _ = object.wait_for(|object| object.metadata.generation.unwrap_or(0) != generation) => {}
+            _ = object.wait_for(|object| {
+                object.metadata.generation.unwrap_or(0) != generation
+            }) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
             _ = rotated.wait_for(|rotated| *rotated) => {}
         }

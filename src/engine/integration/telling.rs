@@ -49,7 +49,12 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         tokio::select! {
             () = beat.during(news) => {}
             () = events, if open == 0 => {}
-            () = beat.during(async { match again { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } }) => {}
+            () = beat.during(async {
+                match again {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            }) => {}
             () = session.shared.leadership.lost() => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }

@@ -353,8 +353,18 @@ impl Worker {
                 () = changed => {}
                 // The session holds the sender.
                 _ = place.changed() => {}
-                () = async { match everybody { Some(due) => tokio::time::sleep_until(due).await, None => std::future::pending().await } } => {}
-                () = beat.during(async { match until { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } }) => {}
+                () = async {
+                    match everybody {
+                        Some(due) => tokio::time::sleep_until(due).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
+                () = beat.during(async {
+                    match until {
+                        Some(at) => clock.sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                }) => {}
             }
         }
     }

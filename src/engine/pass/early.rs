@@ -47,7 +47,8 @@ impl Pass<'_> {
             Ok(listing) => listing,
             Err(_) => tokio::join!(listing, self.unlisted(people)).0,
         };
-        if matches!(&listing, Some(Err(stop)) if stop.reason == IntegrationReason::ProviderUnavailable)
+        if matches!(&listing, Some(Err(stop))
+            if stop.reason == IntegrationReason::ProviderUnavailable)
         {
             self.unlisted(people).await;
         }

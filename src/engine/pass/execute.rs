@@ -202,7 +202,8 @@ pub async fn execute<'c>(
         let ended = tokio::select! {
             biased;
             ended = under_way.next() => ended,
-            () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => continue,
+            () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)),
+                if until.is_some() => continue,
         };
         match ended {
             None => break,

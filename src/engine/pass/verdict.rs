@@ -339,7 +339,8 @@ impl Verdict<'_> {
     fn wanted(&self, mapping: &Mapping, before: &[Condition]) -> Vec<Wanted> {
         let mut wanted = self.conditions(mapping);
         let known = conditions::find(before, conditions::Type::Ready).filter(|ready| {
-            matches!(self.trouble, Trouble::RefusedBefore(reason) if ready.reason == reason.as_str())
+            matches!(self.trouble, Trouble::RefusedBefore(reason)
+                if ready.reason == reason.as_str())
         });
         if let Some(known) = known {
             let says = [conditions::Type::Ready, conditions::Type::Stalled];

@@ -128,7 +128,8 @@ impl Lane {
         }
         let requests =
             [&own.request].into_iter().chain(others.iter().map(|other| &other.request)).enumerate();
-        let body = json!({"requests": requests.map(|(id, request)| request.within(id)).collect::<Vec<_>>()}).to_string();
+        let requests: Vec<_> = requests.map(|(id, request)| request.within(id)).collect();
+        let body = json!({ "requests": requests }).to_string();
         let path = graph.dialect().path("/$batch");
         let (method, urgency) = (Method::POST, call.urgency);
         let batch = Call {
@@ -289,7 +290,8 @@ mod tests {
     fn answers_are_told_apart_by_their_ids_and_are_as_if_they_had_come_alone() {
         let body = json!({"responses": [
             {"id": "1", "status": 204, "headers": {"request-id": "r-1"}},
-            {"id": "0", "status": 429, "headers": {"Retry-After": "7", "Content-Type": "application/json"}, "body": {"error": {"code": "x"}}},
+            {"id": "0", "status": 429, "headers": {"Retry-After": "7",
+                "Content-Type": "application/json"}, "body": {"error": {"code": "x"}}},
             {"id": "2", "status": 503, "body": "<html>"},
             {"id": "3", "status": 204, "body": null},
             {"id": "4", "status": 201, "body": {"id": "7"}},

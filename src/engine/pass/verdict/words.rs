@@ -240,8 +240,8 @@ impl Verdict<'_> {
             ),
             Conflict::SameEmail(employee) => format!(
                 "Employee {employee} in Bob has the same {email}, and one account cannot belong to \
-                 both: correct one of the two in Bob, or hand the \
-                 account over by setting its mark to this employee's id"
+                 both: correct one of the two in Bob, or hand the account over by setting its mark \
+                 to this employee's id"
             ),
             Conflict::Several => format!(
                 "Several accounts at {provider} have this employee's {keys}: leave one of them \
