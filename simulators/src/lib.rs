@@ -4,7 +4,7 @@
 //! - [`world`]: start and stop
 //! - [`client`]: the typed client of the control API
 //! - [`control`]: the control API itself
-//! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`]: the services
+//! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`], [`scim`]: the services
 //! - [`company`]: made-up employees
 //! - [`front`]: requests, faults, call records, connections, limits
 //! - [`texts`]: forms in which a service stores a text
@@ -23,6 +23,7 @@ pub mod google;
 pub mod jumpcloud;
 pub mod onelogin;
 pub mod rng;
+pub mod scim;
 pub mod texts;
 pub mod world;
 

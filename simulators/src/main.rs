@@ -20,6 +20,7 @@ struct Arguments {
 }
 
 #[derive(Subcommand)]
+#[allow(clippy::large_enum_variant)] // read once
 enum Command {
     /// Serve until SIGTERM or SIGINT; prints one JSON line with the addresses when ready
     Serve {
@@ -38,6 +39,9 @@ enum Command {
         /// Address of JumpCloud [default: a free port of 127.0.0.1]
         #[arg(long)]
         jumpcloud: Option<SocketAddr>,
+        /// Address of the SCIM server and its token endpoint [default: a free port of 127.0.0.1]
+        #[arg(long)]
+        scim: Option<SocketAddr>,
         /// Address of the control API [default: a free port of 127.0.0.1]
         #[arg(long)]
         control: Option<SocketAddr>,
@@ -71,6 +75,7 @@ async fn main() -> anyhow::Result<()> {
             google,
             entra,
             jumpcloud,
+            scim,
             control,
             employees,
             seed,
@@ -85,13 +90,14 @@ async fn main() -> anyhow::Result<()> {
                 google,
                 entra,
                 jumpcloud,
+                scim,
                 control,
                 employees,
                 seed,
                 today,
             })
             .await?;
-            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "entra": world.entra_url(), "jumpCloud": world.jumpcloud_url(), "control": world.control_url()});
+            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "entra": world.entra_url(), "jumpCloud": world.jumpcloud_url(), "scim": world.scim_url(), "control": world.control_url()});
             writeln!(std::io::stdout(), "{line}")?;
             std::io::stdout().flush()?;
             tokio::select! {
