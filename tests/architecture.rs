@@ -289,6 +289,34 @@ fn files_form_no_new_rings() {
     );
 }
 
+/// The version that rustup installs is the one that images are built with. `rust-version` is the
+/// oldest one, for a cargo without rustup.
+#[test]
+fn the_toolchain_and_the_images_have_one_version_of_rust() {
+    let read = |name: &str| {
+        fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect(name)
+    };
+    let value = |name: &str, key: &str| {
+        let text = read(name);
+        let line = text.lines().find_map(|line| line.strip_prefix(key).map(str::to_owned));
+        line.expect(key).trim_matches(['"', ' ', '=']).to_owned()
+    };
+    let channel = value("rust-toolchain.toml", "channel");
+    let number = |version: &str| -> Vec<u32> {
+        version.split('.').map(|part| part.parse().expect("a number")).collect()
+    };
+    assert!(number(&value("Cargo.toml", "rust-version")) <= number(&channel));
+    assert_eq!(number(&channel).len(), 3, "{channel}: only a whole version is always the same one");
+    let image = read("Dockerfile");
+    assert!(image.contains(&format!("FROM rust:{channel}-alpine")), "the Dockerfile: {channel}");
+    // With this file in the image, rustup would look for parts that no build there needs.
+    assert!(read(".dockerignore").lines().any(|line| line == "rust-toolchain.toml"));
+    let container = read(".devcontainer/Dockerfile");
+    for call in ["rustup toolchain install ", "rustup default "] {
+        assert!(container.contains(&format!("{call}{channel}")), "{call}{channel}");
+    }
+}
+
 #[test]
 fn every_room_explains_itself_and_no_file_is_too_long() {
     for (path, text) in sources() {
@@ -305,6 +333,34 @@ fn every_room_explains_itself_and_no_file_is_too_long() {
             "src/{stem}: say what it does"
         );
     }
+}
+
+/// A lock of `parking_lot` has no poison, which no code here would use. So `lock` cannot fail.
+#[test]
+fn no_lock_can_be_poisoned() {
+    let (mut found, mut locks) = (Vec::new(), 0);
+    for (path, text) in sources() {
+        let code: Vec<_> =
+            text.lines().filter(|line| !line.trim_start().starts_with("//")).collect();
+        let code = code.join("\n");
+        let imported = code
+            .split(';')
+            .filter_map(|statement| statement.rsplit_once("use ").map(|(_, tree)| flat(tree)));
+        let written = code
+            .split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
+            .filter(|word| word.contains("::"))
+            .map(|word| word.split("::").map(str::to_owned).collect());
+        for segments in imported.flatten().chain(written) {
+            let has = |words: &[&str]| segments.iter().any(|part| words.contains(&part.as_str()));
+            let is_lock = has(&["Mutex", "RwLock", "PoisonError"]);
+            locks += u32::from(is_lock && has(&["parking_lot"]));
+            if is_lock && has(&["std"]) || has(&["PoisonError"]) {
+                found.push(format!("src/{}: {}", path.display(), segments.join("::")));
+            }
+        }
+    }
+    assert!(locks > 30, "{locks}");
+    none(&found);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -10,6 +10,7 @@ use axum::{body::Body, http::Request, response::Response};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -69,7 +70,7 @@ impl Server {
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("no panic elsewhere")
+        self.world.lock()
     }
 
     fn change(&self, name: &'static str) -> u64 {

@@ -231,7 +231,8 @@ impl Kept {
         before: Option<&Self>,
         mapping: &Mapping,
         employee: &Employee,
-        (written, window): (Writes<'_>, Window),
+        written: Writes<'_>,
+        window: Window,
         look: impl Fn(usize) -> Look,
     ) -> Self {
         let before = before.filter(|_| !written.new);
@@ -427,7 +428,8 @@ mod tests {
             None,
             &mapping,
             &noa,
-            (Writes { new: true, ..wrote(&sent("A  B", Some("A B"))) }, at(0)),
+            Writes { new: true, ..wrote(&sent("A  B", Some("A B"))) },
+            at(0),
             seen(false),
         );
         let row = &mapping.rows[0];
@@ -445,9 +447,9 @@ mod tests {
         let read = Kept::from_list(known.to_list().iter().map(String::as_str));
         assert_eq!(read, known.lasting());
         assert!(!known.to_list()[0].contains('A'), "no value");
-        assert_eq!(Kept::after(Some(&read), &mapping, &noa, (wrote(&[]), at(0)), seen(true)), read);
+        assert_eq!(Kept::after(Some(&read), &mapping, &noa, wrote(&[]), at(0), seen(true)), read);
         assert!(
-            Kept::after(Some(&read), &mapping, &noa, (wrote(&[]), at(0)), seen(false)).is_empty()
+            Kept::after(Some(&read), &mapping, &noa, wrote(&[]), at(0), seen(false)).is_empty()
         );
         // Written again because a person changed it at the provider: what is known stays known.
         for answer in [Some("A B"), None] {
@@ -455,13 +457,14 @@ mod tests {
                 Some(&read),
                 &mapping,
                 &noa,
-                (wrote(&sent("A  B", answer)), at(0)),
+                wrote(&sent("A  B", answer)),
+                at(0),
                 seen(false),
             );
             assert!(again.is_settled(&noa, row, "A  B", "A B"), "{answer:?}");
         }
         assert!(
-            Kept::after(Some(&read), &mapping, &noa, (wrote(&sent("C", None)), at(0)), seen(false))
+            Kept::after(Some(&read), &mapping, &noa, wrote(&sent("C", None)), at(0), seen(false))
                 .to_list()
                 .is_empty(),
             "another value"
@@ -483,7 +486,8 @@ mod tests {
                 known.as_ref(),
                 &mapping,
                 &noa,
-                (wrote(&answered), at(0)),
+                wrote(&answered),
+                at(0),
                 seen(false),
             ));
         }
@@ -511,7 +515,8 @@ mod tests {
                 Some(&known),
                 &mapping,
                 &noa,
-                (Writes { ours: true, ..wrote(&answered) }, at(hour)),
+                Writes { ours: true, ..wrote(&answered) },
+                at(hour),
                 |_| look,
             );
             known = looked(known, hour, look);
@@ -521,7 +526,7 @@ mod tests {
 
     fn looked(known: Kept, hour: i64, look: Look) -> Kept {
         let (mapping, noa) = world();
-        Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(hour)), |_| look)
+        Kept::after(Some(&known), &mapping, &noa, wrote(&[]), at(hour), |_| look)
     }
 
     fn leaves(known: &Kept, hour: i64, value: &str) -> Option<Left> {
@@ -592,7 +597,8 @@ mod tests {
             Some(&known),
             &mapping,
             &noa,
-            (Writes { ours: true, ..wrote(&other) }, at(7)),
+            Writes { ours: true, ..wrote(&other) },
+            at(7),
             |_| CONTESTED,
         );
         assert_eq!(
@@ -631,7 +637,7 @@ mod tests {
         // it.
         let answered = [Answered { row: 0, sent: BOB.into(), seen: true, kept: None }];
         assert!(
-            !Kept::after(None, &mapping, &noa, (wrote(&answered), at(0)), seen(false))
+            !Kept::after(None, &mapping, &noa, wrote(&answered), at(0), seen(false))
                 .set_backs()
                 .any(|_| true)
         );
@@ -641,25 +647,26 @@ mod tests {
     fn a_value_that_was_sent_and_is_not_in_place_is_known_as_tried_until_it_is() {
         let (mapping, noa) = world();
         let answered = [Answered { row: 0, sent: "A".into(), seen: false, kept: None }];
-        let known = Kept::after(None, &mapping, &noa, (wrote(&answered), at(0)), seen(false));
+        let known = Kept::after(None, &mapping, &noa, wrote(&answered), at(0), seen(false));
         assert!(
             known.was_tried(&noa, &mapping.rows[0], "A")
                 && !known.was_tried(&noa, &mapping.rows[0], "B")
         );
         assert!(known.to_list().is_empty(), "no status grows by it");
         assert!(
-            Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(0)), seen(true)).has_tries(),
+            Kept::after(Some(&known), &mapping, &noa, wrote(&[]), at(0), seen(true)).has_tries(),
             "the next write waits"
         );
         assert!(
-            Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(0)), seen(false)).is_empty(),
+            Kept::after(Some(&known), &mapping, &noa, wrote(&[]), at(0), seen(false)).is_empty(),
             "it is in place"
         );
         let made = Kept::after(
             None,
             &mapping,
             &noa,
-            (Writes { new: true, ..wrote(&answered) }, at(0)),
+            Writes { new: true, ..wrote(&answered) },
+            at(0),
             seen(false),
         );
         assert!(made.is_empty(), "nothing is kept of every new account");

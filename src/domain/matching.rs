@@ -312,6 +312,18 @@ impl<'a> Matcher<'a> {
         Self { protected: Some(protected), ..self }
     }
 
+    /// Returns the mapping.
+    #[must_use]
+    pub const fn mapping(&self) -> &'a Mapping {
+        self.mapping
+    }
+
+    /// Returns the employees.
+    #[must_use]
+    pub const fn people(&self) -> &'a [Person] {
+        self.people
+    }
+
     /// Returns the index of the employee with this `root.id`.
     #[must_use]
     pub fn person(&self, id: &str) -> Option<PersonIndex> {

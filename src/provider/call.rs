@@ -5,14 +5,16 @@
 //! The differences between providers are in their [`Dialect`]: addresses, how a call is authorised,
 //! what an answer means.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use parking_lot::Mutex;
 use reqwest::{
     Method, RequestBuilder, Url,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
 };
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{
@@ -83,7 +85,12 @@ pub trait Dialect: Send + Sync {
     }
 
     /// Adds what authorises a call. `token` is there if the dialect has tokens.
-    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder;
+    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
+        match token {
+            Some(token) => request.bearer_auth(token.text.expose()),
+            None => request,
+        }
+    }
 
     /// Returns whether an answer grants the call, and if not, what to do about it. A throttled call
     /// makes all callers wait.
@@ -142,15 +149,29 @@ impl<'a> Call<'a> {
     ) -> Self {
         Self { route, urgency: Urgency::Urgent, method: Method::GET, path, query, body: None, sent }
     }
+
+    /// Returns a write with a JSON body, if it has one.
+    #[must_use]
+    pub fn write(
+        route: Route,
+        urgency: Urgency,
+        (method, path): (Method, &'a str),
+        body: Option<Map<String, Value>>,
+        sent: Sent<'a>,
+    ) -> Self {
+        let body = body.map(|members| Value::Object(members).to_string().into_bytes());
+        Self { route, urgency, method, path, query: &[], body, sent }
+    }
 }
 
 impl<D: Dialect> Service<D> {
     /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
-    /// The TLS settings of this machine cannot be used.
-    pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
-        let http = client::Client::new(dialect.base())?;
+    /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
+    pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
+        let http = client::Client::new(dialect.base())
+            .map_err(|error| Error::Unavailable { said: error.to_string() })?;
         Ok(Self {
             dialect,
             ties,
@@ -164,6 +185,20 @@ impl<D: Dialect> Service<D> {
     /// Returns the dialect of this provider.
     pub const fn dialect(&self) -> &D {
         &self.dialect
+    }
+
+    /// Makes a read.
+    ///
+    /// # Errors
+    /// As [`Dialect::judge`] sorts them.
+    pub async fn get(
+        &self,
+        route: Route,
+        path: &str,
+        query: &[(&str, &str)],
+        sent: Sent<'_>,
+    ) -> Result<Answer, Error> {
+        self.call(&Call::get(route, path, query, sent)).await
     }
 
     /// Makes the call.
@@ -288,7 +323,7 @@ impl<D: Dialect> Service<D> {
         let sent = Instant::now();
         let outcome = self.exchange(call.route, request, call.sent, ticket).await;
         if outcome.is_ok() && !call.route.writes() {
-            self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&token);
+            self.granted.lock().clone_from(&token);
         }
         Ok((token, sent, outcome))
     }
@@ -415,7 +450,7 @@ impl<D: Dialect> Service<D> {
     /// both for a missing right and for a bad token. If the same token has just read, a right is
     /// missing.
     fn refused(&self, route: Route, token: &Token, said: String) -> Error {
-        let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        let granted = self.granted.lock();
         if route.writes() && granted.as_ref().is_some_and(|granted| granted.text == token.text) {
             self.dialect.refused_write(said)
         } else {
@@ -461,7 +496,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let waits: Waits = Arc::new({
             let told = told.clone();
-            move |wait| told.lock().expect("no panic").push(wait)
+            move |wait| told.lock().push(wait)
         });
         let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits };
         let pacer = Arc::new(Pacer::new(1, Duration::from_hours(1)));
@@ -480,7 +515,7 @@ mod tests {
             "{outcomes:?}"
         );
         assert!(began.elapsed() <= 2 * IN_LINE, "{:?}", began.elapsed());
-        let waits = told.lock().expect("no panic");
+        let waits = told.lock();
         let (why, until) = (Why::Spent, began + Duration::from_hours(1));
         assert!(
             !waits.is_empty() && waits.iter().all(|wait| *wait == Wait { until, why }),

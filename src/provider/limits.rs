@@ -3,13 +3,11 @@
 //! headers say.
 
 use std::{
-    sync::{
-        Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
@@ -293,7 +291,7 @@ impl Pacer {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code in here panics halfway. Numbers are complete after every statement.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

@@ -11,13 +11,14 @@ use std::{
     collections::{HashMap, HashSet},
     fmt::Write as _,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -382,12 +383,7 @@ impl Metrics {
                 [key.clone().into(), target.into(), call.into(), outcome.into()],
             ))
             .inc();
-        self.called
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(key)
-            .or_default()
-            .insert([target, call, outcome]);
+        self.called.lock().entry(key).or_default().insert([target, call, outcome]);
     }
 
     /// Counts a change to an account that was tried.
@@ -508,7 +504,7 @@ impl Metrics {
             self.changes
                 .remove(&labels(&CHANGES, [key.clone().into(), action.into(), outcome.into()]));
         }
-        let called = self.called.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let called = self.called.lock().remove(&key);
         for [target, call, outcome] in called.into_iter().flatten() {
             self.calls.remove(&labels(
                 &CALLS,

@@ -1,7 +1,6 @@
 //! The client against a scripted server: what it sends, and what it does with every kind of answer.
 
-use std::sync::Mutex;
-
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -55,7 +54,7 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
         service_user_id: "SERVICE-77".to_owned(),
         service_user_token: Secret::new("t0ken-very-secret"),
         pace: Arc::default(),
-        observer: Arc::new(move |call, outcome| told.lock().unwrap().push((call, outcome))),
+        observer: Arc::new(move |call, outcome| told.lock().push((call, outcome))),
         waits: Arc::new(|_| ()),
     };
     let patience = Patience {
@@ -88,7 +87,7 @@ async fn request(socket: &mut TcpStream) -> String {
 async fn search(then: Then) -> (Result<People, Error>, &'static str) {
     let (client, _requests, outcomes) = against(vec![then]).await;
     let result = client.everybody(&Fields::default()).await;
-    let told = outcomes.lock().unwrap().clone();
+    let told = outcomes.lock().clone();
     assert_eq!(told.len(), 1, "one call, told once");
     assert_eq!(told[0].0, "search");
     (result, told[0].1)
@@ -123,7 +122,7 @@ async fn a_search_is_one_post_with_exactly_the_fields() {
             "humanReadable": "APPEND",
         })
     );
-    assert_eq!(*outcomes.lock().unwrap(), [("search", "ok")]);
+    assert_eq!(*outcomes.lock(), [("search", "ok")]);
 }
 
 #[tokio::test]
@@ -298,11 +297,7 @@ async fn after_a_429_nothing_is_sent_until_its_time() {
         }
     }
     assert_eq!(requests.await.unwrap().len(), 1);
-    assert_eq!(
-        *outcomes.lock().unwrap(),
-        [("search", "throttled")],
-        "only calls that were made are told"
-    );
+    assert_eq!(*outcomes.lock(), [("search", "throttled")], "only calls that were made are told");
 }
 
 async fn read(
@@ -311,7 +306,7 @@ async fn read(
 ) -> (Result<Option<Employee>, Error>, Vec<(&'static str, &'static str)>) {
     let (client, _requests, outcomes) = against(vec![Then::Close(answer)]).await;
     let result = client.one(&Fields::default(), id, Urgency::Normal).await;
-    let told = outcomes.lock().unwrap().clone();
+    let told = outcomes.lock().clone();
     (result, told)
 }
 
@@ -332,7 +327,7 @@ async fn one_employee_is_read_by_id_only() {
     let body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(body).unwrap();
     assert_eq!(body.keys().collect::<Vec<_>>(), ["fields", "humanReadable"]);
     assert_eq!(body["humanReadable"], "APPEND");
-    assert_eq!(*outcomes.lock().unwrap(), [("read", "ok")]);
+    assert_eq!(*outcomes.lock(), [("read", "ok")]);
 
     for id in [
         "",

@@ -45,7 +45,7 @@ fn known(roster: &Roster) -> (bool, bool) {
     let hands_off = |entry: &super::Entry| {
         entry.overrides.as_ref().is_some_and(|overrides| overrides.hands_off)
     };
-    roster.with(&key(), EMPLOYEE, |entry| {
+    roster.of(&key()).with(EMPLOYEE, |entry| {
         entry.map_or((false, false), |entry| (entry.exists, hands_off(entry)))
     })
 }
@@ -101,7 +101,7 @@ fn the_memory_of_a_deleted_file_outlives_its_object_until_access_is_taken() {
         let roster = Roster::default();
         roster.see(&with_status(object(5, false), status(access)));
         roster.gone(&object(6, false));
-        assert_eq!(roster.get(&key(), EMPLOYEE).is_some(), stays, "{access}");
+        assert_eq!(roster.of(&key()).get(EMPLOYEE).is_some(), stays, "{access}");
     }
 }
 
@@ -120,7 +120,7 @@ fn an_account_that_was_only_found_is_nobodys() {
         [(1, "WouldAdopt", false), (2, "NotAdopted", false), (3, "Matched", true)]
     {
         roster.see(&with_status(object(version, false), status(reason)));
-        let entry = roster.get(&key(), EMPLOYEE).expect("known");
+        let entry = roster.of(&key()).get(EMPLOYEE).expect("known");
         assert_eq!(
             (entry.account.is_some(), entry.has_managed_account(), entry.known_account()),
             (ours, ours, Some("1")),
@@ -141,15 +141,18 @@ fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
     };
     let now = "2026-11-24T10:00:00Z".parse().expect("a time");
     let has_left = |roster: &Roster| {
-        roster.with(&key(), EMPLOYEE, |entry| entry.is_some_and(|entry| entry.has_left(now)))
+        roster.of(&key()).with(EMPLOYEE, |entry| entry.is_some_and(|entry| entry.has_left(now)))
     };
     let terminated =
         "Not as decided yet: Bob's lifecycle status (internal.lifecycleStatus) is Terminated.";
     let roster = Roster::default();
     roster.see(&with_status(object(1, false), status(terminated)));
     assert!(has_left(&roster), "as a process that has just begun reads it");
-    assert_eq!(roster.get(&key(), EMPLOYEE).map(|entry| entry.lifecycle), Some(Word::terminated()));
-    roster.shown(&key(), [(EMPLOYEE, Word::of(Cell::Text("Employed")))].into_iter());
+    assert_eq!(
+        roster.of(&key()).get(EMPLOYEE).map(|entry| entry.lifecycle),
+        Some(Word::terminated())
+    );
+    roster.of(&key()).shown([(EMPLOYEE, Word::of(Cell::Text("Employed")))].into_iter());
     assert!(!has_left(&roster), "Bob has shown another status since");
     roster.see(&with_status(
         object(2, false),
@@ -172,7 +175,9 @@ fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
 }
 
 fn is_open(roster: &Roster) -> bool {
-    roster.with(&key(), EMPLOYEE, |entry| entry.is_some_and(super::Entry::is_open_against_evidence))
+    roster
+        .of(&key())
+        .with(EMPLOYEE, |entry| entry.is_some_and(super::Entry::is_open_against_evidence))
 }
 
 #[test]
@@ -191,9 +196,9 @@ fn an_object_that_has_evidence_alone_says_nothing_of_the_account() {
     let unknown = Roster::default();
     unknown.wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
     assert!(is_open(&unknown), "nothing is known of an account");
-    unknown.without_account(&key(), None);
+    unknown.of(&key()).without_account(None);
     assert!(is_open(&unknown), "a pass over everybody says so in the status");
-    unknown.without_account(&key(), Some(EMPLOYEE));
+    unknown.of(&key()).without_account(Some(EMPLOYEE));
     assert!(!is_open(&unknown));
 }
 
@@ -239,19 +244,19 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
     for number in 0..100 {
         let name = format!("onelogin-{number}");
         let key = IntegrationKey { namespace: "people".into(), name: name.as_str().into() };
-        roster.come(&key);
+        roster.of(&key).come();
         let people: Vec<EmployeeSync> = (0..20).map(|id| employee(&name, id)).collect();
         people.iter().for_each(|object| _ = roster.see(object));
         // Half of them are deleted before their integration, and half after it.
         people[..10].iter().for_each(|object| drop(roster.gone(object)));
         assert_eq!(
-            roster.sums(&key, |sums| (sums.objects, sums.counts.ready)),
+            roster.of(&key).sums(|sums| (sums.objects, sums.counts.ready)),
             (10, 20),
             "they come back while it is there"
         );
-        roster.leave(&key);
+        roster.of(&key).leave();
         assert_eq!(
-            roster.sums(&key, |sums| (sums.objects, sums.counts.ready)),
+            roster.of(&key).sums(|sums| (sums.objects, sums.counts.ready)),
             (10, 10),
             "an object that outlives it is known"
         );
@@ -259,14 +264,14 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
     }
     assert_eq!(roster.rows().len(), 0);
     // One object has evidence that no read of Bob would show.
-    roster.come(&key());
+    roster.of(&key()).come();
     let revoked =
         json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-03-01T00:00:00Z"}});
     roster.see(&with_status(object(1, false), revoked));
     roster.gone(&object(2, false));
-    roster.leave(&key());
+    roster.of(&key()).leave();
     assert_eq!(
-        roster.revoked(&key()).len(),
+        roster.of(&key()).revoked().len(),
         1,
         "it holds for an integration that is applied again"
     );

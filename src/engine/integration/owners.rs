@@ -62,7 +62,7 @@ pub async fn loosened(shared: &Shared, key: &IntegrationKey, beat: &Beat) {
     while Instant::now() < until
         && shared.leadership.is_leader()
         && !*shared.stopping.borrow()
-        && !shared.roster.to_tie(key, Tie::Untie).is_empty()
+        && !shared.roster.of(key).to_tie(Tie::Untie).is_empty()
     {
         beat.during(tokio::time::sleep(GLANCE)).await;
     }
@@ -84,7 +84,7 @@ pub async fn keep(session: Arc<Session>, beat: Beat) {
         }
         let (key, uid) = (&session.key, session.object.borrow().uid().unwrap_or_default());
         let writer = session.shared.writer(key);
-        for employee in session.shared.roster.to_tie(key, Tie::Tie) {
+        for employee in session.shared.roster.of(key).to_tie(Tie::Tie) {
             if failed(key, beat.during(writer.tie(key, &uid, &employee)).await) {
                 wait = AGAIN;
                 break;

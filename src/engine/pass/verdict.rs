@@ -12,7 +12,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::outcome::Failure;
-pub use crate::engine::planned::Planned;
+pub use crate::engine::planned::PlannedChange;
 use crate::{
     api::{
         EmployeeSyncStatus,
@@ -119,7 +119,7 @@ pub enum Trouble {
     /// The turn of the change has not come. In a dry run it never comes.
     Waiting {
         /// What will be done.
-        planned: Planned,
+        planned: PlannedChange,
         /// Whether only a dry run was asked for.
         dry_run: bool,
     },
@@ -131,7 +131,7 @@ pub enum Trouble {
     /// A guard holds the change.
     Held {
         /// What will be done when the change is released.
-        planned: Planned,
+        planned: PlannedChange,
     },
     /// Data in Bob or at the provider blocks the change.
     Blocked(Block),

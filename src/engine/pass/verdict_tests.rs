@@ -137,11 +137,11 @@ fn troubles() -> Vec<Trouble> {
         Block::Frozen(2),
     ];
     let planned = [
-        Planned::Create(Access::Active),
-        Planned::Create(Access::Suspended),
-        Planned::Suspend,
-        Planned::Reactivate,
-        Planned::Update,
+        PlannedChange::Create(Access::Active),
+        PlannedChange::Create(Access::Suspended),
+        PlannedChange::Suspend,
+        PlannedChange::Reactivate,
+        PlannedChange::Update,
     ];
     let mut all = vec![Trouble::None, Trouble::Unlisted];
     all.extend(planned.iter().flat_map(|planned| {

@@ -2,12 +2,10 @@
 //! same employee there would undo each other's work. So one of them keeps the employee, and the
 //! other reports this (`decide`).
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::{endpoints::AllowedEndpoints, validate::validate};
 use crate::api::{
@@ -163,7 +161,7 @@ impl Tenants {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IntegrationKey, Tenancy>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

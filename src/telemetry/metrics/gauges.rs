@@ -3,10 +3,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
+    sync::{OnceLock, atomic::AtomicU64},
 };
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
     registry::Registry,
@@ -154,7 +155,7 @@ impl Gauges {
     }
 
     fn told(&self) -> MutexGuard<'_, HashMap<IntegrationKey, Told>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.lock()
     }
 
     pub(super) fn watch(&self, people: Box<dyn People>, now: Reading<Timestamp>) {

@@ -5,12 +5,12 @@ use bobsync::{
         account::{Access, AccountState, AccountWrite},
         priority::Urgency,
     },
-    provider::{Error, Initial, Key, Provider as _, onelogin::Config},
+    provider::{Error, Initial, Key, Provider as _},
 };
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};
 
-use super::acme::{Acme, mapping};
+use super::acme::{Acme, Config, mapping};
 use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
 
 /// Returns the query parameters, decoded.
@@ -362,7 +362,7 @@ async fn every_call_is_told_with_its_outcome() {
         ("create", "duplicate"),
         ("update", "ok"),
     ];
-    assert_eq!(*acme.outcomes.lock().unwrap(), told);
+    assert_eq!(*acme.outcomes.lock(), told);
 }
 
 #[tokio::test]
@@ -382,9 +382,9 @@ async fn accounts_without_a_licence_are_told_by_one_read_and_in_a_listing() {
     assert_eq!(state, AccountState::Active, "the answer says that there is a licence");
     let (ola, _) = make("ola", Access::Suspended).await;
     let told = async || {
-        let before = acme.outcomes.lock().unwrap().len();
+        let before = acme.outcomes.lock().len();
         let told = acme.provider.unlicensed(&acme.mapping, &[&noa, &kim, &ola]).await.unwrap();
-        assert_eq!(acme.outcomes.lock().unwrap().len(), before + 1, "one call for all of them");
+        assert_eq!(acme.outcomes.lock().len(), before + 1, "one call for all of them");
         told
     };
     assert_eq!(told().await, [kim.clone().into()]);

@@ -112,7 +112,7 @@ impl<'c> Run<'_, '_, 'c> {
     async fn unlicensed(&self, ids: &[&str]) -> Option<Vec<Box<str>>> {
         // A read needs neither the Lease nor a turn: refused creates must not hold it back.
         while !(self.cx.halted)() {
-            match self.cx.provider.unlicensed(self.cx.mapping, ids).await {
+            match self.cx.provider.unlicensed(self.cx.planned.mapping, ids).await {
                 Err(Error::Throttled { .. }) => (self.cx.pause)(BACK_IN_LINE).await,
                 answer => return answer.ok(),
             }
