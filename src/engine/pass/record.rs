@@ -728,8 +728,8 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(
-        "the provider's listing is implausibly short; nobody missing from it is created on its \
-         word alone"
+        "far too many accounts are missing from the provider's listing; bobsync creates no account \
+         only because the listing does not show it"
             .to_owned(),
     ))
 }
