@@ -150,12 +150,14 @@ pub(super) fn key_of(object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)
 }
 
 impl Roster {
-    /// Returns whether exactly this version of an object is known.
+    /// Returns whether exactly this version of an object is known, with this spec.
     #[must_use]
     pub fn knows(&self, object: &EmployeeSync) -> bool {
         let Some((key, employee)) = key_of(object) else { return false };
         self.with(&key, &employee, |entry| {
-            entry.is_some_and(|entry| entry.version == version(object))
+            entry.is_some_and(|entry| {
+                entry.version == version(object) && entry.overrides == overrides(&object.spec)
+            })
         })
     }
 
