@@ -126,7 +126,7 @@ pub struct Entry {
     /// What reads by id have returned, if Bob's answer does not contain the employee.
     pub absence: Absence,
     /// Whether the API server refuses the object, or its status.
-    unrecorded: bool,
+    pub unrecorded: bool,
     /// Whether the controller is writing a status. The watch may bring it before the answer
     /// arrives.
     writing: bool,
@@ -201,7 +201,8 @@ impl Roster {
                 let same_spec = known.generation == fresh.generation && !known.unheard;
                 let news = if same_spec && ours && !asked { News::Nothing } else { News::Wake };
                 let verdict = if same_status { known.verdict } else { 0 };
-                let fresh = Entry { verdict, writing: known.writing, ..fresh.after(known) };
+                let (writing, unrecorded) = (known.writing, known.unrecorded);
+                let fresh = Entry { verdict, writing, unrecorded, ..fresh.after(known) };
                 people.put(employee, fresh);
                 news
             }
@@ -211,7 +212,10 @@ impl Roster {
                 let written_by_somebody =
                     object.status.is_none() && object.owner_references().is_empty();
                 let news = if written_by_somebody { News::Wake } else { News::Nothing };
-                let fresh = known.map_or(fresh.clone(), |known| fresh.after(known));
+                let fresh = match known {
+                    Some(known) => Entry { unrecorded: known.unrecorded, ..fresh.after(known) },
+                    None => fresh,
+                };
                 people.put(employee, fresh);
                 news
             }
@@ -268,8 +272,8 @@ impl Roster {
 
     /// Stores the verdict behind a status that was already written.
     pub fn confirm(&self, key: &IntegrationKey, employee: &str, verdict: u64) {
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
-            entry.verdict = verdict;
+        if let Some(people) = self.rows().get_mut(key) {
+            people.change(employee, |entry| (entry.verdict, entry.unrecorded) = (verdict, false));
         }
     }
 

@@ -323,3 +323,40 @@ fn a_spec_that_came_with_the_answer_to_a_write_is_news_once_the_watch_brings_it(
         assert_eq!(roster.see(&object(7, false)), News::Nothing, "the controller made it");
     }
 }
+
+#[test]
+fn a_refused_status_counts_as_not_recorded_until_it_is_written_or_needs_no_write() {
+    use crate::api::reasons::EmployeeReason::NotRecorded;
+    let failing = |roster: &Roster| {
+        roster.sums(&key(), |sums| {
+            sums.counts.failing().any(|(reason, count)| reason == NotRecorded && count == 1)
+        })
+    };
+    let refused = || {
+        let roster = Roster::default();
+        roster.see(&object(5, false));
+        roster.refused(&key(), EMPLOYEE, "exceeded quota");
+        assert!(failing(&roster));
+        roster
+    };
+    let told = ("onelogin-7".into(), "exceeded quota".into());
+    assert_eq!(refused().refusal(&key()), Some(told));
+    // Another writer changes the object, or a pass over all employees leaves it to another pass.
+    let roster = refused();
+    roster.see(&object(6, true));
+    assert!(failing(&roster));
+    roster.refused_among(&key(), &HashSet::from([EMPLOYEE]));
+    assert!(failing(&roster));
+    roster.refused_among(&key(), &HashSet::from(["8"]));
+    assert!(!failing(&roster), "the employee is not in Bob any more");
+    let ends: [fn(&Roster); 3] = [
+        |roster| roster.wrote(&object(6, false), 1),
+        |roster| roster.confirm(&key(), EMPLOYEE, 1),
+        |roster| roster.recorded(&key(), EMPLOYEE),
+    ];
+    for end in ends {
+        let roster = refused();
+        end(&roster);
+        assert!(!failing(&roster));
+    }
+}

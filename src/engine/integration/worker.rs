@@ -685,10 +685,6 @@ impl Worker {
             self.session.reckoning.complete();
             self.session.forget_unknown();
         }
-        if report.tally.is_some() {
-            self.shared.roster.refused_alone(&self.key, &report.unwritten.people);
-            self.session.reckoning.not_written(report.unwritten.told());
-        }
         // Only the roster knows what came while the pass was under way.
         let revoked = self.shared.roster.revoked(&self.key);
         let generation = object.metadata.generation.unwrap_or(0);
