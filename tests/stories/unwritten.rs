@@ -172,39 +172,35 @@ async fn a_refusal_that_a_single_pass_meets_is_told_at_once_and_stays_told_after
     story.ready("Converged").await;
     refuse_status(&story, &format!("onelogin-{}", people[0])).await;
     // The full pass waits for the listing of the provider.
-    let hold = json!({"kind": "hold", "method": "GET", "exactPath": "/api/2/users", "times": 1});
-    story.simulated.post("/onelogin/faults", hold).await;
-    let listings = async || story.simulated.calls("onelogin", "GET /api/2/users").await;
-    let before = listings().await;
+    let slow = json!({"kind": "delay", "delayMs": 6000, "method": "GET", "exactPath": "/api/2/users", "times": 1});
+    story.simulated.post("/onelogin/faults", slow).await;
+    let searches = async || story.simulated.calls("bob", "POST /v1/people/search").await;
+    let before = searches().await;
     let asked = story.ask().await;
-    until("the full pass is under way", || async {
-        let now = listings().await;
+    until("the full pass has read Bob", || async {
+        let now = searches().await;
         if now > before { Ok(()) } else { Err(now.to_string()) }
     })
     .await;
     story.simulated.change(&people[0], json!({"work.title": "Keeper of Lamps"})).await;
     let event = deliver(&controller, "employee.updated", &people[0], jiff::Timestamp::now()).await;
     assert_eq!(event, Some(200));
-    let told = |status: &bobsync::api::ProvisioningIntegrationStatus| {
-        let message = condition(status, "EmployeesFailing").1;
-        let failing = status.employees.as_ref().map(|counts| counts.failing);
-        let whole =
-            message.contains("1 NotRecorded") && message.contains("this name is not allowed");
-        if (failing, whole) == (Some(1), true) {
-            Ok(())
-        } else {
-            Err(format!("{failing:?} {message}"))
-        }
-    };
-    until("the refusal is told", || async {
-        told(&story.integration().await.status.expect("a status"))
+    let counter = r#"bobsync_status_patches_total{kind="EmployeeSync",outcome="failed"} "#;
+    until("the status is refused", || async {
+        let page = controller.metrics().await;
+        let count = page.lines().find_map(|line| line.strip_prefix(counter)).unwrap_or("0");
+        if count == "0" { Err(count.to_owned()) } else { Ok(()) }
     })
     .await;
     let handled = story.integration().await.status.and_then(|status| status.last_handled_sync_at);
     assert_ne!(handled.as_deref(), Some(&*asked), "the full pass is still under way");
-    story.simulated.delete("/onelogin/faults").await;
-    let object = story.answered(&asked).await;
-    assert_eq!(told(&object.status.expect("a status")), Ok(()));
+    let status = story.answered(&asked).await.status.expect("a status");
+    let message = condition(&status, "EmployeesFailing").1;
+    assert!(
+        message.contains("1 NotRecorded") && message.contains("this name is not allowed"),
+        "{message}"
+    );
+    assert_eq!(status.employees.map(|counts| counts.failing), Some(1));
     allow(&story).await;
     until("it is written, and nobody fails", || async {
         let status = story.integration().await.status.expect("a status");
