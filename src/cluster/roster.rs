@@ -202,7 +202,7 @@ impl Roster {
                 let news = if same_spec && ours && !asked { News::Nothing } else { News::Wake };
                 let verdict = if same_status { known.verdict } else { 0 };
                 let (writing, unrecorded) = (known.writing, known.unrecorded);
-                let fresh = Entry { verdict, writing, unrecorded, ..fresh.after(known) };
+                let fresh = Entry { unrecorded, writing, verdict, ..fresh.after(known) };
                 people.put(employee, fresh);
                 news
             }
