@@ -8,10 +8,12 @@ use super::{
     account::Access,
     baseline::Baseline,
     calendar::{end_of, start_of},
-    employee::{BobStatus, Cell, Day, EMAIL, Employee, Lifecycle, SITE},
+    employee::{BobStatus, Cell, Day, EMAIL, Employee, Lifecycle},
+    employment::{Because, Dates, current},
     expression::{Failure, Outcome},
     known::{Known, Met},
-    settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
+    settings::{Create, ExistingEmployees, Settings, UserStatus},
+    why::Why,
 };
 
 /// What was decided for one employee.
@@ -44,142 +46,6 @@ pub enum Missing {
     NotYet,
     /// Do not create one.
     Never,
-}
-
-/// The rule behind a decision.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// `spec.suspend` of the `EmployeeSync`.
-    HandsOff,
-    /// This version cannot read the spec of the `EmployeeSync`.
-    Unreadable,
-    /// `provisioning.emailDomains`.
-    DomainNotListed,
-    /// `provisioning.scope`.
-    OutOfScope,
-    /// It is not known whether the scope or the domains leave the employee out.
-    ScopeUnknown,
-    /// `provisioning.existingEmployees: OnChange`, and nothing has changed.
-    AwaitingChange,
-    /// An `EmployeeSync` was written for an employee who is not in Bob.
-    NotInBob,
-    /// The employee file is gone, and the settings left this employee alone before.
-    LeftAloneBefore,
-    /// The employee file is gone, confirmed by a read by id.
-    FileDeleted,
-    /// Bob reported that access is revoked at once.
-    AccessRevoked,
-    /// `internal.lifecycleStatus` is Terminated.
-    Terminated,
-    /// `employee.lastDayOfWork` is over.
-    LastDayOfWork,
-    /// `internal.terminationDate` is over.
-    TerminationDate,
-    /// `work.startDate` is in the future.
-    BeforeStart,
-    /// Hired, and Bob has no start date.
-    NoStartDate,
-    /// At work, by `work.startDate` and `internal.lifecycleStatus`.
-    AtWork,
-    /// Active in Bob during a leave.
-    LeaveWithAccess,
-    /// Inactive in Bob during a leave.
-    LeaveWithoutAccess,
-    /// Inactive in Bob (`internal.status`).
-    InactiveInBob,
-    /// User status `AlwaysActive`.
-    AlwaysActive,
-    /// User status `AlwaysInactive`, which decides only about the creation.
-    AlwaysInactive,
-    /// A date that decides is hidden. Access is neither given nor taken on a guess.
-    DatesHidden,
-    /// What Bob shows of the statuses is no evidence for or against access.
-    NoEvidence,
-}
-
-impl Why {
-    /// Returns the rule in one plain sentence. It names Bob's fields, and never their values.
-    #[must_use]
-    pub const fn sentence(self) -> &'static str {
-        match self {
-            Self::HandsOff => "spec.suspend is set: the account is left as it is",
-            Self::Unreadable => {
-                "this version of bobsync cannot read the spec of the EmployeeSync, so what it asks for is not known: the account is left as it is"
-            }
-            Self::DomainNotListed => {
-                "the work e-mail (root.email) is in none of provisioning.emailDomains"
-            }
-            Self::OutOfScope => "provisioning.scope leaves this person out",
-            Self::ScopeUnknown => {
-                "whether provisioning.scope or emailDomains leave this person out cannot be told: the account is left as it is"
-            }
-            Self::AwaitingChange => {
-                "in Bob before the integration, and nothing that Bob says has changed since (existingEmployees: OnChange)"
-            }
-            Self::NotInBob => "Bob has no employee with this id (yet)",
-            Self::LeftAloneBefore => {
-                "the employee file was deleted in Bob, and the settings left this person alone before that"
-            }
-            Self::FileDeleted => "the employee file was deleted in Bob (read by id: not found)",
-            Self::AccessRevoked => {
-                "Bob reported that access is revoked immediately (employee.access.revoked.immediately)"
-            }
-            Self::Terminated => "Bob's lifecycle status (internal.lifecycleStatus) is Terminated",
-            Self::LastDayOfWork => "the last day of work (employee.lastDayOfWork) has come",
-            Self::TerminationDate => "the termination date (internal.terminationDate) has come",
-            Self::BeforeStart => "the start date (work.startDate) lies ahead",
-            Self::NoStartDate => "hired, but Bob has no start date (work.startDate)",
-            Self::AtWork => {
-                "at work: the start date (work.startDate) has come, and Bob shows no end and no leave"
-            }
-            Self::LeaveWithAccess => {
-                "on leave (internal.lifecycleStatus), and still active in Bob (internal.status)"
-            }
-            Self::LeaveWithoutAccess => {
-                "on leave (internal.lifecycleStatus), and inactive in Bob (internal.status)"
-            }
-            Self::InactiveInBob => "inactive in Bob (internal.status)",
-            Self::AlwaysActive => {
-                "the user status is AlwaysActive, and nothing ended the employment"
-            }
-            Self::AlwaysInactive => {
-                "the user status is AlwaysInactive: accounts are created suspended and then left alone"
-            }
-            Self::DatesHidden => {
-                "Bob does not show a date that decides (work.startDate, employee.lastDayOfWork, internal.terminationDate): access is left as it is"
-            }
-            Self::NoEvidence => {
-                "what Bob shows of internal.lifecycleStatus and internal.status neither gives nor takes access: it is left as it is"
-            }
-        }
-    }
-
-    /// Returns the Bob fields that the rule uses.
-    #[must_use]
-    pub const fn fields(self) -> &'static [&'static str] {
-        match self {
-            Self::HandsOff
-            | Self::Unreadable
-            | Self::OutOfScope
-            | Self::AwaitingChange
-            | Self::LeftAloneBefore => &[],
-            Self::DomainNotListed | Self::ScopeUnknown => &["root.email"],
-            Self::NotInBob | Self::FileDeleted | Self::AccessRevoked => &["root.id"],
-            Self::Terminated => &["internal.lifecycleStatus"],
-            Self::LastDayOfWork => &["employee.lastDayOfWork"],
-            Self::TerminationDate => &["internal.terminationDate"],
-            Self::BeforeStart | Self::NoStartDate => &["work.startDate"],
-            Self::AtWork => &["work.startDate", "internal.lifecycleStatus"],
-            Self::LeaveWithAccess | Self::LeaveWithoutAccess | Self::NoEvidence => {
-                &["internal.lifecycleStatus", "internal.status"]
-            }
-            Self::InactiveInBob => &["internal.status"],
-            Self::DatesHidden => {
-                &["work.startDate", "employee.lastDayOfWork", "internal.terminationDate"]
-            }
-            Self::AlwaysActive | Self::AlwaysInactive => &["internal.lifecycleStatus"],
-        }
-    }
 }
 
 impl Decision {
@@ -255,48 +121,6 @@ pub struct Transition {
     pub access: Access,
     /// The date that decides it.
     pub because: Because,
-}
-
-/// The date that decides a transition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Because {
-    /// `work.startDate`
-    StartDate,
-    /// `employee.lastDayOfWork`
-    LastDayOfWork,
-    /// `internal.terminationDate`
-    TerminationDate,
-    /// `employee.recentLeaveStartDate`
-    LeaveStart,
-    /// `employee.recentLeaveEndDate`
-    LeaveEnd,
-}
-
-/// Which part of an employment a moment is in, no matter whether the settings give access.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Phase {
-    /// It has not begun.
-    Ahead,
-    /// It goes on, also during leaves.
-    Employed,
-    /// It is over, because of a status, a date, or the deletion of the file.
-    Ended,
-}
-
-/// Returns which part of an employment `now` is in.
-#[must_use]
-pub fn phase(settings: &Settings, employee: &Employee, now: Timestamp) -> Phase {
-    let dates = Dates::of(settings, employee);
-    if employee.deleted
-        || employee.lifecycle == Lifecycle::Terminated
-        || dates.end.is_some_and(|end| end.at <= now)
-    {
-        Phase::Ended
-    } else if dates.start.map_or(employee.lifecycle == Lifecycle::Hired, |(at, _)| at > now) {
-        Phase::Ahead
-    } else {
-        Phase::Employed
-    }
 }
 
 /// What the expression of `provisioning.scope` says. `None` means that there is no expression.
@@ -399,7 +223,7 @@ fn employment_end(
     if employee.lifecycle == Lifecycle::Terminated {
         return Some(ended(Why::Terminated, None));
     }
-    end.filter(|end| end.at <= now).map(|end| ended(end.why(), Some(end.date)))
+    end.filter(|end| end.at <= now).map(|end| ended(why_of(end.because), Some(end.date)))
 }
 
 /// Decides without a row of Bob. A recorded end of the employment takes access, because it holds
@@ -533,68 +357,14 @@ fn scope(
     }
 }
 
-/// The instants that the dates of an employment mean at the employee's site.
-struct Dates<'a> {
-    start: Option<(Timestamp, Date)>,
-    end: Option<End>,
-    zone: &'a TimeZone,
-}
-
-#[derive(Clone, Copy)]
-struct End {
-    at: Timestamp,
-    date: Date,
-    because: Because,
-}
-
-impl End {
-    const fn why(self) -> Why {
-        match self.because {
-            Because::TerminationDate => Why::TerminationDate,
-            Because::LastDayOfWork
-            | Because::StartDate
-            | Because::LeaveStart
-            | Because::LeaveEnd => Why::LastDayOfWork,
+/// Returns the rule that ends an employment by this date.
+const fn why_of(because: Because) -> Why {
+    match because {
+        Because::TerminationDate => Why::TerminationDate,
+        Because::LastDayOfWork | Because::StartDate | Because::LeaveStart | Because::LeaveEnd => {
+            Why::LastDayOfWork
         }
     }
-}
-
-impl<'a> Dates<'a> {
-    fn of(settings: &'a Settings, employee: &Employee) -> Self {
-        let zone = settings.zones.of(employee.values.get(SITE).text());
-        let end = last_day(employee).map(|(date, because)| End {
-            at: match settings.access_ends {
-                AccessEnds::EndOfDay => end_of(date, zone),
-                AccessEnds::StartOfDay => start_of(date, zone),
-            },
-            date,
-            because,
-        });
-        Self { start: employee.start.date().map(|date| (start_of(date, zone), date)), end, zone }
-    }
-}
-
-/// Returns the earlier one of last day of work and termination date, within the current employment.
-fn last_day(employee: &Employee) -> Option<(Date, Because)> {
-    let last = current(employee, employee.last_day).map(|date| (date, Because::LastDayOfWork));
-    let termination =
-        current(employee, employee.termination).map(|date| (date, Because::TerminationDate));
-    match (last, termination) {
-        (Some(last), Some(termination)) => {
-            Some(if termination.0 < last.0 { termination } else { last })
-        }
-        (last, termination) => last.or(termination),
-    }
-}
-
-/// Returns `day` if it is in the current employment. A date before the start date is left over from
-/// an earlier one. If the start date is hidden, the two cannot be told apart.
-fn current(employee: &Employee, day: Day) -> Option<Date> {
-    day.date().filter(|date| match employee.start {
-        Day::On(start) => *date >= start,
-        Day::None => true,
-        Day::Unknown => false,
-    })
 }
 
 fn before_start(create: Create, user_status: UserStatus, date: Option<Date>) -> Decision {

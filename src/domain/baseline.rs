@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    access::{Phase, phase},
     employee::{Cell, Employee, FieldIndex, LAST_DAY, LIFECYCLE, START, STATUS, TERMINATION},
+    employment::{Phase, phase},
     mapping::Mapping,
     settings::Settings,
 };

@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use super::plan::Change;
-
 /// The kinds of changes that have a budget of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
@@ -88,26 +86,6 @@ impl Budgets {
     }
 }
 
-/// Returns the kind of budget that counts a change, or `None` if none counts it. `attributes` is
-/// how many attributes the change writes. `starts` says whether the employee's start date has come
-/// and the status announced it.
-#[must_use]
-pub fn kind_of(change: &Change, attributes: usize, starts: bool) -> Option<Kind> {
-    if change.suspends() {
-        Some(Kind::Disable)
-    } else if change.reactivates() && !starts {
-        Some(Kind::Reactivate)
-    } else if change.kind == super::plan::Kind::Create {
-        Some(Kind::Create)
-    } else if attributes == 0 {
-        // The change writes only the mark, or sets a manager who had no account before, or it is
-        // the announced first day of an employee.
-        None
-    } else {
-        Some(Kind::Update)
-    }
-}
-
 /// For how many employees one attribute may change at once: the larger of a share of the managed
 /// accounts and a floor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,6 +106,31 @@ impl Default for Blackout {
 impl Blackout {
     /// Returns for how many employees an attribute may change if there are `managed` managed
     /// accounts.
+    #[must_use]
+    pub fn limit(self, managed: u32) -> u32 {
+        larger(self.max_percent, managed, self.at_least)
+    }
+}
+
+/// How many employees may leave management at once: the larger of a share of the managed employees
+/// and a floor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ScopeShrink {
+    /// Share of the managed employees in percent. The result is rounded up.
+    pub max_percent: u32,
+    /// The floor, for small companies.
+    pub at_least: u32,
+}
+
+impl Default for ScopeShrink {
+    /// Returns the contract's default: 5 %, at least 10.
+    fn default() -> Self {
+        Self { max_percent: 5, at_least: 10 }
+    }
+}
+
+impl ScopeShrink {
+    /// Returns how many of `managed` employees may leave.
     #[must_use]
     pub fn limit(self, managed: u32) -> u32 {
         larger(self.max_percent, managed, self.at_least)

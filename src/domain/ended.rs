@@ -3,7 +3,7 @@
 
 use jiff::{Timestamp, civil::Date};
 
-use super::access::Why;
+use super::why::Why;
 
 /// The ends that Bob's rows show. A deleted file and an immediate revocation are evidence of
 /// another kind.

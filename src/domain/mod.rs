@@ -5,6 +5,8 @@
 //! - `employee`: one row of Bob, compact. `account`: one row of the provider. `known`: what an
 //!   `EmployeeSync` says.
 //! - `calendar`: midnights of sites. `count`: numbers in sentences.
+//! - `employment`: which part of an employment a moment is in, and when it ends. `why`: the rules
+//!   behind decisions.
 //! - `access`: the one decision function. It takes settings, employee and time, and says who gets
 //!   access and why.
 //! - `baseline`: says whether Bob has changed an employee who was there before the integration.
@@ -30,6 +32,7 @@ pub mod calendar;
 pub mod count;
 pub mod drift;
 pub mod employee;
+pub mod employment;
 pub mod ended;
 pub mod expression;
 pub mod guard;
@@ -47,3 +50,4 @@ pub mod set_back;
 pub mod settings;
 pub mod shrink;
 pub mod visible;
+pub mod why;

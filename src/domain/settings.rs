@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use super::{
-    budget::{Blackout, Budgets},
+    budget::{Blackout, Budgets, ScopeShrink},
     calendar::Zones,
     employee::FieldIndex,
     expression::Expression,
     mapping::Mapping,
     safety::{Protected, ShortRead},
-    shrink::ScopeShrink,
 };
 
 /// The settings that decisions use.

@@ -10,39 +10,10 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    access::{Decision, Why},
-    budget::larger,
-    count::counted,
-};
+use super::{access::Decision, budget::ScopeShrink, count::counted, why::Why};
 
 /// How many employees the message names by their ids.
 const NAMED: usize = 5;
-
-/// How many employees may leave management at once: the larger of a share of the managed employees
-/// and a floor.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ScopeShrink {
-    /// Share of the managed employees in percent. The result is rounded up.
-    pub max_percent: u32,
-    /// The floor, for small companies.
-    pub at_least: u32,
-}
-
-impl Default for ScopeShrink {
-    /// Returns the contract's default: 5 %, at least 10.
-    fn default() -> Self {
-        Self { max_percent: 5, at_least: 10 }
-    }
-}
-
-impl ScopeShrink {
-    /// Returns how many of `managed` employees may leave.
-    #[must_use]
-    pub fn limit(self, managed: u32) -> u32 {
-        larger(self.max_percent, managed, self.at_least)
-    }
-}
 
 /// Returns the setting that leaves the employee out. Returns `None` if the employee is managed, or
 /// if the employment has ended.
@@ -146,7 +117,8 @@ impl<'a> Shrink<'a> {
         let more = self.leaving.len() - named.len();
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         format!(
-            "ScopeShrink: {} of {} would leave management at once ({}){already}, and the limit is {}; they stay managed ({}{more})",
+            "ScopeShrink: {} of {} would leave management at once ({}){already}, and the limit is \
+             {}; they stay managed ({}{more})",
             self.count(),
             counted(self.managed, "employee", "employees"),
             by.join(", "),
@@ -294,8 +266,10 @@ mod tests {
         }
         assert_eq!(
             shrink.because(RULE, 2),
-            "ScopeShrink: 7 of 7 employees would leave management at once (6 by provisioning.emailDomains, 1 by provisioning.scope), events have \
-             taken out 2 others within the interval, and the limit is 1; they stay managed (100, 101, 102, 103, 104 and 2 more)"
+            "ScopeShrink: 7 of 7 employees would leave management at once (6 by \
+             provisioning.emailDomains, 1 by provisioning.scope), events have \
+             taken out 2 others within the interval, and the limit is 1; they stay managed (100, \
+             101, 102, 103, 104 and 2 more)"
         );
     }
 }

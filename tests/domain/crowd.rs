@@ -5,11 +5,12 @@
 use std::fmt;
 
 use bobsync::domain::{
-    access::{Decision, Missing, Why},
+    access::{Decision, Missing},
     account::{Access, Account, AccountState},
     employee::{Cell, Employee, Fields},
     mapping::{Compare, Mapping, Row, Source},
     matching::Person,
+    why::Why,
 };
 use proptest::prelude::*;
 

@@ -1,17 +1,18 @@
 //! `access::decide` against the oracle, and the promises that hold for any answer of the oracle.
 
 use bobsync::domain::{
-    access::{Because, Decision, Missing, Why, decide, decide_with},
+    access::{Decision, Missing, decide, decide_with},
     account::Access,
-    budget::{Blackout, Budgets},
+    budget::{Blackout, Budgets, ScopeShrink},
     calendar::{Zones, end_of, start_of},
     employee::{Cell, Day, Employee, Fields, Values},
+    employment::Because,
     ended::Ended,
     known::{Known, Met, Overrides, Revoked},
     mapping::{Compare, Mapping, Row, Source},
     safety::{Protected, ShortRead},
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
-    shrink::ScopeShrink,
+    why::Why,
 };
 use jiff::{
     Timestamp, ToSpan as _,

@@ -5,9 +5,11 @@
 use std::{cell::RefCell, collections::HashMap};
 
 use bobsync::domain::{
-    access::{Because, Missing, Why},
+    access::Missing,
     account::Access,
+    employment::Because,
     settings::{AccessEnds, Create, UserStatus},
+    why::Why,
 };
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use bobsync::domain::{
-    access::{Decision, Missing, Why},
-    shrink::{ScopeShrink, Shrink},
+    access::{Decision, Missing},
+    budget::ScopeShrink,
+    shrink::Shrink,
+    why::Why,
 };
 use proptest::prelude::*;
 

@@ -4,17 +4,17 @@
 use std::fmt::Write as _;
 
 use bobsync::domain::{
-    access::{Decision, Missing, Why, decide, unless_waiting},
+    access::{Decision, Missing, decide, unless_waiting},
     account::Access,
     baseline::{Baseline, mapped},
-    budget::{Blackout, Budgets},
+    budget::{Blackout, Budgets, ScopeShrink},
     calendar::Zones,
     employee::{Cell, Employee, Fields, Values},
     known::{CREATED, Known, Met, Overrides, Revoked},
     mapping::{Compare, Mapping, Row, Source},
     safety::{Protected, ShortRead},
     settings::{AccessEnds, Create, ExistingEmployees, Settings, UserStatus},
-    shrink::ScopeShrink,
+    why::Why,
 };
 use jiff::{Timestamp, civil::date};
 

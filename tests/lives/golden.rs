@@ -12,10 +12,11 @@ use std::{
 };
 
 use bobsync::domain::{
-    access::{Missing, Why},
+    access::Missing,
     account::{Access, AccountState},
     matching::Person,
     plan::{Block, Kind, Manager, Standing},
+    why::Why,
 };
 use serde_json::Value;
 

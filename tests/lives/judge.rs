@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 
 use bobsync::domain::{
-    access::{Missing, Why},
+    access::Missing,
     account::Access,
     known::Met,
     plan::{Block, Kind},
     settings::{AccessEnds, Create, UserStatus, ascii_domain},
+    why::Why,
 };
 use serde_json::Value;
 

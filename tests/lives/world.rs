@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use bobsync::{
     api::ProvisioningIntegrationSpec,
     domain::{
-        access::{Why, decide, unless_waiting},
+        access::{decide, unless_waiting},
         account::{Access, Account as Listed, AccountState, AccountWrite, NewValue},
         baseline::{Baseline, mapped},
         calendar::with_offset,
@@ -20,8 +20,9 @@ use bobsync::{
         plan::{Kind, Plan, plan},
         safety::ShortRead,
         settings::{Settings, UserStatus},
+        why::Why,
     },
-    engine::settings::validate::{AllowedEndpoints, validate},
+    engine::settings::{endpoints::AllowedEndpoints, validate::validate},
     provider::onelogin::CATALOG,
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -403,7 +404,7 @@ impl World {
         let plan = {
             let mut matcher = Matcher::new(&self.settings.mapping, &people, true);
             listing.into_iter().for_each(|account| matcher.see(account));
-            plan(&self.settings.mapping, &people, matcher, true)
+            plan(matcher, true).plan
         };
         let writes = self.execute(&people, &plan);
         self.record(&people, &plan, &writes);

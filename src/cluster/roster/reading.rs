@@ -8,13 +8,12 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use super::Entry;
 use crate::{
     api::{
-        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, conditions,
-        employee_sync::{self as api, Access, Because, EndReason, Evidence, EvidenceKind},
+        EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus, conditions, employee_sync as api,
+        employee_sync::{Access, Because, EndReason, Evidence, EvidenceKind},
         integration::UserStatus,
         reasons::{DetailReason, EmployeeReason},
     },
     domain::{
-        access::Why,
         baseline::Baseline,
         ended::Ended,
         kept::Kept,
@@ -22,6 +21,7 @@ use crate::{
         missing::Word,
         set_back::SetBack,
         settings,
+        why::Why,
     },
 };
 

@@ -102,14 +102,16 @@ impl Handle {
     /// object.
     pub fn wake(&self, roster: &Roster, key: &IntegrationKey, employee: &str) {
         let requested = roster
-            .with(key, employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
+            .of(key)
+            .with(employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
         let trigger = if requested { Trigger::Manual } else { Trigger::Spec };
         if requested {
             self.mailbox.ask();
         }
         // The change may be that the employee is no longer hands-off.
-        let revoked =
-            roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
+        let revoked = roster
+            .of(key)
+            .with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
         let class = if revoked { Class::Revocation } else { Class::Mover };
         self.mailbox.dirty.add(employee, trigger, class, Instant::now());
     }
@@ -218,7 +220,7 @@ impl Worker {
             place: Place::default(),
             refusals: Refusals::default(),
             signing: Signing::default(),
-            by_evidence: std::sync::Mutex::default(),
+            by_evidence: parking_lot::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
             rotated: watch::Sender::new(false),
@@ -312,7 +314,8 @@ impl Worker {
         self.answered.clone_from(&said.status.last_handled_sync_at);
         drop(said);
         self.session.take_up_evidence();
-        // The garbage collector may be about to delete a pin, and its employee would be taken as new.
+        // The garbage collector may be about to delete a pin, and its employee would be taken as
+        // new.
         owners::loosened(&self.shared, &self.key, beat).await;
     }
 
@@ -686,7 +689,7 @@ impl Worker {
             self.session.forget_unknown();
         }
         // Only the roster knows what came while the pass was under way.
-        let revoked = self.shared.roster.revoked(&self.key);
+        let revoked = self.shared.roster.of(&self.key).revoked();
         let generation = object.metadata.generation.unwrap_or(0);
         let after = |before: &_| Some(report::after(before, report, &revoked, generation, now));
         let Some(status) = after(&said.status) else { return };

@@ -16,7 +16,10 @@ use super::{
 };
 use crate::{
     api::reasons::IntegrationReason,
-    domain::matching::{Matcher, Person},
+    domain::{
+        matching::{Matcher, Person},
+        plan::Planned,
+    },
     engine::stop::Stop,
     provider::Listing,
 };
@@ -52,10 +55,10 @@ impl Pass<'_> {
     }
 
     async fn unlisted(&self, people: &[Person]) {
-        let (plan, requests, deleted_now) = (unknown(people), HashMap::new(), HashSet::new());
-        self.recorder(people, &plan, &requests, &deleted_now, Approved::default(), &[])
-            .unlisted()
-            .await;
+        let mapping = &self.validated.settings.mapping;
+        let planned = Planned { mapping, people, plan: unknown(people) };
+        let (requests, deleted_now) = (HashMap::new(), HashSet::new());
+        self.recorder(&planned, &requests, &deleted_now, Approved::default(), &[]).unlisted().await;
     }
 }
 

@@ -12,31 +12,34 @@ use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::outcome::Failure;
-use crate::engine::planned::OPEN;
-pub use crate::engine::planned::Planned;
+pub use crate::engine::planned::PlannedChange;
 use crate::{
     api::{
         EmployeeSyncStatus,
         conditions::{self, Wanted, merge, sentence},
+        employee_sync as api,
         employee_sync::{
-            self as api, AccountRef, AwaitingChange, EmploymentEnded, EndReason, Evidence,
-            EvidenceKind, HistoryEntry, MatchedBy, NextTransition,
+            AccountRef, AwaitingChange, EmploymentEnded, EndReason, Evidence, EvidenceKind,
+            HistoryEntry, MatchedBy, NextTransition,
         },
         reasons::{DetailReason, EmployeeReason},
     },
     cluster::{roster::Latest, status::to_the_second},
     domain::{
-        access::{Because, Decision, Missing, Transition, Why},
+        access::{Decision, Missing, Transition},
         account::{Access, AccountState},
         baseline::Baseline,
         calendar::with_offset,
         drift::InPlace,
+        employment::Because,
         kept::Kept,
         known::Revoked,
         mapping::Mapping,
         plan::{Block, Manager},
         set_back::SetBack,
+        why::Why,
     },
+    engine::planned::OPEN,
 };
 
 /// Everything that a status depends on, except history and times that do not matter.
@@ -116,7 +119,7 @@ pub enum Trouble {
     /// The turn of the change has not come. In a dry run it never comes.
     Waiting {
         /// What will be done.
-        planned: Planned,
+        planned: PlannedChange,
         /// Whether only a dry run was asked for.
         dry_run: bool,
     },
@@ -128,7 +131,7 @@ pub enum Trouble {
     /// A guard holds the change.
     Held {
         /// What will be done when the change is released.
-        planned: Planned,
+        planned: PlannedChange,
     },
     /// Data in Bob or at the provider blocks the change.
     Blocked(Block),
@@ -398,7 +401,13 @@ impl Verdict<'_> {
                 list.push(Wanted { kind, status, reason: reason.as_str(), message });
             };
         match &self.account {
-            Some(_) if self.only_found && matches!(self.trouble, Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)) => {
+            Some(_)
+                if self.only_found
+                    && matches!(
+                        self.trouble,
+                        Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)
+                    ) =>
+            {
                 detail(
                     conditions::Type::Provisioned,
                     true,
@@ -421,11 +430,16 @@ impl Verdict<'_> {
                 conditions::Type::Provisioned,
                 true,
                 DetailReason::WouldAdopt,
-                "An account with this e-mail exists; it is shown as it is, and bobsync has not written to it.".into(),
+                "An account with this e-mail exists; it is shown as it is, and bobsync has not \
+                 written to it."
+                    .into(),
             ),
-            Some((_, MatchedBy::Created)) => {
-                detail(conditions::Type::Provisioned, true, DetailReason::Created, "The account exists; bobsync created it.".into())
-            }
+            Some((_, MatchedBy::Created)) => detail(
+                conditions::Type::Provisioned,
+                true,
+                DetailReason::Created,
+                "The account exists; bobsync created it.".into(),
+            ),
             Some((_, MatchedBy::Mark)) => detail(
                 conditions::Type::Provisioned,
                 true,
@@ -438,7 +452,12 @@ impl Verdict<'_> {
                 DetailReason::Matched,
                 "The account exists; it was adopted by its e-mail.".into(),
             ),
-            None => detail(conditions::Type::Provisioned, false, DetailReason::NoAccount, format!("There is no account: {why}.")),
+            None => detail(
+                conditions::Type::Provisioned,
+                false,
+                DetailReason::NoAccount,
+                format!("There is no account: {why}."),
+            ),
         }
         if self.is_left_open() {
             detail(

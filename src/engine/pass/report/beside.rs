@@ -351,7 +351,8 @@ mod tests {
         );
         assert_eq!(
             words(writing.clone()),
-            "A pass over everybody is under way: 320 of 690 changes are made, and all of them at this pace by 2026-11-30T09:00:00Z."
+            "A pass over everybody is under way: 320 of 690 changes are made, and all of them at \
+             this pace by 2026-11-30T09:00:00Z."
         );
         let one = progress(Step::Reading, 1, None, None);
         assert_eq!(words(one), "A pass over everybody is under way: it has read 1 account so far.");
