@@ -248,7 +248,7 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
     assert_eq!((&ready["status"], &ready["reason"]), (&json!("True"), &json!("HandsOff")));
     let message = ready["message"].as_str().expect("a message");
     assert!(
-        message.contains("correct spec.suspendUntil") && !message.contains("spec.suspend away"),
+        message.contains("correct spec.suspendUntil") && !message.contains("remove spec.suspend"),
         "{message}"
     );
     assert_eq!(story.simulated.writes().await, before, "hands are off");

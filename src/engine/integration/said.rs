@@ -303,7 +303,7 @@ impl Said {
             self.generation = 0;
             if error.is_followers() {
                 tracing::debug!(integration = %key,
-                    "another process leads by now, and says what is to be said");
+                    "another process leads now, and writes this status");
             } else {
                 tracing::warn!(integration = %key, %error,
                     "the integration's status could not be written");

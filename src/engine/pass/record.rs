@@ -654,8 +654,8 @@ const fn action_word(action: Action) -> &'static str {
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(
-        "the provider's listing is implausibly short; nobody missing from it is created on its \
-         word alone"
+        "far too many accounts are missing from the provider's listing; bobsync creates no account \
+         only because the listing does not show it"
             .to_owned(),
     ))
 }

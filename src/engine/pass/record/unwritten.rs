@@ -76,7 +76,7 @@ impl Recorder<'_> {
         }
         if error.is_followers() {
             tracing::debug!(integration = %self.roster.key, employee,
-                "another process leads by now, and writes this status");
+                "another process leads now, and writes this status");
         } else {
             tracing::warn!(integration = %self.roster.key, %error, employee,
                 "a status could not be written; the next pass writes it");
