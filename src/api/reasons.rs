@@ -184,7 +184,7 @@ reasons! {
             "Give the credential the permission that the message names (OneLogin: Manage users; \
              Google Workspace: domain-wide delegation, and an administrator who may manage users; \
              Entra ID: the application permissions User.ReadWrite.All and User.RevokeSessions.All, \
-             with admin consent; JumpCloud: an administrator whose role may manage users).";
+             with admin consent; JumpCloud: an administrator with a role that may manage users).";
         InvalidSettings: "The spec asks for something that is not possible, or the provider \
             refuses what the mapping gives for one employee after another.",
                 "Correct what the message names. bobsync notices a changed spec within seconds.";

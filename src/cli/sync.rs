@@ -36,7 +36,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// What `bobsync sync` is told.
 #[derive(Clone, Debug, Args)]
-#[command(group(ArgGroup::new("whom").args(["integration", "selector",
+#[command(group(ArgGroup::new("employees").args(["integration", "selector",
     "employee"]).required(true).multiple(true)))]
 pub struct Options {
     /// Name of the ProvisioningIntegration. All of its employees, or only those that --selector or

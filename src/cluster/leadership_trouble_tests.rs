@@ -146,7 +146,7 @@ async fn a_line_every_ten_seconds_says_what_is_waited_for() {
         lines(),
         ["INFO another process holds the lease; waiting until it releases the lease or does not \
             renew it for so long holder=\"first\" at_most_s=60"],
-        "whom it follows it says once"
+        "it says once which process it follows"
     );
     drop(first);
     until_leads(&second).await;

@@ -59,7 +59,7 @@ pub trait GuardFacts {
     fn updated(&self) -> u32;
 
     /// Returns for how many employees events have replaced or cleared this row within the interval.
-    /// Employees whose change in the plan does that do not count.
+    /// Employees with a change in the plan that does that do not count.
     fn replaced_before(&self, row: usize) -> u32;
 
     /// Returns whether an employee's start date has come as the status announced it.

@@ -341,7 +341,7 @@ impl Kept {
     }
 }
 
-/// Returns the text that a new value stands for; empty where the value is cleared.
+/// Returns the text of a new value; empty if the value is cleared.
 #[must_use]
 pub fn text_of(value: &NewValue) -> &str {
     match value {

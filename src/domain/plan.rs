@@ -183,8 +183,8 @@ pub struct Standing {
     pub kept: Vec<usize>,
     /// Rows that something else sets back again and again, and that are not written for now.
     pub contested: Vec<usize>,
-    /// Rows that are not as decided on an account that exists, and are not written for what stands
-    /// in the way.
+    /// Rows that are not as decided on an account that exists, and are not written because
+    /// something prevents it.
     pub withheld: Vec<usize>,
     /// The state of an account that may belong to this employee and that this integration does not
     /// write. `None` if there is no such account.

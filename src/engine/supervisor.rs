@@ -383,7 +383,10 @@ mod tests {
             lists.people.insert(scope("a"));
         }
         lists.integrations.insert(scope("b"));
-        assert!(lists.may_begin("a") && !lists.may_begin("b"), "nobody knows who is pinned in b");
+        assert!(
+            lists.may_begin("a") && !lists.may_begin("b"),
+            "it is not known which employees are pinned in b"
+        );
         assert_eq!(lists.missing(), HashSet::from([scope("b")]));
         lists.people.insert(scope("b"));
         assert!(lists.may_begin("b") && lists.missing().is_empty());

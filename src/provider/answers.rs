@@ -108,11 +108,11 @@ impl Password<'_> {
         match self {
             Self::Absent => None,
             Self::Default(_) => Some(
-                "this is the default password, which is kept where \
-                 provisioning.defaultPasswordSecretRef says",
+                "this is the default password; provisioning.defaultPasswordSecretRef says which \
+                 Secret has it",
             ),
             Self::Generated(_) => Some(
-                "this is a generated password; set one that is taken as \
+                "this is a generated password; set a password that the provider accepts with \
                  provisioning.defaultPasswordSecretRef",
             ),
         }
@@ -217,7 +217,7 @@ pub fn without_words(
     Some(match status {
         200..=299 if answer.is_json() => Ok(()),
         200..=299 if answer.is_html() => Err(route.no_answer(
-            "a page for people came instead of JSON, as a firewall, a proxy or a log-in sends it",
+            "an HTML page came instead of JSON, such as a firewall, a proxy or a log-in sends",
         )),
         200..=299 => Err(route.no_answer(format!("HTTP {status} without JSON"))),
         300..=399 => {
@@ -228,7 +228,7 @@ pub fn without_words(
         500.. if wait.is_some() && !route.writes() => Err(Error::Throttled { wait }),
         408 | 500.. => Err(route.no_answer(format!("HTTP {status}"))),
         _ if answer.is_html() => Err(route.no_answer(format!(
-            "HTTP {status} with a page for people, as a firewall, a proxy or a log-in sends it"
+            "HTTP {status} with an HTML page, such as a firewall, a proxy or a log-in sends"
         ))),
         _ => return None,
     })

@@ -76,7 +76,7 @@ pub trait Dialect: Send + Sync {
     /// # Errors
     /// The request cannot be made from this credential.
     fn ask_for_a_token(&self, _: &client::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
-        Err(Error::Unavailable { said: "the provider hands out no tokens".to_owned() })
+        Err(Error::Unavailable { said: "the provider gives no tokens".to_owned() })
     }
 
     /// Returns the token in a body, if there is one.
@@ -390,7 +390,7 @@ impl<D: Dialect> Service<D> {
             .exchange(Route::TOKEN, request.header(ACCEPT, "application/json"), sent, ticket)
             .await?;
         self.dialect.granted(&answer.body).ok_or_else(|| Error::Unavailable {
-            said: "the answer for the token holds none".to_owned(),
+            said: "the answer to the request for a token has no token".to_owned(),
         })
     }
 

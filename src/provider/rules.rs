@@ -39,8 +39,7 @@ pub(super) enum Means {
 pub(super) const STATUS: &str = "HTTP {status}: {said}";
 
 impl Rule {
-    /// Returns a rule for these statuses. `says` is the text of the error; `{said}` stands for what
-    /// the provider said, and `{status}` for the status.
+    /// Returns a rule for these statuses. `says` is the text of the error; `{said}` becomes what the provider said, and `{status}` the status.
     pub(super) const fn on(statuses: &'static [u16], means: Means, says: &'static str) -> Self {
         Self {
             statuses,
@@ -92,7 +91,7 @@ pub(super) struct Refusal<'a> {
     /// What the provider said without values, or else the status.
     pub(super) said: String,
     pub(super) sent: Sent<'a>,
-    /// Names in the texts of rules, and what stands for them.
+    /// Names in the texts of rules, and what they become.
     pub(super) names: &'a [(&'a str, &'a str)],
 }
 

@@ -141,7 +141,7 @@ impl<J: Fn(&Call) -> Result<(), Error> + Send + Sync> Provider for Moody<J> {
         Box::pin(async { Ok(Listing::default()) })
     }
 
-    /// Returns an account as it was at the start; there is none if one is to be made.
+    /// Returns an account as it was at the start; there is no account if one is to be made.
     fn find<'a>(
         &'a self,
         _: &'a Mapping,

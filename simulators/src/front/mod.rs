@@ -23,7 +23,7 @@ pub struct Call {
     pub method: Method,
     /// The path as sent, percent-encoding included.
     pub path: String,
-    /// The raw query text; empty when there is none.
+    /// The raw query text; empty when there is no query.
     pub query: String,
     pub headers: HeaderMap,
     pub body: Bytes,

@@ -16,7 +16,7 @@ const KINDS: [Kind; 4] = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::U
 pub struct Sums {
     /// The number of objects that exist.
     pub objects: usize,
-    /// The number of employees whose account is managed, now or later.
+    /// The number of employees with an account that is managed, now or later.
     pub managed: u32,
     /// The number of those employees who have an account.
     pub accounts: u32,
@@ -121,7 +121,7 @@ impl People {
         &self.sums
     }
 
-    /// Returns those whose objects need this change.
+    /// Returns the employees with an object that needs this change.
     pub fn to_tie(&self, wanted: Tie) -> Vec<Box<str>> {
         if self.sums.ties == 0 {
             return Vec::new();

@@ -102,7 +102,7 @@ impl Counts {
         self.of(EmployeeReason::Frozen)
     }
 
-    /// Returns the number of employees whose object or status the API server refuses.
+    /// Returns the number of employees with an object or a status that the API server refuses.
     #[must_use]
     pub fn not_recorded(&self) -> u32 {
         self.of(EmployeeReason::NotRecorded)

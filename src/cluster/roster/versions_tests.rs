@@ -197,7 +197,7 @@ fn an_object_that_has_evidence_alone_says_nothing_of_the_account() {
     unknown.wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
     assert!(is_open(&unknown), "nothing is known of an account");
     unknown.of(&key()).without_account(None);
-    assert!(is_open(&unknown), "a pass over everybody says so in the status");
+    assert!(is_open(&unknown), "a full pass says so in the status");
     unknown.of(&key()).without_account(Some(EMPLOYEE));
     assert!(!is_open(&unknown));
 }

@@ -170,7 +170,7 @@ mod tests {
         let everybody = claims.everybody();
         let under_way = everybody.write("1").expect("free");
         let (single, busy) = claims.people(["1", "2"].into_iter());
-        assert_eq!(busy, ["1".into()], "somebody writes to 1");
+        assert_eq!(busy, ["1".into()], "a pass writes to 1");
         assert!(
             everybody.is_outdated("1") && everybody.is_outdated("2") && !everybody.is_outdated("3")
         );
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(
             everybody.write("1").err(),
             Some(Refused::Busy),
-            "nobody has looked later: giving 1 up would lose what was seen"
+            "no pass has looked later: giving 1 up would lose what was seen"
         );
         drop(under_way);
         assert!(everybody.write("1").is_ok());

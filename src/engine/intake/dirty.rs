@@ -1,6 +1,6 @@
 //! The employees to look at, and when. Events are collected for a moment before a pass: for a short
 //! time while few events come, and for a longer time in a storm, so that one read serves many.
-//! Employees whose access may end have a line of their own, which waits for no other. An employee
+//! Employees who may lose access have a line of their own, which waits for no other. An employee
 //! is in the line once, however many events came.
 
 use std::time::Duration;

@@ -523,7 +523,7 @@ mod tests {
         );
         assert!(
             believable(&revoked, now("2026-10-18T10:00:00Z")).unwrap_err().contains("four days"),
-            "kept by somebody else"
+            "kept by another caller"
         );
         assert!(believable(&revoked, now("2026-10-13T22:00:00Z")).is_ok(), "the zone is not told");
         assert!(

@@ -102,8 +102,8 @@ impl Reckoning {
         *self.settings.lock() = Some(settings);
     }
 
-    /// Notes that a pass over all employees has completed: an employee whose status was missing has
-    /// one again.
+    /// Notes that a pass over all employees has completed: an employee without a status has one
+    /// again.
     pub fn complete(&self) {
         self.complete.store(true, Ordering::Release);
     }

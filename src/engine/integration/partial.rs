@@ -357,7 +357,7 @@ fn refused(session: &Session, report: &Report) {
     }
 }
 
-/// Re-queues the employees whose work was not finished.
+/// Re-queues the employees with work that was not finished.
 async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, report: &Report) {
     let (dirty, now) = (&session.mailbox.dirty, Instant::now());
     refused(session, report);
@@ -410,8 +410,8 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
     }
 }
 
-/// Re-queues the employees whose change failed for now, or whose turn did not come. Each employee
-/// has a growing wait of its own.
+/// Re-queues the employees with a change that failed for now, or that did not have its turn. Each
+/// employee has a growing wait of its own.
 pub fn retry(
     session: &Session,
     report: &Report,

@@ -78,8 +78,7 @@ pub struct Session {
     pub refusals: Refusals,
     /// Whether webhooks are accepted.
     pub signing: Signing,
-    /// The employees whose access was to be taken by evidence alone, each with the time of the last
-    /// try.
+    /// The employees who were to lose access by evidence alone, each with the time of the last try.
     pub by_evidence: Mutex<HashMap<Box<str>, Instant>>,
     /// How many changes that are not urgent have had their turn.
     pub turns: AtomicU64,
@@ -316,10 +315,9 @@ impl Session {
         }
     }
 
-    /// Records the employees whose access Bob has revoked, and those whose revocation has ended
-    /// (`over`). A pass over single employees has seen them, and the next pass over all employees
-    /// may come too late. Only the end of a revocation makes it wait for the write: the next pass
-    /// reads new revocations from the list.
+    /// Records the revocations that Bob has reported, and those that have ended (`over`). A partial
+    /// pass has seen them, and the next full pass may come too late. Only the end of a revocation
+    /// makes it wait for the write: the next pass reads new revocations from the list.
     pub async fn note_revocations(&self, over: &BTreeSet<Box<str>>) {
         if self.said.read(|status| self.revoked_after(&status.revoked, over) == status.revoked) {
             return;
@@ -438,8 +436,8 @@ impl Session {
         }
     }
 
-    /// Returns the employees whose date came and was not acted on, because no process ran or no
-    /// pass could be made. A pass over all employees looks at them as it would have done at that
+    /// Returns the employees with a date that came and was not acted on, because no process ran or
+    /// no pass could be made. A pass over all employees looks at them as it would have done at that
     /// date.
     #[must_use]
     pub fn overdue(&self) -> Causes {

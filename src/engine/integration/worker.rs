@@ -628,8 +628,9 @@ impl Worker {
         changed
     }
 
-    /// Re-queues the employees whose change failed for now, if they are few. Each of them has a
-    /// growing wait of its own, and no other employee is looked at. Returns whether that was done.
+    /// Re-queues the employees with a change that failed for now, if they are few. Each of them has
+    /// a growing wait of its own, and no other employee is looked at. Returns whether that was
+    /// done.
     fn retried_singly(&self, report: &Report, interval: Duration) -> bool {
         let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
         let all = report

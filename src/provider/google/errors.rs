@@ -131,7 +131,7 @@ fn token_refused(status: u16, body: &Body, said: String, scope: &str) -> Error {
         "unauthorized_client" | "access_denied" | "invalid_scope" => denied(&said, scope),
         "invalid_grant" if speaks_of_the_administrator => Error::Denied {
             said: format!(
-                "adminEmail is nobody whom the service account may act for; Google said: {said}"
+                "the service account may not act for the user in adminEmail; Google said: {said}"
             ),
         },
         _ if matches!(status, 400 | 401 | 403) => Error::Unauthorized { said },

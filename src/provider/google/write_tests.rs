@@ -39,7 +39,8 @@ fn several_rows_of_one_array_are_one_array() {
         json!({"phones": [{"type": "home", "value": "1"}, {"type": "work", "value": "2"}]});
     assert_eq!(
         sent(&["phones.work", "phones.mobile"], &[Some("3"), Some("4")], foreign.clone()),
-        json!({"phones": [{"type": "home", "value": "1"}, {"type": "work", "value": "3"}, {"type": "mobile", "value": "4"}]})
+        json!({"phones": [{"type": "home", "value": "1"}, {"type": "work", "value": "3"},
+            {"type": "mobile", "value": "4"}]})
     );
     assert_eq!(
         sent(&["phones.work"], &[None], foreign),

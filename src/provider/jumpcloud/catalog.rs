@@ -65,9 +65,12 @@ pub(super) const TABLE: Table = Table {
         ADDRESS.of("managedAppleId").called(&["managed apple id"]),
         // Null clears the manager, as JumpCloud's own PowerShell module does it.
         Field::new("manager", Form::TEXT).compared(Compare::Person),
-        Field::new("phoneNumbers.<type>", Form::TEXT).at(At::Entry(&TYPED)).called(&["phone number"]),
+        Field::new("phoneNumbers.<type>", Form::TEXT)
+            .at(At::Entry(&TYPED))
+            .called(&["phone number"]),
         Field::new(
-            "addresses.<type>.poBox|extendedAddress|streetAddress|locality|region|postalCode|country",
+            "addresses.<type>.poBox|extendedAddress|streetAddress|locality|region|\
+             postalCode|country",
             Form::TEXT,
         )
         .at(At::Entry(&TYPED)),

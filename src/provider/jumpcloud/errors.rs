@@ -42,7 +42,8 @@ const RULES: [Rule; 12] = [
     Rule::on(
         &[403],
         Means::Forbidden,
-        "the administrator who owns the API key needs a role that may change this user; JumpCloud said: {said}",
+        "the administrator who owns the API key needs a role that may change this user; JumpCloud \
+         said: {said}",
     )
     .of(ONE_USER),
     Rule::on(&[403], Means::Forbidden, NEEDS).of(&[Purpose::Create]),
@@ -54,8 +55,10 @@ const RULES: [Rule; 12] = [
 ];
 
 const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
-const ORGANIZATION: &str = "organizationId has to be an organization of the administrator who owns the API key; JumpCloud said: {said}";
-const NEEDS: &str = "the administrator who owns the API key needs a role that may manage users; JumpCloud said: {said}";
+const ORGANIZATION: &str = "organizationId has to be an organization of the administrator who owns \
+    the API key; JumpCloud said: {said}";
+const NEEDS: &str = "the administrator who owns the API key needs a role that may manage users; \
+    JumpCloud said: {said}";
 
 /// Words about a value that another account has. JumpCloud has no code for it ("User already exists
 /// or Bad Request").

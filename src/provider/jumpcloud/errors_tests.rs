@@ -128,8 +128,10 @@ fn a_refusal_names_its_attribute_and_no_value() {
             "{said}"
         );
     }
-    let body = json!({"code": 400, "message": "Password validation fail", "status": "INVALID_ARGUMENT", "details": [
-        {"fieldViolationsList": [{"field": "password", "description": "specialCharacter"}], "@type": "type.googleapis.com/google.rpc.BadRequest"}
+    let body = json!({"code": 400, "message": "Password validation fail",
+        "status": "INVALID_ARGUMENT", "details": [
+        {"fieldViolationsList": [{"field": "password", "description": "specialCharacter"}],
+            "@type": "type.googleapis.com/google.rpc.BadRequest"}
     ]});
     let refused = judged(Route::CREATE, &answer(400, "application/json", body.to_string()));
     let Err(Error::Rejected { field, said }) = refused else { panic!("{refused:?}") };

@@ -20,11 +20,13 @@ fn sent(targets: &[&str], values: &[Option<&str>], foreign: &Value) -> Value {
 
 #[test]
 fn arrays_are_sent_whole_without_the_ids_of_their_entries() {
-    let foreign = json!({"phoneNumbers": [{"id": "1", "type": "home", "number": "1"}, {"id": "2", "type": "work", "number": "2"}],
+    let foreign = json!({"phoneNumbers": [{"id": "1", "type": "home", "number": "1"},
+        {"id": "2", "type": "work", "number": "2"}],
                          "attributes": [{"_id": "7", "name": "shoe", "value": "46"}]});
     assert_eq!(
         sent(&["phoneNumbers.work", "phoneNumbers.mobile"], &[Some("3"), Some("4")], &foreign),
-        json!({"phoneNumbers": [{"type": "home", "number": "1"}, {"type": "work", "number": "3"}, {"type": "mobile", "number": "4"}]})
+        json!({"phoneNumbers": [{"type": "home", "number": "1"}, {"type": "work", "number": "3"},
+            {"type": "mobile", "number": "4"}]})
     );
     assert_eq!(
         sent(&["phoneNumbers.work"], &[None], &foreign),
@@ -45,13 +47,15 @@ fn arrays_are_sent_whole_without_the_ids_of_their_entries() {
     };
     assert_eq!(
         Value::Object(body(&mapping(&[]), &marked, false).unwrap()),
-        json!({"attributes": [{"name": "shoe", "value": "46"}, {"name": "bobsyncEmployeeId", "value": "4711"}]})
+        json!({"attributes": [{"name": "shoe", "value": "46"},
+            {"name": "bobsyncEmployeeId", "value": "4711"}]})
     );
 }
 
 #[test]
 fn an_address_with_nothing_left_in_it_goes() {
-    let one = json!({"addresses": [{"id": "9", "type": "work", "locality": "Paris", "region": null, "country": ""}]});
+    let one = json!({"addresses": [{"id": "9", "type": "work", "locality": "Paris", "region": null,
+        "country": ""}]});
     assert_eq!(sent(&["addresses.work.locality"], &[None], &one), json!({"addresses": []}));
     assert_eq!(
         sent(
@@ -78,7 +82,8 @@ fn texts_are_cleared_with_an_empty_text_and_what_is_unique_or_a_reference_with_n
 
 #[test]
 fn what_another_directory_masters_is_not_sent() {
-    let foreign = json!({"restrictedFields": [{"field": "jobTitle", "type": "active_directory"}, {"field": "phoneNumbers"}]});
+    let foreign = json!({"restrictedFields": [{"field": "jobTitle", "type": "active_directory"},
+        {"field": "phoneNumbers"}]});
     for target in ["jobTitle", "phoneNumbers.work"] {
         let refused = body(&mapping(&[target]), &write(&[Some("x")], &foreign), false);
         assert!(

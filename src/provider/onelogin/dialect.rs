@@ -152,7 +152,9 @@ mod tests {
             (None, Some(600), 600),
             (Some("yesterday"), None, 36_000),
         ] {
-            let body = serde_json::json!({"access_token": "t", "created_at": created_at, "expires_in": expires_in}).to_string();
+            let body = serde_json::json!({"access_token": "t", "created_at": created_at,
+                "expires_in": expires_in})
+            .to_string();
             assert_eq!(
                 granted(body.as_bytes(), today).unwrap().lifetime.as_secs(),
                 seconds,

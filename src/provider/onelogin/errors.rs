@@ -49,9 +49,10 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
     // developers.onelogin.com, "Generate Tokens": this is the answer to the credential of a deleted
     // user.
     if answer.status.as_u16() == 500 && route == Route::TOKEN {
-        return Err(
-            route.no_answer("HTTP 500 for the token; if this lasts, the OneLogin user who made the API credential may have been deleted")
-        );
+        return Err(route.no_answer(
+            "HTTP 500 for the token; if this lasts, the OneLogin user who made the \
+                API credential may have been deleted",
+        ));
     }
     if let Some(judged) = without_words(route, answer, wait(answer)) {
         return judged;

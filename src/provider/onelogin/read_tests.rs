@@ -33,9 +33,11 @@ fn members(mapping: &Mapping) -> String {
 fn a_user_becomes_an_account_in_the_mapping_s_columns() {
     let mapping = mapping(&TARGETS);
     let user = r#"{
-        "id": 190000123, "email": "Mia.Lang@example.com", "username": "mia", "title": null, "manager_user_id": 7, "status": 1, "state": 1,
+        "id": 190000123, "email": "Mia.Lang@example.com", "username": "mia", "title": null,
+        "manager_user_id": 7, "status": 1, "state": 1,
         "external_id": "4711", "company": {"odd": [1, 2]}, "role_ids": [1, 2], "firstname": "Mia",
-        "custom_attributes": {"work_cell": "+49 \"1\"", "cost_center": null, "t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}
+        "custom_attributes": {"work_cell": "+49 \"1\"", "cost_center": null,
+                              "t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}
     }"#;
     let account = Reader::new(&TABLE, &mapping).one(&answer(user)).unwrap();
     let text = |text: &'static str| Some(text.into());
@@ -71,7 +73,8 @@ fn the_wire_is_not_strict() {
     let mapping = mapping(&TARGETS);
     let account = read(
         &mapping,
-        &json!({"id": "12", "manager_user_id": "9", "external_id": 4711, "title": true, "status": "2", "custom_attributes": null}),
+        &json!({"id": "12", "manager_user_id": "9", "external_id": 4711, "title": true,
+            "status": "2", "custom_attributes": null}),
     );
     assert_eq!(
         (&*account.id, account.mark.as_deref(), account.state),
@@ -110,7 +113,8 @@ fn statuses_are_active_suspended_unactivated_or_left_alone() {
 fn only_what_is_mapped_is_asked_for() {
     assert_eq!(
         members(&mapping(&TARGETS)),
-        "id,external_id,email,username,status,state,directory_id,trusted_idp_id,title,manager_user_id,custom_attributes"
+        "id,external_id,email,username,status,state,directory_id,trusted_idp_id,title,\
+         manager_user_id,custom_attributes"
     );
     let plain = mapping(&["email", "username"]);
     assert_eq!(
@@ -154,13 +158,16 @@ fn whatever_is_not_a_list_of_users_is_refused() {
 proptest! {
     #[test]
     fn a_write_repeats_every_custom_attribute_that_has_a_value(
-        custom in proptest::collection::btree_map("\\PC{1,8}", proptest::option::of("\\PC{0,12}"), 0..8)
+        custom in proptest::collection::btree_map("\\PC{1,8}", proptest::option::of("\\PC{0,12}"),
+            0..8)
     ) {
         let mapping = mapping(&TARGETS);
         let account = read(&mapping, &json!({"id": 1, "custom_attributes": custom}));
         let mut kept: serde_json::Map<_, _> = custom
             .into_iter()
-            .filter_map(|(name, value)| Some((name, json!(value.filter(|value| !value.trim().is_empty())?))))
+            .filter_map(|(name, value)| {
+                Some((name, json!(value.filter(|value| !value.trim().is_empty())?)))
+            })
             .collect();
         kept.insert("badge".to_owned(), json!("7"));
         let write = AccountWrite {

@@ -504,7 +504,7 @@ mod tests {
         let answered = Seen { sync_handled: Some("now".into()), ..first.clone() };
         assert!(
             first.knows_evidence_of(&answered) && first != answered,
-            "an answered request is no evidence, and news all the same"
+            "an answered request is no evidence, and still news"
         );
     }
 }

@@ -423,7 +423,7 @@ mod tests {
             "Converged",
             "a guard says so itself"
         );
-        assert_eq!(word(&[]), "Converged", "a scope of nobody");
+        assert_eq!(word(&[]), "Converged", "a scope without an employee");
         for reason in EmployeeReason::ALL
             .iter()
             .filter(|reason| reason.is_failure() && **reason != EmployeeReason::SuspendByHand)
