@@ -10,6 +10,7 @@ use crate::google::Google;
 use crate::jumpcloud::JumpCloud;
 use crate::okta::Okta;
 use crate::onelogin::OneLogin;
+use crate::scim::Scim;
 
 /// All services and their gates.
 pub struct Plant {
@@ -20,10 +21,12 @@ pub struct Plant {
     pub entra: Arc<Entra>,
     pub jumpcloud: Arc<JumpCloud>,
     pub okta: Arc<Okta>,
+    pub scim: Arc<Scim>,
     pub bob_gate: Arc<Gate>,
     pub onelogin_gate: Arc<Gate>,
     pub google_gate: Arc<Gate>,
     pub entra_gate: Arc<Gate>,
     pub jumpcloud_gate: Arc<Gate>,
     pub okta_gate: Arc<Gate>,
+    pub scim_gate: Arc<Gate>,
 }

@@ -1,7 +1,8 @@
 //! The control API: tests use it to move the clock, edit the data of Bob and the providers, inject
 //! faults and read the calls. It is not part of a vendor's API.
 //!
-//! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`, `okta`: their data, credentials and switches
+//! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`, `okta`, `scim`: their data, credentials and
+//!   switches
 //! - `traffic`: faults, counts and the log; `switches`: quirks and refusals; `accounts`: accounts,
 //!   limits and tokens; all are the same for every service
 //! - `reply`: answers
@@ -14,6 +15,7 @@ mod jumpcloud;
 mod okta;
 mod onelogin;
 mod reply;
+mod scim;
 mod switches;
 mod traffic;
 
@@ -43,6 +45,8 @@ pub fn router(plant: Arc<Plant>) -> Router {
         .merge(traffic::routes("jumpcloud", |plant| &plant.jumpcloud_gate));
     let services =
         services.merge(okta::routes()).merge(traffic::routes("okta", |plant| &plant.okta_gate));
+    let services =
+        services.merge(scim::routes()).merge(traffic::routes("scim", |plant| &plant.scim_gate));
     services
         .route("/healthz", get(|| async { "ok" }))
         .route("/clock", get(clock).put(set_clock))

@@ -42,17 +42,27 @@ pub(super) fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| Refused::bad(error.to_string()))
 }
 
-/// Merges the given keys into a settings object; unknown keys are refused.
+/// Merges the given keys into a settings object, and into the objects in it; unknown keys are
+/// refused.
 pub(super) fn overlay<T: serde::Serialize + DeserializeOwned>(
     current: &T,
     body: &Bytes,
 ) -> Result<T, Refused> {
     let given: serde_json::Map<String, Value> = parse(body)?;
     let mut all = serde_json::to_value(current).map_err(|error| Refused::bad(error.to_string()))?;
-    if let Some(map) = all.as_object_mut() {
-        map.extend(given);
-    }
+    lay(&mut all, Value::Object(given));
     serde_json::from_value(all).map_err(|error| Refused::bad(error.to_string()))
+}
+
+fn lay(over: &mut Value, given: Value) {
+    match (over, given) {
+        (Value::Object(all), Value::Object(given)) => {
+            for (name, value) in given {
+                lay(all.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (over, given) => *over = given,
+    }
 }
 
 #[allow(clippy::unnecessary_wraps)]
