@@ -43,7 +43,7 @@ use super::integration::UserStatus;
     printcolumn(name = "Then", type_ = "string", json_path = ".status.nextTransition.access"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Local", type_ = "string", json_path = ".status.nextTransition.at", priority = 1),
-    printcolumn(name = "Last action", type_ = "string", json_path = ".status.history[0].action", priority = 1),
+    printcolumn(name = "Last action", type_ = "string", json_path = ".status.history[?(@.outcome=='Succeeded')].action", priority = 1),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.account.id", priority = 1),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
 )]

@@ -33,7 +33,7 @@ pub use super::safety::{
     printcolumn(name = "In scope", type_ = "integer", json_path = ".status.employees.inScope"),
     printcolumn(name = "In sync", type_ = "integer", json_path = ".status.employees.ready"),
     printcolumn(name = "Failing", type_ = "integer", json_path = ".status.employees.failing"),
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".status.mode"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
 )]
@@ -331,6 +331,9 @@ pub struct ProvisioningIntegrationStatus {
     /// The generation that the last pass, or its refusal, has spoken of; `Reconciling` says whether it is seen through.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The mode in force: `spec.mode`, or Enforce where the integration was stored before `spec.mode` was required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `TimeZonesComplete`, `WebhooksAccepted`, `PlanHeld`, `EmployeesFailing`, `ControllerHealthy`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]

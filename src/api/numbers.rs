@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct EmployeeCounts {
     /// Everybody in Bob's answer, former employees included.
     pub in_bob: u32,
-    /// Those the settings manage now.
+    /// Those the settings manage now, and those they leave out whose employment has ended and whose account bobsync suspends, or has suspended.
     pub in_scope: u32,
     /// Those in scope whose `Ready` is True.
     pub ready: u32,

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::{
     domain::{account::AccountState, mapping::Compare},
-    provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
+    provider::{
+        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, Phrases, limits::Pacer,
+    },
 };
 
 /// The prefix of targets that are custom attributes.
@@ -68,6 +70,12 @@ pub const CATALOG: Catalog = Catalog {
         manager_apart: false,
         ends_sessions: true,
         licences: true,
+        phrases: Phrases {
+            address_holders: "",
+            hidden_holders: "an account that this credential does not see",
+            mastered: "it is synchronised from there",
+            other_mark: "",
+        },
     },
 };
 

@@ -257,9 +257,9 @@ impl Run<'_, '_, '_> {
                     } else {
                         format!("{target} or {username}")
                     };
+                    let holders = self.cx.provider.capabilities().phrases.hidden_holders;
                     conflict(&format!(
-                        "this {keys} is taken, and no account shows it: an alias, a group, a deleted account or one out of reach has it; free \
-                         it there, or correct it in Bob"
+                        "this {keys} is taken, and no account shows it: {holders} has it; free it there, or correct it in Bob"
                     ))
                 }
             });

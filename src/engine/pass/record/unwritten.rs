@@ -5,7 +5,10 @@ use std::sync::PoisonError;
 
 use super::Recorder;
 use crate::{
-    cluster::{roster::object_name, status::WriteError},
+    cluster::{
+        roster::{Standing, object_name},
+        status::WriteError,
+    },
     engine::pass::{report::Report, verdict::Verdict},
 };
 
@@ -81,7 +84,7 @@ impl Recorder<'_> {
             .get_or_insert_with(|| (object_name(&self.key.name, employee), error.why().to_owned()));
         drop(unwritten);
         let shown = verdict.is_some_and(|verdict| {
-            verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready()
+            matches!(verdict.standing(), Standing::Ready | Standing::Unready(_))
         });
         if error.is_refused() && shown {
             self.roster.refused(self.key, employee);

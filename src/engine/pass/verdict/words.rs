@@ -15,6 +15,15 @@ use crate::{
     engine::{pass::outcome::Failure, settings::words::named},
 };
 
+/// What a person does about an account that is still open and that bobsync does not suspend.
+const BY_HAND: &str = "; access is still open: suspend the account by hand";
+/// The same for an account that the settings protect.
+const BY_HAND_OR_UNLISTED: &str = "; access is still open: suspend the account by hand, or take it off that list, where it is there, to let bobsync do it";
+/// The same for an administrator who leaves.
+const BY_HAND_OR_SETTING: &str = "; access is still open: suspend the account by hand, or set spec.safety.administrators: Suspend to let bobsync do it";
+/// The same for an account that the provider does not let bobsync change.
+const BY_HAND_OR_RIGHT: &str = "; access is still open: suspend the account by hand, or give the credential the right to do it (bobsync tries again by itself)";
+
 impl Verdict<'_> {
     /// Returns the `Ready` message: one sentence for a person.
     #[must_use]
@@ -59,7 +68,7 @@ impl Verdict<'_> {
                 format!("This EmployeeSync pins {target} in spec.attributes, which the provider does not have; the rest is in sync.")
             }
             Trouble::Blocked(Block::Conflict(conflict)) => {
-                let open = self.still_open("; access is still open: suspend the account by hand");
+                let open = self.still_open(BY_HAND);
                 format!("{}{open}.", self.conflict(conflict, mapping))
             }
             Trouble::Blocked(Block::Protected(by)) | Trouble::Failed(Failure::Protected(by)) => {
@@ -67,13 +76,19 @@ impl Verdict<'_> {
                     ProtectedBy::Settings => "The account is listed in spec.safety.protectedAccounts, or bobsync acts as it",
                     ProtectedBy::Role => "The provider says that the account is an administrator's",
                 };
-                let open = self.still_open("; access is still open: suspend the account by hand");
+                let open = self.still_open(match by {
+                    ProtectedBy::Settings => BY_HAND_OR_UNLISTED,
+                    ProtectedBy::Role if self.decision.ends_access() => BY_HAND_OR_SETTING,
+                    // That setting is about employees who leave.
+                    ProtectedBy::Role => BY_HAND,
+                });
                 format!("{account}, and it is left as it is: {why}{open}.")
             }
             Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => {
                 let open = if self.is_open() { format!("; access is still open and has to be taken there: {why}") } else { String::new() };
                 format!(
-                    "Another directory is the master of this account (it is synchronised from there, or a guest): change it there{open}."
+                    "Another directory is the master of this account ({}): change it there{open}.",
+                    self.phrases.mastered
                 )
             }
             Trouble::Several(
@@ -93,7 +108,7 @@ impl Verdict<'_> {
                 format!("The required target {target} has no value: {from}, or spec.attributes of this EmployeeSync empties it.")
             }
             Trouble::Failed(Failure::Forbidden(said)) => {
-                let open = self.still_open("; access is still open: suspend the account by hand");
+                let open = self.still_open(BY_HAND_OR_RIGHT);
                 sentence(&format!("{}{open}", said.trim_end_matches('.')))
             }
             Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Sessions(said) | Failure::Retrying(said)) => {
@@ -170,7 +185,8 @@ impl Verdict<'_> {
             ),
             Conflict::Marked(account) => format!(
                 "The account {account} at {provider} has this employee's {keys}, and bears the mark of nobody in Bob, or another number where \
-                 the mark goes: correct the mark there (markAttribute, where the provider has it, names another place)"
+                 the mark goes: correct the mark there{}",
+                self.phrases.other_mark
             ),
             Conflict::Employee { account, employee } => format!(
                 "The account {account} at {provider} has this employee's {keys} and belongs to employee {employee} in Bob: correct one of the \
