@@ -1,10 +1,7 @@
 //! The client of Bob against the simulated service: its requests, and what it makes of answers,
 //! refusals and broken answers.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bobsync::{
     bob::{Client, Config, Error, Observer, People},
@@ -14,6 +11,7 @@ use bobsync::{
     },
     http::secret::Secret,
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use simulators::{Control, Fault, FaultKind, Options, World, client::Service};
 
@@ -69,8 +67,7 @@ async fn bench(employees: usize) -> Bench {
     let world = World::start(Options { employees, seed: 7, ..Options::default() }).await;
     let outcomes = Outcomes::default();
     let told = Arc::clone(&outcomes);
-    let observer: Observer =
-        Arc::new(move |call, outcome| told.lock().unwrap().push((call, outcome)));
+    let observer: Observer = Arc::new(move |call, outcome| told.lock().push((call, outcome)));
     let (control, client) = (world.control(), client(&world, "bob-token-1", observer));
     Bench { world, control, client, outcomes }
 }
@@ -81,7 +78,7 @@ impl Bench {
     }
 
     fn last_outcome(&self) -> (&'static str, &'static str) {
-        *self.outcomes.lock().unwrap().last().unwrap()
+        *self.outcomes.lock().last().unwrap()
     }
 }
 
@@ -114,7 +111,7 @@ async fn a_pass_is_one_call_with_exactly_these_keys_and_fields() {
     );
     let calls = bench.control.calls(Service::Bob).await.unwrap();
     assert_eq!((calls.unknown_body_keys, calls.writes), (0, 0));
-    assert_eq!(*bench.outcomes.lock().unwrap(), [("search", "ok")]);
+    assert_eq!(*bench.outcomes.lock(), [("search", "ok")]);
 }
 
 #[tokio::test]
@@ -394,7 +391,7 @@ async fn a_throttled_client_says_when_and_is_silent_until_then() {
         }
     }
     assert_eq!(bench.total_calls().await, 1);
-    assert_eq!(*bench.outcomes.lock().unwrap(), [("search", "throttled")]);
+    assert_eq!(*bench.outcomes.lock(), [("search", "throttled")]);
 }
 
 #[tokio::test]
@@ -415,7 +412,7 @@ async fn a_service_user_that_others_use_too_is_not_run_into_a_refusal() {
         .await
         .expect_err("nothing is left");
     assert_eq!(bench.total_calls().await, 3);
-    assert!(bench.outcomes.lock().unwrap().iter().all(|(_, outcome)| *outcome == "ok"), "no 429");
+    assert!(bench.outcomes.lock().iter().all(|(_, outcome)| *outcome == "ok"), "no 429");
     // Each route has a limit of its own.
     assert_eq!(bench.client.free_reads(Urgency::Normal), 40);
 }
@@ -492,7 +489,7 @@ async fn bob_is_asked_about_its_own_fields_once_and_only_as_it_wants_to_be_asked
         2,
         "a field that was unknown may have been made meanwhile"
     );
-    assert_eq!(*bench.outcomes.lock().unwrap(), [("metadata", "ok"), ("metadata", "ok")]);
+    assert_eq!(*bench.outcomes.lock(), [("metadata", "ok"), ("metadata", "ok")]);
     // A page instead of the list does not count as a catalogue.
     bench.control.fault(Service::Bob, &Fault::new(FaultKind::Html).times(1)).await.unwrap();
     let refused = bench.client.catalogue(&["work.titel"]).await.unwrap_err();

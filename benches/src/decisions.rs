@@ -13,7 +13,7 @@ use bobsync::{
         known::{Known, Met},
         settings::Settings,
     },
-    engine::settings::validate::{AllowedEndpoints, validate},
+    engine::settings::{endpoints::AllowedEndpoints, validate::validate},
 };
 use serde_json::{Value, json};
 use simulators::{Options, World};

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use bobsync::{
     bob::Reader,
     domain::employee::Fields,
-    engine::settings::validate::{AllowedEndpoints, validate},
+    engine::settings::{endpoints::AllowedEndpoints, validate::validate},
 };
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};

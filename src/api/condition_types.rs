@@ -1,5 +1,5 @@
-//! The closed list of condition types. A condition's `type` is one of these words and nothing else; `docs/reasons.md` is generated
-//! from this file and from `reasons.rs`.
+//! The closed list of condition types. A condition's `type` is one of these words and nothing else;
+//! `docs/reasons.md` is generated from this file and from `reasons.rs`.
 
 /// A resource that has conditions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,17 +44,22 @@ macro_rules! types {
 }
 
 types! {
-    Ready: Both, "Everything is as the settings ask. The reason says what is missing.";
-    Reconciling: Integration, "A pass over everybody is under way or is tried again.";
+    Ready: Both, "Everything is as the settings ask. If it is False, the reason says what is \
+        missing.";
+    Reconciling: Integration, "A full pass runs or is tried again.";
     Stalled: Both, "A person should act. bobsync keeps trying.";
     BobConnected: Integration, "The last call to Bob succeeded.";
     ProviderConnected: Integration, "The last call to the provider succeeded.";
-    MappingComplete: Integration, "Every mapped target exists at the provider, and Bob shows every mapped field.";
+    MappingComplete: Integration, "Every mapped target exists at the provider, and Bob shows every \
+        mapped field.";
     TimeZonesComplete: Integration, "Every site of an employee has a time zone.";
-    WebhooksAccepted: Integration, "Signed webhooks are taken.";
-    PlanHeld: Integration, "A guard holds changes until a person approves them or the cause is gone.";
-    EmployeesFailing: Integration, "Employees fail. The message counts them by reason.";
-    ControllerHealthy: Integration, "Never: the condition is there, and False, only while something is to be said of the controller itself.";
+    WebhooksAccepted: Integration, "Signed webhooks are accepted.";
+    PlanHeld: Integration, "A guard holds changes until a person approves them or the cause is \
+        gone.";
+    EmployeesFailing: Integration, "Some employees fail. The message counts them by reason.";
+    ControllerHealthy: Integration,
+        "It is never True. The condition exists, and is False, only while there is something to \
+         report about the controller itself.";
     Provisioned: Employee, "The account exists.";
     AttributesSynced: Employee, "Every mapped attribute is as decided.";
     AccessSynced: Employee, "Access is as decided.";
@@ -105,7 +110,8 @@ mod tests {
             [(ProvisioningIntegration::crd(), On::Integration), (EmployeeSync::crd(), On::Employee)]
         {
             let crd = serde_json::to_value(crd).expect("JSON");
-            let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/conditions/description";
+            let path = "/spec/versions/0/schema/openAPIV3Schema/properties/status/properties/\
+                conditions/description";
             let description =
                 crd.pointer(path).and_then(|text| text.as_str()).expect("a description");
             for kind in Type::ALL {

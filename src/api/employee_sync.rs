@@ -2,7 +2,8 @@
 
 #![allow(
     dead_code,
-    reason = "everything here is public, and the macro makes second structs of fields that nothing reads there"
+    reason = "everything here is public, and the macro makes second structs of fields that nothing \
+        reads there"
 )]
 
 use std::collections::BTreeMap;
@@ -32,40 +33,51 @@ use super::integration::UserStatus;
     status = "EmployeeSyncStatus",
     selectable = ".status.access",
     selectable = ".status.reason",
-    doc = "One employee in one integration: what was decided, what was done, and why. Deleting it never touches the account.",
-    validation = Rule::new("self.metadata.name == self.spec.integrationRef.name + '-' + self.spec.employeeId").message("the name must be the integration's name, a dash, and the employee id: there is one EmployeeSync for each employee and integration"),
+    doc = "One employee in one integration: what bobsync decided, what it did, and why. Deleting \
+        this object never changes the account.",
+    validation = Rule::new("self.metadata.name == self.spec.integrationRef.name + '-' + \
+        self.spec.employeeId").message("name it <integration>-<employeeId>: there is one \
+            EmployeeSync for each employee and integration"),
     printcolumn(name = "Employee", type_ = "string", json_path = ".status.username"),
     printcolumn(name = "Integration", type_ = "string", json_path = ".spec.integrationRef.name"),
     printcolumn(name = "Access", type_ = "string", json_path = ".status.access"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    printcolumn(name = "Ready", type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "Next", type_ = "string", json_path = ".status.nextTransition.instant"),
     printcolumn(name = "Then", type_ = "string", json_path = ".status.nextTransition.access"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Local", type_ = "string", json_path = ".status.nextTransition.at", priority = 1),
-    printcolumn(name = "Last action", type_ = "string", json_path = ".status.history[?(@.outcome=='Succeeded')].action", priority = 1),
+    printcolumn(name = "Local", type_ = "string", json_path = ".status.nextTransition.at",
+        priority = 1),
+    printcolumn(name = "Last action", type_ = "string",
+        json_path = ".status.history[?(@.outcome=='Succeeded')].action", priority = 1),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.account.id", priority = 1),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
+    printcolumn(name = "Message", type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct EmployeeSyncSpec {
-    /// The integration, in the same namespace.
-    #[x_kube(validation = Rule::new("self == oldSelf").message("integrationRef is immutable: delete this object and create another"))]
+    /// The integration that this object belongs to, in the same namespace.
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("integrationRef cannot be changed: delete this object and create another one"))]
     pub integration_ref: IntegrationRef,
-    /// Bob's `root.id` of the employee.
+    /// Bob's id of the employee (`root.id`).
     #[schemars(length(min = 1, max = 40), regex(pattern = r"^[0-9]+$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("employeeId is immutable: delete this object and create another"))]
+    #[x_kube(validation = Rule::new("self == oldSelf")
+        .message("employeeId cannot be changed: delete this object and create another one"))]
     pub employee_id: String,
-    /// Hands off: the account of this employee is left as it is.
+    /// Hands off: bobsync leaves the account of this employee as it is.
     // False is neither sent nor a default, because the field belongs to the person or the tool that
     // sets it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub suspend: bool,
-    /// In place of the integration's `provisioning.userStatus`, for this employee.
+    /// Replaces the integration's `provisioning.userStatus` for this employee.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub user_status: Option<UserStatus>,
-    /// In place of what the mapping gives, for this employee: the provider's own name of an attribute and its value. An empty
-    /// value clears the attribute. A target that refers to a person takes the Bob id of an employee.
+    /// Values that replace what the mapping gives for this employee, by the provider's own name of
+    /// the attribute. An empty value clears the attribute. A target that refers to an employee,
+    /// such as the manager, takes that employee's id in Bob.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 64))]
     pub attributes: BTreeMap<String, AttributeValue>,
@@ -88,58 +100,70 @@ pub struct IntegrationRef {
     pub name: String,
 }
 
-/// What the controller says of one employee. Attribute values never appear here, but for `username`.
+/// What the controller reports about one employee. Attribute values never appear here, except
+/// `username`.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct EmployeeSyncStatus {
-    /// The generation of the spec that this status speaks of.
+    /// The generation of the spec that this status answers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The decided username; absent with `privacy.usernames: Hide`.
+    /// The username that bobsync decided. Absent with `privacy.usernames: Hide`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     /// The account at the provider.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub account: Option<AccountRef>,
-    /// What access the account has, as far as bobsync answers for it.
+    /// What access the account has. `Unmanaged`: the settings leave this employee out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub access: Option<Access>,
-    /// The reason of `Ready`, for field selectors.
+    /// The reason of the condition `Ready`, for field selectors.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// `Ready`, `Provisioned`, `AttributesSynced`, `AccessSynced`, `ManagerResolved`, `Stalled`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// The next moment at which the decision changes by itself.
+    /// The next time at which the decision changes by itself, because of a date in Bob.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_transition: Option<NextTransition>,
-    /// The end of the employment that the decision rests on. It holds while Bob does not show the employee.
+    /// The end of the employment that the decision follows. It stays valid while Bob does not show
+    /// the employee.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub employment_ended: Option<EmploymentEnded>,
-    /// Evidence that no later read of Bob would show.
+    /// Evidence that a later read of Bob does not show.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Evidence>,
-    /// With `existingEmployees: OnChange`: this employee was in Bob before the integration and waits for a change.
+    /// Only with `existingEmployees: OnChange`: this employee was in Bob before the integration,
+    /// and bobsync waits for a change.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub awaiting_change: Option<AwaitingChange>,
-    /// With `driftPolicy: Report`: digests of the values that were last in place, by attribute: another value at the provider is drift, another one in Bob is a change.
+    /// Only with `driftPolicy: Report`: for each attribute, a digest of the value that was last in
+    /// place. If the value at the provider differs, that is drift. If the value in Bob differs,
+    /// that is a change.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_applied: Vec<String>,
-    /// Attributes that the provider keeps in another form than they were sent: a digest of what was sent, and one of what is kept (none where no form lasted). They are written again when either side changes.
+    /// Attributes that the provider keeps in another form than bobsync sent: a digest of what was
+    /// sent and a digest of what is kept. The second is missing if no form lasted. They are written
+    /// again when either side changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kept_differently: Vec<String>,
-    /// Attributes that something else at the provider has set back within the window of `safety.updates`: when bobsync wrote the value, and a digest of it. After six such writes the attribute is `Contested`, and not written again for as long as that window.
+    /// Attributes that another writer at the provider has set back within the window of
+    /// `safety.updates`: a digest of the value and when bobsync wrote it. After six such writes the
+    /// attribute is `Contested`, and bobsync does not write it again until that window has passed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["attribute"]))]
+    #[schemars(extend("x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["attribute"]))]
     pub set_back: Vec<SetBack>,
-    /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered.
+    /// The value of the annotation `bobsync.dev/sync-requested-at` that was answered last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
-    /// When a change of each kind last went out, where the line in the history had to make room: the budgets count it.
+    /// When a change of each kind was last made, if its line is no longer in the history. The
+    /// budgets count it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub counted: Option<Counted>,
-    /// This person's part in a plan that is held, or was approved and is not through: a digest.
+    /// A digest of this employee's part in a plan that is held, or in an approved plan that is not
+    /// complete.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_part: Option<String>,
     /// The last ten changes, newest first.
@@ -147,35 +171,35 @@ pub struct EmployeeSyncStatus {
     pub history: Vec<HistoryEntry>,
 }
 
-/// When a change of each kind last went out, approved ones aside.
+/// When a change of each kind was last made. Approved changes are not included.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Counted {
-    /// Access taken away.
+    /// The last suspension.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disabled_at: Option<Time>,
-    /// Access given back.
+    /// The last reactivation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reactivated_at: Option<Time>,
-    /// The account created.
+    /// When the account was created.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub created_at: Option<Time>,
-    /// Attributes changed.
+    /// The last update of attributes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub updated_at: Option<Time>,
 }
 
-/// The writes of a value that something else has set back.
+/// The writes of a value that another writer has set back.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct SetBack {
-    /// The provider's name of the attribute.
+    /// The provider's name for the attribute.
     pub attribute: String,
     /// A digest of the value that was written.
     pub sent: String,
-    /// When it was written, the last six times at most.
+    /// When bobsync wrote it: the last six times at most.
     pub written_at: Vec<Time>,
-    /// Whether it was set back too often to be written again now.
+    /// Whether it was set back so often that bobsync does not write it now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub contested: Option<bool>,
 }
@@ -184,20 +208,22 @@ pub struct SetBack {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AccountRef {
-    /// The provider's own id.
+    /// The provider's id of the account.
     pub id: String,
-    /// How the account was found.
+    /// How bobsync found the account. `Created`: bobsync created it. `Mark`: it has the employee's
+    /// mark. `Email`: it had the employee's e-mail and no mark, and was adopted.
     pub matched_by: MatchedBy,
 }
 
-/// How the account was found.
+/// How bobsync found the account. `Created`: bobsync created it. `Mark`: it has the employee's
+/// mark. `Email`: it had the employee's e-mail and no mark, and was adopted.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum MatchedBy {
     /// bobsync created it.
     Created,
     /// It had the employee's e-mail and no mark, and was adopted.
     Email,
-    /// It bears the employee's mark.
+    /// It has the employee's mark.
     // A word of a newer version reads as this one: every account that was written to has the mark.
     #[serde(other)]
     Mark,
@@ -212,9 +238,9 @@ pub enum Access {
     Active,
     /// The account is suspended.
     Suspended,
-    /// There is no account, and there shall be none.
+    /// There is no account, and bobsync does not create one.
     Absent,
-    /// The settings leave this person alone.
+    /// The settings leave this employee out.
     Unmanaged,
     /// A word of a newer version. Never written.
     #[serde(other)]
@@ -222,35 +248,35 @@ pub enum Access {
     Unknown,
 }
 
-/// The next moment at which the decision changes by itself.
+/// The next time at which the decision changes by itself, because of a date in Bob.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct NextTransition {
-    /// The instant, written with the offset of the site's time zone (RFC 3339).
+    /// That time (RFC 3339), in the time zone of the employee's site.
     pub at: String,
-    /// The same instant in UTC: texts of it sort as the instants do.
+    /// The same time in UTC, so that a list can be sorted by it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub instant: Option<String>,
     /// IANA time zone of the employee's site.
     pub time_zone: String,
-    /// What access becomes.
+    /// What access the account has then.
     pub access: Access,
     /// Which date in Bob decides it.
     pub because: Because,
 }
 
-/// An end of an employment, as Bob showed it.
+/// The end of an employment, as Bob showed it.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct EmploymentEnded {
-    /// What says so.
+    /// What in Bob says so.
     pub because: EndReason,
-    /// The date that it rests on, where there is one.
+    /// The date of the end, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub date: Option<String>,
 }
 
-/// What says that an employment has ended.
+/// What in Bob says that an employment has ended.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EndReason {
     /// Bob's lifecycle status is Terminated.
@@ -270,9 +296,10 @@ pub enum Because {
     LastDayOfWork,
     /// `internal.terminationDate`
     TerminationDate,
-    /// `employee.recentLeaveStartDate`; whether the leave takes access away, Bob says when it begins.
+    /// `employee.recentLeaveStartDate`. When the leave begins, Bob says whether it takes access
+    /// away.
     LeaveStart,
-    /// `employee.recentLeaveEndDate`; access comes back when Bob says so.
+    /// `employee.recentLeaveEndDate`. Access comes back when Bob says so.
     LeaveEnd,
 }
 
@@ -280,19 +307,20 @@ pub enum Because {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct AwaitingChange {
-    /// Digests of what Bob said when the wait began: another answer ends it.
+    /// Digests of the employee's data in Bob when the wait began. When they differ, the wait ends.
     pub baseline: String,
 }
 
-/// Evidence that no later read of Bob would show.
+/// Evidence that a later read of Bob does not show.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Evidence {
     /// What was seen.
     pub kind: EvidenceKind,
-    /// When it was seen; of what Bob pushed, the time that Bob names.
+    /// When bobsync saw it. For an event from Bob: the time that Bob names.
     pub observed_at: Time,
-    /// With `AccessRevoked`: the start date in Bob at that time. A later one is another employment, and ends the revocation.
+    /// Only with `AccessRevoked`: the start date in Bob at that time. A later start date is another
+    /// employment and ends the revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_date: Option<String>,
 }
@@ -300,7 +328,8 @@ pub struct Evidence {
 /// What was seen.
 #[derive(JsonSchema, Clone, Debug, PartialEq, Eq, Hash)]
 pub enum EvidenceKind {
-    /// The read by id answered that the employee file does not exist, or Bob reported its deletion (`employee.deleted`).
+    /// Bob's read by id said that the employee file does not exist, or Bob reported its deletion
+    /// (`employee.deleted`).
     FileDeleted,
     /// Bob reported that access is revoked immediately (`employee.access.revoked.immediately`).
     AccessRevoked,
@@ -339,43 +368,43 @@ pub const HISTORY: usize = 10;
 pub struct HistoryEntry {
     /// When the provider answered.
     pub at: Time,
-    /// What was asked of the provider.
+    /// What bobsync asked the provider to do.
     pub action: Action,
-    /// The provider's names of the attributes that were sent.
+    /// The attributes that were sent, by the provider's names.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub fields: Vec<String>,
-    /// What woke the pass.
+    /// What started the pass.
     pub trigger: Trigger,
     /// How it ended.
     pub outcome: OutcomeWord,
-    /// The digest of the held plan that this change was approved with.
+    /// The digest of the approved plan that this change belongs to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<String>,
-    /// Whether no budget counts it: the first pass made it to an account without a mark, or it belongs to a creation or to a
-    /// first day.
+    /// Whether no budget counts this change: the first pass made it on an account without a mark,
+    /// or it belongs to a creation or to a first day.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub uncounted: bool,
-    /// The provider's request id, for its support.
+    /// The provider's id of the request, for the provider's support.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
 }
 
-/// What was asked of the provider.
+/// What bobsync asked the provider to do.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// A new account.
     Create,
-    /// An existing account was taken over by e-mail.
+    /// An existing account was adopted by its e-mail.
     Adopt,
     /// Attributes changed.
     Update,
-    /// Access taken away, with whatever attributes changed besides.
+    /// Access was taken away. Attributes may have changed in the same request.
     Suspend,
-    /// Access given back, with whatever attributes changed besides.
+    /// Access was given back. Attributes may have changed in the same request.
     Reactivate,
 }
 
-/// What woke the pass.
+/// What started the pass.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Trigger {
     /// The interval.

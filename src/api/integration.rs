@@ -9,12 +9,22 @@ use serde::{Deserialize, Serialize};
 
 pub use super::mapping::{Apply, MappingRow};
 pub use super::numbers::{BudgetState, BudgetStates, EmployeeCounts, LastPass, Progress, Step};
-use super::provider::Provider;
 pub use super::safety::{
     AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share,
 };
+pub use super::secrets::{SecretKeyRef, SecretRef};
+use super::{
+    provider::Provider,
+    rules::{
+        ENTRA_ID, GOOGLE_WORKSPACE, JUMP_CLOUD, ONE_LOGIN, entra_mark_is_not_mapped,
+        google_entries_are_named, google_relations_hold_texts, jump_cloud_changes_a_password,
+        jump_cloud_stages_without_password, known_targets, manager_from_work_manager,
+        mode_is_chosen, one_login_asks_for_no_password, one_login_takes_no_password,
+        required_targets,
+    },
+};
 
-/// Keeps the accounts of one identity provider true to one Bob company.
+/// Keeps the accounts at one identity provider as one Bob company says.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[kube(
     group = "bobsync.dev",
@@ -26,78 +36,95 @@ pub use super::safety::{
     namespaced,
     derive = "PartialEq",
     status = "ProvisioningIntegrationStatus",
-    doc = "Keeps the accounts of one identity provider true to one Bob company. Deleting it never touches an account.",
-    validation = Rule::new("self.metadata.name.size() <= 63").message("the name may have at most 63 characters, because it becomes a label of every EmployeeSync"),
-    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].status"),
-    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].reason"),
+    doc = "Keeps the accounts at one identity provider as one Bob company says. Deleting this \
+        object never changes an account.",
+    validation = Rule::new("self.metadata.name.size() <= 63").message("the name may have at most \
+        63 characters, because it becomes a label of every EmployeeSync"),
+    printcolumn(name = "Ready", type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].status"),
+    printcolumn(name = "Reason", type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].reason"),
     printcolumn(name = "In scope", type_ = "integer", json_path = ".status.employees.inScope"),
     printcolumn(name = "In sync", type_ = "integer", json_path = ".status.employees.ready"),
     printcolumn(name = "Failing", type_ = "integer", json_path = ".status.employees.failing"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".status.mode"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    printcolumn(name = "Message", type_ = "string", json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
+    printcolumn(name = "Message", type_ = "string",
+        json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.mode) || oldSelf.hasValue() && !has(oldSelf.value().mode)").optional_old_self(true).message("choose a mode: DryRun plans and reports and writes nothing to the provider, Enforce converges the provider at once. Begin with mode: DryRun, look at status.plan, then set mode: Enforce").field_path(".mode").reason(Reason::FieldValueRequired))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || ['email', 'username'].all(t, self.mapping.exists(m, m.target == t))").message("OneLogin requires the targets email and username: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'lastname', 'phone', 'title', 'department', 'company', 'comment', 'preferred_locale_code', 'samaccountname', 'userprincipalname', 'distinguished_name', 'member_of', 'group_id', 'manager_user_id'] || m.target.matches('^custom_attributes[.][A-Za-z0-9_]{1,64}$'))").message("OneLogin has no such target: use email, username, firstname, lastname, phone, title, department, company, comment, preferred_locale_code, samaccountname, userprincipalname, distinguished_name, member_of, manager_user_id or custom_attributes.<shortname>").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.provisioning.defaultPasswordSecretRef)").message("OneLogin takes no default password: bobsync sets no password there, and OneLogin mails nobody whose account is made by its API, so people get in by single sign-on from elsewhere, or by an invitation that an administrator sends. Remove it; Google Workspace, Entra ID and JumpCloud take one").field_path(".provisioning.defaultPasswordSecretRef"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !self.provisioning.changePasswordOnFirstLogin").message("OneLogin cannot ask for another password at the first login. Remove changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can").field_path(".provisioning.changePasswordOnFirstLogin"))]
-#[x_kube(validation = Rule::new("!has(self.provider.oneLogin) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager_user_id' || (has(m.field) && m.field == 'work.manager'))").message("manager_user_id refers to a person: map it from the field work.manager").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || ['primaryEmail', 'name.givenName', 'name.familyName'].all(t, self.mapping.exists(m, m.target == t))").message("Google Workspace requires the targets primaryEmail, name.givenName and name.familyName: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, m.target in ['primaryEmail', 'name.givenName', 'name.familyName', 'name.displayName', 'orgUnitPath', 'recoveryEmail', 'recoveryPhone'] || m.target != 'externalIds.bobsync' && m.target.matches('^(phones|relations|externalIds)[.][A-Za-z0-9_]{1,64}$|^organizations[.](name|title|department|description|costCenter|location|symbol|domain)$|^customSchemas([.][A-Za-z0-9_-]{1,64}){2}$|^addresses[.][A-Za-z0-9_]{1,64}[.](streetAddress|extendedAddress|locality|region|postalCode|country|countryCode|poBox|formatted)$|^locations[.][A-Za-z0-9_]{1,64}[.](area|buildingId|floorName|floorSection|deskCode)$'))").message("Google Workspace has no such target: use primaryEmail, name.givenName, name.familyName, name.displayName, orgUnitPath, recoveryEmail, recoveryPhone, phones.<type>, organizations.<field>, relations.<type>, externalIds.<type>, addresses.<type>.<part>, locations.<type>.<part> or customSchemas.<schema>.<field>").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, !m.target.matches('^(phones|relations|externalIds)[.]custom$|^(addresses|locations)[.]custom[.]'))").message("type custom alone names no entry, because each tool tells its own by their customType: write the customType in place of custom, such as phones.satellite for type custom and customType satellite").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, m.target != 'relations.manager' || (has(m.field) && m.field == 'work.manager'))").message("relations.manager refers to a person: map it from the field work.manager").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.googleWorkspace) || !has(self.mapping) || self.mapping.all(m, !m.target.startsWith('relations.') || m.target == 'relations.manager' || !(has(m.field) && m.field == 'work.manager' || has(m.formula) && m.formula.contains('{work.manager}')))").message("work.manager is a reference to a person, and only relations.manager is written as the address of that person's account; any other relation would hold Bob's number of the manager. Map work.manager to relations.manager, or this relation from a field that is a text").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.entraID) || !has(self.mapping) || ['userPrincipalName', 'displayName'].all(t, self.mapping.exists(m, m.target == t))").message("Microsoft Entra ID requires the targets userPrincipalName and displayName: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.entraID) || !has(self.mapping) || self.mapping.all(m, m.target in ['userPrincipalName', 'mail', 'mailNickname', 'displayName', 'givenName', 'surname', 'mobilePhone', 'faxNumber', 'jobTitle', 'department', 'companyName', 'officeLocation', 'streetAddress', 'city', 'state', 'postalCode', 'country', 'usageLocation', 'preferredLanguage', 'employeeId', 'employeeType', 'businessPhones', 'employeeHireDate', 'employeeOrgData.costCenter', 'employeeOrgData.division', 'manager'] || m.target.matches('^onPremisesExtensionAttributes[.]extensionAttribute([1-9]|1[0-5])$|^extension_[0-9A-Fa-f]{32}_[A-Za-z0-9_]{1,85}$'))").message("Microsoft Entra ID has no such target: use userPrincipalName, mail, mailNickname, displayName, givenName, surname, mobilePhone, faxNumber, jobTitle, department, companyName, officeLocation, streetAddress, city, state, postalCode, country, usageLocation, preferredLanguage, employeeId, employeeType, businessPhones, employeeHireDate, employeeOrgData.costCenter, employeeOrgData.division, manager, onPremisesExtensionAttributes.extensionAttribute<1 to 15> or extension_<appId without dashes>_<name>").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.entraID) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager' || (has(m.field) && m.field == 'work.manager'))").message("manager refers to a person: map it from the field work.manager").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.entraID) || !has(self.mapping) || self.mapping.all(m, m.target != self.provider.entraID.markAttribute)").message("this target bears the mark: map another one, or move the mark to a directory extension with provider.entraID.markAttribute").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !has(self.mapping) || ['email', 'username'].all(t, self.mapping.exists(m, m.target == t))").message("JumpCloud requires the targets email and username: add a mapping row for each, or remove `mapping` to use the default map").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !has(self.mapping) || self.mapping.all(m, m.target in ['email', 'username', 'firstname', 'middlename', 'lastname', 'displayname', 'jobTitle', 'department', 'company', 'costCenter', 'location', 'description', 'employeeIdentifier', 'employeeType', 'alternateEmail', 'managedAppleId', 'manager'] || m.target != 'attributes.bobsyncEmployeeId' && m.target.matches('^phoneNumbers[.][A-Za-z0-9_]{1,64}$|^addresses[.][A-Za-z0-9_]{1,64}[.](poBox|extendedAddress|streetAddress|locality|region|postalCode|country)$|^attributes[.][A-Za-z0-9_-]{1,64}$'))").message("JumpCloud has no such target: use email, username, firstname, middlename, lastname, displayname, jobTitle, department, company, costCenter, location, description, employeeIdentifier, employeeType, alternateEmail, managedAppleId, manager, phoneNumbers.<type>, addresses.<type>.<part> or attributes.<name>").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !has(self.mapping) || self.mapping.all(m, m.target != 'manager' || (has(m.field) && m.field == 'work.manager'))").message("manager refers to a person: map it from the field work.manager").field_path(".mapping"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !self.provisioning.changePasswordOnFirstLogin || has(self.provisioning.defaultPasswordSecretRef)").message("without a default password JumpCloud invites people to choose one, so there is none to be changed: set defaultPasswordSecretRef, or remove changePasswordOnFirstLogin").field_path(".provisioning.changePasswordOnFirstLogin"))]
-#[x_kube(validation = Rule::new("!has(self.provider.jumpCloud) || !has(self.provisioning.defaultPasswordSecretRef) || self.provider.jumpCloud.passwordlessState != 'Staged'").message("passwordlessState: Staged is the state of an active account that is created without a password, and with defaultPasswordSecretRef every account is created with one: remove defaultPasswordSecretRef, or set passwordlessState: Activated").field_path(".provisioning.defaultPasswordSecretRef"))]
+#[x_kube(validation = mode_is_chosen())]
+#[x_kube(validation = required_targets(&ONE_LOGIN))]
+#[x_kube(validation = known_targets(&ONE_LOGIN))]
+#[x_kube(validation = one_login_takes_no_password())]
+#[x_kube(validation = one_login_asks_for_no_password())]
+#[x_kube(validation = manager_from_work_manager(&ONE_LOGIN))]
+#[x_kube(validation = required_targets(&GOOGLE_WORKSPACE))]
+#[x_kube(validation = known_targets(&GOOGLE_WORKSPACE))]
+#[x_kube(validation = google_entries_are_named())]
+#[x_kube(validation = manager_from_work_manager(&GOOGLE_WORKSPACE))]
+#[x_kube(validation = google_relations_hold_texts())]
+#[x_kube(validation = required_targets(&ENTRA_ID))]
+#[x_kube(validation = known_targets(&ENTRA_ID))]
+#[x_kube(validation = manager_from_work_manager(&ENTRA_ID))]
+#[x_kube(validation = entra_mark_is_not_mapped())]
+#[x_kube(validation = required_targets(&JUMP_CLOUD))]
+#[x_kube(validation = known_targets(&JUMP_CLOUD))]
+#[x_kube(validation = manager_from_work_manager(&JUMP_CLOUD))]
+#[x_kube(validation = jump_cloud_changes_a_password())]
+#[x_kube(validation = jump_cloud_stages_without_password())]
 pub struct ProvisioningIntegrationSpec {
     /// Stops all work on this integration. Accounts and statuses stay as they are.
     #[serde(default)]
     pub suspend: bool,
-    /// Time between two full convergence passes, as a Go duration such as `10m`. At least 1m, jittered by 5 %.
+    /// Time between two full passes, as a Go duration such as `10m`: at least 1m, at most 24h. Each
+    /// time is shorter by up to 5 %, so that integrations do not all begin together.
     #[serde(default = "ten_minutes")]
     #[schemars(length(max = 20))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') && duration(self) >= duration('1m')").message("the interval is a duration of at least 1m, such as 10m"))]
-    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') || duration(self) <= duration('24h')").message("the interval must be at most 24h"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') && \
+        duration(self) >= duration('1m')")
+        .message("the interval is a duration of at least 1m, such as 10m"))]
+    #[x_kube(validation = Rule::new("!self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') || \
+        duration(self) <= duration('24h')")
+        .message("the interval is a duration of at most 24h, such as 10m"))]
     pub interval: String,
-    /// Required, without a default. Enforce converges the provider. `DryRun` plans and reports, and writes nothing to the provider.
-    /// An integration that was stored without it counts as Enforce.
+    /// What a pass may do. Required, without a default. An integration that was stored without it
+    /// counts as Enforce.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// Where the employees come from.
     pub bob: Bob,
-    /// Where the accounts live: exactly one provider.
+    /// Where the accounts are: exactly one provider.
     pub provider: Provider,
-    /// Who gets an account, when, and in which state.
+    /// Which employees get an account, when, and in which state.
     #[serde(default)]
     pub provisioning: Provisioning,
-    /// Which Bob field goes to which attribute. Absent: the provider's default map. Present: exactly these rows.
+    /// Which Bob field gives which attribute its value. Absent: the provider's default map.
+    /// Present: exactly these rows.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["target".into()]))]
     pub mapping: Option<Vec<MappingRow>>,
-    /// What holds changes back until a person has looked at them.
+    /// The guards: what they hold until a person approves it, and their limits.
     #[serde(default)]
     pub safety: Safety,
-    /// Digest of a held plan (`status.plan.digest`) that may go out. Releases exactly that plan, once.
+    /// Approves a held plan: its digest, from `status.plan.digest`. Releases exactly that plan,
+    /// once.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 80))]
-    #[x_kube(validation = Rule::new("self.matches('^sha256:[0-9a-f]{64}$')").message("approvedPlan is the digest of a held plan as status.plan.digest shows it: sha256: and 64 hexadecimal digits"))]
+    #[x_kube(validation = Rule::new("self.matches('^sha256:[0-9a-f]{64}$')")
+        .message("approvedPlan is the digest of a held plan as status.plan.digest shows it: \
+            sha256: and 64 hexadecimal digits"))]
     pub approved_plan: Option<String>,
-    /// How long the `EmployeeSync` of a person who is gone from Bob is kept as evidence, as a Go duration. The account stays as it is.
+    /// How long the `EmployeeSync` of an employee who is no longer in Bob is kept as evidence, as a
+    /// Go duration such as `2160h`. The account stays as it is.
     #[serde(default = "ninety_days")]
     #[schemars(length(max = 20))]
-    #[x_kube(validation = Rule::new("self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') && duration(self) >= duration('0s')").message("the retention is a duration such as 2160h"))]
+    #[x_kube(validation = Rule::new("self.matches('^([0-9]+([.][0-9]+)?(h|m|s|ms))+$') && \
+        duration(self) >= duration('0s')")
+        .message("the retention is a duration such as 2160h"))]
     pub retention: String,
-    /// What may be written into status.
+    /// Which personal data a status may show.
     #[serde(default)]
     pub privacy: Privacy,
 }
@@ -123,12 +150,13 @@ impl ProvisioningIntegrationSpec {
     }
 }
 
-/// What a pass may do.
+/// What a pass may do. Required, without a default. Enforce makes the accounts as Bob says.
+/// `DryRun` plans and reports, and writes nothing to the provider.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Converge the provider.
+    /// Makes the accounts as Bob says.
     Enforce,
-    /// Plan and report only.
+    /// Plans and reports, and writes nothing to the provider.
     DryRun,
 }
 
@@ -138,25 +166,29 @@ pub enum Mode {
 pub struct Bob {
     /// Secret in this namespace with the keys `serviceUserId` and `serviceUserToken`.
     pub credentials_secret_ref: SecretRef,
-    /// Which of Bob's two services to call.
+    /// Which of Bob's two services is called: Production or Sandbox.
     #[serde(default)]
     pub environment: Environment,
-    /// Another base address in place of Bob's (scheme, host, port and a path prefix if any); called at `<endpoint>/v1/...`.
-    /// Accepted only where the operator allowed it with `--allow-endpoint`.
+    /// Another base address in place of Bob's: scheme, host, port, and a path prefix if there is
+    /// one. Calls go to `<endpoint>/v1/...`. Accepted only if the controller was started with
+    /// `--allow-endpoint` for it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(max = 512))]
-    #[x_kube(validation = Rule::new("self.matches('^(https?://[^\\\\s?#@]+)?$')").message("an endpoint is http:// or https://, a host, and a port and a path prefix if any, without user, query and fragment"))]
+    #[x_kube(validation = Rule::new("self.matches('^(https?://[^\\\\s?#@]+)?$')")
+        .message("an endpoint is http:// or https:// and a host, and may have a port and a path \
+            prefix; it has no user, no query and no fragment"))]
     pub endpoint: String,
-    /// Key of a Secret with the secret that Bob shows for its webhook; present: webhooks are accepted at
-    /// `/webhooks/bob/<namespace>/<name>`. While the secret is being changed, the one before stays valid under the same key
-    /// with `Previous` at its end.
+    /// Key of a Secret that holds the signing secret of Bob's webhook. Present: webhooks are
+    /// accepted at `/webhooks/bob/<namespace>/<name>`. To change the secret without a gap, keep the
+    /// former one in the same Secret, under the name of the key with `Previous` at its end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook_secret_ref: Option<SecretKeyRef>,
-    /// IANA time zone of sites that `siteTimeZones` does not list. Midnight is the midnight of the employee's site.
+    /// IANA time zone of the sites that `siteTimeZones` does not list. Access changes at midnight
+    /// in the time zone of the employee's site.
     #[serde(default = "utc")]
     #[schemars(length(min = 1, max = 64))]
     pub time_zone: String,
-    /// IANA time zone by site name, as Bob shows the site.
+    /// IANA time zone of each site, by the site's name as Bob shows it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(extend("maxProperties" = 1000))]
     pub site_time_zones: BTreeMap<String, ZoneName>,
@@ -183,58 +215,51 @@ pub enum Environment {
     Sandbox,
 }
 
-/// A Secret in the resource's own namespace.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct SecretRef {
-    /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
-    pub name: String,
-}
-
-/// One key of a Secret in the resource's own namespace.
-#[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
-pub struct SecretKeyRef {
-    /// Name of the Secret.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"))]
-    pub name: String,
-    /// Key in it.
-    #[schemars(length(min = 1, max = 253), regex(pattern = r"^[A-Za-z0-9._-]+$"))]
-    pub key: String,
-}
-
-/// Who gets an account, when, and in which state.
+/// Which employees get an account, when, and in which state.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Provisioning {
-    /// When the account appears: on the start date at midnight of the employee's site, or as soon as the employee exists in Bob.
+    /// When the account is created. `OnEmployeeStartDate`: on the start date, at midnight in the
+    /// time zone of the employee's site. `OnEmployeeCreation`: as soon as the employee is in Bob.
     #[serde(default)]
     pub create: Create,
-    /// Who is active. `AccordingToBob` follows Bob; `AlwaysActive` is suspended by the disabling trigger alone; `AlwaysInactive` speaks of the creation only.
+    /// Which accounts are active. `AccordingToBob`: as Bob says. `AlwaysActive`: only the disabling
+    /// trigger suspends the account. `AlwaysInactive`: the account is created suspended, and
+    /// bobsync never activates it.
     #[serde(default)]
     pub user_status: UserStatus,
-    /// Only employees whose work e-mail is in one of these domains (exactly, ignoring case). Empty: all.
+    /// Only employees with a work e-mail in one of these domains are managed. The domain must be
+    /// equal; upper and lower case count as the same. Empty: all employees.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 200))]
     #[x_kube(merge_strategy = ListMerge::Set)]
-    #[x_kube(validation = Rule::new("self.all(d, d.matches('^[^@\\\\s*]+$'))").message("write each domain alone, such as example.com: without @, blanks and *"))]
+    #[x_kube(validation = Rule::new("self.all(d, d.matches('^[^@\\\\s*]+$'))")
+        .message("write the domain only, such as example.com, without @, spaces and *"))]
     pub email_domains: Vec<Domain>,
-    /// Suspends at the earliest of termination date, last day of work and deletion of the employee file.
+    /// Suspends the account at the earliest of the termination date, the last day of work and the
+    /// deletion of the employee file.
     #[serde(default = "yes")]
     pub disabling_trigger: bool,
-    /// Whether access ends at the end or at the start of that day, in the site's time zone.
+    /// When access ends on the last day, in the time zone of the employee's site. `EndOfLastDay`:
+    /// at the midnight after it. `StartOfLastDay`: at the midnight before it.
     #[serde(default)]
     pub access_ends: AccessEnds,
-    /// People who were in Bob before this integration: brought in sync by the next pass, or left alone until something that Bob says of them changes.
+    /// What happens to employees who were in Bob before this integration. `NextPass`: the next pass
+    /// brings them in sync. `OnChange`: their accounts stay as they are until a mapped field, a
+    /// status or a date of theirs changes in Bob.
     #[serde(default)]
     pub existing_employees: ExistingEmployees,
-    /// Only employees for whom this CEL expression is true: `employee.work.site != 'Contractors'`. Absent: all.
+    /// Only employees for which this CEL expression is true are managed, such as
+    /// `employee.work.site != 'Contractors'`. Absent: all employees. See docs/expressions.md.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2000))]
     pub scope: Option<String>,
-    /// Initial password of new accounts, for providers that take one. Absent: generated, or set by the person, as the provider does it.
+    /// Initial password of new accounts, at providers that take one. Absent: the password is
+    /// generated, or the employee sets it, as the provider does it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_password_secret_ref: Option<SecretKeyRef>,
-    /// Whether a new account's password must be changed at the first login, for providers that can ask for it.
+    /// Whether the password of a new account must be changed at the first login, at providers that
+    /// can ask for it.
     #[serde(default)]
     pub change_password_on_first_login: bool,
 }
@@ -259,44 +284,47 @@ fn yes() -> bool {
     true
 }
 
-/// A DNS domain such as `example.com`; internationalised names in either form.
+/// A DNS domain such as `example.com`. An internationalised name may be in either of its two forms.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(transparent)]
 pub struct Domain(#[schemars(length(min = 1, max = 253))] pub String);
 
-/// When the account appears.
+/// When the account is created.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Create {
-    /// On the start date, at midnight of the employee's site.
+    /// On the start date, at midnight in the time zone of the employee's site.
     #[default]
     OnEmployeeStartDate,
-    /// As soon as the employee exists in Bob.
+    /// As soon as the employee is in Bob.
     OnEmployeeCreation,
 }
 
-/// Who is active.
+/// Which accounts are active. `AccordingToBob`: as Bob says. `AlwaysActive`: only the disabling
+/// trigger suspends the account. `AlwaysInactive`: the account is created suspended, and bobsync
+/// never activates it.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum UserStatus {
-    /// Future starters are suspended until the start date; inactive in Bob is suspended; active again is reactivated.
+    /// Suspended until the start date, and while Bob shows the employee as inactive. Else active.
     #[default]
     AccordingToBob,
     /// Created active, and never suspended for a leave.
     AlwaysActive,
-    /// Created suspended; a person may activate the account, and that is left alone.
+    /// Created suspended. A person may activate the account, and bobsync leaves it so.
     AlwaysInactive,
 }
 
-/// What happens to people who were in Bob before the integration.
+/// What happens to employees who were in Bob before the integration.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ExistingEmployees {
     /// The next pass creates missing accounts and updates existing ones.
     #[default]
     NextPass,
-    /// Their accounts are left alone until a mapped field, a status or a date of theirs changes in Bob.
+    /// Their accounts stay as they are until a mapped field, a status or a date of theirs changes
+    /// in Bob.
     OnChange,
 }
 
-/// Which end of the last day ends access.
+/// When access ends on the last day.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AccessEnds {
     /// At the midnight after the day.
@@ -306,10 +334,10 @@ pub enum AccessEnds {
     StartOfLastDay,
 }
 
-/// What may be written into status.
+/// Which personal data a status may show.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, Default, PartialEq, Eq)]
 pub struct Privacy {
-    /// Whether `status.username` is written to each `EmployeeSync`.
+    /// Whether `status.username` of each `EmployeeSync` is written: Show or Hide.
     #[serde(default)]
     pub usernames: Usernames,
 }
@@ -324,85 +352,97 @@ pub enum Usernames {
     Hide,
 }
 
-/// What the controller says of an integration.
+/// What the controller reports about this integration.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct ProvisioningIntegrationStatus {
-    /// The generation that the last pass, or its refusal, has spoken of; `Reconciling` says whether it is seen through.
+    /// The generation of the spec that the last pass, or its refusal, has answered. `Reconciling`
+    /// says whether that generation is carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// The mode in force: `spec.mode`, or Enforce where the integration was stored before `spec.mode` was required.
+    /// The mode in force: `spec.mode`, or Enforce if the integration was stored before `spec.mode`
+    /// was required.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
-    /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`, `TimeZonesComplete`, `WebhooksAccepted`, `PlanHeld`, `EmployeesFailing`, `ControllerHealthy`.
+    /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`,
+    /// `TimeZonesComplete`, `WebhooksAccepted`, `PlanHeld`, `EmployeesFailing`,
+    /// `ControllerHealthy`.
     #[serde(default)]
     #[schemars(extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
-    /// How many people, by what was decided.
+    /// How many employees there are, by their state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub employees: Option<EmployeeCounts>,
     /// The last pass that changed anything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_pass: Option<LastPass>,
-    /// How far the pass over everybody is that is under way. It is told of a pass that takes some seconds, every five seconds at
-    /// most, and goes with it.
+    /// How far the full pass is that runs now. Shown only for a pass that takes some seconds, and
+    /// at most every five seconds. Removed when the pass ends.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
-    /// When a pass is tried again that was stopped, or left something undone. Absent while nothing is to be tried again.
+    /// When a pass that was stopped, or that left something undone, is tried again. Absent: nothing
+    /// is tried again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_try_at: Option<Time>,
     /// What a dry run would do, or what a guard holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub plan: Option<PlanSummary>,
-    /// How the budgets stand after the last pass.
+    /// What each budget allows and has used after the last pass.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budgets: Option<BudgetStates>,
-    /// When the first pass that writes was through: until then an existing population is created and updated without a limit.
+    /// When the first pass that writes was complete. Until then the employees who are already there
+    /// get accounts and values without a limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_pass_at: Option<Time>,
-    /// Since when access that was given before is not given again, because the integration began without a status: until a person has approved it.
+    /// Since when bobsync gives no access back, because the integration began without a status. It
+    /// lasts until a person approves the plan.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reactivations_held_since: Option<Time>,
-    /// The provider's tenant that the recorded accounts belong to: what the service itself says it is, and the name in the settings
-    /// where the service does not say.
+    /// The provider's tenant of the recorded accounts, as the service itself names it. If the
+    /// service names none: the name that the settings give it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant: Option<String>,
-    /// The name that the settings had for that tenant: the provider's address, and what else tells it from others there.
+    /// The name that the settings give that tenant: the provider's address, and what distinguishes
+    /// the tenant from others at that address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tenant_named: Option<String>,
-    /// The plan that was released last.
+    /// The plan that a person approved last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub approved: Option<Approved>,
-    /// Immediate revocations that hold against what Bob shows, so that they outlive a deleted `EmployeeSync`.
+    /// Immediate revocations that no read of Bob shows. They are kept here so that they still hold
+    /// after an `EmployeeSync` was deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["employeeId"]))]
+    #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "map",
+        "x-kubernetes-list-map-keys" = ["employeeId"]))]
     pub revoked: Vec<RevokedAccess>,
-    /// What Bob has shown of lifecycle statuses, so that one that is missing as a whole is noticed.
+    /// Which lifecycle statuses Bob has shown, so that bobsync notices when one of them is missing
+    /// completely.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lifecycles: Option<Lifecycles>,
-    /// The value of the annotation `bobsync.dev/sync-requested-at` that was last answered by a whole pass.
+    /// The value of the annotation `bobsync.dev/sync-requested-at` that a full pass answered last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_handled_sync_at: Option<String>,
 }
 
-/// A held plan that a person released.
+/// A held plan that a person approved.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq)]
 #[serde(rename_all = "camelCase")]
 pub struct Approved {
-    /// Its digest.
+    /// The digest of the plan.
     pub digest: String,
-    /// Who wrote `spec.approvedPlan`: the field manager, as the API server recorded it.
+    /// Who approved it: the field manager of `spec.approvedPlan`, as the API server recorded it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
-    /// When it was released.
+    /// When the plan was released.
     pub at: Time,
-    /// What its digest is chained to: the digest released before, or the integration's uid.
+    /// What the digest is chained to: the digest that was released before, or the integration's
+    /// uid.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<String>,
-    /// Whether it lets employees leave management, and not all of them have left yet.
+    /// Whether the plan lets employees leave management and not all of them have left yet.
     #[serde(default)]
     pub leaving: bool,
-    /// The plans released before it, newest first: whatever of them was not brought through goes on.
+    /// The plans that were released before, newest first. What is not done of them yet goes on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 10))]
     pub earlier: Vec<EarlierPlan>,
@@ -412,9 +452,9 @@ pub struct Approved {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct EarlierPlan {
-    /// Its digest.
+    /// The digest of the plan.
     pub digest: String,
-    /// What its digest is chained to.
+    /// What the digest is chained to.
     pub after: String,
 }
 
@@ -445,25 +485,28 @@ impl Approved {
 pub struct RevokedAccess {
     /// Bob's `root.id` of the employee.
     pub employee_id: String,
-    /// The time that Bob names.
+    /// The time of the revocation, as Bob names it.
     pub observed_at: Time,
-    /// The start date in Bob at that time. A later one is another employment, and ends the revocation.
+    /// The employee's start date in Bob at that time. A later start date is another employment and
+    /// ends the revocation.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_date: Option<String>,
-    /// When Bob reported the person activated again: kept for some days, so that an older event is not taken for a newer one.
+    /// When Bob reported the employee activated again. Kept for some days, so that an older event
+    /// that arrives late is not taken for a newer one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Time>,
 }
 
-/// What Bob has shown of lifecycle statuses. Names no employee.
+/// Which lifecycle statuses Bob has shown. Names no employee.
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct Lifecycles {
-    /// The statuses of Bob's last believed answer, and those of employees who are missing since.
+    /// The lifecycle statuses in the last answer of Bob that bobsync believed, and those of
+    /// employees who are missing since then.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 100))]
     pub shown: Vec<String>,
-    /// Whether employees are missing whose status is not known.
+    /// Whether employees with an unknown status are missing.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
     /// Whether Bob has ever shown an employee who is Hired or Terminated.
@@ -478,11 +521,11 @@ pub struct Lifecycles {
 #[derive(Serialize, Deserialize, JsonSchema, Clone, Debug, Default, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 pub struct PlanSummary {
-    /// Digest over who, what and the target values: equal digests are equal plans.
+    /// Digest of the employees, the changes and the values. Equal digests mean equal plans.
     pub digest: String,
     /// Accounts to create.
     pub creates: u32,
-    /// Accounts to give access again.
+    /// Accounts to reactivate.
     pub reactivations: u32,
     /// Accounts to update, adoptions included.
     pub updates: u32,
@@ -491,7 +534,7 @@ pub struct PlanSummary {
     /// Employees who would leave management.
     #[serde(default)]
     pub leaving: u32,
-    /// Why the plan is held; absent for a dry run.
+    /// Why the plan is held. Absent: it is the plan of a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_because: Option<String>,
 }

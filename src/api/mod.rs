@@ -15,7 +15,9 @@ mod mapping;
 mod numbers;
 pub mod provider;
 pub mod reasons;
+mod rules;
 mod safety;
+mod secrets;
 
 pub use employee_sync::{EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus};
 pub use integration::{
@@ -84,8 +86,8 @@ pub fn crds_yaml() -> Result<String, serde_json::Error> {
     Ok(out)
 }
 
-/// Removes what schema generators add and Kubernetes does not know or does not need (number formats
-/// for which it warns).
+/// Removes what schema generators add and Kubernetes does not know or does not need: number formats
+/// for which it warns, and the line breaks of a doc comment, which `kubectl explain` would show.
 fn prune(value: &mut serde_json::Value) {
     match value {
         serde_json::Value::Object(map) => {
@@ -93,6 +95,9 @@ fn prune(value: &mut serde_json::Value) {
                 matches!(f.as_str(), Some("uint32" | "uint64" | "uint" | "uint16"))
             }) {
                 map.insert("format".into(), "int64".into());
+            }
+            if let Some(serde_json::Value::String(text)) = map.get_mut("description") {
+                *text = text.replace('\n', " ");
             }
             map.values_mut().for_each(prune);
         }
@@ -119,6 +124,16 @@ mod tests {
         if let Some(items) = schema.get("items") {
             defaults(items, true, &format!("{path}[]"), found);
         }
+    }
+
+    #[test]
+    fn no_description_has_the_line_breaks_of_its_comment() {
+        let crds = crds_yaml().expect("YAML");
+        let descriptions: Vec<_> =
+            crds.lines().filter(|line| line.trim_start().starts_with("description:")).collect();
+        assert!(descriptions.len() > 150, "{}", descriptions.len());
+        let broken: Vec<_> = descriptions.iter().filter(|line| line.contains("\\n")).collect();
+        assert!(broken.is_empty(), "{broken:#?}");
     }
 
     #[test]

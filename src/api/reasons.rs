@@ -44,94 +44,241 @@ reasons! {
     /// Reasons of `Ready` on an `EmployeeSync`.
     EmployeeReason {
         InSync: "Account, attributes and access are as decided.", "Nothing.";
-        NotDue: "There is no account yet, by the create setting.", "Nothing; `nextTransition` says when.";
-        AwaitingChange: "Was in Bob before the integration, and `existingEmployees: OnChange` waits for a change.", "Nothing; set `existingEmployees: NextPass` to bring everybody in sync now.";
-        Drifted: "A person changed the account at the provider, and `safety.driftPolicy: Report` only reports it; `AttributesSynced` names the attributes.", "Set the value back at the provider, change it in Bob, or set `driftPolicy: Correct`.";
-        DomainNotListed: "The work e-mail is in no domain that `provisioning.emailDomains` lists.", "Add the domain, if this person should be managed.";
-        OutOfScope: "`provisioning.scope` leaves this person out.", "Change the expression, if this person should be managed.";
-        HandsOff: "`spec.suspend` is set on this EmployeeSync, or this version cannot read its spec, or the account is listed in `safety.protectedAccounts` or an administrator's by the provider's own word; the message says which.", "Remove `spec.suspend`, what cannot be read, the account from the list, or the administrator's role, to let bobsync manage it again. Where a newer version wrote the spec, run that version.";
-        Pending: "Decided, and waiting for its turn, or until the provider's accounts are read.", "Nothing; look at the integration if it lasts: it says what is waited for, and until when.";
-        Held: "Part of a plan that a guard holds.", "See `PlanHeld` of the integration: approve the plan, or remove its cause.";
-        Frozen: "An attribute is frozen, because it would change for too many people at once; the rest is in sync.", "See `PlanHeld` of the integration: approve the plan, or correct the field in Bob or the mapping.";
-        Retrying: "The provider throttled, was unreachable, or the outcome of a write is not known.", "Nothing; it is tried again by itself. Look at the provider's health if it lasts.";
-        Rejected: "The provider refused a value; the message names the field. Where the field is named, the rest of the change went out without it; a required one keeps an account from being made.", "Correct the field in Bob, or the mapping row. The write is tried again by itself, ever more rarely.";
-        Conflict: "Another account has this e-mail or username, or the matching account belongs to another employee.", "Free the e-mail or username at the provider, or correct it in Bob.";
-        Ambiguous: "Several accounts match this employee.", "Leave one account with this e-mail or mark at the provider.";
-        MissingAttribute: "A required target has no value in Bob.", "Fill the field in Bob that the message names.";
-        MappingFailed: "An expression failed for this person, or an address holds a character that is not seen or that looks like another one; the message names the target and why.", "Correct the expression, or the field in Bob that the message names: type an address anew where it was pasted.";
-        Forbidden: "The credential may not change this account. (Where access should be taken and the account is still open, the reason is `SuspendByHand`.)", "Give the credential more rights, or set `spec.suspend` for this person.";
-        SuspendByHand: "Access should be taken, the account is still open, and bobsync may not suspend it: it is listed in `safety.protectedAccounts`, or an administrator's by the provider's own word, or bobsync acts as it, or the provider refuses the change of this account (an administrator whom the credential does not reach, OneLogin's account owner, a right that is missing); the message says which.", "Suspend the account at the provider by hand, or give the credential the right that the message names: it is tried on by itself. Administrators who leave are suspended by bobsync with `safety.administrators: Suspend`, where the credential reaches them.";
-        ManagedElsewhere: "Another directory is the master of this account: it is synchronised from there, or it is a guest.", "Change the account in that directory, or set `spec.suspend` for this person.";
-        NotRecorded: "The API server refuses this EmployeeSync or its status: a quota, an admission policy, a webhook, or a right that is missing. The account is dealt with all the same. It shows in `EmployeesFailing` of the integration alone, whose message names the object and what the API server said.", "Do what that answer asks for: raise the quota, or change the policy or the webhook. It is written again by itself.";
-        NoLicence: "The account exists, and cannot be used for want of a licence (OneLogin: state Unlicensed).", "Free a licence at the provider, or buy one; then give it to this user. Nothing has to be done here.";
-        Contested: "Another writer at the provider (another tool, another cluster) sets an attribute back again and again: bobsync has written the value six times within the `per` of `safety.updates`, and it was changed back each time. The message names the attribute. It is left as it is until `per` after the last write, and then written once more; if it stays in place, all is well by itself. Access and every other attribute go on.", "Stop the other writer, or unmap the attribute, or correct the value in Bob. To have it written at once, request a sync of the EmployeeSync.";
+        NotDue: "There is no account yet, because of `provisioning.create`.",
+            "Nothing. `nextTransition` says when it is created.";
+        AwaitingChange: "The employee was in Bob before the integration, and `existingEmployees: \
+            OnChange` waits for a change.",
+                "Nothing. To bring all employees in sync now, set `existingEmployees: NextPass`.";
+        Drifted: "A person changed the account at the provider, and `safety.driftPolicy: Report` \
+            only reports it. `AttributesSynced` names the attributes.",
+                "Set the value back at the provider, change it in Bob, or set `driftPolicy: \
+                 Correct`.";
+        DomainNotListed: "The domain of the work e-mail is not in `provisioning.emailDomains`, so \
+            the employee is not managed.", "Add the domain, if this employee should be managed.";
+        OutOfScope: "`provisioning.scope` leaves this employee out, so the employee is not \
+            managed.", "Change the expression, if this employee should be managed.";
+        HandsOff: "bobsync leaves the account as it is. The message says why: `spec.suspend` is \
+            set on this EmployeeSync, or this version cannot read its spec, or \
+            `safety.protectedAccounts` lists the account, or the provider says that the account is \
+            an administrator's.", "To let bobsync manage the account again, remove the cause: \
+                `spec.suspend`, the part of the spec that cannot be read, the account from the \
+                list, or the administrator's role. If a newer version wrote the spec, run that \
+                version.";
+        Pending: "bobsync has decided what to do. It waits for its turn, or until the provider's \
+            accounts are read.", "Nothing. If it lasts, look at the integration, which says what \
+                bobsync waits for and until when.";
+        Held: "Part of a plan that a guard holds.",
+            "Look at `PlanHeld` of the integration. Approve the plan, or remove its cause.";
+        Frozen: "An attribute is frozen, because it would change for too many employees at once. \
+            The rest of the account is in sync.",
+                "Look at `PlanHeld` of the integration. Approve the plan, or correct the field in \
+                 Bob or the mapping.";
+        Retrying: "The provider limited the calls or could not be reached, or the outcome of a \
+            write is not known.", "Nothing. bobsync tries again by itself. If it lasts, look at \
+                the provider's status page.";
+        Rejected: "The provider refused a value. The message names the attribute, if the provider \
+            does. Then the rest of the change was written without it, unless the attribute is \
+            required for a new account.", "Correct the field in Bob or the mapping row. bobsync \
+                tries the write again by itself, less and less often.";
+        Conflict: "Another account has this e-mail or username, or the matching account belongs to \
+            another employee.", "Take the e-mail or username from the other account at the \
+                provider, or correct it in Bob.";
+        Ambiguous: "Several accounts match this employee.",
+            "At the provider, let only one account have this e-mail or mark.";
+        MissingAttribute: "A required target has no value in Bob.",
+            "Fill in the field in Bob that the message names.";
+        MappingFailed: "An expression failed for this employee, or an address has a character that \
+            is invisible or that looks like another one. The message names the target and the \
+            cause.", "Correct the expression, or the field in Bob that the message names. If an \
+                address was pasted, type it again.";
+        Forbidden: "The credential may not change this account. (If access should be taken and the \
+            account is still open, the reason is `SuspendByHand`.)",
+                "Give the credential more rights, or set `spec.suspend` on this EmployeeSync.";
+        SuspendByHand: "Access should be taken, the account is still open, and bobsync may not \
+            suspend it. The message says why: `safety.protectedAccounts` lists the account, or the \
+            provider says that it is an administrator's, or bobsync itself uses this account, or \
+            the provider refuses the change (an administrator that the credential may not change, \
+            the owner of the OneLogin tenant, a missing right).",
+                "Suspend the account at the provider by hand, or give the credential the right \
+                 that the message names. bobsync keeps trying by itself. With \
+                 `safety.administrators: Suspend` it also suspends administrators who leave, if \
+                 the credential may change them.";
+        ManagedElsewhere: "Another directory manages this account: the account is synchronised \
+            from there, or it is a guest.",
+                "Change the account in that directory, or set `spec.suspend` on this EmployeeSync.";
+        NotRecorded: "The API server refuses this EmployeeSync or its status: because of a quota, \
+            an admission policy, an admission webhook or a missing right. The account is managed \
+            nevertheless. Only `EmployeesFailing` of the integration shows this reason: its \
+            message names the object and what the API server said.",
+                "Do what that answer asks for: raise the quota, or change the policy, the webhook \
+                 or the rights. bobsync writes the object again by itself.";
+        NoLicence: "The account exists and cannot be used, because it has no licence (OneLogin: \
+            state Unlicensed).", "Free a licence at the provider, or buy one. Then give it to this \
+                account. In bobsync there is nothing to do.";
+        Contested: "Another writer at the provider (another tool, another cluster) sets an \
+            attribute back again and again. bobsync has written the value six times within the \
+            `per` of `safety.updates`, and it was changed back each time. The message names the \
+            attribute. bobsync leaves it as it is until `per` after the last write, and then \
+            writes it once more. If the value stays, the reason goes away by itself. Access and \
+            all other attributes go on.", "Stop the other writer, or remove the mapping row, or \
+                correct the value in Bob. To have the value written at once, request a sync of the \
+                EmployeeSync.";
     }
 }
 
 reasons! {
     /// Reasons of `Ready` on a `ProvisioningIntegration`.
     IntegrationReason {
-        Converged: "The last pass finished.", "Nothing; people who fail are in `EmployeesFailing`.";
+        Converged: "The last pass finished.",
+            "Nothing. `EmployeesFailing` counts the employees who fail.";
         Suspended: "`spec.suspend` is set.", "Remove `spec.suspend` to start again.";
-        DryRun: "`spec.mode` is DryRun: the plan is in `status.plan`, nothing was written to the provider.", "Set `mode: Enforce` when the plan is right.";
-        Progressing: "First pass, or a new generation that is not yet seen through.", "Wait.";
-        PlanHeld: "A guard holds changes; the `PlanHeld` condition says which and why.", "Look at `status.plan`; approve it with `spec.approvedPlan`, or remove the cause.";
-        ClusterUnavailable: "The Kubernetes API server did not answer a read that a pass needs (a Secret), or not with what was asked.", "Nothing; it is tried again by itself. Look at the API server if it lasts.";
-        BobUnavailable: "Bob did not answer, or not with what was asked, or asked for a pause; the message then says until when.", "Nothing; it is tried again by itself. See Bob's status page if it lasts.";
-        ProviderUnavailable: "The provider did not answer, or not with what was asked, or asked for a pause; the message then says until when.", "Nothing; it is tried again by itself. See the provider's status page if it lasts.";
-        SourceSuspect: "Bob's answer is well-formed but implausibly short, or a lifecycle status is missing as a whole; the message says which.", "Check the service user's access rights in Bob: it must see every lifecycle status. If so many people have really gone, request a sync of the integration, or wait until a later answer agrees. If the only employee with a lifecycle status has really gone, request a sync of the EmployeeSync.";
-        TargetSuspect: "Implausibly many accounts on record are not at the provider: not in its listing, and not by their ids.", "Check the credential's scope, and whether accounts were deleted at the provider. If they have really gone, request a sync of the integration, or wait until a pass half an interval later agrees; they are then made again.";
-        NamespaceNotListed: "The controller cannot list the EmployeeSyncs of this namespace, so it does not know who is pinned, and begins nothing.", "Give the controller the right to list and watch `employeesyncs` in this namespace (the chart's `namespaces`); it begins by itself.";
-        SecretNotFound: "A Secret, or a key in it, does not exist.", "Create the Secret that the message names, with that key; it is noticed within a minute.";
-        BobUnauthorized: "Bob refused the service user.", "Correct the service user's id or token in the Secret. Bob is asked again when the Secret or the spec changes or a sync is requested, and else once an hour, because Bob blocks addresses that keep trying.";
-        BobForbidden: "The service user may not read what the settings need.", "Put the service user into a permission group with the fields that the message names. It is tried again by itself; a sync request tries at once.";
-        ProviderUnauthorized: "The provider refused the credential.", "Correct the credential in the Secret. It is tried again by itself, and a changed Secret within a minute; a new secret may be known to the provider only after some seconds.";
-        ProviderForbidden: "The credential lacks a permission.", "Give the credential the permission that the message names (OneLogin: Manage users; Google Workspace: domain-wide delegation, and an administrator who may manage users; Entra ID: the application permissions User.ReadWrite.All and User.RevokeSessions.All, with admin consent; JumpCloud: an administrator whose role may manage users).";
-        InvalidSettings: "The spec asks for something that cannot be, or the provider refuses what the mapping makes of it for one employee after another.", "Correct what the message names. A changed spec is looked at within seconds.";
-        TenantTaken: "All employees fail because another integration manages them at the same tenant; the message names it.", "Let only one of the two do so: give them different scopes, or suspend or delete one.";
-        EndpointNotAllowed: "The controller was not started with `--allow-endpoint` for an `endpoint` of this integration.", "Ask the operator to allow it, or remove `endpoint`.";
+        DryRun: "`spec.mode` is DryRun. The plan is in `status.plan`. Nothing was written to the \
+            provider.", "Set `mode: Enforce` when the plan is right.";
+        Progressing: "The first pass is not complete, or no pass with the new generation of the \
+            spec is.", "Wait.";
+        PlanHeld: "A guard holds changes. The condition `PlanHeld` says which changes and why.",
+            "Look at `status.plan`. Approve it with `bobsync approve` or `spec.approvedPlan`, or \
+             remove the cause.";
+        ClusterUnavailable: "The Kubernetes API server did not answer a read that a pass needs (of \
+            a Secret), or it gave a wrong answer.",
+                "Nothing. bobsync tries again by itself. If it lasts, look at the API server.";
+        BobUnavailable: "Bob did not answer, or gave a wrong answer, or asked for a pause. For a \
+            pause, the message says until when.",
+                "Nothing. bobsync tries again by itself. If it lasts, look at Bob's status page.";
+        ProviderUnavailable: "The provider did not answer, or gave a wrong answer, or asked for a \
+            pause. For a pause, the message says until when.",
+                "Nothing. bobsync tries again by itself. If it lasts, look at the provider's \
+                 status page.";
+        SourceSuspect: "Bob's answer is well-formed, but far too many employees are missing, or \
+            all employees with one lifecycle status are missing. The message says which. bobsync \
+            does not act on who is missing.",
+                "Check the access rights of the service user in Bob: it must see every lifecycle \
+                 status. If so many employees have really left Bob, request a sync of the \
+                 integration, or wait until a later answer says the same. If the only employee \
+                 with a lifecycle status has really left Bob, request a sync of the EmployeeSync.";
+        TargetSuspect: "Far too many recorded accounts are missing at the provider: in its listing \
+            and by their ids. bobsync does not act on which are missing.",
+                "Check which accounts the credential may see, and whether accounts were deleted at \
+                 the provider. If they were really deleted, request a sync of the integration, or \
+                 wait until a pass half an interval later finds the same. bobsync then creates \
+                 them again.";
+        NamespaceNotListed: "The controller cannot list the EmployeeSyncs of this namespace. So it \
+            does not know which employees have their own settings, and begins nothing.",
+                "Give the controller the right to list and watch `employeesyncs` in this namespace \
+                 (`namespaces` of the chart). It then begins by itself.";
+        SecretNotFound: "A Secret, or a key in it, does not exist.",
+            "Create the Secret that the message names, with that key. bobsync notices it within a \
+             minute.";
+        BobUnauthorized: "Bob refused the service user.",
+            "Correct the service user's id or token in the Secret. bobsync asks again at once if \
+             the Secret or the spec changes or if a sync is requested. Else it asks only once an \
+             hour, because Bob blocks addresses that keep trying.";
+        BobForbidden: "The service user may not read what the settings need.",
+            "Put the service user into a permission group that may view the fields that the \
+             message names. bobsync tries again by itself. With a sync request it tries at once.";
+        ProviderUnauthorized: "The provider refused the credential.",
+            "Correct the credential in the Secret. bobsync tries again by itself, and notices a \
+             changed Secret within a minute. A provider may need some seconds until it accepts a \
+             new secret.";
+        ProviderForbidden: "The credential lacks a permission.",
+            "Give the credential the permission that the message names (OneLogin: Manage users; \
+             Google Workspace: domain-wide delegation, and an administrator who may manage users; \
+             Entra ID: the application permissions User.ReadWrite.All and User.RevokeSessions.All, \
+             with admin consent; JumpCloud: an administrator whose role may manage users).";
+        InvalidSettings: "The spec asks for something that is not possible, or the provider \
+            refuses what the mapping gives for one employee after another.",
+                "Correct what the message names. bobsync notices a changed spec within seconds.";
+        TenantTaken: "All employees fail, because another integration manages them at the same \
+            tenant. The message names it.",
+                "Let only one of the two manage them: give them different scopes, or suspend or \
+                 delete one of them.";
+        EndpointNotAllowed: "This integration has an `endpoint`, and the controller was not \
+            started with `--allow-endpoint` for it.",
+                "Ask the operator of the controller to allow it, or remove `endpoint`.";
     }
 }
 
 reasons! {
     /// Reasons of the other conditions, on both resources.
     DetailReason {
-        Created: "The account was created by bobsync.", "Nothing.";
-        Matched: "The account was found by its mark or adopted by e-mail.", "Nothing.";
+        Created: "bobsync created the account.", "Nothing.";
+        Matched: "bobsync found the account by its mark, or adopted it by its e-mail.", "Nothing.";
         SeveralAccounts: "Several accounts match this employee.", "See `Ready`.";
-        WouldAdopt: "An account with this e-mail exists; it is shown as it is, and nothing has been written to it.", "Nothing; it is adopted with the first write. See `Ready`.";
-        NotAdopted: "An account with this e-mail exists; it is shown as it is, and bobsync never writes to it.", "See `Ready`.";
-        NoAccount: "There is no account.", "Nothing; `Ready` says whether there should be one.";
+        WouldAdopt: "An account with this e-mail exists. The status shows it as it is, and bobsync \
+            has not written to it yet.", "Nothing. The first write adopts it. See `Ready`.";
+        NotAdopted: "An account with this e-mail exists. The status shows it as it is, and bobsync \
+            never writes to it.", "See `Ready`.";
+        NoAccount: "There is no account.", "Nothing. `Ready` says whether there should be one.";
         Equal: "Every mapped attribute is as decided.", "Nothing.";
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
-        KeptDifferently: "The provider keeps values in another form than they were sent (with single blanks, cut, or as a rule of the tenant has it); the message names the attributes. They are written again when either side changes. False where no form lasted for three writes: the attribute is written no more until its value in Bob changes or it is in place.", "Nothing, if the form is all right. Else write the value in Bob as the provider keeps it, or change the rule at the provider, or unmap the attribute.";
+        KeptDifferently: "The provider keeps values in another form than bobsync sent (with single \
+            spaces, cut, or changed by a rule of the tenant). The message names the attributes. \
+            bobsync writes them again when either side changes. The condition is False if no form \
+            lasted for three writes: then bobsync does not write the attribute again until its \
+            value in Bob changes or the value is in place.",
+                "Nothing, if the form is right. Else write the value in Bob as the provider keeps \
+                 it, or change the rule at the provider, or remove the mapping row.";
         AsDecided: "Access is as decided.", "Nothing.";
         NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
-        AwaitingActivation: "The account is made and staged: it is left so until an administrator activates it.", "Activate it at the provider (JumpCloud: Users, Activate).";
-        NotManaged: "The settings leave this account alone.", "See `Ready`.";
+        AwaitingActivation: "The account was created and is staged. bobsync leaves it so until an \
+            administrator activates it.", "Activate it at the provider (JumpCloud: Users, \
+                Activate).";
+        NotManaged: "The settings leave this employee out.", "See `Ready`.";
         Resolved: "The manager's account is known, or there is no manager to set.", "Nothing.";
-        ManagerNotManaged: "The manager has no account that bobsync manages.", "Nothing; the attribute is left as it is.";
-        ManagerPending: "The manager's account is not there yet.", "Nothing; it is set when the account exists.";
+        ManagerNotManaged: "The manager has no account that bobsync manages.",
+            "Nothing. The attribute stays as it is.";
+        ManagerPending: "The manager's account does not exist yet.",
+            "Nothing. bobsync sets the attribute when the account exists.";
         Connected: "The last call succeeded.", "Nothing.";
-        LifecyclesMissing: "Bob answers, and has never shown an employee who is Hired or Terminated, in a company of 50 or more; or it has shown employees who are Terminated, and shows none any more.", "Widen the access rights of the service user's permission group in Bob to all lifecycle statuses (Hired, Employed, Terminated, every leave).";
-        SitesHaveZones: "Every site of an employee is in `bob.siteTimeZones`, and every site there has employees.", "Nothing.";
-        SiteWithoutZone: "Employees have sites that `bob.siteTimeZones` does not list, or it lists sites that no employee has; the message names them. Dates of unlisted sites count in `bob.timeZone`.", "List every site in `bob.siteTimeZones` as Bob writes it.";
-        Complete: "Every mapped target exists and every mapped field was readable.", "Nothing.";
-        TargetUnavailable: "The provider does not have a mapped target.", "Define the attribute at the provider, or unmap it.";
-        SourceUnavailable: "Bob sends a mapped field for nobody.", "Check the field id, and the service user's right to view it.";
-        BudgetExceeded: "More changes of a kind than its budget allows within the window.", "Approve the plan with `spec.approvedPlan`, or remove the cause.";
-        FieldBlackout: "An attribute would be blanked or changed for too many people at once.", "Correct the field in Bob or the mapping, or approve the plan with `spec.approvedPlan`.";
-        RestoredWithoutStatus: "The integration began without a status, as after a restore that leaves statuses out: from whom Bob had revoked access at once is not known any more, so no suspended account that bears its mark is given access again.", "Look at who would get access again (`kubectl get esync`, reason Held): set `spec.suspend` on the EmployeeSync of those who must not. Then approve the plan with `spec.approvedPlan`.";
-        ScopeShrink: "More employees than `safety.scopeShrink` allows would leave management at once; they stay managed meanwhile.", "Correct `emailDomains` or `scope` (or the value in Bob that the scope rests on); or approve it with `spec.approvedPlan`.";
+        LifecyclesMissing: "Bob answers, but lifecycle statuses seem to be missing. Either it has \
+            never shown an employee who is Hired or Terminated, in a company of 50 or more. Or it \
+            has shown Terminated employees before and shows none now.",
+                "In Bob, let the permission group of the service user see all lifecycle statuses \
+                 (Hired, Employed, Terminated, every leave).";
+        SitesHaveZones: "Every site of an employee is in `bob.siteTimeZones`, and every site there \
+            has employees.", "Nothing.";
+        SiteWithoutZone: "Employees have sites that `bob.siteTimeZones` does not list, or it lists \
+            sites that no employee has. The message names them. For sites that are not listed, \
+            dates count in the time zone `bob.timeZone`.",
+                "List every site in `bob.siteTimeZones` as Bob writes it.";
+        Complete: "Every mapped target exists, and every mapped field could be read.", "Nothing.";
+        TargetUnavailable: "The provider does not have a mapped target.",
+            "Define the attribute at the provider, or remove the mapping row.";
+        SourceUnavailable: "Bob sends a mapped field for no employee.",
+            "Check the field's id, and whether the service user may view the field.";
+        BudgetExceeded: "There are more changes of one kind than its budget allows within the \
+            window.", "Approve the plan with `spec.approvedPlan`, or remove the cause.";
+        FieldBlackout: "An attribute would be changed or cleared for too many employees at once.",
+            "Correct the field in Bob or the mapping, or approve the plan with \
+             `spec.approvedPlan`.";
+        RestoredWithoutStatus: "The integration began without a status, as after a restore that \
+            leaves statuses out. So bobsync no longer knows for which employees Bob revoked access \
+            immediately. It gives no access back to a suspended account that has the mark.",
+                "Look at the employees who would get access back (`kubectl get esync`, reason \
+                 Held). Set `spec.suspend` on the EmployeeSync of those who must not. Then approve \
+                 the plan with `spec.approvedPlan`.";
+        ScopeShrink: "More employees would leave management at once than `safety.scopeShrink` \
+            allows. Until then they stay managed.",
+                "Correct `emailDomains` or `scope` (or the value in Bob that the scope uses), or \
+                 approve the plan with `spec.approvedPlan`.";
         NothingHeld: "No guard holds anything.", "Nothing.";
-        NoneFailing: "Nobody fails.", "Nothing.";
-        SomeFailing: "Some people fail; the message counts them by reason.", "`kubectl get esync` shows who and why.";
-        Accepting: "Webhooks that are signed with the Secret's value are taken.", "Nothing.";
-        SecretMissing: "The Secret of `spec.bob.webhookSecretRef`, or its key, cannot be read, so webhooks are refused; the interval goes on.", "Create the Secret that the message names, with that key.";
-        PartRestarted: "A part of the controller ended without being asked to, and was started again; told until the next successful pass.", "Report it with the controller's log around the line \"a part of the process ended\".";
-        NamespaceNotListed: "The controller cannot list a namespace that it was started with; the integrations there do not run, or do not see changes. This one runs.", "Give the controller the rights in the namespace that the message names, or take it out of `--namespace`.";
+        NoneFailing: "No employee fails.", "Nothing.";
+        SomeFailing: "Some employees fail. The message counts them by reason.",
+            "`kubectl get esync` shows which employees fail and why.";
+        Accepting: "Webhooks that are signed with the Secret's value are accepted.", "Nothing.";
+        SecretMissing: "The Secret of `spec.bob.webhookSecretRef`, or its key, cannot be read. So \
+            webhooks are refused. The full passes of the interval go on.",
+                "Create the Secret that the message names, with that key.";
+        PartRestarted: "A part of the controller ended unexpectedly and was started again. This is \
+            shown until the next successful pass.",
+                "Report it as a defect, with the controller's log around the line \"a part of the \
+                 process ended\".";
+        NamespaceNotListed: "The controller cannot list objects in a namespace that it was started \
+            with. The integrations there do not run, or do not see changes. This one runs.",
+                "Give the controller the rights in the namespace that the message names, or remove \
+                 the namespace from `--namespace`.";
         UpToDate: "Nothing is in progress.", "Nothing.";
-        NothingStalled: "Nobody has to act.", "Nothing.";
+        NothingStalled: "No person has to act.", "Nothing.";
     }
 }
 
@@ -209,13 +356,16 @@ impl IntegrationReason {
 pub fn markdown() -> String {
     use std::fmt::Write as _;
     let mut page = String::from(
-        "# Reasons\n\nGenerated by `make generate` from `src/api/reasons.rs`. Every `reason` of a condition is in\none of these tables.\n\n\
-         `Stalled` True says that a person should act. It never means that bobsync has given up: it keeps\ntrying.\n",
+        "# Reasons\n\nGenerated by `make generate` from `src/api/reasons.rs`. Every `reason` of a \
+         condition is in\none of these tables.\n\n\
+         `Stalled` True says that a person should act. It never means that bobsync has given up: \
+         bobsync\nkeeps trying.\n",
     );
     let mut table = |title: &str, rows: Vec<(String, &str, &str, &str)>| {
         let _ = write!(
             page,
-            "\n## {title}\n\n| `Ready` | reason | it means | what to do |\n| --- | --- | --- | --- |\n"
+            "\n## {title}\n\n| `Ready` | reason | it means | what to do |\n| --- | --- | --- | --- \
+             |\n"
         );
         for (ready, reason, meaning, todo) in rows {
             let _ = writeln!(page, "| {ready} | `{reason}` | {meaning} | {todo} |");

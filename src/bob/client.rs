@@ -5,13 +5,14 @@ use std::{
     fmt,
     future::Future,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, header};
 use serde::Serialize;
 
@@ -32,8 +33,8 @@ use crate::{
         client,
         reach::{root_cause, why},
         secret::Secret,
+        waits::{Wait, Waits, Why},
     },
-    provider::limits::{Wait, Waits, Why},
 };
 
 /// Receives every HTTP call: its name (`search`, `read`, `metadata`) and its outcome (`ok`,
@@ -257,7 +258,7 @@ impl Client {
     /// # Errors
     /// [`Error`].
     pub async fn catalogue(&self, ids: &[&str]) -> Result<Arc<Catalogue>, Error> {
-        let known = self.catalogue.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.catalogue.lock().clone();
         if let Some(known) = known.filter(|known| ids.iter().all(|id| known.has(id))) {
             return Ok(known);
         }
@@ -265,21 +266,21 @@ impl Client {
         let outcome = self.in_time(self.patience.small, self.metadata()).await;
         self.tell(Route::Metadata, outcome.as_ref().map(|_| "ok"));
         let catalogue = Arc::new(outcome?);
-        *self.catalogue.lock().unwrap_or_else(PoisonError::into_inner) = Some(catalogue.clone());
+        *self.catalogue.lock() = Some(catalogue.clone());
         Ok(catalogue)
     }
 
     /// Looks for these fields where the catalogue says from now on. Returns whether that is new for
     /// one of them.
     pub fn look_where(&self, catalogue: &Catalogue, ids: &[&str]) -> bool {
-        let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moved = self.moved.lock();
         let before = moved.clone();
         moved.extend(ids.iter().filter_map(|id| Some(((*id).into(), catalogue.moved(id)?.into()))));
         *moved != before
     }
 
     fn moved(&self) -> HashMap<Box<str>, Box<str>> {
-        self.moved.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.moved.lock().clone()
     }
 
     async fn metadata(&self) -> Result<Catalogue, Error> {
@@ -390,7 +391,8 @@ impl Client {
                 Err(match status {
                     StatusCode::FORBIDDEN if is_json => Error::Forbidden { said },
                     StatusCode::FORBIDDEN => Error::unavailable(format!(
-                        "{} without Bob's words: a firewall in front of Bob may have blocked this address for some minutes",
+                        "{} without Bob's words: a firewall in front of Bob may have blocked this \
+                         address for some minutes",
                         status.as_u16()
                     )),
                     _ => Error::Unavailable { said },

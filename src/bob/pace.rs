@@ -1,12 +1,9 @@
 //! Keeps this client below Bob's limits, and makes no calls while Bob asks for silence.
 
-use std::{
-    collections::VecDeque,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::VecDeque, time::Duration};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use tokio::time::Instant;
 
@@ -119,7 +116,7 @@ const fn limit(urgency: Urgency) -> usize {
 impl Lane {
     /// Returns when the next call of this urgency may start. `None` means now, and counts the call.
     fn turn(&self, urgency: Urgency, now: Instant) -> Option<Instant> {
-        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.counted.lock();
         counted.tidy(now);
         if counted.free(urgency) == 0 {
             let starts = &counted.starts;
@@ -169,7 +166,7 @@ impl Pace {
         if self.silence().is_some() {
             return 0;
         }
-        let mut counted = self.lane(route).counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.lane(route).counted.lock();
         counted.tidy(Instant::now());
         counted.free(urgency)
     }
@@ -179,7 +176,7 @@ impl Pace {
     pub(super) fn told(&self, route: Route, left: usize, limit: Option<usize>, ends: Duration) {
         let (now, reserve) =
             (Instant::now(), limit.map_or(RESERVE, |limit| RESERVE.min(limit / 5)));
-        let mut counted = self.lane(route).counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counted = self.lane(route).counted.lock();
         counted.tidy(now);
         let ends = now + ends;
         // Answers overtake each other. Of the answers of one minute, the one with the lowest number
@@ -204,12 +201,12 @@ impl Pace {
     /// routes separately. A longer silence that already holds stays.
     pub(super) fn be_silent(&self, wait: Duration) {
         let until = Instant::now() + wait;
-        let mut silent = self.silent_until.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut silent = self.silent_until.lock();
         *silent = Some(silent.map_or(until, |earlier| earlier.max(until)));
     }
 
     fn silence(&self) -> Option<Duration> {
-        let until = (*self.silent_until.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let until = (*self.silent_until.lock())?;
         let left = until.saturating_duration_since(Instant::now());
         (!left.is_zero()).then_some(left)
     }

@@ -465,7 +465,8 @@ mod tests {
             pretty in any::<bool>(),
             cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
         ) {
-            let answer = serde_json::json!({"employees": people, "response_metadata": {"next": "]"}});
+            let answer = serde_json::json!({"employees": people,
+                "response_metadata": {"next": "]"}});
             let body = if pretty { serde_json::to_vec_pretty(&answer) } else { serde_json::to_vec(&answer) }.unwrap();
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
             cuts.extend([0, body.len()]);

@@ -150,7 +150,8 @@ impl Place {
     ) -> Result<ProvisioningIntegration, String> {
         object.0.map_err(|unreadable| {
             format!(
-                "no plan of {self} is approved: {}. Use the version that the controller runs, or correct the field",
+                "no plan of {self} is approved: {}. Use the version that the controller runs, or \
+                 correct the field",
                 unreadable.says()
             )
         })

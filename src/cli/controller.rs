@@ -21,7 +21,7 @@ use crate::{
         clock::Clock,
         intake::inbox::Inbox,
         integration::{pacers::Pacers, worker::Shared},
-        settings::{tenants::Tenants, validate::AllowedEndpoints},
+        settings::{endpoints::AllowedEndpoints, tenants::Tenants},
         supervisor::supervise,
     },
     server,
@@ -60,7 +60,8 @@ pub struct Options {
     )]
     pub webhook_listen: SocketAddr,
     /// Whether replicas elect one of them to work.
-    #[arg(long, env = "BOBSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set, num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
+    #[arg(long, env = "BOBSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set,
+        num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub leader_elect: bool,
     /// Namespace of the Lease. Default: the namespace of the pod, or of the kubeconfig's context.
     #[arg(long, env = "BOBSYNC_LEASE_NAMESPACE", value_name = "NAME")]
@@ -224,7 +225,8 @@ fn namespaces(values: &[String]) -> Result<Vec<String>, String> {
         .collect();
     match names.iter().find(|name| !label(name)) {
         Some(name) => Err(format!(
-            "--namespace {name}: no name of a namespace (lower case letters, digits and dashes, at most 63)"
+            "--namespace {name}: no name of a namespace (lower case letters, digits and dashes, at \
+             most 63)"
         )),
         None => Ok(names),
     }

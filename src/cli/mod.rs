@@ -79,7 +79,8 @@ pub fn flags_markdown() -> String {
         let about = command.get_about().map(ToString::to_string).unwrap_or_default();
         let _ = write!(
             page,
-            "\n## `bobsync {}`\n\n{about}.\n\n| flag | environment | default | |\n| --- | --- | --- | --- |\n",
+            "\n## `bobsync {}`\n\n{about}.\n\n| flag | environment | default | |\n| --- | --- | \
+             --- | --- |\n",
             command.get_name()
         );
         for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {

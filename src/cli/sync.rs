@@ -36,16 +36,19 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// What `bobsync sync` is told.
 #[derive(Clone, Debug, Args)]
-#[command(group(ArgGroup::new("whom").args(["integration", "selector", "employee"]).required(true).multiple(true)))]
+#[command(group(ArgGroup::new("whom").args(["integration", "selector",
+    "employee"]).required(true).multiple(true)))]
 pub struct Options {
-    /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or --employee names.
+    /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or
+    /// --employee names.
     #[arg(value_name = "INTEGRATION")]
     pub integration: Option<String>,
     /// Namespace. Default: the namespace of the kubeconfig's context.
     #[arg(long, short, value_name = "NAME")]
     pub namespace: Option<String>,
     /// People whose EmployeeSync has these labels.
-    #[arg(long, short = 'l', value_name = "LABELS", conflicts_with = "employee", value_parser = selector)]
+    #[arg(long, short = 'l', value_name = "LABELS", conflicts_with = "employee",
+        value_parser = selector)]
     pub selector: Option<String>,
     /// One person, by Bob's employee id or by the username in the status; repeatable.
     #[arg(long, value_name = "ID|EMAIL")]
@@ -158,7 +161,8 @@ fn meant(
     if let Some(stranger) = employees.iter().find(|who| !people.iter().any(|person| person.is(who)))
     {
         return Err(format!(
-            "no EmployeeSync is about `{stranger}`: give Bob's employee id, or the username in the status (absent with privacy.usernames: Hide)"
+            "no EmployeeSync is about `{stranger}`: give Bob's employee id, or the username in the \
+             status (absent with privacy.usernames: Hide)"
         ));
     }
     Ok(people.into_iter().filter(|person| employees.iter().any(|who| person.is(who))).collect())
@@ -304,7 +308,8 @@ impl Desk {
     ) -> Result<ProvisioningIntegration, String> {
         object.0.map_err(|unreadable| {
             format!(
-                "whether {}/{integration} is looked at cannot be told: {}. Use the version that the controller runs, or correct the field",
+                "whether {}/{integration} is looked at cannot be told: {}. Use the version that \
+                 the controller runs, or correct the field",
                 self.namespace,
                 unreadable.says()
             )

@@ -234,8 +234,10 @@ mod tests {
 
     fn kubeconfig(server: &str, user: &str) -> String {
         format!(
-            "{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: {{cluster: c, user: u}}}}], \
-             clusters: [{{name: c, cluster: {{server: '{server}'}}}}], users: [{{name: u, user: {user}}}]}}"
+            "{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: \
+             {{cluster: c, user: u}}}}], \
+             clusters: [{{name: c, cluster: {{server: '{server}'}}}}], users: [{{name: u, user: \
+             {user}}}]}}"
         )
     }
 
@@ -251,7 +253,8 @@ mod tests {
             part("x")
         );
         let user = format!(
-            "{{auth-provider: {{name: oidc, config: {{client-id: bobsync, idp-issuer-url: 'https://127.0.0.1:9', id-token: '{token}'}}}}}}"
+            "{{auth-provider: {{name: oidc, config: {{client-id: bobsync, idp-issuer-url: \
+             'https://127.0.0.1:9', id-token: '{token}'}}}}}}"
         );
         let (headers, _) =
             asked(|server| kubeconfig(&server, &user), axum::http::StatusCode::OK).await;

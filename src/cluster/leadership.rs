@@ -116,7 +116,8 @@ pub async fn past(client: &Client, namespaces: &[String]) -> Past {
         let found = loop {
             match bounded(Terms::default().request, api.list(&ListParams::default())).await {
                 Err(error) if error.is_busy() && began.elapsed() < BUSY_FOR => {
-                    tracing::info!(%error, "the integrations could not be listed before the election; trying again");
+                    tracing::info!(%error, "the integrations could not be listed before the \
+                        election; trying again");
                     let wait = error
                         .retry_after()
                         .unwrap_or(BUSY_WAIT)
@@ -136,7 +137,8 @@ pub async fn past(client: &Client, namespaces: &[String]) -> Past {
             // Without the CRD there is no integration.
             Err(error) if error.is_not_found() => {}
             Err(error) => {
-                tracing::warn!(%error, "integrations could not be listed; a missing lease will be waited for");
+                tracing::warn!(%error, "integrations could not be listed; a missing lease will be \
+                    waited for");
                 return Past::Unknown;
             }
         }
@@ -403,7 +405,8 @@ impl Leadership {
             self.release().await;
         } else {
             tracing::warn!(
-                "some work did not end in time, and a write may be under way; the lease is not given back and runs out"
+                "some work did not end in time, and a write may be under way; the lease is not \
+                 given back and runs out"
             );
             self.retire();
         }

@@ -4,7 +4,6 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, MutexGuard},
     task::{Context, Poll},
 };
 
@@ -12,6 +11,7 @@ use futures::future::BoxFuture;
 use http_body_util::BodyExt as _;
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::client::Body;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 
 use super::*;
@@ -43,7 +43,7 @@ struct Store(Arc<Mutex<World>>);
 
 impl Store {
     fn world(&self) -> MutexGuard<'_, World> {
-        self.0.lock().expect("no panic elsewhere")
+        self.0.lock()
     }
 
     fn client(&self, name: &'static str) -> Client {
@@ -89,7 +89,8 @@ impl World {
         let failure = |code: u16, reason: &str| {
             (
                 code,
-                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code}),
+                json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason,
+                    "code": code}),
             )
         };
         if let Some(dice) = &mut self.busy {
@@ -390,7 +391,8 @@ async fn the_remote_clock_means_nothing() {
     for renewed in ["2001-01-01T00:00:00.000000Z", "2099-01-01T00:00:00.000000Z"] {
         let store = Store::default();
         let lease = json!({"metadata": {"name": "bobsync", "uid": "u", "resourceVersion": "1"},
-            "spec": {"holderIdentity": "gone", "leaseDurationSeconds": 90, "renewTime": renewed, "acquireTime": renewed}});
+            "spec": {"holderIdentity": "gone", "leaseDurationSeconds": 90, "renewTime": renewed,
+            "acquireTime": renewed}});
         store.world().lease = Some(serde_json::from_value(lease).expect("a Lease"));
         store.world().version = 1;
         let waited = until_leads(&store.join("first")).await;
@@ -435,7 +437,7 @@ async fn what_is_told_is_what_is() {
         Terms::default(),
         Past::Untouched,
         move |leads| {
-            heard.lock().expect("no panic elsewhere").push(leads);
+            heard.lock().push(leads);
         },
     );
     until_leads(&first).await;
@@ -445,7 +447,7 @@ async fn what_is_told_is_what_is() {
     store.world().cut_off.clear();
     until_leads(&first).await;
     first.release().await;
-    assert_eq!(*told.lock().expect("no panic elsewhere"), [false, true, false, true, false]);
+    assert_eq!(*told.lock(), [false, true, false, true, false]);
 }
 
 #[test]

@@ -144,9 +144,8 @@ async fn a_line_every_ten_seconds_says_what_is_waited_for() {
     seconds(60).await;
     assert_eq!(
         lines(),
-        [
-            "INFO another process holds the lease; waiting until it gives it back or is not heard of for so long holder=\"first\" at_most_s=60"
-        ],
+        ["INFO another process holds the lease; waiting until it gives it back or is not heard \
+             of for so long holder=\"first\" at_most_s=60"],
         "whom it follows it says once"
     );
     drop(first);
@@ -190,12 +189,16 @@ impl tower_service::Service<Request> for Scripted {
 
     fn call(&mut self, request: Request) -> Self::Future {
         assert!(request.uri().path().ends_with("/provisioningintegrations"), "{}", request.uri());
-        let code = self.0.lock().expect("no panic elsewhere").pop().unwrap_or(200);
+        let code = self.0.lock().pop().unwrap_or(200);
         let body = match code {
-            200 => json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"}, "items": []}).to_string(),
+            200 => json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": "1"},
+                "items": []})
+            .to_string(),
             // A kind that is not served is refused in plain text.
             404 => "404 page not found\n".to_owned(),
-            code => json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "X", "code": code}).to_string(),
+            code => json!({"kind": "Status", "apiVersion": "v1", "status": "Failure",
+                "reason": "X", "code": code})
+            .to_string(),
         };
         Box::pin(async move {
             Ok(axum::http::Response::builder()

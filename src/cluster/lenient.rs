@@ -1,5 +1,5 @@
-//! Objects of which this version cannot read everything, because a newer one wrote them: what cannot be read takes nothing from
-//! what else an object says, and never makes the object absent.
+//! Objects of which this version cannot read everything, because a newer one wrote them: what
+//! cannot be read takes nothing from what else an object says, and never makes the object absent.
 
 mod fields;
 
@@ -45,7 +45,8 @@ pub trait Readable:
     /// Returns the fields of its spec that this version knows.
     fn fields() -> &'static Fields;
 
-    /// Returns what is known of an object whose spec cannot be read, where that is enough to go on with.
+    /// Returns what is known of an object whose spec cannot be read, where that is enough to go on
+    /// with.
     ///
     /// # Errors
     /// Gives it back where it is not.
@@ -106,7 +107,8 @@ impl Unreadable {
 pub fn cannot_read(field: &str) -> String {
     let version = env!("CARGO_PKG_VERSION");
     format!(
-        "bobsync {version} cannot read {field}: it is not a field or a value that this version knows"
+        "bobsync {version} cannot read {field}: it is not a field or a value that this version \
+         knows"
     )
 }
 
@@ -255,20 +257,27 @@ mod tests {
 
     fn person(spec: Value, status: Value) -> Value {
         let metadata = json!({
-            "name": "one-login-7", "namespace": "people", "generation": 2, "managedFields": [{"manager": "kubectl"}],
+            "name": "one-login-7", "namespace": "people", "generation": 2,
+            "managedFields": [{"manager": "kubectl"}],
         });
         let mut whole = json!({"integrationRef": {"name": "one-login"}, "employeeId": "7"});
         whole.as_object_mut().expect("a map").extend(spec.as_object().expect("a map").clone());
-        json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": metadata, "spec": whole, "status": status})
+        json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": metadata,
+            "spec": whole, "status": status})
     }
 
     #[test]
     fn no_value_of_a_status_makes_an_object_unreadable() {
-        let line = |trigger: &str| json!({"at": "2026-11-20T10:00:00Z", "action": "Update", "trigger": trigger, "outcome": "Succeeded"});
+        let line = |trigger: &str| {
+            json!({"at": "2026-11-20T10:00:00Z", "action": "Update",
+            "trigger": trigger, "outcome": "Succeeded"})
+        };
         let status = json!({
-            "access": "Quarantined", "account": {"id": "31", "matchedBy": "Fingerprint"}, "username": {"new": "form"},
+            "access": "Quarantined", "account": {"id": "31", "matchedBy": "Fingerprint"},
+            "username": {"new": "form"},
             "evidence": {"kind": "Retired", "observedAt": "2026-11-20T10:00:00Z"},
-            "nextTransition": {"at": "2026-12-01T00:00:00Z", "timeZone": "UTC", "access": "Active", "because": "Moon"},
+            "nextTransition": {"at": "2026-12-01T00:00:00Z", "timeZone": "UTC", "access": "Active",
+            "because": "Moon"},
             "history": [line("Clock"), line("Webhook")], "unheardOf": {"a": 1},
         });
         let object: EmployeeSync =
@@ -299,11 +308,16 @@ mod tests {
     #[test]
     fn every_word_of_a_status_may_be_another_one() {
         let status = json!({
-            "observedGeneration": 1, "access": "Active", "account": {"id": "31", "matchedBy": "Mark"},
-            "conditions": [{"type": "Ready", "status": "True", "reason": "InSync", "message": "", "lastTransitionTime": "2026-11-20T10:00:00Z"}],
-            "nextTransition": {"at": "2026-12-01T00:00:00Z", "timeZone": "UTC", "access": "Active", "because": "StartDate"},
-            "evidence": {"kind": "AccessRevoked", "observedAt": "2026-11-20T10:00:00Z"}, "awaitingChange": {"baseline": "x"},
-            "history": [{"at": "2026-11-20T10:00:00Z", "action": "Update", "trigger": "Webhook", "outcome": "Succeeded"}],
+            "observedGeneration": 1, "access": "Active",
+            "account": {"id": "31", "matchedBy": "Mark"},
+            "conditions": [{"type": "Ready", "status": "True", "reason": "InSync", "message": "",
+            "lastTransitionTime": "2026-11-20T10:00:00Z"}],
+            "nextTransition": {"at": "2026-12-01T00:00:00Z", "timeZone": "UTC", "access": "Active",
+            "because": "StartDate"},
+            "evidence": {"kind": "AccessRevoked", "observedAt": "2026-11-20T10:00:00Z"},
+            "awaitingChange": {"baseline": "x"},
+            "history": [{"at": "2026-11-20T10:00:00Z", "action": "Update", "trigger": "Webhook",
+            "outcome": "Succeeded"}],
         });
         let mut paths = Vec::new();
         leaves(&status, String::new(), &mut paths);
@@ -352,7 +366,8 @@ mod tests {
     fn the_field_of_an_integration_is_named_and_its_value_is_not() {
         let integration = |spec: Value| {
             let status = json!({"lastHandledSyncAt": "now", "conditions": "none"});
-            json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin", "uid": "u"}, "spec": spec, "status": status})
+            json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration",
+                "metadata": {"name": "onelogin", "uid": "u"}, "spec": spec, "status": status})
         };
         let bob = json!({"credentialsSecretRef": {"name": "bob"}});
         let provider =
@@ -393,7 +408,10 @@ mod tests {
             for (path, value) in changes {
                 *spec.pointer_mut(path).expect("there") = value.clone();
             }
-            let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin"}, "spec": spec});
+            let object = json!({
+                "apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration",
+                "metadata": {"name": "onelogin"}, "spec": spec,
+            });
             let unreadable = read::<ProvisioningIntegration>(object).expect_err("not readable");
             assert!(!unreadable.says().contains("Swordfish"), "{}", unreadable.says());
             unreadable.field
@@ -450,7 +468,8 @@ mod tests {
         assert!(objects.len() >= least, "{objects:?}");
         let metadata = json!({"name": "one-login-7", "namespace": "people", "unheardOf": 1});
         let whole = json!({
-            "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": metadata, "spec": spec,
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()), "metadata": metadata,
+            "spec": spec,
             "status": {"observedGeneration": 1, "unheardOf": {"a": 1}}, "unheardOf": 1,
         });
         assert_eq!(field(read(whole.clone())), None, "every field of the CRD is known");

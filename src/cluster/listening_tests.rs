@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard},
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -10,6 +10,7 @@ use axum::{body::Body, http::Request, response::Response};
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -69,7 +70,7 @@ impl Server {
     }
 
     fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().expect("no panic elsewhere")
+        self.world.lock()
     }
 
     fn change(&self, name: &'static str) -> u64 {
@@ -147,7 +148,8 @@ impl Server {
         let at: usize = page.and_then(|page| page.parse().ok()).unwrap_or(0);
         let next = (world.small && at + 1 < all.len()).then(|| (at + 1).to_string());
         let items = if world.small { vec![all[at].clone()] } else { all };
-        json!({"kind": "ConfigMapList", "apiVersion": "v1", "metadata": {"resourceVersion": version, "continue": next}, "items": items})
+        json!({"kind": "ConfigMapList", "apiVersion": "v1",
+            "metadata": {"resourceVersion": version, "continue": next}, "items": items})
     }
 
     /// Returns what a watch sends, until it has lasted this long. Nothing follows after `first`,
@@ -219,12 +221,14 @@ where
 }
 
 fn object(name: &str, version: u64) -> Value {
-    json!({"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": name, "namespace": "people", "resourceVersion": version.to_string()}})
+    json!({"kind": "ConfigMap", "apiVersion": "v1",
+        "metadata": {"name": name, "namespace": "people", "resourceVersion": version.to_string()}})
 }
 
 fn status(code: u16) -> Value {
     let details = if code == 429 { json!({"retryAfterSeconds": 1}) } else { json!({}) };
-    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired", "code": code, "details": details})
+    json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "Expired",
+        "code": code, "details": details})
 }
 
 fn refusal(code: u16) -> Response {

@@ -2,6 +2,7 @@
 //! rows come from the watch and from the controller's own writes. The newer one counts.
 
 mod asked;
+mod employees;
 mod figures;
 mod latest;
 mod objects;
@@ -12,19 +13,17 @@ mod tries;
 #[cfg(test)]
 mod versions_tests;
 
-use std::{
-    collections::BTreeMap,
-    num::NonZeroU64,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{num::NonZeroU64, sync::Arc};
 
 use foldhash::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 pub use self::{
     asked::Hold,
+    employees::Employees,
     latest::Latest,
     objects::{Owner, Tie, object_name, owner_reference, owners, version},
     people::Sums,
@@ -42,7 +41,7 @@ use self::{
 use crate::{
     api::{
         EmployeeSync, SYNC_REQUESTED,
-        employee_sync::{Access, Because, EvidenceKind, HISTORY, HistoryEntry, MatchedBy},
+        employee_sync::{Access, Because, EvidenceKind, HistoryEntry, MatchedBy},
         key::IntegrationKey,
     },
     domain::{
@@ -160,7 +159,7 @@ type Owed = HashMap<IntegrationKey, HashMap<Box<str>, Vec<HistoryEntry>>>;
 
 impl Roster {
     fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rows.lock()
     }
 
     /// Takes in an object that the watch or a write brought.
@@ -203,29 +202,6 @@ impl Roster {
         }
     }
 
-    /// Notes whether a status of this employee is being written.
-    pub fn writing(&self, key: &IntegrationKey, employee: &str, writing: bool) {
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
-            entry.writing = writing;
-        }
-    }
-
-    /// Notes that no status of this integration is being written any more: all writers have ended.
-    pub fn settle(&self, key: &IntegrationKey) {
-        let mut rows = self.rows();
-        let Some(people) = rows.get_mut(key) else { return };
-        let writing: Vec<Box<str>> = people
-            .iter()
-            .filter(|(_, entry)| entry.writing)
-            .map(|(employee, _)| employee.into())
-            .collect();
-        for employee in writing {
-            if let Some(entry) = people.aside(&employee) {
-                entry.writing = false;
-            }
-        }
-    }
-
     /// Takes in what the controller has just written, with the verdict behind it.
     pub fn wrote(&self, object: &EmployeeSync, verdict: u64) {
         let Some((key, employee)) = key_of(object) else { return };
@@ -247,13 +223,6 @@ impl Roster {
         }
     }
 
-    /// Stores the verdict behind a status that was already written.
-    pub fn confirm(&self, key: &IntegrationKey, employee: &str, verdict: u64) {
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
-            entry.verdict = verdict;
-        }
-    }
-
     /// Takes out an object that was deleted. Returns its integration and its employee, because the
     /// object is made again while the employee exists.
     pub fn gone(&self, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
@@ -269,143 +238,6 @@ impl Roster {
         }
         drop(rows);
         Some((key, employee))
-    }
-
-    /// Removes an employee whose object the controller itself has deleted: no work is left.
-    pub fn forget(&self, key: &IntegrationKey, employee: &str) {
-        if let Some(people) = self.rows().get_mut(key) {
-            people.remove(employee);
-        }
-    }
-
-    /// Returns every employee with evidence of an immediate revocation, by `root.id`.
-    #[must_use]
-    pub fn revoked(&self, key: &IntegrationKey) -> BTreeMap<Box<str>, Revoked> {
-        let mut revoked = BTreeMap::new();
-        self.for_each(key, |employee, entry| {
-            revoked.extend(entry.revoked.map(|at| (employee.into(), at)))
-        });
-        revoked
-    }
-
-    /// Stores an immediate revocation from the integration's status, for an employee whose own
-    /// status is gone or older.
-    pub fn remember(&self, key: &IntegrationKey, employee: &str, revoked: Revoked) {
-        let mut rows = self.rows();
-        let people = rows.entry(key.clone()).or_default();
-        if people.get(employee).is_none() {
-            people.put(employee.into(), Entry { generation: 1, ..Entry::default() });
-        }
-        if let Some(entry) = people.aside(employee).filter(|entry| entry.file_deleted.is_none()) {
-            entry.revoked.get_or_insert(revoked);
-        }
-    }
-
-    /// Removes the revocation of an employee without an object, because it has ended.
-    pub fn forget_revocation(&self, key: &IntegrationKey, employee: &str) {
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
-            entry.revoked = None;
-            entry.writing = false;
-        }
-    }
-
-    /// Notes that this employee has no account, if none is on record. `None`: no employee without
-    /// an object has one, because a listing would have shown it.
-    pub fn without_account(&self, key: &IntegrationKey, employee: Option<&str>) {
-        let mut rows = self.rows();
-        let Some(people) = rows.get_mut(key) else { return };
-        let is_meant =
-            |id: &str, entry: &Entry| employee.map_or(!entry.exists, |employee| employee == id);
-        let unknown = |(id, entry): &(&str, &Entry)| {
-            entry.is_unknown_against_evidence() && is_meant(id, entry)
-        };
-        let unknown: Vec<Box<str>> =
-            people.iter().filter(unknown).map(|(id, _)| id.into()).collect();
-        unknown
-            .iter()
-            .for_each(|id| people.change(id, |entry| entry.access = Some(Access::Absent)));
-    }
-
-    /// Forgets the accounts on record, because they belong to another tenant.
-    pub fn forget_accounts(&self, key: &IntegrationKey) {
-        if let Some(people) = self.rows().get_mut(key) {
-            people.sift(|_, entry| {
-                (entry.account, entry.found, entry.in_place, entry.kept, entry.verdict) =
-                    (None, None, None, None, 0);
-                true
-            });
-        }
-    }
-
-    /// Forgets an integration that is gone, and everything that no object shows. Objects and
-    /// revocations that outlive the integration stay known, with what they say, until they are gone
-    /// as well.
-    pub fn leave(&self, key: &IntegrationKey) {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        let mut rows = self.rows();
-        if let Some(people) = rows.get_mut(key) {
-            people.leave();
-            if people.is_empty() {
-                rows.remove(key);
-            }
-        }
-    }
-
-    /// Notes that an integration of this name exists again.
-    pub fn come(&self, key: &IntegrationKey) {
-        self.rows().entry(key.clone()).or_default().come();
-    }
-
-    /// Forgets employees whose objects are gone, except for revocations, because their integration
-    /// is a new one.
-    pub fn forget_lost(&self, key: &IntegrationKey) {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-        if let Some(people) = self.rows().get_mut(key) {
-            people.sift(|_, entry| {
-                if !entry.exists {
-                    *entry = Entry { generation: 1, revoked: entry.revoked, ..Entry::default() };
-                }
-                entry.exists || entry.revoked.is_some()
-            });
-        }
-    }
-
-    /// Stores these lines, newest first, for the next status of this employee. They replace the
-    /// lines that were stored before. Their changes count in the budgets from now on.
-    pub fn owe(&self, key: &IntegrationKey, employee: &str, mut lines: Vec<HistoryEntry>) {
-        lines.truncate(HISTORY);
-        if let Some(people) = self.rows().get_mut(key) {
-            people.change(employee, |entry| {
-                let mut owed = Latest::default();
-                lines.iter().for_each(|line| owed.take(line, entry.awaited_start));
-                entry.latest = entry.latest.or_later(&owed);
-            });
-        }
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        if lines.is_empty() {
-            let left = owed.get_mut(key).map_or(0, |people| {
-                people.remove(employee);
-                people.len()
-            });
-            if left == 0 {
-                owed.remove(key);
-            }
-        } else {
-            owed.entry(key.clone()).or_default().insert(employee.into(), lines);
-        }
-    }
-
-    /// Returns whether lines are stored for an employee of this integration.
-    #[must_use]
-    pub fn owes(&self, key: &IntegrationKey) -> bool {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
-    }
-
-    /// Returns the lines that are stored for this employee, newest first.
-    #[must_use]
-    pub fn owed(&self, key: &IntegrationKey, employee: &str) -> Vec<HistoryEntry> {
-        let owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
-        owed.get(key).and_then(|people| people.get(employee)).cloned().unwrap_or_default()
     }
 
     /// Returns the newest known version of all objects of `namespace` (all namespaces if `None`). A
@@ -451,96 +283,10 @@ impl Roster {
         woken
     }
 
-    /// Notes that these rows of Bob were looked at.
-    pub fn looked<'a>(&self, key: &IntegrationKey, rows: impl Iterator<Item = (&'a str, u64)>) {
-        let mut all = self.rows();
-        let Some(people) = all.get_mut(key) else { return };
-        for (employee, row) in rows {
-            if let Some(entry) = people.aside(employee) {
-                entry.row = row;
-            }
-        }
-    }
-
-    /// Notes that Bob shows these employees, with these lifecycle statuses.
-    pub fn shown<'a>(&self, key: &IntegrationKey, shown: impl Iterator<Item = (&'a str, Word)>) {
-        let mut all = self.rows();
-        let Some(people) = all.get_mut(key) else { return };
-        for (employee, word) in shown {
-            if let Some(entry) = people.aside(employee) {
-                entry.absence = Absence::default();
-                if word.is_known() {
-                    entry.lifecycle = word;
-                }
-            }
-        }
-    }
-
-    /// Notes that Bob does not show this employee, and what a read by id returned.
-    pub fn absent(&self, key: &IntegrationKey, employee: &str, absence: Absence) {
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
-            entry.absence = absence;
-        }
-    }
-
-    /// Returns the moment, in seconds of the epoch and after `since`, at which the next decision
-    /// changes by itself.
-    #[must_use]
-    pub fn next_transition(&self, key: &IntegrationKey, since: i64) -> Option<i64> {
-        let rows = self.rows();
-        let moments = rows.get(key)?.iter().filter_map(|(_, entry)| entry.next).map(|(at, _)| at);
-        moments.filter(|at| *at > since).min()
-    }
-
-    /// Calls `look` with one entry, without a copy. `look` must not call the roster.
-    pub fn with<T>(
-        &self,
-        key: &IntegrationKey,
-        employee: &str,
-        look: impl FnOnce(Option<&Entry>) -> T,
-    ) -> T {
-        look(self.rows().get(key).and_then(|people| people.get(employee)))
-    }
-
-    /// Returns a copy of one entry.
-    #[must_use]
-    pub fn get(&self, key: &IntegrationKey, employee: &str) -> Option<Entry> {
-        self.rows().get(key)?.get(employee).cloned()
-    }
-
-    /// Calls `look` for every entry of an integration.
-    pub fn for_each(&self, key: &IntegrationKey, mut look: impl FnMut(&str, &Entry)) {
-        if let Some(people) = self.rows().get(key) {
-            people.iter().for_each(|(employee, entry)| look(employee, entry));
-        }
-    }
-
     /// Returns the number of objects of all integrations.
     #[must_use]
     pub fn objects(&self) -> usize {
         self.rows().values().map(|people| people.sums().objects).sum()
-    }
-
-    /// Returns the number of objects of one integration.
-    #[must_use]
-    pub fn count(&self, key: &IntegrationKey) -> usize {
-        self.sums(key, |sums| sums.objects)
-    }
-
-    /// Returns the notification of every change that affects a sum of this integration. It has one
-    /// listener.
-    #[must_use]
-    pub fn news(&self, key: &IntegrationKey) -> Arc<Notify> {
-        self.rows().entry(key.clone()).or_default().news()
-    }
-
-    /// Calls `look` with the sums over the employees of an integration. `look` must not call the
-    /// roster.
-    pub fn sums<T>(&self, key: &IntegrationKey, look: impl FnOnce(&Sums) -> T) -> T {
-        match self.rows().get(key) {
-            Some(people) => look(people.sums()),
-            None => look(&Sums::default()),
-        }
     }
 }
 

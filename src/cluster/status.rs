@@ -225,7 +225,8 @@ impl Writer {
     ) -> Result<(), WriteError> {
         let object = self.read_person(key, employee).await?;
         let Some(owners) = owners(&object, key, uid) else { return Ok(()) };
-        let metadata = json!({"uid": object.metadata.uid, "resourceVersion": object.metadata.resource_version, "ownerReferences": owners});
+        let metadata = json!({"uid": object.metadata.uid,
+            "resourceVersion": object.metadata.resource_version, "ownerReferences": owners});
         let (name, patch) =
             (object_name(&key.name, employee), Patch::Merge(json!({ "metadata": metadata })));
         let params =

@@ -277,7 +277,8 @@ fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &Trouble) -> 
         return false;
     }
     if parts.listed(scope.as_deref(), kind, Some(&why)) {
-        tracing::warn!(kind, namespace, error = %why, "a namespace cannot be listed, and its integrations do not begin; trying again");
+        tracing::warn!(kind, namespace, error = %why,
+            "a namespace cannot be listed, and its integrations do not begin; trying again");
     } else {
         tracing::debug!(kind, namespace, error = %why, "a namespace still cannot be listed");
     }
@@ -290,7 +291,8 @@ fn woken_by(roster: &Roster, object: &EmployeeSync) -> Option<(IntegrationKey, B
         && !roster.knows(object)
     {
         let name = object.metadata.name.as_deref();
-        tracing::warn!(kind = PERSON, %namespace, name, field, "the spec of an object cannot be read: the account is left as it is");
+        tracing::warn!(kind = PERSON, %namespace, name, field,
+            "the spec of an object cannot be read: the account is left as it is");
     }
     let key = || IntegrationKey {
         namespace: namespace.into(),

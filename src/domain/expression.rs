@@ -79,7 +79,8 @@ pub enum Outcome<T> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
     /// A function or operator got null.
-    #[error("`{function}` does not take null, and Bob has nothing in {}; test it with has(...) first", .fields.join(", "))]
+    #[error("`{function}` does not take null, and Bob has nothing in {}; test it with has(...) \
+        first", .fields.join(", "))]
     Empty {
         /// The function or operator.
         function: Box<str>,
@@ -94,7 +95,8 @@ pub enum Failure {
     },
     /// A function takes values of these types, but not these values.
     #[error(
-        "`{function}` could not work with what it was given, such as text that is no number or a position beyond the end"
+        "`{function}` could not work with what it was given, such as text that is no number or a \
+         position beyond the end"
     )]
     Refused {
         /// The function.

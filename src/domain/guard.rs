@@ -11,9 +11,8 @@ use sha2::{Digest as _, Sha256};
 use super::{
     budget::{Account, Blackout, Budgets, Kind},
     count::{counted, employees},
-    mapping::Mapping,
-    matching::{Person, PersonIndex},
-    plan::{Change, Counts, Kind as ChangeKind, Plan},
+    matching::PersonIndex,
+    plan::{Change, Counts, Kind as ChangeKind, Planned},
 };
 
 /// The word of the guard that holds more changes of a kind than its budget allows.
@@ -24,29 +23,13 @@ pub const BLACKOUT: &str = "FieldBlackout";
 /// What the guard looks at.
 pub struct Sight<'a> {
     /// The plan.
-    pub plan: &'a Plan,
-    /// The employees of the plan.
-    pub people: &'a [Person],
-    /// The mapping of the plan.
-    pub mapping: &'a Mapping,
+    pub planned: &'a Planned<'a>,
+    /// What is known of the employees and of earlier changes.
+    pub facts: &'a dyn GuardFacts,
     /// The limits for each kind of change.
     pub budgets: Budgets,
     /// The limit for one attribute.
     pub field_blackout: Blackout,
-    /// How many changes of this kind went out within its window: of updates each, of another kind one for each person.
-    pub spent: &'a dyn Fn(Kind) -> u32,
-    /// To how many people the updates within the window went.
-    pub updated: &'a dyn Fn() -> u32,
-    /// For how many people who are not in the plan for it events have replaced or cleared this row within the interval.
-    pub replaced_before: &'a dyn Fn(usize) -> u32,
-    /// Returns whether an employee's start date has come as the status announced it.
-    pub starts: &'a dyn Fn(PersonIndex) -> bool,
-    /// Returns whether the status says that an employee's manager had no account. Setting the
-    /// manager then belongs to the creation.
-    pub leaderless: &'a dyn Fn(PersonIndex) -> bool,
-    /// Returns whether the pass was asked for this employee, by Bob's event or by a sync request of
-    /// the `EmployeeSync`.
-    pub explicit: &'a dyn Fn(PersonIndex) -> bool,
     /// How many employees there are, if the plan is about some of them. `None` means that it is
     /// about all of them.
     pub population: Option<Population>,
@@ -64,12 +47,39 @@ pub struct Sight<'a> {
     /// was released last. Before the first release it is a text that tells this integration from
     /// another one of the same name.
     pub released_before: &'a str,
+}
+
+/// What the guard asks about the employees of a plan and about earlier changes.
+pub trait GuardFacts {
+    /// Returns how many changes of this kind went out within its window. Every update counts; of
+    /// another kind, one change for each employee counts.
+    fn spent(&self, kind: Kind) -> u32;
+
+    /// Returns how many employees got an update within the window of its budget.
+    fn updated(&self) -> u32;
+
+    /// Returns for how many employees events have replaced or cleared this row within the interval.
+    /// Employees whose change in the plan does that do not count.
+    fn replaced_before(&self, row: usize) -> u32;
+
+    /// Returns whether an employee's start date has come as the status announced it.
+    fn starts(&self, person: PersonIndex) -> bool;
+
+    /// Returns whether the status says that an employee's manager had no account. Setting the
+    /// manager then belongs to the creation.
+    fn leaderless(&self, person: PersonIndex) -> bool;
+
+    /// Returns whether the pass was asked for this employee, by Bob's event or by a sync request of
+    /// the `EmployeeSync`.
+    fn explicit(&self, person: PersonIndex) -> bool;
+
     /// Returns an employee's part in what a full pass holds, if the plan is about some of the
     /// employees. Partial passes must not let it out piece by piece.
-    pub held_before: &'a dyn Fn(PersonIndex) -> Option<u64>,
+    fn held_before(&self, person: PersonIndex) -> Option<u64>;
+
     /// Returns whether a change is part of the plan that was released last and has not been carried
     /// out completely.
-    pub continues: &'a dyn Fn(&Change) -> bool,
+    fn continues(&self, change: &Change) -> bool;
 }
 
 /// How many employees there are.
@@ -153,14 +163,14 @@ pub struct HeldPlan {
 /// Looks at the whole plan, and returns what of it is held.
 #[must_use]
 pub fn guard(sight: &Sight<'_>) -> Held {
-    let all = &sight.plan.changes;
-    let continued: Vec<bool> = all.iter().map(|change| (sight.continues)(change)).collect();
+    let all = &sight.planned.plan.changes;
+    let continued: Vec<bool> = all.iter().map(|change| sight.facts.continues(change)).collect();
     let (frozen, mut because) = blackout(sight, &continued);
     let kinds: Vec<Option<Kind>> = all
         .iter()
         .zip(&continued)
         .map(|(change, continued)| {
-            kind_of(change, attributes(sight, change, &frozen), (sight.starts)(change.person))
+            kind_of(change, attributes(sight, change, &frozen), sight.facts.starts(change.person))
                 .filter(|kind| !continued && !unlimited(sight, change, *kind))
         })
         .collect();
@@ -179,13 +189,13 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             .filter(|(_, own)| **own == Some(kind))
             .map(|(pair, _)| pair)
         {
-            let passes = kind == Kind::Disable && room > 0 && (sight.explicit)(change.person);
+            let passes = kind == Kind::Disable && room > 0 && sight.facts.explicit(change.person);
             room -= u32::from(passes);
             *held = !passes;
         }
         let (one, several) = words(kind);
         // Few people with many changes are a fight about a value, and no flood.
-        let updated = if kind == Kind::Update { (sight.updated)() } else { account.spent };
+        let updated = if kind == Kind::Update { sight.facts.updated() } else { account.spent };
         let whose = if updated < account.spent {
             format!(" to {}", employees(updated))
         } else {
@@ -213,7 +223,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     }
     if restored > 0 {
         because.push(format!(
-            "{} of accounts that bobsync managed before: the integration began without a status, so it is \
+            "{} of accounts that bobsync managed before: the integration began without a status, \
+             so it is \
              not known which of these employees Bob had revoked at once; set spec.suspend on those \
              who must stay out before you approve",
             counted(restored, "reactivation", "reactivations")
@@ -223,8 +234,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     for ((held, change), (kind, continued)) in
         changes.iter_mut().zip(all).zip(kinds.iter().zip(&continued))
     {
-        let asked = *kind == Some(Kind::Disable) && (sight.explicit)(change.person);
-        if !*held && !continued && !asked && (sight.held_before)(change.person).is_some() {
+        let asked = *kind == Some(Kind::Disable) && sight.facts.explicit(change.person);
+        if !*held && !continued && !asked && sight.facts.held_before(change.person).is_some() {
             *held = true;
             waiting += 1;
         }
@@ -237,13 +248,10 @@ pub fn guard(sight: &Sight<'_>) -> Held {
         because.push(format!("{BUDGET}: {}", counted(waiting, one, several)));
     }
     let part = |change: &Change, rows: Option<&[usize]>| {
-        if let Some(before) = (sight.held_before)(change.person) {
+        if let Some(before) = sight.facts.held_before(change.person) {
             return (change.person, before);
         }
-        (
-            change.person,
-            sight.plan.part(change, rows, sight.mapping, sight.people, sight.released_before),
-        )
+        (change.person, sight.planned.part(change, rows, sight.released_before))
     };
     let over = changes.contains(&true);
     let room = room(sight, &kinds, &changes);
@@ -262,8 +270,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             }
         })
         .collect();
-    let content =
-        sight.plan.digest_of(sight.mapping, sight.people, &frozen, |index| changes[index]);
+    let content = sight.planned.digest_of(&frozen, |index| changes[index]);
     let digest = chained(&content, sight.released_before);
     if sight.approved == Some(&digest) {
         // A change that has a frozen row next to other parts is not what the person looked at.
@@ -287,7 +294,7 @@ pub fn guard(sight: &Sight<'_>) -> Held {
             ..Held::default()
         };
     }
-    let mut counts = sight.plan.counts_of(|index| changes[index]);
+    let mut counts = sight.planned.plan.counts_of(|index| changes[index]);
     counts.updates +=
         count(all.iter().zip(&changes).filter(|(change, held)| !**held && touched(change)).count());
     let plan = Some(HeldPlan {
@@ -303,9 +310,9 @@ pub fn guard(sight: &Sight<'_>) -> Held {
 /// Returns how many attributes this change writes, without frozen ones. A manager who had no
 /// account before does not count, unless the account names another manager.
 fn attributes(sight: &Sight<'_>, change: &Change, frozen: &[usize]) -> usize {
-    let manager = sight.mapping.manager;
+    let manager = sight.planned.mapping.manager;
     let replaces = manager.is_some_and(|row| change.replaced.contains(&row));
-    let late = !replaces && (sight.leaderless)(change.person);
+    let late = !replaces && sight.facts.leaderless(change.person);
     let counts = |row: usize| !(frozen.contains(&row) || late && Some(row) == manager);
     let written = change.write.attributes.iter().filter(|(row, _)| counts(*row)).count();
     let awaited = change.manager.is_some() && replaces && manager.is_some_and(counts);
@@ -341,10 +348,7 @@ fn unlimited(sight: &Sight<'_>, change: &Change, kind: Kind) -> bool {
 }
 
 fn is_marked(sight: &Sight<'_>, change: &Change) -> bool {
-    sight.plan.standings[change.person as usize]
-        .account
-        .as_ref()
-        .is_some_and(|account| account.marked)
+    sight.planned.standing(change.person).account.as_ref().is_some_and(|account| account.marked)
 }
 
 /// Returns the rows that would replace or clear a value for too many employees, and the reasons,
@@ -352,23 +356,23 @@ fn is_marked(sight: &Sight<'_>, change: &Change) -> bool {
 fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) {
     let mut because = Vec::new();
     let limit = sight.field_blackout.limit(with_account(sight));
-    let mut replaced = vec![0_u32; sight.mapping.rows.len()];
+    let mut replaced = vec![0_u32; sight.planned.mapping.rows.len()];
     let counts = |(change, continued): &(&Change, &bool)| {
         !**continued && (!sight.first_pass || is_marked(sight, change))
     };
-    let changes = sight.plan.changes.iter().zip(continued).filter(counts);
+    let changes = sight.planned.plan.changes.iter().zip(continued).filter(counts);
     changes.flat_map(|(change, _)| &change.replaced).for_each(|row| replaced[*row] += 1);
     let before: Vec<u32> = replaced
         .iter()
         .enumerate()
-        .map(|(row, now)| if *now == 0 { 0 } else { (sight.replaced_before)(row) })
+        .map(|(row, now)| if *now == 0 { 0 } else { sight.facts.replaced_before(row) })
         .collect();
     let frozen: Vec<usize> = (0..replaced.len())
         .filter(|row| replaced[*row].saturating_add(before[*row]) > limit)
         .collect();
     for &row in &frozen {
-        let target = &sight.mapping.rows[row].target;
-        let fields = sight.mapping.fields_of(row).join(", ");
+        let target = &sight.planned.mapping.rows[row].target;
+        let fields = sight.planned.mapping.fields_of(row).join(", ");
         let from = if fields.is_empty() {
             "from the settings".to_owned()
         } else {
@@ -382,7 +386,10 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) 
                 counted(before, "other", "others")
             ),
         };
-        because.push(format!("{BLACKOUT}: the target {target} ({from}) would change for {now} at once{already}, and the limit is {limit}"));
+        because.push(format!(
+            "{BLACKOUT}: the target {target} ({from}) would change for {now} at \
+            once{already}, and the limit is {limit}"
+        ));
     }
     (frozen, because)
 }
@@ -405,9 +412,10 @@ fn with_account(sight: &Sight<'_>) -> u32 {
         return population.accounts;
     }
     let managed = sight
+        .planned
         .people
         .iter()
-        .zip(&sight.plan.standings)
+        .zip(&sight.planned.plan.standings)
         .filter(|(person, _)| person.decision.managed);
     count(managed.filter(|(_, standing)| standing.account.is_some()).count())
 }
@@ -417,13 +425,13 @@ fn account(sight: &Sight<'_>, kinds: &[Option<Kind>], kind: Kind) -> Option<Acco
     let budget = sight.budgets.of(kind)?;
     let of = match kind {
         Kind::Create => sight.population.map_or_else(
-            || count(sight.people.iter().filter(|person| person.decision.managed).count()),
+            || count(sight.planned.people.iter().filter(|person| person.decision.managed).count()),
             |population| population.managed,
         ),
         Kind::Disable | Kind::Reactivate | Kind::Update => with_account(sight),
     };
     let planned = count(kinds.iter().filter(|own| **own == Some(kind)).count());
-    Some(Account { planned, spent: (sight.spent)(kind), limit: budget.limit(of) })
+    Some(Account { planned, spent: sight.facts.spent(kind), limit: budget.limit(of) })
 }
 
 const fn words(kind: Kind) -> (&'static str, &'static str) {

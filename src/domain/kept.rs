@@ -1,6 +1,7 @@
-//! Values that a provider keeps in another form than they were sent: with single blanks, with composed letters, cut, or as
-//! rules of the tenant have it. Both forms are remembered as digests, so that such a value is written once and not in
-//! every pass. With them the values that something else sets back (`set_back`).
+//! Values that a provider keeps in another form than they were sent: with single blanks, with
+//! composed letters, cut, or as rules of the tenant have it. Both forms are remembered as digests,
+//! so that such a value is written once and not in every pass. With them the values that something
+//! else sets back (`set_back`).
 
 use super::{
     account::NewValue,
@@ -10,11 +11,12 @@ use super::{
     set_back::{SetBack, Window},
 };
 
-/// After so many writes of one value that the provider keeps in another form each time, it is written no more.
+/// After so many writes of one value that the provider keeps in another form each time, it is
+/// written no more.
 const MISSES: u8 = 3;
 
-/// What is known of the values of one employee that the provider keeps in another form, or that something else sets back.
-/// Almost always nothing.
+/// What is known of the values of one employee that the provider keeps in another form, or that
+/// something else sets back. Almost always nothing.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Kept {
     pairs: Vec<Pair>,
@@ -49,7 +51,8 @@ pub struct Writes<'a> {
     pub answered: &'a [Answered],
     /// Whether the account was made by this write.
     pub new: bool,
-    /// Whether the account was managed before, so that who changes its values back changes what bobsync wrote.
+    /// Whether the account was managed before, so that who changes its values back changes what
+    /// bobsync wrote.
     pub ours: bool,
 }
 
@@ -85,8 +88,8 @@ pub struct Answered {
 }
 
 impl Kept {
-    /// Returns whether the provider keeps `want` as `have`, as far as is known, or `want` was set back too often: then there is
-    /// nothing to write.
+    /// Returns whether the provider keeps `want` as `have`, as far as is known, or `want` was set
+    /// back too often: then there is nothing to write.
     #[must_use]
     pub fn is_settled(&self, employee: &Employee, row: &Row, want: &str, have: &str) -> bool {
         self.left(employee, row, want, have).is_some()
@@ -120,7 +123,8 @@ impl Kept {
         self.pairs.iter().filter(|pair| pair.kept.is_some()).map(|pair| &*pair.target)
     }
 
-    /// Returns the values that something else has set back too often, and that are not known to be in place again.
+    /// Returns the values that something else has set back too often, and that are not known to be
+    /// in place again.
     pub fn contested(&self) -> impl Iterator<Item = &SetBack> {
         self.set_back.iter().filter(|known| known.contested)
     }
@@ -163,7 +167,8 @@ impl Kept {
         Self { tries, set_back, ..self }
     }
 
-    /// Returns the same, which a status says, with what this process knew of writes that no status tells of.
+    /// Returns the same, which a status says, with what this process knew of writes that no status
+    /// tells of.
     #[must_use]
     pub fn with_memory_of(mut self, known: Option<&Self>) -> Self {
         let Some(known) = known else { return self };
@@ -196,7 +201,8 @@ impl Kept {
         self.set_back.iter()
     }
 
-    /// Returns the lines of a status: `<target>=<digest sent>/<digest kept>`, by target, with eight hexadecimal digits each.
+    /// Returns the lines of a status: `<target>=<digest sent>/<digest kept>`, by target, with eight
+    /// hexadecimal digits each.
     #[must_use]
     pub fn to_list(&self) -> Vec<String> {
         let line = |Pair { target, sent, kept }: &Pair| match kept {
@@ -218,14 +224,15 @@ impl Kept {
         Self { pairs: list.filter_map(read).collect(), ..Self::default() }
     }
 
-    /// Returns what is known after a look or a write. `before`: what was known. `written`: what was written. `look`: what was
-    /// seen of a row that was not written.
+    /// Returns what is known after a look or a write. `before`: what was known. `written`: what was
+    /// written. `look`: what was seen of a row that was not written.
     #[must_use]
     pub fn after(
         before: Option<&Self>,
         mapping: &Mapping,
         employee: &Employee,
-        (written, window): (Writes<'_>, Window),
+        written: Writes<'_>,
+        window: Window,
         look: impl Fn(usize) -> Look,
     ) -> Self {
         let before = before.filter(|_| !written.new);
@@ -343,7 +350,8 @@ pub fn text_of(value: &NewValue) -> &str {
     }
 }
 
-/// Returns whether the value that was set back is still the one that the employee should have, as far as a row of Bob tells.
+/// Returns whether the value that was set back is still the one that the employee should have, as
+/// far as a row of Bob tells.
 fn is_of(known: &SetBack, mapping: &Mapping, employee: &Employee) -> bool {
     let Some(row) = mapping.position(&known.target) else { return false };
     match mapping.desired(row, employee) {
@@ -420,7 +428,8 @@ mod tests {
             None,
             &mapping,
             &noa,
-            (Writes { new: true, ..wrote(&sent("A  B", Some("A B"))) }, at(0)),
+            Writes { new: true, ..wrote(&sent("A  B", Some("A B"))) },
+            at(0),
             seen(false),
         );
         let row = &mapping.rows[0];
@@ -438,9 +447,9 @@ mod tests {
         let read = Kept::from_list(known.to_list().iter().map(String::as_str));
         assert_eq!(read, known.lasting());
         assert!(!known.to_list()[0].contains('A'), "no value");
-        assert_eq!(Kept::after(Some(&read), &mapping, &noa, (wrote(&[]), at(0)), seen(true)), read);
+        assert_eq!(Kept::after(Some(&read), &mapping, &noa, wrote(&[]), at(0), seen(true)), read);
         assert!(
-            Kept::after(Some(&read), &mapping, &noa, (wrote(&[]), at(0)), seen(false)).is_empty()
+            Kept::after(Some(&read), &mapping, &noa, wrote(&[]), at(0), seen(false)).is_empty()
         );
         // Written again because a person changed it at the provider: what is known stays known.
         for answer in [Some("A B"), None] {
@@ -448,13 +457,14 @@ mod tests {
                 Some(&read),
                 &mapping,
                 &noa,
-                (wrote(&sent("A  B", answer)), at(0)),
+                wrote(&sent("A  B", answer)),
+                at(0),
                 seen(false),
             );
             assert!(again.is_settled(&noa, row, "A  B", "A B"), "{answer:?}");
         }
         assert!(
-            Kept::after(Some(&read), &mapping, &noa, (wrote(&sent("C", None)), at(0)), seen(false))
+            Kept::after(Some(&read), &mapping, &noa, wrote(&sent("C", None)), at(0), seen(false))
                 .to_list()
                 .is_empty(),
             "another value"
@@ -476,7 +486,8 @@ mod tests {
                 known.as_ref(),
                 &mapping,
                 &noa,
-                (wrote(&answered), at(0)),
+                wrote(&answered),
+                at(0),
                 seen(false),
             ));
         }
@@ -504,7 +515,8 @@ mod tests {
                 Some(&known),
                 &mapping,
                 &noa,
-                (Writes { ours: true, ..wrote(&answered) }, at(hour)),
+                Writes { ours: true, ..wrote(&answered) },
+                at(hour),
                 |_| look,
             );
             known = looked(known, hour, look);
@@ -514,7 +526,7 @@ mod tests {
 
     fn looked(known: Kept, hour: i64, look: Look) -> Kept {
         let (mapping, noa) = world();
-        Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(hour)), |_| look)
+        Kept::after(Some(&known), &mapping, &noa, wrote(&[]), at(hour), |_| look)
     }
 
     fn leaves(known: &Kept, hour: i64, value: &str) -> Option<Left> {
@@ -565,7 +577,8 @@ mod tests {
             1,
             "it is not said to be in sync before it was looked at"
         );
-        // In place: nothing is contested any more, and the next who sets it back within the window is known.
+        // In place: nothing is contested any more, and the next who sets it back within the window
+        // is known.
         let held = looked(fought([30], Some(known.clone()), CONTESTED), 31, Look::InPlace);
         assert_eq!((held.contested().count(), leaves(&held, 32, BOB)), (0, Some(Left::Contested)));
         assert!(looked(held, 54, Look::InPlace).is_empty(), "it stayed in place for a window");
@@ -584,7 +597,8 @@ mod tests {
             Some(&known),
             &mapping,
             &noa,
-            (Writes { ours: true, ..wrote(&other) }, at(7)),
+            Writes { ours: true, ..wrote(&other) },
+            at(7),
             |_| CONTESTED,
         );
         assert_eq!(
@@ -619,10 +633,11 @@ mod tests {
             once,
             "what no status tells stays known"
         );
-        // What was written to an account that was not managed before is no fight, nor is what made it.
+        // What was written to an account that was not managed before is no fight, nor is what made
+        // it.
         let answered = [Answered { row: 0, sent: BOB.into(), seen: true, kept: None }];
         assert!(
-            !Kept::after(None, &mapping, &noa, (wrote(&answered), at(0)), seen(false))
+            !Kept::after(None, &mapping, &noa, wrote(&answered), at(0), seen(false))
                 .set_backs()
                 .any(|_| true)
         );
@@ -632,25 +647,26 @@ mod tests {
     fn a_value_that_was_sent_and_is_not_in_place_is_known_as_tried_until_it_is() {
         let (mapping, noa) = world();
         let answered = [Answered { row: 0, sent: "A".into(), seen: false, kept: None }];
-        let known = Kept::after(None, &mapping, &noa, (wrote(&answered), at(0)), seen(false));
+        let known = Kept::after(None, &mapping, &noa, wrote(&answered), at(0), seen(false));
         assert!(
             known.was_tried(&noa, &mapping.rows[0], "A")
                 && !known.was_tried(&noa, &mapping.rows[0], "B")
         );
         assert!(known.to_list().is_empty(), "no status grows by it");
         assert!(
-            Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(0)), seen(true)).has_tries(),
+            Kept::after(Some(&known), &mapping, &noa, wrote(&[]), at(0), seen(true)).has_tries(),
             "the next write waits"
         );
         assert!(
-            Kept::after(Some(&known), &mapping, &noa, (wrote(&[]), at(0)), seen(false)).is_empty(),
+            Kept::after(Some(&known), &mapping, &noa, wrote(&[]), at(0), seen(false)).is_empty(),
             "it is in place"
         );
         let made = Kept::after(
             None,
             &mapping,
             &noa,
-            (Writes { new: true, ..wrote(&answered) }, at(0)),
+            Writes { new: true, ..wrote(&answered) },
+            at(0),
             seen(false),
         );
         assert!(made.is_empty(), "nothing is kept of every new account");

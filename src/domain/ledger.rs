@@ -12,11 +12,11 @@ type Released = Vec<(Box<str>, Kind)>;
 /// What passes of one integration have let out that no status tells.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    /// What was released in passes that are under way, by pass, and when (in seconds of the epoch). Their statuses may not be
-    /// written yet.
+    /// What was released in passes that are under way, by pass, and when (in seconds of the epoch).
+    /// Their statuses may not be written yet.
     open: BTreeMap<u64, (i64, Released)>,
-    /// When passes that events asked for replaced or cleared the value of an attribute, in seconds of the epoch, by
-    /// target and `root.id`.
+    /// When passes that events asked for replaced or cleared the value of an attribute, in seconds
+    /// of the epoch, by target and `root.id`.
     replaced: HashMap<Box<str>, HashMap<Box<str>, i64>>,
 }
 
@@ -33,8 +33,8 @@ impl Ledger {
         self.open.remove(&pass);
     }
 
-    /// How many people have a change of this kind under way, without those who are counted elsewhere. `counted` is asked with the
-    /// moment at which the change was released.
+    /// How many people have a change of this kind under way, without those who are counted
+    /// elsewhere. `counted` is asked with the moment at which the change was released.
     #[must_use]
     pub fn under_way(&self, kind: Kind, counted: &dyn Fn(&str, i64) -> bool) -> u32 {
         let mut people: HashMap<&str, i64> = HashMap::new();

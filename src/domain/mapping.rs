@@ -318,7 +318,8 @@ pub fn formula(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
                         Some('}') => break,
                         Some('{') | None => {
                             return Err(format!(
-                                "the formula has an opening brace without its closing one after `{{{id}`; write {{{{ for a brace"
+                                "the formula has an opening brace without its closing one after \
+                                 `{{{id}`; write {{{{ for a brace"
                             ));
                         }
                         Some(c) => id.push(c),
@@ -326,7 +327,9 @@ pub fn formula(text: &str, fields: &mut Fields) -> Result<Vec<Part>, String> {
                 }
                 let id = id.trim();
                 if id.is_empty() || id.contains('/') {
-                    return Err("the formula has braces without a Bob field id in them, such as {work.department}".to_owned());
+                    return Err("the formula has braces without a Bob field id in them, such as \
+                        {work.department}"
+                        .to_owned());
                 }
                 if !literal.is_empty() {
                     parts.push(Part::Literal(std::mem::take(&mut literal).into_boxed_str()));

@@ -80,7 +80,8 @@ pub struct Candidate {
     pub elsewhere: bool,
     /// Rows that have to be written and that have another value on the account now.
     pub replaced: Vec<usize>,
-    /// Rows that are not as desired and are not written: the provider keeps them so, or something else sets them back.
+    /// Rows that are not as desired and are not written: the provider keeps them so, or something
+    /// else sets them back.
     pub left: Box<[(usize, Left)]>,
     /// What has to be written, except access and manager.
     pub write: Option<Box<AccountWrite>>,
@@ -309,6 +310,18 @@ impl<'a> Matcher<'a> {
     #[must_use]
     pub fn protecting(self, protected: &'a Protected) -> Self {
         Self { protected: Some(protected), ..self }
+    }
+
+    /// Returns the mapping.
+    #[must_use]
+    pub const fn mapping(&self) -> &'a Mapping {
+        self.mapping
+    }
+
+    /// Returns the employees.
+    #[must_use]
+    pub const fn people(&self) -> &'a [Person] {
+        self.people
     }
 
     /// Returns the index of the employee with this `root.id`.
@@ -597,8 +610,8 @@ fn own<'a>(map: &mut HashMap<Cow<'a, str>, Owners>, key: Cow<'a, str>, person: P
 /// Rows that are not as desired and are not written, and why.
 pub type LeftRows = Vec<(usize, Left)>;
 
-/// Returns the rows whose value at the provider is not as desired, and the rows of which it is not and that are left so.
-/// The manager's row is left to the plan.
+/// Returns the rows whose value at the provider is not as desired, and the rows of which it is not
+/// and that are left so. The manager's row is left to the plan.
 #[must_use]
 pub fn differences(
     mapping: &Mapping,

@@ -4,10 +4,11 @@
 mod conflict;
 mod digest;
 mod order;
+mod planned;
 mod reporting;
 mod withheld;
 
-pub use self::conflict::Conflict;
+pub use self::{conflict::Conflict, planned::Planned};
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -182,7 +183,8 @@ pub struct Standing {
     pub kept: Vec<usize>,
     /// Rows that something else sets back again and again, and that are not written for now.
     pub contested: Vec<usize>,
-    /// Rows that are not as decided on an account that exists, and are not written for what stands in the way.
+    /// Rows that are not as decided on an account that exists, and are not written for what stands
+    /// in the way.
     pub withheld: Vec<usize>,
     /// The state of an account that may belong to this employee and that this integration does not
     /// write. `None` if there is no such account.
@@ -239,8 +241,8 @@ pub struct Counts {
 
 /// Makes the plan from what the matcher saw. `whole` says whether the listing was consistent.
 #[must_use]
-pub fn plan(mapping: &Mapping, people: &[Person], matcher: Matcher<'_>, whole: bool) -> Plan {
-    plan_of_some(mapping, people, matcher, whole, &|_| None)
+pub fn plan(matcher: Matcher<'_>, whole: bool) -> Planned<'_> {
+    plan_of_some(matcher, whole, &|_| None)
 }
 
 /// Returns the value by which accounts name an employee who is not part of a plan and has an
@@ -250,16 +252,16 @@ pub type Elsewhere<'a> = &'a dyn Fn(&str) -> Option<Box<str>>;
 /// Makes the plan for some of the employees. `elsewhere` gives the accounts of managers who are not
 /// among them.
 #[must_use]
-pub fn plan_of_some(
-    mapping: &Mapping,
-    people: &[Person],
-    matcher: Matcher<'_>,
+pub fn plan_of_some<'a>(
+    matcher: Matcher<'a>,
     whole: bool,
     elsewhere: Elsewhere<'_>,
-) -> Plan {
-    let managers: Vec<Option<PersonIndex>> = reporting::managers(mapping, people, &matcher);
+) -> Planned<'a> {
+    let (mapping, people) = (matcher.mapping(), matcher.people());
+    let cx = Planning { mapping, people, whole };
+    let managers = reporting::managers(&matcher);
     let matches = matcher.finish();
-    let after = hand_overs(mapping, people, &matches);
+    let after = cx.hand_overs(&matches);
     let mut plan = Plan { standings: Vec::with_capacity(people.len()), ..Plan::default() };
     let mut current_manager: HashMap<PersonIndex, Box<str>> = HashMap::default();
     for (index, (person, found)) in (0..).zip(people.iter().zip(matches)) {
@@ -272,8 +274,7 @@ pub fn plan_of_some(
         let uncertain = person.several && !whole;
         let unseen = uncertain && matches!(found, Match::None | Match::Taken { .. });
         let found = if uncertain { found.among_several() } else { found };
-        let (standing, change) =
-            one(mapping, (people, person), found, after[index as usize], whole);
+        let (standing, change) = cx.one(person, found, after[index as usize]);
         let change =
             change.or_else(|| unlisted(person).filter(|_| unseen && standing.beside.is_some()));
         plan.standings.push(standing);
@@ -283,228 +284,289 @@ pub fn plan_of_some(
             plan.changes.push(change);
         }
     }
-    if let Some(row) = mapping.manager {
-        reporting::set_managers(
-            &mut plan,
-            mapping,
-            people,
-            (row, &managers, elsewhere),
-            &current_manager,
-        );
-    }
-    order::order(&mut plan);
     plan.managers = managers;
-    plan
+    let mut planned = Planned { mapping, people, plan };
+    planned.set_managers(elsewhere, &current_manager);
+    order::order(&mut planned.plan);
+    planned
 }
 
-/// Returns for each employee the other employee with the account that has the e-mail or username,
-/// if the same plan makes that account give both up. Two employees who want to swap would wait for
-/// each other without end, so neither waits.
-fn hand_overs(mapping: &Mapping, people: &[Person], matches: &[Match]) -> Vec<Option<PersonIndex>> {
-    let gives_up = |holder: PersonIndex, account: &str, to: PersonIndex| {
-        let own = matches!(&matches[holder as usize], Match::One { candidate, .. } if *candidate.account == *account);
-        let (holder, to) = (&people[holder as usize], &people[to as usize]);
-        let wanted = keys(mapping, to);
-        own && holder.decision.managed
-            && holder.claimed_by.is_none()
-            && keys(mapping, holder).iter().all(|(row, own)| {
-                mapping.keeps(*row, &holder.employee)
-                    && own.is_some()
-                    && !wanted.iter().any(|(_, key)| key == own)
-            })
-    };
-    let leaves = |person: PersonIndex| match &matches[person as usize] {
-        Match::One { candidate, .. } => {
-            people[person as usize].decision.existing == Some(Access::Suspended)
-                && candidate.state != AccountState::Suspended
-        }
-        Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => false,
-    };
-    let holder = |person: PersonIndex| match &matches[person as usize] {
-        Match::One { taken, .. } | Match::Taken { by: taken, .. } => taken,
-        Match::None | Match::Ambiguous { .. } => &Taken::No,
-    };
-    (0..)
-        .zip(people)
-        .map(|(person, _)| {
-            let Taken::By(first, _) = holder(person) else { return None };
-            let (mut at, mut seen) = (person, HashSet::new());
-            loop {
-                match holder(at) {
-                    Taken::No => return Some(*first),
-                    // An employee who leaves does not wait, and gives up nothing while something
-                    // else is taken.
-                    Taken::By(..) if at != person && leaves(at) => return None,
-                    Taken::By(next, account) if seen.insert(at) && gives_up(*next, account, at) => {
-                        at = *next
-                    }
-                    Taken::By(..) | Taken::ForGood(_) => return None,
-                }
-            }
-        })
-        .collect()
-}
-
-/// Returns the keys that an employee's account should have, by row: the e-mail, and the username
-/// unless it is chosen with a number.
-fn keys<'a>(mapping: &'a Mapping, person: &'a Person) -> Vec<(usize, Option<Cow<'a, str>>)> {
-    let rows = [mapping.email, mapping.username].into_iter();
-    let rows =
-        rows.filter(|row| *row == mapping.email || !mapping.numbers_username(&person.employee));
-    rows.map(|row| (row, mapping.text(row, &person.employee).map(key_of))).collect()
-}
-
-/// Returns the [`Standing`] and the change of one employee, without the manager.
-fn one(
-    mapping: &Mapping,
-    (people, person): (&[Person], &Person),
-    found: Match,
-    after: Option<PersonIndex>,
+/// What the plan of one employee is made from, except the account that was found.
+#[derive(Clone, Copy)]
+struct Planning<'a> {
+    mapping: &'a Mapping,
+    people: &'a [Person],
+    /// Whether the listing was consistent.
     whole: bool,
-) -> (Standing, Option<Change>) {
-    if !person.decision.managed {
-        return left_out(person, found);
-    }
-    if let Some(other) = &person.claimed_by {
-        let beside = match &found {
-            Match::One { candidate, .. } => Some(candidate.state),
-            Match::Ambiguous { open, .. } if person.decision.ends_access() => {
-                Some(open_or_not(*open))
-            }
-            Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => None,
+}
+
+impl Planning<'_> {
+    /// Returns for each employee the other employee with the account that has the e-mail or username,
+    /// if the same plan makes that account give both up. Two employees who want to swap would wait for
+    /// each other without end, so neither waits.
+    fn hand_overs(&self, matches: &[Match]) -> Vec<Option<PersonIndex>> {
+        let Planning { mapping, people, .. } = *self;
+        let gives_up = |holder: PersonIndex, account: &str, to: PersonIndex| {
+            let own = matches!(&matches[holder as usize], Match::One { candidate, .. } if *candidate.account == *account);
+            let (holder, to) = (&people[holder as usize], &people[to as usize]);
+            let wanted = self.keys(to);
+            own && holder.decision.managed
+                && holder.claimed_by.is_none()
+                && self.keys(holder).iter().all(|(row, own)| {
+                    mapping.keeps(*row, &holder.employee)
+                        && own.is_some()
+                        && !wanted.iter().any(|(_, key)| key == own)
+                })
         };
-        return (
-            Standing { beside, ..standing(None, Some(Block::ClaimedBy(other.clone()))) },
-            None,
-        );
-    }
-    let missing =
-        |exists| mapping.missing_required(&person.employee, exists).map(Block::MissingAttribute);
-    let failed = || {
-        let expression =
-            mapping.failed(&person.employee).map(|(row, why)| Block::MappingFailed(row, why));
-        let scope = || person.scope_failure.clone().map(Block::ScopeFailed);
-        expression
-            .or_else(scope)
-            .or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
-    };
-    match found {
-        Match::Ambiguous { in_use, open, stays_open } => {
-            // Access has to end, so it does not matter which account is the right one. Each of them
-            // is suspended.
-            let leaves = person.decision.existing == Some(Access::Suspended);
-            let change = if leaves { suspensions(in_use) } else { None };
-            let beside = leaves.then(|| open_or_not(open));
-            (
-                Standing {
-                    beside,
-                    several: true,
-                    stays_open,
-                    ..standing(None, Some(Block::Ambiguous))
-                },
-                change,
-            )
-        }
-        Match::One { candidate, .. } if let Some(by) = candidate.protected => {
-            let change = (candidate.lets_go && candidate.state != AccountState::Suspended)
-                .then(|| suspension(candidate.account.clone()));
-            (standing(Some(held(&candidate)), Some(Block::Protected(by))), change)
-        }
-        Match::One { candidate, .. } if candidate.elsewhere => {
-            (standing(Some(held(&candidate)), Some(Block::ManagedElsewhere)), None)
-        }
-        Match::One { mut candidate, taken } => {
-            let account = held(&candidate);
-            if person.employee.unread {
-                // Only a row of Bob says which values the account should have in addition to
-                // access.
-                candidate.replaced.clear();
-                candidate.write = candidate.write.map(|write| {
-                    Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() })
-                });
+        let leaves = |person: PersonIndex| match &matches[person as usize] {
+            Match::One { candidate, .. } => {
+                people[person as usize].decision.existing == Some(Access::Suspended)
+                    && candidate.state != AccountState::Suspended
             }
-            let drifted = drifted(mapping, person, &mut candidate);
-            let rows = |why| {
-                candidate
-                    .left
-                    .iter()
-                    .filter(move |(_, own)| *own == why)
-                    .map(|(row, _)| *row)
-                    .collect()
-            };
-            let (kept, contested) = (rows(Left::Kept), rows(Left::Contested));
-            let suspends = person.decision.existing == Some(Access::Suspended)
-                && candidate.state != AccountState::Suspended;
-            // An employee who leaves does not wait for an e-mail to become free.
-            let after = after.filter(|_| !suspends);
-            let conflict = (taken != Taken::No && after.is_none())
-                .then(|| Block::Conflict(Conflict::new(&taken, people)));
-            let missing =
-                missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
-            let mut withheld = match missing {
-                Some(Block::MissingAttribute(row) | Block::MappingFailed(row, _)) => vec![row],
-                _ => Vec::new(),
-            };
-            let taken = conflict.is_some();
-            let differs =
-                candidate.write.iter().flat_map(|write| &write.attributes).map(|(row, _)| *row);
-            withheld.extend(
-                differs.filter(|row| taken && [mapping.email, mapping.username].contains(row)),
-            );
-            let change = existing(mapping, person, *candidate, taken)
-                .map(|change| Change { after, ..change });
-            (
-                Standing {
-                    drifted,
-                    kept,
-                    contested,
-                    withheld,
-                    ..standing(Some(account), conflict.or(missing))
-                },
-                change,
-            )
-        }
-        // An account without a mark that has the e-mail of an employee who left may belong to that
-        // employee. It is reported, because bobsync may not adopt it.
-        Match::Taken { open: true, by } if person.decision.ends_access() => {
-            let beside = Some(AccountState::Active);
-            (
-                Standing {
-                    beside,
-                    ..standing(None, Some(Block::Conflict(Conflict::new(&by, people))))
-                },
-                unlisted(person),
-            )
-        }
-        Match::None | Match::Taken { .. } => match person.decision.missing {
-            Missing::NotYet | Missing::Never => (standing(None, None), unlisted(person)),
-            Missing::Create(access) => {
-                let taken = match &found {
-                    Match::Taken { by, .. } if after.is_none() => {
-                        Some(Block::Conflict(Conflict::new(by, people)))
+            Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => false,
+        };
+        let holder = |person: PersonIndex| match &matches[person as usize] {
+            Match::One { taken, .. } | Match::Taken { by: taken, .. } => taken,
+            Match::None | Match::Ambiguous { .. } => &Taken::No,
+        };
+        (0..)
+            .zip(people)
+            .map(|(person, _)| {
+                let Taken::By(first, _) = holder(person) else { return None };
+                let (mut at, mut seen) = (person, HashSet::new());
+                loop {
+                    match holder(at) {
+                        Taken::No => return Some(*first),
+                        // An employee who leaves does not wait, and gives up nothing while something
+                        // else is taken.
+                        Taken::By(..) if at != person && leaves(at) => return None,
+                        Taken::By(next, account)
+                            if seen.insert(at) && gives_up(*next, account, at) =>
+                        {
+                            at = *next
+                        }
+                        Taken::By(..) | Taken::ForGood(_) => return None,
                     }
-                    _ => None,
-                };
-                let failed = failed();
-                // An account can be made even if an attribute that is not required has no value.
-                let possible = |block: &Block| match block {
-                    Block::MappingFailed(row, _) => !mapping.rows[*row].required,
-                    Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
-                    Block::Conflict(_)
-                    | Block::ClaimedBy(_)
-                    | Block::Ambiguous
-                    | Block::Protected(_)
-                    | Block::ManagedElsewhere
-                    | Block::MissingAttribute(_) => false,
-                };
-                let block = missing(false).or(taken).or(failed);
-                let change = block
-                    .as_ref()
-                    .is_none_or(possible)
-                    .then(|| create(mapping, person, access, whole));
-                (standing(None, block), change.map(|change| Change { after, ..change }))
+                }
+            })
+            .collect()
+    }
+
+    /// Returns the keys that an employee's account should have, by row: the e-mail, and the username
+    /// unless it is chosen with a number.
+    fn keys<'b>(&self, person: &'b Person) -> Vec<(usize, Option<Cow<'b, str>>)> {
+        let mapping = self.mapping;
+        let rows = [mapping.email, mapping.username].into_iter();
+        let rows =
+            rows.filter(|row| *row == mapping.email || !mapping.numbers_username(&person.employee));
+        rows.map(|row| (row, mapping.text(row, &person.employee).map(key_of))).collect()
+    }
+
+    /// Returns the [`Standing`] and the change of one employee, without the manager.
+    fn one(
+        &self,
+        person: &Person,
+        found: Match,
+        after: Option<PersonIndex>,
+    ) -> (Standing, Option<Change>) {
+        let Planning { mapping, people, .. } = *self;
+        if !person.decision.managed {
+            return left_out(person, found);
+        }
+        if let Some(other) = &person.claimed_by {
+            let beside = match &found {
+                Match::One { candidate, .. } => Some(candidate.state),
+                Match::Ambiguous { open, .. } if person.decision.ends_access() => {
+                    Some(open_or_not(*open))
+                }
+                Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => None,
+            };
+            return (
+                Standing { beside, ..standing(None, Some(Block::ClaimedBy(other.clone()))) },
+                None,
+            );
+        }
+        let missing = |exists| {
+            mapping.missing_required(&person.employee, exists).map(Block::MissingAttribute)
+        };
+        let failed = || {
+            let expression =
+                mapping.failed(&person.employee).map(|(row, why)| Block::MappingFailed(row, why));
+            let scope = || person.scope_failure.clone().map(Block::ScopeFailed);
+            expression
+                .or_else(scope)
+                .or_else(|| person.unknown_target.clone().map(Block::UnknownTarget))
+        };
+        match found {
+            Match::Ambiguous { in_use, open, stays_open } => {
+                // Access has to end, so it does not matter which account is the right one. Each of them
+                // is suspended.
+                let leaves = person.decision.existing == Some(Access::Suspended);
+                let change = if leaves { suspensions(in_use) } else { None };
+                let beside = leaves.then(|| open_or_not(open));
+                (
+                    Standing {
+                        beside,
+                        several: true,
+                        stays_open,
+                        ..standing(None, Some(Block::Ambiguous))
+                    },
+                    change,
+                )
             }
-        },
+            Match::One { candidate, .. } if let Some(by) = candidate.protected => {
+                let change = (candidate.lets_go && candidate.state != AccountState::Suspended)
+                    .then(|| suspension(candidate.account.clone()));
+                (standing(Some(held(&candidate)), Some(Block::Protected(by))), change)
+            }
+            Match::One { candidate, .. } if candidate.elsewhere => {
+                (standing(Some(held(&candidate)), Some(Block::ManagedElsewhere)), None)
+            }
+            Match::One { mut candidate, taken } => {
+                let account = held(&candidate);
+                if person.employee.unread {
+                    // Only a row of Bob says which values the account should have in addition to
+                    // access.
+                    candidate.replaced.clear();
+                    candidate.write = candidate.write.map(|write| {
+                        Box::new(AccountWrite { foreign: write.foreign, ..AccountWrite::default() })
+                    });
+                }
+                let drifted = self.drifted(person, &mut candidate);
+                let rows = |why| {
+                    candidate
+                        .left
+                        .iter()
+                        .filter(move |(_, own)| *own == why)
+                        .map(|(row, _)| *row)
+                        .collect()
+                };
+                let (kept, contested) = (rows(Left::Kept), rows(Left::Contested));
+                let suspends = person.decision.existing == Some(Access::Suspended)
+                    && candidate.state != AccountState::Suspended;
+                // An employee who leaves does not wait for an e-mail to become free.
+                let after = after.filter(|_| !suspends);
+                let conflict = (taken != Taken::No && after.is_none())
+                    .then(|| Block::Conflict(Conflict::new(&taken, people)));
+                let missing =
+                    missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
+                let mut withheld = match missing {
+                    Some(Block::MissingAttribute(row) | Block::MappingFailed(row, _)) => vec![row],
+                    _ => Vec::new(),
+                };
+                let taken = conflict.is_some();
+                let differs =
+                    candidate.write.iter().flat_map(|write| &write.attributes).map(|(row, _)| *row);
+                withheld.extend(
+                    differs.filter(|row| taken && [mapping.email, mapping.username].contains(row)),
+                );
+                let change = self
+                    .existing(person, *candidate, taken)
+                    .map(|change| Change { after, ..change });
+                (
+                    Standing {
+                        drifted,
+                        kept,
+                        contested,
+                        withheld,
+                        ..standing(Some(account), conflict.or(missing))
+                    },
+                    change,
+                )
+            }
+            // An account without a mark that has the e-mail of an employee who left may belong to that
+            // employee. It is reported, because bobsync may not adopt it.
+            Match::Taken { open: true, by } if person.decision.ends_access() => {
+                let beside = Some(AccountState::Active);
+                (
+                    Standing {
+                        beside,
+                        ..standing(None, Some(Block::Conflict(Conflict::new(&by, people))))
+                    },
+                    unlisted(person),
+                )
+            }
+            Match::None | Match::Taken { .. } => match person.decision.missing {
+                Missing::NotYet | Missing::Never => (standing(None, None), unlisted(person)),
+                Missing::Create(access) => {
+                    let taken = match &found {
+                        Match::Taken { by, .. } if after.is_none() => {
+                            Some(Block::Conflict(Conflict::new(by, people)))
+                        }
+                        _ => None,
+                    };
+                    let failed = failed();
+                    // An account can be made even if an attribute that is not required has no value.
+                    let possible = |block: &Block| match block {
+                        Block::MappingFailed(row, _) => !mapping.rows[*row].required,
+                        Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
+                        Block::Conflict(_)
+                        | Block::ClaimedBy(_)
+                        | Block::Ambiguous
+                        | Block::Protected(_)
+                        | Block::ManagedElsewhere
+                        | Block::MissingAttribute(_) => false,
+                    };
+                    let block = missing(false).or(taken).or(failed);
+                    let change =
+                        block.as_ref().is_none_or(possible).then(|| self.create(person, access));
+                    (standing(None, block), change.map(|change| Change { after, ..change }))
+                }
+            },
+        }
+    }
+
+    /// Takes rows that were changed at the provider out of the write, if drift is only reported.
+    /// Returns these rows.
+    fn drifted(&self, person: &Person, candidate: &mut Candidate) -> Vec<usize> {
+        let (Some(in_place), Some(write)) = (&person.in_place, &mut candidate.write) else {
+            return Vec::new();
+        };
+        let is_drift = |row: usize| in_place.holds(self.mapping, &person.employee, row, None);
+        let drifted =
+            write.attributes.iter().map(|(row, _)| *row).filter(|&row| is_drift(row)).collect();
+        write.attributes.retain(|(row, _)| !is_drift(*row));
+        candidate.replaced.retain(|&row| !is_drift(row));
+        drifted
+    }
+
+    /// Returns the change of an account that exists, or `None` if there is nothing to write. `taken` says
+    /// that another account has the e-mail or username.
+    fn existing(&self, person: &Person, candidate: Candidate, taken: bool) -> Option<Change> {
+        let access = access_of(person, &candidate);
+        let mut write = candidate.write.map(|write| *write).unwrap_or_default();
+        if taken {
+            write
+                .attributes
+                .retain(|(row, _)| *row != self.mapping.email && *row != self.mapping.username);
+        }
+        write.access = access;
+        let kind = if candidate.marked { Kind::Update } else { Kind::Adopt };
+        let replaced = candidate.replaced;
+        Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) })
+            .filter(|change| !change.write.is_empty())
+    }
+
+    /// Returns the change that makes a new account.
+    fn create(&self, person: &Person, access: Access) -> Change {
+        let employee = &person.employee;
+        let attributes = (0..self.mapping.rows.len())
+            .filter_map(|row| match self.mapping.desired(row, employee) {
+                Desired::Text(text) => Some((row, NewValue::Set(text.as_ref().into()))),
+                Desired::Empty | Desired::Keep | Desired::Person(_) | Desired::Failed(_) => None,
+            })
+            .collect();
+        let write = AccountWrite {
+            attributes,
+            mark: Some(employee.id().into()),
+            access: Some(access),
+            foreign: None,
+        };
+        Change {
+            kind: Kind::Create,
+            look_up_first: !self.whole || person.forgotten || person.known_account.is_some(),
+            ..Change::new(write)
+        }
     }
 }
 
@@ -590,20 +652,6 @@ fn suspensions(accounts: Vec<Box<str>>) -> Option<Change> {
     Some(Change { also: accounts.collect(), ..suspension(first) })
 }
 
-/// Takes rows that were changed at the provider out of the write, if drift is only reported.
-/// Returns these rows.
-fn drifted(mapping: &Mapping, person: &Person, candidate: &mut Candidate) -> Vec<usize> {
-    let (Some(in_place), Some(write)) = (&person.in_place, &mut candidate.write) else {
-        return Vec::new();
-    };
-    let is_drift = |row: usize| in_place.holds(mapping, &person.employee, row, None);
-    let drifted =
-        write.attributes.iter().map(|(row, _)| *row).filter(|&row| is_drift(row)).collect();
-    write.attributes.retain(|(row, _)| !is_drift(*row));
-    candidate.replaced.retain(|&row| !is_drift(row));
-    drifted
-}
-
 fn held(candidate: &Candidate) -> Held {
     Held {
         id: candidate.account.clone(),
@@ -611,24 +659,6 @@ fn held(candidate: &Candidate) -> Held {
         marked: candidate.marked,
         email: candidate.email.clone(),
     }
-}
-
-fn existing(
-    mapping: &Mapping,
-    person: &Person,
-    candidate: Candidate,
-    taken: bool,
-) -> Option<Change> {
-    let access = access_of(person, &candidate);
-    let mut write = candidate.write.map(|write| *write).unwrap_or_default();
-    if taken {
-        write.attributes.retain(|(row, _)| *row != mapping.email && *row != mapping.username);
-    }
-    write.access = access;
-    let kind = if candidate.marked { Kind::Update } else { Kind::Adopt };
-    let replaced = candidate.replaced;
-    Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) })
-        .filter(|change| !change.write.is_empty())
 }
 
 /// Returns the access to give or take.
@@ -656,27 +686,6 @@ fn access_of(person: &Person, candidate: &Candidate) -> Option<Access> {
             Some(Access::Active)
         }
         _ => None,
-    }
-}
-
-fn create(mapping: &Mapping, person: &Person, access: Access, whole: bool) -> Change {
-    let employee = &person.employee;
-    let attributes = (0..mapping.rows.len())
-        .filter_map(|row| match mapping.desired(row, employee) {
-            Desired::Text(text) => Some((row, NewValue::Set(text.as_ref().into()))),
-            Desired::Empty | Desired::Keep | Desired::Person(_) | Desired::Failed(_) => None,
-        })
-        .collect();
-    let write = AccountWrite {
-        attributes,
-        mark: Some(employee.id().into()),
-        access: Some(access),
-        foreign: None,
-    };
-    Change {
-        kind: Kind::Create,
-        look_up_first: !whole || person.forgotten || person.known_account.is_some(),
-        ..Change::new(write)
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     account::Access,
     mapping::Mapping,
     matching::{Person, PersonIndex},
-    plan::{Change, Kind, Plan, Stage},
+    plan::{Change, Kind, Planned, Stage},
     why::Why,
 };
 
@@ -151,19 +151,17 @@ impl Queue {
     /// tried before.
     #[must_use]
     pub fn new(
-        plan: &Plan,
-        people: &[Person],
-        mapping: &Mapping,
+        planned: &Planned<'_>,
         go: &[bool],
         since: &dyn Fn(PersonIndex) -> i64,
         failed: &dyn Fn(&Change) -> bool,
     ) -> Self {
+        let plan = &planned.plan;
         let mut place = vec![None; plan.changes.len()];
         let mut items: Vec<Item> = Vec::new();
         for (index, change) in plan.changes.iter().enumerate().filter(|(index, _)| go[*index]) {
             place[index] = Some(items.len());
-            let person = &people[change.person as usize];
-            let class = Class::of(change, person, mapping);
+            let class = Class::of(change, planned.person(change.person), planned.mapping);
             let (failed, since) = (failed(change), since(change.person));
             items.push(Item {
                 change: index,

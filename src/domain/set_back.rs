@@ -1,5 +1,6 @@
-//! Values that something else at the provider sets back: another tool, another cluster, a person who does not know of
-//! bobsync. Each write of one value is remembered with its time, so that such a fight ends after a few writes and is told.
+//! Values that something else at the provider sets back: another tool, another cluster, a person
+//! who does not know of bobsync. Each write of one value is remembered with its time, so that such
+//! a fight ends after a few writes and is told.
 
 use std::time::Duration;
 
@@ -7,7 +8,8 @@ use jiff::Timestamp;
 
 use super::budget::Budgets;
 
-/// After so many writes of one value within the window, it is written no more while it is set back again.
+/// After so many writes of one value within the window, it is written no more while it is set back
+/// again.
 pub const WRITES: usize = 6;
 
 /// The window of `safety.updates`, and the time.
@@ -46,7 +48,8 @@ pub struct SetBack {
     pub sent: u32,
     /// When it was written, in seconds of the epoch, the last time last.
     pub at: Vec<u32>,
-    /// Whether it was set back after so many writes within the window, and is not known to be in place again.
+    /// Whether it was set back after so many writes within the window, and is not known to be in
+    /// place again.
     pub contested: bool,
     /// When the last write leaves the window.
     pub until: u32,
@@ -78,7 +81,8 @@ impl SetBack {
         self.paused = self.at.len() >= WRITES && self.until > window.now;
     }
 
-    /// Takes down another write of the same value. What was contested stays so: only a later look shows whether it is in place.
+    /// Takes down another write of the same value. What was contested stays so: only a later look
+    /// shows whether it is in place.
     pub fn written(&mut self, window: Window) {
         if self.at.len() >= WRITES {
             self.at.remove(0);
@@ -101,7 +105,8 @@ impl SetBack {
         self.paused
     }
 
-    /// Returns whether the last write has left the window: a value that is in place then has stayed so.
+    /// Returns whether the last write has left the window: a value that is in place then has stayed
+    /// so.
     #[must_use]
     pub const fn is_over(&self, window: Window) -> bool {
         self.until <= window.now

@@ -117,7 +117,8 @@ impl<'a> Shrink<'a> {
         let more = self.leaving.len() - named.len();
         let more = if more == 0 { String::new() } else { format!(" and {more} more") };
         format!(
-            "ScopeShrink: {} of {} would leave management at once ({}){already}, and the limit is {}; they stay managed ({}{more})",
+            "ScopeShrink: {} of {} would leave management at once ({}){already}, and the limit is \
+             {}; they stay managed ({}{more})",
             self.count(),
             counted(self.managed, "employee", "employees"),
             by.join(", "),
@@ -265,8 +266,10 @@ mod tests {
         }
         assert_eq!(
             shrink.because(RULE, 2),
-            "ScopeShrink: 7 of 7 employees would leave management at once (6 by provisioning.emailDomains, 1 by provisioning.scope), events have \
-             taken out 2 others within the interval, and the limit is 1; they stay managed (100, 101, 102, 103, 104 and 2 more)"
+            "ScopeShrink: 7 of 7 employees would leave management at once (6 by \
+             provisioning.emailDomains, 1 by provisioning.scope), events have \
+             taken out 2 others within the interval, and the limit is 1; they stay managed (100, \
+             101, 102, 103, 104 and 2 more)"
         );
     }
 }

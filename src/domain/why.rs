@@ -58,25 +58,30 @@ impl Why {
         match self {
             Self::HandsOff => "spec.suspend is set: the account is left as it is",
             Self::Unreadable => {
-                "this version of bobsync cannot read the spec of the EmployeeSync, so what it asks for is not known: the account is left as it is"
+                "this version of bobsync cannot read the spec of the EmployeeSync, so what it asks \
+                 for is not known: the account is left as it is"
             }
             Self::DomainNotListed => {
                 "the work e-mail (root.email) is in none of provisioning.emailDomains"
             }
             Self::OutOfScope => "provisioning.scope leaves this person out",
             Self::ScopeUnknown => {
-                "whether provisioning.scope or emailDomains leave this person out cannot be told: the account is left as it is"
+                "whether provisioning.scope or emailDomains leave this person out cannot be told: \
+                 the account is left as it is"
             }
             Self::AwaitingChange => {
-                "in Bob before the integration, and nothing that Bob says has changed since (existingEmployees: OnChange)"
+                "in Bob before the integration, and nothing that Bob says has changed since \
+                 (existingEmployees: OnChange)"
             }
             Self::NotInBob => "Bob has no employee with this id (yet)",
             Self::LeftAloneBefore => {
-                "the employee file was deleted in Bob, and the settings left this person alone before that"
+                "the employee file was deleted in Bob, and the settings left this person alone \
+                 before that"
             }
             Self::FileDeleted => "the employee file was deleted in Bob (read by id: not found)",
             Self::AccessRevoked => {
-                "Bob reported that access is revoked immediately (employee.access.revoked.immediately)"
+                "Bob reported that access is revoked immediately \
+                 (employee.access.revoked.immediately)"
             }
             Self::Terminated => "Bob's lifecycle status (internal.lifecycleStatus) is Terminated",
             Self::LastDayOfWork => "the last day of work (employee.lastDayOfWork) has come",
@@ -84,7 +89,8 @@ impl Why {
             Self::BeforeStart => "the start date (work.startDate) lies ahead",
             Self::NoStartDate => "hired, but Bob has no start date (work.startDate)",
             Self::AtWork => {
-                "at work: the start date (work.startDate) has come, and Bob shows no end and no leave"
+                "at work: the start date (work.startDate) has come, and Bob shows no end and no \
+                 leave"
             }
             Self::LeaveWithAccess => {
                 "on leave (internal.lifecycleStatus), and still active in Bob (internal.status)"
@@ -97,13 +103,16 @@ impl Why {
                 "the user status is AlwaysActive, and nothing ended the employment"
             }
             Self::AlwaysInactive => {
-                "the user status is AlwaysInactive: accounts are created suspended and then left alone"
+                "the user status is AlwaysInactive: accounts are created suspended and then left \
+                 alone"
             }
             Self::DatesHidden => {
-                "Bob does not show a date that decides (work.startDate, employee.lastDayOfWork, internal.terminationDate): access is left as it is"
+                "Bob does not show a date that decides (work.startDate, employee.lastDayOfWork, \
+                 internal.terminationDate): access is left as it is"
             }
             Self::NoEvidence => {
-                "what Bob shows of internal.lifecycleStatus and internal.status neither gives nor takes access: it is left as it is"
+                "what Bob shows of internal.lifecycleStatus and internal.status neither gives nor \
+                 takes access: it is left as it is"
             }
         }
     }

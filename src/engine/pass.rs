@@ -28,12 +28,13 @@ mod whom;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, PoisonError, atomic::AtomicU64},
+    sync::atomic::AtomicU64,
     time::Duration,
 };
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use jiff::{Timestamp, civil::Date};
+use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -69,14 +70,13 @@ use crate::{
     api::{
         employee_sync::Trigger,
         integration::{Approved, PlanSummary},
-        key::IntegrationKey,
         reasons::IntegrationReason,
     },
     bob,
     cluster::{
         events::Events,
         leadership::Leadership,
-        roster::{Entry, Roster},
+        roster::{Employees, Entry},
         status::Writer,
     },
     domain::{
@@ -84,7 +84,7 @@ use crate::{
         employee::Employee,
         lost::Moment,
         matching::{Matcher, Person, PersonIndex},
-        plan::{Change, Kind, Plan, plan},
+        plan::{Change, Kind, Planned, plan},
         priority::Class,
         settings::ExistingEmployees,
     },
@@ -100,8 +100,6 @@ pub const SOON: Duration = Duration::from_millis(200);
 
 /// Everything that a pass works with. The raw spec is not part of it.
 pub struct Pass<'a> {
-    /// The key of the integration.
-    pub key: &'a IntegrationKey,
     /// The uid of the integration.
     pub uid: &'a str,
     /// The validated settings of the integration.
@@ -110,8 +108,8 @@ pub struct Pass<'a> {
     pub bob: &'a bob::Client,
     /// The provider, the target.
     pub provider: &'a dyn Provider,
-    /// What is known of every `EmployeeSync`.
-    pub roster: &'a Roster,
+    /// What is known of the employees.
+    pub roster: Employees<'a>,
     /// Writes objects and statuses.
     pub writer: &'a Writer,
     /// Publishes the events.
@@ -196,11 +194,7 @@ impl Pass<'_> {
             report.stop = Some(stop);
         }
         self.mailbox.plan_ended(self.looking.epoch());
-        self.mailbox
-            .ledger
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .close(self.looking.epoch());
+        self.mailbox.ledger.lock().close(self.looking.epoch());
         report.took = began.elapsed();
         if report.read_for.is_zero() {
             report.read_for = report.took;
@@ -221,8 +215,7 @@ impl Pass<'_> {
             Scope::Everybody { .. } => {}
         }
         let (began, now) = (Instant::now(), self.clock.now());
-        let reading =
-            observe::employees(self.bob, settings, self.roster, self.key, &self.last_read, now);
+        let reading = observe::employees(self.bob, settings, self.roster, &self.last_read, now);
         let Some(source) = self.unless_halted(reading).await else {
             report.cut = Some(Cut::Halted);
             return Ok(());
@@ -262,13 +255,13 @@ impl Pass<'_> {
                 report.unavailable_targets.iter().map(|target| target.as_str().into());
             listed(unavailable.collect(), &self.unseen(&people));
         }
-        let mut plan = self.plan(&people, matcher, &listing);
+        let mut planned = Self::plan(matcher, &listing);
 
         let mut guarding = self.guarding(&requests, self.approved);
         if let Some(digest) = &released_now {
             guarding.released_before = digest;
         }
-        let released = guard::release(&guarding, &mut plan, &people, &listing);
+        let released = guard::release(&guarding, &mut planned, &listing);
         report.held.clone_from(&released.held.plan);
         report.planned = Some(released.planned);
         if let Some(digest) = &released.held.released
@@ -280,22 +273,23 @@ impl Pass<'_> {
 
         let left_alone = [&listing.unavailable[..], &released.held.frozen[..]].concat();
         let recorder = self.recorder(
-            &people,
-            &plan,
+            &planned,
             &requests,
             &source.deleted_now,
             self.approvals(&released),
             &left_alone,
         );
         let summary = if self.validated.dry_run {
-            recorder.without_change(|change| Some(waiting(&recorder, &plan.changes[change]))).await;
+            recorder
+                .without_change(|change| Some(waiting(&recorder, &planned.plan.changes[change])))
+                .await;
             let scope = report.scope.as_ref().map(|scope| scope.because.clone());
             let both: Vec<String> = scope.into_iter().chain(released.would_hold.clone()).collect();
             report.would_hold = (!both.is_empty()).then(|| both.join("; "));
-            report.plan = Some(summarise(&plan, self.validated, &people));
+            report.plan = Some(summarise(&planned));
             Summary::default()
         } else {
-            self.converge(&people, &plan, &released, &recorder, (&listing.unavailable, &[])).await
+            self.converge(&planned, &released, &recorder, &listing.unavailable, &[]).await
         };
         self.looked_at(&people);
         if report.zones.is_some() {
@@ -305,7 +299,7 @@ impl Pass<'_> {
         }
         self.company.hide(&report.unseen_fields);
         if listing.whole {
-            self.roster.without_account(self.key, None);
+            self.roster.without_account(None);
         }
         recorder.end(report);
         report.cut = summary.cut;
@@ -354,7 +348,6 @@ impl Pass<'_> {
         Deciding {
             settings: &self.validated.settings,
             roster: self.roster,
-            key: self.key,
             ends_sessions: self.validated.target.catalog().capabilities.ends_sessions,
             others: self.others,
             first_pass: self.first_pass,
@@ -374,7 +367,6 @@ impl Pass<'_> {
         Guarding {
             settings: &self.validated.settings,
             roster: self.roster,
-            key: self.key,
             requests,
             dry_run: self.validated.dry_run,
             first_pass: self.begins.limitless,
@@ -404,9 +396,7 @@ impl Pass<'_> {
             return Vec::new();
         }
         let is_other = |employee: &Employee| {
-            let known = self
-                .roster
-                .with(self.key, employee.id(), |entry| entry.map_or(0, |entry| entry.row));
+            let known = self.roster.with(employee.id(), |entry| entry.map_or(0, |entry| entry.row));
             known != single::row(employee)
         };
         let employees = people
@@ -429,32 +419,30 @@ impl Pass<'_> {
             })
             .map(|employee| (employee.id(), single::row(employee)))
             .collect();
-        self.roster.looked(self.key, rows.into_iter());
+        self.roster.looked(rows.into_iter());
         // Employees who had no row when Bob was read before have one now.
         let employees =
             people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
-        self.roster.shown(
-            self.key,
-            employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))),
-        );
+        self.roster
+            .shown(employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))));
     }
 
     /// Returns the plan, without rows whose target the provider does not have.
-    fn plan(&self, people: &[Person], matcher: Matcher<'_>, listing: &Listing) -> Plan {
-        let mut plan = plan(&self.validated.settings.mapping, people, matcher, listing.whole);
-        plan.without_rows(&listing.unavailable);
-        plan.name_pins_without(&self.validated.settings.mapping, people, &listing.unavailable);
-        plan
+    fn plan<'b>(matcher: Matcher<'b>, listing: &Listing) -> Planned<'b> {
+        let mut planned = plan(matcher, listing.whole);
+        planned.plan.without_rows(&listing.unavailable);
+        planned.name_pins_without(&listing.unavailable);
+        planned
     }
 
     /// Executes the released changes and records each outcome as it comes.
     async fn converge(
         &self,
-        people: &[Person],
-        plan: &Plan,
+        planned: &Planned<'_>,
         released: &Released,
         recorder: &Recorder<'_>,
-        (unavailable, deferred): (&[usize], &[bool]),
+        unavailable: &[usize],
+        deferred: &[bool],
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
         let progress = self.progress();
@@ -462,13 +450,11 @@ impl Pass<'_> {
             .iter()
             .for_each(|progress| progress.write(released.go.iter().filter(|go| **go).count()));
         let (over, end) = oneshot::channel::<()>();
-        let skip = |change: &Change| {
-            (self.skip)(people[change.person as usize].employee.id(), fingerprint(change))
-        };
-        let failed_before =
-            |change: &Change| (self.failed_before)(people[change.person as usize].employee.id());
+        let skip = |change: &Change| (self.skip)(planned.id(change.person), fingerprint(change));
+        let failed_before = |change: &Change| (self.failed_before)(planned.id(change.person));
         // The password is read only when it is needed, and it is dropped at the end of this step.
-        let creates = plan
+        let creates = planned
+            .plan
             .changes
             .iter()
             .zip(&released.go)
@@ -479,17 +465,14 @@ impl Pass<'_> {
             change_at_first_login: self.validated.change_password_on_first_login,
         });
         let now = self.clock.now();
-        let since =
-            |person: PersonIndex| self.waiting_since(people[person as usize].employee.id(), now);
+        let since = |person: PersonIndex| self.waiting_since(planned.id(person), now);
         let waiting =
             |depths| self.mailbox.plan_waits(self.looking.epoch(), depths, self.clock.now());
         let execution = Execution {
             provider: self.provider,
             initial,
-            mapping: &self.validated.settings.mapping,
             unavailable,
-            people,
-            plan,
+            planned,
             looking: self.looking,
             released,
             leadership: self.leadership,
@@ -508,15 +491,15 @@ impl Pass<'_> {
         // between threads.
         let executing: BoxFuture<'_, Summary> = Box::pin(async move {
             let summary = execute(&execution, |person, outcome, claim| {
-                let id = people[person as usize].employee.id();
+                let id = planned.id(person);
                 if matches!(outcome, Outcome::Busy) {
                     self.again_soon(id);
                 }
-                if let Some(change) = plan.standings[person as usize].change {
+                if let Some(change) = planned.change(person) {
                     match &outcome {
                         Outcome::Done(_) => (self.tried)(id, 0, None),
                         Outcome::Failed { failure, .. } => {
-                            (self.tried)(id, fingerprint(&plan.changes[change]), Some(failure))
+                            (self.tried)(id, fingerprint(change), Some(failure))
                         }
                         Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => {
                         }
@@ -533,7 +516,7 @@ impl Pass<'_> {
             summary
         });
         let without_change = recorder.without_change(|change| {
-            let planned = || recorder.planned(plan.changes[change].person);
+            let planned = || recorder.planned(planned.plan.changes[change].person);
             match (released.go[change], released.held.changes[change]) {
                 (true, _) => None,
                 _ if deferred.get(change) == Some(&true) => None,
@@ -544,7 +527,7 @@ impl Pass<'_> {
         let still_waiting = early::still_waiting(recorder, released, end);
         let (summary, (), (), ()) =
             tokio::join!(executing, without_change, record_each(recorder, outcomes), still_waiting);
-        self.wait_for_managers(people, recorder);
+        self.wait_for_managers(recorder);
         recorder.sum_up();
         summary
     }
@@ -569,9 +552,8 @@ impl Pass<'_> {
             .get(employee)
             .map(|cause| i64::try_from(cause.since.elapsed().as_secs()).unwrap_or(0));
         let now = now.as_second();
-        let known = self
-            .roster
-            .with(self.key, employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
+        let known =
+            self.roster.with(employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
         told.map(|ago| now.saturating_sub(ago)).into_iter().chain(known).min().unwrap_or(now)
     }
 
@@ -584,9 +566,9 @@ impl Pass<'_> {
             }
         };
         match self.scope {
-            Scope::Everybody { .. } => self.roster.for_each(self.key, look),
+            Scope::Everybody { .. } => self.roster.for_each(look),
             Scope::Some { .. } => self.causes.keys().for_each(|employee| {
-                self.roster.with(self.key, employee, |entry| {
+                self.roster.with(employee, |entry| {
                     entry.into_iter().for_each(|entry| look(employee, entry))
                 });
             }),
@@ -607,15 +589,13 @@ impl Pass<'_> {
 
     fn recorder<'b>(
         &'b self,
-        people: &'b [Person],
-        plan: &'b Plan,
+        planned: &'b Planned<'b>,
         requests: &'b HashMap<Box<str>, Box<str>>,
         deleted_now: &'b HashSet<Box<str>>,
         approved: record::Approved<'b>,
         left_alone: &'b [usize],
     ) -> Recorder<'b> {
         Recorder {
-            key: self.key,
             uid: self.uid,
             validated: self.validated,
             roster: self.roster,
@@ -634,12 +614,11 @@ impl Pass<'_> {
             requests,
             deleted_now,
             approved,
-            people,
-            plan,
+            planned,
             left_alone,
             tally: Mutex::new(Tally::default()),
             unwritten: Mutex::default(),
-            owes: self.roster.owes(self.key),
+            owes: self.roster.owes(),
             told: Mutex::default(),
         }
     }
@@ -671,10 +650,10 @@ fn waiting(recorder: &Recorder<'_>, change: &Change) -> Trouble {
     Trouble::Waiting { planned: recorder.planned(change.person), dry_run: true }
 }
 
-fn summarise(plan: &Plan, validated: &Validated, people: &[Person]) -> PlanSummary {
-    let counts = plan.counts();
+fn summarise(planned: &Planned<'_>) -> PlanSummary {
+    let counts = planned.plan.counts();
     PlanSummary {
-        digest: plan.digest(&validated.settings.mapping, people),
+        digest: planned.digest(),
         creates: counts.creates,
         reactivations: counts.reactivations,
         updates: counts.updates,

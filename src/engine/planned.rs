@@ -4,7 +4,7 @@ use crate::domain::account::Access;
 
 /// The change that will be made when its turn comes.
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
-pub enum Planned {
+pub enum PlannedChange {
     /// A new account with this access.
     Create(Access),
     /// Access is taken away.
@@ -18,7 +18,7 @@ pub enum Planned {
 /// The text for an employee who has to lose access and has not lost it yet.
 pub const OPEN: &str = "Access is still open";
 
-impl Planned {
+impl PlannedChange {
     /// Returns the text that says what will be done.
     #[must_use]
     pub const fn words(self) -> &'static str {

@@ -1,13 +1,11 @@
 //! Progress of the pass over all employees that is under way. It is counted in memory, shown once
 //! the pass has taken some seconds, and dropped with the pass. A shorter pass shows no progress.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::clock::Clock;
@@ -92,7 +90,7 @@ impl Counting {
     }
 
     fn run(&self) -> MutexGuard<'_, Option<Run>> {
-        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+        self.run.lock()
     }
 
     /// Notes that a pass begins.

@@ -259,9 +259,9 @@ impl Supervisor {
             }
             None => {
                 if !self.resumed.remove(&key) {
-                    self.shared.roster.forget_lost(&key);
+                    self.shared.roster.of(&key).forget_lost();
                 }
-                self.shared.roster.come(&key);
+                self.shared.roster.of(&key).come();
                 let (worker, handle) = Worker::new(key.clone(), object, self.shared.clone());
                 let task = self.tasks.spawn(worker.run());
                 self.keys.insert(task.id(), key.clone());
@@ -291,7 +291,7 @@ impl Supervisor {
             return;
         };
         self.shared.parts.ended("passes", Some(&key), panicked);
-        self.shared.roster.settle(&key);
+        self.shared.roster.of(&key).settle();
         let (handle, shared, wait, again) =
             (running.handle.clone(), self.shared.clone(), running.wait, key.clone());
         running.wait = (wait * 2).min(LONGEST);
@@ -311,7 +311,7 @@ impl Supervisor {
             running.task.abort();
             self.shared.parts.forget(&key);
             self.shared.inbox.close(&key);
-            self.shared.roster.settle(&key);
+            self.shared.roster.of(&key).settle();
         }
         let (uid, mut telling) = (object.metadata.uid.clone(), JoinSet::new());
         telling.spawn(unreadable::tell(self.shared.clone(), key.clone(), object));
@@ -329,7 +329,7 @@ impl Supervisor {
             self.shared.parts.forget(key);
             self.shared.inbox.close(key);
         }
-        self.shared.roster.leave(key);
+        self.shared.roster.of(key).leave();
     }
 
     /// Makes every integration write what has to be said next to its passes.

@@ -2,18 +2,16 @@
 //! integration with their end, and once in the log. A call that meets a wait notes it. The wait is
 //! shown until it ends.
 
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
 use super::clock::Clock;
 use crate::{
     api::key::IntegrationKey,
-    provider::limits::{Wait, Waits as Met, Why},
+    http::waits::{Wait, Waits as Met, Why},
 };
 
 /// A shorter wait is not shown.
@@ -86,7 +84,7 @@ impl Waits {
     }
 
     fn known(&self) -> MutexGuard<'_, [Option<Known>; 2]> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock()
     }
 
     /// Returns the time.
@@ -141,12 +139,12 @@ impl Waits {
     /// time ago.
     #[must_use]
     pub fn open(&self) -> StillOpen {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.open.lock().clone()
     }
 
     /// Notes these employees in place of the ones that were noted before.
     pub fn note_open(&self, open: StillOpen) {
-        *self.open.lock().unwrap_or_else(PoisonError::into_inner) = open;
+        *self.open.lock() = open;
     }
 
     /// Returns how long it takes until the last wait ends.
@@ -175,7 +173,8 @@ fn sentence(name: &str, why: Why, at: Timestamp) -> String {
         }
         Why::Trouble => {
             format!(
-                "Waiting until {at}: {name} is in trouble and asked for a pause; only access that has to be taken does not wait."
+                "Waiting until {at}: {name} is in trouble and asked for a pause; only access that \
+                 has to be taken does not wait."
             )
         }
         Why::Spent => format!("Waiting until {at}: the calls that {name} allows are used up."),
@@ -216,7 +215,8 @@ mod tests {
         assert_eq!(waits.told(), [], "that one is over in a moment");
         provider(until(hour, Why::Asked));
         let told = waits.told();
-        let message = "Waiting until 2026-11-30T09:00:01Z: OneLogin asked for a pause, and is not called before.";
+        let message = "Waiting until 2026-11-30T09:00:01Z: OneLogin asked for a pause, and is not \
+            called before.";
         assert_eq!(told, [Told { side: Side::Provider, message: message.to_owned() }]);
         tokio::time::advance(hour / 2).await;
         provider(until(hour + Duration::from_secs(1), Why::Asked));

@@ -235,7 +235,8 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let failure = get(&url, Duration::from_millis(50)).await.unwrap_err();
         assert!(
-            matches!(&failure, Failure::NoAnswer(said) if said.starts_with("no answer from 127.0.0.1:")),
+            matches!(&failure, Failure::NoAnswer(said) if said.starts_with("no answer from \
+                127.0.0.1:")),
             "{failure:?}"
         );
         drop(listener);
@@ -252,9 +253,11 @@ mod tests {
 
     #[tokio::test]
     async fn media_types_tell_json_from_pages() {
-        let json =
-            one_answer(b"HTTP/1.1 200 OK\r\nContent-Type: application/json; charset=utf-8\r\ncontent-length: 2\r\nX-Left: 7\r\n\r\n{}")
-                .await;
+        let json = one_answer(
+            b"HTTP/1.1 200 OK\r\nContent-Type: application/json; \
+                charset=utf-8\r\ncontent-length: 2\r\nX-Left: 7\r\n\r\n{}",
+        )
+        .await;
         let answer = get(&json, ENOUGH).await.unwrap();
         assert!(answer.is_json() && !answer.is_html());
         assert_eq!((answer.number("x-left"), &answer.body[..]), (Some(7), &b"{}"[..]));

@@ -59,12 +59,19 @@ fn hint(error: &reqwest::Error, cause: &str) -> String {
 fn advice(cause: &str, proxy: Option<&str>) -> String {
     match proxy {
         _ if cause.contains("UnknownIssuer") => {
-            "; who signed the certificate is not known here: where a proxy looks into the traffic, give the controller the proxy's CA by \
+            "; who signed the certificate is not known here: where a proxy looks into the traffic, \
+             give the controller the proxy's CA by \
              SSL_CERT_FILE"
                 .to_owned()
         }
-        Some(name) if cause.contains("proxy auth") => format!("; the proxy in {name} wants a user and a password"),
-        Some(name) => format!("; {name} is set: is that proxy up, and may it connect to this host? NO_PROXY lists hosts to call directly"),
+        Some(name) if cause.contains("proxy auth") => format!(
+            "; the proxy in {name} wants a user \
+            and a password"
+        ),
+        Some(name) => format!(
+            "; {name} is set: is that proxy up, and may it connect to this host? \
+            NO_PROXY lists hosts to call directly"
+        ),
         None => String::new(),
     }
 }

@@ -402,7 +402,8 @@ mod tests {
         }
 
         #[test]
-        fn nothing_personal_survives(before in ".{0,40}", user in "[a-z]{1,9}", id in "[0-9]{5,19}", after in ".{0,200}") {
+        fn nothing_personal_survives(before in ".{0,40}", user in "[a-z]{1,9}",
+            id in "[0-9]{5,19}", after in ".{0,200}") {
             let clean = scrub(&format!("{before} {user}@example.com {id}{after}"), &[]);
             prop_assert!(!clean.contains('@') && !clean.contains(&id));
         }

@@ -5,10 +5,11 @@
 //! The differences between providers are in their [`Dialect`]: addresses, how a call is authorised,
 //! what an answer means.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use parking_lot::Mutex;
 use reqwest::{
     Method, RequestBuilder, Url,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
@@ -18,12 +19,15 @@ use tokio::time::Instant;
 use super::{
     Error,
     answers::{Purpose, Route, Sent, retry_after},
-    limits::{Pacer, Ticket, Waits},
+    limits::{Pacer, Ticket},
     token::{Granted, Renewed, Token, Tokens},
 };
 use crate::{
     domain::priority::Urgency,
-    http::client::{self, Answer, Failure},
+    http::{
+        client::{self, Answer, Failure},
+        waits::Waits,
+    },
 };
 
 /// How long one call may take. A page of a listing may take longer.
@@ -285,7 +289,7 @@ impl<D: Dialect> Service<D> {
         let sent = Instant::now();
         let outcome = self.exchange(call.route, request, call.sent, ticket).await;
         if outcome.is_ok() && !call.route.writes() {
-            self.granted.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&token);
+            self.granted.lock().clone_from(&token);
         }
         Ok((token, sent, outcome))
     }
@@ -412,7 +416,7 @@ impl<D: Dialect> Service<D> {
     /// both for a missing right and for a bad token. If the same token has just read, a right is
     /// missing.
     fn refused(&self, route: Route, token: &Token, said: String) -> Error {
-        let granted = self.granted.lock().unwrap_or_else(PoisonError::into_inner);
+        let granted = self.granted.lock();
         if route.writes() && granted.as_ref().is_some_and(|granted| granted.text == token.text) {
             self.dialect.refused_write(said)
         } else {
@@ -424,9 +428,9 @@ impl<D: Dialect> Service<D> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        http::secret::Secret,
-        provider::limits::{Wait, Why},
+    use crate::http::{
+        secret::Secret,
+        waits::{Wait, Why},
     };
 
     struct Silent;
@@ -458,7 +462,7 @@ mod tests {
         let told = Arc::new(Mutex::new(Vec::new()));
         let waits: Waits = Arc::new({
             let told = told.clone();
-            move |wait| told.lock().expect("no panic").push(wait)
+            move |wait| told.lock().push(wait)
         });
         let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits };
         let pacer = Arc::new(Pacer::new(1, Duration::from_hours(1)));
@@ -477,7 +481,7 @@ mod tests {
             "{outcomes:?}"
         );
         assert!(began.elapsed() <= 2 * IN_LINE, "{:?}", began.elapsed());
-        let waits = told.lock().expect("no panic");
+        let waits = told.lock();
         let (why, until) = (Why::Spent, began + Duration::from_hours(1));
         assert!(
             !waits.is_empty() && waits.iter().all(|wait| *wait == Wait { until, why }),

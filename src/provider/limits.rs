@@ -3,20 +3,21 @@
 //! headers say.
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::Notify,
     time::{Instant, sleep_until},
 };
 
 use super::bursts::{Bursts, Slot};
-use crate::domain::priority::Urgency;
+use crate::{
+    domain::priority::Urgency,
+    http::waits::{Wait, Why},
+};
 
 /// The share of the window that is kept for urgent calls, in percent.
 const RESERVE_PERCENT: u32 = 15;
@@ -30,29 +31,6 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// How far a reset may be off, because it is told in whole seconds and rounded up or down.
 const ROUNDING: Duration = Duration::from_secs(1);
-
-/// What calls wait for, and until when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Wait {
-    /// The end of the wait.
-    pub until: Instant,
-    /// Why calls wait.
-    pub why: Why,
-}
-
-/// Why calls wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
-    /// The service asked for a pause. No call is made before its end.
-    Asked,
-    /// The service is in trouble and asked for a pause. Urgent calls are still sent.
-    Trouble,
-    /// The calls that the service allows are used up.
-    Spent,
-}
-
-/// Receives the wait of each call that has to wait.
-pub type Waits = Arc<dyn Fn(Wait) + Send + Sync>;
 
 /// Shares one tenant's window of calls among all its callers.
 ///
@@ -313,7 +291,7 @@ impl Pacer {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         // No code in here panics halfway. Numbers are complete after every statement.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

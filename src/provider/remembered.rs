@@ -1,9 +1,9 @@
 //! What a tenant defines itself, remembered for a while. It is asked for once, and again when the
 //! time is over or when an answer contradicts it.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use super::Error;
@@ -42,7 +42,7 @@ impl<T: Clone> Remembered<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<(Instant, T)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

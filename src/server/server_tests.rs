@@ -153,8 +153,14 @@ async fn a_slow_body_ends_the_connection_on_any_path() {
 async fn a_large_body_is_refused_before_it_is_read() {
     let (address, _stop, _task) = start(ours().0, short()).await;
     let fits = "a".repeat(1024);
-    let answer =
-        exchange(address, &format!("POST /echo HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1024\r\n\r\n{fits}")).await;
+    let answer = exchange(
+        address,
+        &format!(
+            "POST /echo HTTP/1.1\r\nHost: x\r\nConnection: \
+            close\r\nContent-Length: 1024\r\n\r\n{fits}"
+        ),
+    )
+    .await;
     assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with(&fits));
     let answer = exchange(
         address,

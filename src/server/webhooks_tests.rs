@@ -69,7 +69,8 @@ impl Scene {
         };
         let mut stream = TcpStream::connect(self.address).await.expect("connects");
         let head = format!(
-            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{signature}Content-Length: {}\r\n\r\n",
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{signature}Content-Length: \
+             {}\r\n\r\n",
             body.len()
         );
         stream.write_all((head + body).as_bytes()).await.expect("sent");

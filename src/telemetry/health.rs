@@ -4,12 +4,13 @@
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// How long a loop may be silent before the process counts as stuck. It is below a minute, and
@@ -81,7 +82,7 @@ impl Health {
 
     /// Sets a remark that readiness shows in addition to its verdict. `None` removes the remark.
     pub fn remark(&self, about: &str, what: Option<String>) {
-        let mut remarks = self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut remarks = self.0.remarks.lock();
         match what {
             Some(what) => remarks.insert(about.to_owned(), what),
             None => remarks.remove(about),
@@ -91,7 +92,7 @@ impl Health {
     /// Returns all remarks, one line each.
     #[must_use]
     pub fn remarks(&self) -> Vec<String> {
-        self.0.remarks.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.0.remarks.lock().values().cloned().collect()
     }
 
     /// Checks that every registered loop has beaten lately.
@@ -120,12 +121,14 @@ impl Health {
         } else if self.0.ready.load(Ordering::Relaxed) {
             Ok(())
         } else {
-            Err("waiting for the first lists of ProvisioningIntegrations and EmployeeSyncs; are the CRDs installed and may the controller watch them?".to_owned())
+            Err("waiting for the first lists of ProvisioningIntegrations and EmployeeSyncs; are \
+                the CRDs installed and may the controller watch them?"
+                .to_owned())
         }
     }
 
-    fn loops(&self) -> std::sync::MutexGuard<'_, BTreeMap<u64, Loop>> {
-        self.0.loops.lock().unwrap_or_else(PoisonError::into_inner)
+    fn loops(&self) -> parking_lot::MutexGuard<'_, BTreeMap<u64, Loop>> {
+        self.0.loops.lock()
     }
 }
 
@@ -190,7 +193,7 @@ enum Fault {
 fn asked(name: &str) -> Option<Fault> {
     static DONE: Mutex<Vec<String>> = Mutex::new(Vec::new());
     let text = std::fs::read_to_string(std::env::var_os("BOBSYNC_TEST_FAULTS")?).ok()?;
-    let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut done = DONE.lock();
     for (word, fault) in [("panic", Fault::Panic), ("hang", Fault::Hang)] {
         let wanted = format!("{word} {name}");
         if text.lines().any(|line| line == wanted) && !done.contains(&wanted) {

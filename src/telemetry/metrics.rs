@@ -11,13 +11,14 @@ use std::{
     collections::{HashMap, HashSet},
     fmt::Write as _,
     sync::{
-        Mutex, OnceLock, PoisonError,
+        OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use prometheus_client::{
     encoding::text::encode,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
@@ -77,13 +78,15 @@ const CALLS: Row = Row {
     name: "bobsync_calls_total",
     kind: "counter",
     labels: &["integration", "target", "call", "outcome"],
-    help: "Calls to Bob and to providers; the outcome is ok or the category of the error, such as unauthorized where a credential was refused",
+    help: "Calls to Bob and to providers; the outcome is ok or the category of the error, such as \
+        unauthorized where a credential was refused",
 };
 const PASSES: Row = Row {
     name: "bobsync_passes_total",
     kind: "counter",
     labels: &["outcome"],
-    help: "Passes over an integration; the outcome is Converged, Unfinished, Partial (over single people), or the reason of its Ready condition",
+    help: "Passes over an integration; the outcome is Converged, Unfinished, Partial (over single \
+        people), or the reason of its Ready condition",
 };
 const PASS_SECONDS: Row = Row {
     name: "bobsync_pass_duration_seconds",
@@ -107,7 +110,8 @@ const PATCHES: Row = Row {
     name: "bobsync_status_patches_total",
     kind: "counter",
     labels: &["kind", "outcome"],
-    help: "Statuses of ProvisioningIntegrations and EmployeeSyncs: written, skipped because nothing changed, or failed",
+    help: "Statuses of ProvisioningIntegrations and EmployeeSyncs: written, skipped because \
+        nothing changed, or failed",
 };
 const LEADER: Row = Row {
     name: "bobsync_leader",
@@ -119,25 +123,34 @@ const EVENTS: Row = Row {
     name: "bobsync_events_lost_total",
     kind: "counter",
     labels: &["why"],
-    help: "Kubernetes events that nobody will see; dropped because the queue was full, or failed because the API server did not take them",
+    help: "Kubernetes events that nobody will see; dropped because the queue was full, or failed \
+        because the API server did not take them",
 };
 const WEBHOOKS: Row = Row {
     name: "bobsync_webhooks_total",
     kind: "counter",
     labels: &["outcome"],
-    help: "Webhooks by outcome: queued, not_evidence (in line as a hint only: a revocation or a deletion that is too old, too far ahead, in the old envelope or names nobody), duplicate, ignored (says nothing about people), other_company, unreadable, ping, refused (401: no such integration, no secret, or a wrong signature), too_large (413, 431), too_slow (408, or ended) and broken_off (400: no HTTP, or the sender hung up in its body), not_leading, starting and not_recorded (503: Bob sends it again)",
+    help: "Webhooks by outcome: queued, not_evidence (in line as a hint only: a revocation or a \
+        deletion that is too old, too far ahead, in the old envelope or names nobody), duplicate, \
+        ignored (says nothing about people), other_company, unreadable, ping, refused (401: no \
+        such integration, no secret, or a wrong signature), too_large (413, 431), too_slow (408, \
+        or ended) and broken_off (400: no HTTP, or the sender hung up in its body), not_leading, \
+        starting and not_recorded (503: Bob sends it again)",
 };
 const REACHED: Row = Row {
     name: "bobsync_event_to_account_seconds",
     kind: "histogram",
     labels: &["trigger", "class"],
-    help: "Time from an event (a webhook, a sync request, a date, a changed EmployeeSync) to the changed account on record, by what woke the pass and by what was at stake (revocation, leaver, joiner, mover, cosmetic)",
+    help: "Time from an event (a webhook, a sync request, a date, a changed EmployeeSync) to the \
+        changed account on record, by what woke the pass and by what was at stake (revocation, \
+        leaver, joiner, mover, cosmetic)",
 };
 const WAITING: Row = Row {
     name: "bobsync_queue_depth",
     kind: "gauge",
     labels: &["class"],
-    help: "People in line to be looked at, and changes that wait for their turn in a pass, by what is at stake",
+    help: "People in line to be looked at, and changes that wait for their turn in a pass, by what \
+        is at stake",
 };
 const WAITING_AGE: Row = Row {
     name: "bobsync_queue_oldest_age_seconds",
@@ -149,13 +162,16 @@ const RESTARTED: Row = Row {
     name: "bobsync_parts_restarted_total",
     kind: "counter",
     labels: &["part"],
-    help: "Parts of the process that ended or panicked and were started again; anything but 0 is a defect of the controller",
+    help: "Parts of the process that ended or panicked and were started again; anything but 0 is a \
+        defect of the controller",
 };
 const LISTED: Row = Row {
     name: "bobsync_namespace_listed",
     kind: "gauge",
     labels: &["namespace", "kind"],
-    help: "1 where the objects of this kind could be listed the last time, 0 where not: integrations of that namespace do not run, or do not see changes. The namespace is * where the controller works in all",
+    help: "1 where the objects of this kind could be listed the last time, 0 where not: \
+        integrations of that namespace do not run, or do not see changes. The namespace is * where \
+        the controller works in all",
 };
 const BUILD: Row = Row {
     name: "bobsync_build_info",
@@ -367,12 +383,7 @@ impl Metrics {
                 [key.clone().into(), target.into(), call.into(), outcome.into()],
             ))
             .inc();
-        self.called
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .entry(key)
-            .or_default()
-            .insert([target, call, outcome]);
+        self.called.lock().entry(key).or_default().insert([target, call, outcome]);
     }
 
     /// Counts a change to an account that was tried.
@@ -493,7 +504,7 @@ impl Metrics {
             self.changes
                 .remove(&labels(&CHANGES, [key.clone().into(), action.into(), outcome.into()]));
         }
-        let called = self.called.lock().unwrap_or_else(PoisonError::into_inner).remove(&key);
+        let called = self.called.lock().remove(&key);
         for [target, call, outcome] in called.into_iter().flatten() {
             self.calls.remove(&labels(
                 &CALLS,
@@ -557,8 +568,10 @@ impl Metrics {
     #[must_use]
     pub fn markdown() -> String {
         let mut page = String::from(
-            "# Metrics\n\nGenerated by `make generate` from `src/telemetry/metrics.rs`. Served at `/metrics` on\n`--http-listen` as OpenMetrics text.\n\n\
-             The label `integration` is namespace and name. No label ever names a person.\n\n| metric | type | labels | |\n| --- | --- | --- | --- |\n",
+            "# Metrics\n\nGenerated by `make generate` from `src/telemetry/metrics.rs`. Served at \
+             `/metrics` on\n`--http-listen` as OpenMetrics text.\n\n\
+             The label `integration` is namespace and name. No label ever names a person.\n\n| \
+             metric | type | labels | |\n| --- | --- | --- | --- |\n",
         );
         for Row { name, kind, labels, help } in TABLE {
             let labels =

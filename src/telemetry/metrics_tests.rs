@@ -54,16 +54,20 @@ fn see(
     next: Option<(&str, &str)>,
 ) {
     let ready = if reason.is_ready() { "True" } else { "False" };
-    let condition = json!({"type": "Ready", "status": ready, "reason": reason.as_str(), "message": "", "lastTransitionTime": since});
-    let mut status = json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": [condition]});
+    let condition = json!({"type": "Ready", "status": ready, "reason": reason.as_str(),
+        "message": "", "lastTransitionTime": since});
+    let mut status = json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"},
+        "conditions": [condition]});
     if let Some((at, access)) = next {
         status["nextTransition"] =
             json!({"at": at, "timeZone": "UTC", "access": access, "because": "LastDayOfWork"});
     }
-    let metadata = json!({"name": format!("onelogin-{employee}"), "namespace": "people", "resourceVersion": version.to_string()});
+    let metadata = json!({"name": format!("onelogin-{employee}"), "namespace": "people",
+        "resourceVersion": version.to_string()});
     let spec = json!({"integrationRef": {"name": "onelogin"}, "employeeId": employee});
     let object: EmployeeSync = serde_json::from_value(
-        json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": metadata, "spec": spec, "status": status}),
+        json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync", "metadata": metadata,
+            "spec": spec, "status": status}),
     )
     .expect("an EmployeeSync");
     roster.see(&object);
@@ -112,7 +116,8 @@ async fn the_table_is_what_is_registered() {
     let key = key("onelogin");
     metrics.begin(&key, None, now());
     let status = json!({
-        "conditions": [{"type": "Ready", "status": "False", "reason": "PlanHeld", "message": "", "lastTransitionTime": "2026-02-28T00:00:00Z"}],
+        "conditions": [{"type": "Ready", "status": "False", "reason": "PlanHeld", "message": "",
+        "lastTransitionTime": "2026-02-28T00:00:00Z"}],
         "budgets": {"disables": {"limit": 5, "done": 2, "planned": 0}},
     });
     metrics.said(&key, &serde_json::from_value(status).expect("a status"));
@@ -263,12 +268,15 @@ async fn what_an_integration_says_and_what_its_provider_allows_is_shown() {
                 ready: &str,
                 plan: Option<serde_json::Value>|
      -> ProvisioningIntegrationStatus {
-        let conditions = json!([{"type": "Ready", "status": ready, "reason": reason, "message": "", "lastTransitionTime": "2026-02-28T00:00:00Z"}]);
-        let budgets = json!({"disables": {"limit": 5, "done": 2, "planned": 8}, "updates": {"limit": 20, "done": 30, "planned": 0}});
+        let conditions = json!([{"type": "Ready", "status": ready, "reason": reason, "message": "",
+            "lastTransitionTime": "2026-02-28T00:00:00Z"}]);
+        let budgets = json!({"disables": {"limit": 5, "done": 2, "planned": 8},
+            "updates": {"limit": 20, "done": 30, "planned": 0}});
         serde_json::from_value(json!({"conditions": conditions, "budgets": budgets, "plan": plan}))
             .expect("a status")
     };
-    let plan = json!({"digest": "", "creates": 0, "reactivations": 1, "updates": 2, "disables": 8, "heldBecause": "BudgetExceeded: ..."});
+    let plan = json!({"digest": "", "creates": 0, "reactivations": 1, "updates": 2, "disables": 8,
+        "heldBecause": "BudgetExceeded: ..."});
     metrics.said(&key("onelogin"), &said("PlanHeld", "False", Some(plan)));
     let page = metrics.render();
     assert_eq!(of(&page, "bobsync_integration_ready", "reason", "PlanHeld"), Some(0.0));

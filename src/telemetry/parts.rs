@@ -5,11 +5,12 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     panic::AssertUnwindSafe,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use futures::FutureExt as _;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{
     sync::{Notify, watch},
     time::Instant,
@@ -63,7 +64,7 @@ impl Parts {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.state.lock()
     }
 
     /// Returns the health in which the parts beat.
@@ -201,7 +202,8 @@ fn told(part: &str, known: &Restarted) -> String {
         1 => format!("The part \"{part}\" of the controller {how} and was started again."),
         times => {
             format!(
-                "The part \"{part}\" of the controller {how} and was started again, {times} times since the last successful pass."
+                "The part \"{part}\" of the controller {how} and was started again, {times} times \
+                 since the last successful pass."
             )
         }
     }
@@ -290,7 +292,8 @@ mod tests {
         assert_eq!(reason, DetailReason::NamespaceNotListed);
         assert_eq!(
             text,
-            "The controller cannot list EmployeeSyncs in namespace gone: Forbidden (403). It tries again."
+            "The controller cannot list EmployeeSyncs in namespace gone: Forbidden (403). It tries \
+             again."
         );
         assert_eq!(parts.health().remarks(), [text]);
         assert!(

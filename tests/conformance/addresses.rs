@@ -50,9 +50,8 @@ pub async fn an_account_from_before_is_adopted_whatever_is_not_seen_at_the_ends_
     late.mark = None;
     let kim = tenant.make(&[late]).await.remove(0);
     let (people, mapping) = ([at(tenant, "kim", "kim@example.com\u{200b}")], mapping(tenant));
-    let plan =
-        bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
-    let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
+    let plan = bobsync::domain::plan::plan(Matcher::new(&mapping, &people, true), true);
+    let (_, outcomes) = execute_plan(tenant, plan, &[]).await;
     assert_eq!(done(&outcomes, 0), kim);
     // A new account gets the address that a keyboard types.
     let (_, outcomes) = pass(tenant, &[at(tenant, "ola", "\u{feff}ola@example.com\u{200b}")]).await;

@@ -8,7 +8,7 @@ use bobsync::{
         budget::{Budget, Budgets},
         kept::Kept,
         matching::{Person, PersonIndex},
-        plan::Plan,
+        plan::{Plan, Planned},
         set_back::Window,
     },
     engine::pass::{outcome::Outcome, record::kept::after},
@@ -57,12 +57,11 @@ async fn look_at<T: Tenant>(
     }
     let (plan, outcomes) = pass(tenant, people).await;
     let mapping = mapping(tenant);
-    for (index, person) in people.iter_mut().enumerate() {
-        let standing = &plan.standings[index];
-        let planned = standing.change.map(|change| &plan.changes[change]);
-        let outcome = outcomes.get(&PersonIndex::try_from(index).unwrap());
-        person.kept = after(&mapping, (person, standing), planned, &[], (outcome, window));
-    }
+    let planned = Planned { mapping: &mapping, people, plan };
+    let known = |index| after(&planned, index, &[], outcomes.get(&index), window);
+    let kept: Vec<_> = (0..).zip(&*planned.people).map(|(index, _)| known(index)).collect();
+    let plan = planned.plan;
+    people.iter_mut().zip(kept).for_each(|(person, kept)| person.kept = kept);
     let wrote = plan
         .changes
         .iter()

@@ -1,11 +1,7 @@
 //! Cases of whole passes: the provider's listing, its plan, and the engine's own execution, without
 //! Bob and a cluster. The decision is given; the tests check the result in the tenant.
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::atomic::AtomicU64, time::Duration};
 
 use bobsync::{
     api::employee_sync::MatchedBy,
@@ -16,7 +12,7 @@ use bobsync::{
         employee::Cell,
         mapping::{Mapping, Source},
         matching::{Matcher, Person, PersonIndex},
-        plan::{Block, Conflict, Kind, Plan, plan},
+        plan::{Block, Conflict, Kind, Plan, Planned, plan},
         safety::{Protected, ProtectedBy},
         why::Why,
     },
@@ -30,6 +26,7 @@ use bobsync::{
     },
     provider::Initial,
 };
+use parking_lot::Mutex;
 use simulators::{Fault, FaultKind};
 use tokio::time::Instant;
 
@@ -86,27 +83,23 @@ pub async fn pass_that_may_stop<T: Tenant>(
         .list(&mapping, &mut |account| matcher.see(account))
         .await
         .expect("a listing");
-    let plan = plan(&mapping, people, matcher, listing.whole);
-    carry_out(tenant, &mapping, people, plan, &listing.unavailable).await
+    let planned = plan(matcher, listing.whole);
+    carry_out(tenant, planned, &listing.unavailable).await
 }
 
 pub async fn execute_plan<T: Tenant>(
     tenant: &T,
-    mapping: &Mapping,
-    people: &[Person],
-    plan: Plan,
+    planned: Planned<'_>,
     unavailable: &[usize],
 ) -> (Plan, HashMap<PersonIndex, Outcome>) {
-    let (plan, outcomes, summary) = carry_out(tenant, mapping, people, plan, unavailable).await;
+    let (plan, outcomes, summary) = carry_out(tenant, planned, unavailable).await;
     assert!(summary.stop.is_none() && summary.cut.is_none(), "{summary:?}");
     (plan, outcomes)
 }
 
 async fn carry_out<T: Tenant>(
     tenant: &T,
-    mapping: &Mapping,
-    people: &[Person],
-    plan: Plan,
+    planned: Planned<'_>,
     unavailable: &[usize],
 ) -> (Plan, HashMap<PersonIndex, Outcome>, Summary) {
     let (outcomes, claims) = (Mutex::new(HashMap::new()), Claims::default());
@@ -114,13 +107,11 @@ async fn carry_out<T: Tenant>(
         &Execution {
             provider: tenant.provider(),
             initial: Ok(Initial::default()),
-            mapping,
             unavailable,
-            people,
-            plan: &plan,
+            planned: &planned,
             looking: &claims.everybody(),
             released: &Released {
-                go: vec![true; plan.changes.len()],
+                go: vec![true; planned.plan.changes.len()],
                 target_suspect: None,
                 ..Released::default()
             },
@@ -136,10 +127,10 @@ async fn carry_out<T: Tenant>(
             failed_before: &|_| false,
             pause: &pause,
         },
-        |person, outcome, _| drop(outcomes.lock().unwrap().insert(person, outcome)),
+        |person, outcome, _| drop(outcomes.lock().insert(person, outcome)),
     )
     .await;
-    (plan, outcomes.into_inner().unwrap(), summary)
+    (planned.plan, outcomes.into_inner(), summary)
 }
 
 /// Checks that nothing is left to do.
@@ -372,9 +363,9 @@ pub async fn an_account_that_cannot_be_read_is_told_of_and_no_other_is_made<T: T
         (person.known_account, person.known_active) = (Some(id.as_str().into()), true);
     }
     let mapping = mapping(tenant);
-    let unlisted = || plan(&mapping, &people, Matcher::new(&mapping, &people, true), false);
+    let unlisted = || plan(Matcher::new(&mapping, &people, true), false);
     tenant.fault(Calls::Reads, Fault::new(FaultKind::Status).status(403)).await;
-    let (_, outcomes) = execute_plan(tenant, &mapping, &people, unlisted(), &[]).await;
+    let (_, outcomes) = execute_plan(tenant, unlisted(), &[]).await;
     for person in [0, 1] {
         let Outcome::Failed { failure: Failure::Forbidden(_), account: None, .. } =
             &outcomes[&person]
@@ -384,7 +375,7 @@ pub async fn an_account_that_cannot_be_read_is_told_of_and_no_other_is_made<T: T
     }
     assert_eq!(tenant.size().await, 2);
     tenant.heal().await;
-    let (_, outcomes) = execute_plan(tenant, &mapping, &people, unlisted(), &[]).await;
+    let (_, outcomes) = execute_plan(tenant, unlisted(), &[]).await;
     assert_eq!([done(&outcomes, 0), done(&outcomes, 1)], ids[..]);
     assert_eq!(
         tenant.look(&ids[0]).await.unwrap().state,
@@ -454,9 +445,9 @@ pub async fn an_address_that_is_taken_withholds_nothing_else<T: Tenant>(tenant: 
     let mapping = mapping(tenant);
     let mut matcher = Matcher::new(&mapping, &people, true);
     tenant.provider().list(&mapping, &mut |account| matcher.see(account)).await.expect("a listing");
-    let plan = plan(&mapping, &people, matcher, true);
+    let plan = plan(matcher, true);
     tenant.make(&[account("pia")]).await;
-    let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
+    let (_, outcomes) = execute_plan(tenant, plan, &[]).await;
     let Outcome::Done(done) = &outcomes[&0] else { panic!("{outcomes:?}") };
     assert!(
         matches!(&done.refused, Some((Failure::Conflict(_), left)) if left.contains(&rows::EMAIL)),
@@ -511,9 +502,8 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     let held = tenant.look(&late).await;
     let people = [active("pia")];
     let mapping = mapping(tenant);
-    let plan =
-        bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
-    let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
+    let plan = bobsync::domain::plan::plan(Matcher::new(&mapping, &people, true), true);
+    let (_, outcomes) = execute_plan(tenant, plan, &[]).await;
     assert!(
         matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }),
         "{outcomes:?}"
@@ -524,9 +514,8 @@ pub async fn an_administrator_is_recognised_and_never_written<T: Tenant>(tenant:
     people[0].known_account = Some(ids[0].as_str().into());
     people[0].known_active = true;
     let held = tenant.look(&ids[0]).await;
-    let plan =
-        bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
-    let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
+    let plan = bobsync::domain::plan::plan(Matcher::new(&mapping, &people, true), true);
+    let (_, outcomes) = execute_plan(tenant, plan, &[]).await;
     assert!(
         matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Protected(_), .. }),
         "{outcomes:?}"
@@ -570,9 +559,8 @@ pub async fn an_account_of_another_directory_is_left_to_it<T: Tenant>(tenant: &T
     people[1].known_account = Some(ids[0].as_str().into());
     people[1].known_active = true;
     let mapping = mapping(tenant);
-    let plan =
-        bobsync::domain::plan::plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
-    let (_, outcomes) = execute_plan(tenant, &mapping, &people, plan, &[]).await;
+    let plan = bobsync::domain::plan::plan(Matcher::new(&mapping, &people, true), true);
+    let (_, outcomes) = execute_plan(tenant, plan, &[]).await;
     for person in [0, 1] {
         let failure = match outcomes.get(&person) {
             Some(Outcome::Failed { failure, .. }) => failure,

@@ -1,21 +1,17 @@
 //! Cases of calls that are refused, lost or unanswered: each has one meaning, and no message
 //! contains a value.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use bobsync::{
     domain::{
         account::{Access, AccountState, AccountWrite},
         priority::Urgency,
     },
-    provider::{
-        Error, Initial, Key,
-        limits::{Wait, Why},
-    },
+    http::waits::{Wait, Why},
+    provider::{Error, Initial, Key},
 };
+use parking_lot::Mutex;
 use serde_json::json;
 use simulators::{Fault, FaultKind};
 use tokio::time::Instant;
@@ -374,9 +370,9 @@ pub async fn what_calls_wait_for_is_told_when_they_begin_to_wait<T: Tenant>(tena
     let met = Arc::new(Mutex::new(Vec::new()));
     let connect = || {
         let met = Arc::clone(&met);
-        tenant.telling(Arc::new(move |wait| met.lock().unwrap().push(wait)))
+        tenant.telling(Arc::new(move |wait| met.lock().push(wait)))
     };
-    let told = || std::mem::take(&mut *met.lock().unwrap());
+    let told = || std::mem::take(&mut *met.lock());
     let titled = AccountWrite {
         foreign: tenant.foreign(&id).await,
         ..write(&[(rows::TITLE, Some("Lead"))])

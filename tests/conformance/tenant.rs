@@ -2,10 +2,7 @@
 //! provider under test, and count calls. Accounts use the types of the domain, so that no case
 //! knows a provider's wire.
 
-use std::{
-    borrow::Cow,
-    sync::{Arc, Mutex},
-};
+use std::{borrow::Cow, sync::Arc};
 
 use bobsync::{
     domain::{
@@ -13,8 +10,10 @@ use bobsync::{
         mapping::Mapping,
         priority::Urgency,
     },
-    provider::{Capabilities, Catalog, Key, Provider, call::Ties, limits::Waits},
+    http::waits::Waits,
+    provider::{Capabilities, Catalog, Key, Provider, call::Ties},
 };
+use parking_lot::Mutex;
 use serde_json::Value;
 use simulators::{Fault, FaultKind};
 
@@ -49,7 +48,7 @@ pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 /// Returns the ties of a connection: outcomes go to `outcomes`, and the gate is open or closed.
 pub fn ties(open: bool, outcomes: Outcomes, waits: Waits) -> Ties {
     Ties {
-        observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))),
+        observer: Arc::new(move |call, outcome| outcomes.lock().push((call, outcome))),
         gate: Arc::new(move || open),
         waits,
     }

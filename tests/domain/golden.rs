@@ -147,7 +147,7 @@ fn of_several_accounts_one_that_is_seen_alone_is_no_evidence_that_there_is_only_
         people[0].known_active = active;
         let mut matcher = Matcher::new(&mapping, &people, true);
         crowd.accounts().into_iter().for_each(|account| matcher.see(account));
-        let plan = bobsync::domain::plan::plan(&mapping, &people, matcher, whole);
+        let plan = bobsync::domain::plan::plan(matcher, whole).plan;
         (told(&crowd, &plan), plan.standings[0].several, plan.standings[0].stays_open)
     };
     let differs = || vec![Stored { title: Some("Other"), ..own("1", ADA) }];
@@ -183,7 +183,7 @@ fn an_account_that_is_protected_is_never_written() {
         let (mapping, people) = (crowd.mapping(), crowd.people());
         let mut matcher = Matcher::new(&mapping, &people, true).protecting(&protected);
         crowd.accounts().into_iter().for_each(|account| matcher.see(account));
-        told(&crowd, &bobsync::domain::plan::plan(&mapping, &people, matcher, true))
+        told(&crowd, &bobsync::domain::plan::plan(matcher, true).plan)
     };
     assert_snapshot!(told_of(Someone { stance: Stance::Left, ..someone(ADA) }, own("1", ADA)), @"Ada: Protected(Settings)");
     assert_snapshot!(told_of(someone(ADA), stored("1", "ada@example.com")), @"Ada: Protected(Settings)");
@@ -206,7 +206,7 @@ fn what_is_protected_or_mastered_elsewhere_is_never_written_not_even_a_manager()
         for account in crowd.accounts() {
             matcher.see(Account { elsewhere: elsewhere && account.id == "1", ..account });
         }
-        told(&crowd, &bobsync::domain::plan::plan(&mapping, &people, matcher, true))
+        told(&crowd, &bobsync::domain::plan::plan(matcher, true).plan)
     };
     for (elsewhere, block) in [(false, "Protected(Settings)"), (true, "ManagedElsewhere")] {
         for account in

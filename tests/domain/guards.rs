@@ -3,9 +3,9 @@
 use bobsync::domain::{
     account::AccountState,
     budget::{Blackout, Budget, Budgets, Kind},
-    guard::{Held, Population, Sight, guard},
-    matching::Person,
-    plan::{Block, Plan},
+    guard::{GuardFacts, Held, Population, Sight, guard},
+    matching::{Person, PersonIndex},
+    plan::{Block, Change, Plan, Planned},
 };
 use proptest::prelude::*;
 
@@ -33,6 +33,53 @@ fn company(people: usize, leave: usize, move_on: usize) -> Crowd {
         one
     });
     crowd(everybody.collect(), (0..people).map(own_account_of).collect())
+}
+
+/// What the guard is told of the employees.
+#[derive(Default)]
+struct Facts {
+    /// How many changes of each kind went out, to half as many employees.
+    spent: u32,
+    /// For how many other employees each row was replaced.
+    replaced_before: u32,
+    /// The employees that the pass was asked for.
+    explicit: Vec<PersonIndex>,
+    /// Whether no employee's manager had an account.
+    leaderless: bool,
+}
+
+impl GuardFacts for Facts {
+    fn spent(&self, _: Kind) -> u32 {
+        self.spent
+    }
+
+    fn updated(&self) -> u32 {
+        self.spent.div_ceil(2)
+    }
+
+    fn replaced_before(&self, _: usize) -> u32 {
+        self.replaced_before
+    }
+
+    fn starts(&self, _: PersonIndex) -> bool {
+        false
+    }
+
+    fn leaderless(&self, _: PersonIndex) -> bool {
+        self.leaderless
+    }
+
+    fn explicit(&self, person: PersonIndex) -> bool {
+        self.explicit.contains(&person)
+    }
+
+    fn held_before(&self, _: PersonIndex) -> Option<u64> {
+        None
+    }
+
+    fn continues(&self, _: &Change) -> bool {
+        false
+    }
 }
 
 struct Looked {
@@ -76,25 +123,21 @@ fn look_at_some(
     let (people, accounts, mapping): (Vec<Person>, _, _) =
         (crowd.people(), crowd.accounts(), crowd.mapping());
     let plan = planned(crowd, &people, &accounts);
+    let explicit = (0..)
+        .zip(&crowd.people)
+        .filter(|(_, one)| explicit.contains(&one.who))
+        .map(|(person, _)| person)
+        .collect();
     let held = guard(&Sight {
-        plan: &plan,
-        people: &people,
-        mapping: &mapping,
+        planned: &Planned { mapping: &mapping, people: &people, plan: plan.clone() },
+        facts: &Facts { spent, replaced_before, explicit, leaderless: false },
         budgets,
         field_blackout: Blackout { max_percent: 40, at_least },
-        spent: &|_| spent,
-        updated: &|| spent.div_ceil(2),
-        replaced_before: &|_| replaced_before,
-        starts: &|_| false,
-        leaderless: &|_| false,
-        explicit: &|person| explicit.contains(&crowd.people[person as usize].who),
         population,
         first_pass,
         restored: first_pass,
         approved,
         released_before: "",
-        held_before: &|_| None,
-        continues: &|_| false,
     });
     Looked { plan, held }
 }
@@ -240,7 +283,7 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
     let mut crowd = company(100, 3, 50);
     // One of them also gets another e-mail.
     crowd.people[10].email = Told::Text("new.address@example.com");
-    let Looked { mut plan, held } =
+    let Looked { plan, held } =
         look(&crowd, Budgets { updates: None, ..Budgets::default() }, 0, &[], false, None);
     assert_eq!(held.frozen, [TITLE]);
     assert!(!held.changes.contains(&true), "nobody is held as a whole");
@@ -253,7 +296,10 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
         said.because
     );
     assert_eq!(said.counts.updates, 50);
-    plan.freeze(&crowd.mapping(), &held.frozen);
+    let (mapping, people) = (crowd.mapping(), crowd.people());
+    let mut planned = Planned { mapping: &mapping, people: &people, plan };
+    planned.freeze(&held.frozen);
+    let plan = planned.plan;
     assert!(
         plan.changes.iter().all(|change| change
             .write
@@ -347,24 +393,15 @@ fn reports(named_before: bool, leaderless: bool) -> bool {
         (crowd.people(), crowd.accounts(), crowd.mapping());
     let plan = planned(&crowd, &people, &accounts);
     let held = guard(&Sight {
-        plan: &plan,
-        people: &people,
-        mapping: &mapping,
+        planned: &Planned { mapping: &mapping, people: &people, plan: plan.clone() },
+        facts: &Facts { leaderless, ..Facts::default() },
         budgets: Budgets { updates: Some(budget(0, 0)), ..Budgets::default() },
         field_blackout: Blackout { max_percent: 100, at_least: 0 },
-        spent: &|_| 0,
-        updated: &|| 0,
-        replaced_before: &|_| 0,
-        starts: &|_| false,
-        leaderless: &|_| leaderless,
-        explicit: &|_| false,
         population: None,
         first_pass: false,
         restored: false,
         approved: None,
         released_before: "uid",
-        held_before: &|_| None,
-        continues: &|_| false,
     });
     assert_eq!(plan.changes.len(), 29);
     held.changes.contains(&true)

@@ -7,7 +7,7 @@ use bobsync::domain::{
     account::{Access, Account, AccountState, AccountWrite, NewValue},
     mapping::{Mapping, key},
     matching::{Matcher, Person, PersonIndex},
-    plan::{Block, Change, Conflict, Counts, Kind, Manager, Plan, Stage, plan},
+    plan::{Block, Change, Conflict, Counts, Kind, Manager, Plan, Planned, Stage, plan},
     priority::Queue,
 };
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ pub fn planned(crowd: &Crowd, people: &[Person], accounts: &[Account<'static>]) 
     let mapping = crowd.mapping();
     let mut matcher = Matcher::new(&mapping, people, crowd.adopt);
     accounts.iter().cloned().for_each(|account| matcher.see(account));
-    plan(&mapping, people, matcher, crowd.whole)
+    plan(matcher, crowd.whole).plan
 }
 
 /// A provider in memory. It keeps e-mails and usernames unique, and refuses a write as a whole.
@@ -124,10 +124,10 @@ fn carry_out(
         held.extend(standing.account.as_ref().map(|account| (index, account.id.clone())));
     }
     let mut late = Vec::new();
-    let mut queue =
-        Queue::new(plan, people, &tenant.mapping, &vec![true; plan.changes.len()], &|_| 0, &|_| {
-            false
-        });
+    let mut queue = {
+        let whole = Planned { mapping: &tenant.mapping, people, plan: plan.clone() };
+        Queue::new(&whole, &vec![true; plan.changes.len()], &|_| 0, &|_| false)
+    };
     while let Some(next) = queue.next(0) {
         let change = &plan.changes[next];
         queue.ended(next);
@@ -383,7 +383,8 @@ proptest! {
     fn the_order_of_people_and_accounts_does_not_matter_to_the_digest((crowd, other) in any_shuffled()) {
         let digest = |crowd: &Crowd| {
             let people = crowd.people();
-            planned(crowd, &people, &crowd.accounts()).digest(&crowd.mapping(), &people)
+            let plan = planned(crowd, &people, &crowd.accounts());
+            Planned { mapping: &crowd.mapping(), people: &people, plan }.digest()
         };
         prop_assert_eq!(digest(&crowd), digest(&other), "{:?}", other);
     }

@@ -9,7 +9,7 @@ use bobsync::domain::{
     employee::{Cell, Fields},
     mapping::{Compare, Mapping, Row, Source},
     matching::{Person, PersonIndex},
-    plan::{Change, Kind, Manager, Plan, Stage, Standing},
+    plan::{Change, Kind, Manager, Plan, Planned, Stage, Standing},
     priority::{Class, Queue, is_position},
     why::Why,
 };
@@ -145,7 +145,11 @@ fn scene(drawn: &[Drawn]) -> Scene {
 
 impl Scene {
     fn queue(&self, since: impl Fn(PersonIndex) -> i64) -> Queue {
-        Queue::new(&self.plan, &self.people, &self.mapping, &self.go, &since, &|_| false)
+        Queue::new(&self.planned(), &self.go, &since, &|_| false)
+    }
+
+    fn planned(&self) -> Planned<'_> {
+        Planned { mapping: &self.mapping, people: &self.people, plan: self.plan.clone() }
     }
 }
 
@@ -292,14 +296,8 @@ fn what_failed_before_goes_last_in_its_class_and_comes_along_with_those_who_need
     ];
     let scene = scene(&drawn);
     let failed = |change: &Change| change.person < 2 || change.person == 3;
-    let mut queue = Queue::new(
-        &scene.plan,
-        &scene.people,
-        &scene.mapping,
-        &scene.go,
-        &|person| drawn[person as usize].since,
-        &failed,
-    );
+    let mut queue =
+        Queue::new(&scene.planned(), &scene.go, &|person| drawn[person as usize].since, &failed);
     assert_eq!(
         queue.depths()[Class::Joiner as usize],
         (4, Some(1)),

@@ -35,7 +35,7 @@ fn planned(people: Vec<Someone>, accounts: Vec<Stored>, chosen: bool) -> Plan {
     let people = crowd.people();
     let mut matcher = Matcher::new(&mapping, &people, true);
     crowd.accounts().into_iter().for_each(|account| matcher.see(account));
-    plan(&mapping, &people, matcher, true)
+    plan(matcher, true).plan
 }
 
 fn own(id: &'static str, who: usize, username: &'static str) -> Stored {

@@ -1,9 +1,6 @@
 //! Accounts that were given access and have no licence: few reads find them, and soon.
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU32, AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bobsync::{
     cluster::leadership::Leadership,
@@ -27,6 +24,7 @@ use bobsync::{
     provider::{Capabilities, Error, Initial, Key, Listing, Provider, Written},
 };
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{answer, mapping, person};
@@ -50,7 +48,7 @@ struct Licensed {
 
 impl Licensed {
     async fn pause(&self) {
-        let made = self.made.lock().unwrap().len();
+        let made = self.made.lock().len();
         if self.paused_after.is_some_and(|most| made >= most) {
             tokio::time::sleep(std::time::Duration::from_mins(50)).await;
         }
@@ -84,7 +82,7 @@ impl Provider for Licensed {
             tokio::time::sleep(std::time::Duration::from_millis(50)).await;
             self.pause().await;
             let id = write.mark.clone().unwrap().to_string();
-            self.made.lock().unwrap().push(id.clone());
+            self.made.lock().push(id.clone());
             Ok(answer(write, &id))
         })
     }
@@ -114,7 +112,7 @@ impl Provider for Licensed {
             if self.fails {
                 return Err(Error::Unavailable { said: "HTTP 503".to_owned() });
             }
-            let made = self.made.lock().unwrap();
+            let made = self.made.lock();
             let lacks = made.iter().skip(self.licences).filter(|id| ids.contains(&id.as_str()));
             Ok(lacks.map(|id| id.as_str().into()).collect())
         })
@@ -142,18 +140,16 @@ async fn hire_within(
     let people: Vec<_> = (0..employees)
         .map(|id| person(&id.to_string(), Access::Active, Missing::Create(Access::Active)))
         .collect();
-    let plan = plan(&mapping, &people, Matcher::new(&mapping, &people, true), true);
+    let planned = plan(Matcher::new(&mapping, &people, true), true);
     let claims = Claims::default();
     let told = Mutex::new((0, 0, 0));
     let execution = Execution {
         provider,
         initial: Ok(Initial::default()),
-        mapping: &mapping,
         unavailable: &[],
-        people: &people,
-        plan: &plan,
+        planned: &planned,
         looking: &claims.everybody(),
-        released: &Released { go: vec![true; plan.changes.len()], ..Released::default() },
+        released: &Released { go: vec![true; planned.plan.changes.len()], ..Released::default() },
         leadership: &Leadership::always(),
         halted: &|| false,
         deadline: Instant::now() + deadline,
@@ -167,7 +163,7 @@ async fn hire_within(
         pause: &pause,
     };
     let executed = execute(&execution, |_, outcome, claim| {
-        let mut told = told.lock().unwrap();
+        let mut told = told.lock();
         match outcome {
             Outcome::Done(done) if done.state == AccountState::Active => told.0 += 1,
             Outcome::Done(done) if done.state == AccountState::Unlicensed => told.1 += 1,
@@ -177,7 +173,7 @@ async fn hire_within(
         assert!(claim.is_some(), "the claim lasts until the outcome is on record");
     });
     drop(tokio::time::timeout(time, executed).await);
-    told.into_inner().unwrap()
+    told.into_inner()
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,10 +9,7 @@ mod licences;
 mod met;
 mod parts;
 
-use std::sync::{
-    Mutex,
-    atomic::{AtomicU32, AtomicU64, Ordering},
-};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use bobsync::{
     api::{key::IntegrationKey, reasons::IntegrationReason},
@@ -23,7 +20,7 @@ use bobsync::{
         employee::{Cell, Fields},
         mapping::{Compare, Mapping, Row, Source},
         matching::{Matcher, Person, PersonIndex},
-        plan::{Plan, plan},
+        plan::{Plan, Planned, plan},
         priority::Urgency,
         safety::Protected,
         why::Why,
@@ -42,6 +39,7 @@ use bobsync::{
     provider::{Error, Initial, Key, Listing, Provider, Written},
 };
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 /// Records every call: which account was created with which initial password, and what was updated.
@@ -54,11 +52,11 @@ struct Noting {
 
 impl Noting {
     fn note(&self, call: String) {
-        self.calls.lock().unwrap().push(call);
+        self.calls.lock().push(call);
     }
 
     fn calls(self) -> Vec<String> {
-        let mut calls = self.calls.into_inner().unwrap();
+        let mut calls = self.calls.into_inner();
         calls.sort();
         calls
     }
@@ -185,29 +183,21 @@ fn noa_and_kim(mapping: &Mapping) -> (Vec<Person>, Plan) {
     ];
     let mut matcher = Matcher::new(mapping, &people, true);
     matcher.see(account_of_kim());
-    let plan = plan(mapping, &people, matcher, true);
+    let plan = plan(matcher, true).plan;
     (people, plan)
 }
 
 async fn carried_out(initial: Result<Initial<'_>, &Stop>) -> (Vec<String>, Summary, usize) {
     let mapping = mapping();
     let (people, plan) = noa_and_kim(&mapping);
-    let (provider, summary, waiting) = carried_out_in_turn(
-        &mapping,
-        &people,
-        &plan,
-        initial,
-        (&|_| 0, &AtomicU64::new(0)),
-        &|| false,
-    )
-    .await;
+    let planned = Planned { mapping: &mapping, people: &people, plan };
+    let (provider, summary, waiting) =
+        carried_out_in_turn(&planned, initial, (&|_| 0, &AtomicU64::new(0)), &|| false).await;
     (provider.calls(), summary, waiting)
 }
 
 async fn carried_out_in_turn(
-    mapping: &Mapping,
-    people: &[Person],
-    plan: &Plan,
+    planned: &Planned<'_>,
     initial: Result<Initial<'_>, &Stop>,
     (since, turns): (&(dyn Fn(PersonIndex) -> i64 + Sync), &AtomicU64),
     halted: &(dyn Fn() -> bool + Sync),
@@ -219,13 +209,11 @@ async fn carried_out_in_turn(
         &Execution {
             provider: &provider,
             initial,
-            mapping,
             unavailable: &[],
-            people,
-            plan,
+            planned,
             looking: &claims.everybody(),
             released: &Released {
-                go: vec![true; plan.changes.len()],
+                go: vec![true; planned.plan.changes.len()],
                 target_suspect: None,
                 ..Released::default()
             },
@@ -243,12 +231,12 @@ async fn carried_out_in_turn(
         },
         |_, outcome, _| {
             if matches!(outcome, Outcome::Waiting) {
-                *waiting.lock().unwrap() += 1;
+                *waiting.lock() += 1;
             }
         },
     )
     .await;
-    (provider, summary, waiting.into_inner().unwrap())
+    (provider, summary, waiting.into_inner())
 }
 
 #[tokio::test]
@@ -280,14 +268,14 @@ async fn the_leaver_goes_first_then_who_has_waited_longest_and_only_who_had_a_tu
     );
     let mut matcher = Matcher::new(&mapping, &people, true);
     matcher.see(account_of_kim());
-    let plan = plan(&mapping, &people, matcher, true);
+    let planned = plan(matcher, true);
     // The last in Bob's answer has waited longest.
     let since = |person: PersonIndex| -i64::from(person);
     let turns = AtomicU64::new(7);
     let initial = || Ok(Initial { password: None, change_at_first_login: false });
     let (provider, ..) =
-        carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| false).await;
-    let calls = provider.calls.into_inner().unwrap();
+        carried_out_in_turn(&planned, initial(), (&since, &turns), &|| false).await;
+    let calls = provider.calls.into_inner();
     assert!(calls[0].starts_with("update k"), "{calls:?}");
     let created: Vec<u32> =
         calls[1..].iter().map(|call| call.split(' ').nth(1).unwrap().parse().unwrap()).collect();
@@ -295,7 +283,7 @@ async fn the_leaver_goes_first_then_who_has_waited_longest_and_only_who_had_a_tu
     assert_eq!(turns.into_inner(), 7 + 21, "the leaver takes nobody's turn");
     let turns = AtomicU64::new(7);
     let (provider, _, waiting) =
-        carried_out_in_turn(&mapping, &people, &plan, initial(), (&since, &turns), &|| true).await;
+        carried_out_in_turn(&planned, initial(), (&since, &turns), &|| true).await;
     assert_eq!(
         (provider.calls().len(), waiting, turns.into_inner()),
         (0, 22, 7),
@@ -322,7 +310,7 @@ async fn a_look_up_that_is_throttled_stays_in_line_as_long_as_it_is_wanted() {
         let provider = Noting { throttled: times.into(), ..Noting::default() };
         let (asked, mut seen) = (AtomicU32::new(0), seen());
         let wanted = || asked.fetch_add(1, Ordering::Relaxed) < wanted_for;
-        let accounts = single::accounts(&provider, &mapping, (&roster, &key), &mut seen, &wanted)
+        let accounts = single::accounts(&provider, &mapping, roster.of(&key), &mut seen, &wanted)
             .await
             .expect("no stop");
         assert_eq!(

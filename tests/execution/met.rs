@@ -1,7 +1,7 @@
 //! A create that meets an account: frozen rows and budgets apply to its write, as if the plan had
 //! known the account.
 
-use std::sync::{Mutex, atomic::AtomicU64};
+use std::sync::atomic::AtomicU64;
 
 use bobsync::{
     cluster::leadership::Leadership,
@@ -29,6 +29,7 @@ use bobsync::{
     provider::{Error, Initial, Key, Listing, Provider, Written},
 };
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::answer;
@@ -91,7 +92,7 @@ impl Provider for Unlisted {
         _: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>> {
         let rows = write.attributes.iter().map(|(row, _)| *row).collect();
-        self.writes.lock().unwrap().push((rows, write.access));
+        self.writes.lock().push((rows, write.access));
         Box::pin(async move { Ok(answer(write, id)) })
     }
 
@@ -148,17 +149,15 @@ async fn met(
     };
     let people = [person];
     // A listing that was not consistent.
-    let plan = plan(&mapping, &people, Matcher::new(&mapping, &people, true), false);
+    let planned = plan(Matcher::new(&mapping, &people, true), false);
     let provider = Unlisted { account, by_mark, writes: Mutex::default() };
     let (claims, told) = (Claims::default(), Mutex::new(None));
     execute(
         &Execution {
             provider: &provider,
             initial: Ok(Initial::default()),
-            mapping: &mapping,
             unavailable: &[],
-            people: &people,
-            plan: &plan,
+            planned: &planned,
             looking: &claims.everybody(),
             released: &Released { go: vec![true], held, ..Released::default() },
             leadership: &Leadership::always(),
@@ -173,10 +172,10 @@ async fn met(
             failed_before: &|_| false,
             pause: &pause,
         },
-        |_, outcome, _| *told.lock().unwrap() = Some(outcome),
+        |_, outcome, _| *told.lock() = Some(outcome),
     )
     .await;
-    (told.into_inner().unwrap().expect("an outcome"), provider.writes.into_inner().unwrap())
+    (told.into_inner().expect("an outcome"), provider.writes.into_inner())
 }
 
 fn room(left: &[(Kind, u32)], first_pass: bool) -> Room {

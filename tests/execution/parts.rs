@@ -3,10 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Mutex,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -39,6 +36,7 @@ use bobsync::{
     },
 };
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{account_of, answer, fixture};
@@ -124,10 +122,10 @@ impl<J: Fn(&Call) -> Result<(), Error> + Send + Sync> Moody<J> {
     fn write(&self, id: &str, write: &AccountWrite, create: bool) -> Result<Written, Error> {
         let rows = write.attributes.iter().map(|(row, _)| *row).collect();
         let call = Call { id: id.parse().expect("a number"), create, rows, access: write.access };
-        self.writes.lock().unwrap().push(call.clone());
+        self.writes.lock().push(call.clone());
         (self.judge)(&call)?;
         let mut written = answer(write, id);
-        let mut suspended = self.suspended.lock().unwrap();
+        let mut suspended = self.suspended.lock();
         if call.access == Some(Access::Suspended) {
             suspended.insert(call.id);
         }
@@ -155,7 +153,7 @@ impl<J: Fn(&Call) -> Result<(), Error> + Send + Sync> Provider for Moody<J> {
     ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
         let Key::Id(id) = key else { return Box::pin(async { Ok(Vec::new()) }) };
         let id: u32 = id.parse().expect("a number");
-        self.reads.lock().unwrap().push(id);
+        self.reads.lock().push(id);
         Box::pin(async move { Ok(vec![existing(id)]) })
     }
 
@@ -271,7 +269,7 @@ async fn pass_with(
         .iter()
         .filter(|wanted| wanted.exists)
         .for_each(|wanted| matcher.see(existing(wanted.id)));
-    let plan = plan(&mapping, &people, matcher, true);
+    let planned = plan(matcher, true);
     let provider = Moody {
         judge,
         writes: Mutex::default(),
@@ -283,20 +281,18 @@ async fn pass_with(
     let failed =
         |change: &Change| around.failed_before.contains(&wanted[change.person as usize].id);
     let pause = |wait: Duration| -> BoxFuture<'static, ()> {
-        pauses.lock().unwrap().push(wait);
+        pauses.lock().push(wait);
         Box::pin(std::future::ready(()))
     };
     let summary = execute(
         &Execution {
             provider: &provider,
             initial: Ok(Initial::default()),
-            mapping: &mapping,
             unavailable: &[],
-            people: &people,
-            plan: &plan,
+            planned: &planned,
             looking: &around.claims.everybody(),
             released: &Released {
-                go: vec![true; plan.changes.len()],
+                go: vec![true; planned.plan.changes.len()],
                 target_suspect: None,
                 ..Released::default()
             },
@@ -312,20 +308,11 @@ async fn pass_with(
             failed_before: &failed,
             pause: &pause,
         },
-        |person, outcome, _| {
-            drop(outcomes.lock().unwrap().insert(wanted[person as usize].id, outcome))
-        },
+        |person, outcome, _| drop(outcomes.lock().insert(wanted[person as usize].id, outcome)),
     )
     .await;
-    let (writes, reads) =
-        (provider.writes.into_inner().unwrap(), provider.reads.into_inner().unwrap());
-    Came {
-        writes,
-        reads,
-        outcomes: outcomes.into_inner().unwrap(),
-        summary,
-        pauses: pauses.into_inner().unwrap(),
-    }
+    let (writes, reads) = (provider.writes.into_inner(), provider.reads.into_inner());
+    Came { writes, reads, outcomes: outcomes.into_inner(), summary, pauses: pauses.into_inner() }
 }
 
 fn forbidden() -> Error {
@@ -751,7 +738,7 @@ async fn a_throttled_call_stays_in_line_until_it_is_not_wanted_any_more() {
             catalog: &onelogin::CATALOG,
         };
         let came = pass_with(&[wanted], around, |_| {
-            let mut later = later.lock().unwrap();
+            let mut later = later.lock();
             assert!(later.is_none(), "nothing is asked for an outdated pass");
             *later = Some(claims.people(["1"].into_iter()).0);
             Err(throttled())

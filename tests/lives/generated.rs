@@ -2,7 +2,7 @@
 //! clocks change and over years. People at the provider and administrators change things meanwhile.
 //! A life that breaks a rule is shrunk, and printed as the YAML of a golden life.
 
-use bobsync::domain::employment::Because;
+use bobsync::domain::{employment::Because, plan::Planned};
 use jiff::{
     Timestamp, ToSpan as _,
     civil::{Date, date},
@@ -281,7 +281,8 @@ fn watch(world: &mut World) -> Result<(), String> {
 }
 
 fn digest(world: &World, pass: &Pass) -> String {
-    pass.plan.digest(&world.settings.mapping, &pass.people)
+    let (mapping, people) = (&world.settings.mapping, &pass.people[..]);
+    Planned { mapping, people, plan: pass.plan.clone() }.digest()
 }
 
 /// Before the announced moment time alone changes nothing. At that moment the announced change

@@ -22,7 +22,7 @@ use bobsync::{
         settings::{Settings, UserStatus},
         why::Why,
     },
-    engine::settings::validate::{AllowedEndpoints, validate},
+    engine::settings::{endpoints::AllowedEndpoints, validate::validate},
     provider::onelogin::CATALOG,
 };
 use jiff::{Timestamp, tz::TimeZone};
@@ -404,7 +404,7 @@ impl World {
         let plan = {
             let mut matcher = Matcher::new(&self.settings.mapping, &people, true);
             listing.into_iter().for_each(|account| matcher.see(account));
-            plan(&self.settings.mapping, &people, matcher, true)
+            plan(matcher, true).plan
         };
         let writes = self.execute(&people, &plan);
         self.record(&people, &plan, &writes);

@@ -171,7 +171,7 @@ async fn the_examples_are_admitted_and_valid() {
         {
             bobsync::engine::settings::validate::validate(
                 &integration.spec,
-                &bobsync::engine::settings::validate::AllowedEndpoints::default(),
+                &bobsync::engine::settings::endpoints::AllowedEndpoints::default(),
             )
             .unwrap_or_else(|stop| panic!("{}", stop.message));
             seen += 1;

@@ -156,7 +156,7 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
         (
             "bob",
             json!({"credentialsSecretRef": {"name": "bob"}, "endpoint": "http://127.0.0.1:1/\tx"}),
-            "without user, query and fragment",
+            "it has no user, no query and no fragment",
         ),
         ("retention", json!("90 days"), "a duration such as 2160h"),
         ("approvedPlan", json!("yes"), "as status.plan.digest shows it"),

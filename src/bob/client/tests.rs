@@ -1,7 +1,6 @@
 //! The client against a scripted server: what it sends, and what it does with every kind of answer.
 
-use std::sync::Mutex;
-
+use parking_lot::Mutex;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -55,7 +54,7 @@ async fn against(script: Vec<Then>) -> (Client, oneshot::Receiver<Vec<String>>, 
         service_user_id: "SERVICE-77".to_owned(),
         service_user_token: Secret::new("t0ken-very-secret"),
         pace: Arc::default(),
-        observer: Arc::new(move |call, outcome| told.lock().unwrap().push((call, outcome))),
+        observer: Arc::new(move |call, outcome| told.lock().push((call, outcome))),
         waits: Arc::new(|_| ()),
     };
     let patience = Patience {
@@ -88,7 +87,7 @@ async fn request(socket: &mut TcpStream) -> String {
 async fn search(then: Then) -> (Result<People, Error>, &'static str) {
     let (client, _requests, outcomes) = against(vec![then]).await;
     let result = client.everybody(&Fields::default()).await;
-    let told = outcomes.lock().unwrap().clone();
+    let told = outcomes.lock().clone();
     assert_eq!(told.len(), 1, "one call, told once");
     assert_eq!(told[0].0, "search");
     (result, told[0].1)
@@ -96,7 +95,8 @@ async fn search(then: Then) -> (Result<People, Error>, &'static str) {
 
 #[tokio::test]
 async fn a_search_is_one_post_with_exactly_the_fields() {
-    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\nconnection: close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json; charset=utf-8\r\nconnection: \
+        close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
     let (client, requests, outcomes) = against(vec![Then::Close(answer)]).await;
     let mut fields = Fields::default();
     fields.want("work.title");
@@ -113,13 +113,16 @@ async fn a_search_is_one_post_with_exactly_the_fields() {
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(body).unwrap(),
         serde_json::json!({
-            "fields": ["root.id", "root.email", "internal.lifecycleStatus", "internal.status", "work.startDate",
-                       "internal.terminationDate", "employee.lastDayOfWork", "work.site", "employee.recentLeaveStartDate", "employee.recentLeaveEndDate", "work.title"],
+            "fields": ["root.id", "root.email", "internal.lifecycleStatus", "internal.status",
+            "work.startDate",
+                       "internal.terminationDate", "employee.lastDayOfWork", "work.site",
+                       "employee.recentLeaveStartDate", "employee.recentLeaveEndDate",
+                       "work.title"],
             "showInactive": true,
             "humanReadable": "APPEND",
         })
     );
-    assert_eq!(*outcomes.lock().unwrap(), [("search", "ok")]);
+    assert_eq!(*outcomes.lock(), [("search", "ok")]);
 }
 
 #[tokio::test]
@@ -128,35 +131,69 @@ async fn every_wrong_answer_has_its_error() {
     let page = "200, but not with JSON: a log-in page or somebody else's server";
     let broke = "the answer from 127.0.0.1:";
     for (answer, expected) in [
-        ("401 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"k\",\"error\":\"e\"}", Error::Unauthorized),
         (
-            "403 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"no.right\",\"error\":\"Ask ada@example.com about 123456\"}",
+            "401 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"k\",\"error\":\"e\"}",
+            Error::Unauthorized,
+        ),
+        (
+            "403 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"no.right\",\"error\":\"Ask \
+             ada@example.com about 123456\"}",
             Error::Forbidden { said: "403: no.right: Ask … about …".to_owned() },
         ),
         (
             "403 X\r\ncontent-type: text/html\r\n\r\n<b>Blocked, Ada</b>",
             Error::Unavailable {
-                said: "403 without Bob's words: a firewall in front of Bob may have blocked this address for some minutes".to_owned(),
+                said: "403 without Bob's words: a firewall in front of Bob may have blocked this \
+                    address for some minutes"
+                    .to_owned(),
             },
         ),
-        ("429 X\r\nretry-after: 9\r\n\r\n", Error::Throttled { wait: Some(Duration::from_secs(9)) }),
-        ("400 X\r\n\r\n{\"key\":\"k\",\"error\":\"t0ken-very-secret of SERVICE-77\"}", unavailable("400: k: … of …")),
+        (
+            "429 X\r\nretry-after: 9\r\n\r\n",
+            Error::Throttled { wait: Some(Duration::from_secs(9)) },
+        ),
+        (
+            "400 X\r\n\r\n{\"key\":\"k\",\"error\":\"t0ken-very-secret of SERVICE-77\"}",
+            unavailable("400: k: … of …"),
+        ),
         ("500 X\r\n\r\nAda Okoro", unavailable("500 without Bob's words")),
-        ("302 X\r\nlocation: http://127.0.0.1:1/\r\n\r\n", unavailable("302: redirects are not followed")),
+        (
+            "302 X\r\nlocation: http://127.0.0.1:1/\r\n\r\n",
+            unavailable("302: redirects are not followed"),
+        ),
         ("204 X\r\n\r\n", unavailable("204 without Bob's words")),
         ("200 X\r\ncontent-type: text/html\r\n\r\n{\"employees\":[]}", unavailable(page)),
         ("200 X\r\n\r\n{\"employees\":[]}", unavailable(page)),
-        ("200 X\r\ncontent-type: application/json\r\n\r\n{\"error\":\"t0ken-very-secret\"}", unavailable("200 with an error object: …")),
-        ("200 X\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{\"employees\":[]}", unavailable(broke)),
-        ("200 X\r\ncontent-type: application/json\r\n\r\n{\"employees\":[]", unavailable("the answer was cut off")),
-        ("200 X\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n10\r\n{\"employees\":[]}\r\n", unavailable(broke)),
+        (
+            "200 X\r\ncontent-type: application/json\r\n\r\n{\"error\":\"t0ken-very-secret\"}",
+            unavailable("200 with an error object: …"),
+        ),
+        (
+            "200 X\r\ncontent-type: application/json\r\ncontent-length: \
+            99\r\n\r\n{\"employees\":[]}",
+            unavailable(broke),
+        ),
+        (
+            "200 X\r\ncontent-type: application/json\r\n\r\n{\"employees\":[]",
+            unavailable("the answer was cut off"),
+        ),
+        (
+            "200 X\r\ncontent-type: application/json\r\ntransfer-encoding: \
+            chunked\r\n\r\n10\r\n{\"employees\":[]}\r\n",
+            unavailable(broke),
+        ),
     ] {
         let whole: &'static str = Box::leak(format!("HTTP/1.1 {answer}").into_boxed_str());
         let (result, told) = search(Then::Close(whole)).await;
         assert_eq!(told, expected.category(), "{answer}");
         match (result.unwrap_err(), &expected) {
-            (Error::Unavailable { said }, Error::Unavailable { said: expected }) if expected == broke => {
-                assert!(said.starts_with(broke) && said.contains("was cut off: "), "{answer}: {said}");
+            (Error::Unavailable { said }, Error::Unavailable { said: expected })
+                if expected == broke =>
+            {
+                assert!(
+                    said.starts_with(broke) && said.contains("was cut off: "),
+                    "{answer}: {said}"
+                );
             }
             (error, expected) => assert_eq!(error, *expected, "{answer}"),
         }
@@ -196,8 +233,10 @@ async fn the_head_of_a_search_may_take_as_long_as_the_whole_answer() {
 
 #[tokio::test]
 async fn a_403_after_a_granted_search_passes_and_before_one_is_a_missing_right() {
-    let granted = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
-    let refused = "HTTP/1.1 403 X\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n{\"key\":\"k\",\"error\":\"No\"}";
+    let granted = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: \
+        close\r\n\r\n{\"employees\":[{\"id\":\"5\"}]}";
+    let refused = "HTTP/1.1 403 X\r\ncontent-type: application/json\r\nconnection: \
+        close\r\n\r\n{\"key\":\"k\",\"error\":\"No\"}";
     let (client, _requests, _) = against(vec![
         Then::Close(refused),
         Then::Close(granted),
@@ -258,11 +297,7 @@ async fn after_a_429_nothing_is_sent_until_its_time() {
         }
     }
     assert_eq!(requests.await.unwrap().len(), 1);
-    assert_eq!(
-        *outcomes.lock().unwrap(),
-        [("search", "throttled")],
-        "only calls that were made are told"
-    );
+    assert_eq!(*outcomes.lock(), [("search", "throttled")], "only calls that were made are told");
 }
 
 async fn read(
@@ -271,13 +306,14 @@ async fn read(
 ) -> (Result<Option<Employee>, Error>, Vec<(&'static str, &'static str)>) {
     let (client, _requests, outcomes) = against(vec![Then::Close(answer)]).await;
     let result = client.one(&Fields::default(), id, Urgency::Normal).await;
-    let told = outcomes.lock().unwrap().clone();
+    let told = outcomes.lock().clone();
     (result, told)
 }
 
 #[tokio::test]
 async fn one_employee_is_read_by_id_only() {
-    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n {\"id\":\"4110000000000000017\",\"email\":\"a@example.com\"} ";
+    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n \
+        {\"id\":\"4110000000000000017\",\"email\":\"a@example.com\"} ";
     let (client, requests, outcomes) = against(vec![Then::Close(answer)]).await;
     let found = client
         .one(&Fields::default(), "4110000000000000017", Urgency::Normal)
@@ -291,7 +327,7 @@ async fn one_employee_is_read_by_id_only() {
     let body: serde_json::Map<String, serde_json::Value> = serde_json::from_str(body).unwrap();
     assert_eq!(body.keys().collect::<Vec<_>>(), ["fields", "humanReadable"]);
     assert_eq!(body["humanReadable"], "APPEND");
-    assert_eq!(*outcomes.lock().unwrap(), [("read", "ok")]);
+    assert_eq!(*outcomes.lock(), [("read", "ok")]);
 
     for id in [
         "",
@@ -312,7 +348,8 @@ async fn one_employee_is_read_by_id_only() {
 async fn only_bobs_own_404_says_that_a_file_is_gone() {
     for (answer, gone) in [
         (
-            "HTTP/1.1 404 X\r\ncontent-type: application/json\r\n\r\n{\"key\":\"k\",\"error\":\"Employee not found\"}",
+            "HTTP/1.1 404 X\r\ncontent-type: \
+             application/json\r\n\r\n{\"key\":\"k\",\"error\":\"Employee not found\"}",
             true,
         ),
         ("HTTP/1.1 404 X\r\ncontent-length: 0\r\n\r\n", false),

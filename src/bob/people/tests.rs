@@ -294,7 +294,8 @@ proptest! {
 
     #[test]
     fn a_cut_answer_is_no_answer(end in 0..ANSWER.len()) {
-        prop_assert_eq!(said(read_chunks(&fields(), [&ANSWER.as_bytes()[..end]])), "the answer was cut off");
+        prop_assert_eq!(said(read_chunks(&fields(), [&ANSWER.as_bytes()[..end]])),
+            "the answer was cut off");
     }
 
     #[test]

@@ -111,7 +111,8 @@ fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) ->
     };
     match &status.plan {
         Some(plan) if plan.digest != held.digest => Stage::Over(format!(
-            "nothing was released: the plan is another one now. Look at it and approve {}, if it is right",
+            "nothing was released: the plan is another one now. Look at it and approve {}, if it \
+             is right",
             plan.digest
         )),
         None => Stage::Over("nothing was released: nothing is held any more".to_owned()),
@@ -123,7 +124,8 @@ fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) ->
 fn outcome(last: &LastPass) -> String {
     let LastPass { created, updated, reactivated, disabled, failed, .. } = last;
     format!(
-        "the pass suspended {disabled}, reactivated {reactivated}, updated {updated} and created {created} accounts; {failed} changes failed"
+        "the pass suspended {disabled}, reactivated {reactivated}, updated {updated} and created \
+         {created} accounts; {failed} changes failed"
     )
 }
 

@@ -139,7 +139,8 @@ impl Held {
         match status.and_then(|status| status.plan.as_ref()) {
             Some(plan) if plan.digest == self.digest => Ok(()),
             Some(plan) => Err(format!(
-                "the held plan changed while it was approved: {} releases nothing; the plan that is held now is {}",
+                "the held plan changed while it was approved: {} releases nothing; the plan that \
+                 is held now is {}",
                 self.digest, plan.digest
             )),
             None => Err(format!("nothing is held any more: {} releases nothing", self.digest)),

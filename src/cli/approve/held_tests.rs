@@ -9,14 +9,21 @@ fn digest(word: char) -> String {
 /// Returns an integration of generation 3 that holds the plan `a`, with `over` merged over its
 /// status.
 fn integration(spec: Value, over: Value) -> ProvisioningIntegration {
-    let condition = |kind: &str, status: &str, reason: &str| json!({"type": kind, "status": status, "reason": reason, "message": "", "observedGeneration": 3, "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let condition = |kind: &str, status: &str, reason: &str| {
+        json!({"type": kind, "status": status, "reason": reason, "message": "",
+            "observedGeneration": 3, "lastTransitionTime": "2026-01-01T00:00:00Z"})
+    };
     let mut object = json!({
-        "apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "onelogin", "generation": 3, "uid": "u"},
-        "spec": {"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": {"oneLogin": {"credentialsSecretRef": {"name": "o"}}}},
+        "apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration",
+        "metadata": {"name": "onelogin", "generation": 3, "uid": "u"},
+        "spec": {"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}},
+        "provider": {"oneLogin": {"credentialsSecretRef": {"name": "o"}}}},
         "status": {
             "observedGeneration": 2,
-            "conditions": [condition("Ready", "False", "PlanHeld"), condition("PlanHeld", "True", "BudgetExceeded")],
-            "plan": {"digest": digest('a'), "creates": 0, "reactivations": 0, "updates": 0, "disables": 8, "heldBecause": "8 suspensions planned"},
+            "conditions": [condition("Ready", "False", "PlanHeld"),
+            condition("PlanHeld", "True", "BudgetExceeded")],
+            "plan": {"digest": digest('a'), "creates": 0, "reactivations": 0, "updates": 0,
+            "disables": 8, "heldBecause": "8 suspensions planned"},
         },
     });
     for (part, from) in [("spec", spec), ("status", over)] {
@@ -35,7 +42,8 @@ fn a_held_plan_is_shown_and_people_are_named_up_to_a_bound() {
         (digest('a').as_str(), "BudgetExceeded", "u")
     );
     let status = |reason: &str| -> EmployeeSyncStatus {
-        let ready = json!({"type": "Ready", "status": "False", "reason": reason, "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"});
+        let ready = json!({"type": "Ready", "status": "False", "reason": reason, "message": "",
+            "lastTransitionTime": "2026-01-01T00:00:00Z"});
         serde_json::from_value(json!({"username": "noa.lind@example.com", "conditions": [ready]}))
             .unwrap()
     };
@@ -68,15 +76,21 @@ fn a_held_plan_is_shown_and_people_are_named_up_to_a_bound() {
 
 #[test]
 fn what_cannot_be_approved_says_why() {
-    let ready = |reason: &str, generation: i64| json!({"type": "Ready", "status": "False", "reason": reason, "message": "", "observedGeneration": generation, "lastTransitionTime": "2026-01-01T00:00:00Z"});
-    let held = json!({"type": "PlanHeld", "status": "True", "reason": "BudgetExceeded", "message": "", "observedGeneration": 3, "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let ready = |reason: &str, generation: i64| {
+        json!({"type": "Ready", "status": "False",
+        "reason": reason, "message": "", "observedGeneration": generation,
+        "lastTransitionTime": "2026-01-01T00:00:00Z"})
+    };
+    let held = json!({"type": "PlanHeld", "status": "True", "reason": "BudgetExceeded",
+        "message": "", "observedGeneration": 3, "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let with = |ready: Value| json!({"conditions": [ready, held]});
     let refused = |spec: Value, status: Value, asked: Option<&str>| {
         Held::of(&integration(spec, status), asked).unwrap_err()
     };
 
     assert!(refused(json!({}), json!({"plan": null}), None).contains("nothing is held"));
-    let dry = json!({"digest": digest('a'), "creates": 1, "reactivations": 0, "updates": 0, "disables": 0});
+    let dry = json!({"digest": digest('a'), "creates": 1, "reactivations": 0, "updates": 0,
+        "disables": 0});
     assert!(
         refused(json!({}), json!({"plan": dry}), None).contains("nothing is held"),
         "a dry run holds nothing"
@@ -115,7 +129,8 @@ fn what_cannot_be_approved_says_why() {
 fn a_plan_that_changed_meanwhile_is_noticed() {
     let held = Held::of(&integration(json!({}), json!({})), None).unwrap();
     assert!(held.still_held_in(&integration(json!({}), json!({}))).is_ok());
-    let other = json!({"digest": digest('b'), "creates": 0, "reactivations": 0, "updates": 0, "disables": 9, "heldBecause": "more"});
+    let other = json!({"digest": digest('b'), "creates": 0, "reactivations": 0, "updates": 0,
+        "disables": 9, "heldBecause": "more"});
     assert!(
         held.still_held_in(&integration(json!({}), json!({"plan": other})))
             .unwrap_err()

@@ -321,7 +321,8 @@ impl Contender {
         if let Some(left) = self.until_proven() {
             tracing::info!(
                 at_most_s = left.as_secs(),
-                "the lease was made anew, and whoever held the one before may not have noticed; waiting"
+                "the lease was made anew, and whoever held the one before may not have noticed; \
+                 waiting"
             );
             self.waits.last = Some(now);
             return;
@@ -333,7 +334,8 @@ impl Contender {
                 tracing::info!(
                     holder,
                     at_most_s = left,
-                    "another process holds the lease; waiting until it gives it back or is not heard of for so long"
+                    "another process holds the lease; waiting until it gives it back or is not \
+                     heard of for so long"
                 );
                 self.waits.holder.clone_from(holder);
             }

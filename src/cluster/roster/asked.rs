@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Entry, Latest, Roster, Standing};
+use super::{Employees, Entry, Latest, Standing};
 use crate::{
     api::{employee_sync::Access, key::IntegrationKey, reasons::EmployeeReason},
     domain::known::{Met, Revoked},
@@ -19,21 +19,23 @@ pub enum Hold {
     Account,
 }
 
-impl Roster {
+impl Employees<'_> {
     /// Returns which of the other integrations manages every employee of this one who is not Ready
     /// for this reason. Returns `None` if there is no such employee, or if one of these employees
     /// is managed by none of the others.
     #[must_use]
     pub fn who_manages_all(
-        &self,
-        key: &IntegrationKey,
+        self,
         reason: EmployeeReason,
         others: &[IntegrationKey],
     ) -> Option<IntegrationKey> {
-        let rows = self.rows();
+        let rows = self.all.rows();
         let is_so = |entry: &&Entry| entry.counted() == Standing::Unready(reason);
-        let employees =
-            rows.get(key)?.iter().filter(|(_, entry)| is_so(entry)).map(|(employee, _)| employee);
+        let employees = rows
+            .get(self.key)?
+            .iter()
+            .filter(|(_, entry)| is_so(entry))
+            .map(|(employee, _)| employee);
         let manages = |other: &&IntegrationKey, employee: &str| {
             rows.get(*other)
                 .and_then(|people| people.get(employee))

@@ -14,7 +14,7 @@ impl People for Roster {
     }
 
     fn figures(&self, key: &IntegrationKey, now: i64) -> Figures {
-        let counts = self.sums(key, |sums| sums.counts.clone());
+        let counts = self.of(key).sums(|sums| sums.counts.clone());
         let states = [
             ("in_sync", counts.ready),
             ("pending", counts.pending()),
@@ -25,7 +25,7 @@ impl People for Roster {
         ];
         let failing = counts.failing().collect();
         let mut figures = Figures { states, failing, ..Figures::default() };
-        self.for_each(key, |_, entry| {
+        self.of(key).for_each(|_, entry| {
             if matches!(entry.standing, Standing::Unready(_)) {
                 let since = [figures.unready_since, entry.unready_since()];
                 figures.unready_since = since.into_iter().flatten().min();

@@ -170,7 +170,8 @@ mod tests {
     #[test]
     fn what_was_let_out_beside_the_budgets_counts_in_none_also_when_its_line_is_dropped() {
         let line = |action: &str, at: &str, uncounted: bool| -> HistoryEntry {
-            let line = serde_json::json!({"at": at, "action": action, "fields": ["title"], "trigger": "Interval", "outcome": "Succeeded", "uncounted": uncounted});
+            let line = serde_json::json!({"at": at, "action": action, "fields": ["title"],
+                "trigger": "Interval", "outcome": "Succeeded", "uncounted": uncounted});
             serde_json::from_value(line).expect("a line")
         };
         let history = [
@@ -194,7 +195,8 @@ mod tests {
     fn each_update_of_one_employee_counts_also_when_some_lines_are_dropped() {
         let line = |minute: u32| -> HistoryEntry {
             let at = format!("2026-11-03T00:{minute:02}:00Z");
-            let line = serde_json::json!({"at": at, "action": "Update", "fields": ["title"], "trigger": "Interval", "outcome": "Succeeded"});
+            let line = serde_json::json!({"at": at, "action": "Update", "fields": ["title"],
+                "trigger": "Interval", "outcome": "Succeeded"});
             serde_json::from_value(line).expect("a line")
         };
         let count = |known: &Latest| known.all(Kind::Update).count();

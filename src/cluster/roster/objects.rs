@@ -9,7 +9,7 @@ use std::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::{Entry, Roster, people::People, reading::overrides};
+use super::{Employees, Entry, Roster, people::People, reading::overrides};
 use crate::api::{EmployeeSync, INTEGRATION_LABEL, ProvisioningIntegration, key::IntegrationKey};
 
 /// Returns `metadata.resourceVersion` as a number, to tell older versions from newer ones.
@@ -154,50 +154,8 @@ impl Roster {
     #[must_use]
     pub fn knows(&self, object: &EmployeeSync) -> bool {
         let Some((key, employee)) = key_of(object) else { return false };
-        self.with(&key, &employee, |entry| {
-            entry.is_some_and(|entry| entry.version == version(object))
-        })
-    }
-
-    /// Returns whether nothing is written to this employee's object any more. `uid`: the uid of the
-    /// integration.
-    #[must_use]
-    pub fn is_leaving(&self, key: &IntegrationKey, employee: &str, uid: &str) -> bool {
-        self.with(key, employee, |entry| entry.is_some_and(|entry| entry.is_leaving(uid)))
-    }
-
-    /// Notes that the API server refuses the object of this employee, or its status. What is on
-    /// record is then not the present state.
-    pub fn refused(&self, key: &IntegrationKey, employee: &str) {
-        let mut rows = self.rows();
-        let people = rows.entry(key.clone()).or_default();
-        if people.get(employee).is_none() {
-            people.put(employee.into(), Entry { generation: 1, ..Entry::default() });
-        }
-        people.change(employee, |entry| entry.unrecorded = true);
-    }
-
-    /// Keeps this note only for the employees that are refused among these, after a pass over all
-    /// employees.
-    pub fn refused_alone(&self, key: &IntegrationKey, unwritten: &[(Box<str>, bool)]) {
-        let refused: HashSet<&str> = unwritten
-            .iter()
-            .filter(|(_, refused)| *refused)
-            .map(|(employee, _)| &**employee)
-            .collect();
-        let mut rows = self.rows();
-        let Some(people) = rows.get_mut(key) else { return };
-        let others =
-            |(employee, entry): &(&str, &Entry)| entry.unrecorded && !refused.contains(employee);
-        let over: Vec<Box<str>> =
-            people.iter().filter(others).map(|(employee, _)| employee.into()).collect();
-        over.iter().for_each(|employee| people.change(employee, |entry| entry.unrecorded = false));
-    }
-
-    /// Returns the employees of this integration whose objects need this change.
-    #[must_use]
-    pub fn to_tie(&self, key: &IntegrationKey, wanted: Tie) -> Vec<Box<str>> {
-        self.rows().get(key).into_iter().flat_map(|people| people.to_tie(wanted)).collect()
+        self.of(&key)
+            .with(&employee, |entry| entry.is_some_and(|entry| entry.version == version(object)))
     }
 
     /// Returns every pin that still has an integration as its owner, whether that integration can
@@ -218,6 +176,49 @@ impl Roster {
     }
 }
 
+impl Employees<'_> {
+    /// Returns whether nothing is written to this employee's object any more. `uid`: the uid of the
+    /// integration.
+    #[must_use]
+    pub fn is_leaving(self, employee: &str, uid: &str) -> bool {
+        self.with(employee, |entry| entry.is_some_and(|entry| entry.is_leaving(uid)))
+    }
+
+    /// Notes that the API server refuses the object of this employee, or its status. What is on
+    /// record is then not the present state.
+    pub fn refused(self, employee: &str) {
+        let mut rows = self.all.rows();
+        let people = rows.entry(self.key.clone()).or_default();
+        if people.get(employee).is_none() {
+            people.put(employee.into(), Entry { generation: 1, ..Entry::default() });
+        }
+        people.change(employee, |entry| entry.unrecorded = true);
+    }
+
+    /// Keeps this note only for the employees that are refused among these, after a pass over all
+    /// employees.
+    pub fn refused_alone(self, unwritten: &[(Box<str>, bool)]) {
+        let refused: HashSet<&str> = unwritten
+            .iter()
+            .filter(|(_, refused)| *refused)
+            .map(|(employee, _)| &**employee)
+            .collect();
+        let mut rows = self.all.rows();
+        let Some(people) = rows.get_mut(self.key) else { return };
+        let others =
+            |(employee, entry): &(&str, &Entry)| entry.unrecorded && !refused.contains(employee);
+        let over: Vec<Box<str>> =
+            people.iter().filter(others).map(|(employee, _)| employee.into()).collect();
+        over.iter().for_each(|employee| people.change(employee, |entry| entry.unrecorded = false));
+    }
+
+    /// Returns the employees of this integration whose objects need this change.
+    #[must_use]
+    pub fn to_tie(self, wanted: Tie) -> Vec<Box<str>> {
+        self.all.rows().get(self.key).into_iter().flat_map(|people| people.to_tie(wanted)).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -233,7 +234,8 @@ mod tests {
             owner.map(|uid| json!(reference(uid))).into_iter().chain([other]).collect();
         let mut whole = json!({"integrationRef": {"name": "onelogin"}, "employeeId": "7"});
         whole.as_object_mut().expect("a map").extend(spec.as_object().expect("a map").clone());
-        let metadata = json!({"name": "onelogin-7", "namespace": "people", "labels": labels, "ownerReferences": owners});
+        let metadata = json!({"name": "onelogin-7", "namespace": "people", "labels": labels,
+            "ownerReferences": owners});
         serde_json::from_value(json!({"metadata": metadata, "spec": whole})).expect("an object")
     }
 
@@ -290,10 +292,10 @@ mod tests {
         let roster = Roster::default();
         let leaving = |object: &EmployeeSync, uid: &str| {
             let mut object = object.clone();
-            let next = roster.get(&key(), "7").map_or(1, |entry| entry.version + 1);
+            let next = roster.of(&key()).get("7").map_or(1, |entry| entry.version + 1);
             object.metadata.resource_version = Some(next.to_string());
             roster.see(&object);
-            roster.is_leaving(&key(), "7", uid)
+            roster.of(&key()).is_leaving("7", uid)
         };
         let mut tied = object(json!({}), Some("now"), true);
         assert!(!leaving(&tied, "now") && leaving(&tied, "another"));
@@ -301,12 +303,12 @@ mod tests {
         tied.metadata.deletion_timestamp =
             Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(jiff::Timestamp::UNIX_EPOCH));
         assert!(leaving(&tied, "now"));
-        assert_eq!(roster.to_tie(&key(), Tie::Untie), []);
+        assert_eq!(roster.of(&key()).to_tie(Tie::Untie), []);
         assert!(!leaving(&object(json!({"suspend": true}), Some("now"), true), "now"));
-        assert_eq!(roster.to_tie(&key(), Tie::Untie), ["7".into()]);
-        assert_eq!(roster.to_tie(&key(), Tie::Tie), []);
+        assert_eq!(roster.of(&key()).to_tie(Tie::Untie), ["7".into()]);
+        assert_eq!(roster.of(&key()).to_tie(Tie::Tie), []);
         // The pin is still known when its integration is gone.
-        roster.leave(&key());
+        roster.of(&key()).leave();
         assert_eq!(roster.owned_pins(), [(key(), "7".into())]);
         roster.gone(&object(json!({}), Some("now"), true));
     }

@@ -258,7 +258,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_sums_are_those_over_everybody(steps in proptest::collection::vec((0..6_u8, 0..5_u8, entries()), 0..60)) {
+        fn the_sums_are_those_over_everybody(
+            steps in proptest::collection::vec((0..6_u8, 0..5_u8, entries()), 0..60)
+        ) {
             let mut people = People::default();
             for (who, what, entry) in steps {
                 let who = who.to_string();
@@ -266,11 +268,16 @@ mod tests {
                     0 => people.remove(&who),
                     1 => people.change(&who, |known| *known = entry),
                     2 => people.lose(&who, 1),
-                    3 if who == "0" => people.sift(|_, entry| { entry.exists = true; entry.access.is_some() }),
+                    3 if who == "0" => people.sift(|_, entry| {
+                        entry.exists = true;
+                        entry.access.is_some()
+                    }),
                     _ => people.put(who.into(), entry),
                 }
                 let all: Vec<&Entry> = people.iter().map(|(_, entry)| entry).collect();
-                let count = |holds: &dyn Fn(&Entry) -> bool| all.iter().filter(|entry| holds(entry)).count();
+                let count = |holds: &dyn Fn(&Entry) -> bool| {
+                    all.iter().filter(|entry| holds(entry)).count()
+                };
                 let sums = people.sums();
                 prop_assert_eq!(sums.objects, count(&|entry| entry.exists));
                 prop_assert_eq!(sums.managed as usize, count(&Entry::claims_account));
@@ -280,13 +287,24 @@ mod tests {
                 prop_assert_eq!(&sums.counts, &counts);
                 for kind in KINDS {
                     for since in -1..6 {
-                        let after = |entry: &&Entry| entry.latest.all(kind).filter(|at| *at > since).count();
+                        let after = |entry: &&Entry| {
+                            entry.latest.all(kind).filter(|at| *at > since).count()
+                        };
                         let spent: usize = all.iter().map(after).sum();
-                        prop_assert_eq!(sums.spent(kind, since) as usize, spent, "{:?} after {}", kind, since);
+                        prop_assert_eq!(sums.spent(kind, since) as usize, spent, "{:?} after {}",
+                            kind,
+                            since);
                     }
                 }
-                let pinned: std::collections::BTreeSet<&str> = all.iter().flat_map(|entry| entry.overrides.iter().flat_map(|o| &o.attributes)).map(|(target, _)| &**target).collect();
-                prop_assert_eq!(sums.pinned().collect::<Vec<_>>(), pinned.into_iter().collect::<Vec<_>>());
+                let pinned: std::collections::BTreeSet<&str> = all
+                    .iter()
+                    .flat_map(|entry| entry.overrides.iter().flat_map(|o| &o.attributes))
+                    .map(|(target, _)| &**target)
+                    .collect();
+                prop_assert_eq!(
+                    sums.pinned().collect::<Vec<_>>(),
+                    pinned.into_iter().collect::<Vec<_>>()
+                );
             }
         }
     }

@@ -41,11 +41,13 @@ impl Standing {
             conditions::find(&status.conditions, kind)
                 .is_some_and(|condition| condition.reason == not_managed)
         };
+        let no_attributes =
+            conditions::find(&status.conditions, conditions::Type::AttributesSynced).is_none();
         let left_alone = status.access == Some(Access::Unmanaged)
             || says_so(conditions::Type::AccessSynced)
             // The status of a managed account that is left as it is says something about its
             // attributes.
-            || reason == EmployeeReason::HandsOff && status.account.is_some() && conditions::find(&status.conditions, conditions::Type::AttributesSynced).is_none()
+            || reason == EmployeeReason::HandsOff && status.account.is_some() && no_attributes
             || matches!(reason, EmployeeReason::DomainNotListed | EmployeeReason::OutOfScope | EmployeeReason::AwaitingChange);
         match (ready.status == "True", status.access) {
             _ if left_alone => Self::Unmanaged,

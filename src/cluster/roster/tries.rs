@@ -1,12 +1,14 @@
 //! Values that were sent and have not been seen in place yet. Only this process knows them.
 
-use super::{Entry, Roster};
-use crate::{api::key::IntegrationKey, domain::kept::Kept};
+use super::{Employees, Entry};
+use crate::domain::kept::Kept;
 
-impl Roster {
+impl Employees<'_> {
     /// Remembers what was sent to this employee's account and not yet seen to be in place.
-    pub fn tried(&self, key: &IntegrationKey, employee: &str, kept: Option<&Kept>) {
-        if let Some(entry) = self.rows().get_mut(key).and_then(|people| people.aside(employee)) {
+    pub fn tried(self, employee: &str, kept: Option<&Kept>) {
+        if let Some(entry) =
+            self.all.rows().get_mut(self.key).and_then(|people| people.aside(employee))
+        {
             let known =
                 entry.kept.take().map(|known| *known).unwrap_or_default().with_writes_of(kept);
             entry.kept = (!known.is_empty()).then(|| Box::new(known));

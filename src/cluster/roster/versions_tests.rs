@@ -45,7 +45,7 @@ fn known(roster: &Roster) -> (bool, bool) {
     let hands_off = |entry: &super::Entry| {
         entry.overrides.as_ref().is_some_and(|overrides| overrides.hands_off)
     };
-    roster.with(&key(), EMPLOYEE, |entry| {
+    roster.of(&key()).with(EMPLOYEE, |entry| {
         entry.map_or((false, false), |entry| (entry.exists, hands_off(entry)))
     })
 }
@@ -93,25 +93,34 @@ fn an_older_object_that_went_takes_nothing_with_it() {
 #[test]
 fn the_memory_of_a_deleted_file_outlives_its_object_until_access_is_taken() {
     let deleted = json!({"kind": "FileDeleted", "observedAt": "2026-11-20T10:00:00Z"});
-    let status = |access: &str| json!({"access": access, "account": {"id": "1", "matchedBy": "Mark"}, "evidence": deleted});
+    let status = |access: &str| {
+        json!({"access": access,
+        "account": {"id": "1", "matchedBy": "Mark"}, "evidence": deleted})
+    };
     for (access, stays) in [("Active", true), ("Suspended", false)] {
         let roster = Roster::default();
         roster.see(&with_status(object(5, false), status(access)));
         roster.gone(&object(6, false));
-        assert_eq!(roster.get(&key(), EMPLOYEE).is_some(), stays, "{access}");
+        assert_eq!(roster.of(&key()).get(EMPLOYEE).is_some(), stays, "{access}");
     }
 }
 
 #[test]
 fn an_account_that_was_only_found_is_nobodys() {
     let roster = Roster::default();
-    let condition = |reason: &str| json!([{"type": "Provisioned", "status": "True", "reason": reason, "message": "", "lastTransitionTime": "2026-11-20T10:00:00Z"}]);
-    let status = |reason: &str| json!({"access": "Active", "account": {"id": "1", "matchedBy": "Email"}, "conditions": condition(reason)});
+    let condition = |reason: &str| {
+        json!([{"type": "Provisioned", "status": "True",
+        "reason": reason, "message": "", "lastTransitionTime": "2026-11-20T10:00:00Z"}])
+    };
+    let status = |reason: &str| {
+        json!({"access": "Active",
+        "account": {"id": "1", "matchedBy": "Email"}, "conditions": condition(reason)})
+    };
     for (version, reason, ours) in
         [(1, "WouldAdopt", false), (2, "NotAdopted", false), (3, "Matched", true)]
     {
         roster.see(&with_status(object(version, false), status(reason)));
-        let entry = roster.get(&key(), EMPLOYEE).expect("known");
+        let entry = roster.of(&key()).get(EMPLOYEE).expect("known");
         assert_eq!(
             (entry.account.is_some(), entry.has_managed_account(), entry.known_account()),
             (ours, ours, Some("1")),
@@ -122,19 +131,28 @@ fn an_account_that_was_only_found_is_nobodys() {
 
 #[test]
 fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
-    let message = |text: &str| json!([{"type": "AccessSynced", "status": "False", "reason": "NotAsDecided", "message": text, "lastTransitionTime": "2026-11-20T10:00:00Z"}]);
-    let status = |text: &str| json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": message(text)});
+    let message = |text: &str| {
+        json!([{"type": "AccessSynced", "status": "False",
+        "reason": "NotAsDecided", "message": text, "lastTransitionTime": "2026-11-20T10:00:00Z"}])
+    };
+    let status = |text: &str| {
+        json!({"access": "Active",
+        "account": {"id": "1", "matchedBy": "Mark"}, "conditions": message(text)})
+    };
     let now = "2026-11-24T10:00:00Z".parse().expect("a time");
     let has_left = |roster: &Roster| {
-        roster.with(&key(), EMPLOYEE, |entry| entry.is_some_and(|entry| entry.has_left(now)))
+        roster.of(&key()).with(EMPLOYEE, |entry| entry.is_some_and(|entry| entry.has_left(now)))
     };
     let terminated =
         "Not as decided yet: Bob's lifecycle status (internal.lifecycleStatus) is Terminated.";
     let roster = Roster::default();
     roster.see(&with_status(object(1, false), status(terminated)));
     assert!(has_left(&roster), "as a process that has just begun reads it");
-    assert_eq!(roster.get(&key(), EMPLOYEE).map(|entry| entry.lifecycle), Some(Word::terminated()));
-    roster.shown(&key(), [(EMPLOYEE, Word::of(Cell::Text("Employed")))].into_iter());
+    assert_eq!(
+        roster.of(&key()).get(EMPLOYEE).map(|entry| entry.lifecycle),
+        Some(Word::terminated())
+    );
+    roster.of(&key()).shown([(EMPLOYEE, Word::of(Cell::Text("Employed")))].into_iter());
     assert!(!has_left(&roster), "Bob has shown another status since");
     roster.see(&with_status(
         object(2, false),
@@ -157,7 +175,9 @@ fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
 }
 
 fn is_open(roster: &Roster) -> bool {
-    roster.with(&key(), EMPLOYEE, |entry| entry.is_some_and(super::Entry::is_open_against_evidence))
+    roster
+        .of(&key())
+        .with(EMPLOYEE, |entry| entry.is_some_and(super::Entry::is_open_against_evidence))
 }
 
 #[test]
@@ -176,16 +196,17 @@ fn an_object_that_has_evidence_alone_says_nothing_of_the_account() {
     let unknown = Roster::default();
     unknown.wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
     assert!(is_open(&unknown), "nothing is known of an account");
-    unknown.without_account(&key(), None);
+    unknown.of(&key()).without_account(None);
     assert!(is_open(&unknown), "a pass over everybody says so in the status");
-    unknown.without_account(&key(), Some(EMPLOYEE));
+    unknown.of(&key()).without_account(Some(EMPLOYEE));
     assert!(!is_open(&unknown));
 }
 
 #[test]
 fn a_status_of_a_spec_that_kept_hands_off_does_not_keep_evidence_from_the_account() {
     let status = json!({
-        "observedGeneration": 1, "access": "Unmanaged", "account": {"id": "31", "matchedBy": "Created"},
+        "observedGeneration": 1, "access": "Unmanaged",
+        "account": {"id": "31", "matchedBy": "Created"},
         "evidence": {"kind": "AccessRevoked", "observedAt": "2026-01-01T00:00:00Z"},
     });
     let roster = Roster::default();
@@ -211,29 +232,31 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
         let mut object = EmployeeSync::new(&object_name(integration, &id.to_string()), spec);
         object.metadata.namespace = Some("people".to_owned());
         object.metadata.resource_version = Some((id + 1).to_string());
-        let ready = json!([{"type": "Ready", "status": "True", "reason": "InSync", "message": "", "lastTransitionTime": "2026-03-01T00:00:00Z"}]);
+        let ready = json!([{"type": "Ready", "status": "True", "reason": "InSync", "message": "",
+            "lastTransitionTime": "2026-03-01T00:00:00Z"}]);
         with_status(
             object,
-            json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}, "conditions": ready}),
+            json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"},
+                "conditions": ready}),
         )
     };
     let roster = Roster::default();
     for number in 0..100 {
         let name = format!("onelogin-{number}");
         let key = IntegrationKey { namespace: "people".into(), name: name.as_str().into() };
-        roster.come(&key);
+        roster.of(&key).come();
         let people: Vec<EmployeeSync> = (0..20).map(|id| employee(&name, id)).collect();
         people.iter().for_each(|object| _ = roster.see(object));
         // Half of them are deleted before their integration, and half after it.
         people[..10].iter().for_each(|object| drop(roster.gone(object)));
         assert_eq!(
-            roster.sums(&key, |sums| (sums.objects, sums.counts.ready)),
+            roster.of(&key).sums(|sums| (sums.objects, sums.counts.ready)),
             (10, 20),
             "they come back while it is there"
         );
-        roster.leave(&key);
+        roster.of(&key).leave();
         assert_eq!(
-            roster.sums(&key, |sums| (sums.objects, sums.counts.ready)),
+            roster.of(&key).sums(|sums| (sums.objects, sums.counts.ready)),
             (10, 10),
             "an object that outlives it is known"
         );
@@ -241,14 +264,14 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
     }
     assert_eq!(roster.rows().len(), 0);
     // One object has evidence that no read of Bob would show.
-    roster.come(&key());
+    roster.of(&key()).come();
     let revoked =
         json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-03-01T00:00:00Z"}});
     roster.see(&with_status(object(1, false), revoked));
     roster.gone(&object(2, false));
-    roster.leave(&key());
+    roster.of(&key()).leave();
     assert_eq!(
-        roster.revoked(&key()).len(),
+        roster.of(&key()).revoked().len(),
         1,
         "it holds for an integration that is applied again"
     );

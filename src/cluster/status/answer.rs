@@ -56,19 +56,25 @@ mod tests {
 
     #[test]
     fn what_refused_is_named_and_values_are_not() {
-        let quota = "employeesyncs.bobsync.dev \"onelogin-7\" is forbidden: exceeded quota: objects, requested: \
-                     count/employeesyncs.bobsync.dev=1, used: count/employeesyncs.bobsync.dev=5, limited: count/employeesyncs.bobsync.dev=5";
+        let quota = "employeesyncs.bobsync.dev \"onelogin-7\" is forbidden: exceeded quota: \
+            objects, requested: \
+                     count/employeesyncs.bobsync.dev=1, used: count/employeesyncs.bobsync.dev=5, \
+                     limited: count/employeesyncs.bobsync.dev=5";
         assert_eq!(shown(quota), quota);
-        let policy = "employeesyncs.bobsync.dev \"onelogin-7\" is forbidden: ValidatingAdmissionPolicy 'names' with binding 'all' denied \
+        let policy = "employeesyncs.bobsync.dev \"onelogin-7\" is forbidden: \
+            ValidatingAdmissionPolicy 'names' with binding 'all' denied \
                       request: not this one.";
         assert_eq!(shown(policy), policy.trim_end_matches('.'));
         assert_eq!(
             shown("admission webhook \"deny.example.com\" denied\nthe request"),
             "admission webhook \"deny.example.com\" denied the request"
         );
-        let invalid = "EmployeeSync \"onelogin-7\" is invalid: [status.username: Invalid value: \"no\\\"a\": too short, \
-                       spec: Invalid value: {\"a\":1}: no, status.access: Unsupported value: \"Open\"]";
-        let clean = "EmployeeSync \"onelogin-7\" is invalid: [status.username: Invalid value: …: too short, spec: Invalid value: …: no, \
+        let invalid = "EmployeeSync \"onelogin-7\" is invalid: [status.username: Invalid \
+            value: \"no\\\"a\": too short, \
+                       spec: Invalid value: {\"a\":1}: no, status.access: Unsupported \
+                       value: \"Open\"]";
+        let clean = "EmployeeSync \"onelogin-7\" is invalid: [status.username: Invalid value: …: \
+            too short, spec: Invalid value: …: no, \
                      status.access: Unsupported value: …]";
         assert_eq!(shown(invalid), clean);
         assert_eq!(shown("denied: noa@example.com has no leave"), "denied: … has no leave");

@@ -90,10 +90,13 @@ mod tests {
             "conditions": [{"type": "Ready", "message": "a"}, {"type": "Stalled", "message": "b"}],
             "evidence": {"kind": "AccessRevoked"},
         });
-        let new = json!({"access": "Suspended", "account": {"id": "8"}, "conditions": [{"type": "Ready"}]});
+        let new = json!({"access": "Suspended", "account": {"id": "8"},
+            "conditions": [{"type": "Ready"}]});
         let all = json!({
-            ".": {}, "f:access": {}, "f:account": {".": {}, "f:id": {}, "f:matchedBy": {}}, "f:evidence": {"f:kind": {}},
-            "f:conditions": {".": {}, r#"k:{"type":"Ready"}"#: {".": {}, "f:message": {}}, r#"k:{"type":"Stalled"}"#: {".": {}}},
+            ".": {}, "f:access": {}, "f:account": {".": {}, "f:id": {}, "f:matchedBy": {}},
+            "f:evidence": {"f:kind": {}},
+            "f:conditions": {".": {}, r#"k:{"type":"Ready"}"#: {".": {}, "f:message": {}},
+            r#"k:{"type":"Stalled"}"#: {".": {}}},
         });
         let own = entry("bobsync", "Apply", json!({"f:status": all}));
         let spec = entry("bobsync", "Update", json!({"f:spec": {"f:employeeId": {}}}));
@@ -103,7 +106,8 @@ mod tests {
             "the apply removes what is its own"
         );
         let before = entry("bobsync", "Update", json!({"f:status": all}));
-        let patch = json!({"account": {"matchedBy": null}, "conditions": [{"type": "Ready"}], "evidence": null});
+        let patch = json!({"account": {"matchedBy": null}, "conditions": [{"type": "Ready"}],
+            "evidence": null});
         assert_eq!(leftovers(&[own, spec, before.clone()], &old, &new), Some(patch));
         let person =
             entry("kubectl-edit", "Update", json!({"f:status": {"f:evidence": {"f:kind": {}}}}));

@@ -142,17 +142,26 @@ impl Pattern {
     pub fn compile(text: &str) -> Result<Self, String> {
         if text.chars().count() > PATTERN_LENGTH {
             return Err(format!(
-                "a pattern of `matches` is longer than {PATTERN_LENGTH} characters; write several short ones"
+                "a pattern of `matches` is longer than {PATTERN_LENGTH} characters; write several \
+                 short ones"
             ));
         }
-        RegexBuilder::new(text).size_limit(PATTERN_SIZE).dfa_size_limit(PATTERN_SIZE).nest_limit(20).build().map(Self).map_err(|error| {
-            match error {
+        RegexBuilder::new(text)
+            .size_limit(PATTERN_SIZE)
+            .dfa_size_limit(PATTERN_SIZE)
+            .nest_limit(20)
+            .build()
+            .map(Self)
+            .map_err(|error| match error {
                 regex::Error::CompiledTooBig(_) => {
-                    "a pattern of `matches` is too large; use shorter repetitions such as {1,20}, and [a-z0-9] instead of \\w".to_owned()
+                    "a pattern of `matches` is too large; use shorter repetitions such as {1,20}, \
+                     and [a-z0-9] instead of \\w"
+                        .to_owned()
                 }
-                _ => "a pattern of `matches` is not a regular expression (RE2 syntax, without look-around and back-references)".to_owned(),
-            }
-        })
+                _ => "a pattern of `matches` is not a regular expression (RE2 syntax, without \
+                    look-around and back-references)"
+                    .to_owned(),
+            })
     }
 }
 

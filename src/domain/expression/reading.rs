@@ -115,12 +115,14 @@ pub(super) fn read(text: &str) -> Result<Reading, String> {
 fn not_cel(text: &str, errors: &ParseErrors) -> String {
     if errors.errors.iter().any(|error| error.msg.contains("Recursion limit")) {
         return format!(
-            "the expression is nested more than {LEVELS} deep; a map such as {{'Paris': 'Acme SAS'}}[employee.work.site] is flatter"
+            "the expression is nested more than {LEVELS} deep; a map such as {{'Paris': 'Acme \
+             SAS'}}[employee.work.site] is flatter"
         );
     }
     if let Some((line, column)) = lone_equals(text) {
         return format!(
-            "the expression is not CEL, at line {line}, column {column}: a single = compares nothing; write == instead"
+            "the expression is not CEL, at line {line}, column {column}: a single = compares \
+             nothing; write == instead"
         );
     }
     let place = errors.errors.first().map_or_else(String::new, |error| {
@@ -132,7 +134,8 @@ fn not_cel(text: &str, errors: &ParseErrors) -> String {
         "a bracket or a quote that is not closed"
     };
     format!(
-        "the expression is not CEL{place}: the likely causes are {open}, and two values without an operator such as && or == between them"
+        "the expression is not CEL{place}: the likely causes are {open}, and two values without an \
+         operator such as && or == between them"
     )
 }
 
@@ -182,7 +185,8 @@ fn survey(text: &str) -> Result<(), String> {
     }
     if text.chars().count() > LENGTH {
         return Err(format!(
-            "the expression is longer than {LENGTH} characters; split it, or let Bob hold the value in a field"
+            "the expression is longer than {LENGTH} characters; split it, or let Bob hold the \
+             value in a field"
         ));
     }
     let (mut depth, mut quote) = (0_usize, None);
@@ -266,9 +270,12 @@ impl Reader {
     fn charge(&mut self, work: u64) -> Result<(), String> {
         self.cost = self.cost.saturating_add(self.times.saturating_mul(work));
         if self.cost > COST {
-            return Err("the expression could be too expensive to evaluate for every employee; use fewer and shorter lists in macros, \
+            return Err(
+                "the expression could be too expensive to evaluate for every employee; use \
+                fewer and shorter lists in macros, \
                         fewer `matches`, and split(text, separator, limit) with a small limit"
-                .to_owned());
+                    .to_owned(),
+            );
         }
         Ok(())
     }
@@ -277,8 +284,10 @@ impl Reader {
         self.nodes += 1;
         if depth > DEPTH || self.nodes > NODES {
             return Err(format!(
-                "the expression is too large: at most {NODES} operations, values and fields, {DEPTH} within each other; \
-                 a map such as {{'Paris': 'Acme SAS'}}[employee.work.site] replaces long chains of `? :`"
+                "the expression is too large: at most {NODES} operations, values and fields, \
+                 {DEPTH} within each other; \
+                 a map such as {{'Paris': 'Acme SAS'}}[employee.work.site] replaces long chains of \
+                 `? :`"
             ));
         }
         self.charge(STEP)?;
@@ -350,10 +359,13 @@ impl Reader {
             return Ok(bound);
         }
         Err(if name == EMPLOYEE {
-            "the expression uses `employee` as a value; name a field of it, such as employee.work.site".to_owned()
+            "the expression uses `employee` as a value; name a field of it, such as \
+             employee.work.site"
+                .to_owned()
         } else {
             format!(
-                "the expression reads `{name}`, and only `employee` is known; write a Bob field after it, such as employee.work.site, and text in quotes"
+                "the expression reads `{name}`, and only `employee` is known; write a Bob field \
+                 after it, such as employee.work.site, and text in quotes"
             )
         })
     }
@@ -368,7 +380,8 @@ impl Reader {
         let Some(&Function { style, operands: (least, most), yields, .. }) = found else {
             let known: Vec<_> = FUNCTIONS.iter().map(|function| function.name).collect();
             return Err(format!(
-                "there is no function `{}` with {operands} operands; there are has, all, exists, exists_one, map, filter, {}",
+                "there is no function `{}` with {operands} operands; there are has, all, exists, \
+                 exists_one, map, filter, {}",
                 call.func_name,
                 known.join(", ")
             ));
@@ -470,7 +483,9 @@ impl Reader {
         if let Expr::Ident(name) = &macro_.iter_range.expr
             && Reference::read(name).is_some()
         {
-            return Err("a field is text, not a list; split it first, as in employee.work.site.split(', ', 10)".to_owned());
+            return Err("a field is text, not a list; split it first, as in \
+                employee.work.site.split(', ', 10)"
+                .to_owned());
         }
         if macro_.iter_var == EMPLOYEE {
             return Err("a macro's variable cannot be called `employee`; call it x".to_owned());
@@ -610,7 +625,8 @@ const OPERATORS: [&str; 18] = [
 
 fn unknown(what: &str) -> String {
     format!(
-        "the expression builds {what}, which does not exist here; only text, numbers, truths, lists and maps do"
+        "the expression builds {what}, which does not exist here; only text, numbers, truths, \
+         lists and maps do"
     )
 }
 
@@ -647,7 +663,9 @@ fn path(node: &IdedExpr) -> Result<Option<Path>, String> {
     }
     parts.reverse();
     let Some(parts) = parts.into_iter().collect::<Option<Vec<_>>>() else {
-        return Err("an index of `employee` has to be a field's id in quotes, such as employee['work.site']; a field itself is text and has no index".to_owned());
+        return Err("an index of `employee` has to be a field's id in quotes, such as \
+            employee['work.site']; a field itself is text and has no index"
+            .to_owned());
     };
     let id = parts.join(".");
     let well_formed = |part: &str| {
@@ -656,12 +674,15 @@ fn path(node: &IdedExpr) -> Result<Option<Path>, String> {
     };
     if id.len() > 200 || !id.split('.').all(well_formed) {
         return Err(
-            "the expression has an index of `employee` that is not a Bob field id, such as employee['work.custom.field_100']".to_owned()
+            "the expression has an index of `employee` that is not a Bob field id, such as \
+             employee['work.custom.field_100']"
+                .to_owned(),
         );
     }
     if !id.contains('.') {
         return Err(format!(
-            "employee.{id} is not a field; write the whole Bob field id after `employee.`, such as employee.work.site, \
+            "employee.{id} is not a field; write the whole Bob field id after `employee.`, such as \
+             employee.work.site, \
              or employee.employee.lastDayOfWork for employee.lastDayOfWork"
         ));
     }
@@ -677,16 +698,19 @@ mod tests {
         for (text, said) in [
             (
                 "employee.work.site = 'Paris'",
-                "the expression is not CEL, at line 1, column 20: a single = compares nothing; write == instead",
+                "the expression is not CEL, at line 1, column 20: a single = compares nothing; \
+                 write == instead",
             ),
             (
                 "employee.work.site == 'Paris' employee.work.site",
-                "the expression is not CEL, at line 1, column 31: the likely causes are a bracket or a quote that is not closed, and two values \
+                "the expression is not CEL, at line 1, column 31: the likely causes are a bracket \
+                 or a quote that is not closed, and two values \
                  without an operator such as && or == between them",
             ),
             (
                 "'=' + employee.work.site + \"x = y\" = 'a'",
-                "the expression is not CEL, at line 1, column 36: a single = compares nothing; write == instead",
+                "the expression is not CEL, at line 1, column 36: a single = compares nothing; \
+                 write == instead",
             ),
         ] {
             assert_eq!(read(text).map(drop).unwrap_err(), said, "{text}");

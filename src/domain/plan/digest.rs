@@ -4,45 +4,40 @@
 use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 
-use super::{Change, Kind, Plan};
+use super::{Change, Kind, Planned};
 use crate::domain::{
     account::{Access, NewValue},
-    mapping::Mapping,
-    matching::{Person, PersonIndex},
+    matching::PersonIndex,
 };
 
-impl Plan {
+impl Planned<'_> {
     /// Returns the SHA-256 over employees, kinds of change and target values. The order of the
     /// employees does not matter.
     #[must_use]
-    pub fn digest(&self, mapping: &Mapping, people: &[Person]) -> String {
-        self.digest_of(mapping, people, &[], |_| true)
+    pub fn digest(&self) -> String {
+        self.digest_of(&[], |_| true)
     }
 
     /// Returns the same digest over the changes with an index that is `wanted`, and over the
     /// `frozen` rows of all other changes.
     #[must_use]
-    pub fn digest_of(
-        &self,
-        mapping: &Mapping,
-        people: &[Person],
-        frozen: &[usize],
-        wanted: impl Fn(usize) -> bool,
-    ) -> String {
+    pub fn digest_of(&self, frozen: &[usize], wanted: impl Fn(usize) -> bool) -> String {
         // Which employee of a circle gets the manager last is only a matter of order.
-        let late: HashMap<PersonIndex, PersonIndex> = self.late_managers.iter().copied().collect();
+        let late: HashMap<PersonIndex, PersonIndex> =
+            self.plan.late_managers.iter().copied().collect();
         let manager =
             |change: &Change| change.manager.or_else(|| late.get(&change.person).copied());
         let mut lines: Vec<[u8; 32]> = self
+            .plan
             .changes
             .iter()
             .enumerate()
             .filter_map(|(index, change)| {
                 if wanted(index) {
-                    return Some(line(change, manager(change), mapping, people));
+                    return Some(self.line(change, manager(change)));
                 }
                 let frozen = change.only_rows(frozen)?;
-                Some(line(&frozen, None, mapping, people))
+                Some(self.line(&frozen, None))
             })
             .collect();
         lines.sort_unstable();
@@ -61,78 +56,67 @@ impl Plan {
     /// The manager counts as the employee's id, so that the digest is the same before and after the
     /// manager's account is made.
     #[must_use]
-    pub fn part(
-        &self,
-        change: &Change,
-        rows: Option<&[usize]>,
-        mapping: &Mapping,
-        people: &[Person],
-        after: &str,
-    ) -> u64 {
+    pub fn part(&self, change: &Change, rows: Option<&[usize]>, after: &str) -> u64 {
         let mut change = match rows {
             Some(rows) => change.only_rows(rows).unwrap_or_else(|| change.clone()),
             None => change.clone(),
         };
-        let named = |row: &usize| mapping.manager == Some(*row);
+        let named = |row: &usize| self.mapping.manager == Some(*row);
         let mut manager = None;
         if change.manager.is_some()
             || change.kind == Kind::Create
             || change.write.attributes.iter().any(|(row, _)| named(row))
         {
-            manager = self.managers.get(change.person as usize).copied().flatten();
+            manager = self.plan.managers.get(change.person as usize).copied().flatten();
         }
         if manager.is_some() {
             change.write.attributes.retain(|(row, _)| !named(row));
         }
         let mut hash = Sha256::new_with_prefix(after);
-        hash.update(line(&change, manager, mapping, people));
+        hash.update(self.line(&change, manager));
         hash.finalize().iter().take(8).fold(0, |number, byte| number << 8 | u64::from(*byte)).max(1)
     }
-}
 
-fn line(
-    change: &Change,
-    manager: Option<PersonIndex>,
-    mapping: &Mapping,
-    people: &[Person],
-) -> [u8; 32] {
-    let mut hash = Sha256::new();
-    field(&mut hash, people[change.person as usize].employee.id());
-    field(
-        &mut hash,
-        match change.kind {
-            Kind::Create => "create",
-            Kind::Adopt => "adopt",
-            Kind::Update => "update",
-        },
-    );
-    field(&mut hash, change.account.as_deref().unwrap_or(""));
-    change.also.iter().for_each(|account| field(&mut hash, account));
-    field(
-        &mut hash,
-        match change.write.access {
-            Some(Access::Active) => "active",
-            Some(Access::Suspended) => "suspended",
-            None => "",
-        },
-    );
-    field(&mut hash, change.write.mark.as_deref().unwrap_or(""));
-    field(&mut hash, manager.map_or("", |manager| people[manager as usize].employee.id()));
-    let mut attributes: Vec<_> = change
-        .write
-        .attributes
-        .iter()
-        .map(|(row, value)| (&*mapping.rows[*row].target, value))
-        .collect();
-    attributes.sort_unstable_by_key(|(target, _)| *target);
-    for (target, value) in attributes {
-        field(&mut hash, target);
-        match value {
-            NewValue::Set(text) => field(&mut hash, text),
-            NewValue::Clear => hash.update([0xff]),
+    /// Returns the hash of one change.
+    fn line(&self, change: &Change, manager: Option<PersonIndex>) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        field(&mut hash, self.people[change.person as usize].employee.id());
+        field(
+            &mut hash,
+            match change.kind {
+                Kind::Create => "create",
+                Kind::Adopt => "adopt",
+                Kind::Update => "update",
+            },
+        );
+        field(&mut hash, change.account.as_deref().unwrap_or(""));
+        change.also.iter().for_each(|account| field(&mut hash, account));
+        field(
+            &mut hash,
+            match change.write.access {
+                Some(Access::Active) => "active",
+                Some(Access::Suspended) => "suspended",
+                None => "",
+            },
+        );
+        field(&mut hash, change.write.mark.as_deref().unwrap_or(""));
+        field(&mut hash, manager.map_or("", |manager| self.people[manager as usize].employee.id()));
+        let mut attributes: Vec<_> = change
+            .write
+            .attributes
+            .iter()
+            .map(|(row, value)| (&*self.mapping.rows[*row].target, value))
+            .collect();
+        attributes.sort_unstable_by_key(|(target, _)| *target);
+        for (target, value) in attributes {
+            field(&mut hash, target);
+            match value {
+                NewValue::Set(text) => field(&mut hash, text),
+                NewValue::Clear => hash.update([0xff]),
+            }
         }
+        hash.finalize().into()
     }
-    hash.finalize().into()
 }
 
 /// Adds `text` to the hash, after its length, so that no two lists of fields give the same bytes.

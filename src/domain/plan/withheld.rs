@@ -1,8 +1,8 @@
 //! What is taken out of a plan before anything is written: rows without a target, frozen rows, and
 //! everything except access.
 
-use super::{Block, Kind, Plan};
-use crate::domain::{account::AccountWrite, mapping::Mapping, matching::Person};
+use super::{Block, Kind, Plan, Planned};
+use crate::domain::account::AccountWrite;
 
 impl Plan {
     /// Takes out these rows, because the provider does not have their targets. Drops a change that
@@ -29,49 +29,6 @@ impl Plan {
         self.without_empty_changes();
     }
 
-    /// Takes these rows out of the changes of existing accounts, and notes it for each employee
-    /// with such a change.
-    pub fn freeze(&mut self, mapping: &Mapping, rows: &[usize]) {
-        for change in self.changes.iter_mut().filter(|change| change.kind != Kind::Create) {
-            // A manager that waits for an account of this plan is a write too.
-            let awaited = mapping.manager.filter(|_| change.manager.is_some());
-            let row = change
-                .write
-                .attributes
-                .iter()
-                .map(|(row, _)| *row)
-                .chain(awaited)
-                .find(|row| rows.contains(row));
-            let Some(row) = row else { continue };
-            let standing = &mut self.standings[change.person as usize];
-            let written = change.write.attributes.iter().map(|(row, _)| *row).chain(awaited);
-            standing.withheld.extend(written.filter(|row| rows.contains(row)));
-            change.write.attributes.retain(|(row, _)| !rows.contains(row));
-            if awaited.is_some_and(|row| rows.contains(&row)) {
-                change.manager = None;
-            }
-            standing.block.get_or_insert(Block::Frozen(row));
-        }
-        self.without_empty_changes();
-    }
-
-    /// Blocks employees who pin a target among these rows, which the provider does not have. The
-    /// block names the target.
-    pub fn name_pins_without(&mut self, mapping: &Mapping, people: &[Person], rows: &[usize]) {
-        for (standing, person) in self.standings.iter_mut().zip(people).filter(|_| !rows.is_empty())
-        {
-            if let Some(row) = rows
-                .iter()
-                .find(|row| person.employee.pinned(**row).is_some())
-                .filter(|_| person.decision.managed)
-            {
-                standing
-                    .block
-                    .get_or_insert_with(|| Block::UnknownTarget(mapping.rows[*row].target.clone()));
-            }
-        }
-    }
-
     fn without_empty_changes(&mut self) {
         let standings = &mut self.standings;
         self.changes.retain(|change| {
@@ -83,6 +40,52 @@ impl Plan {
         });
         for (position, change) in self.changes.iter().enumerate() {
             standings[change.person as usize].change = Some(position);
+        }
+    }
+}
+
+impl Planned<'_> {
+    /// Takes these rows out of the changes of existing accounts, and notes it for each employee
+    /// with such a change.
+    pub fn freeze(&mut self, rows: &[usize]) {
+        for change in self.plan.changes.iter_mut().filter(|change| change.kind != Kind::Create) {
+            // A manager that waits for an account of this plan is a write too.
+            let awaited = self.mapping.manager.filter(|_| change.manager.is_some());
+            let row = change
+                .write
+                .attributes
+                .iter()
+                .map(|(row, _)| *row)
+                .chain(awaited)
+                .find(|row| rows.contains(row));
+            let Some(row) = row else { continue };
+            let standing = &mut self.plan.standings[change.person as usize];
+            let written = change.write.attributes.iter().map(|(row, _)| *row).chain(awaited);
+            standing.withheld.extend(written.filter(|row| rows.contains(row)));
+            change.write.attributes.retain(|(row, _)| !rows.contains(row));
+            if awaited.is_some_and(|row| rows.contains(&row)) {
+                change.manager = None;
+            }
+            standing.block.get_or_insert(Block::Frozen(row));
+        }
+        self.plan.without_empty_changes();
+    }
+
+    /// Blocks employees who pin a target among these rows, which the provider does not have. The
+    /// block names the target.
+    pub fn name_pins_without(&mut self, rows: &[usize]) {
+        for (standing, person) in
+            self.plan.standings.iter_mut().zip(self.people).filter(|_| !rows.is_empty())
+        {
+            if let Some(row) = rows
+                .iter()
+                .find(|row| person.employee.pinned(**row).is_some())
+                .filter(|_| person.decision.managed)
+            {
+                standing.block.get_or_insert_with(|| {
+                    Block::UnknownTarget(self.mapping.rows[*row].target.clone())
+                });
+            }
         }
     }
 }

@@ -3,13 +3,10 @@
 //! must not wait for it. If two of them meet, the pass that looked later has the newer data. The
 //! earlier pass begins no further write for that employee. A write that it has begun ends first.
 
-use std::{
-    collections::BTreeSet,
-    hash::BuildHasher as _,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeSet, hash::BuildHasher as _};
 
 use foldhash::{HashMap, HashSet};
+use parking_lot::{Mutex, MutexGuard};
 
 /// The number of a pass, in the order in which passes began to look.
 pub type Epoch = u64;
@@ -73,7 +70,7 @@ pub struct Writing<'a> {
 
 impl Claims {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Begins a pass over all employees.
@@ -303,7 +300,8 @@ mod tests {
                 }
             }
             drop(open);
-            prop_assert!(claims.lock().latest.is_empty() && claims.lock().writing.is_empty(), "nothing is kept");
+            prop_assert!(claims.lock().latest.is_empty() && claims.lock().writing.is_empty(),
+                "nothing is kept");
         }
     }
 }

@@ -3,12 +3,10 @@
 //! Employees whose access may end have a line of their own, which waits for no other. An employee
 //! is in the line once, however many events came.
 
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 
 use foldhash::HashMap;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
 use crate::{api::employee_sync::Trigger, domain::priority::Class};
@@ -151,7 +149,7 @@ impl Window {
 
 impl Dirty {
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Adds an employee to a line. If there are several reasons, the most urgent class and the

@@ -14,13 +14,14 @@ mod received;
 use std::{
     collections::{HashMap, HashSet, VecDeque},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
 use super::{
@@ -119,8 +120,8 @@ struct State {
 }
 
 impl Mailbox {
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, State> {
+        self.state.lock()
     }
 
     /// Sets what deliveries are signed with from now on; `None`: no delivery is accepted.
@@ -153,12 +154,12 @@ impl Mailbox {
             now.checked_sub(ago).unwrap_or(now)
         };
         let depths = depths.map(|(count, oldest)| (count, oldest.filter(|_| count > 0).map(began)));
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner).insert(pass, depths);
+        self.planned.lock().insert(pass, depths);
     }
 
     /// Removes the plan of a pass that has ended.
     pub fn plan_ended(&self, pass: u64) {
-        self.planned.lock().unwrap_or_else(PoisonError::into_inner).remove(&pass);
+        self.planned.lock().remove(&pass);
     }
 
     /// Notes that a full pass begins.
@@ -277,8 +278,8 @@ impl Inbox {
         }))
     }
 
-    fn mailboxes(&self) -> std::sync::MutexGuard<'_, HashMap<IntegrationKey, Arc<Mailbox>>> {
-        self.0.mailboxes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn mailboxes(&self) -> parking_lot::MutexGuard<'_, HashMap<IntegrationKey, Arc<Mailbox>>> {
+        self.0.mailboxes.lock()
     }
 
     /// Notes that every existing integration has a mailbox now.
@@ -289,13 +290,12 @@ impl Inbox {
     /// Notes the same, except for the integrations of these namespaces, and except for these
     /// integrations, which cannot be read.
     pub fn unlisted(&self, scopes: HashSet<Scope>, unreadable: HashSet<IntegrationKey>) {
-        *self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner) =
-            Some((scopes, unreadable));
+        *self.0.unlisted.lock() = Some((scopes, unreadable));
     }
 
     fn is_listed(&self, key: &IntegrationKey) -> bool {
         let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| *scope == *key.namespace);
-        let unlisted = self.0.unlisted.lock().unwrap_or_else(PoisonError::into_inner);
+        let unlisted = self.0.unlisted.lock();
         unlisted.as_ref().is_some_and(|(scopes, unreadable)| {
             !scopes.iter().any(has) && !unreadable.contains(key)
         })
@@ -353,13 +353,7 @@ impl Inbox {
         }
         let mailboxes: Vec<_> = self.mailboxes().values().cloned().collect();
         let planned = |mailbox: &Arc<Mailbox>| -> Vec<Depths> {
-            mailbox
-                .planned
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .values()
-                .copied()
-                .collect()
+            mailbox.planned.lock().values().copied().collect()
         };
         let all = mailboxes
             .iter()
@@ -420,7 +414,8 @@ impl Inbox {
         if event.kind.is_evidence()
             && let Some(reason) = event.employee.is_none().then_some("it names nobody").or(at.err())
         {
-            tracing::warn!(integration = %key, event = ?event.kind, reason, "an event from Bob is no evidence; Bob is read, and decides");
+            tracing::warn!(integration = %key, event = ?event.kind, reason,
+                "an event from Bob is no evidence; Bob is read, and decides");
             received = Received::NotEvidence;
         }
         let Some(employee) = event.employee.as_deref() else {
@@ -440,12 +435,14 @@ impl Inbox {
                 Err(_) => Some("the API server did not answer in time".to_owned()),
             };
             if let Some(error) = error {
-                tracing::warn!(integration = %key, error, "evidence from Bob could not be written; Bob is asked to send it again");
+                tracing::warn!(integration = %key, error,
+                    "evidence from Bob could not be written; Bob is asked to send it again");
                 // Evidence in the employee's own status is acted on before Bob sends it again.
                 if self
                     .0
                     .roster
-                    .with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
+                    .of(key)
+                    .with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
                 {
                     mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
                 }

@@ -89,7 +89,7 @@ pub fn is_over(list: &[RevokedAccess], employee: &str, at: Timestamp) -> bool {
 pub fn remember(roster: &Roster, key: &IntegrationKey, list: &[RevokedAccess]) {
     for one in list.iter().filter(|one| one.ended_at.is_none()) {
         let start = one.start_date.as_deref().and_then(|date| date.parse().ok());
-        roster.remember(key, &one.employee_id, Revoked { at: one.observed_at.0, start });
+        roster.of(key).remember(&one.employee_id, Revoked { at: one.observed_at.0, start });
     }
 }
 

@@ -67,7 +67,8 @@ impl Connections {
         if let Err(error @ SecretError::Unavailable { .. }) = &target
             && let Some(before) = before.as_ref().filter(|before| before.are_for(validated))
         {
-            tracing::warn!(namespace, %error, "a Secret cannot be read now; what was read before is used");
+            tracing::warn!(namespace, %error,
+                "a Secret cannot be read now; what was read before is used");
             return Ok((before.clone(), false));
         }
         let mut bob_secret = bob.map_err(|error| no_secret(&error, no_bob))?;

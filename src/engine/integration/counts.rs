@@ -6,7 +6,7 @@ use std::{
     collections::BTreeSet,
     convert::Infallible,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -14,6 +14,7 @@ use std::{
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use parking_lot::Mutex;
 use tokio::{sync::Notify, time::Instant};
 
 use super::session::Session;
@@ -102,13 +103,13 @@ impl Reckoning {
     pub fn settings(&self, validated: &Validated) {
         let settings =
             Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
-        *self.settings.lock().unwrap_or_else(PoisonError::into_inner) = Some(settings);
+        *self.settings.lock() = Some(settings);
     }
 
     /// Stores what the API server said of the objects that it refuses; `None` if it refuses no
     /// object.
     pub fn not_written(&self, told: Option<String>) {
-        *self.not_written.lock().unwrap_or_else(PoisonError::into_inner) = told;
+        *self.not_written.lock() = told;
     }
 
     /// Notes that a pass over all employees has completed: an employee whose status was missing has
@@ -130,9 +131,9 @@ impl Reckoning {
     /// Computes the numbers for an integration with this status.
     #[must_use]
     pub fn reckon(&self, status: &ProvisioningIntegrationStatus) -> Reckoned {
-        let settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let settings = self.settings.lock();
         let (now, planned) = (self.clock.now(), status.budgets.clone().unwrap_or_default());
-        let (counts, budgets) = self.roster.sums(&self.key, |sums| {
+        let (counts, budgets) = self.roster.of(&self.key).sums(|sums| {
             (
                 sums.counts.clone(),
                 settings.as_ref().map(|settings| states(sums, &settings.budgets, &planned, now)),
@@ -150,8 +151,8 @@ impl Reckoning {
             .map(|tenant| self.tenants.others(&self.key, &tenant, Timestamp::MAX))
             .unwrap_or_default();
         let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
-        let taken_by = self.roster.who_manages_all(&self.key, EmployeeReason::Conflict, &others);
-        let not_written = self.not_written.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let taken_by = self.roster.of(&self.key).who_manages_all(EmployeeReason::Conflict, &others);
+        let not_written = self.not_written.lock().clone();
         Reckoned { counts, taken_by, not_written, budgets }
     }
 }
@@ -243,7 +244,7 @@ fn begun(before: &[Condition], after: &[Condition]) -> Vec<(bool, &'static str, 
 /// Writes the numbers when they change, until the process stops.
 pub async fn tell(session: Arc<Session>, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
-    let (clock, news) = (session.shared.clock.clone(), session.shared.roster.news(&session.key));
+    let (clock, news) = (session.shared.clock.clone(), session.roster().news());
     let mut next = Instant::now();
     loop {
         tokio::select! {

@@ -1,6 +1,6 @@
-//! Which objects the garbage collector deletes with their integration. An EmployeeSync whose spec is
-//! the default one is deleted with it. A pin has no owner that lets the garbage collector delete it:
-//! it holds for the integration that comes back.
+//! Which objects the garbage collector deletes with their integration. An EmployeeSync whose spec
+//! is the default one is deleted with it. A pin has no owner that lets the garbage collector delete
+//! it: it holds for the integration that comes back.
 
 use std::{sync::Arc, time::Duration};
 
@@ -25,8 +25,8 @@ const TOGETHER: usize = 8;
 const FIRST: Duration = Duration::from_secs(5);
 const GLANCE: Duration = Duration::from_millis(20);
 
-/// Removes the owners of all pins while this process leads, until it stops. No worker is needed: the
-/// integration may be unreadable, on its way out, or gone.
+/// Removes the owners of all pins while this process leads, until it stops. No worker is needed:
+/// the integration may be unreadable, on its way out, or gone.
 pub async fn loosen(shared: Shared, beat: Beat) {
     let mut stopping = shared.stopping.clone();
     loop {
@@ -62,7 +62,7 @@ pub async fn loosened(shared: &Shared, key: &IntegrationKey, beat: &Beat) {
     while Instant::now() < until
         && shared.leadership.is_leader()
         && !*shared.stopping.borrow()
-        && !shared.roster.to_tie(key, Tie::Untie).is_empty()
+        && !shared.roster.of(key).to_tie(Tie::Untie).is_empty()
     {
         beat.during(tokio::time::sleep(GLANCE)).await;
     }
@@ -84,7 +84,7 @@ pub async fn keep(session: Arc<Session>, beat: Beat) {
         }
         let (key, uid) = (&session.key, session.object.borrow().uid().unwrap_or_default());
         let writer = session.shared.writer(key);
-        for employee in session.shared.roster.to_tie(key, Tie::Tie) {
+        for employee in session.shared.roster.of(key).to_tie(Tie::Tie) {
             if failed(key, beat.during(writer.tie(key, &uid, &employee)).await) {
                 wait = AGAIN;
                 break;
@@ -98,7 +98,8 @@ fn failed(key: &IntegrationKey, written: Result<(), WriteError>) -> bool {
     match written {
         Err(error) if error.is_outdated() || error.is_gone() || error.is_followers() => false,
         Err(error) => {
-            tracing::warn!(integration = %key, %error, "the owner of an EmployeeSync could not be changed; trying again");
+            tracing::warn!(integration = %key, %error,
+                "the owner of an EmployeeSync could not be changed; trying again");
             true
         }
         Ok(()) => false,

@@ -1,11 +1,8 @@
 //! One pacer for each tenant and one pace for each service user, for all integrations.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
@@ -29,7 +26,7 @@ impl Pacers {
     /// apart, for providers where many customers share the address.
     pub(in crate::engine) fn of(&self, target: &Target, owner: Option<&Secret>) -> Arc<Pacer> {
         let tenant = format!("{} {}", target.tenant(), owner.map_or("", Secret::expose));
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.lock();
         let now = Instant::now();
         known.retain(|_, (pacer, used)| {
             if Arc::strong_count(pacer) > 1 {
@@ -46,7 +43,7 @@ impl Pacers {
     /// Returns the pace for one service user of Bob at one address. It is never removed, because
     /// another token does not open a new window.
     pub(in crate::engine) fn of_bob(&self, base: &str, service_user: &str) -> Arc<Pace> {
-        let mut known = self.1.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.1.lock();
         known.entry((base.to_owned(), service_user.to_owned())).or_default().clone()
     }
 }
@@ -56,7 +53,7 @@ mod tests {
     use super::*;
     use crate::{
         api::ProvisioningIntegrationSpec,
-        engine::settings::validate::{AllowedEndpoints, validate},
+        engine::settings::{endpoints::AllowedEndpoints, validate::validate},
     };
 
     #[tokio::test(start_paused = true)]
@@ -64,7 +61,8 @@ mod tests {
         let spec: ProvisioningIntegrationSpec = serde_json::from_value(serde_json::json!({
             "mode": "Enforce",
             "bob": {"credentialsSecretRef": {"name": "bob"}},
-            "provider": {"oneLogin": {"subdomain": "acme", "credentialsSecretRef": {"name": "onelogin"}}},
+            "provider": {"oneLogin": {"subdomain": "acme",
+            "credentialsSecretRef": {"name": "onelogin"}}},
         }))
         .unwrap();
         let target = validate(&spec, &AllowedEndpoints::parse(&[]).unwrap()).unwrap().target;

@@ -183,7 +183,7 @@ fn may_be_served(
     match serves {
         Serves::Everyone(ready) => !evidence_comes_first(ready),
         Serves::Known(ready) => {
-            let account = session.shared.roster.with(&session.key, employee, |entry| {
+            let account = session.roster().with(employee, |entry| {
                 entry.is_some_and(|entry| entry.account.is_some() || entry.several)
             });
             !ready.validated.dry_run && account && !evidence_comes_first(ready)
@@ -487,7 +487,7 @@ pub async fn transitions(session: Arc<Session>, beat: Beat) {
     loop {
         // A clock that was set back makes the dates come again.
         since = since.min(clock.now());
-        let next = session.shared.roster.next_transition(&session.key, since.as_second());
+        let next = session.roster().next_transition(since.as_second());
         let at = next.and_then(|at| jiff::Timestamp::from_second(at).ok());
         let looked =
             clock.now().checked_add(SignedDuration::from_secs(30)).unwrap_or(jiff::Timestamp::MAX);
@@ -500,7 +500,7 @@ pub async fn transitions(session: Arc<Session>, beat: Beat) {
         }
         let now = clock.now();
         let mut due = Vec::new();
-        session.shared.roster.for_each(&session.key, |employee, entry| {
+        session.roster().for_each(|employee, entry| {
             if let Some((_, access)) =
                 entry.next.filter(|(at, _)| *at > since.as_second() && *at <= now.as_second())
             {

@@ -3,12 +3,13 @@
 
 use std::{
     ops::{Deref, DerefMut},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::ObjectMeta;
+use parking_lot::Mutex;
 use tokio::sync::{MutexGuard, watch};
 
 use super::counts::Reckoning;
@@ -104,7 +105,7 @@ impl Saying {
         if let Some(object) = self.object.as_ref().map(|object| object.borrow().clone()) {
             said.see(&object);
         }
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owed = self.owed.lock();
         if let Some((report, at)) = owed.showed.take() {
             said.status = report::after_some(&said.status, &report, at);
         }
@@ -121,17 +122,17 @@ impl Saying {
     pub fn read<T>(&self, look: impl FnOnce(&ProvisioningIntegrationStatus) -> T) -> T {
         // No write is under way: what the watch brought is taken in.
         drop(self.said.try_lock().map(|said| self.held(said)));
-        look(&self.latest.lock().unwrap_or_else(PoisonError::into_inner))
+        look(&self.latest.lock())
     }
 
     /// Notes what a pass over single employees changed. The next write contains it.
     pub fn passed(&self, last_pass: LastPass) {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).last_pass = Some(last_pass);
+        self.owed.lock().last_pass = Some(last_pass);
     }
 
     /// Notes what a pass over single employees showed of Bob. The next write contains it.
     pub fn showed(&self, report: &Report, at: Timestamp) {
-        let mut owed = self.owed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut owed = self.owed.lock();
         let before = owed.showed.take().and_then(|(before, _)| before.unseen_now);
         let unseen_now = report.unseen_now.clone().or(before);
         owed.showed =
@@ -140,13 +141,13 @@ impl Saying {
 
     /// Notes that the list of immediate revocations has to be written with the next numbers.
     pub fn owe_revocations(&self) {
-        self.owed.lock().unwrap_or_else(PoisonError::into_inner).revocations = true;
+        self.owed.lock().revocations = true;
     }
 
     /// Returns whether that was noted since the last call.
     #[must_use]
     pub fn take_owed_revocations(&self) -> bool {
-        std::mem::take(&mut self.owed.lock().unwrap_or_else(PoisonError::into_inner).revocations)
+        std::mem::take(&mut self.owed.lock().revocations)
     }
 }
 
@@ -166,7 +167,7 @@ impl DerefMut for Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        self.of.latest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&self.said.status);
+        self.of.latest.lock().clone_from(&self.said.status);
     }
 }
 
@@ -294,9 +295,11 @@ impl Said {
             }
             self.generation = 0;
             if error.is_followers() {
-                tracing::debug!(integration = %key, "another process leads by now, and says what is to be said");
+                tracing::debug!(integration = %key,
+                    "another process leads by now, and says what is to be said");
             } else {
-                tracing::warn!(integration = %key, %error, "the integration's status could not be written");
+                tracing::warn!(integration = %key, %error,
+                    "the integration's status could not be written");
             }
             return false;
         }
@@ -468,7 +471,8 @@ mod tests {
 
     fn integration(version: u64, generation: i64) -> Arc<ProvisioningIntegration> {
         let secret = serde_json::json!({"credentialsSecretRef": {"name": "secret"}});
-        let spec = serde_json::json!({"mode": "Enforce", "bob": secret, "provider": {"jumpCloud": secret}});
+        let spec = serde_json::json!({"mode": "Enforce", "bob": secret,
+            "provider": {"jumpCloud": secret}});
         let mut object =
             ProvisioningIntegration::new("onelogin", serde_json::from_value(spec).expect("a spec"));
         object.metadata.resource_version = Some(version.to_string());

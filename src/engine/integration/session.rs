@@ -6,13 +6,14 @@ use std::{
     collections::{BTreeSet, HashMap},
     convert::Infallible,
     num::NonZeroU64,
-    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64},
+    sync::{Arc, atomic::AtomicU64},
     time::Duration,
 };
 
 use futures::future::BoxFuture;
 use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use kube::ResourceExt as _;
+use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
@@ -33,7 +34,7 @@ use crate::{
         key::IntegrationKey,
         reasons::IntegrationReason,
     },
-    cluster::roster::{Entry, object_name},
+    cluster::roster::{Employees, Entry, object_name},
     domain::{priority::Class, safety::Suspicion},
     engine::{
         intake::{
@@ -113,6 +114,11 @@ pub struct Wanted<'a> {
 }
 
 impl Session {
+    /// Returns what is known of the employees.
+    pub fn roster(&self) -> Employees<'_> {
+        self.shared.roster.of(&self.key)
+    }
+
     /// Runs one pass.
     pub async fn pass(
         &self,
@@ -147,7 +153,7 @@ impl Session {
         let shares = self.tenant(ready, true).await;
         let (counts, first_pass_at, released, lifecycles, restored) = self.said.read(|status| {
             if Tenant::on_record(status).is_some_and(|known| !known.is_same(&shares)) {
-                self.shared.roster.forget_accounts(&self.key);
+                self.roster().forget_accounts();
             }
             revocations::remember(&self.shared.roster, &self.key, &status.revoked);
             let restored = status.reactivations_held_since.is_some();
@@ -192,12 +198,11 @@ impl Session {
             partial::look_again(self, wanted.announced, unseen);
         };
         let pass = Pass {
-            key: &self.key,
             uid: &uid,
             validated: &validated,
             bob: &connections.bob,
             provider: &*connections.provider,
-            roster: &self.shared.roster,
+            roster: self.roster(),
             writer: &writer,
             events: &self.shared.events,
             metrics: &self.shared.metrics,
@@ -223,7 +228,7 @@ impl Session {
             },
             // Statuses that are gone cannot show whose account is only missing from a listing.
             forgotten: counts.as_ref().is_some_and(|counts| {
-                self.shared.roster.sums(&self.key, |sums| sums.counts.in_scope()) < counts.in_scope
+                self.roster().sums(|sums| sums.counts.in_scope()) < counts.in_scope
             }),
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
@@ -278,21 +283,17 @@ impl Session {
     #[must_use]
     pub fn parts<'a>(&self, employees: impl Iterator<Item = &'a str>) -> Vec<Option<NonZeroU64>> {
         let part = |employee: &str| {
-            self.shared.roster.with(&self.key, employee, |entry| entry.and_then(|entry| entry.part))
+            self.roster().with(employee, |entry| entry.and_then(|entry| entry.part))
         };
         employees.map(part).collect()
     }
 
     /// Forgets what is remembered of employees that the roster no longer knows.
     pub fn forget_unknown(&self) {
-        let known =
-            |employee: &str| self.shared.roster.with(&self.key, employee, |entry| entry.is_some());
+        let known = |employee: &str| self.roster().with(employee, |entry| entry.is_some());
         // A failure of all of them is stored under an empty name.
         self.refusals.keep(|employee| employee.is_empty() || known(employee));
-        self.by_evidence
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|employee, _| known(employee));
+        self.by_evidence.lock().retain(|employee, _| known(employee));
     }
 
     /// Returns the tenant, as far as it is known. Calls the service only if `ask` is set and the
@@ -334,7 +335,8 @@ impl Session {
         if let Err(error) =
             said.change_revoked(&self.shared.writer(&self.key), &self.key, change).await
         {
-            tracing::debug!(integration = %self.key, %error, "the next full pass writes down which revocations are over");
+            tracing::debug!(integration = %self.key, %error,
+                "the next full pass writes down which revocations are over");
         }
     }
 
@@ -345,12 +347,7 @@ impl Session {
         list: &[RevokedAccess],
         over: &BTreeSet<Box<str>>,
     ) -> Vec<RevokedAccess> {
-        revocations::after(
-            list,
-            over,
-            &self.shared.roster.revoked(&self.key),
-            self.shared.clock.now(),
-        )
+        revocations::after(list, over, &self.roster().revoked(), self.shared.clock.now())
     }
 
     /// Returns the settings with a mapping row for every target that an `EmployeeSync` pins.
@@ -358,7 +355,7 @@ impl Session {
         let mut validated = validated.clone();
         let compare = validated.target.catalog().compare;
         let reserved = validated.target.destination.reserved();
-        self.shared.roster.sums(&self.key, |sums| {
+        self.roster().sums(|sums| {
             validated
                 .settings
                 .mapping
@@ -396,7 +393,8 @@ impl Session {
                 .sleep_until(self.shared.clock.now().checked_add(every).unwrap_or(Timestamp::MAX))
                 .await;
             if seen.changed(&self.shared.client, &self.key.namespace).await {
-                tracing::info!(integration = %self.key, "a Secret has changed while a pass was under way; it begins again");
+                tracing::info!(integration = %self.key,
+                    "a Secret has changed while a pass was under way; it begins again");
                 self.rotated.send_replace(true);
                 return std::future::pending().await;
             }
@@ -422,7 +420,7 @@ impl Session {
             return StillOpen::default();
         }
         let mut open = Vec::new();
-        self.shared.roster.for_each(&self.key, |employee, entry| {
+        self.roster().for_each(|employee, entry| {
             if entry.is_open_against_evidence() {
                 open.push(object_name(&self.key.name, employee));
             }
@@ -435,7 +433,7 @@ impl Session {
     /// could act.
     pub fn take_up_evidence(&self) {
         let mut open: Vec<Box<str>> = Vec::new();
-        self.shared.roster.for_each(&self.key, |employee, entry| {
+        self.roster().for_each(|employee, entry| {
             if entry.is_open_against_evidence() {
                 open.push(employee.into());
             }
@@ -452,7 +450,7 @@ impl Session {
     pub fn overdue(&self) -> Causes {
         let (now, began) = (self.shared.clock.now().as_second(), Instant::now());
         let mut causes = Causes::default();
-        self.shared.roster.for_each(&self.key, |employee, entry| {
+        self.roster().for_each(|employee, entry| {
             if let Some((at, access)) = entry.next.filter(|(at, _)| *at <= now) {
                 let late = Duration::from_secs(u64::try_from(now - at).unwrap_or(0));
                 let since = began.checked_sub(late).unwrap_or(began);
@@ -469,37 +467,32 @@ impl Session {
     /// as far as is known.
     #[must_use]
     pub fn is_open_against_evidence(&self, employee: &str) -> bool {
-        self.shared
-            .roster
-            .with(&self.key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
+        self.roster().with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
     }
 
     /// Returns whether taking access by evidence was tried since the last event about this
     /// employee.
     #[must_use]
     pub fn tried_evidence(&self, employee: &str, waiting: &Waiting) -> bool {
-        let tried = self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner);
+        let tried = self.by_evidence.lock();
         tried.get(employee).is_some_and(|tried| *tried >= waiting.latest)
     }
 
     /// Notes that taking access by evidence is tried now.
     pub fn try_evidence(&self, employee: &str) {
-        self.by_evidence
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(employee.into(), Instant::now());
+        self.by_evidence.lock().insert(employee.into(), Instant::now());
     }
 
     /// Forgets the try, so that the next pass tries again.
     pub fn forget_evidence(&self, employee: &str) {
-        self.by_evidence.lock().unwrap_or_else(PoisonError::into_inner).remove(employee);
+        self.by_evidence.lock().remove(employee);
     }
 
     /// Returns up to how many employees are better looked at singly: as many as the provider's
     /// listing has pages, within limits.
     #[must_use]
     pub fn most_single(&self) -> usize {
-        (self.shared.roster.count(&self.key) / 100).clamp(20, 500)
+        (self.roster().count() / 100).clamp(20, 500)
     }
 }
 
@@ -534,21 +527,20 @@ struct Refusal {
 impl Refusals {
     /// Forgets all refusals, because something that they depend on has changed.
     pub fn clear(&self) {
-        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.refused.lock().clear();
     }
 
     /// Returns why this change is not tried now, if it is not.
     fn of(&self, employee: &str, fingerprint: u64) -> Option<Failure> {
-        let refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let refused = self.refused.lock();
         let refusal = refused.get(employee).filter(|refusal| refusal.fingerprint == fingerprint)?;
         (Instant::now() < refusal.again).then(|| refusal.failure.clone())
     }
 
     /// Returns whether the last try of this employee's change failed, for whatever reason.
     fn failed(&self, employee: &str) -> bool {
-        let refused =
-            self.refused.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee);
-        refused || self.failed.lock().unwrap_or_else(PoisonError::into_inner).contains_key(employee)
+        let refused = self.refused.lock().contains_key(employee);
+        refused || self.failed.lock().contains_key(employee)
     }
 
     /// Remembers a refused write and returns how long from now until it is tried again; `None` if
@@ -562,7 +554,7 @@ impl Refusals {
         failure: Option<&Failure>,
         longest: Duration,
     ) -> Option<Duration> {
-        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut refused = self.refused.lock();
         match failure {
             None => {
                 refused.remove(employee);
@@ -593,25 +585,19 @@ impl Refusals {
 
     /// Forgets the refusals of all employees that `holds` does not accept.
     pub fn keep(&self, holds: impl Fn(&str) -> bool) {
-        self.refused
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|employee, _| holds(employee));
-        self.failed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|employee, _| holds(employee));
+        self.refused.lock().retain(|employee, _| holds(employee));
+        self.failed.lock().retain(|employee, _| holds(employee));
     }
 
     /// Notes that an employee's change is finished.
     pub fn settled(&self, employee: &str) {
-        self.failed.lock().unwrap_or_else(PoisonError::into_inner).remove(employee);
+        self.failed.lock().remove(employee);
     }
 
     /// Returns how long an employee waits whose change failed for now: `first`, doubled each time,
     /// up to `most`.
     pub fn back_off(&self, employee: &str, first: Duration, most: Duration) -> Duration {
-        let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut failed = self.failed.lock();
         let times = failed.entry(employee.into()).or_default();
         let wait = first.saturating_mul(1 << (*times).min(16)).min(most);
         *times += 1;

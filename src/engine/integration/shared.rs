@@ -11,7 +11,7 @@ use crate::{
     engine::{
         clock::Clock,
         intake::inbox::Inbox,
-        settings::{tenants::Tenants, validate::AllowedEndpoints},
+        settings::{endpoints::AllowedEndpoints, tenants::Tenants},
     },
     telemetry::{metrics::Metrics, parts::Parts},
 };

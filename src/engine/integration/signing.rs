@@ -2,11 +2,12 @@
 //! secret is valid within twenty seconds, even if a pass over all employees takes long.
 
 use std::sync::{
-    Arc, Mutex, PoisonError,
+    Arc,
     atomic::{AtomicBool, Ordering},
 };
 
 use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
 
 use super::session::Session;
 use crate::{
@@ -36,7 +37,7 @@ impl Signing {
     /// webhooks.
     #[must_use]
     pub fn said(&self) -> Option<Result<(), String>> {
-        self.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.said.lock().clone()
     }
 
     /// Returns whether the answer has changed next to the passes. Each change is reported once.
@@ -47,7 +48,7 @@ impl Signing {
 
     /// Stores the answer of now. Returns whether it is another answer than before.
     fn say(&self, now: Option<Result<(), String>>) -> bool {
-        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut said = self.said.lock();
         let other = *said != now;
         *said = now;
         other

@@ -346,7 +346,8 @@ proptest! {
         if state == State::Suspended {
             prop_assert_eq!(woken, Wake::Never);
         } else {
-            prop_assert!(matches!(without_secrets, Wake::Pass(_)), "{:?}: {:?}", state, without_secrets);
+            prop_assert!(matches!(without_secrets, Wake::Pass(_)), "{:?}: {:?}", state,
+                without_secrets);
             prop_assert_eq!(next(&state, &times, &News::default(), in_seconds(20)) , match next(&state, &times, &News::default(), in_seconds(20)) {
                 Wake::Pass(trigger) => Wake::Pass(trigger),
                 _ => Wake::Secrets,

@@ -21,10 +21,12 @@ const AGAIN: Duration = Duration::from_secs(5);
 pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
     let metadata = &unreadable.metadata;
     let message = format!(
-        "{}. Nothing is read and nothing is written until it is corrected, or until a version runs that can read it",
+        "{}. Nothing is read and nothing is written until it is corrected, or until a version runs \
+         that can read it",
         unreadable.says()
     );
-    tracing::warn!(integration = %key, field = unreadable.field, "the spec of an integration cannot be read: no work is done on it");
+    tracing::warn!(integration = %key, field = unreadable.field,
+        "the spec of an integration cannot be read: no work is done on it");
     let stop = Stop::new(IntegrationReason::InvalidSettings, message);
     let report = Report { stop: Some(stop), ..Report::default() };
     shared.metrics.pass(&key, &report.figures(), shared.clock.now());
@@ -41,7 +43,8 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
         match shared.writer(&key).patch_unread(&key.name, metadata, generation, &conditions).await {
             Ok(()) => return,
             Err(error) => {
-                tracing::warn!(integration = %key, %error, "the integration's status could not be written")
+                tracing::warn!(integration = %key, %error,
+                    "the integration's status could not be written")
             }
         }
         tokio::time::sleep(AGAIN).await;

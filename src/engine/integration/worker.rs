@@ -100,14 +100,16 @@ impl Handle {
     /// object.
     pub fn wake(&self, roster: &Roster, key: &IntegrationKey, employee: &str) {
         let requested = roster
-            .with(key, employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
+            .of(key)
+            .with(employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
         let trigger = if requested { Trigger::Manual } else { Trigger::Spec };
         if requested {
             self.mailbox.ask();
         }
         // The change may be that the employee is no longer hands-off.
-        let revoked =
-            roster.with(key, employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
+        let revoked = roster
+            .of(key)
+            .with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
         let class = if revoked { Class::Revocation } else { Class::Mover };
         self.mailbox.dirty.add(employee, trigger, class, Instant::now());
     }
@@ -217,7 +219,7 @@ impl Worker {
             place: Place::default(),
             refusals: Refusals::default(),
             signing: Signing::default(),
-            by_evidence: std::sync::Mutex::default(),
+            by_evidence: parking_lot::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
             waits: handle.waits.clone(),
             rotated: watch::Sender::new(false),
@@ -311,7 +313,8 @@ impl Worker {
         self.answered.clone_from(&said.status.last_handled_sync_at);
         drop(said);
         self.session.take_up_evidence();
-        // The garbage collector may be about to delete a pin, and its employee would be taken as new.
+        // The garbage collector may be about to delete a pin, and its employee would be taken as
+        // new.
         owners::loosened(&self.shared, &self.key, beat).await;
     }
 
@@ -680,11 +683,11 @@ impl Worker {
             self.session.forget_unknown();
         }
         if report.tally.is_some() {
-            self.shared.roster.refused_alone(&self.key, &report.unwritten.people);
+            self.shared.roster.of(&self.key).refused_alone(&report.unwritten.people);
             self.session.reckoning.not_written(report.unwritten.told());
         }
         // Only the roster knows what came while the pass was under way.
-        let revoked = self.shared.roster.revoked(&self.key);
+        let revoked = self.shared.roster.of(&self.key).revoked();
         let mode = Some(object.spec.mode());
         let after = |before: &_| {
             let status = report::after(before, report, &revoked, self.generation, now);

@@ -1,11 +1,9 @@
 //! What Bob's answers showed of the company as a whole: the site of each employee, and the fields
 //! that Bob sent for no employee. With it, passes over single employees keep the status correct.
 
-use std::{
-    collections::BTreeMap,
-    hash::BuildHasher as _,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, hash::BuildHasher as _};
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::domain::{
     calendar::{Gaps, Zones},
@@ -58,7 +56,7 @@ fn id(employee: &Employee) -> u64 {
 
 impl Company {
     fn sites(&self) -> MutexGuard<'_, Option<Sites>> {
-        self.sites.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sites.lock()
     }
 
     /// Takes in an answer about all employees. For employees that are `newer` than the answer, what
@@ -97,14 +95,14 @@ impl Company {
 
     /// Takes in the fields that Bob sent for no employee in an answer about all employees.
     pub fn hide(&self, unseen: &[String]) {
-        unseen.clone_into(&mut self.unseen.lock().unwrap_or_else(PoisonError::into_inner));
+        unseen.clone_into(&mut self.unseen.lock());
     }
 
     /// Takes in the fields that Bob sent for some employees. Returns the fields that Bob still sent
     /// for no employee, if one of the unseen fields came now.
     #[must_use]
     pub fn shown(&self, came: impl Fn(&str) -> bool) -> Option<Vec<String>> {
-        let mut unseen = self.unseen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unseen = self.unseen.lock();
         let before = unseen.len();
         unseen.retain(|field| !came(field));
         (unseen.len() < before).then(|| unseen.clone())

@@ -9,9 +9,8 @@ use tokio::time::Instant;
 
 use super::observe::LastRead;
 use crate::{
-    api::key::IntegrationKey,
     bob,
-    cluster::roster::Roster,
+    cluster::roster::Employees,
     domain::{
         employee::{Employee, Fields, LIFECYCLE},
         missing::{Absence, Answer, Memory, Missing, Word, Words},
@@ -64,7 +63,7 @@ pub struct Confirming<'a> {
     /// The fields to ask for.
     pub fields: &'a Fields,
     /// What is known of every `EmployeeSync`.
-    pub place: (&'a Roster, &'a IntegrationKey),
+    pub roster: Employees<'a>,
     /// What is known of earlier reads.
     pub last: &'a LastRead,
     /// The present time.
@@ -158,7 +157,7 @@ impl Reading<'_> {
     }
 
     async fn ask(&mut self, ids: Vec<Box<str>>) -> Result<(), Stop> {
-        let (roster, key) = self.cx.place;
+        let roster = self.cx.roster;
         let mut ids = ids.into_iter();
         for id in ids.by_ref() {
             let left = self.ends.saturating_duration_since(Instant::now());
@@ -184,11 +183,11 @@ impl Reading<'_> {
                 Ok(Ok(None)) => {
                     let absence = self.missing[place].absence.not_found(self.cx.now);
                     self.missing[place].absence = absence;
-                    roster.absent(key, &id, absence);
+                    roster.absent(&id, absence);
                 }
                 Ok(Err(bob::Error::Forbidden { .. })) => {
                     self.missing[place].absence = Absence::FORBIDDEN;
-                    roster.absent(key, &id, Absence::FORBIDDEN);
+                    roster.absent(&id, Absence::FORBIDDEN);
                 }
                 Ok(Err(error @ bob::Error::Unauthorized)) => return Err(bob_stop(error)),
                 Ok(Err(bob::Error::Throttled { .. })) => {

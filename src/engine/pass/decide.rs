@@ -6,11 +6,8 @@ use std::cell::OnceCell;
 use jiff::{Timestamp, civil::Date};
 
 use crate::{
-    api::{
-        employee_sync::{Access, Action, HistoryEntry, OutcomeWord},
-        key::IntegrationKey,
-    },
-    cluster::roster::{Entry, Hold, Roster},
+    api::employee_sync::{Access, Action, HistoryEntry, OutcomeWord},
+    cluster::roster::{Employees, Entry, Hold},
     domain::{
         access::{Decision, InScope, decide_with, in_scope, unless_waiting},
         account::Access::Suspended,
@@ -30,10 +27,8 @@ use crate::{
 pub struct Deciding<'a> {
     /// The settings.
     pub settings: &'a Settings,
-    /// What is known of every `EmployeeSync`.
-    pub roster: &'a Roster,
-    /// The key of the integration.
-    pub key: &'a IntegrationKey,
+    /// What is known of the employees.
+    pub roster: Employees<'a>,
     /// Whether the provider ends sessions by a separate call.
     pub ends_sessions: bool,
     /// All other integrations of the same tenant, the oldest first.
@@ -64,7 +59,7 @@ pub fn as_managed(cx: &Deciding<'_>, employee: Employee) -> Person {
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex], kept_in: bool) -> Person {
         let (mut known, known_account, (access, several), (in_place, kept), unmet) =
-            self.roster.with(self.key, employee.id(), |entry| {
+            self.roster.with(employee.id(), |entry| {
                 let account =
                     entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
                 let access = (
@@ -132,11 +127,7 @@ impl Deciding<'_> {
         let about_access = |line: &HistoryEntry| {
             matches!(line.action, Action::Create | Action::Suspend | Action::Reactivate)
         };
-        let owed = if self.roster.owes(self.key) {
-            self.roster.owed(self.key, employee)
-        } else {
-            Vec::new()
-        };
+        let owed = if self.roster.owes() { self.roster.owed(employee) } else { Vec::new() };
         owed.into_iter().find(about_access).is_some_and(|line| {
             line.action == Action::Suspend && line.outcome == OutcomeWord::Succeeded
         })
@@ -173,16 +164,12 @@ impl Deciding<'_> {
     /// written to one, or neither has, the older one keeps the person. If the settings of this
     /// integration leave the person out, any other integration may manage the person.
     fn claimed_by(&self, managed: bool, employee: &str) -> Option<&Other> {
-        let hold = |key: &IntegrationKey| {
-            self.roster.with(key, employee, |entry| entry.map_or(Hold::None, Entry::hold))
+        let hold = |roster: Employees<'_>| {
+            roster.with(employee, |entry| entry.map_or(Hold::None, Entry::hold))
         };
-        let own = if managed {
-            self.roster.with(self.key, employee, |entry| entry.map_or(Hold::None, Entry::hold))
-        } else {
-            Hold::None
-        };
+        let own = if managed { hold(self.roster) } else { Hold::None };
         let manages = |other: &&Other| {
-            let theirs = hold(&other.key);
+            let theirs = hold(self.roster.all.of(&other.key));
             theirs > Hold::None
                 && (!managed
                     || theirs == Hold::Account && theirs > own

@@ -16,15 +16,18 @@ use super::{
 };
 use crate::{
     api::reasons::IntegrationReason,
-    domain::matching::{Matcher, Person},
+    domain::{
+        matching::{Matcher, Person},
+        plan::Planned,
+    },
     engine::stop::Stop,
     provider::Listing,
 };
 
 /// How long a step may take before the statuses of the employees that wait for it say so.
 const UNTOLD: Duration = Duration::from_secs(20);
-/// The same for a step that carries out what a person approved. The numbers of an integration, which
-/// follow within five seconds, must not count as held what only waits.
+/// The same for a step that carries out what a person approved. The numbers of an integration
+/// follow within five seconds, and must not count as held what only waits.
 const APPROVED: Duration = Duration::from_secs(2);
 
 impl Pass<'_> {
@@ -55,10 +58,10 @@ impl Pass<'_> {
     }
 
     async fn unlisted(&self, people: &[Person]) {
-        let (plan, requests, deleted_now) = (unknown(people), HashMap::new(), HashSet::new());
-        self.recorder(people, &plan, &requests, &deleted_now, Approved::default(), &[])
-            .unlisted()
-            .await;
+        let mapping = &self.validated.settings.mapping;
+        let planned = Planned { mapping, people, plan: unknown(people) };
+        let (requests, deleted_now) = (HashMap::new(), HashSet::new());
+        self.recorder(&planned, &requests, &deleted_now, Approved::default(), &[]).unlisted().await;
     }
 }
 

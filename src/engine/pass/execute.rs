@@ -19,14 +19,12 @@ mod streaks;
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
-    },
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering},
     time::Duration,
 };
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use self::{
@@ -42,9 +40,8 @@ use crate::{
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
         guard::Room,
-        mapping::Mapping,
-        matching::{Person, PersonIndex},
-        plan::{Change, Kind, Plan, Standing},
+        matching::PersonIndex,
+        plan::{Change, Kind, Planned, Standing},
         priority::{Class, Queue},
         safety::Protected,
     },
@@ -73,14 +70,10 @@ pub struct Execution<'a, 'c> {
     pub provider: &'a dyn Provider,
     /// How the first login to a new account works. If it is an error, no account is made.
     pub initial: Result<Initial<'a>, &'a Stop>,
-    /// The mapping.
-    pub mapping: &'a Mapping,
     /// The rows whose target the provider does not have.
     pub unavailable: &'a [usize],
-    /// The people of the plan.
-    pub people: &'a [Person],
     /// The plan.
-    pub plan: &'a Plan,
+    pub planned: &'a Planned<'a>,
     /// Since when this pass looks at the employees. A later pass knows more.
     pub looking: &'a Looking<'c>,
     /// Which changes may go out.
@@ -183,17 +176,16 @@ pub async fn execute<'c>(
         halted: AtomicBool::new(false),
     };
     let late: HashSet<PersonIndex> =
-        cx.plan.late_managers.iter().map(|(person, _)| *person).collect();
+        cx.planned.plan.late_managers.iter().map(|(person, _)| *person).collect();
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
     let over = |person: PersonIndex, outcome: Outcome, claim: Option<Writing<'c>>| {
         if late.contains(&person) && matches!(outcome, Outcome::Done(_)) {
-            held_back.lock().unwrap_or_else(PoisonError::into_inner).insert(person, outcome);
+            held_back.lock().insert(person, outcome);
         } else {
             tell(person, outcome, claim);
         }
     };
-    let mut queue =
-        Queue::new(cx.plan, cx.people, cx.mapping, &cx.released.go, cx.since, cx.failed_before);
+    let mut queue = Queue::new(cx.planned, &cx.released.go, cx.since, cx.failed_before);
     let mut licences = Licences::default();
     let mut under_way = FuturesUnordered::new();
     loop {
@@ -221,7 +213,7 @@ pub async fn execute<'c>(
                 if queue.ended(change) && had_its_turn {
                     cx.turns.fetch_add(1, Ordering::Relaxed);
                 }
-                let person = cx.plan.changes[change].person;
+                let person = cx.planned.plan.changes[change].person;
                 match (outcome, claim) {
                     (Outcome::Done(done), Some(claim)) if run.may_lack_licence(&done) => {
                         licences.wait(Unproven { person, done, claim });
@@ -238,8 +230,8 @@ pub async fn execute<'c>(
         }
     }
     drop(under_way);
-    for (person, manager) in &cx.plan.late_managers {
-        let waiting = held_back.lock().unwrap_or_else(PoisonError::into_inner).remove(person);
+    for (person, manager) in &cx.planned.plan.late_managers {
+        let waiting = held_back.lock().remove(person);
         if let Some(Outcome::Done(done)) = waiting {
             tell(*person, run.late_manager(*person, *done, *manager).await, None);
         }
@@ -272,7 +264,7 @@ impl<'c> Run<'_, '_, 'c> {
             Step::Change(next) => next,
             Step::Licences(group) => return Stepped::Licences(self.with_licences(group).await),
         };
-        let change = &self.cx.plan.changes[next];
+        let change = &self.cx.planned.plan.changes[next];
         match self.cx.looking.write(self.employee(change.person)) {
             Ok(claim) => Stepped::Change {
                 change: next,
@@ -297,15 +289,14 @@ impl<'c> Run<'_, '_, 'c> {
     }
 
     fn employee(&self, person: PersonIndex) -> &str {
-        self.cx.people[person as usize].employee.id()
+        self.cx.planned.id(person)
     }
 
     /// Returns the account of a person: the one in the plan, or the one that was just made.
     fn account_of(&self, person: PersonIndex) -> Option<Box<str>> {
-        let made =
-            self.accounts.lock().unwrap_or_else(PoisonError::into_inner).get(&person).cloned();
+        let made = self.accounts.lock().get(&person).cloned();
         made.or_else(|| {
-            self.cx.plan.standings[person as usize].account.as_ref().map(|held| held.id.clone())
+            self.cx.planned.standing(person).account.as_ref().map(|held| held.id.clone())
         })
     }
 
@@ -328,7 +319,7 @@ impl<'c> Run<'_, '_, 'c> {
         let (sort, action) = (Sort::of(change), action_of(change.kind, change.write.access));
         let mut write = change.write.clone();
         let manager = change.manager.and_then(|manager| self.account_of(manager));
-        if let (Some(row), Some(manager)) = (self.cx.mapping.manager, &manager) {
+        if let (Some(row), Some(manager)) = (self.cx.planned.mapping.manager, &manager) {
             write.attributes.push((row, NewValue::Set(manager.clone())));
         }
         let manager_pending = change.manager.is_some() && manager.is_none();
@@ -376,21 +367,13 @@ impl<'c> Run<'_, '_, 'c> {
             Ok(mut landed) => {
                 self.read_back(change.person, sort, &mut landed).await;
                 self.streaks.went_through(sort);
-                self.accounts
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .insert(change.person, (*landed.account).into());
+                self.accounts.lock().insert(change.person, (*landed.account).into());
                 self.ended(landed, manager_pending)
             }
             Err(Ended::Halted) => Outcome::Waiting,
             Err(Ended::Outdated) => Outcome::Outdated,
             Err(ended) => {
-                let met = self
-                    .met
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .get(&change.person)
-                    .cloned();
+                let met = self.met.lock().get(&change.person).cloned();
                 let failure = match ended {
                     Ended::Refused(error) => match self.blame(
                         sort,
@@ -427,7 +410,7 @@ impl<'c> Run<'_, '_, 'c> {
             sessions,
             request_id,
         } = landed;
-        let rows = &self.cx.mapping.rows;
+        let rows = &self.cx.planned.mapping.rows;
         fields.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
         if let Some(failure) = sessions {
             // Access is taken. A status that said so would hide that the sessions are still to be
@@ -435,7 +418,7 @@ impl<'c> Run<'_, '_, 'c> {
             return Outcome::Failed { failure, action, fields, account: None };
         }
         let manager_pending = manager_pending
-            || self.cx.mapping.manager.is_some_and(|row| unconfirmed.contains(&row));
+            || self.cx.planned.mapping.manager.is_some_and(|row| unconfirmed.contains(&row));
         let refused = left.into_parts();
         Outcome::Done(Box::new(Done {
             action,
@@ -474,7 +457,7 @@ impl<'c> Run<'_, '_, 'c> {
         match error {
             Error::Rejected { .. } => Failure::Rejected(error.to_string()),
             Error::Duplicate { field } => {
-                let mapping = self.cx.mapping;
+                let mapping = self.cx.planned.mapping;
                 let mut keys = vec![mapping.email, mapping.username];
                 keys.dedup();
                 let what = field.clone().unwrap_or_else(|| {
@@ -512,15 +495,18 @@ impl<'c> Run<'_, '_, 'c> {
 
     /// Returns the provider's names of these rows.
     fn names(&self, rows: &[usize]) -> String {
-        rows.iter().map(|row| &*self.cx.mapping.rows[*row].target).collect::<Vec<_>>().join(", ")
+        rows.iter()
+            .map(|row| &*self.cx.planned.mapping.rows[*row].target)
+            .collect::<Vec<_>>()
+            .join(", ")
     }
 
     /// Returns the state of an account that is on record and not in the listing. Returns `None` if
     /// the account is gone, or belongs to another person now.
     async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
-        let mark = self.cx.people[change.person as usize].employee.id();
+        let mark = self.cx.planned.id(change.person);
         let found = self.look(change.person, Sort::of(change), Key::Id(id), Tries::all()).await?;
-        let leaves = self.cx.people[change.person as usize].decision.ends_access();
+        let leaves = self.cx.planned.person(change.person).decision.ends_access();
         let protected = found.iter().find_map(|account| self.cx.protected.covers(account));
         if let Some(by) = protected.filter(|by| !(leaves && self.cx.protected.lets_go(*by))) {
             return Err(Ended::Failed(Failure::Protected(by)));
@@ -536,18 +522,21 @@ impl<'c> Run<'_, '_, 'c> {
         }
         let holder =
             |standing: &Standing| standing.account.as_ref().is_some_and(|held| *held.id == *id);
-        if self.cx.plan.standings.iter().any(holder) {
+        if self.cx.planned.plan.standings.iter().any(holder) {
             return Ok(None);
         }
         // No known employee has this mark. As far as is known, the account still belongs to the
         // employee who has to lose access.
-        let said = "the account on record bears a mark that is not this employee's: suspend it by hand, or put the mark right";
+        let said = "the account on record bears a mark that is not this employee's: suspend it by \
+            hand, or put the mark right";
         Err(Ended::Failed(Failure::Conflict(said.to_owned())))
     }
 
     /// Returns the state in which the plan found the account of this person.
     fn state_of(&self, person: PersonIndex) -> AccountState {
-        self.cx.plan.standings[person as usize]
+        self.cx
+            .planned
+            .standing(person)
             .account
             .as_ref()
             .map_or(AccountState::Other, |held| held.state)
@@ -594,7 +583,10 @@ impl<'c> Run<'_, '_, 'c> {
         key: Key<'_>,
         mut tries: Tries,
     ) -> Result<Vec<Account<'static>>, Ended> {
-        self.call((person, sort), &mut tries, || self.cx.provider.find(self.cx.mapping, key)).await
+        self.call((person, sort), &mut tries, || {
+            self.cx.provider.find(self.cx.planned.mapping, key)
+        })
+        .await
     }
 
     /// Sets the manager of one of two employees who are managers of each other. Both accounts exist
@@ -605,7 +597,9 @@ impl<'c> Run<'_, '_, 'c> {
         mut done: Done,
         manager: PersonIndex,
     ) -> Outcome {
-        let (Some(row), Some(manager)) = (self.cx.mapping.manager, self.account_of(manager)) else {
+        let (Some(row), Some(manager)) =
+            (self.cx.planned.mapping.manager, self.account_of(manager))
+        else {
             done.manager_pending = true;
             return Outcome::Done(Box::new(done));
         };
@@ -624,7 +618,7 @@ impl<'c> Run<'_, '_, 'c> {
     /// Returns the rows that a write carries, in the order of the provider's names, with the
     /// manager last.
     fn sent(&self, write: &AccountWrite) -> Vec<usize> {
-        let rows = &self.cx.mapping.rows;
+        let rows = &self.cx.planned.mapping.rows;
         let mut sent: Vec<usize> = write.attributes.iter().map(|(row, _)| *row).collect();
         sent.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
         sent

@@ -9,22 +9,22 @@
 use std::{
     collections::{HashMap, HashSet},
     num::NonZeroU64,
-    sync::{Mutex, PoisonError},
     time::Duration,
 };
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 
 use crate::{
-    api::{integration::Approved, key::IntegrationKey},
-    cluster::roster::{Entry, Roster},
+    api::integration::Approved,
+    cluster::roster::{Employees, Entry},
     domain::{
         budget::Kind,
-        guard::{Held, Population, Sight, guard},
+        guard::{GuardFacts, Held, Population, Sight, guard},
         ledger::Ledger,
         lost::{Lost, LostMemory, Moment, Verdict},
         matching::{Person, PersonIndex},
-        plan::{Change, Counts, Kind as PlanKind, Plan},
+        plan::{Change, Counts, Kind as PlanKind, Planned},
         safety::ShortRead,
         settings::Settings,
     },
@@ -38,9 +38,7 @@ pub struct Guarding<'a> {
     /// The settings.
     pub settings: &'a Settings,
     /// What is known of every `EmployeeSync`, including the changes that went out lately.
-    pub roster: &'a Roster,
-    /// The key of the integration.
-    pub key: &'a IntegrationKey,
+    pub roster: Employees<'a>,
     /// The sync requests of single employees.
     pub requests: &'a HashMap<Box<str>, Box<str>>,
     /// Whether nothing will be written: a dry run shows the whole plan.
@@ -99,72 +97,23 @@ pub struct Released {
 }
 
 /// Looks at the whole plan and removes frozen attributes from it.
-pub fn release(
-    cx: &Guarding<'_>,
-    plan: &mut Plan,
-    people: &[Person],
-    listing: &Listing,
-) -> Released {
+pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) -> Released {
     // No other pass counts between this count and the release.
-    let mut ledger = cx.ledger.lock().unwrap_or_else(PoisonError::into_inner);
-    let since = before(cx.now, cx.interval);
+    let mut ledger = cx.ledger.lock();
     let mut held = guard(&Sight {
-        plan: &*plan,
-        people,
-        mapping: &cx.settings.mapping,
+        planned,
+        facts: &Facts { cx, ledger: &ledger, planned },
         budgets: cx.settings.budgets,
         field_blackout: cx.settings.field_blackout,
-        spent: &|kind| cx.spent(kind, &ledger, plan, people),
-        updated: &|| cx.updated(),
-        replaced_before: &|row| {
-            let own: HashSet<&str> = of_row(plan, row)
-                .map(|change| people[change.person as usize].employee.id())
-                .collect();
-            ledger.replaced(&cx.settings.mapping.rows[row].target, since, &|employee| {
-                own.contains(employee)
-            })
-        },
-        starts: &|person| {
-            // Only the announced day counts. A day that was moved into the past does not.
-            let come = |entry: &Entry| {
-                entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= cx.now.as_second())
-            };
-            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
-                entry.is_some_and(come)
-            })
-        },
-        leaderless: &|person| {
-            cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
-                entry.is_some_and(|entry| entry.leaderless)
-            })
-        },
-        explicit: &|person| {
-            let id = people[person as usize].employee.id();
-            cx.requests.contains_key(id)
-                || cx
-                    .roster
-                    .with(cx.key, id, |entry| entry.is_some_and(|entry| entry.revoked.is_some()))
-        },
         population: cx.some.then(|| cx.population()),
         first_pass: cx.first_pass,
         restored: cx.restored,
         approved: cx.approved,
         released_before: cx.released_before,
-        continues: &|change| cx.continues(plan, people, change),
-        held_before: &|person| {
-            let part = |entry: &Entry| entry.part.map(NonZeroU64::get);
-            cx.some
-                .then(|| {
-                    cx.roster.with(cx.key, people[person as usize].employee.id(), |entry| {
-                        entry.and_then(part)
-                    })
-                })
-                .flatten()
-        },
     });
     let would_hold =
         held.plan.as_ref().filter(|_| cx.dry_run).map(|plan| plan.because.replace('\n', "; "));
-    let mut planned = Counts::default();
+    let mut stays = Counts::default();
     for kind in held
         .kinds
         .iter()
@@ -173,16 +122,17 @@ pub fn release(
         .filter_map(|(kind, _)| *kind)
     {
         match kind {
-            Kind::Disable => planned.disables += 1,
-            Kind::Reactivate => planned.reactivations += 1,
-            Kind::Create => planned.creates += 1,
-            Kind::Update => planned.updates += 1,
+            Kind::Disable => stays.disables += 1,
+            Kind::Reactivate => stays.reactivations += 1,
+            Kind::Create => stays.creates += 1,
+            Kind::Update => stays.updates += 1,
         }
     }
     if cx.dry_run {
-        held = Held { changes: vec![false; plan.changes.len()], ..Held::default() };
+        held = Held { changes: vec![false; planned.plan.changes.len()], ..Held::default() };
     }
-    let kinds: HashMap<PersonIndex, Kind> = plan
+    let kinds: HashMap<PersonIndex, Kind> = planned
+        .plan
         .changes
         .iter()
         .zip(&held.kinds)
@@ -190,7 +140,9 @@ pub fn release(
         .collect();
     if !held.frozen.is_empty() {
         let of = |flags: &[bool]| -> HashSet<PersonIndex> {
-            plan.changes
+            planned
+                .plan
+                .changes
                 .iter()
                 .zip(flags)
                 .filter(|(_, flag)| **flag)
@@ -198,25 +150,30 @@ pub fn release(
                 .collect()
         };
         let (held_people, continuing) = (of(&held.changes), of(&held.continued));
-        plan.freeze(&cx.settings.mapping, &held.frozen);
-        held.changes =
-            plan.changes.iter().map(|change| held_people.contains(&change.person)).collect();
+        planned.freeze(&held.frozen);
+        held.changes = planned
+            .plan
+            .changes
+            .iter()
+            .map(|change| held_people.contains(&change.person))
+            .collect();
         held.continued =
-            plan.changes.iter().map(|change| continuing.contains(&change.person)).collect();
+            planned.plan.changes.iter().map(|change| continuing.contains(&change.person)).collect();
     }
-    let (verdict, lost) = cx.lost(plan, people);
+    let (verdict, lost) = cx.lost(planned);
     let suspect = verdict != Verdict::Gone;
     let created_again = |kind: PlanKind, person: u32| {
-        kind == PlanKind::Create && people[person as usize].known_account.is_some()
+        kind == PlanKind::Create && planned.person(person).known_account.is_some()
     };
-    let go: Vec<bool> = plan
+    let go: Vec<bool> = planned
+        .plan
         .changes
         .iter()
         .zip(&held.changes)
         .map(|(change, held)| !(*held || suspect && created_again(change.kind, change.person)))
         .collect();
     if !cx.dry_run {
-        cx.note(&mut ledger, plan, people, (&go, &held, &kinds));
+        cx.note(&mut ledger, planned, &go, &held, &kinds);
     }
     drop(ledger);
     Released {
@@ -224,40 +181,32 @@ pub fn release(
         held,
         kinds,
         would_hold,
-        planned,
+        planned: stays,
         in_doubt: verdict == Verdict::Unjudged,
         target_suspect: (suspect && !cx.some).then(|| {
             format!(
-                "The provider listed {} accounts, and {lost} of the {known} accounts on record are not there, not by their ids either; none of them is made again until a look half an interval later agrees, or a person asks for a sync",
+                "The provider listed {} accounts, and {lost} of the {known} accounts on record are \
+                 not there, not by their ids either; none of them is made again until a look half \
+                 an interval later agrees, or a person asks for a sync",
                 listing.accounts,
-                known = cx.known(people),
+                known = cx.known(planned.people),
             )
         }),
     }
 }
 
 impl Guarding<'_> {
-    /// Returns whether the status of this person keeps this change as a part of the plan that was
-    /// released last. Such a change was not finished, because the process ended or a write failed.
-    fn continues(&self, plan: &Plan, people: &[Person], change: &Change) -> bool {
-        let id = people[change.person as usize].employee.id();
-        let part = self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.part));
-        let of = |after: &str| plan.part(change, None, &self.settings.mapping, people, after);
-        self.released
-            .zip(part)
-            .is_some_and(|(released, part)| released.plan_of(part.get(), of).is_some())
-    }
-
     /// Judges the accounts on record that are missing. Also returns how many are missing.
-    fn lost(&self, plan: &Plan, people: &[Person]) -> (Verdict, usize) {
+    fn lost(&self, planned: &Planned<'_>) -> (Verdict, usize) {
         let again = |change: &&Change| change.kind == PlanKind::Create || change.look_up_first;
-        let lost = plan.changes.iter().filter(again).map(|change| &people[change.person as usize]);
+        let lost =
+            planned.plan.changes.iter().filter(again).map(|change| planned.person(change.person));
         let missing = lost
             .filter(|person| person.known_account.is_some())
             .map(|person| person.employee.id())
             .collect();
-        let lost = Lost { known: self.known(people), missing };
-        let mut memory = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
+        let lost = Lost { known: self.known(planned.people), missing };
+        let mut memory = self.lost.lock();
         let judge = if self.some { LostMemory::some } else { LostMemory::everybody };
         (judge(&mut memory, ShortRead::default(), &lost, self.moment), lost.missing.len())
     }
@@ -273,65 +222,27 @@ impl Guarding<'_> {
 
     /// Returns how many employees there are according to the statuses.
     fn population(&self) -> Population {
-        self.roster
-            .sums(self.key, |sums| Population { managed: sums.managed, accounts: sums.accounts })
-    }
-
-    /// Returns how many changes of this kind went out within the window of the budget, without
-    /// approved ones. Every update counts; of another kind, one change for each person counts. The
-    /// count comes from the statuses, so it survives restarts and is the same for every replica.
-    /// Changes that another pass is making now are added.
-    fn spent(&self, kind: Kind, ledger: &Ledger, plan: &Plan, people: &[Person]) -> u32 {
-        let window = self.settings.budgets.of(kind).map_or(Duration::ZERO, |budget| budget.per);
-        let since = before(self.now, window);
-        let spent = self.roster.sums(self.key, |sums| sums.spent(kind, since));
-        let own: HashSet<&str> = plan
-            .changes
-            .iter()
-            .map(|change| people[change.person as usize].employee.id())
-            .collect();
-        // An earlier update says nothing about an update that was released later.
-        let from = |released: i64| {
-            if kind == Kind::Update { since.max(released.saturating_sub(1)) } else { since }
-        };
-        let last = |id: &str| {
-            self.roster.with(self.key, id, |entry| entry.and_then(|entry| entry.latest.of(kind)))
-        };
-        let told = |id: &str, released: i64| last(id).is_some_and(|at| at > from(released));
-        // An earlier pass gives up the employees of this plan.
-        spent
-            + ledger.under_way(kind, &|employee, released| {
-                own.contains(employee) || told(employee, released)
-            })
-    }
-
-    /// Returns how many employees got an update within the window of its budget.
-    fn updated(&self) -> u32 {
-        let since = before(
-            self.now,
-            self.settings.budgets.of(Kind::Update).map_or(Duration::ZERO, |budget| budget.per),
-        );
-        let mut people = 0;
-        let after = |entry: &Entry| entry.latest.of(Kind::Update).is_some_and(|at| at > since);
-        self.roster.for_each(self.key, |_, entry| people += u32::from(after(entry)));
-        people
+        self.roster.sums(|sums| Population { managed: sums.managed, accounts: sums.accounts })
     }
 
     /// Notes in the ledger what is about to go out. Approved changes do not count.
     fn note(
         &self,
         ledger: &mut Ledger,
-        plan: &Plan,
-        people: &[Person],
-        (go, held, kinds): (&[bool], &Held, &HashMap<PersonIndex, Kind>),
+        planned: &Planned<'_>,
+        go: &[bool],
+        held: &Held,
+        kinds: &HashMap<PersonIndex, Kind>,
     ) {
         let (mut open, now) = (Vec::new(), self.now.as_second());
         ledger.forget_before(before(self.now, self.interval));
-        for (index, change) in plan.changes.iter().enumerate().filter(|(index, _)| go[*index]) {
+        for (index, change) in
+            planned.plan.changes.iter().enumerate().filter(|(index, _)| go[*index])
+        {
             if held.approved.get(index) == Some(&true) || held.continued.get(index) == Some(&true) {
                 continue;
             }
-            let id = people[change.person as usize].employee.id();
+            let id = planned.id(change.person);
             open.extend(kinds.get(&change.person).map(|kind| (id.into(), *kind)));
             let written = |row: &&usize| change.write.attributes.iter().any(|(own, _)| own == *row);
             // Changes that a first pass may make without a limit do not count.
@@ -344,9 +255,102 @@ impl Guarding<'_> {
     }
 }
 
-/// Returns the changes that replace or clear this row.
-fn of_row(plan: &Plan, row: usize) -> impl Iterator<Item = &Change> {
-    plan.changes.iter().filter(move |change| change.replaced.contains(&row))
+/// What the roster and the ledger know of the employees of a plan.
+struct Facts<'a> {
+    cx: &'a Guarding<'a>,
+    ledger: &'a Ledger,
+    planned: &'a Planned<'a>,
+}
+
+impl Facts<'_> {
+    /// Calls `look` with what is known of an employee.
+    fn entry<T>(&self, person: PersonIndex, look: impl FnOnce(&Entry) -> Option<T>) -> Option<T> {
+        self.cx.roster.with(self.planned.id(person), |entry| entry.and_then(look))
+    }
+
+    fn is(&self, person: PersonIndex, look: impl FnOnce(&Entry) -> bool) -> bool {
+        self.entry(person, |entry| look(entry).then_some(())).is_some()
+    }
+
+    /// Returns the `root.id`s of the employees with such a change.
+    fn employees(&self, wanted: impl Fn(&Change) -> bool) -> HashSet<&str> {
+        let changes = self.planned.plan.changes.iter().filter(|change| wanted(change));
+        changes.map(|change| self.planned.id(change.person)).collect()
+    }
+
+    /// Returns the time at which the window of a budget begins, in seconds of the epoch.
+    fn since(&self, kind: Kind) -> i64 {
+        let budget = self.cx.settings.budgets.of(kind);
+        before(self.cx.now, budget.map_or(Duration::ZERO, |budget| budget.per))
+    }
+}
+
+impl GuardFacts for Facts<'_> {
+    /// Approved changes do not count. The count comes from the statuses, so it survives restarts
+    /// and is the same for every replica. Changes that another pass is making now are added.
+    fn spent(&self, kind: Kind) -> u32 {
+        let (roster, since) = (self.cx.roster, self.since(kind));
+        let spent = roster.sums(|sums| sums.spent(kind, since));
+        let own = self.employees(|_| true);
+        // An earlier update says nothing about an update that was released later.
+        let from = |released: i64| {
+            if kind == Kind::Update { since.max(released.saturating_sub(1)) } else { since }
+        };
+        let last =
+            |id: &str| roster.with(id, |entry| entry.and_then(|entry| entry.latest.of(kind)));
+        let told = |id: &str, released: i64| last(id).is_some_and(|at| at > from(released));
+        // An earlier pass gives up the employees of this plan.
+        spent
+            + self.ledger.under_way(kind, &|employee, released| {
+                own.contains(employee) || told(employee, released)
+            })
+    }
+
+    fn updated(&self) -> u32 {
+        let since = self.since(Kind::Update);
+        let mut people = 0;
+        let after = |entry: &Entry| entry.latest.of(Kind::Update).is_some_and(|at| at > since);
+        self.cx.roster.for_each(|_, entry| people += u32::from(after(entry)));
+        people
+    }
+
+    fn replaced_before(&self, row: usize) -> u32 {
+        let own = self.employees(|change| change.replaced.contains(&row));
+        let target = &self.planned.mapping.rows[row].target;
+        let since = before(self.cx.now, self.cx.interval);
+        self.ledger.replaced(target, since, &|employee| own.contains(employee))
+    }
+
+    fn starts(&self, person: PersonIndex) -> bool {
+        // Only the announced day counts. A day that was moved into the past does not.
+        let now = self.cx.now.as_second();
+        self.is(person, |entry| entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= now))
+    }
+
+    fn leaderless(&self, person: PersonIndex) -> bool {
+        self.is(person, |entry| entry.leaderless)
+    }
+
+    fn explicit(&self, person: PersonIndex) -> bool {
+        self.cx.requests.contains_key(self.planned.id(person))
+            || self.is(person, |entry| entry.revoked.is_some())
+    }
+
+    fn held_before(&self, person: PersonIndex) -> Option<u64> {
+        if !self.cx.some {
+            return None;
+        }
+        self.entry(person, |entry| entry.part.map(NonZeroU64::get))
+    }
+
+    /// The status of the employee keeps such a change as a part of that plan. It was not finished,
+    /// because the process ended or a write failed.
+    fn continues(&self, change: &Change) -> bool {
+        let Some(released) = self.cx.released else { return false };
+        let of = |after: &str| self.planned.part(change, None, after);
+        self.entry(change.person, |entry| entry.part)
+            .is_some_and(|part| released.plan_of(part.get(), of).is_some())
+    }
 }
 
 /// Returns the time that lies `window` before `now`, in seconds of the epoch.

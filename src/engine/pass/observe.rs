@@ -11,9 +11,9 @@ use super::{
 };
 use crate::engine::stop::{bob_stop, provider_stop};
 use crate::{
-    api::{key::IntegrationKey, reasons::IntegrationReason},
+    api::reasons::IntegrationReason,
     bob,
-    cluster::roster::Roster,
+    cluster::roster::Employees,
     domain::{
         calendar::Gaps,
         employee::{self, Employee, LIFECYCLE, SITE},
@@ -90,8 +90,7 @@ pub struct LastRead {
 pub async fn employees(
     bob: &bob::Client,
     settings: &Settings,
-    roster: &Roster,
-    key: &IntegrationKey,
+    roster: Employees<'_>,
     last: &LastRead,
     now: Timestamp,
 ) -> Result<Source, Stop> {
@@ -126,11 +125,11 @@ pub async fn employees(
         absent: Absent::default(),
         zones: None,
     };
-    roster.shown(key, shown(&source.employees));
+    roster.shown(shown(&source.employees));
     let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
     // Bob has reported a deletion that this answer does not show yet.
     let mut just_deleted: foldhash::HashSet<Box<str>> = foldhash::HashSet::default();
-    roster.for_each(key, |employee, entry| {
+    roster.for_each(|employee, entry| {
         if single::is_just_deleted(entry, now) {
             just_deleted.insert(employee.into());
         }
@@ -138,7 +137,7 @@ pub async fn employees(
     source.employees.retain(|present| !just_deleted.contains(present.id()));
     {
         let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
-        roster.for_each(key, |employee, entry| {
+        roster.for_each(|employee, entry| {
             if !present.contains(employee) {
                 let list = if entry.file_deleted.is_some() {
                     &mut gone
@@ -159,14 +158,15 @@ pub async fn employees(
     if suspicion.is_some() {
         still_missing = missing.into_iter().map(|missing| missing.id).collect();
         source.suspect = Some(format!(
-            "Bob answered {in_bob} people, and {} when it was last believed; nothing rests on who is missing until a later answer agrees or a sync of the integration is requested",
+            "Bob answered {in_bob} people, and {} when it was last believed; nothing rests on who \
+             is missing until a later answer agrees or a sync of the integration is requested",
             last.believed
         ));
     } else {
-        let confirming = Confirming { bob, fields, place: (roster, key), last, now };
+        let confirming = Confirming { bob, fields, roster, last, now };
         let confirmed = confirming.run(Words::of(&source.employees), missing).await?;
         source.suspect = confirmed.why_suspect();
-        roster.shown(key, shown(&confirmed.found));
+        roster.shown(shown(&confirmed.found));
         source.employees.extend(confirmed.found);
         let sites = source.employees.iter().filter_map(|employee| employee.values.get(SITE).text());
         source.zones = Some(settings.zones.gaps(sites));
@@ -187,7 +187,7 @@ pub async fn employees(
     // until Bob shows otherwise.
     let left = |id: &str| {
         settings.disabling_trigger
-            && roster.with(key, id, |entry| entry.is_some_and(|entry| entry.has_left(now)))
+            && roster.with(id, |entry| entry.is_some_and(|entry| entry.has_left(now)))
     };
     source
         .employees
@@ -202,7 +202,10 @@ impl Confirmed {
         let lost = self.lost.join(", ");
         (!lost.is_empty()).then(|| {
             format!(
-                "Bob's answer has no employee with the lifecycle status {lost} any more, and employees who had it are missing: the service user's permission group may have lost the right to see it; no access rests on who is missing, and for an employee whose file is really gone, request a sync of the EmployeeSync"
+                "Bob's answer has no employee with the lifecycle status {lost} any more, and \
+                 employees who had it are missing: the service user's permission group may have \
+                 lost the right to see it; no access rests on who is missing, and for an employee \
+                 whose file is really gone, request a sync of the EmployeeSync"
             )
         })
     }
@@ -255,7 +258,8 @@ async fn stand_elsewhere(
         Ok(catalogue) => catalogue,
         Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
         Err(error) => {
-            tracing::warn!(%error, "Bob did not say which fields it has; those that came with nobody are taken for hidden");
+            tracing::warn!(%error, "Bob did not say which fields it has; those that came with \
+                nobody are taken for hidden");
             return Ok(false);
         }
     };
@@ -284,7 +288,8 @@ fn blind(people: &bob::People) -> Option<Stop> {
     (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
         Stop::new(
             IntegrationReason::BobForbidden,
-            "Bob shows internal.lifecycleStatus of nobody, and without it nobody can be judged: give the service user's permission group the right to view the Lifecycle category",
+            "Bob shows internal.lifecycleStatus of nobody, and without it nobody can be judged: \
+             give the service user's permission group the right to view the Lifecycle category",
         )
     })
 }

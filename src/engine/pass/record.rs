@@ -11,27 +11,27 @@ use std::{
     borrow::Cow,
     collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroU64,
-    sync::{Mutex, PoisonError},
 };
+
+use parking_lot::Mutex;
 
 use self::write::{Moment, Seen, Write};
 pub use self::{early::unknown, tally::Tally, unwritten::Unwritten};
 use super::{
     observe::is_expired,
     outcome::{Failure, Outcome},
-    verdict::{Planned, Proof, Trouble, Verdict},
+    verdict::{PlannedChange, Proof, Trouble, Verdict},
 };
 use crate::{
     api::{
         employee_sync as api,
         employee_sync::{Action, MatchedBy, Trigger},
         integration,
-        key::IntegrationKey,
         reasons::EmployeeReason,
     },
     cluster::{
         events::Events,
-        roster::{Entry, Roster, Standing},
+        roster::{Employees, Entry, Standing},
         status::{Writer, to_the_second},
     },
     domain::{
@@ -43,7 +43,7 @@ use crate::{
         kept::Kept,
         known::Revoked,
         matching::{Person, PersonIndex},
-        plan::{Block, Change, Kind, Manager, Plan},
+        plan::{Block, Change, Kind, Manager, Planned},
         set_back::Window,
         why::Why,
     },
@@ -61,14 +61,12 @@ use crate::{
 
 /// Records what a pass found, person by person.
 pub struct Recorder<'a> {
-    /// The key of the integration.
-    pub key: &'a IntegrationKey,
     /// The uid of the integration, for owner references.
     pub uid: &'a str,
     /// The validated settings of the integration.
     pub validated: &'a Validated,
-    /// What is known of every object.
-    pub roster: &'a Roster,
+    /// What is known of the employees.
+    pub roster: Employees<'a>,
     /// Writes objects and statuses.
     pub writer: &'a Writer,
     /// Publishes the events.
@@ -91,10 +89,8 @@ pub struct Recorder<'a> {
     pub approved: Approved<'a>,
     /// The employees with a file that this pass confirmed to be gone.
     pub deleted_now: &'a HashSet<Box<str>>,
-    /// The persons of the plan.
-    pub people: &'a [Person],
     /// The plan.
-    pub plan: &'a Plan,
+    pub planned: &'a Planned<'a>,
     /// The rows that stay as they are: they are frozen, or the provider does not have their target.
     pub left_alone: &'a [usize],
     /// What is counted during the pass.
@@ -132,7 +128,7 @@ impl Recorder<'_> {
     /// Records every employee for which the plan has nothing to do, or may do nothing.
     pub async fn without_change(&self, skip: impl Fn(usize) -> Option<Trouble>) {
         let mut waiting = Vec::new();
-        for (index, standing) in (0..).zip(&self.plan.standings) {
+        for (index, standing) in (0..).zip(&self.planned.plan.standings) {
             let trouble = match standing.change {
                 None => self.trouble(index, None),
                 Some(change) => match skip(change) {
@@ -153,7 +149,7 @@ impl Recorder<'_> {
         if matches!(outcome, Outcome::Outdated | Outcome::Busy) {
             return;
         }
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).insert(index);
+        self.ended.lock().insert(index);
         let trouble = self.trouble(index, Some(&outcome));
         let again = match &outcome {
             Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
@@ -163,8 +159,8 @@ impl Recorder<'_> {
             _ => None,
         };
         if let Some(failed) = again {
-            let id = self.people[index as usize].employee.id().into();
-            self.unsettled.lock().unwrap_or_else(PoisonError::into_inner).push((id, failed));
+            let id = self.planned.id(index).into();
+            self.unsettled.lock().push((id, failed));
         }
         let write = self.weigh(index, trouble, Some(outcome));
         self.write_all(write.into_iter().collect()).await;
@@ -203,9 +199,9 @@ impl Recorder<'_> {
     /// Returns why the provider refused the last change of this employee, if the status says so.
     /// Returns `None` for a leaver, because the status of a leaver says that the change waits.
     fn refused_before(&self, index: PersonIndex) -> Option<EmployeeReason> {
-        let change = &self.plan.changes[self.plan.standings[index as usize].change?];
-        let id = self.people[index as usize].employee.id();
-        let standing = self.roster.with(self.key, id, |entry| entry.map(|entry| entry.standing));
+        let change = self.planned.change(index)?;
+        let id = self.planned.id(index);
+        let standing = self.roster.with(id, |entry| entry.map(|entry| entry.standing));
         match standing {
             Some(Standing::Unready(
                 reason @ (EmployeeReason::Rejected
@@ -217,21 +213,23 @@ impl Recorder<'_> {
     }
 
     fn blocked(&self, index: PersonIndex) -> Trouble {
-        self.plan.standings[index as usize].block.clone().map_or(Trouble::None, Trouble::Blocked)
+        self.planned.standing(index).block.clone().map_or(Trouble::None, Trouble::Blocked)
     }
 
     fn only_waits_for_a_manager(&self, index: PersonIndex) -> bool {
-        self.plan.standings[index as usize]
+        self.planned
+            .standing(index)
             .change
-            .is_some_and(|change| self.plan.changes[change].write.is_empty())
+            .is_some_and(|change| self.planned.plan.changes[change].write.is_empty())
     }
 
     /// Returns what is planned for this person.
     #[must_use]
-    pub fn planned(&self, index: PersonIndex) -> Planned {
-        self.plan.standings[index as usize]
+    pub fn planned(&self, index: PersonIndex) -> PlannedChange {
+        self.planned
+            .standing(index)
             .change
-            .map_or(Planned::Update, |change| planned(&self.plan.changes[change]))
+            .map_or(PlannedChange::Update, |change| planned(&self.planned.plan.changes[change]))
     }
 
     /// Makes the verdict, counts it, and returns what has to be written.
@@ -241,26 +239,26 @@ impl Recorder<'_> {
         trouble: Trouble,
         outcome: Option<Outcome>,
     ) -> Option<Write<'_>> {
-        let person = &self.people[index as usize];
+        let person = self.planned.person(index);
         let id = person.employee.id();
         let judged = self.judge(index, trouble, outcome.as_ref());
         let Judged { verdict, seen, proof, .. } = &judged;
         self.count(verdict, outcome.as_ref());
         if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
-            self.tally.lock().unwrap_or_else(PoisonError::into_inner).over.insert(id.into());
+            self.tally.lock().over.insert(id.into());
         }
         let settled = matches!(outcome, None | Some(Outcome::Done(_)))
             && verdict.decision.managed
             && verdict.account.is_some();
         if settled && matches!(verdict.manager, Manager::NotManaged | Manager::Pending) {
-            self.leaderless.lock().unwrap_or_else(PoisonError::into_inner).push(index);
+            self.leaderless.lock().push(index);
         }
         self.draft(index, judged, outcome.as_ref())
     }
 
     /// Returns what is to be said of a person, and what is known.
     fn judge(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>) -> Judged<'_> {
-        self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| Judged {
+        self.roster.with(self.planned.id(index), |entry| Judged {
             verdict: self.verdict(index, trouble, outcome, entry),
             known: entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
             seen: Seen::of(entry),
@@ -276,7 +274,7 @@ impl Recorder<'_> {
         outcome: Option<&Outcome>,
     ) -> Option<Write<'b>> {
         let Judged { verdict, known, seen, proof } = judged;
-        let person = &self.people[index as usize];
+        let person = self.planned.person(index);
         let id = person.employee.id();
         if outcome.is_none() && self.looking.is_outdated(id) {
             // A later pass has looked at this person, so the older findings do not replace the
@@ -288,7 +286,7 @@ impl Recorder<'_> {
         }
         let kept = self.kept(index, outcome);
         if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_memory) {
-            self.roster.tried(self.key, id, kept.as_deref());
+            self.roster.tried(id, kept.as_deref());
         }
         let hash = verdict.hash64(proof);
         let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
@@ -298,7 +296,7 @@ impl Recorder<'_> {
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
             | None => false,
         };
-        let owed = if self.owes { self.roster.owed(self.key, id) } else { Vec::new() };
+        let owed = if self.owes { self.roster.owed(id) } else { Vec::new() };
         // Age alone does not remove an object: it remembers a suspension that is still to come, and
         // lines that are owed.
         let old = is_expired(seen.file_deleted, self.validated.retention, self.clock.now());
@@ -308,7 +306,7 @@ impl Recorder<'_> {
             && verdict.access_as_decided
             && !verdict.is_left_open();
         if expired && known.is_none() {
-            self.roster.forget(self.key, id);
+            self.roster.forget(id);
             return None;
         }
         if unchanged && !news && !expired && owed.is_empty() {
@@ -342,10 +340,10 @@ impl Recorder<'_> {
         outcome: Option<&Outcome>,
         entry: Option<&Entry>,
     ) -> Verdict<'_> {
-        let person = &self.people[index as usize];
-        let standing = &self.plan.standings[index as usize];
+        let person = self.planned.person(index);
+        let standing = self.planned.standing(index);
         let mapping = &self.validated.settings.mapping;
-        let planned = standing.change.map(|change| &self.plan.changes[change]);
+        let planned = self.planned.change(index);
         let refused =
             matches!(outcome, Some(Outcome::Failed { failure: Failure::Forbidden(_), .. }));
         let held = standing
@@ -512,8 +510,7 @@ impl Recorder<'_> {
     /// Returns the decision, as far as it has an effect. If the settings leave an employee out, the
     /// end of the employment takes access only from an account with the mark.
     fn decision(&self, index: PersonIndex, has_account: bool) -> Decision {
-        let (person, standing) =
-            (&self.people[index as usize], &self.plan.standings[index as usize]);
+        let (person, standing) = (self.planned.person(index), self.planned.standing(index));
         let marked = standing.account.as_ref().map_or(has_account, |held| held.marked)
             || standing.beside.is_some();
         if marked && person.claimed_by.is_none() {
@@ -532,7 +529,7 @@ impl Recorder<'_> {
             return now.proof();
         }
         let Proof { revoked, file_deleted } = now.proof();
-        let employee = &self.people[index as usize].employee;
+        let employee = &self.planned.person(index).employee;
         let start = employee.start.date();
         let found =
             || self.deleted_now.contains(employee.id()).then(|| to_the_second(self.clock.now()));
@@ -551,7 +548,7 @@ impl Recorder<'_> {
     /// Returns what is in place on the account now, if a change at the provider is only reported.
     /// `settled` says that no planned value is left to write.
     fn in_place(&self, index: PersonIndex, exists: bool, settled: bool) -> Option<InPlace> {
-        let person = &self.people[index as usize];
+        let person = self.planned.person(index);
         let settings = &self.validated.settings;
         if !settings.report_drift || !exists {
             return None;
@@ -561,9 +558,9 @@ impl Recorder<'_> {
             // kept.
             return person.in_place.as_deref().cloned();
         }
-        let standing = &self.plan.standings[index as usize];
+        let standing = self.planned.standing(index);
         let mapping = &settings.mapping;
-        let planned = standing.change.map(|change| &self.plan.changes[change]).filter(|_| !settled);
+        let planned = self.planned.change(index).filter(|_| !settled);
         let waits = |row: usize| {
             planned.is_some_and(|change| change.write.attributes.iter().any(|(own, _)| *own == row))
         };
@@ -574,7 +571,7 @@ impl Recorder<'_> {
                 standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key;
             !waits(row) && !left
         };
-        let manager = self.plan.manager_of(mapping, self.people, index);
+        let manager = self.planned.manager_of(index);
         Some(InPlace::after(
             person.in_place.as_deref(),
             mapping,
@@ -586,21 +583,12 @@ impl Recorder<'_> {
 
     /// Returns what is known of values that the provider keeps in another form.
     fn kept(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Option<Box<Kept>> {
-        let (person, standing) =
-            (&self.people[index as usize], &self.plan.standings[index as usize]);
-        let planned = standing.change.map(|change| &self.plan.changes[change]);
         let window = Window::of(&self.validated.settings.budgets, self.clock.now());
-        kept::after(
-            &self.validated.settings.mapping,
-            (person, standing),
-            planned,
-            self.left_alone,
-            (outcome, window),
-        )
+        kept::after(self.planned, index, self.left_alone, outcome, window)
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
-        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tally = self.tally.lock();
         tally.count(verdict.standing());
         if let Some(next) = verdict.next() {
             tally.next_transition =
@@ -614,11 +602,11 @@ impl Recorder<'_> {
                     Action::Reactivate => tally.reactivated += 1,
                     Action::Suspend => tally.disabled += 1,
                 }
-                self.metrics.change(self.key, action_word(done.action), "succeeded");
+                self.metrics.change(self.roster.key, action_word(done.action), "succeeded");
             }
             Some(Outcome::Failed { action, .. }) => {
                 tally.failed += 1;
-                self.metrics.change(self.key, action_word(*action), "failed");
+                self.metrics.change(self.roster.key, action_word(*action), "failed");
             }
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
             | None => {}
@@ -636,7 +624,7 @@ impl Recorder<'_> {
             return None;
         }
         let goes_on = || {
-            let change = self.plan.standings[index as usize].change?;
+            let change = self.planned.standing(index).change?;
             let (_, parts) = self.approved.continued?;
             entry?.part.filter(|_| parts.get(change).is_some_and(|part| *part)).map(NonZeroU64::get)
         };
@@ -646,17 +634,14 @@ impl Recorder<'_> {
     /// Returns the digest with which this person's change was approved. Returns `None` for a change
     /// that goes out in the same pass without an approval.
     fn approved_with(&self, index: PersonIndex) -> Option<&str> {
-        let change = self.plan.standings[index as usize].change?;
+        let change = self.planned.standing(index).change?;
         let is_part = |parts: &[bool]| parts.get(change).is_some_and(|part| *part);
         if let Some((released, _)) = self.approved.continued.filter(|(_, parts)| is_part(parts)) {
-            let part =
-                self.roster.with(self.key, self.people[index as usize].employee.id(), |entry| {
-                    entry.and_then(|entry| entry.part)
-                })?;
-            let (mapping, change) = (&self.validated.settings.mapping, &self.plan.changes[change]);
-            return released.plan_of(part.get(), |after| {
-                self.plan.part(change, None, mapping, self.people, after)
-            });
+            let part = self
+                .roster
+                .with(self.planned.id(index), |entry| entry.and_then(|entry| entry.part))?;
+            let change = &self.planned.plan.changes[change];
+            return released.plan_of(part.get(), |after| self.planned.part(change, None, after));
         }
         self.approved.released.filter(|(_, parts)| is_part(parts)).map(|(digest, _)| digest)
     }
@@ -688,12 +673,12 @@ fn recorded_state(entry: &Entry) -> Option<AccountState> {
     }
 }
 
-fn planned(change: &Change) -> Planned {
+fn planned(change: &Change) -> PlannedChange {
     match (change.kind, change.write.access) {
-        (Kind::Create, access) => Planned::Create(access.unwrap_or(Access::Active)),
-        (_, Some(Access::Suspended)) => Planned::Suspend,
-        (_, Some(Access::Active)) => Planned::Reactivate,
-        (_, None) => Planned::Update,
+        (Kind::Create, access) => PlannedChange::Create(access.unwrap_or(Access::Active)),
+        (_, Some(Access::Suspended)) => PlannedChange::Suspend,
+        (_, Some(Access::Active)) => PlannedChange::Reactivate,
+        (_, None) => PlannedChange::Update,
     }
 }
 
@@ -726,6 +711,8 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(
-        "the provider's listing is implausibly short; nobody missing from it is created on its word alone".to_owned(),
+        "the provider's listing is implausibly short; nobody missing from it is created on its \
+         word alone"
+            .to_owned(),
     ))
 }

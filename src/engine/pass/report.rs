@@ -409,10 +409,22 @@ pub fn suspended(
             kind: conditions::Type::Ready,
             status: true,
             reason: IntegrationReason::Suspended.as_str(),
-            message: "The integration is suspended (spec.suspend): nothing is read and nothing is written.".to_owned(),
+            message: "The integration is suspended (spec.suspend): nothing is read and nothing is \
+                written."
+                .to_owned(),
         },
-        Wanted { kind: conditions::Type::Reconciling, status: false, reason: DetailReason::UpToDate.as_str(), message: String::new() },
-        Wanted { kind: conditions::Type::Stalled, status: false, reason: DetailReason::NothingStalled.as_str(), message: String::new() },
+        Wanted {
+            kind: conditions::Type::Reconciling,
+            status: false,
+            reason: DetailReason::UpToDate.as_str(),
+            message: String::new(),
+        },
+        Wanted {
+            kind: conditions::Type::Stalled,
+            status: false,
+            reason: DetailReason::NothingStalled.as_str(),
+            message: String::new(),
+        },
     ];
     for kind in conditions::Type::KEPT {
         wanted.extend(kept(kind, before));
@@ -443,10 +455,19 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
         Some(stop) => stop.message.clone(),
         None => match reason {
             IntegrationReason::DryRun => report.plan.as_ref().map_or_else(String::new, |plan| {
-                let held =
-                    report.would_hold.as_ref().map(|because| format!("; a guard would hold part of it: {because}")).unwrap_or_default();
+                let held = report
+                    .would_hold
+                    .as_ref()
+                    .map(|because| {
+                        format!(
+                            "; a guard would hold part of \
+                        it: {because}"
+                        )
+                    })
+                    .unwrap_or_default();
                 format!(
-                    "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; nothing was written to the provider",
+                    "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; \
+                     nothing was written to the provider",
                     plan.creates,
                     plan.reactivations,
                     plan.updates,
@@ -455,7 +476,9 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
             }),
             IntegrationReason::PlanHeld => held::message(report),
             IntegrationReason::Progressing => unfinished_message(report),
-            _ => report.tally.as_ref().map_or_else(String::new, |tally| counts::in_sync(tally.ready, tally.in_scope, tally.failing())),
+            _ => report.tally.as_ref().map_or_else(String::new, |tally| {
+                counts::in_sync(tally.ready, tally.in_scope, tally.failing())
+            }),
         },
     };
     if !text.ends_with(['.', '?', '!']) {
@@ -473,7 +496,8 @@ fn unfinished_message(report: &Report) -> String {
         Some(Cut::Deadline) => format!("{waiting}; the next pass goes on at once"),
         Some(Cut::Halted) => format!("{waiting}; the pass was cut off, and the next one goes on"),
         Some(Cut::Unrecorded) => String::from(
-            "The approval of the held plan could not be recorded, so nothing of it went out; it is tried again",
+            "The approval of the held plan could not be recorded, so nothing of it went out; it is \
+             tried again",
         ),
     }
 }

@@ -1,10 +1,7 @@
 //! Between the decisions and the plan: if the settings would take too many employees out of
 //! management at once, these employees stay managed.
 
-use std::{
-    hash::{DefaultHasher, Hash as _, Hasher as _},
-    sync::PoisonError,
-};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use super::{Pass, decide, guard::before, report::Report};
 use crate::{
@@ -89,7 +86,7 @@ impl Pass<'_> {
         }
         let now = self.clock.now();
         let times = (before(now, self.validated.interval), now.as_second());
-        let managed = self.roster.sums(self.key, |sums| sums.managed);
+        let managed = self.roster.sums(|sums| sums.managed);
         let verdict = self.scope_memory(|memory| {
             memory.some(self.scope_settings(), &shrink, settings.scope_shrink, managed, times)
         });
@@ -111,7 +108,7 @@ impl Pass<'_> {
 
     fn was_managed(&self, employee: &str) -> bool {
         let managed = |entry: &Entry| entry.met == Some(Met::Managed);
-        self.roster.with(self.key, employee, |entry| entry.is_some_and(managed))
+        self.roster.with(employee, |entry| entry.is_some_and(managed))
     }
 
     /// Decides again for the employees that were managed and that the settings leave out now. Ended
@@ -129,7 +126,7 @@ impl Pass<'_> {
         &self,
         with: impl FnOnce(&mut crate::domain::shrink::ScopeMemory) -> T,
     ) -> T {
-        with(&mut self.mailbox.noted.scope.lock().unwrap_or_else(PoisonError::into_inner))
+        with(&mut self.mailbox.noted.scope.lock())
     }
 
     /// Returns a hash that is equal for settings that leave out the same employees.

@@ -14,9 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::observe::{company, shown};
 use crate::{
-    api::{employee_sync::Trigger, key::IntegrationKey},
+    api::employee_sync::Trigger,
     bob,
-    cluster::roster::{Entry, Roster},
+    cluster::roster::{Employees, Entry},
     domain::{
         account::{Account, AccountState},
         employee::{Cell, Employee, LIFECYCLE},
@@ -86,7 +86,7 @@ pub fn is_just_deleted(entry: &Entry, now: Timestamp) -> bool {
 pub async fn employees(
     bob: &bob::Client,
     settings: &Settings,
-    (roster, key): (&Roster, &IntegrationKey),
+    roster: Employees<'_>,
     wanted: &Causes,
     urgency: Urgency,
     (now, apart): (Timestamp, Duration),
@@ -98,7 +98,7 @@ pub async fn employees(
     let mut found: HashMap<Box<str>, Employee> = HashMap::new();
     for chunk in ids.chunks(CHUNK) {
         let people = bob.some(fields, chunk, urgency).await.map_err(bob_stop)?;
-        roster.shown(key, shown(&people.employees));
+        roster.shown(shown(&people.employees));
         seen.company = seen.company.or_else(|| company(settings, &people.employees));
         seen.fields.extend(
             fields
@@ -116,7 +116,7 @@ pub async fn employees(
         let on_record = |entry: &Entry| {
             (settings.disabling_trigger && entry.has_left(now)).then(|| Employee::unread(id))
         };
-        let entry = roster.get(key, id);
+        let entry = roster.get(id);
         let known_row = entry.as_ref().map_or(0, |entry| entry.row);
         if let Some(employee) = found.remove(id) {
             if entry.as_ref().is_some_and(|entry| is_just_deleted(entry, now)) {
@@ -149,7 +149,7 @@ pub async fn employees(
                 }
                 match bob.one(fields, id, urgency).await {
                     Ok(Some(employee)) => {
-                        roster.shown(key, shown(std::slice::from_ref(&employee)));
+                        roster.shown(shown(std::slice::from_ref(&employee)));
                         seen.employees.push(employee);
                     }
                     Ok(None) => {
@@ -168,13 +168,13 @@ pub async fn employees(
                             seen.employees.push(Employee::gone(id));
                         } else {
                             seen.in_doubt |= !entry.absence.is_doubt();
-                            roster.absent(key, id, entry.absence.not_found(now));
+                            roster.absent(id, entry.absence.not_found(now));
                             seen.employees.extend(on_record(&entry));
                         }
                     }
                     Err(bob::Error::Forbidden { .. }) => {
                         seen.in_doubt |= !entry.absence.forbidden;
-                        roster.absent(key, id, Absence::FORBIDDEN);
+                        roster.absent(id, Absence::FORBIDDEN);
                         seen.employees.extend(on_record(&entry));
                     }
                     Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
@@ -191,10 +191,10 @@ pub async fn employees(
 /// Returns which of these employees lose access by evidence on record and have an open account
 /// according to their status. Bob is not asked.
 #[must_use]
-pub fn by_evidence((roster, key): (&Roster, &IntegrationKey), wanted: &Causes) -> Seen {
+pub fn by_evidence(roster: Employees<'_>, wanted: &Causes) -> Seen {
     let mut seen = Seen::default();
     for id in wanted.keys() {
-        let (takes, gone) = roster.with(key, id, |entry| {
+        let (takes, gone) = roster.with(id, |entry| {
             (
                 entry.is_some_and(Entry::is_open_against_evidence),
                 entry.is_some_and(|entry| entry.file_deleted.is_some()),
@@ -236,13 +236,13 @@ async fn look_up(
 pub async fn accounts(
     provider: &dyn Provider,
     mapping: &Mapping,
-    (roster, key): (&Roster, &IntegrationKey),
+    roster: Employees<'_>,
     seen: &mut Seen,
     wanted: Wanted<'_>,
 ) -> Result<Vec<Account<'static>>, Stop> {
     let searches = provider.capabilities().searches_marks;
     let recorded = seen.employees.iter().filter_map(|employee| {
-        let (account, several) = roster.with(key, employee.id(), |entry| {
+        let (account, several) = roster.with(employee.id(), |entry| {
             let account = entry.and_then(|entry| entry.known_account().map(Box::<str>::from));
             (account, searches && entry.is_some_and(|entry| entry.several))
         });
@@ -282,7 +282,8 @@ pub async fn accounts(
                 seen.unread.push(employee.clone())
             }
             Err(error) => {
-                tracing::debug!(integration = %key, employee, %error, "an account could not be looked up; it is tried again");
+                tracing::debug!(integration = %roster.key, employee, %error,
+                    "an account could not be looked up; it is tried again");
                 failed.insert(employee.clone());
             }
         }
@@ -297,7 +298,8 @@ pub async fn accounts(
                 return Err(provider_stop(&error));
             }
             Some(Err(error)) if !failed.contains(&employee) => {
-                tracing::debug!(integration = %key, employee, %error, "the accounts with a mark could not be looked up; it is tried again");
+                tracing::debug!(integration = %roster.key, employee, %error,
+                    "the accounts with a mark could not be looked up; it is tried again");
                 seen.unread.push(employee);
             }
             Some(Err(_)) | None => {}
@@ -316,12 +318,11 @@ pub async fn accounts(
 pub async fn marked(
     provider: &dyn Provider,
     mapping: &Mapping,
-    (roster, key): (&Roster, &IntegrationKey),
+    roster: Employees<'_>,
     seen: &mut Seen,
 ) -> Result<Vec<Account<'static>>, Stop> {
     let is_unknown = |employee: &&Employee| {
-        roster
-            .with(key, employee.id(), |entry| entry.is_some_and(Entry::is_unknown_against_evidence))
+        roster.with(employee.id(), |entry| entry.is_some_and(Entry::is_unknown_against_evidence))
     };
     let unknown: Vec<Box<str>> =
         seen.employees.iter().filter(is_unknown).map(|employee| employee.id().into()).collect();
@@ -345,22 +346,25 @@ pub async fn marked(
             Some(Ok(mut found)) => {
                 found.retain(|account| account.mark.as_deref() == Some(&*employee));
                 if found.iter().all(|account| account.state == AccountState::Suspended) {
-                    roster.without_account(key, Some(&employee));
+                    roster.without_account(Some(&employee));
                 }
                 accounts.extend(found);
             }
-            Some(Err(provider::Error::NotFound)) => roster.without_account(key, Some(&employee)),
+            Some(Err(provider::Error::NotFound)) => roster.without_account(Some(&employee)),
             Some(Err(
                 error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
             )) => {
                 return Err(provider_stop(&error));
             }
             Some(Err(error)) => {
-                tracing::debug!(integration = %key, employee, %error, "an account could not be looked up by its mark; it is tried again");
+                tracing::debug!(integration = %roster.key, employee, %error,
+                    "an account could not be looked up by its mark; it is tried again");
                 failed.insert(employee);
             }
             None => {
-                tracing::warn!(integration = %key, employee, "access is revoked, and the account is not on record: it waits for a pass over everybody");
+                tracing::warn!(integration = %roster.key, employee,
+                    "access is revoked, and the account is not on record: it waits for a pass over \
+                     everybody");
                 failed.insert(employee);
             }
         }
@@ -389,7 +393,7 @@ pub struct Managers {
 pub async fn managers(
     provider: &dyn Provider,
     mapping: &Mapping,
-    (roster, key): (&Roster, &IntegrationKey),
+    roster: Employees<'_>,
     people: &[Person],
     wanted: Wanted<'_>,
 ) -> Result<Managers, Stop> {
@@ -410,7 +414,7 @@ pub async fn managers(
     let mut recorded: Vec<(Box<str>, Box<str>)> = Vec::new();
     for manager in distinct {
         let account =
-            roster.with(key, manager, |entry| entry?.account.as_ref().map(|(id, _)| id.clone()));
+            roster.with(manager, |entry| entry?.account.as_ref().map(|(id, _)| id.clone()));
         recorded.extend(account.map(|account| (manager.into(), account)));
     }
     if mapping.rows[row].compare != Compare::PersonByEmail {
@@ -441,7 +445,8 @@ pub async fn managers(
                 error @ (provider::Error::Unauthorized { .. } | provider::Error::Denied { .. }),
             ) => return Err(provider_stop(&error)),
             Err(error) => {
-                tracing::debug!(integration = %key, manager, %error, "a manager's account could not be looked up; it is tried again");
+                tracing::debug!(integration = %roster.key, manager, %error,
+                    "a manager's account could not be looked up; it is tried again");
                 failed.insert(manager);
             }
         }

@@ -1,7 +1,7 @@
 //! The steps for some of the employees, which are read by id. They also keep what a pass must not
 //! forget of the other employees.
 
-use std::{collections::HashMap, sync::PoisonError};
+use std::collections::HashMap;
 
 use tokio::time::Instant;
 
@@ -11,8 +11,8 @@ use crate::{
     domain::{
         account::Access,
         mapping::Desired,
-        matching::{Matcher, Person},
-        plan::plan_of_some,
+        matching::Matcher,
+        plan::{Planned, plan_of_some},
         priority::{Class, Urgency},
     },
     engine::{intake::dirty::Line, pass::Scope, stop::Stop},
@@ -34,7 +34,7 @@ impl Pass<'_> {
             // started it.
             return Ok(());
         }
-        let (settings, place) = (&self.validated.settings, (self.roster, self.key));
+        let (settings, roster) = (&self.validated.settings, self.roster);
         let urgency = match line {
             Line::Urgent => Urgency::Urgent,
             Line::Normal => Urgency::Normal,
@@ -47,7 +47,7 @@ impl Pass<'_> {
         let mut seen = single::employees(
             self.bob,
             settings,
-            place,
+            roster,
             self.causes,
             urgency,
             (self.clock.now(), self.last_read.apart),
@@ -56,7 +56,7 @@ impl Pass<'_> {
         report.bob = Some(true);
         self.mailbox.company(seen.company);
         let accounts =
-            single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
+            single::accounts(self.provider, &settings.mapping, roster, &mut seen, &wanted).await?;
         report.provider = Some(true);
         report.rest.unseen = seen.unseen;
         report.rest.unread = seen.unread;
@@ -72,25 +72,25 @@ impl Pass<'_> {
             .protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
         let managers =
-            single::managers(self.provider, &settings.mapping, place, &people, &wanted).await?;
+            single::managers(self.provider, &settings.mapping, roster, &people, &wanted).await?;
         report.rest.unread.extend(managers.without_answer);
         let elsewhere = |id: &str| managers.known.get(id).cloned();
-        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &elsewhere);
+        let mut planned = plan_of_some(matcher, false, &elsewhere);
         let rows = &settings.mapping.rows;
         let missing: Vec<usize> =
             (0..rows.len()).filter(|row| unavailable.contains(&rows[*row].target)).collect();
-        plan.without_rows(&missing);
-        plan.name_pins_without(&settings.mapping, &people, &missing);
+        planned.plan.without_rows(&missing);
+        planned.name_pins_without(&missing);
 
         let guarding = self.guarding(requests, None);
-        let mut released = guard::release(&guarding, &mut plan, &people, &Listing::default());
+        let mut released = guard::release(&guarding, &mut planned, &Listing::default());
         report.held.clone_from(&released.held.plan);
         report.rest.in_doubt |= released.in_doubt;
         let left_alone = [&missing[..], &released.held.frozen[..]].concat();
-        let mut deferred = vec![false; plan.changes.len()];
+        let mut deferred = vec![false; planned.plan.changes.len()];
         if line == Line::Urgent {
             for (index, change) in
-                plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends())
+                planned.plan.changes.iter().enumerate().filter(|(_, change)| !change.suspends())
             {
                 deferred[index] = std::mem::take(&mut released.go[index]);
                 if deferred[index] {
@@ -103,16 +103,14 @@ impl Pass<'_> {
             }
         }
         let recorder = self.recorder(
-            &people,
-            &plan,
+            &planned,
             requests,
             &seen.deleted_now,
             self.approvals(&released),
             &left_alone,
         );
-        report.rest.renamed = plan.renames(&settings.mapping, |change| released.go[change]);
-        let summary =
-            self.converge(&people, &plan, &released, &recorder, (&missing, &deferred)).await;
+        report.rest.renamed = planned.renames(|change| released.go[change]);
+        let summary = self.converge(&planned, &released, &recorder, &missing, &deferred).await;
         self.looked_at(&people);
         self.company.see_some(
             people
@@ -130,15 +128,15 @@ impl Pass<'_> {
     /// Bob, so an employee who has to lose access at once does not wait for an answer of Bob. A
     /// pass that reads the rows of these employees finds everything else that they need.
     pub(super) async fn on_evidence(&self, report: &mut Report) -> Result<(), Stop> {
-        let (settings, place) = (&self.validated.settings, (self.roster, self.key));
+        let (settings, roster) = (&self.validated.settings, self.roster);
         let wanted = || !(self.halted)() && self.leadership.is_leader();
-        let mut seen = single::by_evidence(place, self.causes);
+        let mut seen = single::by_evidence(roster, self.causes);
         if self.validated.dry_run || !settings.disabling_trigger || seen.employees.is_empty() {
             return Ok(());
         }
         let mut accounts =
-            single::accounts(self.provider, &settings.mapping, place, &mut seen, &wanted).await?;
-        accounts.extend(single::marked(self.provider, &settings.mapping, place, &mut seen).await?);
+            single::accounts(self.provider, &settings.mapping, roster, &mut seen, &wanted).await?;
+        accounts.extend(single::marked(self.provider, &settings.mapping, roster, &mut seen).await?);
         report.provider = Some(true);
         report.rest.unread = seen.unread;
         let mut people = decide::everybody(&self.deciding(), seen.employees);
@@ -149,23 +147,17 @@ impl Pass<'_> {
         let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt)
             .protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
-        let mut plan = plan_of_some(&settings.mapping, &people, matcher, false, &|_| None);
-        plan.only_access();
+        let mut planned = plan_of_some(matcher, false, &|_| None);
+        planned.plan.only_access();
 
         // A pass that reads Bob answers the sync requests.
         let requests = HashMap::new();
         let guarding = self.guarding(&requests, None);
-        let released = guard::release(&guarding, &mut plan, &people, &Listing::default());
+        let released = guard::release(&guarding, &mut planned, &Listing::default());
         report.held.clone_from(&released.held.plan);
-        let recorder = self.recorder(
-            &people,
-            &plan,
-            &requests,
-            &seen.deleted_now,
-            self.approvals(&released),
-            &[],
-        );
-        let summary = self.converge(&people, &plan, &released, &recorder, (&[], &[])).await;
+        let recorder =
+            self.recorder(&planned, &requests, &seen.deleted_now, self.approvals(&released), &[]);
+        let summary = self.converge(&planned, &released, &recorder, &[], &[]).await;
         recorder.end(report);
         report.cut = summary.cut;
         summary.stop.map_or(Ok(()), Err)
@@ -173,11 +165,9 @@ impl Pass<'_> {
 
     /// Notes the employees with a manager who has no account yet, so that they are looked at when
     /// the manager gets one.
-    pub(super) fn wait_for_managers(&self, people: &[Person], recorder: &Recorder<'_>) {
-        let mapping = &self.validated.settings.mapping;
-        let leaderless = std::mem::take(
-            &mut *recorder.leaderless.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+    pub(super) fn wait_for_managers(&self, recorder: &Recorder<'_>) {
+        let Planned { mapping, people, .. } = recorder.planned;
+        let leaderless = std::mem::take(&mut *recorder.leaderless.lock());
         let pairs = leaderless.into_iter().filter_map(|index| {
             let employee = &people[index as usize].employee;
             match mapping.desired(mapping.manager?, employee) {
@@ -189,7 +179,7 @@ impl Pass<'_> {
             .then(|| people.iter().map(|person| person.employee.id()).collect());
         self.mailbox.wait_for_managers(some, pairs.collect());
         self.mailbox.have_accounts(|id| {
-            self.roster.with(self.key, id, |entry| entry.is_some_and(Entry::has_managed_account))
+            self.roster.with(id, |entry| entry.is_some_and(Entry::has_managed_account))
         });
     }
 }

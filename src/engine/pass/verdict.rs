@@ -12,7 +12,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::outcome::Failure;
-pub use crate::engine::planned::Planned;
+pub use crate::engine::planned::PlannedChange;
 use crate::{
     api::{
         EmployeeSyncStatus,
@@ -125,7 +125,7 @@ pub enum Trouble {
     /// The turn of the change has not come. In a dry run it never comes.
     Waiting {
         /// What will be done.
-        planned: Planned,
+        planned: PlannedChange,
         /// Whether only a dry run was asked for.
         dry_run: bool,
     },
@@ -137,7 +137,7 @@ pub enum Trouble {
     /// A guard holds the change.
     Held {
         /// What will be done when the change is released.
-        planned: Planned,
+        planned: PlannedChange,
     },
     /// Data in Bob or at the provider blocks the change.
     Blocked(Block),
@@ -426,7 +426,13 @@ impl Verdict<'_> {
                 list.push(Wanted { kind, status, reason: reason.as_str(), message });
             };
         match &self.account {
-            Some(_) if self.only_found && matches!(self.trouble, Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)) => {
+            Some(_)
+                if self.only_found
+                    && matches!(
+                        self.trouble,
+                        Trouble::Blocked(Block::Protected(_) | Block::ManagedElsewhere)
+                    ) =>
+            {
                 detail(
                     conditions::Type::Provisioned,
                     true,
@@ -449,11 +455,16 @@ impl Verdict<'_> {
                 conditions::Type::Provisioned,
                 true,
                 DetailReason::WouldAdopt,
-                "An account with this e-mail exists; it is shown as it is, and bobsync has not written to it.".into(),
+                "An account with this e-mail exists; it is shown as it is, and bobsync has not \
+                 written to it."
+                    .into(),
             ),
-            Some((_, MatchedBy::Created)) => {
-                detail(conditions::Type::Provisioned, true, DetailReason::Created, "The account exists; bobsync created it.".into())
-            }
+            Some((_, MatchedBy::Created)) => detail(
+                conditions::Type::Provisioned,
+                true,
+                DetailReason::Created,
+                "The account exists; bobsync created it.".into(),
+            ),
             Some((_, MatchedBy::Mark)) => detail(
                 conditions::Type::Provisioned,
                 true,
@@ -466,7 +477,12 @@ impl Verdict<'_> {
                 DetailReason::Matched,
                 "The account exists; it was adopted by its e-mail.".into(),
             ),
-            None => detail(conditions::Type::Provisioned, false, DetailReason::NoAccount, format!("There is no account: {why}.")),
+            None => detail(
+                conditions::Type::Provisioned,
+                false,
+                DetailReason::NoAccount,
+                format!("There is no account: {why}."),
+            ),
         }
         if self.is_left_open() {
             detail(

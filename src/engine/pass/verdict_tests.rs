@@ -138,11 +138,11 @@ fn troubles() -> Vec<Trouble> {
         Block::Frozen(2),
     ];
     let planned = [
-        Planned::Create(Access::Active),
-        Planned::Create(Access::Suspended),
-        Planned::Suspend,
-        Planned::Reactivate,
-        Planned::Update,
+        PlannedChange::Create(Access::Active),
+        PlannedChange::Create(Access::Suspended),
+        PlannedChange::Suspend,
+        PlannedChange::Reactivate,
+        PlannedChange::Update,
     ];
     let mut all = vec![Trouble::None, Trouble::Unlisted];
     all.extend(planned.iter().flat_map(|planned| {
@@ -231,22 +231,27 @@ fn a_conflict_says_which_and_whose() {
     for (message, said) in [
         (
             message(stranger(), true),
-            "The account 31 at Google Workspace has this employee's email or username, bears no employee's mark and cannot be taken over, \
+            "The account 31 at Google Workspace has this employee's email or username, bears no \
+             employee's mark and cannot be taken over, \
              because not both are this employee's: free it there, or correct it in Bob.",
         ),
         (
             message(stranger(), false),
-            "The account 31 at Google Workspace has this employee's email or username, and with spec.safety.adoption: Never an account \
+            "The account 31 at Google Workspace has this employee's email or username, and with \
+             spec.safety.adoption: Never an account \
              without a mark is not taken over: free it there, or put the mark on it by hand.",
         ),
         (
             message(employee, true),
-            "The account 31 at Google Workspace has this employee's email or username and belongs to employee 4110000000000000017 in Bob: \
-             correct one of the two in Bob, or hand the account over by setting its mark to this employee's id.",
+            "The account 31 at Google Workspace has this employee's email or username and belongs \
+             to employee 4110000000000000017 in Bob: \
+             correct one of the two in Bob, or hand the account over by setting its mark to this \
+             employee's id.",
         ),
         (
             message(Conflict::SameEmail("4110000000000000017".into()), true),
-            "Employee 4110000000000000017 in Bob has the same email, and one account cannot be both's: correct one of the two in Bob, or \
+            "Employee 4110000000000000017 in Bob has the same email, and one account cannot be \
+             both's: correct one of the two in Bob, or \
              hand the account over by setting its mark to this employee's id.",
         ),
     ] {
@@ -284,7 +289,8 @@ fn a_missing_value_is_told_with_bobs_field_and_the_name_stays_in_the_status() {
             .map(|condition| (&*condition.status, &*condition.message))
             .unwrap()
     };
-    let message = "The required target email has no value: Bob has none in root.email, or hides it, or spec.attributes of this \
+    let message = "The required target email has no value: Bob has none in root.email, or hides \
+        it, or spec.attributes of this \
                    EmployeeSync empties it.";
     assert_eq!(said("Ready"), ("False", message));
     assert_eq!(said("AttributesSynced"), ("False", "Not as decided: email."));
@@ -326,7 +332,8 @@ fn each_cause_of_suspend_by_hand_says_what_ends_it() {
         |by| [Trouble::Blocked(Block::Protected(by)), Trouble::Failed(Failure::Protected(by))];
     for trouble in protected(ProtectedBy::Role) {
         let message = said(trouble, Why::Terminated);
-        let way = "suspend the account by hand, or set spec.safety.administrators: Suspend to let bobsync do it.";
+        let way = "suspend the account by hand, or set spec.safety.administrators: Suspend to let \
+                   bobsync do it.";
         assert!(message.ends_with(way), "{message}");
     }
     for trouble in protected(ProtectedBy::Settings) {
@@ -439,13 +446,15 @@ fn the_field_that_cannot_be_read_is_named_and_is_what_has_to_be_corrected() {
     let field = Some("spec.suspendUntil");
     assert_eq!(
         message(Why::Unreadable, None, field),
-        "Not managed: this version of bobsync cannot read spec.suspendUntil of the EmployeeSync, so what it asks for is not known: the \
+        "Not managed: this version of bobsync cannot read spec.suspendUntil of the EmployeeSync, \
+         so what it asks for is not known: the \
          account is left as it is."
     );
     let leaver = message(Why::Unreadable, Some(Why::Terminated), field);
     assert!(
         leaver.ends_with(
-            "is Terminated; access is still open: suspend the account by hand, or correct spec.suspendUntil, or run a version that can read it."
+            "is Terminated; access is still open: suspend the account by hand, or correct \
+             spec.suspendUntil, or run a version that can read it."
         ),
         "{leaver}"
     );

@@ -3,7 +3,7 @@
 
 use std::{fmt, sync::Arc};
 
-use super::validate::AllowedEndpoints;
+use super::endpoints::AllowedEndpoints;
 use crate::{
     api::{provider as api, reasons::IntegrationReason},
     domain::visible::trimmed,
@@ -83,7 +83,8 @@ pub fn target(provider: &api::Provider, allowed: &AllowedEndpoints) -> Result<Ta
             jump_cloud: Some(spec),
         } => jump_cloud(spec, allowed),
         _ => Err(invalid(
-            "spec.provider: name exactly one provider: oneLogin, googleWorkspace, entraID or jumpCloud",
+            "spec.provider: name exactly one provider: oneLogin, googleWorkspace, entraID or \
+             jumpCloud",
         )),
     }
 }
@@ -101,8 +102,12 @@ fn one_login(spec: &api::OneLogin, allowed: &AllowedEndpoints) -> Result<Target,
             api::Region::US => "us",
             api::Region::EU => "eu",
         });
-        onelogin::base_for(region, spec.subdomain.as_deref())
-            .ok_or_else(|| invalid("spec.provider.oneLogin: say where the OneLogin account is: set subdomain, or region"))?
+        onelogin::base_for(region, spec.subdomain.as_deref()).ok_or_else(|| {
+            invalid(
+                "spec.provider.oneLogin: say where the OneLogin account is: set \
+                subdomain, or region",
+            )
+        })?
     } else {
         allowed.accept("spec.provider.oneLogin.endpoint", &spec.endpoint)?
     };

@@ -43,7 +43,8 @@ fn admits(rules: &[Program], provider: &str, target: &str, field: &str) -> bool 
     );
     added.expect("a function");
     let settings = HashMap::from([(provider, json!({"markAttribute": "extension_of_nobody"}))]);
-    let spec = json!({"provider": settings, "provisioning": {}, "mapping": [{"target": target, "field": field}]});
+    let spec = json!({"provider": settings, "provisioning": {},
+        "mapping": [{"target": target, "field": field}]});
     context.add_variable("self", spec).unwrap();
     rules.iter().all(|rule| rule.execute(&context).unwrap() == Value::Bool(true))
 }

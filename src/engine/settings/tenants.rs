@@ -2,14 +2,12 @@
 //! same employee there would undo each other's work. So one of them keeps the employee, and the
 //! other reports this (`decide`).
 
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use std::collections::HashMap;
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 
-use super::validate::{AllowedEndpoints, validate};
+use super::{endpoints::AllowedEndpoints, validate::validate};
 use crate::api::{
     ProvisioningIntegration, ProvisioningIntegrationStatus, integration::Mode, key::IntegrationKey,
 };
@@ -163,7 +161,7 @@ impl Tenants {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<IntegrationKey, Tenancy>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -179,12 +177,14 @@ mod tests {
         provider: &serde_json::Value,
         more: &serde_json::Value,
     ) -> ProvisioningIntegration {
-        let mut spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}}, "provider": {"oneLogin": provider}});
+        let mut spec = json!({"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}},
+            "provider": {"oneLogin": provider}});
         if let (Some(spec), Some(more)) = (spec.as_object_mut(), more.as_object()) {
             spec.extend(more.clone());
         }
         let metadata = json!({"name": name, "namespace": "people", "creationTimestamp": created});
-        let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": metadata, "spec": spec});
+        let object = json!({"apiVersion": "bobsync.dev/v1alpha1",
+            "kind": "ProvisioningIntegration", "metadata": metadata, "spec": spec});
         serde_json::from_value(object).expect("an integration")
     }
 

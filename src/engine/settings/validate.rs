@@ -2,9 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use reqwest::Url;
-
-use super::targets::{Target, acts_as, target};
+use super::{
+    endpoints::AllowedEndpoints,
+    targets::{Target, acts_as, target},
+};
 use crate::{
     api::{
         ProvisioningIntegrationSpec, integration as api,
@@ -59,83 +60,6 @@ pub struct Validated {
     pub change_password_on_first_login: bool,
 }
 
-/// The base addresses that the operator allows in place of the vendors' addresses: scheme, host and
-/// port.
-#[derive(Clone, Debug, Default)]
-pub struct AllowedEndpoints(Vec<Url>);
-
-impl AllowedEndpoints {
-    /// Reads the values of `--allow-endpoint`.
-    ///
-    /// # Errors
-    /// A sentence that names the value that is not a usable address.
-    pub fn parse(values: &[String]) -> Result<Self, String> {
-        values
-            .iter()
-            .map(|value| {
-                let url = Url::parse(value).map_err(|_| {
-                    format!("--allow-endpoint {value}: not an address such as https://host:8443")
-                })?;
-                match url.scheme() {
-                    "https" => Ok(url),
-                    "http" if is_loopback(&url) => Ok(url),
-                    "http" => Err(format!(
-                        "--allow-endpoint {value}: plain http is allowed on a loopback address only"
-                    )),
-                    _ => Err(format!(
-                        "--allow-endpoint {value}: only https, or http on a loopback address"
-                    )),
-                }
-            })
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-
-    /// Returns the endpoint without a trailing slash, if its scheme, host and port are allowed.
-    ///
-    /// # Errors
-    /// [`Stop`] with `EndpointNotAllowed` that names the field.
-    pub fn accept(&self, field: &str, endpoint: &str) -> Result<String, Stop> {
-        let refuse = |why: &str| {
-            Stop::new(IntegrationReason::EndpointNotAllowed, format!("In {field}: {why}"))
-        };
-        let url = Url::parse(endpoint).map_err(|_| refuse("this is not an address"))?;
-        if !url.username().is_empty()
-            || url.password().is_some()
-            || url.query().is_some()
-            || url.fragment().is_some()
-        {
-            return Err(refuse("an endpoint is scheme, host, port and a path, nothing else"));
-        }
-        if url.scheme() == "http" && !is_loopback(&url) {
-            return Err(refuse("plain http is allowed on a loopback address only"));
-        }
-        let same = |allowed: &Url| {
-            allowed.scheme() == url.scheme()
-                && allowed.host() == url.host()
-                && allowed.port_or_known_default() == url.port_or_known_default()
-        };
-        if self.0.iter().any(same) {
-            Ok(url.as_str().trim_end_matches('/').to_owned())
-        } else {
-            Err(refuse(
-                "the controller was not started with --allow-endpoint for this scheme, host and port",
-            ))
-        }
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    // The host has a type of a crate that is no direct dependency. Its text is enough.
-    url.host_str().is_some_and(|host| {
-        host == "localhost"
-            || host
-                .trim_matches(['[', ']'])
-                .parse::<std::net::IpAddr>()
-                .is_ok_and(|ip| ip.is_loopback())
-    })
-}
-
 /// Validates a spec.
 ///
 /// # Errors
@@ -164,7 +88,8 @@ pub fn validate(
         .map(|domain| {
             ascii_domain(&domain.0).ok_or_else(|| {
                 invalid(format!(
-                    "spec.provisioning.emailDomains: `{}` is not a domain; write it alone, such as example.com, without @",
+                    "spec.provisioning.emailDomains: `{}` is not a domain; write it alone, such as \
+                     example.com, without @",
                     domain.0
                 ))
             })
@@ -177,7 +102,8 @@ pub fn validate(
         target.destination.reserved().filter(|reserved| mapping.position(reserved).is_some())
     {
         return Err(invalid(format!(
-            "spec.mapping: `{reserved}` bears the mark; map another target, or move the mark with markAttribute"
+            "spec.mapping: `{reserved}` bears the mark; map another target, or move the mark with \
+             markAttribute"
         )));
     }
     let scope = provisioning
@@ -362,7 +288,8 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
     let password = provisioning.default_password_secret_ref.is_some();
     if password && can.initial_password == InitialPassword::Unsupported {
         return Err(format!(
-            "spec.provisioning.defaultPasswordSecretRef: {name} takes no default password; {able} take one"
+            "spec.provisioning.defaultPasswordSecretRef: {name} takes no default password; {able} \
+             take one"
         ));
     }
     if provisioning.change_password_on_first_login {
@@ -375,7 +302,8 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
             }
             ChangeAtFirstLogin::WithDefaultPassword if !password => {
                 return Err(format!(
-                    "{field}: without a default password {name} invites people to choose one; set defaultPasswordSecretRef"
+                    "{field}: without a default password {name} invites people to choose one; set \
+                     defaultPasswordSecretRef"
                 ));
             }
             ChangeAtFirstLogin::WithDefaultPassword | ChangeAtFirstLogin::Supported => {}
@@ -456,7 +384,9 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
             && names_a_person(&source, &fields)
         {
             return Err(format!(
-                "`{}` would hold Bob's number of a person, because its value comes from a reference to one ({}). Map it from a field that is a text, such as the person's e-mail",
+                "`{}` would hold Bob's number of a person, because its value comes from a \
+                 reference to one ({}). Map it from a field that is a text, such as the person's \
+                 e-mail",
                 row.target,
                 REFERENCES.join(", ")
             ));
@@ -586,14 +516,18 @@ mod tests {
         let wrong = serde_json::json!({
             "interval": "soon", "retention": "long", "mode": "Enforce",
             "bob": {
-                "credentialsSecretRef": {"name": "bob"}, "endpoint": "http://elsewhere.example.com", "timeZone": "Mars/Base",
+                "credentialsSecretRef": {"name": "bob"},
+                "endpoint": "http://elsewhere.example.com", "timeZone": "Mars/Base",
                 "siteTimeZones": {"Here": "There"},
             },
-            "provider": {"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}}},
-            "provisioning": {"scope": "employee.work.site =", "emailDomains": ["not a domain"], "disablingTrigger": true},
+            "provider": {"entraID": {"tenantId": "example.com",
+            "credentialsSecretRef": {"name": "entra"}}},
+            "provisioning": {"scope": "employee.work.site =", "emailDomains": ["not a domain"],
+            "disablingTrigger": true},
             "mapping": [{"target": "no such target", "field": "root.email"}],
             "safety": {
-                "disables": {"max": "many"}, "updates": {"per": "often"}, "shortRead": {"max": "x"}, "fieldBlackout": {"max": "x"},
+                "disables": {"max": "many"}, "updates": {"per": "often"},
+                "shortRead": {"max": "x"}, "fieldBlackout": {"max": "x"},
                 "protectedAccounts": ["admin@example.com"],
             },
         });
@@ -629,43 +563,10 @@ mod tests {
     }
 
     #[test]
-    fn an_endpoint_needs_the_same_scheme_host_and_port() {
-        let allowed = AllowedEndpoints::parse(&[
-            "http://127.0.0.1:8080".to_owned(),
-            "https://mock.example.com".to_owned(),
-        ])
-        .unwrap();
-        assert_eq!(
-            allowed.accept("e", "http://127.0.0.1:8080/bob/").unwrap(),
-            "http://127.0.0.1:8080/bob"
-        );
-        assert_eq!(
-            allowed.accept("e", "https://mock.example.com:443").unwrap(),
-            "https://mock.example.com"
-        );
-        for bad in [
-            "http://127.0.0.1:8081",
-            "https://127.0.0.1:8080",
-            "http://127.0.0.1.example.com:8080",
-            "https://mock.example.com.evil.example",
-            "https://user@mock.example.com",
-            "http://mock.example.com",
-            "https://mock.example.com/?q",
-            "nonsense",
-        ] {
-            assert_eq!(
-                allowed.accept("e", bad).unwrap_err().reason,
-                IntegrationReason::EndpointNotAllowed,
-                "{bad}"
-            );
-        }
-        assert!(AllowedEndpoints::parse(&["http://mock.example.com".to_owned()]).is_err());
-    }
-
-    #[test]
     fn a_target_that_does_not_exist_is_told_with_its_row_and_what_may_be_meant() {
         let rows = |last: &str| {
-            let rows = serde_json::json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"},
+            let rows = serde_json::json!([{"target": "email", "field": "root.email"},
+                {"target": "username", "field": "root.email"},
                                           {"target": last, "field": "work.title"}]);
             serde_json::from_value::<Vec<MappingRow>>(rows).unwrap()
         };

@@ -16,13 +16,10 @@ mod told;
 mod whose;
 mod write;
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
@@ -183,8 +180,7 @@ impl Entra {
     async fn undefined(&self, reader: &Reader<'_>) -> Result<Vec<usize>, Error> {
         let mut missing = Vec::new();
         for (row, name) in reader.extensions() {
-            let remembered =
-                self.extensions.lock().unwrap_or_else(PoisonError::into_inner).get(name).copied();
+            let remembered = self.extensions.lock().get(name).copied();
             let defined = match remembered.filter(|(at, _)| at.elapsed() < REMEMBERED) {
                 Some((_, defined)) => defined,
                 None => {
@@ -214,15 +210,12 @@ impl Entra {
 
     /// Remembers whether a directory extension is defined.
     fn remember(&self, name: &str, defined: bool) {
-        self.extensions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.to_owned(), (Instant::now(), defined));
+        self.extensions.lock().insert(name.to_owned(), (Instant::now(), defined));
     }
 
     /// Returns whether a directory extension is remembered as missing.
     fn is_missing(&self, name: &str) -> bool {
-        let extensions = self.extensions.lock().unwrap_or_else(PoisonError::into_inner);
+        let extensions = self.extensions.lock();
         extensions.get(name).is_some_and(|(at, defined)| !defined && at.elapsed() < REMEMBERED)
     }
 
@@ -237,7 +230,7 @@ impl Entra {
         if !name.starts_with("extension_") {
             return;
         }
-        self.extensions.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
+        self.extensions.lock().remove(name);
         if let Err(error) = self.undefined(&Reader::new(mapping, &self.tenant.mark)).await {
             tracing::debug!(
                 category = error.category(),
@@ -375,17 +368,13 @@ impl Entra {
     }
 
     fn made_now(&self, id: &str) {
-        let mut young = self.young.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut young = self.young.lock();
         young.retain(|_, made| made.elapsed() < YOUNG);
         young.insert(id.to_owned(), Instant::now());
     }
 
     fn is_young(&self, id: &str) -> bool {
-        self.young
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(id)
-            .is_some_and(|made| made.elapsed() < YOUNG)
+        self.young.lock().get(id).is_some_and(|made| made.elapsed() < YOUNG)
     }
 
     /// Finishes a new account, and returns whether it succeeded. The next pass sees what it lacks.

@@ -14,12 +14,13 @@ use crate::{
     http::{
         client::{Answer, Client},
         secret::Secret,
+        waits::Waits,
     },
     provider::{
         Catalog, Credential, Destination, Error, Keys, Provider,
         answers::{Route, Sent},
         call::{Dialect, Gate, Observer, Ties},
-        limits::{Pacer, Ticket, Waits},
+        limits::{Pacer, Ticket},
         token::{Granted, Token},
     },
 };

@@ -3,10 +3,11 @@
 
 use std::{
     collections::HashMap,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError, atomic::AtomicU64},
+    sync::{OnceLock, atomic::AtomicU64},
 };
 
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::{
     metrics::{family::Family, gauge::Gauge},
     registry::Registry,
@@ -24,25 +25,29 @@ pub(super) const INTEGRATION: Row = Row {
     name: "bobsync_integration_ready",
     kind: "gauge",
     labels: &["integration", "reason"],
-    help: "1 where Ready is True, else 0; one series for each integration, whose reason is that of Ready, such as PlanHeld or ProviderUnauthorized",
+    help: "1 where Ready is True, else 0; one series for each integration, whose reason is that of \
+        Ready, such as PlanHeld or ProviderUnauthorized",
 };
 pub(super) const EMPLOYEES: Row = Row {
     name: "bobsync_employees",
     kind: "gauge",
     labels: &["integration", "state"],
-    help: "Employees as their EmployeeSyncs are now; the state is in_sync, pending, held, frozen, failing or unmanaged",
+    help: "Employees as their EmployeeSyncs are now; the state is in_sync, pending, held, frozen, \
+        failing or unmanaged",
 };
 pub(super) const FAILING: Row = Row {
     name: "bobsync_failing_employees",
     kind: "gauge",
     labels: &["integration", "reason"],
-    help: "Employees who fail, by the reason of Ready on their EmployeeSync; a reason that nobody has is absent",
+    help: "Employees who fail, by the reason of Ready on their EmployeeSync; a reason that nobody \
+        has is absent",
 };
 pub(super) const UPCOMING: Row = Row {
     name: "bobsync_upcoming_transitions",
     kind: "gauge",
     labels: &["integration", "access", "within"],
-    help: "Employees whose access changes by itself within a day or a week; access is what it becomes, active or suspended",
+    help: "Employees whose access changes by itself within a day or a week; access is what it \
+        becomes, active or suspended",
 };
 pub(super) const HELD: Row = Row {
     name: "bobsync_held_changes",
@@ -60,13 +65,16 @@ pub(super) const WINDOW: Row = Row {
     name: "bobsync_provider_window_left",
     kind: "gauge",
     labels: &["integration"],
-    help: "Calls that the provider's window has left, as far as it is known; integrations of one tenant share it",
+    help: "Calls that the provider's window has left, as far as it is known; integrations of one \
+        tenant share it",
 };
 pub(super) const UNSYNCED: Row = Row {
     name: "bobsync_oldest_unsynced_age_seconds",
     kind: "gauge",
     labels: &["integration"],
-    help: "Nobody has been out of sync for longer than this: since the oldest EmployeeSync that is not Ready became so, or since a pass last went through, whichever is longer ago. Grows when passes fail, hang or stop, and goes on after a restart",
+    help: "Nobody has been out of sync for longer than this: since the oldest EmployeeSync that is \
+        not Ready became so, or since a pass last went through, whichever is longer ago. Grows \
+        when passes fail, hang or stop, and goes on after a restart",
 };
 pub(super) const OBJECTS: Row = Row {
     name: "bobsync_employee_sync_objects",
@@ -147,7 +155,7 @@ impl Gauges {
     }
 
     fn told(&self) -> MutexGuard<'_, HashMap<IntegrationKey, Told>> {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner)
+        self.told.lock()
     }
 
     pub(super) fn watch(&self, people: Box<dyn People>, now: Reading<Timestamp>) {

@@ -69,7 +69,7 @@ async fn nobody_waits_for_company_and_those_who_wait_go_together() {
         entra.look(&ids[2]).await.unwrap().attributes[rows::MANAGER].as_deref(),
         Some(&*ids[4])
     );
-    let told = entra.outcomes.lock().unwrap().clone();
+    let told = entra.outcomes.lock().clone();
     let expected = [
         ("update", "ok"),
         ("batch", "ok"),

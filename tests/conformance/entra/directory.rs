@@ -9,12 +9,11 @@ use bobsync::{
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
-    http::secret::Secret,
+    http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Credential, Provider,
         call::Ties,
         entra::{self, App, CATALOG, Cloud, Entra, Mark, pacer},
-        limits::Waits,
     },
 };
 use serde_json::{Map, Value, json};

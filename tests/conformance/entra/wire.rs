@@ -700,7 +700,7 @@ async fn every_call_is_told_with_its_outcome() {
         ("sessions", "ok"),
         ("manager", "ok"),
     ];
-    assert_eq!(*entra.outcomes.lock().unwrap(), told);
+    assert_eq!(*entra.outcomes.lock(), told);
 }
 
 #[tokio::test]

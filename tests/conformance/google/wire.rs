@@ -653,7 +653,7 @@ async fn every_call_is_told_with_its_outcome() {
         ("update", "ok"),
         ("find", "ok"),
     ];
-    assert_eq!(*google.outcomes.lock().unwrap(), told);
+    assert_eq!(*google.outcomes.lock(), told);
 }
 
 #[tokio::test]

@@ -9,12 +9,11 @@ use bobsync::{
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
-    http::secret::Secret,
+    http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
         call::Ties,
         google::{self, CATALOG, Google, ServiceAccount, pacer},
-        limits::Waits,
     },
 };
 use serde_json::{Map, Value, json};

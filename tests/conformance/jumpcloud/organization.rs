@@ -9,11 +9,10 @@ use bobsync::{
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
-    http::secret::Secret,
+    http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
         jumpcloud::{self, CATALOG, JumpCloud, pacer},
-        limits::Waits,
     },
 };
 use serde_json::{Map, Value, json};

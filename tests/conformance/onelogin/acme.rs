@@ -9,10 +9,9 @@ use bobsync::{
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
-    http::secret::Secret,
+    http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
-        limits::Waits,
         onelogin::{CATALOG, Config, OneLogin, pacer},
     },
 };
@@ -94,7 +93,7 @@ fn config(base: &str, outcomes: Outcomes) -> Config {
         base: base.to_owned(),
         client_id: "client-1".to_owned(),
         client_secret: Secret::new("secret-1"),
-        observer: Arc::new(move |call, outcome| outcomes.lock().unwrap().push((call, outcome))),
+        observer: Arc::new(move |call, outcome| outcomes.lock().push((call, outcome))),
         gate: Arc::new(|| true),
         waits: untold(),
         mastered: true,

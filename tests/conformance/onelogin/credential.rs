@@ -78,7 +78,7 @@ async fn a_revoked_or_expired_token_is_renewed_with_one_call() {
     update(&acme, &id, &write(&[(rows::TITLE, Some("Lead"))])).await.0.unwrap();
     assert_eq!(calls_and_tokens(&acme).await, (5, 3));
     assert_eq!(
-        acme.outcomes.lock().unwrap()[4..],
+        acme.outcomes.lock()[4..],
         [("list", "ok"), ("update", "unauthorized"), ("token", "ok"), ("update", "ok")]
     );
 
@@ -230,7 +230,7 @@ async fn a_write_that_never_left_is_not_of_unknown_outcome() {
     }
     let call = |name, outcome| [("token", "ok"), (name, outcome)];
     assert_eq!(
-        *acme.outcomes.lock().unwrap(),
+        *acme.outcomes.lock(),
         [call("create", "unavailable"), call("update", "unavailable")].concat()
     );
 }

@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Arc, Mutex, OnceLock, atomic::AtomicU64},
+    sync::{Arc, OnceLock, atomic::AtomicU64},
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -42,13 +42,17 @@ use bobsync::{
             outcome::Outcome,
             record::{Approved, Recorder, Tally},
         },
-        settings::validate::{AllowedEndpoints, Validated, validate},
+        settings::{
+            endpoints::AllowedEndpoints,
+            validate::{Validated, validate},
+        },
     },
     provider::{Error, Initial, Key, Listing, Provider as Target, Written},
     telemetry::metrics::Metrics,
 };
 use futures::{FutureExt as _, future::BoxFuture};
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde_json::json;
 
 use super::{
@@ -158,8 +162,7 @@ pub fn run(heard: &Heard) -> Doing {
     let now = Timestamp::from_second(1_780_000_000).expect("a time");
     let deciding = Deciding {
         settings,
-        roster: &roster,
-        key: &around.key,
+        roster: roster.of(&around.key),
         ends_sessions: false,
         others: &[],
         first_pass: false,
@@ -177,13 +180,12 @@ pub fn run(heard: &Heard) -> Doing {
         .now_or_never()
         .expect("at once")
         .expect("a listing");
-    let mut plan = plan(&settings.mapping, &people, matcher, listing.whole);
+    let mut planned = plan(matcher, listing.whole);
     let requests = HashMap::new();
     let guarding = Guarding {
         restored: false,
         settings,
-        roster: &roster,
-        key: &around.key,
+        roster: roster.of(&around.key),
         requests: &requests,
         dry_run: false,
         first_pass: false,
@@ -199,11 +201,11 @@ pub fn run(heard: &Heard) -> Doing {
         interval: Duration::from_mins(10),
         now,
     };
-    let released = release(&guarding, &mut plan, &people, &listing);
+    let released = release(&guarding, &mut planned, &listing);
     let told: Mutex<Vec<(u32, Option<Outcome>)>> = Mutex::default();
-    told.lock().expect("told").extend(
+    told.lock().extend(
         (0..)
-            .zip(&plan.standings)
+            .zip(&planned.plan.standings)
             .filter(|(_, standing)| standing.change.is_none())
             .map(|(who, _)| (who, None)),
     );
@@ -212,10 +214,8 @@ pub fn run(heard: &Heard) -> Doing {
     let execution = Execution {
         provider: &desk,
         initial: Ok(Initial::default()),
-        mapping: &settings.mapping,
         unavailable: &listing.unavailable,
-        people: &people,
-        plan: &plan,
+        planned: &planned,
         looking: &looking,
         released: &released,
         leadership: &leadership,
@@ -237,7 +237,6 @@ pub fn run(heard: &Heard) -> Doing {
     {
         let mut pass = std::pin::pin!(execute(&execution, |who, outcome, _| told
             .lock()
-            .expect("told")
             .push((who, Some(outcome)))));
         let mut go_on = || pass.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
         if heard.lost == Some(Lost::BeforeListing) {
@@ -258,10 +257,9 @@ pub fn run(heard: &Heard) -> Doing {
     doing.waiting = desk.waiting();
     let tally = Mutex::new(Tally::default());
     let recorder = Recorder {
-        key: &around.key,
         uid: "uid",
         validated: &around.validated,
-        roster: &roster,
+        roster: roster.of(&around.key),
         writer: &around.writer,
         events: &around.events,
         metrics: &around.metrics,
@@ -277,18 +275,17 @@ pub fn run(heard: &Heard) -> Doing {
         requests: &requests,
         approved: Approved::default(),
         deleted_now: &deleted_now,
-        people: &people,
-        plan: &plan,
+        planned: &planned,
         left_alone: &[],
         progress: None,
         owes: false,
         tally,
         unwritten: Mutex::default(),
     };
-    for (who, outcome) in told.into_inner().expect("told") {
+    for (who, outcome) in told.into_inner() {
         let id = people[who as usize].employee.id();
         let trouble = recorder.trouble(who, outcome.as_ref());
-        let status = roster.with(&around.key, id, |entry| {
+        let status = roster.of(&around.key).with(id, |entry| {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
             worth.then(|| {
@@ -408,12 +405,12 @@ struct Slot {
 impl Desk<'_> {
     fn ask(&self, call: Call) -> impl Future<Output = Answer> + Send + '_ {
         let number = {
-            let mut calls = self.calls.lock().expect("calls");
+            let mut calls = self.calls.lock();
             calls.push(Slot { call, answer: None, taken: false, waker: None });
             calls.len() - 1
         };
         std::future::poll_fn(move |cx| {
-            let slot = &mut self.calls.lock().expect("calls")[number];
+            let slot = &mut self.calls.lock()[number];
             slot.waker = Some(cx.waker().clone());
             match slot.answer.take() {
                 Some(answer) => {
@@ -427,7 +424,7 @@ impl Desk<'_> {
 
     fn answer(&self, number: usize, answer: Answer) {
         let waker = {
-            let mut calls = self.calls.lock().expect("calls");
+            let mut calls = self.calls.lock();
             let slot = calls.get_mut(number).expect("the same pass makes the same calls");
             slot.answer = Some(answer);
             slot.waker.take()
@@ -438,11 +435,11 @@ impl Desk<'_> {
     }
 
     fn begun(&self) -> usize {
-        self.calls.lock().expect("calls").len()
+        self.calls.lock().len()
     }
 
     fn waiting(&self) -> Vec<(usize, Call)> {
-        let calls = self.calls.lock().expect("calls");
+        let calls = self.calls.lock();
         calls
             .iter()
             .enumerate()

@@ -4,12 +4,11 @@
 use std::{
     collections::{HashSet, VecDeque},
     hash::{BuildHasher as _, RandomState},
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Instant,
 };
+
+use parking_lot::Mutex;
 
 use super::{
     scenarios::Scenario,
@@ -103,7 +102,7 @@ pub fn explore_all(
                         let (name, took) = (scenario.name, began.elapsed().as_secs_f64());
                         eprintln!("{name}: {states} states, {steps} steps, {rests} at rest, {runs} runs of the engine, {took:.1} s");
                     }
-                    let mut sum = sum.lock().unwrap_or_else(PoisonError::into_inner);
+                    let mut sum = sum.lock();
                     *sum = match (std::mem::replace(&mut *sum, Ok(Counts::default())), found) {
                         (Ok(so_far), Ok(more)) => Ok(so_far.and(more)),
                         (Ok(_), Err(Broken { said, way })) => Err(format!("{}: {said}, by {way:?}", scenario.name)),
@@ -113,7 +112,7 @@ pub fn explore_all(
             });
         }
     });
-    sum.into_inner().unwrap_or_else(PoisonError::into_inner)
+    sum.into_inner()
 }
 
 impl Counts {

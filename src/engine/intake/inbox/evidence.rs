@@ -20,7 +20,7 @@ use crate::{
     domain::{known::Revoked, why::Why},
     engine::{
         intake::revocations,
-        planned::{OPEN, Planned},
+        planned::{OPEN, PlannedChange},
     },
 };
 
@@ -57,7 +57,7 @@ impl Inbox {
             return Ok(());
         }
         let _guard = mailbox.claims.record(employee).await;
-        let known = self.0.roster.get(key, employee);
+        let known = self.0.roster.of(key).get(employee);
         let (deleted, revoked) =
             known.as_ref().map_or((None, None), |entry| (entry.file_deleted, entry.revoked));
         let evidence = match kind {
@@ -85,7 +85,7 @@ impl Inbox {
                 .change(&self.writer(key), key, &|list| revocations::ended(list, employee, at))
                 .await?;
         }
-        self.0.roster.writing(key, employee, true);
+        self.0.roster.of(key).writing(employee, true);
         let written = tokio::time::timeout(
             OBJECT_WITHIN,
             self.write(key, mailbox, employee, evidence.as_ref()),
@@ -98,7 +98,7 @@ impl Inbox {
                 None
             }
             Ok(Ok(None)) => {
-                self.0.roster.forget_revocation(key, employee);
+                self.0.roster.of(key).forget_revocation(employee);
                 None
             }
             Ok(Err(error)) => Some(error),
@@ -108,7 +108,7 @@ impl Inbox {
             )),
         };
         if refused.is_some() {
-            self.0.roster.writing(key, employee, false);
+            self.0.roster.of(key).writing(employee, false);
         }
         match (kind, refused) {
             (Kind::AccessRevoked, refused) => {
@@ -122,8 +122,9 @@ impl Inbox {
                     })
                     .await?;
                 if let Some(error) = refused {
-                    tracing::warn!(integration = %key, employee, %error, "evidence from Bob is in the integration's status alone");
-                    self.0.roster.remember(key, employee, revoked);
+                    tracing::warn!(integration = %key, employee, %error,
+                        "evidence from Bob is in the integration's status alone");
+                    self.0.roster.of(key).remember(employee, revoked);
                 }
             }
             (_, Some(error)) => return Err(error),
@@ -142,7 +143,7 @@ impl Inbox {
         employee: &str,
         object: &EmployeeSync,
     ) {
-        let gone = self.0.roster.with(key, employee, |entry| {
+        let gone = self.0.roster.of(key).with(employee, |entry| {
             entry
                 .filter(|entry| entry.is_open_against_evidence())
                 .map(|entry| entry.file_deleted.is_some())
@@ -159,12 +160,13 @@ impl Inbox {
         let reason = find(&conditions, Type::Ready).map(|ready| ready.reason.clone());
         let (writer, status) =
             (self.writer(key), EmployeeSyncStatus { reason, conditions, ..status });
-        self.0.roster.writing(key, employee, true);
+        self.0.roster.of(key).writing(employee, true);
         match tokio::time::timeout(SAID_WITHIN, writer.apply_person(object, &status)).await {
             Ok(Ok(object)) => self.0.roster.wrote(&object, 0),
             Ok(Err(_)) | Err(_) => {
-                tracing::debug!(integration = %key, employee, "that access is still open could not be said");
-                self.0.roster.writing(key, employee, false);
+                tracing::debug!(integration = %key, employee,
+                    "that access is still open could not be said");
+                self.0.roster.of(key).writing(employee, false);
             }
         }
     }
@@ -182,7 +184,7 @@ impl Inbox {
         employee: &str,
         evidence: Option<&Evidence>,
     ) -> Result<Option<EmployeeSync>, WriteError> {
-        if self.0.roster.is_leaving(key, employee, &mailbox.uid) {
+        if self.0.roster.of(key).is_leaving(employee, &mailbox.uid) {
             return if evidence.is_none() {
                 Ok(None)
             } else {
@@ -228,7 +230,7 @@ fn still_open(
         return None;
     }
     let why = why.sentence();
-    let message = format!("Waiting for its turn to {}; {why}.", Planned::Suspend.words());
+    let message = format!("Waiting for its turn to {}; {why}.", PlannedChange::Suspend.words());
     let wanted = [
         Wanted {
             kind: conditions::Type::Ready,

@@ -1,8 +1,9 @@
 //! What the passes of one integration suspect in addition to the statuses, and which employees wait
 //! for a manager.
 
-use std::{collections::HashSet, sync::Mutex};
+use std::collections::HashSet;
 
+use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::{Mailbox, State};

@@ -305,7 +305,7 @@ impl Run<'_, '_, '_> {
 
     /// Returns which values of this write an error may be about.
     pub(super) fn suspects(&self, write: &AccountWrite, error: &Error) -> Suspects {
-        let mapping = self.cx.mapping;
+        let mapping = self.cx.planned.mapping;
         let all = || -> Vec<usize> { write.attributes.iter().map(|(row, _)| *row).collect() };
         let of = |field: &str| -> Vec<usize> {
             let exactly = all().into_iter().find(|row| *mapping.rows[*row].target == *field);
@@ -379,12 +379,11 @@ impl Run<'_, '_, '_> {
     ) -> Result<Written, Ended> {
         let urgency =
             if write.access == Some(Access::Suspended) { Urgency::Urgent } else { Urgency::Normal };
-        let renames = write
-            .attributes
-            .iter()
-            .any(|(row, _)| [self.cx.mapping.email, self.cx.mapping.username].contains(row));
+        let renames = write.attributes.iter().any(|(row, _)| {
+            [self.cx.planned.mapping.email, self.cx.planned.mapping.username].contains(row)
+        });
         loop {
-            let call = || self.cx.provider.update(self.cx.mapping, aim.id, write, urgency);
+            let call = || self.cx.provider.update(self.cx.planned.mapping, aim.id, write, urgency);
             let (error, wait) = match self.call((aim.person, aim.sort), &mut tries, call).await {
                 Ok(mut written) => {
                     if write.access.is_none() && !self.cx.provider.capabilities().answers_changes {
@@ -421,14 +420,14 @@ impl Run<'_, '_, '_> {
 
     /// Returns whether the account of this person already is as the write would make it.
     fn holds(&self, person: PersonIndex, account: &Account<'_>, write: &AccountWrite) -> bool {
-        let person = &self.cx.people[person as usize];
+        let person = self.cx.planned.person(person);
         let attributes = write.attributes.iter().all(|(row, value)| {
             let have = account
                 .attributes
                 .get(*row)
                 .and_then(Option::as_deref)
                 .filter(|have| !have.is_empty());
-            let row = &self.cx.mapping.rows[*row];
+            let row = &self.cx.planned.mapping.rows[*row];
             let known = person.kept.as_deref();
             known.is_some_and(|known| {
                 known.is_settled(&person.employee, row, text_of(value), have.unwrap_or_default())

@@ -1,8 +1,6 @@
 //! A new account, and what its creation may meet: a value that is refused or taken, an earlier try
 //! with a lost answer, or the account of another employee.
 
-use std::sync::PoisonError;
-
 use super::{
     Ended, LAG, LEFT_OUT, Met, Run,
     change::{Aim, Landed, LeftOut, Suspects, action_on},
@@ -33,9 +31,9 @@ impl Run<'_, '_, '_> {
         mut write: AccountWrite,
     ) -> Result<Landed, Ended> {
         let person = change.person;
-        let employee = &self.cx.people[person as usize].employee;
-        let names = [self.cx.mapping.email, self.cx.mapping.username]
-            .map(|row| self.cx.mapping.text(row, employee));
+        let employee = &self.cx.planned.person(person).employee;
+        let names = [self.cx.planned.mapping.email, self.cx.planned.mapping.username]
+            .map(|row| self.cx.planned.mapping.text(row, employee));
         if names.iter().flatten().any(|name| self.cx.protected.names(name)) {
             return Err(Ended::Failed(Failure::Protected(ProtectedBy::Settings)));
         }
@@ -53,7 +51,7 @@ impl Run<'_, '_, '_> {
         };
         let (mut left, mut tries, mut sent) = (LeftOut::default(), Tries::all(), 0);
         loop {
-            let call = || self.cx.provider.create(self.cx.mapping, &write, initial);
+            let call = || self.cx.provider.create(self.cx.planned.mapping, &write, initial);
             match self.call((person, Sort::Creation), &mut tries, call).await {
                 Ok(Written { account, request_id, left: _ }) => {
                     let fields = self.sent(&write);
@@ -136,7 +134,7 @@ impl Run<'_, '_, '_> {
 
     /// Returns the rows that a new account can be without and for which `which` is true.
     fn dispensable(&self, write: &AccountWrite, which: impl Fn(usize) -> bool) -> Vec<usize> {
-        let mapping = self.cx.mapping;
+        let mapping = self.cx.planned.mapping;
         let needed = |row: usize| {
             mapping.rows[row].required || row == mapping.email || row == mapping.username
         };
@@ -171,9 +169,9 @@ impl Run<'_, '_, '_> {
     /// first, because an account that cannot be read is not absent. If searches lag behind writes,
     /// a search by e-mail comes next. If the provider cannot search marks, nothing else is tried.
     async fn by_mark(&self, index: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
-        let person = &self.cx.people[index as usize];
+        let person = self.cx.planned.person(index);
         let mark = person.employee.id();
-        let email = self.cx.mapping.text(self.cx.mapping.email, &person.employee);
+        let email = self.cx.planned.mapping.text(self.cx.planned.mapping.email, &person.employee);
         let searches = self.cx.provider.capabilities().searches_marks;
         let by_email = self.cx.provider.capabilities().lags || !searches;
         let known = person.known_account.as_deref().map(Key::Id);
@@ -227,8 +225,8 @@ impl Run<'_, '_, '_> {
         field: Option<String>,
         doubtful: bool,
     ) -> Result<Landed, Ended> {
-        let person = &self.cx.people[index as usize];
-        let mapping = self.cx.mapping;
+        let person = self.cx.planned.person(index);
+        let mapping = self.cx.planned.mapping;
         let conflict = |said: &str| Ended::Failed(Failure::Conflict(said.to_owned()));
         let Some(email) = mapping.text(mapping.email, &person.employee) else {
             return Err(Ended::Refused(Error::Duplicate { field }));
@@ -243,7 +241,8 @@ impl Run<'_, '_, '_> {
         }
         let Some(account) = found.pop() else {
             if doubtful && self.cx.provider.capabilities().lags {
-                let said = "the provider has an account with this e-mail and does not show it yet; the next pass looks again";
+                let said = "the provider has an account with this e-mail and does not show it yet; \
+                    the next pass looks again";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
             return Err(match other {
@@ -259,7 +258,8 @@ impl Run<'_, '_, '_> {
                     };
                     let holders = self.cx.provider.capabilities().phrases.hidden_holders;
                     conflict(&format!(
-                        "this {keys} is taken, and no account shows it: {holders} has it; free it there, or correct it in Bob"
+                        "this {keys} is taken, and no account shows it: {holders} has it; free it \
+                         there, or correct it in Bob"
                     ))
                 }
             });
@@ -274,19 +274,24 @@ impl Run<'_, '_, '_> {
                 }
                 self.bring_up(index, account, write, (MatchedBy::Mark, doubtful)).await
             }
-            Some(mark) if self.cx.people.iter().any(|person| person.employee.id() == mark) => {
+            Some(mark)
+                if self.cx.planned.people.iter().any(|person| person.employee.id() == mark) =>
+            {
                 Err(conflict(&format!(
-                    "the account {} has this {target} and belongs to employee {mark} in Bob: correct one of the two in Bob, or hand the account \
+                    "the account {} has this {target} and belongs to employee {mark} in Bob: \
+                     correct one of the two in Bob, or hand the account \
                  over by setting its mark to this employee's id",
                     account.id
                 )))
             }
             Some(_) => Err(conflict(&format!(
-                "the account {} has this {target}, and bears the mark of another employee: correct the mark there, or the value in Bob",
+                "the account {} has this {target}, and bears the mark of another employee: correct \
+                 the mark there, or the value in Bob",
                 account.id
             ))),
             None if !self.cx.adopt => Err(conflict(&format!(
-                "the account {} has this {target}, and with spec.safety.adoption: Never an account without a mark is not taken over",
+                "the account {} has this {target}, and with spec.safety.adoption: Never an account \
+                 without a mark is not taken over",
                 account.id
             ))),
             None => self.bring_up(index, account, write, (MatchedBy::Email, false)).await,
@@ -309,12 +314,16 @@ impl Run<'_, '_, '_> {
         if account.elsewhere {
             return Err(Ended::Failed(Failure::ManagedElsewhere));
         }
-        let person = &self.cx.people[index as usize];
-        let (attributes, _) =
-            differences(self.cx.mapping, &person.employee, person.kept.as_deref(), &account);
+        let person = self.cx.planned.person(index);
+        let (attributes, _) = differences(
+            self.cx.planned.mapping,
+            &person.employee,
+            person.kept.as_deref(),
+            &account,
+        );
         let mut write = AccountWrite { attributes, ..AccountWrite::default() };
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
-        if let Some(row) = self.cx.mapping.manager {
+        if let Some(row) = self.cx.planned.mapping.manager {
             let have = account.attributes.get(row).and_then(Option::as_deref);
             write.attributes.extend(
                 wanted
@@ -323,7 +332,7 @@ impl Run<'_, '_, '_> {
                     .filter(|(r, value)| {
                         let same = |want: &str| {
                             have.is_some_and(|have| {
-                                equal(self.cx.mapping.rows[row].compare, have, want)
+                                equal(self.cx.planned.mapping.rows[row].compare, have, want)
                             })
                         };
                         *r == row
@@ -354,7 +363,7 @@ impl Run<'_, '_, '_> {
         let fields = self.sent(if made { wanted } else { &write });
         let (id, state): (Box<str>, _) = ((*account.id).into(), account.state);
         let met = Met { account: id.clone(), state, action, fields: fields.clone() };
-        self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(index, met);
+        self.met.lock().insert(index, met);
         if write.is_empty() {
             let (unconfirmed, answered, left) = (Vec::new(), Vec::new(), LeftOut::default());
             return Ok(Landed {
@@ -372,8 +381,9 @@ impl Run<'_, '_, '_> {
         }
         if !own && let Some(kind) = kind_of(&write) {
             let marked = account.mark.is_some();
-            if !self.room.lock().unwrap_or_else(PoisonError::into_inner).take(kind, marked) {
-                let said = "the account is there already, and the budget has no room for what it needs; the next plan holds it";
+            if !self.room.lock().take(kind, marked) {
+                let said = "the account is there already, and the budget has no room for what it \
+                    needs; the next plan holds it";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
         }

@@ -26,8 +26,8 @@ impl Run<'_, '_, '_> {
             .map(|(row, value)| {
                 let sent = text_of(value);
                 let have = text(account, *row);
-                let other =
-                    !have.is_empty() && !equal(self.cx.mapping.rows[*row].compare, have, sent);
+                let other = !have.is_empty()
+                    && !equal(self.cx.planned.mapping.rows[*row].compare, have, sent);
                 Answered { row: *row, sent: sent.into(), seen, kept: other.then(|| have.into()) }
             })
             .collect()
@@ -38,9 +38,9 @@ impl Run<'_, '_, '_> {
     /// reads lag behind writes, a value that is not there yet gets some time. If they do not lag,
     /// the rules of the tenant get that time, because they may run after the answer.
     pub(super) async fn read_back(&self, index: PersonIndex, sort: Sort, landed: &mut Landed) {
-        let person = &self.cx.people[index as usize];
+        let person = self.cx.planned.person(index);
         let Some(known) = person.kept.as_deref().filter(|known| known.has_tries()) else { return };
-        let rows = &self.cx.mapping.rows;
+        let rows = &self.cx.planned.mapping.rows;
         let is_doubtful = |one: &Answered| {
             one.kept.is_none() && known.was_tried(&person.employee, &rows[one.row], &one.sent)
         };

@@ -60,8 +60,8 @@ impl<'c> Licences<'c> {
         self.until.filter(|_| !self.reading)
     }
 
-    /// Returns the next group that is to be read, one at a time. `idle` says that no change is under
-    /// way that could join it.
+    /// Returns the next group that is to be read, one at a time. `idle` says that no change is
+    /// under way that could join it.
     pub(super) fn due(&mut self, idle: bool) -> Option<Vec<Unproven<'c>>> {
         let full = self.waiting.len() >= (FIRST << self.groups).min(LARGEST);
         let late = self.until.is_some_and(|until| until <= Instant::now());
@@ -88,8 +88,8 @@ impl<'c> Run<'_, '_, 'c> {
         given && self.cx.provider.capabilities().licences
     }
 
-    /// Reads a group of accounts and puts right what is told of those without a licence. If the read
-    /// fails or takes too long, or the pass ends early, the next listing tells.
+    /// Reads a group of accounts and puts right what is told of those without a licence. If the
+    /// read fails or takes too long, or the pass ends early, the next listing tells.
     pub(super) async fn with_licences(&self, mut group: Vec<Unproven<'c>>) -> Vec<Unproven<'c>> {
         let ids: Vec<&str> = group.iter().map(|one| &*one.done.account).collect();
         let read = tokio::time::timeout(WITHIN, self.unlicensed(&ids)).await;
@@ -112,7 +112,7 @@ impl<'c> Run<'_, '_, 'c> {
     async fn unlicensed(&self, ids: &[&str]) -> Option<Vec<Box<str>>> {
         // A read needs neither the Lease nor a turn: refused creates must not hold it back.
         while !(self.cx.halted)() {
-            match self.cx.provider.unlicensed(self.cx.mapping, ids).await {
+            match self.cx.provider.unlicensed(self.cx.planned.mapping, ids).await {
                 Err(Error::Throttled { .. }) => (self.cx.pause)(BACK_IN_LINE).await,
                 answer => return answer.ok(),
             }

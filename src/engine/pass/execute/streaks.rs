@@ -6,7 +6,7 @@
 //! Suspensions do not wait for that. Only two things stop them: a refused credential, and a
 //! provider that no longer answers any of them.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
     domain::plan::{Change, Kind},
@@ -110,8 +110,8 @@ impl Streaks {
 
     /// Returns why the rest was not tried, the most severe reason first.
     pub fn into_stop(self) -> Option<Stop> {
-        let credential = self.credential.into_inner().unwrap_or_else(PoisonError::into_inner);
-        let sorts = self.sorts.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let credential = self.credential.into_inner();
+        let sorts = self.sorts.into_inner();
         let mut closed: Vec<Stop> = sorts.into_iter().filter_map(|streak| streak.closed).collect();
         // An outage comes first, because it hides refusals.
         closed.sort_by_key(|stop| stop.answered);
@@ -119,10 +119,10 @@ impl Streaks {
     }
 
     fn sorts(&self) -> MutexGuard<'_, [Streak; 3]> {
-        self.sorts.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sorts.lock()
     }
 
     fn credential(&self) -> MutexGuard<'_, Option<Stop>> {
-        self.credential.lock().unwrap_or_else(PoisonError::into_inner)
+        self.credential.lock()
     }
 }

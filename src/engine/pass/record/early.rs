@@ -1,8 +1,6 @@
 //! What the statuses say before an outcome is known, if that takes long. A status that says nothing
 //! yet, or that all is in order, would hide that something waits.
 
-use std::sync::PoisonError;
-
 use super::{Judged, Moment, Recorder, Trouble, Write};
 use crate::domain::{
     access::Missing,
@@ -35,13 +33,13 @@ impl Recorder<'_> {
     /// It says that the provider has not been listed.
     pub async fn unlisted(&self) {
         let mut writes = Vec::new();
-        for (index, person) in (0..).zip(self.people) {
+        for (index, person) in (0..).zip(self.planned.people) {
             let will_have = person.decision.managed
                 && person.decision.missing != Missing::Never
                 && person.claimed_by.is_none();
-            let is_new = self.roster.with(self.key, person.employee.id(), |entry| {
-                entry.is_none_or(|entry| entry.digest == 0)
-            });
+            let is_new = self
+                .roster
+                .with(person.employee.id(), |entry| entry.is_none_or(|entry| entry.digest == 0));
             if will_have && is_new {
                 writes.extend(self.before_the_outcome(index, Trouble::Unlisted));
             }
@@ -53,7 +51,7 @@ impl Recorder<'_> {
     /// its turn.
     pub async fn waiting(&self, goes: impl Fn(usize) -> bool) {
         let mut writes = Vec::new();
-        for (index, standing) in (0..).zip(&self.plan.standings) {
+        for (index, standing) in (0..).zip(&self.planned.plan.standings) {
             if standing.change.is_some_and(&goes)
                 && !self.is_settled(index)
                 && !self.only_waits_for_a_manager(index)
@@ -76,8 +74,7 @@ impl Recorder<'_> {
     /// Returns whether there is nothing to say of this person before an outcome: the outcome is
     /// known, or a later pass knows more.
     pub(super) fn is_settled(&self, index: PersonIndex) -> bool {
-        let id = self.people[index as usize].employee.id();
-        self.ended.lock().unwrap_or_else(PoisonError::into_inner).contains(&index)
-            || self.looking.is_outdated(id)
+        let id = self.planned.id(index);
+        self.ended.lock().contains(&index) || self.looking.is_outdated(id)
     }
 }

@@ -30,7 +30,7 @@ impl Recorder<'_> {
                 .collect(),
             trigger: self
                 .causes
-                .get(self.people[index as usize].employee.id())
+                .get(self.planned.id(index))
                 .map_or(self.trigger, |cause| cause.trigger),
             outcome: word,
             plan: self.approved_with(index).map(str::to_owned),
@@ -42,9 +42,11 @@ impl Recorder<'_> {
     /// Returns whether this change was released outside of the budgets, so that no budget counts it
     /// later.
     fn is_uncounted(&self, index: PersonIndex, action: Action) -> bool {
-        let created = self.plan.standings[index as usize]
+        let created = self
+            .planned
+            .standing(index)
             .change
-            .is_some_and(|change| self.plan.changes[change].kind == Kind::Create);
+            .is_some_and(|change| self.planned.plan.changes[change].kind == Kind::Create);
         self.approved.kinds.is_some_and(|kinds| match kinds.get(&index) {
             // A create that met an existing account still used its place in the budgets.
             None => !(created && matches!(action, Action::Suspend | Action::Reactivate)),

@@ -1,8 +1,6 @@
 //! What the API server did not accept. If it refuses a status until a person changes something, the
 //! employee counts as failing. The pass is still completed, and the account is still dealt with.
 
-use std::sync::PoisonError;
-
 use super::Recorder;
 use crate::{
     cluster::{
@@ -72,29 +70,32 @@ impl Recorder<'_> {
             return;
         }
         if error.is_followers() {
-            tracing::debug!(integration = %self.key, employee, "another process leads by now, and writes this status");
+            tracing::debug!(integration = %self.roster.key, employee,
+                "another process leads by now, and writes this status");
         } else {
-            tracing::warn!(integration = %self.key, %error, employee, "a status could not be written; the next pass writes it");
+            tracing::warn!(integration = %self.roster.key, %error, employee,
+                "a status could not be written; the next pass writes it");
             self.metrics.status_patch("EmployeeSync", "failed");
         }
-        let mut unwritten = self.unwritten.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unwritten = self.unwritten.lock();
         unwritten.people.push((employee.into(), error.is_refused()));
         let first = if error.is_refused() { &mut unwritten.refused } else { &mut unwritten.failed };
-        first
-            .get_or_insert_with(|| (object_name(&self.key.name, employee), error.why().to_owned()));
+        first.get_or_insert_with(|| {
+            (object_name(&self.roster.key.name, employee), error.why().to_owned())
+        });
         drop(unwritten);
         let shown = verdict.is_some_and(|verdict| {
             matches!(verdict.standing(), Standing::Ready | Standing::Unready(_))
         });
         if error.is_refused() && shown {
-            self.roster.refused(self.key, employee);
+            self.roster.refused(employee);
         }
     }
 
     /// Writes the results of this recorder into the report of the pass.
     pub fn end(self, report: &mut Report) {
-        report.rest.unsettled = self.unsettled.into_inner().unwrap_or_else(PoisonError::into_inner);
-        report.unwritten = self.unwritten.into_inner().unwrap_or_else(PoisonError::into_inner);
-        report.tally = Some(self.tally.into_inner().unwrap_or_else(PoisonError::into_inner));
+        report.rest.unsettled = self.unsettled.into_inner();
+        report.unwritten = self.unwritten.into_inner();
+        report.tally = Some(self.tally.into_inner());
     }
 }

@@ -1,7 +1,7 @@
 //! How a status is written: once, with the history lines that are owed, and never over what came in
 //! the meantime.
 
-use std::{num::NonZeroU64, sync::PoisonError};
+use std::num::NonZeroU64;
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -32,18 +32,19 @@ impl Recorder<'_> {
     /// Publishes one event for each kind of change that this pass did not report one by one. It
     /// says how many there are.
     pub fn sum_up(&self) {
-        let told = std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner));
+        let told = std::mem::take(&mut *self.told.lock());
         for (reason, count) in told.into_iter().filter(|(_, count)| *count > SINGLE) {
             let about = ObjectReference {
                 api_version: Some(ProvisioningIntegration::api_version(&()).into_owned()),
                 kind: Some(ProvisioningIntegration::kind(&()).into_owned()),
-                name: Some(self.key.name.to_string()),
-                namespace: Some(self.key.namespace.to_string()),
+                name: Some(self.roster.key.name.to_string()),
+                namespace: Some(self.roster.key.namespace.to_string()),
                 uid: Some(self.uid.to_owned()),
                 ..ObjectReference::default()
             };
             let note = format!(
-                "{count} employees in one pass; {SINGLE} of them have events of their own, and status.history has each."
+                "{count} employees in one pass; {SINGLE} of them have events of their own, and \
+                 status.history has each."
             );
             self.events.publish(about, false, reason, "Sync", note);
         }
@@ -61,7 +62,7 @@ impl Recorder<'_> {
     }
 
     async fn write(&self, mut write: Write<'_>) {
-        let id = self.people[write.index as usize].employee.id();
+        let id = self.planned.id(write.index);
         let _alone = self.claims.record(id).await;
         if write.moment == Moment::Early && self.is_settled(write.index) {
             return;
@@ -79,20 +80,21 @@ impl Recorder<'_> {
         }
         // What another pass has written in the meantime is no longer owed, and what it could not
         // write is owed now.
-        write.owed = self.roster.owed(self.key, id);
+        write.owed = self.roster.owed(id);
         match self.try_write(&write, id).await {
             Ok(()) if write.owed.is_empty() => {}
-            Ok(()) => self.roster.owe(self.key, id, Vec::new()),
+            Ok(()) => self.roster.owe(id, Vec::new()),
             // The outcome is written when it is known.
             Err(error) if write.moment == Moment::Early => {
-                tracing::debug!(integration = %self.key, %error, "what is said early could not be written")
+                tracing::debug!(integration = %self.roster.key, %error,
+                    "what is said early could not be written")
             }
             Err(error) => {
                 // A failed change is tried again and writes its line then. A change that was made
                 // does not come again.
                 let made =
                     write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
-                self.roster.owe(self.key, id, made.chain(write.owed).collect());
+                self.roster.owe(id, made.chain(write.owed).collect());
                 self.not_written(id, Some(&write.verdict), &error);
             }
         }
@@ -101,15 +103,16 @@ impl Recorder<'_> {
     /// Deletes the object of an employee that has been gone for longer than the retention. A change
     /// in the meantime keeps the object.
     async fn expire(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
-        if self.roster.with(self.key, id, Seen::of) != write.seen {
+        if self.roster.with(id, Seen::of) != write.seen {
             return Ok(());
         }
-        match self.writer.delete_person(&self.writer.read_person(self.key, id).await?).await {
+        match self.writer.delete_person(&self.writer.read_person(self.roster.key, id).await?).await
+        {
             // A change of the object keeps it for now.
             Err(error) if error.is_outdated() => return Ok(()),
             deleted => deleted?,
         }
-        self.roster.forget(self.key, id);
+        self.roster.forget(id);
         Ok(())
     }
 
@@ -125,22 +128,22 @@ impl Recorder<'_> {
             // After a restart the verdict behind a status is not known, but its digest is.
             if digest(&write.verdict.status(mapping, &blank, write.proof, &[], now)) == write.digest
             {
-                self.roster.confirm(self.key, id, write.hash);
+                self.roster.confirm(id, write.hash);
                 self.metrics.status_patch("EmployeeSync", "skipped");
                 return Ok(());
             }
         }
-        if self.roster.is_leaving(self.key, id, self.uid) {
+        if self.roster.is_leaving(id, self.uid) {
             // What is owed is written into the next object of this employee.
             return Err(WriteError::leaving("writing a status"));
         }
         let mut tries = 0;
         let (before, written, lines, changed) = loop {
             let object = if write.exists || tries > 0 {
-                self.writer.read_person(self.key, id).await?
+                self.writer.read_person(self.roster.key, id).await?
             } else {
-                let created = self.writer.create_person(self.key, self.uid, id).await?;
-                self.roster.wrote(&created, 0);
+                let created = self.writer.create_person(self.roster.key, self.uid, id).await?;
+                self.roster.all.wrote(&created, 0);
                 created
             };
             if object.metadata.deletion_timestamp.is_some() {
@@ -156,15 +159,15 @@ impl Recorder<'_> {
             let lines: Vec<HistoryEntry> = lines.cloned().collect();
             let (status, changed) = self.status(write, id, &object, &before, &lines);
             if object.status.as_ref().is_some_and(|old| same(old, &status)) {
-                self.roster.wrote(&object, if changed { 0 } else { write.hash });
+                self.roster.all.wrote(&object, if changed { 0 } else { write.hash });
                 return Ok(());
             }
-            self.roster.writing(self.key, id, true);
+            self.roster.writing(id, true);
             let written = self
                 .writer
                 .apply_person(&object, &status)
                 .await
-                .inspect_err(|_| self.roster.writing(self.key, id, false));
+                .inspect_err(|_| self.roster.writing(id, false));
             tries += 1;
             match written {
                 // The object changed between the read and the write.
@@ -172,7 +175,7 @@ impl Recorder<'_> {
                 written => break (before, written?, lines, changed),
             }
         };
-        self.roster.wrote(&written, if changed { 0 } else { write.hash });
+        self.roster.all.wrote(&written, if changed { 0 } else { write.hash });
         self.metrics.status_patch("EmployeeSync", "written");
         let done =
             write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
@@ -201,7 +204,7 @@ impl Recorder<'_> {
     ) -> (EmployeeSyncStatus, bool) {
         // The evidence is what the roster has at this moment: Bob may have reported something, or
         // withdrawn it, since the pass looked.
-        let (proof, changed) = self.roster.with(self.key, id, |entry| {
+        let (proof, changed) = self.roster.with(id, |entry| {
             (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen)
         });
         let mut status = write.verdict.status(
@@ -268,7 +271,7 @@ impl Recorder<'_> {
                     Action::Suspend => ("AccountSuspended", "Suspended the account"),
                     Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
                 };
-                let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut told = self.told.lock();
                 let count = told.entry(reason).or_default();
                 *count += 1;
                 if *count > SINGLE {

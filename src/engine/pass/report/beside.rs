@@ -188,7 +188,8 @@ pub fn with_progress(
 const OPEN: &str = "Access is still open against evidence on record: ";
 
 /// Returns the same conditions with the employees that still have access against evidence on
-/// record: how many they are, and the names of some objects. An earlier message about them is removed.
+/// record: how many they are, and the names of some objects. An earlier message about them is
+/// removed.
 #[must_use]
 pub fn with_open(
     mut conditions: Vec<Condition>,
@@ -359,7 +360,8 @@ mod tests {
         );
         assert_eq!(
             words(writing.clone()),
-            "A pass over everybody is under way: 320 of 690 changes are made, and all of them at this pace by 2026-11-30T09:00:00Z."
+            "A pass over everybody is under way: 320 of 690 changes are made, and all of them at \
+             this pace by 2026-11-30T09:00:00Z."
         );
         let one = progress(Step::Reading, 1, None, None);
         assert_eq!(words(one), "A pass over everybody is under way: it has read 1 account so far.");
@@ -430,7 +432,8 @@ mod tests {
             assert!(
                 shown[0].message.starts_with(message)
                     && shown[0].message.ends_with(
-                        ": 7 employees, onelogin-1, onelogin-2, onelogin-3 and 4 more (bobsync tries again)."
+                        ": 7 employees, onelogin-1, onelogin-2, onelogin-3 and 4 more (bobsync \
+                         tries again)."
                     ),
                 "{}",
                 shown[0].message

@@ -139,7 +139,8 @@ const FAIL: &str = " in scope fail. ";
 pub(super) fn refuses(said: &str) -> String {
     let said = said.trim_end_matches('.');
     format!(
-        "The provider {REFUSES}. Its last answer: {said}. Correct the mapping, the values in Bob, or what the provider refuses."
+        "The provider {REFUSES}. Its last answer: {said}. Correct the mapping, the values in Bob, \
+         or what the provider refuses."
     )
 }
 
@@ -207,7 +208,9 @@ fn one_cause(
     let (cause, count) = failing.next().filter(|(_, count)| *count == counts.in_scope())?;
     if let Some(other) = taken_by.filter(|_| cause == EmployeeReason::Conflict) {
         let message = format!(
-            "The integration {other} manages all {count} employees in scope at the same tenant, so this one does nothing. Let only one of the two do so: give them different scopes, or suspend or delete one."
+            "The integration {other} manages all {count} employees in scope at the same tenant, so \
+             this one does nothing. Let only one of the two do so: give them different scopes, or \
+             suspend or delete one."
         );
         return Some((IntegrationReason::TenantTaken, message));
     }

@@ -51,7 +51,8 @@ pub(super) fn message(report: &Report) -> String {
             ""
         };
         return format!(
-            "{because}\nNobody leaves until spec.approvedPlan is {}, or the setting is corrected{next}",
+            "{because}\nNobody leaves until spec.approvedPlan is {}, or the setting is \
+             corrected{next}",
             scope.digest
         );
     }
@@ -59,7 +60,8 @@ pub(super) fn message(report: &Report) -> String {
     let more = match report.absent.unconfirmed {
         0 => String::new(),
         count => format!(
-            "; {} missing from Bob's answer and asked about in the next passes, so wait with an approval: the digest changes with each of them who is gone",
+            "; {} missing from Bob's answer and asked about in the next passes, so wait with an \
+             approval: the digest changes with each of them who is gone",
             counted(
                 u32::try_from(count).unwrap_or(u32::MAX),
                 "more employee is",
@@ -68,7 +70,8 @@ pub(super) fn message(report: &Report) -> String {
         ),
     };
     format!(
-        "{because}\nNothing of it is written until spec.approvedPlan is {digest}, or the cause is gone{more}"
+        "{because}\nNothing of it is written until spec.approvedPlan is {digest}, or the cause is \
+         gone{more}"
     )
 }
 

@@ -65,12 +65,16 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
     let in_bob = report.in_bob.unwrap_or(0);
     let reason = if only_at_work && in_bob >= SOME_SIZE {
         message = format!(
-            "Bob shows {in_bob} employees, and has never shown one who is Hired or Terminated: the access rights of the service user's permission group probably leave out these lifecycle statuses, so leavers would not be seen."
+            "Bob shows {in_bob} employees, and has never shown one who is Hired or Terminated: the \
+             access rights of the service user's permission group probably leave out these \
+             lifecycle statuses, so leavers would not be seen."
         );
         DetailReason::LifecyclesMissing
     } else if report.absent.hides_leavers {
         message = String::from(
-            "Bob has shown employees who are Terminated, and shows none now: the access rights of the service user's permission group have probably lost this lifecycle status, so employees who leave now are not seen.",
+            "Bob has shown employees who are Terminated, and shows none now: the access rights of \
+             the service user's permission group have probably lost this lifecycle status, so \
+             employees who leave now are not seen.",
         );
         DetailReason::LifecyclesMissing
     } else {
@@ -81,7 +85,8 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
         let employees = if forbidden == 1 { "employee" } else { "employees" };
         let _ = write!(
             message,
-            " Bob forbids the read of {forbidden} {employees} that it showed before; nothing rests on that."
+            " Bob forbids the read of {forbidden} {employees} that it showed before; nothing rests \
+             on that."
         );
     }
     Wanted { kind: conditions::Type::BobConnected, status: true, reason: reason.as_str(), message }
@@ -151,7 +156,8 @@ fn told(gaps: &Gaps) -> String {
         sites.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
         let one = sites.len() == 1;
         sentences.push(format!(
-            "{} in Bob {} not in spec.bob.siteTimeZones, so dates of {employees} {} count in {}: {}.",
+            "{} in Bob {} not in spec.bob.siteTimeZones, so dates of {employees} {} count in {}: \
+             {}.",
             if one { "1 site".to_owned() } else { format!("{} sites", sites.len()) },
             if one { "is" } else { "are" },
             if employees == 1 { "employee" } else { "employees" },
@@ -185,7 +191,9 @@ mod tests {
         };
         assert_eq!(
             told(&gaps),
-            "2 sites in Bob are not in spec.bob.siteTimeZones, so dates of 7 employees count in Europe/London: Tokyo (5), Berlin (2). The list spec.bob.siteTimeZones has sites that no employee has: Berln (did you mean Berlin?), Lagos."
+            "2 sites in Bob are not in spec.bob.siteTimeZones, so dates of 7 employees count in \
+             Europe/London: Tokyo (5), Berlin (2). The list spec.bob.siteTimeZones has sites that \
+             no employee has: Berln (did you mean Berlin?), Lagos."
         );
         let many = (0..12).map(|site| (format!("Site {site}").into(), 1)).collect();
         let message = told(&Gaps { unlisted: many, unused: Vec::new(), zone: "UTC".into() });

@@ -120,7 +120,8 @@ fn a_status_that_is_refused_is_a_failing_employee_of_a_pass_that_is_through() {
         of("Ready"),
         Some(("Converged", "29 of 30 employees in scope are in sync, 1 fails."))
     );
-    let message = "1 employee fails: 1 NotRecorded. The EmployeeSync onelogin-7 cannot be written: exceeded quota: objects.";
+    let message = "1 employee fails: 1 NotRecorded. The EmployeeSync onelogin-7 cannot be written: \
+        exceeded quota: objects.";
     assert_eq!(of("EmployeesFailing"), Some(("SomeFailing", message)));
 }
 
@@ -129,7 +130,8 @@ fn a_plan_that_was_carried_out_ends_the_first_pass_even_if_a_status_is_still_to_
     let status = after_report(&Report { unwritten: unwritten(false), ..through() });
     assert!(status.first_pass_at.is_some(), "budgets hold from now on");
     let ready = conditions::find(&status.conditions, "Ready").expect("Ready");
-    let message = "The EmployeeSync onelogin-7 could not be written: exceeded quota: objects; it is tried again.";
+    let message = "The EmployeeSync onelogin-7 could not be written: exceeded quota: objects; it \
+        is tried again.";
     assert_eq!((&*ready.reason, &*ready.message), ("Progressing", message));
     for report in [
         Report { cut: Some(Cut::Deadline), ..through() },

@@ -18,11 +18,14 @@ use crate::{
 /// What a person does about an account that is still open and that bobsync does not suspend.
 const BY_HAND: &str = "; access is still open: suspend the account by hand";
 /// The same for an account that the settings protect.
-const BY_HAND_OR_UNLISTED: &str = "; access is still open: suspend the account by hand, or take it off that list, where it is there, to let bobsync do it";
+const BY_HAND_OR_UNLISTED: &str = "; access is still open: suspend the account by hand, or take \
+                                   it off that list, where it is there, to let bobsync do it";
 /// The same for an administrator who leaves.
-const BY_HAND_OR_SETTING: &str = "; access is still open: suspend the account by hand, or set spec.safety.administrators: Suspend to let bobsync do it";
+const BY_HAND_OR_SETTING: &str = "; access is still open: suspend the account by hand, or set \
+                                  spec.safety.administrators: Suspend to let bobsync do it";
 /// The same for an account that the provider does not let bobsync change.
-const BY_HAND_OR_RIGHT: &str = "; access is still open: suspend the account by hand, or give the credential the right to do it (bobsync tries again by itself)";
+const BY_HAND_OR_RIGHT: &str = "; access is still open: suspend the account by hand, or give the \
+                                credential the right to do it (bobsync tries again by itself)";
 
 impl Verdict<'_> {
     /// Returns the `Ready` message: one sentence for a person.
@@ -37,7 +40,8 @@ impl Verdict<'_> {
             _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
             Trouble::Blocked(Block::ScopeFailed(failure)) => {
                 format!(
-                    "The expression in provisioning.scope failed for this employee: {failure}; who was managed stays so, and no other employee is brought in."
+                    "The expression in provisioning.scope failed for this employee: {failure}; who \
+                     was managed stays so, and no other employee is brought in."
                 )
             }
             _ if self.is_left_open() => {
@@ -46,26 +50,50 @@ impl Verdict<'_> {
                     Some(field) => format!("correct {field}, or run a version that can read it"),
                     None => "run a version that can read the EmployeeSync".to_owned(),
                 };
-                format!("Not managed: {why}; access is still open: suspend the account by hand, or {or}.")
+                format!(
+                    "Not managed: {why}; access is still open: suspend the account by hand, or \
+                    {or}."
+                )
             }
-            _ if !self.decision.managed && !self.decision.only_ends_access() => format!("Not managed: {why}."),
+            _ if !self.decision.managed && !self.decision.only_ends_access() => format!(
+                "Not \
+                managed: {why}."
+            ),
             Trouble::Blocked(Block::ClaimedBy(other)) => {
                 let open = self.still_open("; access is still open until one of them takes it");
-                format!("The integration {other}{MANAGED_BY_ANOTHER}; let only one of the two do so{open}.")
+                format!(
+                    "The integration {other}{MANAGED_BY_ANOTHER}; let only one of the two do \
+                    so{open}."
+                )
             }
             Trouble::Blocked(Block::MappingFailed(row, failure)) => {
-                let (target, fields) = (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
-                let from = if fields.is_empty() { String::new() } else { format!(" (from {fields})") };
-                format!("The target {target}{from} has no usable value: {failure}; the attribute is left as it is.")
+                let (target, fields) =
+                    (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
+                let from = if fields.is_empty() {
+                    String::new()
+                } else {
+                    format!(
+                        " (from \
+                    {fields})"
+                    )
+                };
+                format!(
+                    "The target {target}{from} has no usable value: {failure}; the attribute \
+                    is left as it is."
+                )
             }
             Trouble::Blocked(Block::Frozen(row)) => {
                 format!(
-                    "The target {} is frozen, because it would change for too many employees at once; the rest is in sync: {why}.",
+                    "The target {} is frozen, because it would change for too many employees at \
+                     once; the rest is in sync: {why}.",
                     target_of(mapping, *row)
                 )
             }
             Trouble::Blocked(Block::UnknownTarget(target)) => {
-                format!("This EmployeeSync pins {target} in spec.attributes, which the provider does not have; the rest is in sync.")
+                format!(
+                    "This EmployeeSync pins {target} in spec.attributes, which the provider \
+                    does not have; the rest is in sync."
+                )
             }
             Trouble::Blocked(Block::Conflict(conflict)) => {
                 let open = self.still_open(BY_HAND);
@@ -73,7 +101,10 @@ impl Verdict<'_> {
             }
             Trouble::Blocked(Block::Protected(by)) | Trouble::Failed(Failure::Protected(by)) => {
                 let account = match by {
-                    ProtectedBy::Settings => "The account is listed in spec.safety.protectedAccounts, or bobsync acts as it",
+                    ProtectedBy::Settings => {
+                        "The account is listed in \
+                        spec.safety.protectedAccounts, or bobsync acts as it"
+                    }
                     ProtectedBy::Role => "The provider says that the account is an administrator's",
                 };
                 let open = self.still_open(match by {
@@ -84,8 +115,16 @@ impl Verdict<'_> {
                 });
                 format!("{account}, and it is left as it is: {why}{open}.")
             }
-            Trouble::Blocked(Block::ManagedElsewhere) | Trouble::Failed(Failure::ManagedElsewhere) => {
-                let open = if self.is_open() { format!("; access is still open and has to be taken there: {why}") } else { String::new() };
+            Trouble::Blocked(Block::ManagedElsewhere)
+            | Trouble::Failed(Failure::ManagedElsewhere) => {
+                let open = if self.is_open() {
+                    format!(
+                        "; access is still open and has to be taken \
+                    there: {why}"
+                    )
+                } else {
+                    String::new()
+                };
                 format!(
                     "Another directory is the master of this account ({}): change it there{open}.",
                     self.phrases.mastered
@@ -98,37 +137,68 @@ impl Verdict<'_> {
                 | Failure::Sessions(said)
                 | Failure::Retrying(said),
             ) => {
-                format!("{} One of them could not be suspended: {}", self.several_match(), sentence(said))
+                format!(
+                    "{} One of them could not be suspended: {}",
+                    self.several_match(),
+                    sentence(said)
+                )
             }
-            Trouble::Blocked(Block::Ambiguous) | Trouble::Failed(Failure::Ambiguous) | Trouble::Several(_) => self.several_match(),
+            Trouble::Blocked(Block::Ambiguous)
+            | Trouble::Failed(Failure::Ambiguous)
+            | Trouble::Several(_) => self.several_match(),
             Trouble::Blocked(Block::MissingAttribute(row)) => {
-                let (target, fields) = (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
-                let from =
-                    if fields.is_empty() { "the mapping gives none".to_owned() } else { format!("Bob has none in {fields}, or hides it") };
-                format!("The required target {target} has no value: {from}, or spec.attributes of this EmployeeSync empties it.")
+                let (target, fields) =
+                    (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
+                let from = if fields.is_empty() {
+                    "the mapping gives none".to_owned()
+                } else {
+                    format!("Bob has none in {fields}, or hides it")
+                };
+                format!(
+                    "The required target {target} has no value: {from}, or spec.attributes of \
+                    this EmployeeSync empties it."
+                )
             }
             Trouble::Failed(Failure::Forbidden(said)) => {
                 let open = self.still_open(BY_HAND_OR_RIGHT);
                 sentence(&format!("{}{open}", said.trim_end_matches('.')))
             }
-            Trouble::Failed(Failure::Rejected(said) | Failure::Conflict(said) | Failure::Sessions(said) | Failure::Retrying(said)) => {
-                sentence(said)
+            Trouble::Failed(
+                Failure::Rejected(said)
+                | Failure::Conflict(said)
+                | Failure::Sessions(said)
+                | Failure::Retrying(said),
+            ) => sentence(said),
+            Trouble::Waiting { planned, dry_run: true } => {
+                format!("Dry run: would {}; {why}.", planned.words())
             }
-            Trouble::Waiting { planned, dry_run: true } => format!("Dry run: would {}; {why}.", planned.words()),
             Trouble::Held { planned } => {
-                format!("Held by a guard, see PlanHeld of the integration: would {}; {why}.", planned.words())
+                format!(
+                    "Held by a guard, see PlanHeld of the integration: would {}; {why}.",
+                    planned.words()
+                )
             }
-            Trouble::Waiting { planned, dry_run: false } => format!("Waiting for its turn to {}; {why}.", planned.words()),
+            Trouble::Waiting { planned, dry_run: false } => {
+                format!("Waiting for its turn to {}; {why}.", planned.words())
+            }
             Trouble::RefusedBefore(_) => format!("The provider refused the last change; {why}."),
             Trouble::Unlisted => format!("Waiting until the provider's accounts are read; {why}."),
-            Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => format!("No account yet: {why}."),
+            Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => {
+                format!("No account yet: {why}.")
+            }
             Trouble::None if self.account.is_none() => format!("No account: {why}."),
             Trouble::None if self.lacks_licence() => {
-                "The account is active, and cannot be used: the provider has no free licence for it.".to_owned()
+                "The account is active, and cannot be used: the provider has no free licence for \
+                 it."
+                .to_owned()
             }
             Trouble::None if self.is_contested() => self.contested(),
             Trouble::None if self.drifted => {
-                format!("Changed at the provider, and spec.safety.driftPolicy only reports it: {}.", self.differs.join(", "))
+                format!(
+                    "Changed at the provider, and spec.safety.driftPolicy only reports it: \
+                    {}.",
+                    self.differs.join(", ")
+                )
             }
             Trouble::None => format!("In sync: {why}."),
         }
@@ -160,8 +230,10 @@ impl Verdict<'_> {
         let most = list.iter().map(|known| known.at.len()).max().unwrap_or_default();
         let until = second(list.iter().map(|known| known.until).max().unwrap_or_default());
         format!(
-            "Another writer at {} sets {names} back: written {most} times within the window of spec.safety.updates, and not again before {until}. Stop the other \
-             writer, unmap the attribute, or correct its value in Bob; then request a sync of this EmployeeSync.",
+            "Another writer at {} sets {names} back: written {most} times within the window of \
+             spec.safety.updates, and not again before {until}. Stop the other \
+             writer, unmap the attribute, or correct its value in Bob; then request a sync of this \
+             EmployeeSync.",
             self.provider
         )
     }
@@ -176,28 +248,34 @@ impl Verdict<'_> {
         let provider = self.provider;
         match conflict {
             Conflict::Stranger(account) if self.adopts => format!(
-                "The account {account} at {provider} has this employee's {keys}, bears no employee's mark and cannot be taken over, because not \
+                "The account {account} at {provider} has this employee's {keys}, bears no \
+                 employee's mark and cannot be taken over, because not \
                  both are this employee's: free it there, or correct it in Bob"
             ),
             Conflict::Stranger(account) => format!(
-                "The account {account} at {provider} has this employee's {keys}, and with spec.safety.adoption: Never an account without a \
+                "The account {account} at {provider} has this employee's {keys}, and with \
+                 spec.safety.adoption: Never an account without a \
                  mark is not taken over: free it there, or put the mark on it by hand"
             ),
             Conflict::Marked(account) => format!(
-                "The account {account} at {provider} has this employee's {keys}, and bears the mark of nobody in Bob, or another number where \
-                 the mark goes: correct the mark there{}",
+                "The account {account} at {provider} has this employee's {keys}, and bears the \
+                 mark of nobody in Bob, or another number where the mark goes: correct the mark \
+                 there{}",
                 self.phrases.other_mark
             ),
             Conflict::Employee { account, employee } => format!(
-                "The account {account} at {provider} has this employee's {keys} and belongs to employee {employee} in Bob: correct one of the \
+                "The account {account} at {provider} has this employee's {keys} and belongs to \
+                 employee {employee} in Bob: correct one of the \
                  two in Bob, or hand the account over by setting its mark to this employee's id"
             ),
             Conflict::SameEmail(employee) => format!(
-                "Employee {employee} in Bob has the same {email}, and one account cannot be both's: correct one of the two in Bob, or hand the \
+                "Employee {employee} in Bob has the same {email}, and one account cannot be \
+                 both's: correct one of the two in Bob, or hand the \
                  account over by setting its mark to this employee's id"
             ),
             Conflict::Several => format!(
-                "Several accounts at {provider} have this employee's {keys}: leave one of them with it"
+                "Several accounts at {provider} have this employee's {keys}: leave one of them \
+                 with it"
             ),
         }
     }
@@ -207,7 +285,8 @@ impl Verdict<'_> {
         let open = self
             .still_open("; access is still open: suspend by hand those that are this employee's");
         format!(
-            "Several accounts match this employee; leave one of them with this e-mail or mark{open}."
+            "Several accounts match this employee; leave one of them with this e-mail or \
+             mark{open}."
         )
     }
 
@@ -227,7 +306,8 @@ impl Verdict<'_> {
             }
             (_, changing) => {
                 let message = format!(
-                    "Kept in another form after each write, and not written again until Bob's value changes or they are in place: {changing}."
+                    "Kept in another form after each write, and not written again until Bob's \
+                     value changes or they are in place: {changing}."
                 );
                 (false, DetailReason::KeptDifferently, message)
             }

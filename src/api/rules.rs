@@ -1,0 +1,339 @@
+//! The rules of `ProvisioningIntegrationSpec` that look at several fields, as the API server checks
+//! them. Each function returns one rule. Every rule about a provider holds for any spec of another
+//! provider.
+
+use kube::core::{Reason, Rule};
+
+/// The targets of one provider, as the rules see them.
+pub(super) struct Targets {
+    /// The field of `provider`.
+    field: &'static str,
+    /// The provider's name, as messages say it.
+    name: &'static str,
+    /// The targets that cannot be unmapped.
+    required: &'static [&'static str],
+    /// The targets that have one fixed name.
+    fixed: &'static [&'static str],
+    /// Those that the message does not list.
+    unlisted: &'static [&'static str],
+    /// The expression for targets with a part that tenants choose.
+    open: &'static str,
+    /// The same targets in words.
+    open_words: &'static [&'static str],
+    /// The target that refers to the manager.
+    manager: &'static str,
+}
+
+/// `OneLogin`.
+pub(super) const ONE_LOGIN: Targets = Targets {
+    field: "oneLogin",
+    name: "OneLogin",
+    required: &["email", "username"],
+    fixed: &[
+        "email",
+        "username",
+        "firstname",
+        "lastname",
+        "phone",
+        "title",
+        "department",
+        "company",
+        "comment",
+        "preferred_locale_code",
+        "samaccountname",
+        "userprincipalname",
+        "distinguished_name",
+        "member_of",
+        "group_id",
+        "manager_user_id",
+    ],
+    unlisted: &["group_id"],
+    open: "m.target.matches('^custom_attributes[.][A-Za-z0-9_]{1,64}$')",
+    open_words: &["custom_attributes.<shortname>"],
+    manager: "manager_user_id",
+};
+
+/// Google Workspace.
+pub(super) const GOOGLE_WORKSPACE: Targets = Targets {
+    field: "googleWorkspace",
+    name: "Google Workspace",
+    required: &["primaryEmail", "name.givenName", "name.familyName"],
+    fixed: &[
+        "primaryEmail",
+        "name.givenName",
+        "name.familyName",
+        "name.displayName",
+        "orgUnitPath",
+        "recoveryEmail",
+        "recoveryPhone",
+    ],
+    unlisted: &[],
+    open: concat!(
+        "m.target != 'externalIds.bobsync' && m.target.matches('",
+        "^(phones|relations|externalIds)[.][A-Za-z0-9_]{1,64}$",
+        "|^organizations[.](name|title|department|description|costCenter|location|symbol|domain)$",
+        "|^customSchemas([.][A-Za-z0-9_-]{1,64}){2}$",
+        "|^addresses[.][A-Za-z0-9_]{1,64}[.]",
+        "(streetAddress|extendedAddress|locality|region|postalCode|country|countryCode|poBox",
+        "|formatted)$",
+        "|^locations[.][A-Za-z0-9_]{1,64}[.](area|buildingId|floorName|floorSection|deskCode)$')",
+    ),
+    open_words: &[
+        "phones.<type>",
+        "organizations.<field>",
+        "relations.<type>",
+        "externalIds.<type>",
+        "addresses.<type>.<part>",
+        "locations.<type>.<part>",
+        "customSchemas.<schema>.<field>",
+    ],
+    manager: "relations.manager",
+};
+
+/// Microsoft Entra ID.
+pub(super) const ENTRA_ID: Targets = Targets {
+    field: "entraID",
+    name: "Microsoft Entra ID",
+    required: &["userPrincipalName", "displayName"],
+    fixed: &[
+        "userPrincipalName",
+        "mail",
+        "mailNickname",
+        "displayName",
+        "givenName",
+        "surname",
+        "mobilePhone",
+        "faxNumber",
+        "jobTitle",
+        "department",
+        "companyName",
+        "officeLocation",
+        "streetAddress",
+        "city",
+        "state",
+        "postalCode",
+        "country",
+        "usageLocation",
+        "preferredLanguage",
+        "employeeId",
+        "employeeType",
+        "businessPhones",
+        "employeeHireDate",
+        "employeeOrgData.costCenter",
+        "employeeOrgData.division",
+        "manager",
+    ],
+    unlisted: &[],
+    open: concat!(
+        "m.target.matches('",
+        "^onPremisesExtensionAttributes[.]extensionAttribute([1-9]|1[0-5])$",
+        "|^extension_[0-9A-Fa-f]{32}_[A-Za-z0-9_]{1,85}$')",
+    ),
+    open_words: &[
+        "onPremisesExtensionAttributes.extensionAttribute<1 to 15>",
+        "extension_<appId without dashes>_<name>",
+    ],
+    manager: "manager",
+};
+
+/// `JumpCloud`.
+pub(super) const JUMP_CLOUD: Targets = Targets {
+    field: "jumpCloud",
+    name: "JumpCloud",
+    required: &["email", "username"],
+    fixed: &[
+        "email",
+        "username",
+        "firstname",
+        "middlename",
+        "lastname",
+        "displayname",
+        "jobTitle",
+        "department",
+        "company",
+        "costCenter",
+        "location",
+        "description",
+        "employeeIdentifier",
+        "employeeType",
+        "alternateEmail",
+        "managedAppleId",
+        "manager",
+    ],
+    unlisted: &[],
+    open: concat!(
+        "m.target != 'attributes.bobsyncEmployeeId' && m.target.matches('",
+        "^phoneNumbers[.][A-Za-z0-9_]{1,64}$",
+        "|^addresses[.][A-Za-z0-9_]{1,64}[.]",
+        "(poBox|extendedAddress|streetAddress|locality|region|postalCode|country)$",
+        "|^attributes[.][A-Za-z0-9_-]{1,64}$')",
+    ),
+    open_words: &["phoneNumbers.<type>", "addresses.<type>.<part>", "attributes.<name>"],
+    manager: "manager",
+};
+
+const MAPPING: &str = ".mapping";
+const DEFAULT_PASSWORD: &str = ".provisioning.defaultPasswordSecretRef";
+const CHANGE_PASSWORD: &str = ".provisioning.changePasswordOnFirstLogin";
+
+/// Returns a rule that holds for every integration with another provider than the one of `field`.
+fn if_provider(field: &str, holds: &str) -> Rule {
+    Rule::new(format!("!has(self.provider.{field}) || {holds}"))
+}
+
+/// Returns a rule about the rows of the mapping, if the spec has any.
+fn if_mapped(provider: &Targets, holds: &str) -> Rule {
+    if_provider(provider.field, &format!("!has(self.mapping) || {holds}")).field_path(MAPPING)
+}
+
+/// Returns a rule about each row `m` of the mapping.
+fn each_row(provider: &Targets, holds: &str) -> Rule {
+    if_mapped(provider, &format!("self.mapping.all(m, {holds})"))
+}
+
+/// Returns names as a list of CEL.
+fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
+    format!("[{}]", names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", "))
+}
+
+/// Returns names as words, with `last` before the last one.
+fn words<'a>(names: impl Iterator<Item = &'a str>, last: &str) -> String {
+    let mut names: Vec<&str> = names.collect();
+    let end = names.pop().unwrap_or_default();
+    format!("{} {last} {end}", names.join(", "))
+}
+
+/// Requires that the mode is chosen. An integration that was stored without a mode may stay so.
+pub(super) fn mode_is_chosen() -> Rule {
+    Rule::new("has(self.mode) || oldSelf.hasValue() && !has(oldSelf.value().mode)")
+        .optional_old_self(true)
+        .message(
+            "choose a mode: DryRun plans and reports and writes nothing to the provider, Enforce \
+             converges the provider at once. Begin with mode: DryRun, look at status.plan, then \
+             set mode: Enforce",
+        )
+        .field_path(".mode")
+        .reason(Reason::FieldValueRequired)
+}
+
+/// Requires a row for each target that cannot be unmapped.
+pub(super) fn required_targets(provider: &Targets) -> Rule {
+    let required = list(provider.required.iter().copied());
+    if_mapped(provider, &format!("{required}.all(t, self.mapping.exists(m, m.target == t))"))
+        .message(&*format!(
+            "{} requires the targets {}: add a mapping row for each, or remove `mapping` to use \
+             the default map",
+            provider.name,
+            words(provider.required.iter().copied(), "and")
+        ))
+}
+
+/// Requires that the provider has each target.
+pub(super) fn known_targets(provider: &Targets) -> Rule {
+    let names = list(provider.fixed.iter().copied());
+    let told = provider.fixed.iter().filter(|name| !provider.unlisted.contains(name));
+    each_row(provider, &format!("m.target in {names} || {}", provider.open)).message(&*format!(
+        "{} has no such target: use {}",
+        provider.name,
+        words(told.chain(provider.open_words).copied(), "or")
+    ))
+}
+
+/// Requires that the target that refers to the manager is mapped from the field that does.
+pub(super) fn manager_from_work_manager(provider: &Targets) -> Rule {
+    let target = provider.manager;
+    each_row(
+        provider,
+        &format!("m.target != '{target}' || (has(m.field) && m.field == 'work.manager')"),
+    )
+    .message(&*format!("{target} refers to a person: map it from the field work.manager"))
+}
+
+/// Refuses a default password, which bobsync does not set in `OneLogin`.
+pub(super) fn one_login_takes_no_password() -> Rule {
+    if_provider(ONE_LOGIN.field, "!has(self.provisioning.defaultPasswordSecretRef)")
+        .message(
+            "OneLogin takes no default password: bobsync sets no password there, and OneLogin \
+             mails nobody whose account is made by its API, so people get in by single sign-on \
+             from elsewhere, or by an invitation that an administrator sends. Remove it; Google \
+             Workspace, Entra ID and JumpCloud take one",
+        )
+        .field_path(DEFAULT_PASSWORD)
+}
+
+/// Refuses `changePasswordOnFirstLogin`, which `OneLogin` does not have.
+pub(super) fn one_login_asks_for_no_password() -> Rule {
+    if_provider(ONE_LOGIN.field, "!self.provisioning.changePasswordOnFirstLogin")
+        .message(
+            "OneLogin cannot ask for another password at the first login. Remove \
+             changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can",
+        )
+        .field_path(CHANGE_PASSWORD)
+}
+
+/// Refuses entries of Google that are of type `custom` and name no entry.
+pub(super) fn google_entries_are_named() -> Rule {
+    each_row(
+        &GOOGLE_WORKSPACE,
+        "!m.target.matches('^(phones|relations|externalIds)[.]custom$\
+         |^(addresses|locations)[.]custom[.]')",
+    )
+    .message(
+        "type custom alone names no entry, because each tool tells its own by their customType: \
+         write the customType in place of custom, such as phones.satellite for type custom and \
+         customType satellite",
+    )
+}
+
+/// Refuses a relation of Google that would hold Bob's number of the manager.
+pub(super) fn google_relations_hold_texts() -> Rule {
+    each_row(
+        &GOOGLE_WORKSPACE,
+        "!m.target.startsWith('relations.') || m.target == 'relations.manager' || \
+         !(has(m.field) && m.field == 'work.manager' || \
+         has(m.formula) && m.formula.contains('{work.manager}'))",
+    )
+    .message(
+        "work.manager is a reference to a person, and only relations.manager is written as the \
+         address of that person's account; any other relation would hold Bob's number of the \
+         manager. Map work.manager to relations.manager, or this relation from a field that is a \
+         text",
+    )
+}
+
+/// Refuses a row for the attribute that bears the mark in Entra ID.
+pub(super) fn entra_mark_is_not_mapped() -> Rule {
+    each_row(&ENTRA_ID, "m.target != self.provider.entraID.markAttribute").message(
+        "this target bears the mark: map another one, or move the mark to a directory extension \
+         with provider.entraID.markAttribute",
+    )
+}
+
+/// Refuses to have a password changed in `JumpCloud` that is not there.
+pub(super) fn jump_cloud_changes_a_password() -> Rule {
+    if_provider(
+        JUMP_CLOUD.field,
+        "!self.provisioning.changePasswordOnFirstLogin || \
+         has(self.provisioning.defaultPasswordSecretRef)",
+    )
+    .message(
+        "without a default password JumpCloud invites people to choose one, so there is none to \
+         be changed: set defaultPasswordSecretRef, or remove changePasswordOnFirstLogin",
+    )
+    .field_path(CHANGE_PASSWORD)
+}
+
+/// Refuses the state of accounts without a password if each account of `JumpCloud` has one.
+pub(super) fn jump_cloud_stages_without_password() -> Rule {
+    if_provider(
+        JUMP_CLOUD.field,
+        "!has(self.provisioning.defaultPasswordSecretRef) || \
+         self.provider.jumpCloud.passwordlessState != 'Staged'",
+    )
+    .message(
+        "passwordlessState: Staged is the state of an active account that is created without a \
+         password, and with defaultPasswordSecretRef every account is created with one: remove \
+         defaultPasswordSecretRef, or set passwordlessState: Activated",
+    )
+    .field_path(DEFAULT_PASSWORD)
+}
