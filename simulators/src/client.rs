@@ -20,6 +20,7 @@ pub enum Service {
     Google,
     Entra,
     JumpCloud,
+    Okta,
 }
 
 impl Service {
@@ -30,6 +31,7 @@ impl Service {
             Self::Google => "google",
             Self::Entra => "entra",
             Self::JumpCloud => "jumpcloud",
+            Self::Okta => "okta",
         }
     }
 }
@@ -301,6 +303,15 @@ impl Control {
     pub async fn jumpcloud(&self, method: &str, path: &str, body: Value) -> Result<Value> {
         let body = (!body.is_null()).then_some(body);
         Ok(self.send(method.parse()?, &format!("/jumpcloud{path}"), body).await?.json().await?)
+    }
+
+    // --- Okta ---
+
+    /// Calls Okta's half of the control API, such as `PUT /okta/quirks`; docs/simulators.md lists
+    /// the calls.
+    pub async fn okta(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let body = (!body.is_null()).then_some(body);
+        Ok(self.send(method.parse()?, &format!("/okta{path}"), body).await?.json().await?)
     }
 
     // --- traffic ---

@@ -1,7 +1,7 @@
 //! The control API: tests use it to move the clock, edit the data of Bob and the providers, inject
 //! faults and read the calls. It is not part of a vendor's API.
 //!
-//! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`: their data, credentials and switches
+//! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`, `okta`: their data, credentials and switches
 //! - `traffic`: faults, counts and the log; `switches`: quirks and refusals; both are the same for
 //!   every service
 
@@ -9,6 +9,7 @@ mod bob;
 mod entra;
 mod google;
 mod jumpcloud;
+mod okta;
 mod onelogin;
 mod switches;
 mod traffic;
@@ -105,6 +106,8 @@ pub fn router(plant: Arc<Plant>) -> Router {
     let services = services
         .merge(jumpcloud::routes())
         .merge(traffic::routes("jumpcloud", |plant| &plant.jumpcloud_gate));
+    let services =
+        services.merge(okta::routes()).merge(traffic::routes("okta", |plant| &plant.okta_gate));
     services
         .route("/healthz", get(|| async { "ok" }))
         .route("/clock", get(clock).put(set_clock))

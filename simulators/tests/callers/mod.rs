@@ -165,3 +165,88 @@ impl OneLoginCaller {
         self.put(&format!("/api/2/users/{id}"), body).await
     }
 }
+
+pub struct OktaCaller {
+    pub http: Client,
+    pub base: String,
+    pub control: Control,
+    /// The `Authorization` header.
+    pub authorization: String,
+}
+
+impl OktaCaller {
+    /// Returns a caller with the API token. Lists show every change at once.
+    pub async fn of(world: &World) -> Self {
+        let (http, control) = http(world);
+        control.okta("PUT", "/quirks", json!({"searchLagSeconds": 0})).await.unwrap();
+        Self {
+            http,
+            base: world.okta_url().into(),
+            control,
+            authorization: "SSWS okta-token-1".into(),
+        }
+    }
+
+    pub async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Answer {
+        let url = format!("{}/api/v1{path}", self.base);
+        let mut request =
+            self.http.request(method, url).header("authorization", &self.authorization);
+        request = match body {
+            Some(body) => request.json(&body),
+            // A request without a body still has to say so.
+            None => request.header("content-length", "0"),
+        };
+        Answer::read(request.send().await.unwrap()).await
+    }
+
+    pub async fn get(&self, path: &str) -> Answer {
+        self.call(Method::GET, path, None).await
+    }
+
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, Some(body)).await
+    }
+
+    /// Makes a step of the lifecycle.
+    pub async fn step(&self, id: &str, step: &str) -> Answer {
+        self.call(Method::POST, &format!("/users/{id}/lifecycle/{step}"), None).await
+    }
+
+    /// Searches.
+    pub async fn search(&self, text: &str) -> Answer {
+        let query: String = form(&[("search", text)]);
+        self.get(&format!("/users?{query}")).await
+    }
+
+    /// Makes a user that must be accepted; `more` is merged over the required attributes.
+    pub async fn create(&self, name: &str, query: &str, more: Value, password: bool) -> Value {
+        let mut profile = json!({
+            "login": format!("{name}@example.com"), "email": format!("{name}@example.com"),
+            "firstName": name, "lastName": "Lang",
+        });
+        profile.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let mut body = json!({"profile": profile});
+        if password {
+            body["credentials"] = json!({"password": {"value": "Correct-Horse-7"}});
+        }
+        let answer = self.post(&format!("/users{query}"), body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
+    }
+
+    /// Reads one user, which must succeed.
+    pub async fn user(&self, id: &str) -> Value {
+        let answer = self.get(&format!("/users/{id}")).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()
+    }
+
+    pub async fn quirks(&self, quirks: Value) {
+        self.control.okta("PUT", "/quirks", quirks).await.unwrap();
+    }
+}
+
+/// Encodes pairs as a form.
+pub fn form(pairs: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
+}
