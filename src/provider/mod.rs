@@ -468,7 +468,7 @@ impl Capabilities {
         licences: false,
         phrases: Phrases {
             address_holders: "",
-            hidden_holders: "an account that this credential does not see",
+            hidden_holders: "an account that bobsync cannot see",
             mastered: "it is synchronised from there",
             other_mark: "",
         },

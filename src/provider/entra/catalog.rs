@@ -72,7 +72,7 @@ pub const CATALOG: Catalog = Catalog {
         tells_administrators: false,
         phrases: Phrases {
             address_holders: ", an alias or a group",
-            hidden_holders: "an alias, a group, a deleted account or one out of reach",
+            hidden_holders: "an alias, a group, a deleted account or an account that bobsync cannot see",
             mastered: "it is synchronised from there, or a guest",
             other_mark: ", or name another place for marks in spec.provider.entraID.markAttribute",
         },

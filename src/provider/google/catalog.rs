@@ -65,7 +65,7 @@ pub const CATALOG: Catalog = Catalog {
         licences: false,
         phrases: Phrases {
             address_holders: ", an alias or a group",
-            hidden_holders: "an alias, a group, a deleted account or one out of reach",
+            hidden_holders: "an alias, a group, a deleted account or an account that bobsync cannot see",
             mastered: "it is synchronised from there",
             other_mark: "",
         },
