@@ -554,7 +554,7 @@ async fn a_taken_address_is_told_in_words_that_are_true_of_the_provider() {
         for (person, field) in [
             (mover(1, &[EMAIL]), Some("email")),
             (mover(1, &[EMAIL]), None),
-            // The new account's e-mail is taken, and no look-up shows by whom.
+            // The new account's e-mail is taken, and no look-up shows which account has it.
             (joiner(1, &[EMAIL]), None),
         ] {
             let around = Around {

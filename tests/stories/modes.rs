@@ -52,8 +52,12 @@ async fn an_integration_without_a_mode_is_refused_and_both_modes_are_named() {
         story.integrations().create(&PostParams::default(), &object).await
     };
     let refused = create(without_mode(&story)).await.expect_err("refused").to_string();
-    let says =
-        ["spec.mode", "DryRun plans and reports", "Enforce begins to write", "Begin with mode: DryRun"];
+    let says = [
+        "spec.mode",
+        "DryRun plans and reports",
+        "Enforce begins to write",
+        "Begin with mode: DryRun",
+    ];
     assert!(says.iter().all(|part| refused.contains(part)), "{refused}");
     // The API server itself names both values if the line is empty.
     let mut null = without_mode(&story);
