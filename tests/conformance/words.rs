@@ -256,7 +256,7 @@ fn google() -> Vec<Row> {
             Tokens,
             400,
             json!({"error": "invalid_grant", "error_description": format!("Invalid email or User ID {TOKEN}")}),
-            "the credential lacks a permission: adminEmail is nobody whom the service account may act for; Google said: \
+            "the credential lacks a permission: the service account may not act for the user in adminEmail; Google said: \
              Invalid email or User ID …",
         ),
     ]
