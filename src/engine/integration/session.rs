@@ -34,7 +34,7 @@ use crate::{
         key::IntegrationKey,
         reasons::IntegrationReason,
     },
-    cluster::roster::{Employees, Entry},
+    cluster::roster::{Employees, Entry, object_name},
     domain::{priority::Class, safety::Suspicion},
     engine::{
         intake::{
@@ -51,7 +51,7 @@ use crate::{
             report::{self, Report},
         },
         settings::{tenants::Tenant, validate::Validated},
-        waits::Waits,
+        waits::{StillOpen, Waits},
     },
 };
 
@@ -226,9 +226,9 @@ impl Session {
                 asked: wanted.asked,
             },
             // Statuses that are gone cannot show whose account is only missing from a listing.
-            forgotten: counts
-                .as_ref()
-                .is_some_and(|counts| self.roster().sums(|sums| sums.managed) < counts.in_scope),
+            forgotten: counts.as_ref().is_some_and(|counts| {
+                self.roster().sums(|sums| sums.counts.in_scope()) < counts.in_scope
+            }),
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
             begins: Begins {
@@ -411,16 +411,20 @@ impl Session {
             .collect()
     }
 
-    /// Returns how many employees still have access that evidence on record takes. This is 0 if the
-    /// settings take no access.
+    /// Returns the employees who still have access that evidence on record takes. There are none if
+    /// the settings take no access.
     #[must_use]
-    pub fn open_against_evidence(&self) -> u32 {
+    pub fn open_against_evidence(&self) -> StillOpen {
         if !takes_access(&self.object.borrow().spec) {
-            return 0;
+            return StillOpen::default();
         }
-        let mut open = 0;
-        self.roster().for_each(|_, entry| open += u32::from(entry.is_open_against_evidence()));
-        open
+        let mut open = Vec::new();
+        self.roster().for_each(|employee, entry| {
+            if entry.is_open_against_evidence() {
+                open.push(object_name(&self.key.name, employee));
+            }
+        });
+        StillOpen::of(open)
     }
 
     /// Puts those employees into the urgent line whose access is taken by evidence on record and
