@@ -73,7 +73,7 @@ async fn dialects_of_patch() {
         (json!({"paths": "required"}), [200, 200, 500, 400]),
         (json!({"paths": "pathlessIgnored"}), [200, 200, 200, 400]),
         (json!({"paths": "noExtensions"}), [200, 400, 200, 400]),
-        (json!({"paths": "any", "addsByFilter": true}), [200, 200, 200, 200]),
+        (json!({"paths": "any", "missed": "added"}), [200, 200, 200, 200]),
         (json!({"paths": "noFilters"}), [200, 200, 200, 400]),
         (json!({"paths": "any", "names": "capitalised"}), [400, 400, 400, 400]),
         (json!({"names": "any"}), [200, 200, 200, 200]),
@@ -103,6 +103,19 @@ async fn dialects_of_patch() {
             );
         }
         scim.delete(&id).await;
+    }
+    scim.quirks(json!({"patch": {"missed": "tolerated", "names": "any"}})).await;
+    let id = scim.create("bea@example.com", json!({})).await;
+    let fax = "phoneNumbers[type eq \"fax\"]";
+    for (operation, phones) in [
+        (json!({"op": "remove", "path": fax}), Value::Null),
+        (
+            json!({"op": "replace", "path": format!("{fax}.value"), "value": "1"}),
+            json!([{"type": "fax", "value": "1"}]),
+        ),
+    ] {
+        assert_eq!(scim.patch(&id, json!([operation])).await.status, 200);
+        assert_eq!(scim.user(&id).await["phoneNumbers"], phones);
     }
     scim.quirks(json!({"patch": {"names": "capitalised", "mostOperations": 1}})).await;
     let id = scim.create("ann@example.com", json!({})).await;
@@ -141,6 +154,10 @@ async fn writes_that_are_not_carried_out() {
     }
     let cleo = scim.create("cleo@example.com", json!({"active": false})).await;
     assert_eq!(scim.user(&cleo).await["active"], true);
+    let lenient = json!({"createIsActive": false, "noDefaultActive": true, "ignoresUnknown": true});
+    scim.quirks(json!({"writes": lenient})).await;
+    let dora = scim.create("dora@example.com", json!({"nothing": 1})).await;
+    assert_eq!(scim.user(&dora).await["active"], Value::Null);
 }
 
 #[tokio::test]
@@ -164,12 +181,12 @@ async fn filters_that_are_not_understood() {
     assert_eq!((scim.names(&by_key).await.len(), scim.names(&by_name).await.len()), (2, 1));
     scim.quirks(json!({"filters": {"ignored": true}})).await;
     assert_eq!(scim.names(&by_name).await.len(), 2);
-    let other = json!({"ignored": false, "attributes": null, "operators": null, "most": 1, "sensitive": true, "exactUserNames": true});
+    let other = json!({"ignored": false, "attributes": null, "operators": null, "most": 1, "sensitive": true, "exact": true});
     scim.quirks(json!({"filters": other})).await;
     let many = scim_refusal(&scim.list(&[("filter", "externalId pr")]).await);
     assert_eq!(many, (400, Some("tooMany".to_owned())));
     let told = scim_refusal(&scim.list(&by_name).await);
-    assert_eq!(told, (400, Some("sensitive".to_owned())));
+    assert_eq!(told, (403, Some("sensitive".to_owned())));
     scim.quirks(json!({"filters": {"sensitive": false}})).await;
     assert!(scim.names(&[("filter", "userName eq \"ANN@example.com\"")]).await.is_empty());
 }
@@ -216,6 +233,23 @@ async fn listings_that_are_cut_or_shift() {
     assert_eq!((&page["totalResults"], &page["Resources"]), (&json!(6), &Value::Null));
     let shifting = json!({"withoutResources": false, "omitsEmpty": true, "index": "honoured", "deletesAfterPage": 1});
     scim.quirks(json!({"paging": shifting})).await;
+    scim.quirks(json!({"paging": {"index": "wraps", "deletesAfterPage": 0}})).await;
+    assert_eq!(scim.names(&[("startIndex", "5")]).await, ["u4", "u5"]);
+    assert_eq!(scim.names(&[("startIndex", "7")]).await, ["u0", "u1"]);
+    scim.quirks(json!({"paging": {"index": "honoured", "deletesAfterPage": 1}})).await;
+    let only_cursors =
+        json!({"index": "absent", "cursors": true, "cursorByDefault": true, "deletesAfterPage": 0});
+    scim.quirks(json!({"paging": only_cursors})).await;
+    let first = scim.list(&[]).await.json();
+    assert_eq!((&first["startIndex"], first["nextCursor"].is_string()), (&Value::Null, true));
+    assert_eq!(scim_refusal(&scim.list(&[("startIndex", "1")]).await), (501, None));
+    let config = scim.get("/ServiceProviderConfig").await.json();
+    assert_eq!(
+        (&config["pagination"]["index"], &config["pagination"]["defaultPaginationMethod"]),
+        (&json!(false), &json!("cursor"))
+    );
+    scim.quirks(json!({"paging": {"index": "honoured", "cursors": false, "deletesAfterPage": 1}}))
+        .await;
     let empty = scim.list(&[("filter", "userName eq \"nothing\"")]).await.json();
     assert_eq!((&empty["totalResults"], &empty["Resources"]), (&json!(0), &Value::Null));
     assert_eq!(scim.names(&[("startIndex", "1")]).await, ["u0", "u1"]);
