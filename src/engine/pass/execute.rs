@@ -114,8 +114,8 @@ pub struct Pace<'a, 'c> {
 }
 
 impl<'a, 'c> Pace<'a, 'c> {
-    /// Returns a pace at which every change begins at once: no employee has waited, no change
-    /// failed before, and the pass has an hour.
+    /// Returns a pace for tests, at which every change begins at once: no employee has waited, no
+    /// change failed before, and the pass has an hour.
     #[must_use]
     pub fn unhurried(
         looking: &'a Looking<'c>,
