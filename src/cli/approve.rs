@@ -38,19 +38,20 @@ pub struct Options {
     /// Name of the ProvisioningIntegration.
     #[arg(value_name = "INTEGRATION")]
     pub integration: String,
-    /// Its namespace. Default: the namespace of the kubeconfig's context.
+    /// Namespace of the ProvisioningIntegration. Default: the namespace of the kubeconfig's
+    /// context.
     #[arg(long, short, value_name = "NAME")]
     pub namespace: Option<String>,
-    /// Approves only if this is the digest of the plan that is held now; asks nothing.
+    /// Approves without a question, if the plan that is held now has this digest.
     #[arg(long, value_name = "DIGEST")]
     pub digest: Option<String>,
-    /// Approves whatever is held now; asks nothing.
+    /// Approves without a question what is held now.
     #[arg(long, short)]
     pub yes: bool,
-    /// Waits until the plan is released, and says how far it is.
+    /// Waits until the plan is released, and says how many employees are done.
     #[arg(long)]
     pub wait: bool,
-    /// How long to wait, as a Go duration.
+    /// How long to wait at most, as a Go duration such as 10m.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = go_duration)]
     pub timeout: Duration,
 }
@@ -207,7 +208,7 @@ impl Place {
             .await
             .map_err(|error| {
                 if error.is_conflict() || error.is_not_found() {
-                    format!("nothing was approved: {self} was deleted meanwhile")
+                    format!("nothing was approved: {self} was deleted in the meantime")
                 } else {
                     format!("nothing was approved: {error}")
                 }

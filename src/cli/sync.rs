@@ -39,24 +39,24 @@ const LOOK: Duration = Duration::from_millis(500);
 #[command(group(ArgGroup::new("whom").args(["integration", "selector",
     "employee"]).required(true).multiple(true)))]
 pub struct Options {
-    /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or
+    /// Name of the ProvisioningIntegration. All of its employees, or only those that --selector or
     /// --employee names.
     #[arg(value_name = "INTEGRATION")]
     pub integration: Option<String>,
-    /// Namespace. Default: the namespace of the kubeconfig's context.
+    /// Namespace of the objects. Default: the namespace of the kubeconfig's context.
     #[arg(long, short, value_name = "NAME")]
     pub namespace: Option<String>,
-    /// People whose EmployeeSync has these labels.
+    /// Only employees with these labels on their EmployeeSync.
     #[arg(long, short = 'l', value_name = "LABELS", conflicts_with = "employee",
         value_parser = selector)]
     pub selector: Option<String>,
-    /// One person, by Bob's employee id or by the username in the status; repeatable.
+    /// One employee, by Bob's employee id or by the username in the status. Repeatable.
     #[arg(long, value_name = "ID|EMAIL")]
     pub employee: Vec<String>,
-    /// Waits until everybody was looked at, and says how far it is.
+    /// Waits until the request is answered, and says how many employees are done.
     #[arg(long)]
     pub wait: bool,
-    /// How long to wait, as a Go duration.
+    /// How long to wait at most, as a Go duration such as 10m.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = go_duration)]
     pub timeout: Duration,
 }
@@ -65,7 +65,7 @@ pub struct Options {
 /// namespace, of every integration.
 fn selector(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() {
-        Err("give labels, or leave it out for everybody of an integration")
+        Err("give labels, or leave --selector out to mean all employees of an integration")
     } else {
         Ok(text.to_owned())
     }
@@ -158,8 +158,8 @@ fn meant(
     if let Some(stranger) = employees.iter().find(|who| !people.iter().any(|person| person.is(who)))
     {
         return Err(format!(
-            "no EmployeeSync is about `{stranger}`: give Bob's employee id, or the username in the \
-             status (absent with privacy.usernames: Hide)"
+            "no EmployeeSync has the employee id or the username `{stranger}`: give Bob's employee \
+             id, or the username in the status (absent with privacy.usernames: Hide)"
         ));
     }
     Ok(people.into_iter().filter(|person| employees.iter().any(|who| person.is(who))).collect())
@@ -183,7 +183,7 @@ impl Desk {
                 self.namespace
             ),
         })?;
-        println!("a sync of everybody in {}/{name} is requested", self.namespace);
+        println!("a sync of all employees of {}/{name} is requested", self.namespace);
         if !self.options.wait {
             if asked.spec.suspend {
                 println!("{}", self.is_suspended(name));
@@ -267,7 +267,7 @@ impl Desk {
                 println!("done: {}", by_reason(&now));
                 return Ok(());
             }
-            let line = format!("{through} of {} were looked at", now.len());
+            let line = format!("{through} of {} are done", now.len());
             self.in_time(began, &line)?;
             if through != said {
                 println!("{line}");
@@ -291,7 +291,7 @@ impl Desk {
 
     fn is_suspended(&self, integration: &str) -> String {
         format!(
-            "{}/{integration} is suspended: the request is answered once spec.suspend is removed",
+            "{}/{integration} is suspended: the request is answered after spec.suspend is removed",
             self.namespace
         )
     }
@@ -307,7 +307,7 @@ impl Desk {
         if began.elapsed() < self.options.timeout {
             return Ok(());
         }
-        Err(format!("not through after {} s; {line}", self.options.timeout.as_secs()))
+        Err(format!("not complete after {} s; {line}", self.options.timeout.as_secs()))
     }
 
     async fn list(&self) -> Result<Vec<Person>, String> {
@@ -405,7 +405,7 @@ mod tests {
         }
         for empty in ["", " "] {
             let said = refused(&["onelogin", "--selector", empty]);
-            assert!(said.contains("leave it out for everybody"), "{said}");
+            assert!(said.contains("all employees of an integration"), "{said}");
         }
         assert!(refused(&["-l", "a=b", "--employee", "7"]).contains("cannot be used with"));
     }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Error, limits::LONGEST_WAIT};
+use super::{Error, Key, limits::LONGEST_WAIT};
 use crate::{
     domain::{
-        account::{AccountWrite, NewValue},
-        mapping::Mapping,
+        account::{Account, AccountWrite, NewValue},
+        mapping::{Compare, Mapping, equal},
     },
     http::{client::Answer, scrub::Scrubber},
 };
@@ -315,6 +315,36 @@ fn word(text: &str, name: &str) -> Option<usize> {
         let after = text[at + name.len()..].chars().next();
         !text[..at].chars().next_back().is_some_and(part) && !after.is_some_and(part)
     })
+}
+
+/// Returns the error of an answer that cannot be what was asked for.
+pub(super) fn unreadable(said: &str) -> Error {
+    Error::Unavailable { said: said.to_owned() }
+}
+
+/// Returns the outcome of a search for accounts. A search that finds none is answered with an empty
+/// list, so a 404 means a wrong address. A refusal is about the search and not about one account.
+///
+/// # Errors
+/// As the error table sorts them, except for these two.
+pub fn searched(outcome: Result<Answer, Error>) -> Result<Answer, Error> {
+    outcome.map_err(|error| match error {
+        Error::NotFound => Error::Unavailable { said: "HTTP 404 for the list of users".to_owned() },
+        Error::Forbidden { said } => Error::Denied { said },
+        error => error,
+    })
+}
+
+/// Keeps the accounts that have this key. Searches find more than was asked for: an alias, a
+/// wildcard, another case.
+pub fn keep_those_with(key: Key<'_>, found: &mut Vec<Account<'static>>) {
+    let equals =
+        |compare, have: Option<&str>, want| have.is_some_and(|have| equal(compare, have, want));
+    found.retain(|account| match key {
+        Key::Id(id) => *account.id == *id,
+        Key::Mark(mark) => equals(Compare::Exact, account.mark.as_deref(), mark),
+        Key::Email(email) => equals(Compare::IgnoringCase, account.email.as_deref(), email),
+    });
 }
 
 /// Returns the provider's request id in this header, for its support. It is printable and short.

@@ -14,6 +14,7 @@ use reqwest::{
     Method, RequestBuilder, Url,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
 };
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{
@@ -84,7 +85,12 @@ pub trait Dialect: Send + Sync {
     }
 
     /// Adds what authorises a call. `token` is there if the dialect has tokens.
-    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder;
+    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
+        match token {
+            Some(token) => request.bearer_auth(token.text.expose()),
+            None => request,
+        }
+    }
 
     /// Returns whether an answer grants the call, and if not, what to do about it. A throttled call
     /// makes all callers wait.
@@ -143,15 +149,29 @@ impl<'a> Call<'a> {
     ) -> Self {
         Self { route, urgency: Urgency::Urgent, method: Method::GET, path, query, body: None, sent }
     }
+
+    /// Returns a write with a JSON body, if it has one.
+    #[must_use]
+    pub fn write(
+        route: Route,
+        urgency: Urgency,
+        (method, path): (Method, &'a str),
+        body: Option<Map<String, Value>>,
+        sent: Sent<'a>,
+    ) -> Self {
+        let body = body.map(|members| Value::Object(members).to_string().into_bytes());
+        Self { route, urgency, method, path, query: &[], body, sent }
+    }
 }
 
 impl<D: Dialect> Service<D> {
     /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
-    /// The TLS settings of this machine cannot be used.
-    pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
-        let http = client::Client::new(dialect.base())?;
+    /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
+    pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
+        let http = client::Client::new(dialect.base())
+            .map_err(|error| Error::Unavailable { said: error.to_string() })?;
         Ok(Self {
             dialect,
             ties,
@@ -165,6 +185,20 @@ impl<D: Dialect> Service<D> {
     /// Returns the dialect of this provider.
     pub const fn dialect(&self) -> &D {
         &self.dialect
+    }
+
+    /// Makes a read.
+    ///
+    /// # Errors
+    /// As [`Dialect::judge`] sorts them.
+    pub async fn get(
+        &self,
+        route: Route,
+        path: &str,
+        query: &[(&str, &str)],
+        sent: Sent<'_>,
+    ) -> Result<Answer, Error> {
+        self.call(&Call::get(route, path, query, sent)).await
     }
 
     /// Makes the call.

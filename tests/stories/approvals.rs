@@ -178,7 +178,7 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.unwrap();
     let admin = Approver { kubeconfig: story.plane.kubeconfig() };
     admin
-        .refused(&["onelogin", "-n", &story.namespace, "--yes"], "not seen the newest settings")
+        .refused(&["onelogin", "-n", &story.namespace, "--yes"], "not read the newest settings")
         .await;
     let _controller = Controller::start(&story).await;
     story.ready("PlanHeld").await;

@@ -28,6 +28,8 @@ pub struct Call {
     pub headers: HeaderMap,
     pub body: Bytes,
     pub peer: IpAddr,
+    /// How many calls the service is busy with, this one included.
+    pub at_once: usize,
 }
 
 impl Call {

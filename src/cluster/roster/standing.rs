@@ -95,6 +95,12 @@ impl Counts {
         self.of(EmployeeReason::Frozen)
     }
 
+    /// Returns the number of employees whose object or status the API server refuses.
+    #[must_use]
+    pub fn not_recorded(&self) -> u32 {
+        self.of(EmployeeReason::NotRecorded)
+    }
+
     /// Returns the numbers of failing employees, by reason: a person has to act, or a retry is due.
     pub fn failing(&self) -> impl Iterator<Item = (EmployeeReason, u32)> {
         self.unready

@@ -47,7 +47,7 @@ pub async fn release(
         return false;
     }
     drop(said);
-    let who = by.as_deref().unwrap_or("somebody whom the API server did not record");
+    let who = by.as_deref().unwrap_or("a caller that the API server did not record");
     tracing::info!(integration = %session.key, digest, by = who, "a held plan was approved");
     let note = format!("{who} approved the held plan {digest}, and it was released.");
     session.shared.events.publish(

@@ -27,12 +27,12 @@ use crate::{
     },
     cluster::{
         events::Events,
-        roster::{Roster, Sums},
+        roster::{Counts, Roster, Sums},
     },
     domain::budget::{Account, Budget, Budgets, Kind},
     engine::{
         clock::Clock,
-        pass::{company::Company, report::Reckoned},
+        pass::{company::Company, record::told, report::Reckoned},
         progress::{self, Counting},
         settings::{
             tenants::{Tenant, Tenants},
@@ -57,9 +57,6 @@ pub struct Reckoning {
     settings: Mutex<Option<Settings>>,
     /// Whether a pass over all employees has completed in this process.
     complete: AtomicBool,
-    /// What the API server said of the objects that it refuses, as the last pass over all employees
-    /// saw it.
-    not_written: Mutex<Option<String>>,
     /// The progress of the pass over all employees that is under way.
     pub progress: Counting,
     /// What all answers of Bob together showed.
@@ -94,7 +91,6 @@ impl Reckoning {
             metrics,
             settings: Mutex::default(),
             complete: AtomicBool::new(false),
-            not_written: Mutex::default(),
             news: Notify::new(),
         }
     }
@@ -104,12 +100,6 @@ impl Reckoning {
         let settings =
             Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
         *self.settings.lock() = Some(settings);
-    }
-
-    /// Stores what the API server said of the objects that it refuses; `None` if it refuses no
-    /// object.
-    pub fn not_written(&self, told: Option<String>) {
-        *self.not_written.lock() = told;
     }
 
     /// Notes that a pass over all employees has completed: an employee whose status was missing has
@@ -152,7 +142,9 @@ impl Reckoning {
             .unwrap_or_default();
         let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
         let taken_by = self.roster.of(&self.key).who_manages_all(EmployeeReason::Conflict, &others);
-        let not_written = self.not_written.lock().clone();
+        let refused = counts.as_ref().map_or(0, Counts::not_recorded) as usize;
+        let refusal = self.roster.of(&self.key).refusal().filter(|_| refused > 0);
+        let not_written = refusal.map(|(object, answer)| told(refused, (&object, &answer)));
         Reckoned { counts, taken_by, not_written, budgets }
     }
 }

@@ -177,6 +177,13 @@ pub fn version(object: &ProvisioningIntegration) -> u64 {
     number(object.metadata.resource_version.as_deref())
 }
 
+/// Returns whether two versions of an integration have the same spec. After a change of the CRD, one
+/// generation may have other fields.
+#[must_use]
+pub fn same_spec(a: &ProvisioningIntegration, b: &ProvisioningIntegration) -> bool {
+    a.metadata.generation == b.metadata.generation && a.spec == b.spec
+}
+
 impl Said {
     /// Returns the status of this integration.
     #[must_use]
@@ -296,7 +303,7 @@ impl Said {
             self.generation = 0;
             if error.is_followers() {
                 tracing::debug!(integration = %key,
-                    "another process leads by now, and says what is to be said");
+                    "another process leads now, and writes this status");
             } else {
                 tracing::warn!(integration = %key, %error,
                     "the integration's status could not be written");

@@ -21,7 +21,7 @@ use super::{
     connection::Secrets,
     counts::Reckoning,
     partial,
-    said::Saying,
+    said::{Saying, same_spec},
     signing::Signing,
     state::{self, Place, Ready},
     worker::Shared,
@@ -125,9 +125,8 @@ impl Session {
         looking: &Looking<'_>,
     ) -> Report {
         let Ready { object, connections, .. } = &**ready;
-        let generation = object.metadata.generation.unwrap_or(0);
-        let halted = || self.is_halted(generation);
-        let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(generation)) };
+        let halted = || self.is_halted(object);
+        let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(object)) };
         let shares = self.tenant(ready, true).await;
         let (counts, first_pass_at, released, lifecycles, restored) = self.said.read(|status| {
             if Tenant::on_record(status).is_some_and(|known| !known.is_same(&shares)) {
@@ -361,21 +360,21 @@ impl Session {
         validated
     }
 
-    /// Returns whether a pass that began with this generation may begin nothing more: there is a
-    /// newer generation, a Secret has changed, or the process stops.
-    fn is_halted(&self, generation: i64) -> bool {
+    /// Returns whether a pass that began with this integration may begin nothing more: its spec or
+    /// a Secret has changed, or the process stops.
+    fn is_halted(&self, began: &ProvisioningIntegration) -> bool {
         *self.shared.stopping.borrow()
             || *self.rotated.borrow()
             || self.object.has_changed().is_err()
-            || self.object.borrow().metadata.generation.unwrap_or(0) != generation
+            || !same_spec(&self.object.borrow(), began)
     }
 
     /// Completes once [`Self::is_halted`] holds.
-    async fn halt(&self, generation: i64) {
+    async fn halt(&self, began: &ProvisioningIntegration) {
         let (mut object, mut stopping, mut rotated) =
             (self.object.clone(), self.shared.stopping.clone(), self.rotated.subscribe());
         tokio::select! {
-            _ = object.wait_for(|object| object.metadata.generation.unwrap_or(0) != generation) => {}
+            _ = object.wait_for(|object| !same_spec(object, began)) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
             _ = rotated.wait_for(|rotated| *rotated) => {}
         }

@@ -472,12 +472,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                 let held = report
                     .would_hold
                     .as_ref()
-                    .map(|because| {
-                        format!(
-                            "; a guard would hold part of \
-                        it: {because}"
-                        )
-                    })
+                    .map(|because| format!("; a guard would hold part of it: {because}"))
                     .unwrap_or_default();
                 format!(
                     "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; \
@@ -510,8 +505,8 @@ fn unfinished_message(report: &Report) -> String {
         Some(Cut::Deadline) => format!("{waiting}; the next pass goes on at once"),
         Some(Cut::Halted) => format!("{waiting}; the pass was cut off, and the next one goes on"),
         Some(Cut::Unrecorded) => String::from(
-            "The approval of the held plan could not be recorded, so nothing of it went out; it is \
-             tried again",
+            "The approval of the held plan could not be recorded, so no part of the plan was \
+             written; bobsync tries again",
         ),
     }
 }
@@ -579,7 +574,8 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
             status: false,
             reason: DetailReason::SourceUnavailable.as_str(),
             message: format!(
-                "Bob sends {} for nobody; attributes and access that rest on it stay as they are.",
+                "Bob sends {} for no employee; attributes and access that depend on it stay as \
+                 they are.",
                 unseen_fields.join(", ")
             ),
         }

@@ -430,8 +430,8 @@ impl Verdict<'_> {
                 conditions::Type::Provisioned,
                 true,
                 DetailReason::WouldAdopt,
-                "An account with this e-mail exists; it is shown as it is, and bobsync has not \
-                 written to it."
+                "An account with this e-mail exists; the status shows it as it is, and bobsync has \
+                 not written to it yet."
                     .into(),
             ),
             Some((_, MatchedBy::Created)) => detail(
@@ -444,7 +444,7 @@ impl Verdict<'_> {
                 conditions::Type::Provisioned,
                 true,
                 DetailReason::Matched,
-                "The account exists; it bears this employee's mark.".into(),
+                "The account exists; it has this employee's mark.".into(),
             ),
             Some((_, MatchedBy::Email)) => detail(
                 conditions::Type::Provisioned,
@@ -546,7 +546,7 @@ impl Verdict<'_> {
                     conditions::Type::ManagerResolved,
                     false,
                     DetailReason::ManagerPending,
-                    "The manager's account is not there yet.".into(),
+                    "The manager's account does not exist yet.".into(),
                 ),
                 Manager::NotManaged => detail(
                     conditions::Type::ManagerResolved,

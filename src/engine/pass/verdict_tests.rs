@@ -230,27 +230,26 @@ fn a_conflict_says_which_and_whose() {
     for (message, said) in [
         (
             message(stranger(), true),
-            "The account 31 at Google Workspace has this employee's email or username, bears no \
-             employee's mark and cannot be taken over, \
-             because not both are this employee's: free it there, or correct it in Bob.",
+            "The account 31 at Google Workspace has this employee's email or username, has no mark \
+             and cannot be adopted, because its e-mail and its username are not both this \
+             employee's: free it there, or correct it in Bob.",
         ),
         (
             message(stranger(), false),
             "The account 31 at Google Workspace has this employee's email or username, and with \
-             spec.safety.adoption: Never an account \
-             without a mark is not taken over: free it there, or put the mark on it by hand.",
+             spec.safety.adoption: Never an account without a mark is not adopted: free it there, \
+             or put the mark on it by hand.",
         ),
         (
             message(employee, true),
             "The account 31 at Google Workspace has this employee's email or username and belongs \
-             to employee 4110000000000000017 in Bob: \
-             correct one of the two in Bob, or hand the account over by setting its mark to this \
-             employee's id.",
+             to employee 4110000000000000017 in Bob: correct one of the two in Bob, or hand the \
+             account over by setting its mark to this employee's id.",
         ),
         (
             message(Conflict::SameEmail("4110000000000000017".into()), true),
-            "Employee 4110000000000000017 in Bob has the same email, and one account cannot be \
-             both's: correct one of the two in Bob, or \
+            "Employee 4110000000000000017 in Bob has the same email, and one account cannot belong \
+             to both: correct one of the two in Bob, or \
              hand the account over by setting its mark to this employee's id.",
         ),
     ] {
@@ -288,8 +287,8 @@ fn a_missing_value_is_told_with_bobs_field_and_the_name_stays_in_the_status() {
             .map(|condition| (&*condition.status, &*condition.message))
             .unwrap()
     };
-    let message = "The required target email has no value: Bob has none in root.email, or hides \
-        it, or spec.attributes of this \
+    let message = "The required target email has no value: Bob has no value in root.email, or \
+        hides it, or spec.attributes of this \
                    EmployeeSync empties it.";
     assert_eq!(said("Ready"), ("False", message));
     assert_eq!(said("AttributesSynced"), ("False", "Not as decided: email."));
@@ -344,8 +343,7 @@ fn the_field_that_cannot_be_read_is_named_and_is_what_has_to_be_corrected() {
     assert_eq!(
         message(Why::Unreadable, None, field),
         "Not managed: this version of bobsync cannot read spec.suspendUntil of the EmployeeSync, \
-         so what it asks for is not known: the \
-         account is left as it is."
+         so what it asks for is not known: the account is left as it is."
     );
     let leaver = message(Why::Unreadable, Some(Why::Terminated), field);
     assert!(
@@ -356,8 +354,5 @@ fn the_field_that_cannot_be_read_is_named_and_is_what_has_to_be_corrected() {
         "{leaver}"
     );
     let pinned = message(Why::HandsOff, Some(Why::Terminated), None);
-    assert!(
-        pinned.ends_with("suspend the account by hand, or take spec.suspend away."),
-        "{pinned}"
-    );
+    assert!(pinned.ends_with("suspend the account by hand, or remove spec.suspend."), "{pinned}");
 }

@@ -111,10 +111,7 @@ impl Destination for Tenant {
         pacer: Arc<Pacer>,
     ) -> Result<Box<dyn Provider>, Error> {
         let app = App::read(credential)?;
-        match Entra::new(self.clone(), app, ties, pacer) {
-            Ok(provider) => Ok(Box::new(provider)),
-            Err(error) => Err(Error::Unavailable { said: error.to_string() }),
-        }
+        Ok(Box::new(Entra::new(self.clone(), app, ties, pacer)?))
     }
 }
 

@@ -39,10 +39,10 @@ use self::{
 };
 use super::{
     Capabilities, Error, Initial, Key, Left, Listing, Provider, Written,
-    answers::{Password, Route, Sent, request_id},
+    answers::{Password, Route, Sent, request_id, unreadable},
     call::{Call, Service, Ties},
     limits::Pacer,
-    listing::{Lister, unreadable},
+    listing::Lister,
     passwords,
     remembered::undefined_in,
 };
@@ -84,12 +84,7 @@ impl Entra {
     ///
     /// # Errors
     /// The TLS settings of this machine cannot be used.
-    pub fn new(
-        tenant: Tenant,
-        app: App,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Self, reqwest::Error> {
+    pub fn new(tenant: Tenant, app: App, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let tenant = Arc::new(tenant);
         let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), ties, pacer)?;
         Ok(Self {

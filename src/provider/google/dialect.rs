@@ -80,10 +80,7 @@ impl Destination for Tenant {
         pacer: Arc<Pacer>,
     ) -> Result<Box<dyn Provider>, Error> {
         let account = ServiceAccount::read(&credential.required("serviceAccount.json"))?;
-        match Google::new(self.clone(), account, &ties, &pacer) {
-            Ok(provider) => Ok(Box::new(provider)),
-            Err(error) => Err(Error::Unavailable { said: error.to_string() }),
-        }
+        Ok(Box::new(Google::new(self.clone(), account, &ties, &pacer)?))
     }
 }
 

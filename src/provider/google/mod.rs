@@ -30,10 +30,10 @@ use self::{
 };
 use super::{
     Capabilities, Error, Initial, Key, Listing, Provider, Written,
-    answers::{Password, Purpose, Route, Sent, request_id},
+    answers::{Password, Purpose, Route, Sent, request_id, unreadable},
     call::{Call, Service, Ties},
     limits::Pacer,
-    listing::{Lister, unreadable},
+    listing::Lister,
     passwords,
     remembered::{Remembered, undefined_in},
 };
@@ -86,7 +86,7 @@ impl Google {
         account: ServiceAccount,
         ties: &Ties,
         pacer: &Arc<Pacer>,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Result<Self, Error> {
         let (tenant, account) = (Arc::new(tenant), Arc::new(account));
         let service = |scope| {
             let dialect = GoogleDialect::new(Arc::clone(&tenant), Arc::clone(&account), scope);

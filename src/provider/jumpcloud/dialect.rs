@@ -1,7 +1,7 @@
 //! How calls to JumpCloud are made: with an administrator's API key in every call, and with the
 //! organization if the administrator has several.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use reqwest::{
     RequestBuilder,
@@ -81,8 +81,10 @@ impl Destination for Tenant {
 }
 
 /// One key at one organization.
+#[derive(Debug)]
 pub(super) struct JumpCloudDialect {
     pub(super) tenant: Tenant,
+    /// The key is marked as sensitive, so that it is not printed.
     headers: HeaderMap,
 }
 
@@ -92,32 +94,22 @@ impl JumpCloudDialect {
     /// # Errors
     /// [`Error::Unauthorized`] if the key cannot be valid. The error has nothing of it.
     pub(super) fn new(tenant: Tenant, key: &Secret) -> Result<Self, Error> {
-        let refuse = |said: &str| Error::Unauthorized { said: said.to_owned() };
-        let mut key = HeaderValue::from_str(key.expose().trim())
-            .ok()
-            .filter(|key| !key.is_empty())
-            .ok_or_else(|| {
-                refuse(
-                    "apiKey: this is no JumpCloud API key, which is one line of letters and digits",
-                )
-            })?;
+        let header = |text: &str, said: &str| {
+            HeaderValue::from_str(text).map_err(|_| Error::Unauthorized { said: said.to_owned() })
+        };
+        let no_key =
+            "apiKey: this is no JumpCloud API key, which is one line of letters and digits";
+        let key = Some(key.expose().trim()).filter(|key| !key.is_empty()).unwrap_or("\n");
+        let mut key = header(key, no_key)?;
         key.set_sensitive(true);
-        let mut headers = HeaderMap::from_iter([
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            (reqwest::header::HeaderName::from_static("x-api-key"), key),
-        ]);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert("x-api-key", key);
         if !tenant.organization.is_empty() {
-            let organization = HeaderValue::from_str(&tenant.organization)
-                .map_err(|_| refuse("organizationId: this is no id"))?;
+            let organization = header(&tenant.organization, "organizationId: this is no id")?;
             headers.insert("x-org-id", organization);
         }
         Ok(Self { tenant, headers })
-    }
-}
-
-impl fmt::Debug for JumpCloudDialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JumpCloudDialect").field("tenant", &self.tenant).finish_non_exhaustive()
     }
 }
 

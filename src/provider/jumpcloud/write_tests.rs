@@ -1,35 +1,17 @@
+use serde_json::json;
+
 use super::*;
-use crate::domain::{
-    employee::Fields,
-    mapping::{Compare, Row, Source},
+use crate::{
+    domain::account::{Access, NewValue},
+    provider::fixtures,
 };
 
 fn mapping(targets: &[&str]) -> Mapping {
-    let row = |target: &&str| Row {
-        target: (*target).into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    Mapping {
-        rows: targets.iter().map(row).collect(),
-        fields: Fields::default(),
-        email: 0,
-        username: 0,
-        manager: None,
-    }
+    fixtures::mapping(targets, 0)
 }
 
 fn write(values: &[Option<&str>], foreign: &Value) -> AccountWrite {
-    let value =
-        |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
-    let attributes = values.iter().copied().map(value).enumerate().collect();
-    AccountWrite {
-        attributes,
-        foreign: Some(foreign.to_string().into()),
-        ..AccountWrite::default()
-    }
+    AccountWrite { foreign: Some(foreign.to_string().into()), ..fixtures::write(values) }
 }
 
 fn sent(targets: &[&str], values: &[Option<&str>], foreign: &Value) -> Value {

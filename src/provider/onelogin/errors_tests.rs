@@ -1,17 +1,12 @@
-use bytes::Bytes;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::json;
 
 use super::*;
 use crate::{
-    domain::{
-        account::{AccountWrite, NewValue},
-        employee::Fields,
-        mapping::{Compare, Mapping, Row, Source},
-    },
+    domain::{account::AccountWrite, mapping::Mapping},
     http::scrub::shows,
+    provider::fixtures::{self, answer},
 };
 
 const TARGETS: [&str; 7] = [
@@ -34,32 +29,12 @@ const VALUES: [&str; 7] = [
 ];
 
 fn mapping() -> Mapping {
-    let row = |target: &str| Row {
-        target: target.into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    Mapping {
-        rows: TARGETS.map(row).into(),
-        fields: Fields::default(),
-        email: 0,
-        username: 1,
-        manager: None,
-    }
+    fixtures::mapping(&TARGETS, 1)
 }
 
 fn write(values: &[&str]) -> AccountWrite {
-    let attributes =
-        values.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
-    AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() }
-}
-
-fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", media_type.parse().unwrap());
-    Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() }
+    let values: Vec<_> = values.iter().copied().map(Some).collect();
+    AccountWrite { mark: Some("3332883894235038486".into()), ..fixtures::write(&values) }
 }
 
 fn json_answer(status: u16, body: &Value) -> Answer {

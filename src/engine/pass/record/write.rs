@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::{Recorder, action_word};
+use super::{Judged, Recorder, action_word};
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus, ProvisioningIntegration, conditions,
@@ -17,8 +17,19 @@ use crate::{
         roster::{Entry, digest, same},
         status::WriteError,
     },
-    domain::{known::Revoked, matching::PersonIndex},
-    engine::pass::verdict::{Proof, Verdict, part_text},
+    domain::{
+        access::Missing,
+        employee::BobStatus,
+        kept::Kept,
+        known::Revoked,
+        matching::{Person, PersonIndex},
+        why::Why,
+    },
+    engine::pass::{
+        observe::is_expired,
+        outcome::Outcome,
+        verdict::{Proof, Trouble, Verdict, part_text},
+    },
 };
 
 /// How often a status is made again if its object changed between the read and the write.
@@ -47,6 +58,81 @@ impl Recorder<'_> {
             );
             self.cluster.events.publish(about, false, reason, "Sync", note);
         }
+    }
+
+    /// Returns what has to be written of the verdict, if anything.
+    pub(super) fn draft<'b>(
+        &'b self,
+        index: PersonIndex,
+        judged: Judged<'b>,
+        outcome: Option<&Outcome>,
+    ) -> Option<Write<'b>> {
+        let Judged { verdict, known, unrecorded, seen, proof } = judged;
+        let person = self.planned.person(index);
+        let id = person.employee.id();
+        if outcome.is_none() && self.looking.is_outdated(id) {
+            // A later pass has looked at this person, so the older findings do not replace the
+            // newer ones.
+            return None;
+        }
+        let nothing_to_write = || {
+            if unrecorded {
+                self.integration.roster.recorded(id);
+            }
+        };
+        if known.is_none() && !worth_an_object(person, &verdict) {
+            nothing_to_write();
+            return None;
+        }
+        let kept = self.kept(index, outcome);
+        if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_memory) {
+            self.integration.roster.tried(id, kept.as_deref());
+        }
+        let hash = verdict.hash64(proof);
+        let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
+        let news = match outcome {
+            Some(Outcome::Done(_)) => true,
+            Some(Outcome::Failed { .. }) => !unchanged,
+            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
+            | None => false,
+        };
+        let owed = if self.owes { self.integration.roster.owed(id) } else { Vec::new() };
+        // Age alone does not remove an object: it remembers a suspension that is still to come, and
+        // lines that are owed.
+        let old = is_expired(
+            seen.file_deleted,
+            self.integration.validated.retention,
+            self.cluster.clock.now(),
+        );
+        let expired = old
+            && outcome.is_none()
+            && owed.is_empty()
+            && verdict.access_as_decided
+            && !verdict.is_left_open();
+        if expired && known.is_none() {
+            self.integration.roster.forget(id);
+            return None;
+        }
+        if unchanged && !news && !expired && owed.is_empty() {
+            self.cluster.metrics.person_unchanged();
+            nothing_to_write();
+            return None;
+        }
+        let history =
+            news.then(|| outcome.and_then(|outcome| self.history(index, outcome))).flatten();
+        Some(Write {
+            index,
+            verdict,
+            hash,
+            history,
+            owed,
+            expired,
+            moment: if outcome.is_some() { Moment::Tried } else { Moment::Untried },
+            seen,
+            proof,
+            exists: known.is_some(),
+            digest: known.map_or(0, |(_, digest)| digest),
+        })
     }
 
     pub(super) async fn write_all(&self, writes: Vec<Write<'_>>) {
@@ -315,6 +401,21 @@ impl Recorder<'_> {
                 );
             }
         }
+    }
+}
+
+/// Returns whether an employee gets an object: employees that have, should have or will have an
+/// account, and employees that are active in Bob even if the settings leave them out. Former
+/// employees that never had an account get no object.
+fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
+    if verdict.decision.managed {
+        verdict.in_scope() || verdict.trouble != Trouble::None
+    } else {
+        let waits = verdict.decision.why == Why::AwaitingChange
+            && verdict.decision.missing != Missing::Never;
+        let acts = verdict.decision.only_ends_access()
+            || matches!(verdict.decision.why, Why::HandsOff | Why::Unreadable);
+        waits || acts || person.employee.status == BobStatus::Active || verdict.account.is_some()
     }
 }
 

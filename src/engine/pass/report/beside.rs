@@ -144,7 +144,7 @@ pub fn with_waits(
 
 /// Returns the message about a pass over all employees that is under way.
 pub(super) fn under_way(progress: Option<&Progress>) -> String {
-    let under_way = "A pass over everybody is under way";
+    let under_way = "A full pass is running";
     let Some(Progress { step, done, of, eta, .. }) = progress else {
         return format!("{under_way}.");
     };
@@ -161,7 +161,7 @@ pub(super) fn under_way(progress: Option<&Progress>) -> String {
     };
     let eta = eta
         .as_ref()
-        .map(|eta| format!(", and all of them at this pace by {}", eta.0))
+        .map(|eta| format!(", and all of them by {} at this speed", eta.0))
         .unwrap_or_default();
     format!("{under_way}: {said}{eta}.")
 }
@@ -259,7 +259,7 @@ pub fn begun_anew(before: &ProvisioningIntegrationStatus) -> ProvisioningIntegra
     for condition in
         status.conditions.iter_mut().filter(|condition| unavailable.contains(&&*condition.reason))
     {
-        "The controller has started anew; a pass over everybody is under way."
+        "The controller has started again; a full pass is running."
             .clone_into(&mut condition.message);
     }
     status
@@ -351,16 +351,13 @@ mod tests {
         );
         assert_eq!(
             words(writing.clone()),
-            "A pass over everybody is under way: 320 of 690 changes are made, and all of them at \
-             this pace by 2026-11-30T09:00:00Z."
+            "A full pass is running: 320 of 690 changes are made, and all of them by \
+             2026-11-30T09:00:00Z at this speed."
         );
         let one = progress(Step::Reading, 1, None, None);
-        assert_eq!(words(one), "A pass over everybody is under way: it has read 1 account so far.");
+        assert_eq!(words(one), "A full pass is running: it has read 1 account so far.");
         let statuses = progress(Step::Recording, 0, Some(1), None);
-        assert_eq!(
-            words(statuses),
-            "A pass over everybody is under way: 0 of 1 status is written."
-        );
+        assert_eq!(words(statuses), "A full pass is running: 0 of 1 status is written.");
         for reason in [
             IntegrationReason::Converged,
             IntegrationReason::PlanHeld,

@@ -43,13 +43,13 @@ pub(super) fn message(report: &Report) -> String {
     let because = because(report);
     if let Some(scope) = &report.scope {
         let next = if report.held.is_some() {
-            "; the rest is held for an approval of its own after that"
+            "; the rest needs an approval of its own after that"
         } else {
             ""
         };
         return format!(
-            "{because}\nNobody leaves until spec.approvedPlan is {}, or the setting is \
-             corrected{next}",
+            "{because}\nNo employee leaves management until spec.approvedPlan is {}, or the \
+             setting is corrected{next}",
             scope.digest
         );
     }
@@ -57,8 +57,8 @@ pub(super) fn message(report: &Report) -> String {
     let more = match report.absent.unconfirmed {
         0 => String::new(),
         count => format!(
-            "; {} missing from Bob's answer and asked about in the next passes, so wait with an \
-             approval: the digest changes with each of them who is gone",
+            "; {} missing from Bob's answer, and the next passes ask Bob about each, so wait with \
+             an approval: the digest changes with each one that was really deleted",
             counted(
                 u32::try_from(count).unwrap_or(u32::MAX),
                 "more employee is",
@@ -67,7 +67,7 @@ pub(super) fn message(report: &Report) -> String {
         ),
     };
     format!(
-        "{because}\nNothing of it is written until spec.approvedPlan is {digest}, or the cause is \
+        "{because}\nNo part of it is written until spec.approvedPlan is {digest}, or the cause is \
          gone{more}"
     )
 }
