@@ -141,6 +141,10 @@ async fn writes_that_are_not_carried_out() {
     }
     let cleo = scim.create("cleo@example.com", json!({"active": false})).await;
     assert_eq!(scim.user(&cleo).await["active"], true);
+    let lenient = json!({"createIsActive": false, "noDefaultActive": true, "ignoresUnknown": true});
+    scim.quirks(json!({"writes": lenient})).await;
+    let dora = scim.create("dora@example.com", json!({"nothing": 1})).await;
+    assert_eq!(scim.user(&dora).await["active"], Value::Null);
 }
 
 #[tokio::test]
@@ -164,7 +168,7 @@ async fn filters_that_are_not_understood() {
     assert_eq!((scim.names(&by_key).await.len(), scim.names(&by_name).await.len()), (2, 1));
     scim.quirks(json!({"filters": {"ignored": true}})).await;
     assert_eq!(scim.names(&by_name).await.len(), 2);
-    let other = json!({"ignored": false, "attributes": null, "operators": null, "most": 1, "sensitive": true, "exactUserNames": true});
+    let other = json!({"ignored": false, "attributes": null, "operators": null, "most": 1, "sensitive": true, "exact": true});
     scim.quirks(json!({"filters": other})).await;
     let many = scim_refusal(&scim.list(&[("filter", "externalId pr")]).await);
     assert_eq!(many, (400, Some("tooMany".to_owned())));
@@ -216,6 +220,10 @@ async fn listings_that_are_cut_or_shift() {
     assert_eq!((&page["totalResults"], &page["Resources"]), (&json!(6), &Value::Null));
     let shifting = json!({"withoutResources": false, "omitsEmpty": true, "index": "honoured", "deletesAfterPage": 1});
     scim.quirks(json!({"paging": shifting})).await;
+    scim.quirks(json!({"paging": {"index": "wraps", "deletesAfterPage": 0}})).await;
+    assert_eq!(scim.names(&[("startIndex", "5")]).await, ["u4", "u5"]);
+    assert_eq!(scim.names(&[("startIndex", "7")]).await, ["u0", "u1"]);
+    scim.quirks(json!({"paging": {"index": "honoured", "deletesAfterPage": 1}})).await;
     let empty = scim.list(&[("filter", "userName eq \"nothing\"")]).await.json();
     assert_eq!((&empty["totalResults"], &empty["Resources"]), (&json!(0), &Value::Null));
     assert_eq!(scim.names(&[("startIndex", "1")]).await, ["u0", "u1"]);

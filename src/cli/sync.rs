@@ -20,7 +20,7 @@ use crate::{
     api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions},
     cluster::{
         connect::{self, CallError, bounded},
-        lenient::Lenient,
+        lenient::{Lenient, cannot_read},
     },
     domain::{mapping::key, settings::go_duration},
 };
@@ -113,6 +113,8 @@ struct Person {
     handled: Option<String>,
     /// The reason of `Ready`.
     reason: String,
+    /// The field of the spec that this version cannot read.
+    unreadable: Option<String>,
 }
 
 impl Person {
@@ -120,6 +122,7 @@ impl Person {
         let status = object.status.clone().unwrap_or_default();
         Self {
             name: object.name_any(),
+            unreadable: object.spec.unreadable.clone(),
             integration: object.spec.integration_ref.name.clone(),
             employee: object.spec.employee_id.clone(),
             reason: conditions::find(&status.conditions, conditions::Type::Ready)
@@ -172,7 +175,7 @@ impl Desk {
 
     async fn everybody(&self) -> Result<(), String> {
         let name = self.options.integration.as_deref().unwrap_or_default();
-        let api: Api<ProvisioningIntegration> =
+        let api: Api<Lenient<ProvisioningIntegration>> =
             Api::namespaced(self.client.clone(), &self.namespace);
         let asked =
             bounded(TIMEOUT, api.patch(name, &PatchParams::default(), &self.request())).await;
@@ -184,6 +187,7 @@ impl Desk {
             ),
         })?;
         println!("a sync of all employees of {}/{name} is requested", self.namespace);
+        let asked = self.legible(name, asked)?;
         if !self.options.wait {
             if asked.spec.suspend {
                 println!("{}", self.is_suspended(name));
@@ -196,6 +200,7 @@ impl Desk {
             let object = bounded(TIMEOUT, api.get(name))
                 .await
                 .map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+            let object = self.legible(name, object)?;
             if object.spec.suspend {
                 return Err(self.is_suspended(name));
             }
@@ -222,6 +227,11 @@ impl Desk {
         }
         let people =
             meant(self.list().await?, self.options.integration.as_deref(), &self.options.employee)?;
+        for person in &people {
+            if let Some(field) = &person.unreadable {
+                eprintln!("EmployeeSync {}: {}", person.name, cannot_read(field));
+            }
+        }
         let api: Api<Lenient<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
         let request = self.request();
         let asked = stream::iter(&people).map(|person| {
@@ -280,13 +290,30 @@ impl Desk {
     /// Returns whether this integration works, and is not suspended. One that cannot be read counts
     /// as working, because a caller who asks for employees does not need the right to read it.
     async fn works(&self, integration: &str) -> Result<bool, String> {
-        let api: Api<ProvisioningIntegration> =
+        let api: Api<Lenient<ProvisioningIntegration>> =
             Api::namespaced(self.client.clone(), &self.namespace);
         match bounded(TIMEOUT, api.get(integration)).await {
-            Ok(object) => Ok(!object.spec.suspend),
+            Ok(object) => Ok(!self.legible(integration, object)?.spec.suspend),
             Err(error) if error.is_not_found() => Err(self.no_such(integration)),
             Err(_) => Ok(true),
         }
+    }
+
+    /// Returns the integration if this version can read all of its spec. A field that was read over
+    /// may ask for what must not be done.
+    fn legible(
+        &self,
+        integration: &str,
+        object: Lenient<ProvisioningIntegration>,
+    ) -> Result<ProvisioningIntegration, String> {
+        object.0.map_err(|unreadable| {
+            format!(
+                "whether {}/{integration} is looked at cannot be told: {}. Use the version that \
+                 the controller runs, or correct the field",
+                self.namespace,
+                unreadable.says()
+            )
+        })
     }
 
     fn is_suspended(&self, integration: &str) -> String {
@@ -363,6 +390,7 @@ mod tests {
             username: username.map(str::to_owned),
             handled: None,
             reason: "InSync".to_owned(),
+            unreadable: None,
         }
     }
 

@@ -41,7 +41,7 @@ pub(crate) async fn suspended(story: &Story, people: &[String]) -> usize {
         .count()
 }
 
-async fn approve(story: &Story, digest: &str, who: &str) {
+pub(crate) async fn approve(story: &Story, digest: &str, who: &str) {
     let spec = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "spec": {"approvedPlan": digest}});
     story
         .integrations()

@@ -238,6 +238,9 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
     .await;
     patch(&people, &name, json!({"spec": {"suspendUntil": "2027-01-01"}})).await;
     says(&people, &name, "cannot read spec.suspendUntil of").await;
+    let (succeeded, said) = bobsync(&story, &["sync", "--employee", &id]).await;
+    assert!(succeeded && said.contains(&format!("{name}: ")), "{said}");
+    assert!(said.contains("cannot read spec.suspendUntil:"), "the command tells it too: {said}");
     let left = json!({
         "work.title": "Keeper of Fields", "internal.lifecycleStatus": "Terminated", "internal.status": "Inactive",
     });
@@ -286,6 +289,15 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
         patch(&integrations, "onelogin", json!({"metadata": asked})).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(story.simulated.writes().await, before, "nothing is written: {field}");
+        for arguments in [
+            &["sync", "onelogin"][..],
+            &["sync", "onelogin", "--employee", &id],
+            &["approve", "onelogin", "--yes"],
+        ] {
+            let (succeeded, said) = bobsync(&story, arguments).await;
+            let told = said.contains(&format!("cannot read {field}:"));
+            assert!(!succeeded && told && !said.contains("22:00"), "{arguments:?}: {said}");
+        }
     }
     patch(&integrations, "onelogin", json!({"spec": {"nextThing": null}})).await;
     story.ready("Converged").await;
@@ -295,6 +307,23 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
     })
     .await;
     quiet(&controller, &["2027-01-01", employee["root.email"].as_str().expect("an e-mail")]);
+}
+
+/// Runs a command of the binary. Returns whether it succeeded, and its output.
+async fn bobsync(story: &Story, arguments: &[&str]) -> (bool, String) {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_bobsync"))
+        .args(arguments)
+        .args(["--namespace", &story.namespace])
+        .env("KUBECONFIG", story.plane.kubeconfig())
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_mins(1), output)
+        .await
+        .expect("it ends")
+        .expect("it starts");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+    (output.status.success(), said.concat())
 }
 
 /// Checks that none of these words is in the log, as it is or in base64.

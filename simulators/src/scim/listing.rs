@@ -156,7 +156,7 @@ fn found<'u>(
         }
     }
     let mut found: Found<'u> = all(quirks.lag_seconds);
-    found.retain(|(_, resource)| filter.holds(resource, quirks.exact_user_names));
+    found.retain(|(_, resource)| filter.holds(resource, quirks.exact));
     if quirks.most.is_some_and(|most| found.len() > most) {
         return Err(Refused::bad("tooMany", "The filter finds too many users"));
     }
@@ -263,7 +263,8 @@ fn page(
         Index::Honoured => {}
         Index::OnePage => (first, count) = (1, total),
         Index::FirstPage if by_cursor.is_none() => first = 1,
-        Index::FirstPage => {}
+        Index::Wraps if first > total => first = 1,
+        Index::FirstPage | Index::Wraps => {}
     }
     let page: Found<'_> = found.into_iter().skip(first - 1).take(count).collect();
     let mut body = json!({ "schemas": [LIST] });

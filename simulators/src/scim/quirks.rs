@@ -131,6 +131,10 @@ pub struct Writes {
     pub ignored: Vec<String>,
     /// Whether a PUT keeps attributes that it does not name.
     pub put_merges: bool,
+    /// Whether unknown attributes of POST and PUT are ignored.
+    pub ignores_unknown: bool,
+    /// Whether `active` has no default value: a user without it does not show it.
+    pub no_default_active: bool,
     /// Whether a create makes an active user, whatever it says.
     pub create_is_active: bool,
     /// Whether a password is refused.
@@ -174,8 +178,8 @@ pub struct Filters {
     pub most: Option<usize>,
     /// Whether a filter in the address with an e-mail or a name is refused: 400 `sensitive`.
     pub sensitive: bool,
-    /// Whether filters on `userName` distinguish upper and lower case.
-    pub exact_user_names: bool,
+    /// Whether filters distinguish upper and lower case in every attribute.
+    pub exact: bool,
 }
 
 /// Which pages an index leads to.
@@ -188,6 +192,8 @@ pub enum Index {
     OnePage,
     /// Always the first page.
     FirstPage,
+    /// Beyond the end comes the first page again.
+    Wraps,
 }
 
 /// What `totalResults` says.

@@ -30,7 +30,11 @@ pub fn resource(state: &State, given: &Map<String, Value>) -> Checked<Resource> 
             }
             continue;
         }
-        let attribute = state.schemas.plain(name).ok_or_else(|| unknown(name))?;
+        let attribute = match state.schemas.plain(name) {
+            Some(attribute) => attribute,
+            None if state.quirks.writes.ignores_unknown => continue,
+            None => return Err(unknown(name)),
+        };
         if attribute.access == Access::ReadOnly {
             continue;
         }

@@ -94,7 +94,8 @@ fn has(method: Method, name: &str) -> Checked<()> {
 /// Checks credentials, limit and rights.
 fn admit(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Checked<()> {
     // The ways of authentication can be read without one (RFC 7643, 5).
-    let open = *route == Route::About(About::Config) && call.header("authorization").is_none();
+    let anonymous = call.header("authorization").is_none_or(str::is_empty);
+    let open = *route == Route::About(About::Config) && anonymous;
     if !open && !state.access.admits(call, now) {
         return Err(Refused::new(401, "The credentials are missing or wrong"));
     }

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
 use super::schema::ENTERPRISE;
+use crate::clock::millis;
 
 /// A resource or a part of one.
 pub type Resource = Map<String, Value>;
@@ -69,7 +70,7 @@ impl Users {
         let id = format!("{:08x}-5c1a-4000-8000-{:012x}", self.made, self.made * 7_919);
         resource.insert("id".into(), json!(id));
         let meta = json!({
-            "resourceType": "User", "created": now.to_string(), "lastModified": now.to_string(),
+            "resourceType": "User", "created": millis(now), "lastModified": millis(now),
         });
         resource.insert("meta".into(), meta);
         let stale = (!by_hand).then_some((now, None));
@@ -89,7 +90,7 @@ impl Users {
             return;
         }
         if let Some(meta) = resource.get_mut("meta") {
-            meta["lastModified"] = json!(now.to_string());
+            meta["lastModified"] = json!(millis(now));
         }
         let since = user.stale.as_ref().map(|(since, _)| *since);
         let fresh = since.is_none_or(|since| now >= since + SignedDuration::from_secs(lag));

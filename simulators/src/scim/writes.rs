@@ -75,14 +75,21 @@ fn kept(state: &State, before: &Resource, resource: &mut Resource) {
     }
 }
 
+/// Gives `active` its default value, as a server may (RFC 7644, 3.3 and 3.5.1).
+fn default_active(state: &State, resource: &mut Resource) {
+    if !state.quirks.writes.no_default_active && !resource.contains_key("active") {
+        resource.insert("active".into(), json!(true));
+    }
+}
+
 /// Handles `POST /Users`.
 pub fn create(state: &mut State, call: &Call, now: Timestamp) -> Checked<Answer> {
     let selection = selection(state, call)?;
     let mut resource = rules::resource(state, &body(call)?)?;
-    // A server may give an attribute a default value (RFC 7644, 3.3).
-    if state.quirks.writes.create_is_active || !resource.contains_key("active") {
+    if state.quirks.writes.create_is_active {
         resource.insert("active".into(), json!(true));
     }
+    default_active(state, &mut resource);
     rules::whole(state, &resource, None)?;
     rules::refuse(state, &Resource::new(), &resource)?;
     kept(state, &Resource::new(), &mut resource);
@@ -132,9 +139,8 @@ pub fn replace(state: &mut State, call: &Call, id: &str, now: Timestamp) -> Chec
                 resource.insert(name.clone(), value.clone());
             }
         }
-    } else if !resource.contains_key("active") {
-        // An attribute that is not in the request may get its default value (RFC 7644, 3.5.1).
-        resource.insert("active".into(), json!(true));
+    } else {
+        default_active(state, &mut resource);
     }
     rules::whole(state, &resource, Some(id))?;
     rules::refuse(state, &before, &resource)?;

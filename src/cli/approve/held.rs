@@ -121,6 +121,9 @@ impl Held {
         if more > 0 {
             let _ = write!(text, "\n          and {more} more");
         }
+        for said in people.unreadable.iter().take(NAMED) {
+            let _ = write!(text, "\n  hands off  {said}");
+        }
         text
     }
 
@@ -160,6 +163,8 @@ pub struct People {
     /// How many employees wait with some of their attributes.
     pub frozen: usize,
     names: Vec<String>,
+    /// What this version cannot read of some EmployeeSyncs.
+    unreadable: Vec<String>,
 }
 
 impl People {
@@ -175,6 +180,11 @@ impl People {
         if (held || frozen) && self.names.len() < NAMED {
             self.names.push(name.to_owned());
         }
+    }
+
+    /// Notes what this version cannot read of an `EmployeeSync`.
+    pub fn cannot_read(&mut self, said: String) {
+        self.unreadable.push(said);
     }
 
     /// Returns how many employees wait.

@@ -49,8 +49,8 @@ pub struct Said {
     waits: Option<Arc<Waits>>,
     /// The numbers of its employees.
     reckoning: Option<Arc<Reckoning>>,
-    /// `Ready` as it was last announced, except for waits.
-    told: Option<Condition>,
+    /// The conditions as they were last announced, except for waits.
+    told: Vec<Condition>,
 }
 
 /// The status of an integration, for all its writers and readers. A holder of the lock knows what
@@ -189,7 +189,7 @@ impl Said {
     #[must_use]
     pub fn of(object: &ProvisioningIntegration) -> Self {
         let status = object.status.clone().unwrap_or_default();
-        let told = status.conditions.first().cloned();
+        let told = status.conditions.clone();
         Self { read: meta(object), shown: status.clone(), status, told, ..Self::default() }
     }
 
@@ -211,10 +211,10 @@ impl Said {
         Self { reckoning: Some(reckoning.clone()), ..self }
     }
 
-    /// Returns `Ready` as it was last announced, except for waits.
+    /// Returns the conditions as they were last announced, except for waits.
     #[must_use]
-    pub const fn told(&self) -> Option<&Condition> {
-        self.told.as_ref()
+    pub fn told(&self) -> &[Condition] {
+        &self.told
     }
 
     /// Returns when the next budget has room again.
@@ -319,7 +319,7 @@ impl Said {
         status: ProvisioningIntegrationStatus,
     ) -> Result<(), WriteError> {
         let counted = self.with_counts(&status);
-        self.told = counted.conditions.first().cloned();
+        self.told.clone_from(&counted.conditions);
         let shown = self.with_all(key, counted);
         if let Some(reckoning) = &self.reckoning {
             reckoning.said(&shown);
@@ -366,8 +366,8 @@ impl Said {
             progress.as_ref(),
         );
         let conditions = report::with_waits(conditions, &waits, generation, now);
-        let open = self.waits.as_ref().map_or(0, |waits| waits.open());
-        let conditions = report::with_open(conditions, open, generation, now);
+        let open = self.waits.as_ref().map(|waits| waits.open()).unwrap_or_default();
+        let conditions = report::with_open(conditions, &open, generation, now);
         let conditions = report::timed(conditions, &self.shown.conditions, now);
         without_empty_parts(ProvisioningIntegrationStatus { conditions, progress, ..status })
     }

@@ -34,7 +34,7 @@ use crate::{
         key::IntegrationKey,
         reasons::IntegrationReason,
     },
-    cluster::roster::{Employees, Entry},
+    cluster::roster::{Employees, Entry, object_name},
     domain::{priority::Class, safety::Suspicion},
     engine::{
         intake::{
@@ -54,7 +54,7 @@ use crate::{
             report::{self, Report},
         },
         settings::{tenants::Tenant, validate::Validated},
-        waits::Waits,
+        waits::{StillOpen, Waits},
     },
 };
 
@@ -215,7 +215,7 @@ impl Session {
                     // Statuses that are gone cannot show whose account is only missing from a
                     // listing.
                     statuses_lost: counts.as_ref().is_some_and(|counts| {
-                        self.roster().sums(|sums| sums.managed) < counts.in_scope
+                        self.roster().sums(|sums| sums.counts.in_scope()) < counts.in_scope
                     }),
                     first_pass_day: first_pass_at
                         .as_ref()
@@ -408,16 +408,20 @@ impl Session {
             .collect()
     }
 
-    /// Returns how many employees still have access that evidence on record takes. This is 0 if the
-    /// settings take no access.
+    /// Returns the employees who still have access that evidence on record takes. There are none if
+    /// the settings take no access.
     #[must_use]
-    pub fn open_against_evidence(&self) -> u32 {
+    pub fn open_against_evidence(&self) -> StillOpen {
         if !takes_access(&self.object.borrow().spec) {
-            return 0;
+            return StillOpen::default();
         }
-        let mut open = 0;
-        self.roster().for_each(|_, entry| open += u32::from(entry.is_open_against_evidence()));
-        open
+        let mut open = Vec::new();
+        self.roster().for_each(|employee, entry| {
+            if entry.is_open_against_evidence() {
+                open.push(object_name(&self.key.name, employee));
+            }
+        });
+        StillOpen::of(open)
     }
 
     /// Puts those employees into the urgent line whose access is taken by evidence on record and

@@ -22,11 +22,11 @@ use super::{
 };
 use crate::{
     api::{
-        ProvisioningIntegration, SYNC_REQUESTED, conditions,
+        ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED, conditions,
         employee_sync::Trigger,
         integration::Mode,
         key::IntegrationKey,
-        reasons::{DetailReason, EmployeeReason, IntegrationReason},
+        reasons::{EmployeeReason, IntegrationReason},
     },
     cluster::{
         roster::{Entry, Roster},
@@ -131,9 +131,10 @@ impl Handle {
         if said.spoken_of() >= generation || !shared.leadership.is_leader() {
             return;
         }
-        let now = shared.clock.now();
+        let (now, mode) = (shared.clock.now(), Some(object.spec.mode()));
         said.write(&shared.writer(key), key, generation, |before| {
-            Some(report::progressing(before, generation, now))
+            let status = report::progressing(before, generation, now);
+            Some(ProvisioningIntegrationStatus { mode, ..status })
         })
         .await;
     }
@@ -683,7 +684,7 @@ impl Worker {
             return;
         }
         let mut said = self.handle.said.lock().await;
-        let before = said.told().cloned();
+        let before = said.told().to_vec();
         if report.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
             self.session.reckoning.complete();
             self.session.forget_unknown();
@@ -691,15 +692,13 @@ impl Worker {
         // Only the roster knows what came while the pass was under way.
         let revoked = self.shared.roster.of(&self.key).revoked();
         let generation = object.metadata.generation.unwrap_or(0);
-        let after = |before: &_| Some(report::after(before, report, &revoked, generation, now));
-        let Some(status) = after(&said.status) else { return };
-        if let Some(message) = report::newly_blind(&said.status, &status) {
-            let (about, reason) =
-                (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
-            self.shared.events.publish(about, true, reason, "Sync", message);
-        }
+        let mode = Some(object.spec.mode());
+        let after = |before: &_| {
+            let status = report::after(before, report, &revoked, generation, now);
+            Some(ProvisioningIntegrationStatus { mode, ..status })
+        };
         said.write(&self.shared.writer(&self.key), &self.key, generation, after).await;
-        counts::announce(&self.shared.events, object, before.as_ref(), said.told());
+        counts::announce(&self.shared.events, object, &before, said.told());
         if report.held.is_some() {
             self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();
         }

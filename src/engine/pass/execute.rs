@@ -498,7 +498,7 @@ impl<'c> Run<'_, '_, 'c> {
                         .join(" or ")
                 });
                 let also = if keys.iter().any(|row| *mapping.rows[*row].target == *what) {
-                    ", an alias or a group"
+                    self.cx.provider.capabilities().phrases.address_holders
                 } else {
                     ""
                 };

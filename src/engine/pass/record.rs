@@ -405,6 +405,7 @@ impl Recorder<'_> {
             nameless: self.integration.validated.show_usernames && username.is_none(),
             username: username.filter(|_| self.integration.validated.show_usernames),
             provider: self.integration.validated.target.catalog().name,
+            phrases: &self.integration.validated.target.catalog().capabilities.phrases,
             account,
             only_found,
             state,
@@ -527,25 +528,7 @@ impl Recorder<'_> {
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
         let tally = &mut self.results.lock().tally;
-        let reason = verdict.reason();
-        if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access())
-        {
-            tally.unmanaged += 1;
-        } else if verdict.in_scope() || !reason.is_ready() {
-            tally.in_scope += 1;
-            if reason.is_ready() {
-                tally.ready += 1;
-            } else if reason == EmployeeReason::Pending {
-                tally.pending += 1;
-            } else if reason == EmployeeReason::Held {
-                tally.held += 1;
-            } else if reason == EmployeeReason::Frozen {
-                tally.frozen += 1;
-            } else {
-                *tally.reasons.entry(reason).or_default() += 1;
-                tally.retry |= reason == EmployeeReason::Retrying;
-            }
-        }
+        tally.count(verdict.standing());
         if let Some(next) = verdict.next() {
             tally.next_transition =
                 Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));

@@ -15,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub use self::{
     beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_progress, with_waits},
     counts::{Reckoned, with_counts},
+    held::released,
     source::{after_some, memory},
 };
 use super::{
@@ -212,6 +213,7 @@ pub fn after(
         one.message = named(&one.message, report.provider_name.unwrap_or("the provider"))
     });
     let mut status = ProvisioningIntegrationStatus {
+        mode: before.mode,
         // `Reconciling` says whether the generation has been completed.
         observed_generation: if report.has_spoken() {
             Some(generation)
@@ -333,22 +335,6 @@ fn planned_of(planned: Counts) -> BudgetStates {
         creates: of(planned.creates),
         updates: of(planned.updates),
     }
-}
-
-/// Returns, once, the message about a service user that seems to see only employees at work.
-#[must_use]
-pub fn newly_blind(
-    before: &ProvisioningIntegrationStatus,
-    after: &ProvisioningIntegrationStatus,
-) -> Option<String> {
-    let find = |status| {
-        conditions::find(status, conditions::Type::BobConnected)
-            .filter(|bob| bob.reason == DetailReason::LifecyclesMissing.as_str())
-    };
-    find(&before.conditions)
-        .is_none()
-        .then(|| find(&after.conditions).map(|bob| bob.message.clone()))
-        .flatten()
 }
 
 /// Returns the status of an integration with a generation that has not been completed. It is

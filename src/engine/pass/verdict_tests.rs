@@ -85,6 +85,7 @@ fn verdict(trouble: Trouble, why: Why, state: Option<AccountState>) -> Verdict<'
         unread: false,
         nameless: false,
         provider: "Google Workspace",
+        phrases: &crate::provider::google::CATALOG.capabilities.phrases,
         decision: decision(why),
         unreadable: None,
         trouble,
@@ -317,6 +318,108 @@ fn a_leaver_whose_account_the_credential_may_not_change_is_to_be_suspended_by_ha
         EmployeeReason::Forbidden,
         "access is taken"
     );
+}
+
+#[test]
+fn each_cause_of_suspend_by_hand_says_what_ends_it() {
+    let said = |trouble, why| {
+        let verdict = verdict(trouble, why, Some(AccountState::Active));
+        assert_eq!(verdict.reason(), EmployeeReason::SuspendByHand);
+        verdict.message(&mapping())
+    };
+    let protected =
+        |by| [Trouble::Blocked(Block::Protected(by)), Trouble::Failed(Failure::Protected(by))];
+    for trouble in protected(ProtectedBy::Role) {
+        let message = said(trouble, Why::Terminated);
+        let way = "suspend the account by hand, or set spec.safety.administrators: Suspend to let \
+                   bobsync do it.";
+        assert!(message.ends_with(way), "{message}");
+    }
+    for trouble in protected(ProtectedBy::Settings) {
+        let message = said(trouble, Why::Terminated);
+        assert!(
+            message.contains("spec.safety.protectedAccounts")
+                && message.contains("suspend the account by hand, or take it off that list"),
+            "{message}"
+        );
+    }
+    let refused = Failure::Forbidden("The credential may not change this account: no.".to_owned());
+    let message = said(Trouble::Failed(refused), Why::Terminated);
+    assert!(message.contains("by hand, or give the credential the right"), "{message}");
+    // That setting does not suspend administrators who are on leave.
+    for trouble in protected(ProtectedBy::Role) {
+        let leave = Verdict {
+            decision: Decision {
+                existing: Some(Access::Suspended),
+                ..decision(Why::LeaveWithoutAccess)
+            },
+            ..verdict(trouble, Why::LeaveWithoutAccess, Some(AccountState::Active))
+        };
+        assert_eq!(leave.reason(), EmployeeReason::SuspendByHand);
+        let message = leave.message(&mapping());
+        assert!(
+            message.ends_with("access is still open: suspend the account by hand."),
+            "{message}"
+        );
+    }
+}
+
+/// The sums of an integration are made from the statuses, and those of a pass from the verdicts.
+#[test]
+fn an_employee_counts_by_the_status_as_by_the_verdict_whichever_way_the_settings_leave_one_out() {
+    let (mapping, now) = (mapping(), Timestamp::UNIX_EPOCH);
+    let states = [
+        None,
+        Some(AccountState::Active),
+        Some(AccountState::Suspended),
+        Some(AccountState::Staged),
+        Some(AccountState::Unlicensed),
+    ];
+    let ways = [
+        Why::DomainNotListed,
+        Why::OutOfScope,
+        Why::ScopeUnknown,
+        Why::LeftAloneBefore,
+        Why::AwaitingChange,
+    ];
+    let left = |why, also| Decision { managed: false, also: Some(also), ..decision(why) };
+    let kept = |also| Decision { also: Some(also), ..decision(Why::HandsOff) };
+    let ends = [Why::FileDeleted, Why::AccessRevoked, Why::Terminated, Why::LastDayOfWork];
+    let decisions = WHYS
+        .into_iter()
+        .map(decision)
+        .chain(ends.iter().flat_map(|why| ways.map(|way| left(*why, way))))
+        .chain(ends.map(kept));
+    let mut left_out = 0;
+    for decision in decisions {
+        for (trouble, state) in
+            troubles().into_iter().flat_map(|trouble| states.map(|state| (trouble.clone(), state)))
+        {
+            let verdict = Verdict { decision, ..verdict(trouble, decision.why, state) };
+            // Without an account there is no access to take, and only of an employee who is to get
+            // one it is said that the accounts are not known yet.
+            if decision.only_ends_access() && state.is_none()
+                || verdict.trouble == Trouble::Unlisted && !decision.managed
+            {
+                continue;
+            }
+            let status = verdict.status(
+                &mapping,
+                &EmployeeSyncStatus::default(),
+                Proof::default(),
+                &[],
+                now,
+            );
+            let told = format!("{:?} {:?} {state:?}", verdict.trouble, verdict.decision);
+            assert_eq!(Standing::of(&status), verdict.standing(), "{told}");
+            if decision.only_ends_access() && verdict.trouble == Trouble::None {
+                let counts = matches!(verdict.standing(), Standing::Ready | Standing::Unready(_));
+                assert!(counts, "{told}");
+                left_out += 1;
+            }
+        }
+    }
+    assert!(left_out > 50, "{left_out}");
 }
 
 #[test]

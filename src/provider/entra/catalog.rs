@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use crate::{
     domain::{account::AccountState, mapping::Compare},
-    provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
+    provider::{
+        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, Phrases, limits::Pacer,
+    },
 };
 
 /// Microsoft Entra ID, as the settings see it. Bob's own default map is not published
@@ -68,6 +70,12 @@ pub const CATALOG: Catalog = Catalog {
         ends_sessions: true,
         licences: false,
         tells_administrators: false,
+        phrases: Phrases {
+            address_holders: ", an alias or a group",
+            hidden_holders: "an alias, a group, a deleted account or an account that bobsync cannot see",
+            mastered: "it is synchronised from there, or a guest",
+            other_mark: ", or name another place for marks in spec.provider.entraID.markAttribute",
+        },
     },
 };
 

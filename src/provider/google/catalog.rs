@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use crate::{
     domain::{account::AccountState, mapping::Compare},
-    provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
+    provider::{
+        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, Phrases, limits::Pacer,
+    },
 };
 
 /// The entry of `externalIds` that holds the mark: type `custom` with this `customType`.
@@ -61,6 +63,12 @@ pub const CATALOG: Catalog = Catalog {
         manager_apart: false,
         ends_sessions: false,
         licences: false,
+        phrases: Phrases {
+            address_holders: ", an alias or a group",
+            hidden_holders: "an alias, a group, a deleted account or an account that bobsync cannot see",
+            mastered: "it is synchronised from there",
+            other_mark: "",
+        },
     },
 };
 

@@ -256,9 +256,9 @@ impl Run<'_, '_, '_> {
                     } else {
                         format!("{target} or {username}")
                     };
+                    let holders = self.cx.provider.capabilities().phrases.hidden_holders;
                     conflict(&format!(
-                        "this {keys} is in use, and no account shows it: an alias, a group, a \
-                         deleted account or an account that bobsync cannot see has it; free it \
+                        "this {keys} is in use, and no account shows it: {holders} has it; free it \
                          there, or correct it in Bob"
                     ))
                 }

@@ -3,7 +3,10 @@
 
 use super::{Recorder, Results};
 use crate::{
-    cluster::{roster::object_name, status::WriteError},
+    cluster::{
+        roster::{Standing, object_name},
+        status::WriteError,
+    },
     engine::pass::{report::Report, verdict::Verdict},
 };
 
@@ -91,7 +94,7 @@ impl Recorder<'_> {
         });
         drop(results);
         let shown = verdict.is_some_and(|verdict| {
-            verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready()
+            matches!(verdict.standing(), Standing::Ready | Standing::Unready(_))
         });
         if error.is_refused() && shown {
             self.integration.roster.refused(employee, error.why());

@@ -12,6 +12,7 @@ use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus, ProvisioningIntegration, conditions,
         employee_sync::{Action, HistoryEntry, OutcomeWord},
+        reasons::EmployeeReason,
     },
     cluster::{
         roster::{Entry, digest, same},
@@ -285,7 +286,7 @@ impl Recorder<'_> {
         }
         let failed = lines.first().is_some_and(|line| line.outcome == OutcomeWord::Failed);
         if !failed {
-            self.announce_open(&written, write, &before);
+            self.announce_stalled(&written, write, &before);
         }
         Ok(())
     }
@@ -332,25 +333,24 @@ impl Recorder<'_> {
         (status, changed)
     }
 
-    /// Warns once if access should be taken and bobsync may not do anything that takes it.
-    fn announce_open(&self, object: &EmployeeSync, write: &Write<'_>, before: &EmployeeSyncStatus) {
+    /// Warns once when something begins for which a person should act and of which no failed change
+    /// tells.
+    fn announce_stalled(
+        &self,
+        object: &EmployeeSync,
+        write: &Write<'_>,
+        before: &EmployeeSyncStatus,
+    ) {
         let verdict = &write.verdict;
-        let (reason, open) = (verdict.reason(), verdict.is_open());
-        let known = conditions::find(&before.conditions, conditions::Type::Ready)
-            .is_some_and(|ready| ready.reason == reason.as_str());
-        if open && reason.is_stalled() && !known {
+        let reason = verdict.reason();
+        if is_news(reason, before) {
             let note = format!(
                 "{} {}",
                 verdict.message(&self.integration.settings().mapping),
                 reason.what_to_do()
             );
-            self.cluster.events.publish(
-                reference(object),
-                true,
-                reason.as_str(),
-                action_word(Action::Suspend),
-                note,
-            );
+            let action = if verdict.is_open() { action_word(Action::Suspend) } else { "Sync" };
+            self.cluster.events.publish(reference(object), true, reason.as_str(), action, note);
         }
     }
 
@@ -402,6 +402,13 @@ impl Recorder<'_> {
             }
         }
     }
+}
+
+/// Returns whether a person should act for this reason, and the status before did not say so.
+fn is_news(reason: EmployeeReason, before: &EmployeeSyncStatus) -> bool {
+    let known = conditions::find(&before.conditions, conditions::Type::Ready)
+        .is_some_and(|ready| ready.reason == reason.as_str());
+    reason.is_stalled() && !known
 }
 
 /// Returns whether an employee gets an object: employees that have, should have or will have an
@@ -498,6 +505,33 @@ fn reference(object: &EmployeeSync) -> ObjectReference {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::conditions::{Wanted, merge};
+
+    #[test]
+    fn each_reason_for_which_a_person_should_act_is_an_event_when_it_begins() {
+        let said = |reason: EmployeeReason| {
+            let wanted = Wanted {
+                kind: conditions::Type::Ready,
+                status: reason.is_ready(),
+                reason: reason.as_str(),
+                message: String::new(),
+            };
+            let conditions = merge(&[], &[wanted], 1, Timestamp::UNIX_EPOCH);
+            EmployeeSyncStatus { conditions, ..EmployeeSyncStatus::default() }
+        };
+        for reason in EmployeeReason::ALL.iter().copied() {
+            for before in [EmployeeSyncStatus::default(), said(EmployeeReason::InSync)] {
+                let begins = reason.is_stalled();
+                assert_eq!(is_news(reason, &before), begins, "{reason}");
+            }
+            assert!(!is_news(reason, &said(reason)), "{reason} goes on");
+        }
+        for reason in
+            [EmployeeReason::SuspendByHand, EmployeeReason::NoLicence, EmployeeReason::Contested]
+        {
+            assert!(is_news(reason, &said(EmployeeReason::InSync)), "{reason}");
+        }
+    }
 
     /// What a pass that took so long would write: the roster's word, whatever the pass knew.
     #[test]

@@ -15,6 +15,18 @@ use crate::{
     engine::{pass::outcome::Failure, settings::words::named},
 };
 
+/// What a person does about an account that is still open and that bobsync does not suspend.
+const BY_HAND: &str = "; access is still open: suspend the account by hand";
+/// The same for an account that the settings protect.
+const BY_HAND_OR_UNLISTED: &str = "; access is still open: suspend the account by hand, or take \
+                                   it off that list, where it is there, to let bobsync do it";
+/// The same for an administrator who leaves.
+const BY_HAND_OR_SETTING: &str = "; access is still open: suspend the account by hand, or set \
+                                  spec.safety.administrators: Suspend to let bobsync do it";
+/// The same for an account that the provider does not let bobsync change.
+const BY_HAND_OR_RIGHT: &str = "; access is still open: suspend the account by hand, or give the \
+                                credential the right to do it (bobsync tries again by itself)";
+
 impl Verdict<'_> {
     /// Returns the `Ready` message: one sentence for a person.
     #[must_use]
@@ -77,7 +89,7 @@ impl Verdict<'_> {
                 )
             }
             Trouble::Blocked(Block::Conflict(conflict)) => {
-                let open = self.still_open("; access is still open: suspend the account by hand");
+                let open = self.still_open(BY_HAND);
                 format!("{}{open}.", self.conflict(conflict, mapping))
             }
             Trouble::Blocked(Block::Protected(by)) | Trouble::Failed(Failure::Protected(by)) => {
@@ -88,7 +100,12 @@ impl Verdict<'_> {
                     }
                     ProtectedBy::Role => "The provider says that the account is an administrator's",
                 };
-                let open = self.still_open("; access is still open: suspend the account by hand");
+                let open = self.still_open(match by {
+                    ProtectedBy::Settings => BY_HAND_OR_UNLISTED,
+                    ProtectedBy::Role if self.decision.ends_access() => BY_HAND_OR_SETTING,
+                    // That setting is about employees who leave.
+                    ProtectedBy::Role => BY_HAND,
+                });
                 format!("{account}, and it is left as it is: {why}{open}.")
             }
             Trouble::Blocked(Block::ManagedElsewhere)
@@ -99,8 +116,8 @@ impl Verdict<'_> {
                     String::new()
                 };
                 format!(
-                    "Another directory manages this account (it is synchronised from there, or a \
-                     guest): change it there{open}."
+                    "Another directory manages this account ({}): change it there{open}.",
+                    self.phrases.mastered
                 )
             }
             Trouble::Several(
@@ -133,7 +150,7 @@ impl Verdict<'_> {
                 )
             }
             Trouble::Failed(Failure::Forbidden(said)) => {
-                let open = self.still_open("; access is still open: suspend the account by hand");
+                let open = self.still_open(BY_HAND_OR_RIGHT);
                 sentence(&format!("{}{open}", said.trim_end_matches('.')))
             }
             Trouble::Failed(
@@ -230,8 +247,8 @@ impl Verdict<'_> {
             ),
             Conflict::Marked(account) => format!(
                 "The account {account} at {provider} has this employee's {keys}, and its mark is \
-                 not the id of an employee in Bob: correct the mark there, or move the mark with \
-                 markAttribute if the provider has this setting"
+                 not the id of an employee in Bob: correct the mark there{}",
+                self.phrases.other_mark
             ),
             Conflict::Employee { account, employee } => format!(
                 "The account {account} at {provider} has this employee's {keys} and belongs to \
