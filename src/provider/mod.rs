@@ -33,14 +33,10 @@ mod directory;
 mod fixtures;
 mod json;
 mod listing;
-#[allow(dead_code)] // Two providers are still to use all of it.
 mod reader;
 mod remembered;
-#[allow(dead_code)] // Two providers are still to use all of it.
 mod rules;
-#[allow(dead_code)] // Two providers are still to use all of it.
 mod table;
-#[allow(dead_code)] // Two providers are still to use all of it.
 mod writer;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};

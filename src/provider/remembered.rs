@@ -1,7 +1,7 @@
 //! What a tenant defines itself, remembered for a while. It is asked for once, and again when the
 //! time is over or when an answer contradicts it.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -43,6 +43,37 @@ impl<T: Clone> Remembered<T> {
 
     fn lock(&self) -> MutexGuard<'_, Option<(Instant, T)>> {
         self.0.lock()
+    }
+}
+
+/// Facts by name, each of which is remembered for a while.
+pub(super) struct Facts<T> {
+    kept: Duration,
+    known: Mutex<HashMap<String, (Instant, T)>>,
+}
+
+impl<T: Copy> Facts<T> {
+    /// Remembers nothing yet. Each fact is kept for this time.
+    pub(super) fn new(kept: Duration) -> Self {
+        Self { kept, known: Mutex::default() }
+    }
+
+    /// Returns a fact, unless it is too old.
+    pub(super) fn get(&self, name: &str) -> Option<T> {
+        let known = self.known.lock();
+        known.get(name).filter(|(at, _)| at.elapsed() < self.kept).map(|(_, fact)| *fact)
+    }
+
+    /// Remembers a fact, and forgets those that are too old.
+    pub(super) fn set(&self, name: &str, fact: T) {
+        let mut known = self.known.lock();
+        known.retain(|_, (at, _)| at.elapsed() < self.kept);
+        known.insert(name.to_owned(), (Instant::now(), fact));
+    }
+
+    /// Forgets a fact, because an answer has contradicted it.
+    pub(super) fn forget(&self, name: &str) {
+        self.known.lock().remove(name);
     }
 }
 

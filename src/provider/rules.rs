@@ -16,6 +16,7 @@ pub(super) struct Rule {
     codes: &'static [&'static str],
     words: &'static [&'static str],
     also: &'static [&'static str],
+    sending: Option<&'static str>,
     means: Means,
     says: &'static str,
 }
@@ -33,6 +34,8 @@ pub(super) enum Means {
     NoAnswer,
     /// A value of this attribute is refused.
     Rejected(&'static str),
+    /// Another account has the value of this attribute.
+    Duplicate(&'static str),
 }
 
 /// The provider's words, and the status, as a text.
@@ -49,6 +52,7 @@ impl Rule {
             codes: &[],
             words: &[],
             also: &[],
+            sending: None,
             means,
             says,
         }
@@ -77,6 +81,11 @@ impl Rule {
     /// Limits the rule to refusals that have one of these words too.
     pub(super) const fn also(self, also: &'static [&'static str]) -> Self {
         Self { also, ..self }
+    }
+
+    /// Limits the rule to calls that sent this attribute.
+    pub(super) const fn sending(self, target: &'static str) -> Self {
+        Self { sending: Some(target), ..self }
     }
 }
 
@@ -120,6 +129,7 @@ impl<'a> Refusal<'a> {
             && any(rule.codes, |code| *code == self.code)
             && any(rule.words, |word| lower.contains(word))
             && any(rule.also, |word| lower.contains(word))
+            && rule.sending.is_none_or(|target| self.sent.targets("").contains(&target))
     }
 
     fn means(&self, rule: &Rule) -> Error {
@@ -133,6 +143,7 @@ impl<'a> Refusal<'a> {
             Means::NotFound => Error::NotFound,
             Means::Unavailable => Error::Unavailable { said },
             Means::NoAnswer => self.route.no_answer(said),
+            Means::Duplicate(field) => Error::Duplicate { field: Some(field.to_owned()) },
             Means::Rejected(field) => Error::Rejected { field: Some(field.to_owned()), said },
         }
     }

@@ -302,6 +302,11 @@ impl<'t> Place<'t> {
 }
 
 impl Table {
+    /// Returns where the mark is.
+    pub(super) fn mark_place(&'static self) -> Place<'static> {
+        Place::of(&self.mark, self.mark.target)
+    }
+
     /// Returns where a target is, or `None` if users have no such attribute.
     pub(super) fn locate<'t>(&self, target: &'t str) -> Option<Place<'t>> {
         self.fields.iter().find_map(|field| field.place(target))

@@ -2,7 +2,6 @@
 //! or a certificate, in one of Microsoft's clouds.
 
 use std::{
-    fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -27,7 +26,7 @@ use crate::{
         assertion::{Algorithm, SigningKey, without_byte_order_mark},
         call::{Dialect, Ties},
         limits::Pacer,
-        token::{Granted, Token},
+        token::Granted,
     },
 };
 
@@ -197,6 +196,7 @@ impl App {
 }
 
 /// One app in one tenant.
+#[derive(Debug)]
 pub(super) struct EntraDialect {
     tenant: Arc<Tenant>,
     app: App,
@@ -204,12 +204,6 @@ pub(super) struct EntraDialect {
     /// of each path.
     origin: String,
     prefix: String,
-}
-
-impl fmt::Debug for EntraDialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EntraDialect").field("tenant", &self.tenant).finish_non_exhaustive()
-    }
 }
 
 impl EntraDialect {
@@ -281,26 +275,8 @@ impl Dialect for EntraDialect {
     }
 
     fn granted(&self, body: &[u8]) -> Option<Granted> {
-        #[derive(Deserialize)]
-        struct Answered {
-            access_token: String,
-            #[serde(default)]
-            expires_in: Option<u64>,
-        }
-        let answered: Answered = serde_json::from_slice(body)
-            .ok()
-            .filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
-        let lifetime =
-            answered.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
-        let tenant = directory(&answered.access_token);
-        Some(Granted { text: Secret::new(answered.access_token), lifetime, tenant })
-    }
-
-    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
-        match token {
-            Some(token) => request.bearer_auth(token.text.expose()),
-            None => request,
-        }
+        let granted = Granted::read(body, PUBLISHED)?;
+        Some(Granted { tenant: directory(granted.text.expose()), ..granted })
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {

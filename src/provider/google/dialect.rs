@@ -2,7 +2,6 @@
 //! delegation).
 
 use std::{
-    fmt,
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -23,7 +22,7 @@ use crate::{
         assertion::{Algorithm, SigningKey, without_byte_order_mark},
         call::{Dialect, Ties},
         limits::Pacer,
-        token::{Granted, Token},
+        token::Granted,
     },
 };
 
@@ -125,29 +124,11 @@ impl ServiceAccount {
 }
 
 /// One service account with one scope.
+#[derive(Debug)]
 pub(super) struct GoogleDialect {
-    tenant: Arc<Tenant>,
-    account: Arc<ServiceAccount>,
-    scope: &'static str,
-}
-
-impl GoogleDialect {
-    pub(super) fn new(
-        tenant: Arc<Tenant>,
-        account: Arc<ServiceAccount>,
-        scope: &'static str,
-    ) -> Self {
-        Self { tenant, account, scope }
-    }
-}
-
-impl fmt::Debug for GoogleDialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GoogleDialect")
-            .field("tenant", &self.tenant)
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
-    }
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) account: Arc<ServiceAccount>,
+    pub(super) scope: &'static str,
 }
 
 impl Dialect for GoogleDialect {
@@ -177,24 +158,7 @@ impl Dialect for GoogleDialect {
     }
 
     fn granted(&self, body: &[u8]) -> Option<Granted> {
-        #[derive(Deserialize)]
-        struct Answered {
-            access_token: String,
-            #[serde(default)]
-            expires_in: Option<u64>,
-        }
-        let answered: Answered = serde_json::from_slice(body)
-            .ok()
-            .filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
-        let lifetime = answered.expires_in.map_or(HOUR, Duration::from_secs).min(HOUR * 24);
-        Some(Granted { text: Secret::new(answered.access_token), lifetime, tenant: None })
-    }
-
-    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
-        match token {
-            Some(token) => request.bearer_auth(token.text.expose()),
-            None => request,
-        }
+        Granted::read(body, HOUR)
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {

@@ -10,7 +10,6 @@ mod errors;
 mod write;
 
 use std::{
-    borrow::Cow,
     collections::HashSet,
     sync::{Arc, OnceLock},
     time::Duration,
@@ -37,7 +36,7 @@ use super::{
     limits::Pacer,
     listing::{Counted, Counts, Lister, short},
     reader::Reader,
-    writer::{needs_foreign, state_of},
+    writer::{needs_foreign, state_of, with_foreign},
 };
 use crate::{
     domain::{
@@ -386,14 +385,11 @@ impl Directory for JumpCloud {
         urgency: Urgency,
     ) -> Result<Written, Error> {
         let path = path_of(id).ok_or(Error::NotFound)?;
-        let mut write = Cow::Borrowed(write);
         // Entries of others are sent along, so they have to be known.
-        if write.foreign.is_none() && needs_foreign(&TABLE, mapping, &write) {
-            let now = self.by_id(mapping, id).await?.ok_or(Error::NotFound)?;
-            write.to_mut().foreign = now.foreign.map(|foreign| foreign.as_ref().into());
-        }
-        let (body, sent) = (body(mapping, &write, false)?, Sent::Write(mapping, &write));
+        let needs = needs_foreign(&TABLE, mapping, write);
+        let write = &*with_foreign(write, needs, self.by_id(mapping, id)).await?;
+        let (body, sent) = (body(mapping, write, false)?, Sent::Write(mapping, write));
         let call = Call::write(Route::UPDATE, urgency, (Method::PUT, &path), Some(body), sent);
-        self.write(&call, mapping, (Some(id), write.access.map(state_of)), &write).await
+        self.write(&call, mapping, (Some(id), write.access.map(state_of)), write).await
     }
 }

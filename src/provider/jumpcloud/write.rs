@@ -8,7 +8,7 @@ use crate::{
     domain::{account::AccountWrite, mapping::Mapping},
     provider::{
         Error,
-        writer::{self, Own, not_empty},
+        writer::{self, Own},
     },
 };
 
@@ -22,7 +22,7 @@ pub(super) fn body(
     write: &AccountWrite,
     new: bool,
 ) -> Result<Map<String, Value>, Error> {
-    let body = writer::body(&TABLE, (mapping, write, new), |place, _, foreign| {
+    writer::body(&TABLE, (mapping, write, new), |place, _, foreign| {
         let name = place.outer;
         if !is_restricted(foreign, name) {
             return Ok(Own::Table);
@@ -31,8 +31,7 @@ pub(super) fn body(
             "JumpCloud does not let {name} of this account be written, because another directory is its master"
         );
         Err(Error::Rejected { field: Some(place.target.to_owned()), said })
-    })?;
-    not_empty(body)
+    })
 }
 
 /// Returns whether the account lists this member among those that only another directory writes.

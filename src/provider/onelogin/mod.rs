@@ -30,7 +30,7 @@ use super::{
     listing::{Counted, Counts, Lister},
     reader::Reader,
     remembered::{Remembered, undefined_in},
-    writer::{Own, body, not_empty, state_of},
+    writer::{Own, body, state_of},
 };
 use crate::{
     domain::{
@@ -162,7 +162,6 @@ impl OneLogin {
     ) -> Result<Written, Error> {
         let is_new = id.is_none();
         let body = body(&TABLE, (mapping, write, is_new), |_, _, _| Ok(Own::Table))?;
-        let body = not_empty(body)?;
         let defined = self.definitions.get();
         undefined_in(mapping, write, |target| {
             let name = target.strip_prefix(CUSTOM).zip(defined.as_ref());
