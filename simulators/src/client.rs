@@ -21,6 +21,7 @@ pub enum Service {
     Entra,
     JumpCloud,
     Okta,
+    Scim,
 }
 
 impl Service {
@@ -32,6 +33,7 @@ impl Service {
             Self::Entra => "entra",
             Self::JumpCloud => "jumpcloud",
             Self::Okta => "okta",
+            Self::Scim => "scim",
         }
     }
 }
@@ -312,6 +314,15 @@ impl Control {
     pub async fn okta(&self, method: &str, path: &str, body: Value) -> Result<Value> {
         let body = (!body.is_null()).then_some(body);
         Ok(self.send(method.parse()?, &format!("/okta{path}"), body).await?.json().await?)
+    }
+
+    // --- SCIM ---
+
+    /// Calls the SCIM server's half of the control API, such as `PUT /scim/quirks`;
+    /// docs/simulators.md lists the calls.
+    pub async fn scim(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let body = (!body.is_null()).then_some(body);
+        Ok(self.send(method.parse()?, &format!("/scim{path}"), body).await?.json().await?)
     }
 
     // --- traffic ---

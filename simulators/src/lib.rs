@@ -4,7 +4,8 @@
 //! - [`world`]: start and stop
 //! - [`client`]: the typed client of the control API
 //! - [`control`]: the control API itself
-//! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`], [`okta`]: the services
+//! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`], [`okta`],
+//!   [`scim`]: the services
 //! - [`company`]: made-up employees
 //! - [`front`]: requests, faults, call records, connections, limits
 //! - [`texts`]: forms in which a service stores a text
@@ -24,6 +25,7 @@ pub mod jumpcloud;
 pub mod okta;
 pub mod onelogin;
 pub mod rng;
+pub mod scim;
 pub mod texts;
 pub mod world;
 

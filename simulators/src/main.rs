@@ -56,6 +56,9 @@ struct Serve {
     /// Address of Okta [default: a free port of 127.0.0.1]
     #[arg(long)]
     okta: Option<SocketAddr>,
+    /// Address of the SCIM server and its token endpoint [default: a free port of 127.0.0.1]
+    #[arg(long)]
+    scim: Option<SocketAddr>,
     /// Address of the control API [default: a free port of 127.0.0.1]
     #[arg(long)]
     control: Option<SocketAddr>,
@@ -83,13 +86,14 @@ async fn main() -> anyhow::Result<()> {
                 entra: serve.entra,
                 jumpcloud: serve.jumpcloud,
                 okta: serve.okta,
+                scim: serve.scim,
                 control: serve.control,
                 employees: serve.employees,
                 seed: serve.seed,
                 today: serve.today,
             })
             .await?;
-            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "entra": world.entra_url(), "jumpCloud": world.jumpcloud_url(), "okta": world.okta_url(), "control": world.control_url()});
+            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "entra": world.entra_url(), "jumpCloud": world.jumpcloud_url(), "okta": world.okta_url(), "scim": world.scim_url(), "control": world.control_url()});
             writeln!(std::io::stdout(), "{line}")?;
             std::io::stdout().flush()?;
             tokio::select! {

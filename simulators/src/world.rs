@@ -18,6 +18,7 @@ use crate::google::Google;
 use crate::jumpcloud::JumpCloud;
 use crate::okta::Okta;
 use crate::onelogin::OneLogin;
+use crate::scim::Scim;
 
 /// How to start a world. The default: free ports, no employees in Bob, wall time.
 #[derive(Debug, Clone, Default)]
@@ -28,6 +29,7 @@ pub struct Options {
     pub entra: Option<SocketAddr>,
     pub jumpcloud: Option<SocketAddr>,
     pub okta: Option<SocketAddr>,
+    pub scim: Option<SocketAddr>,
     pub control: Option<SocketAddr>,
     /// How many generated employees Bob starts with.
     pub employees: usize,
@@ -45,12 +47,14 @@ pub struct Plant {
     pub entra: Arc<Entra>,
     pub jumpcloud: Arc<JumpCloud>,
     pub okta: Arc<Okta>,
+    pub scim: Arc<Scim>,
     pub bob_gate: Arc<Gate>,
     pub onelogin_gate: Arc<Gate>,
     pub google_gate: Arc<Gate>,
     pub entra_gate: Arc<Gate>,
     pub jumpcloud_gate: Arc<Gate>,
     pub okta_gate: Arc<Gate>,
+    pub scim_gate: Arc<Gate>,
 }
 
 /// Running simulators; dropping it stops them and closes their connections.
@@ -61,6 +65,7 @@ pub struct World {
     entra: (String, Listening),
     jumpcloud: (String, Listening),
     okta: (String, Listening),
+    scim: (String, Listening),
     control: (String, Listening),
 }
 
@@ -93,6 +98,7 @@ impl World {
         let entra = Arc::new(Entra::new(clock.clone()));
         let jumpcloud = Arc::new(JumpCloud::new(clock.clone()));
         let okta = Arc::new(Okta::new(clock.clone()));
+        let scim = Arc::new(Scim::new(clock.clone()));
         let plant = Plant {
             bob_gate: Arc::new(Gate::new(bob.clone(), clock.clone())),
             onelogin_gate: Arc::new(Gate::new(onelogin.clone(), clock.clone())),
@@ -100,6 +106,7 @@ impl World {
             entra_gate: Arc::new(Gate::new(entra.clone(), clock.clone())),
             jumpcloud_gate: Arc::new(Gate::new(jumpcloud.clone(), clock.clone())),
             okta_gate: Arc::new(Gate::new(okta.clone(), clock.clone())),
+            scim_gate: Arc::new(Gate::new(scim.clone(), clock.clone())),
             clock,
             bob,
             onelogin,
@@ -107,6 +114,7 @@ impl World {
             entra,
             jumpcloud,
             okta,
+            scim,
         };
         Ok(Self {
             bob: open(options.bob, Site::Gate(plant.bob_gate.clone())).await?,
@@ -115,6 +123,7 @@ impl World {
             entra: open(options.entra, Site::Gate(plant.entra_gate.clone())).await?,
             jumpcloud: open(options.jumpcloud, Site::Gate(plant.jumpcloud_gate.clone())).await?,
             okta: open(options.okta, Site::Gate(plant.okta_gate.clone())).await?,
+            scim: open(options.scim, Site::Gate(plant.scim_gate.clone())).await?,
             control: open(options.control, Site::Router(control::router(Arc::new(plant)))).await?,
         })
     }
@@ -146,6 +155,12 @@ impl World {
     /// Returns the address of both the users API and the token endpoint, without `/api`.
     pub fn okta_url(&self) -> &str {
         &self.okta.0
+    }
+
+    /// Returns the SCIM server's address without `/scim/v2`; its token endpoint is at
+    /// `/oauth/token`.
+    pub fn scim_url(&self) -> &str {
+        &self.scim.0
     }
 
     pub fn control_url(&self) -> &str {

@@ -169,15 +169,23 @@ async fn assertions_and_requests_that_are_refused() {
         let answer = ask(&caller, &pairs(&assertion, SCOPES), None).await;
         assert!(answer.status == 401 && answer.text.contains(why), "{} {why}", answer.text);
     }
-    for scope in ["okta.users.manage okta.apps.manage", "", "openid"] {
+    for (scope, error) in [
+        ("okta.apps.manage", "consent_required"),
+        ("okta.users.manage okta.people.write", "invalid_scope"),
+        ("", "invalid_scope"),
+        ("openid", "invalid_scope"),
+    ] {
         let assertion = key.sign(json!({"kid": id}), &good());
         let answer = ask(&caller, &pairs(&assertion, scope), None).await;
         assert_eq!(
             (answer.status.as_u16(), &answer.json()["error"]),
-            (400, &json!("invalid_scope")),
+            (400, &json!(error)),
             "{scope}"
         );
     }
+    let assertion = key.sign(json!({"kid": id}), &good());
+    let some = ask(&caller, &pairs(&assertion, "okta.users.read okta.apps.manage"), None).await;
+    assert_eq!(some.json()["scope"], "okta.users.read");
     let secret = [
         ("grant_type", "client_credentials"),
         ("scope", SCOPES),

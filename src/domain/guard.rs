@@ -224,9 +224,8 @@ pub fn guard(sight: &Sight<'_>) -> Held {
     if restored > 0 {
         because.push(format!(
             "{} of accounts that bobsync managed before: the integration began without a status, \
-             so it is \
-             not known which of these employees Bob had revoked at once; set spec.suspend on those \
-             who must stay out before you approve",
+             so it is not known for which of these employees Bob revoked access immediately; \
+             before you approve, set spec.suspend on the EmployeeSync of those who must stay out",
             counted(restored, "reactivation", "reactivations")
         ));
     }
@@ -387,8 +386,8 @@ fn blackout(sight: &Sight<'_>, continued: &[bool]) -> (Vec<usize>, Vec<String>) 
             ),
         };
         because.push(format!(
-            "{BLACKOUT}: the target {target} ({from}) would change for {now} at \
-            once{already}, and the limit is {limit}"
+            "{BLACKOUT}: the target {target} ({from}) would change for {now} at once{already}, and \
+             the limit is {limit}"
         ));
     }
     (frozen, because)

@@ -424,6 +424,22 @@ pub struct Capabilities {
     /// Whether an account can be active and unusable because it has no licence.
     /// [`Provider::unlicensed`] finds such accounts.
     pub licences: bool,
+    /// What messages say where the providers differ.
+    pub phrases: Phrases,
+}
+
+/// Parts of messages that are true of one provider and not of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Phrases {
+    /// What else may have an e-mail that an employee should have: follows "another account".
+    pub address_holders: &'static str,
+    /// What may have a taken e-mail or username that no look-up shows.
+    pub hidden_holders: &'static str,
+    /// How an account gets another master than bobsync.
+    pub mastered: &'static str,
+    /// What else a person can do if an account bears a mark of no employee: follows "correct the
+    /// mark there".
+    pub other_mark: &'static str,
 }
 
 impl Capabilities {
@@ -446,6 +462,12 @@ impl Capabilities {
         manager_apart: false,
         ends_sessions: false,
         licences: false,
+        phrases: Phrases {
+            address_holders: "",
+            hidden_holders: "an account that bobsync cannot see",
+            mastered: "it is synchronised from there",
+            other_mark: "",
+        },
     };
 }
 

@@ -1,7 +1,8 @@
 //! The control API: tests use it to move the clock, edit the data of Bob and the providers, inject
 //! faults and read the calls. It is not part of a vendor's API.
 //!
-//! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`, `okta`: their data, credentials and switches
+//! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`, `okta`, `scim`: their data, credentials and
+//!   switches
 //! - `traffic`: faults, counts and the log; `switches`: quirks and refusals; both are the same for
 //!   every service
 
@@ -11,6 +12,7 @@ mod google;
 mod jumpcloud;
 mod okta;
 mod onelogin;
+mod scim;
 mod switches;
 mod traffic;
 
@@ -59,17 +61,27 @@ fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
     serde_json::from_slice(body).map_err(|error| Refused::bad(error.to_string()))
 }
 
-/// Merges the given keys into a settings object; unknown keys are refused.
+/// Merges the given keys into a settings object, and into the objects in it; unknown keys are
+/// refused.
 fn overlay<T: serde::Serialize + DeserializeOwned>(
     current: &T,
     body: &Bytes,
 ) -> Result<T, Refused> {
     let given: serde_json::Map<String, Value> = parse(body)?;
     let mut all = serde_json::to_value(current).map_err(|error| Refused::bad(error.to_string()))?;
-    if let Some(map) = all.as_object_mut() {
-        map.extend(given);
-    }
+    lay(&mut all, Value::Object(given));
     serde_json::from_value(all).map_err(|error| Refused::bad(error.to_string()))
+}
+
+fn lay(over: &mut Value, given: Value) {
+    match (over, given) {
+        (Value::Object(all), Value::Object(given)) => {
+            for (name, value) in given {
+                lay(all.entry(name).or_insert(Value::Null), value);
+            }
+        }
+        (over, given) => *over = given,
+    }
 }
 
 #[allow(clippy::unnecessary_wraps)]
@@ -108,6 +120,8 @@ pub fn router(plant: Arc<Plant>) -> Router {
         .merge(traffic::routes("jumpcloud", |plant| &plant.jumpcloud_gate));
     let services =
         services.merge(okta::routes()).merge(traffic::routes("okta", |plant| &plant.okta_gate));
+    let services =
+        services.merge(scim::routes()).merge(traffic::routes("scim", |plant| &plant.scim_gate));
     services
         .route("/healthz", get(|| async { "ok" }))
         .route("/clock", get(clock).put(set_clock))

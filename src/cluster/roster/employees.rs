@@ -61,10 +61,8 @@ impl Employees<'_> {
 
     /// Stores the verdict behind a status that was already written.
     pub fn confirm(self, employee: &str, verdict: u64) {
-        if let Some(entry) =
-            self.all.rows().get_mut(self.key).and_then(|people| people.aside(employee))
-        {
-            entry.verdict = verdict;
+        if let Some(people) = self.all.rows().get_mut(self.key) {
+            people.change(employee, |entry| (entry.verdict, entry.unrecorded) = (verdict, false));
         }
     }
 

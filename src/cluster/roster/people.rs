@@ -97,6 +97,8 @@ pub(super) struct People {
     rows: HashMap<Box<str>, Entry>,
     sums: Sums,
     news: Arc<Notify>,
+    /// An object that the API server refused, and what it said. The latest refusal counts.
+    pub refusal: Option<(Box<str>, Box<str>)>,
     /// Whether their integration is gone.
     left: bool,
 }

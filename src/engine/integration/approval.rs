@@ -13,6 +13,7 @@ use crate::{
         integration::Approved,
     },
     cluster::status::to_the_second,
+    engine::pass::report,
 };
 
 /// Records that the plan with this digest is released, and who approved it. `leaving`: the plan
@@ -39,7 +40,9 @@ pub async fn release(
                 let earlier = known.map(Approved::and_earlier).unwrap_or_default();
                 let (digest, by, at) = (digest.clone(), by.clone(), at.clone());
                 let approved = Approved { digest, by, at, after, leaving, earlier };
-                Some(ProvisioningIntegrationStatus { approved: Some(approved), ..before.clone() })
+                // A scope that shrinks is approved by itself, and the rest stays held.
+                let before = if leaving { before.clone() } else { report::released(before, now) };
+                Some(ProvisioningIntegrationStatus { approved: Some(approved), ..before })
             }
         }
     };
@@ -47,7 +50,7 @@ pub async fn release(
         return false;
     }
     drop(said);
-    let who = by.as_deref().unwrap_or("somebody whom the API server did not record");
+    let who = by.as_deref().unwrap_or("a caller that the API server did not record");
     tracing::info!(integration = %session.key, digest, by = who, "a held plan was approved");
     let note = format!("{who} approved the held plan {digest}, and it was released.");
     session.shared.events.publish(

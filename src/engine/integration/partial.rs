@@ -326,7 +326,7 @@ async fn look(
         took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
         unseen = report.rest.unseen.len(),
         stop = report.stop.as_ref().map(|stop| stop.reason.as_str()),
-        "pass over single people"
+        "partial pass"
     );
     if on_evidence {
         refused(session, &report);

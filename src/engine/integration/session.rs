@@ -21,7 +21,7 @@ use super::{
     connection::Secrets,
     counts::Reckoning,
     partial,
-    said::Saying,
+    said::{Saying, same_spec},
     signing::Signing,
     state::{self, Place, Ready},
     worker::Shared,
@@ -34,7 +34,7 @@ use crate::{
         key::IntegrationKey,
         reasons::IntegrationReason,
     },
-    cluster::roster::{Employees, Entry},
+    cluster::roster::{Employees, Entry, object_name},
     domain::{priority::Class, safety::Suspicion},
     engine::{
         intake::{
@@ -51,7 +51,7 @@ use crate::{
             report::{self, Report},
         },
         settings::{tenants::Tenant, validate::Validated},
-        waits::Waits,
+        waits::{StillOpen, Waits},
     },
 };
 
@@ -127,9 +127,8 @@ impl Session {
         looking: &Looking<'_>,
     ) -> Report {
         let Ready { object, connections, .. } = &**ready;
-        let generation = object.metadata.generation.unwrap_or(0);
-        let halted = || self.is_halted(generation);
-        let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(generation)) };
+        let halted = || self.is_halted(object);
+        let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(object)) };
         let skip = |employee: &str, fingerprint: u64| {
             if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) }
         };
@@ -227,9 +226,9 @@ impl Session {
                 asked: wanted.asked,
             },
             // Statuses that are gone cannot show whose account is only missing from a listing.
-            forgotten: counts
-                .as_ref()
-                .is_some_and(|counts| self.roster().sums(|sums| sums.managed) < counts.in_scope),
+            forgotten: counts.as_ref().is_some_and(|counts| {
+                self.roster().sums(|sums| sums.counts.in_scope()) < counts.in_scope
+            }),
             first_pass: counts.is_none(),
             since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
             begins: Begins {
@@ -364,21 +363,21 @@ impl Session {
         validated
     }
 
-    /// Returns whether a pass that began with this generation may begin nothing more: there is a
-    /// newer generation, a Secret has changed, or the process stops.
-    fn is_halted(&self, generation: i64) -> bool {
+    /// Returns whether a pass that began with this integration may begin nothing more: its spec or
+    /// a Secret has changed, or the process stops.
+    fn is_halted(&self, began: &ProvisioningIntegration) -> bool {
         *self.shared.stopping.borrow()
             || *self.rotated.borrow()
             || self.object.has_changed().is_err()
-            || self.object.borrow().metadata.generation.unwrap_or(0) != generation
+            || !same_spec(&self.object.borrow(), began)
     }
 
     /// Completes once [`Self::is_halted`] holds.
-    async fn halt(&self, generation: i64) {
+    async fn halt(&self, began: &ProvisioningIntegration) {
         let (mut object, mut stopping, mut rotated) =
             (self.object.clone(), self.shared.stopping.clone(), self.rotated.subscribe());
         tokio::select! {
-            _ = object.wait_for(|object| object.metadata.generation.unwrap_or(0) != generation) => {}
+            _ = object.wait_for(|object| !same_spec(object, began)) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
             _ = rotated.wait_for(|rotated| *rotated) => {}
         }
@@ -412,16 +411,20 @@ impl Session {
             .collect()
     }
 
-    /// Returns how many employees still have access that evidence on record takes. This is 0 if the
-    /// settings take no access.
+    /// Returns the employees who still have access that evidence on record takes. There are none if
+    /// the settings take no access.
     #[must_use]
-    pub fn open_against_evidence(&self) -> u32 {
+    pub fn open_against_evidence(&self) -> StillOpen {
         if !takes_access(&self.object.borrow().spec) {
-            return 0;
+            return StillOpen::default();
         }
-        let mut open = 0;
-        self.roster().for_each(|_, entry| open += u32::from(entry.is_open_against_evidence()));
-        open
+        let mut open = Vec::new();
+        self.roster().for_each(|employee, entry| {
+            if entry.is_open_against_evidence() {
+                open.push(object_name(&self.key.name, employee));
+            }
+        });
+        StillOpen::of(open)
     }
 
     /// Puts those employees into the urgent line whose access is taken by evidence on record and

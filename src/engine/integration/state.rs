@@ -58,7 +58,7 @@ impl Ready {
     /// Returns whether this has the same spec, and calls go over the same connections.
     #[must_use]
     pub fn serves_like(&self, other: &Self) -> bool {
-        self.object.metadata.generation == other.object.metadata.generation
+        super::said::same_spec(&self.object, &other.object)
             && Arc::ptr_eq(&self.connections, &other.connections)
     }
 }

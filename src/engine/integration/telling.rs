@@ -1,14 +1,11 @@
 //! Writes the current waits into the status.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
 use super::session::Session;
-use crate::{cluster::status::WRITE_WITHIN, telemetry::health::Beat};
+use crate::{cluster::status::WRITE_WITHIN, engine::waits::StillOpen, telemetry::health::Beat};
 
 /// Evidence that has not been carried out after this time is reported.
 const OVERDUE: Duration = Duration::from_secs(5);
@@ -32,9 +29,10 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         tokio::pin!(events);
         events.as_mut().enable();
         let open = session.open_against_evidence();
-        open_since = (open > 0).then(|| open_since.unwrap_or_else(Instant::now));
+        let none = open.count == 0;
+        open_since = (!none).then(|| open_since.unwrap_or_else(Instant::now));
         let overdue = open_since.is_some_and(|since| since.elapsed() >= OVERDUE);
-        session.waits.open.store(if overdue { open } else { 0 }, Ordering::Release);
+        session.waits.note_open(if overdue { open } else { StillOpen::default() });
         let write = async {
             session
                 .said
@@ -48,7 +46,7 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         let again = again.into_iter().chain(open_since.map(|_| Instant::now() + OVERDUE)).min();
         tokio::select! {
             () = beat.during(news) => {}
-            () = events, if open == 0 => {}
+            () = events, if none => {}
             () = beat.during(async { match again { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } }) => {}
             () = session.shared.leadership.lost() => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,

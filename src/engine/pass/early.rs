@@ -26,6 +26,9 @@ use crate::{
 
 /// How long a step may take before the statuses of the employees that wait for it say so.
 const UNTOLD: Duration = Duration::from_secs(20);
+/// The same for a step that carries out what a person approved. The numbers of an integration
+/// follow within five seconds, and must not count as held what only waits.
+const APPROVED: Duration = Duration::from_secs(2);
 
 impl Pass<'_> {
     /// Lists the provider's accounts. If that takes long or is not possible now, the statuses of
@@ -63,13 +66,24 @@ impl Pass<'_> {
 }
 
 /// Writes the statuses of changes that have waited for long and have not ended, unless `end` comes
-/// first.
+/// first. The status of a change that a person has just approved still says that it is held, so it
+/// is written sooner.
 pub(super) async fn still_waiting(
     recorder: &Recorder<'_>,
     released: &Released,
-    end: oneshot::Receiver<()>,
+    mut end: oneshot::Receiver<()>,
 ) {
-    if tokio::time::timeout(UNTOLD, end).await.is_err() {
+    let approved =
+        |change: usize| released.go[change] && released.held.approved.get(change) == Some(&true);
+    let mut left = UNTOLD;
+    if (0..released.go.len()).any(approved) {
+        if tokio::time::timeout(APPROVED, &mut end).await.is_ok() {
+            return;
+        }
+        recorder.waiting(approved).await;
+        left = UNTOLD.saturating_sub(APPROVED);
+    }
+    if tokio::time::timeout(left, end).await.is_err() {
         recorder.waiting(|change| released.go[change]).await;
     }
 }

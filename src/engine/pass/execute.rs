@@ -467,7 +467,7 @@ impl<'c> Run<'_, '_, 'c> {
                         .join(" or ")
                 });
                 let also = if keys.iter().any(|row| *mapping.rows[*row].target == *what) {
-                    ", an alias or a group"
+                    self.cx.provider.capabilities().phrases.address_holders
                 } else {
                     ""
                 };
@@ -479,9 +479,9 @@ impl<'c> Run<'_, '_, 'c> {
             Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => {
                 Failure::Forbidden(error.to_string())
             }
-            Error::NotFound => {
-                Failure::Retrying("the account went away; the next pass looks again".to_owned())
-            }
+            Error::NotFound => Failure::Retrying(
+                "the account no longer exists; the next pass looks again".to_owned(),
+            ),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
                 let names = self.names(fields);
                 Failure::Retrying(if names.is_empty() {
@@ -527,8 +527,8 @@ impl<'c> Run<'_, '_, 'c> {
         }
         // No known employee has this mark. As far as is known, the account still belongs to the
         // employee who has to lose access.
-        let said = "the account on record bears a mark that is not this employee's: suspend it by \
-            hand, or put the mark right";
+        let said = "the recorded account has a mark that is not this employee's: suspend it by \
+            hand, or correct the mark";
         Err(Ended::Failed(Failure::Conflict(said.to_owned())))
     }
 

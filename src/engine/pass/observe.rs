@@ -158,8 +158,9 @@ pub async fn employees(
     if suspicion.is_some() {
         still_missing = missing.into_iter().map(|missing| missing.id).collect();
         source.suspect = Some(format!(
-            "Bob answered {in_bob} people, and {} when it was last believed; nothing rests on who \
-             is missing until a later answer agrees or a sync of the integration is requested",
+            "Bob answered with {in_bob} employees, and with {} in the last answer that bobsync \
+             believed; bobsync does not act on who is missing until a later answer says the same \
+             or a sync of the integration is requested",
             last.believed
         ));
     } else {
@@ -204,8 +205,8 @@ impl Confirmed {
             format!(
                 "Bob's answer has no employee with the lifecycle status {lost} any more, and \
                  employees who had it are missing: the service user's permission group may have \
-                 lost the right to see it; no access rests on who is missing, and for an employee \
-                 whose file is really gone, request a sync of the EmployeeSync"
+                 lost the right to see it; bobsync does not act on who is missing, and for an \
+                 employee with a file that was really deleted, request a sync of the EmployeeSync"
             )
         })
     }
@@ -258,8 +259,8 @@ async fn stand_elsewhere(
         Ok(catalogue) => catalogue,
         Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
         Err(error) => {
-            tracing::warn!(%error, "Bob did not say which fields it has; those that came with \
-                nobody are taken for hidden");
+            tracing::warn!(%error, "Bob did not say which fields it has; a field that came with no \
+                employee counts as hidden");
             return Ok(false);
         }
     };
@@ -288,8 +289,9 @@ fn blind(people: &bob::People) -> Option<Stop> {
     (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
         Stop::new(
             IntegrationReason::BobForbidden,
-            "Bob shows internal.lifecycleStatus of nobody, and without it nobody can be judged: \
-             give the service user's permission group the right to view the Lifecycle category",
+            "Bob shows internal.lifecycleStatus of no employee, and without it bobsync cannot \
+             decide who has access: give the service user's permission group the right to view the \
+             Lifecycle category",
         )
     })
 }

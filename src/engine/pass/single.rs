@@ -363,8 +363,7 @@ pub async fn marked(
             }
             None => {
                 tracing::warn!(integration = %roster.key, employee,
-                    "access is revoked, and the account is not on record: it waits for a pass over \
-                     everybody");
+                    "access is revoked, and the account is not recorded: it waits for a full pass");
                 failed.insert(employee);
             }
         }

@@ -11,7 +11,7 @@ use crate::{
         mapping::Compare,
     },
     provider::{
-        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword,
+        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, Phrases,
         json::{Object, text as json_text},
         limits::Pacer,
         table::{At, Field, Form, Hooks, Table},
@@ -45,6 +45,12 @@ pub const CATALOG: Catalog = Catalog {
         answers_changes: false,
         manager_apart: true,
         ends_sessions: true,
+        phrases: Phrases {
+            address_holders: ", an alias or a group",
+            hidden_holders: "an alias, a group, a deleted account or an account that bobsync cannot see",
+            mastered: "it is synchronised from there, or a guest",
+            other_mark: ", or name another place for marks in spec.provider.entraID.markAttribute",
+        },
         ..Capabilities::PLAIN
     },
 };

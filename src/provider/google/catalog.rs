@@ -10,7 +10,7 @@ use crate::{
         mapping::Compare,
     },
     provider::{
-        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword,
+        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, Phrases,
         json::{Object, scalar},
         limits::Pacer,
         table::{Array, At, Field, Form, Hooks, Table},
@@ -44,6 +44,11 @@ pub const CATALOG: Catalog = Catalog {
         lags: true,
         defined_attributes: true,
         tells_administrators: true,
+        phrases: Phrases {
+            address_holders: ", an alias or a group",
+            hidden_holders: "an alias, a group, a deleted account or an account that bobsync cannot see",
+            ..Capabilities::PLAIN.phrases
+        },
         ..Capabilities::PLAIN
     },
 };

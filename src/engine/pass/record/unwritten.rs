@@ -3,7 +3,10 @@
 
 use super::Recorder;
 use crate::{
-    cluster::{roster::object_name, status::WriteError},
+    cluster::{
+        roster::{Standing, object_name},
+        status::WriteError,
+    },
     engine::pass::{report::Report, verdict::Verdict},
 };
 
@@ -36,19 +39,27 @@ impl Unwritten {
     /// is refused.
     #[must_use]
     pub fn told(&self) -> Option<String> {
-        Some(format!("{}.", words(self.refused(), "cannot be written", self.refused.as_ref()?)))
+        let (object, answer) = self.refused.as_ref()?;
+        Some(told(self.refused(), (object, answer)))
     }
 
     /// Returns the same for those that are tried again.
     #[must_use]
     pub fn told_for_now(&self) -> Option<String> {
-        let (count, failed) = (self.for_now(), self.failed.as_ref()?);
+        let (count, (object, answer)) = (self.for_now(), self.failed.as_ref()?);
         let again = if count == 1 { "it is tried again" } else { "they are tried again" };
-        Some(format!("{}; {again}", words(count, "could not be written", failed)))
+        Some(format!("{}; {again}", words(count, "could not be written", (object, answer))))
     }
 }
 
-fn words(count: usize, what: &str, (object, answer): &(String, String)) -> String {
+/// Returns that this many objects are refused: the name of one of them, and what the API server
+/// said.
+#[must_use]
+pub fn told(count: usize, refused: (&str, &str)) -> String {
+    format!("{}.", words(count, "cannot be written", refused))
+}
+
+fn words(count: usize, what: &str, (object, answer): (&str, &str)) -> String {
     match count {
         1 => format!("The EmployeeSync {object} {what}: {answer}"),
         count => format!("{count} EmployeeSyncs {what}, {object} among them: {answer}"),
@@ -68,7 +79,7 @@ impl Recorder<'_> {
         }
         if error.is_followers() {
             tracing::debug!(integration = %self.roster.key, employee,
-                "another process leads by now, and writes this status");
+                "another process leads now, and writes this status");
         } else {
             tracing::warn!(integration = %self.roster.key, %error, employee,
                 "a status could not be written; the next pass writes it");
@@ -82,15 +93,21 @@ impl Recorder<'_> {
         });
         drop(unwritten);
         let shown = verdict.is_some_and(|verdict| {
-            verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready()
+            matches!(verdict.standing(), Standing::Ready | Standing::Unready(_))
         });
         if error.is_refused() && shown {
-            self.roster.refused(employee);
+            self.roster.refused(employee, error.why());
         }
     }
 
     /// Writes the results of this recorder into the report of the pass.
     pub fn end(self, report: &mut Report) {
+        if self.progress.is_some() {
+            // An object that was refused for an employee who is not in Bob any more is not tried
+            // again.
+            let employees = self.planned.people.iter().map(|person| person.employee.id()).collect();
+            self.roster.refused_among(&employees);
+        }
         report.rest.unsettled = self.unsettled.into_inner();
         report.unwritten = self.unwritten.into_inner();
         report.tally = Some(self.tally.into_inner());

@@ -130,7 +130,7 @@ pub fn with_counts(
 }
 
 /// The words of a message about a provider that refused several changes in a row.
-const REFUSES: &str = "refuses one change after another, and takes none of their kind";
+const REFUSES: &str = "refuses one change after another, and accepts none of that kind";
 /// The words between the share of failing employees and the message of the pass.
 const FAIL: &str = " in scope fail. ";
 
