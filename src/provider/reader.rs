@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 use super::{
     Error, Written,
     answers::{request_id, unreadable},
+    directory::Of,
     json::{Object, object_in},
     table::{At, Place, Table},
     writer::state_of,
@@ -124,7 +125,7 @@ impl<'m> Reader<'m> {
 
     /// Returns the members of a user that are asked for.
     pub(super) fn members(&self) -> Vec<&'m str> {
-        let mut members: Vec<&str> = self.table.always.to_vec();
+        let mut members: Vec<&str> = self.table.always.split(' ').collect();
         let arrays = |outer: &&&str| {
             let places = self.places().map(|(_, place)| place).chain([self.mark]);
             places.into_iter().any(|place| place.outer == **outer && place.array().is_some())
@@ -247,20 +248,21 @@ impl<'m> Reader<'m> {
         Ok(account)
     }
 
-    /// Returns the write that an answer confirms. `id` is the provider's request id.
+    /// Returns the write that an answer confirms. `state` is what the answer has to show, if that is
+    /// not what the write asks for. `header` is the one of the provider's request id.
     ///
     /// # Errors
     /// [`Error::Unknown`] if the answer confirms nothing.
     pub(super) fn written(
         &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
-        expected: (Option<&str>, Option<AccountState>),
-        (answer, id): (&Answer, Option<&str>),
+        (mapping, write, id): Of<'_>,
+        state: Option<AccountState>,
+        (answer, header): (&Answer, Option<&str>),
     ) -> Result<Written, Error> {
-        let account = self.confirmed(mapping, write, expected, answer);
+        let state = state.or_else(|| write.access.map(state_of));
+        let account = self.confirmed(mapping, write, (id, state), answer);
         let account = account.map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        let request_id = id.and_then(|header| request_id(answer, header));
+        let request_id = header.and_then(|header| request_id(answer, header));
         Ok(Written { account, request_id, left: None })
     }
 }

@@ -41,6 +41,18 @@ pub(super) enum Means {
 /// The provider's words, and the status, as a text.
 pub(super) const STATUS: &str = "HTTP {status}: {said}";
 
+/// What refusals mean at every provider, if its own rules say nothing else.
+const DEFAULTS: [Rule; 4] = [
+    Rule::on(&[401], Means::Unauthorized, "{said}"),
+    Rule::on(&[404], Means::NotFound, "").of(&[Purpose::Find, Purpose::Update]),
+    Rule::on(&[], Means::Unavailable, STATUS).of(&[
+        Purpose::Token,
+        Purpose::List,
+        Purpose::Definitions,
+    ]),
+    Rule::on(&[404], Means::Unavailable, STATUS).of(&[Purpose::Create]),
+];
+
 impl Rule {
     /// Returns a rule for these statuses. `says` is the text of the error; `{said}` stands for what
     /// the provider said, and `{status}` for the status.
@@ -113,10 +125,11 @@ impl<'a> Refusal<'a> {
         Self { route, status, code: "", text, named: None, said, sent, names: &[] }
     }
 
-    /// Returns what the first rule that fits says.
+    /// Returns what the first rule that fits says. The rules of every provider come last.
     pub(super) fn by(&self, rules: &[Rule]) -> Option<Error> {
         let lower = self.text.to_lowercase();
-        rules.iter().find(|rule| self.fits(rule, &lower)).map(|rule| self.means(rule))
+        let mut rules = rules.iter().chain(&DEFAULTS);
+        rules.find(|rule| self.fits(rule, &lower)).map(|rule| self.means(rule))
     }
 
     fn fits(&self, rule: &Rule, lower: &str) -> bool {

@@ -15,6 +15,9 @@ use crate::domain::{
     mapping::Mapping,
 };
 
+/// The members of a write.
+pub(super) type Members = Result<Map<String, Value>, Error>;
+
 /// What a provider does with one value in its own way.
 pub(super) enum Own {
     /// The value is written as the table says.

@@ -1,36 +1,15 @@
 //! What is known of Microsoft Entra ID before there is a connection: attributes, default map,
 //! limits.
 
-use std::{borrow::Cow, time::Duration};
-
-use serde_json::{Value, json};
-
-use crate::{
-    domain::{
-        account::{Access, AccountState},
-        mapping::Compare,
-    },
-    provider::{
-        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, Phrases,
-        json::{Object, text as json_text},
-        limits::Pacer,
-        table::{At, Field, Form, Hooks, Table},
-    },
-};
+use crate::provider::prelude::*;
 
 /// Microsoft Entra ID, as the settings see it. Bob's own default map is not published
 /// (help.hibob.com shows it as an image), so the default map is one that bobsync defines.
 pub const CATALOG: Catalog = Catalog {
     name: "Microsoft Entra ID",
+    required: &["userPrincipalName", "displayName"],
     label: "entraid",
     default_map: include_str!("default-map.json"),
-    required: &["userPrincipalName", "displayName"],
-    email: "userPrincipalName",
-    username: "userPrincipalName",
-    targets: &Table::fixed::<26>(TABLE.fields),
-    compare: |target| TABLE.compare(target),
-    relates: |_| false,
-    pacer,
     capabilities: Capabilities {
         initial_password: InitialPassword::Generated,
         change_at_first_login: ChangeAtFirstLogin::Supported,
@@ -40,10 +19,10 @@ pub const CATALOG: Catalog = Catalog {
         page: 100,
         lags: true,
         defined_attributes: true,
-        says_when: true,
-        request_ids: true,
         answers_changes: false,
         manager_apart: true,
+        request_ids: true,
+        says_when: true,
         ends_sessions: true,
         phrases: Phrases {
             address_holders: ", an alias or a group",
@@ -53,6 +32,7 @@ pub const CATALOG: Catalog = Catalog {
         },
         ..Capabilities::PLAIN
     },
+    ..TABLE.catalog(&Table::fixed::<26>(TABLE.fields), |target| TABLE.compare(target), pacer)
 };
 
 /// Users of Microsoft Graph v1.0 (resource `user`): what a list of users shows and a write takes.
@@ -100,7 +80,7 @@ pub(super) const TABLE: Table = Table {
     mark: text("employeeId"),
     id: &["id"],
     names: ["userPrincipalName", "userPrincipalName"],
-    always: &["id", "userPrincipalName", "accountEnabled", "userType", "onPremisesSyncEnabled"],
+    always: "id userPrincipalName accountEnabled userType onPremisesSyncEnabled",
     users: Some(("value", false)),
     error: Some("error"),
     kept: &[],

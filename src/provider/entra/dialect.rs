@@ -1,34 +1,15 @@
 //! How calls to Microsoft Graph are made: by an app registration that authenticates with a secret
 //! or a certificate, in one of Microsoft's clouds.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
-
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::Url;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use serde::Deserialize;
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{CATALOG, Entra, Mark, errors::judge};
-use crate::{
-    http::{
-        client::{Answer, Client, form},
-        secret::Secret,
-    },
-    provider::{
-        Catalog, Credential, Destination, Error, Keys, Provider,
-        answers::{Route, Sent},
-        assertion::{Algorithm, SigningKey, without_byte_order_mark},
-        call::{Dialect, Ties},
-        limits::Pacer,
-        token::Granted,
-    },
-};
+use crate::provider::prelude::*;
 
 /// How long a token is good if the answer does not say: "slightly less than an hour" (Microsoft
 /// identity platform, client credentials flow).
@@ -67,13 +48,13 @@ impl Cloud {
 /// An Entra ID tenant, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
+    /// The tenant's GUID or one of its verified domains.
+    pub id: String,
     /// Scheme, host, port and a path prefix if any, without a trailing slash. Calls go to
     /// `<base>/v1.0/...`.
     pub base: String,
     /// The same for the sign-in service. Calls go to `<tokens>/{id}/oauth2/v2.0/token`.
     pub tokens: String,
-    /// The tenant's GUID or one of its verified domains.
-    pub id: String,
     /// The cloud. Scopes, audiences and references use its addresses, even if calls go to another
     /// address.
     pub cloud: Cloud,
@@ -84,10 +65,6 @@ pub struct Tenant {
 }
 
 impl Destination for Tenant {
-    fn catalog(&self) -> &'static Catalog {
-        &CATALOG
-    }
-
     fn tenant(&self) -> String {
         format!("{} {}", self.base, self.id.to_lowercase())
     }
@@ -103,14 +80,13 @@ impl Destination for Tenant {
         Some(self.mark.attribute())
     }
 
-    fn connect(
-        &self,
-        credential: Credential,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Box<dyn Provider>, Error> {
+    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
         let app = App::read(credential)?;
         Ok(Box::new(Entra::new(self.clone(), app, ties, pacer)?))
+    }
+
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
     }
 }
 
@@ -173,19 +149,16 @@ impl App {
                     thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&der)),
                 }
             }
-            (Some(_), ..) => {
-                return Err(refuse(
-                    "set clientSecret, or clientCertificate and clientKey, and not both",
-                ));
-            }
-            (None, Some(_), None) => {
-                return Err(refuse("clientCertificate needs its private key as clientKey"));
-            }
-            (None, None, Some(_)) => {
-                return Err(refuse("clientKey needs its certificate as clientCertificate"));
-            }
-            (None, None, None) => {
-                return Err(refuse("set clientSecret, or clientCertificate and clientKey"));
+            (secret, certificate, key) => {
+                let said = match (secret, certificate, key) {
+                    (Some(_), ..) => {
+                        "set clientSecret, or clientCertificate and clientKey, and not both"
+                    }
+                    (_, Some(_), _) => "clientCertificate needs its private key as clientKey",
+                    (.., Some(_)) => "clientKey needs its certificate as clientCertificate",
+                    _ => "set clientSecret, or clientCertificate and clientKey",
+                };
+                return Err(refuse(said));
             }
         };
         if client_id.is_empty() {

@@ -1,18 +1,8 @@
 //! What the answers of Microsoft Graph and of the sign-in service mean, by status, purpose and the
 //! code in the body.
 
-use serde_json::Value;
-
 use super::catalog::{NUMBERED, SENSITIVE, TABLE};
-use crate::{
-    domain::account::NewValue,
-    http::client::Answer,
-    provider::{
-        Error,
-        answers::{ERROR_BODY, Purpose, Route, Sent, field, retry_after, without_words},
-        rules::{Means, Refusal, Rule, STATUS},
-    },
-};
+use crate::provider::prelude::*;
 
 /// Sets or removes a manager.
 pub(super) const MANAGER: Route = Route::new("manager", Purpose::Update);
@@ -27,7 +17,7 @@ pub(super) const EXTENSION: Route = Route::new("extensions", Purpose::Definition
 const PASSWORD: &str = "passwordProfile";
 
 /// What a refusal means that is not about a value.
-const RULES: [Rule; 14] = [
+const RULES: [Rule; 12] = [
     // The sign-in service (RFC 6749, 5.2, and Microsoft's "Authentication and authorization error
     // codes").
     Rule::on(&[], Means::Unavailable, "{said}")
@@ -40,25 +30,13 @@ const RULES: [Rule; 14] = [
         "invalid_resource",
     ]),
     Rule::on(&[400, 401, 403], Means::Unauthorized, "{said}").of(TOKEN),
-    Rule::on(&[], Means::Unavailable, STATUS).of(TOKEN),
-    Rule::on(&[401], Means::Unauthorized, "{said}"),
     // No right is missing: the directory has no room for another object.
-    Rule::on(
-        &[403],
-        Means::Forbidden,
-        "the quota of objects in this directory is used up; Microsoft said: {said}",
-    )
-    .of(&[Purpose::Create, Purpose::Update])
-    .code(&["Directory_QuotaExceeded"]),
+    Rule::on(&[403], Means::Forbidden, QUOTA)
+        .of(&[Purpose::Create, Purpose::Update])
+        .code(&["Directory_QuotaExceeded"]),
     // The caller knows which permission ending sessions needs.
     Rule::on(&[403], Means::Forbidden, "{said}").at(SESSIONS),
-    Rule::on(
-        &[403],
-        Means::Forbidden,
-        "the app registration needs the application permission User.ReadWrite.All, and for an \
-         administrator's account a directory role that is high enough; Microsoft said: {said}",
-    )
-    .of(&[Purpose::Update]),
+    Rule::on(&[403], Means::Forbidden, TOO_LOW).of(&[Purpose::Update]),
     Rule::on(&[403], Means::Forbidden, NEEDS).of(&[Purpose::Create]),
     Rule::on(&[403], Means::Denied, NEEDS),
     Rule::on(&[404], Means::NotFound, "").of(&[Purpose::Find, Purpose::Update]),
@@ -66,11 +44,7 @@ const RULES: [Rule; 14] = [
     Rule::on(&[400], Means::NotFound, "")
         .of(&[Purpose::Definitions])
         .word(&["does not exist as a declared property or extension property", "extension_"]),
-    Rule::on(&[], Means::Unavailable, STATUS).of(&[
-        Purpose::List,
-        Purpose::Find,
-        Purpose::Definitions,
-    ]),
+    Rule::on(&[], Means::Unavailable, STATUS).of(&[Purpose::Find]),
     // Not all of the directory knows a new user yet: "Not a valid reference update", "does not
     // reference a valid object". Nothing was applied.
     Rule::on(&[400], Means::Unavailable, STATUS).at(MANAGER),
@@ -80,6 +54,9 @@ const RULES: [Rule; 14] = [
 const BUSY: [Rule; 1] = [Rule::on(&[404, 409, 412, 423], Means::Unavailable, STATUS)];
 
 const TOKEN: &[Purpose] = &[Purpose::Token];
+const QUOTA: &str = "the quota of objects in this directory is used up; Microsoft said: {said}";
+const TOO_LOW: &str = "the app registration needs the application permission User.ReadWrite.All, and for an \
+    administrator's account a directory role that is high enough; Microsoft said: {said}";
 const NEEDS: &str = "the app registration needs the application permission User.ReadWrite.All of \
     Microsoft Graph, with admin consent; Microsoft said: {said}";
 
@@ -88,12 +65,7 @@ const NEEDS: &str = "the app registration needs the application permission User.
 ///
 /// # Errors
 /// Every answer except a 2xx with JSON or, for a change, with an empty body.
-pub(super) fn judge(
-    route: Route,
-    answer: &Answer,
-    sent: Sent<'_>,
-    mark: &str,
-) -> Result<(), Error> {
+pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -> Judged {
     let status = answer.status.as_u16();
     if answer.status.is_success() && route.purpose == Purpose::Update && answer.body.is_empty() {
         return Ok(());
@@ -183,11 +155,7 @@ fn federated<'s>(sent: &Sent<'s>, message: &str) -> Option<&'s str> {
     if !message.contains("immutableid") && !message.contains("federated") {
         return None;
     }
-    let name = write.attributes.iter().find_map(|(row, value)| match value {
-        NewValue::Set(text) if *row == mapping.username => Some(&**text),
-        _ => None,
-    })?;
-    name.rsplit_once('@').map(|(_, domain)| domain)
+    write.text(mapping.username)?.rsplit_once('@').map(|(_, domain)| domain)
 }
 
 /// Returns the names of the attributes among these that only high roles may write on an
@@ -210,42 +178,31 @@ struct Body {
 
 impl Body {
     fn read(answer: &Answer) -> Self {
-        if answer.body.len() > ERROR_BODY {
-            return Self::default();
-        }
-        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
-            return Self::default();
-        };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let error = &body["error"];
-        if error.is_string() {
+        let body = error_body(answer);
+        if let Some((code, description)) = oauth_error(&body) {
             // The text is "AADSTS7000215: Invalid client secret provided. ... Trace ID: ...
             // Correlation ID: ...". The code is kept as a number, and the ids are of no use to a
             // reader.
-            let description = text(&body["error_description"]);
             let told = description
                 .split_once(": ")
                 .filter(|(code, _)| code.starts_with("AADSTS"))
                 .map_or(&*description, |(_, told)| told);
             let told = told.split(" Trace ID:").next().unwrap_or(told);
-            let message = if told.is_empty() { text(error) } else { told.to_owned() };
-            return Self {
-                code: text(error),
-                message,
-                number: body["error_codes"][0].as_u64(),
-                ..Self::default()
-            };
+            let message = if told.is_empty() { code.clone() } else { told.to_owned() };
+            let number = body["error_codes"][0].as_u64();
+            return Self { code, message, number, ..Self::default() };
         }
+        let error = &body["error"];
         let details = error["details"].as_array().map(Vec::as_slice).unwrap_or_default();
         let target = details
             .iter()
             .find_map(|detail| detail["target"].as_str())
             .or(error["target"].as_str());
         Self {
-            code: text(&error["code"]),
-            message: text(&error["message"]),
+            code: text_of(&error["code"]),
+            message: text_of(&error["message"]),
             target: target.map(str::to_owned),
-            details: details.iter().map(|detail| text(&detail["code"])).collect(),
+            details: details.iter().map(|detail| text_of(&detail["code"])).collect(),
             number: None,
         }
     }

@@ -13,11 +13,6 @@ mod mark;
 mod paths;
 mod write;
 
-use std::{sync::Arc, time::Duration};
-
-use reqwest::Method;
-use serde_json::{Map, Value, json};
-
 pub use catalog::{CATALOG, pacer};
 pub use dialect::{App, Cloud, Tenant};
 pub use mark::Mark;
@@ -30,27 +25,7 @@ use self::{
     paths::{is_id, user_path, with_top},
     write::{Parts, Reference, apart, complete, parts},
 };
-use super::{
-    Catalog, Error, Initial, Key, Left, Listing, Written,
-    answers::{Route, Sent, keep_those_with, request_id, searched, unreadable},
-    call::{Call, Service, Ties},
-    directory::Directory,
-    limits::Pacer,
-    listing::{Lister, short},
-    passwords::First,
-    reader::{Reader, as_sent},
-    remembered::{Facts, undefined_in},
-    table::Place,
-    writer::{needs_foreign, with_foreign},
-};
-use crate::{
-    domain::{
-        account::{Access, Account, AccountState, AccountWrite, NewValue},
-        mapping::Mapping,
-        priority::Urgency,
-    },
-    http::client::{Answer, encoded},
-};
+use crate::provider::prelude::*;
 
 /// The largest pages, without and with managers (Microsoft Graph, "List users", known issue 13635).
 const PAGE: usize = 999;
@@ -62,8 +37,17 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 /// The pauses between tries to finish a new user, which not all of the directory knows yet.
 const LAG: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// How long finishing a new user may take. The pauses end it much earlier.
+const WITHIN: Duration = Duration::from_secs(600);
+
 /// How long after its creation a refusal may mean that not all of the directory knows a user yet.
 const YOUNG: Duration = Duration::from_secs(120);
+
+/// How a write is sent: how urgent it is, and what must not come back in a text.
+type How<'a> = (Urgency, Sent<'a>);
+
+/// The last answer to a write, if there was one.
+type Asked = Result<Option<Answer>, Error>;
 
 /// One Entra ID tenant, through one app registration.
 pub struct Entra {
@@ -174,11 +158,7 @@ impl Entra {
     }
 
     /// Reads one user by id or name. Unlike a search, it shows writes as soon as a copy has them.
-    async fn by_key(
-        &self,
-        mapping: &Mapping,
-        key: &str,
-    ) -> Result<Option<Account<'static>>, Error> {
+    async fn by_key(&self, mapping: &Mapping, key: &str) -> Result<One, Error> {
         // A key of only dots would be another address.
         if key.bytes().all(|b| b == b'.') {
             return Ok(None);
@@ -200,7 +180,7 @@ impl Entra {
         mapping: &Mapping,
         (attribute, value): (&str, &str),
         key: &str,
-    ) -> Result<Vec<Account<'static>>, Error> {
+    ) -> Result<Found, Error> {
         let reader = self.reader(mapping);
         // In a text, a quote is written twice (OData 4.01, URL conventions, 5.1.1.6.2).
         let filter = encoded(&format!("{attribute} eq '{}'", value.replace('\'', "''")));
@@ -218,12 +198,8 @@ impl Entra {
         if field != "mail" && !field.eq_ignore_ascii_case("proxyAddresses") {
             return error;
         }
-        let sent = |target: &str| {
-            write.attributes.iter().find_map(|(row, value)| match value {
-                NewValue::Set(text) if *mapping.rows[*row].target == *target => Some(&**text),
-                _ => None,
-            })
-        };
+        let row = |target: &str| mapping.rows.iter().position(|row| *row.target == *target);
+        let sent = |target| write.text(row(target)?);
         let Some(address) = sent("mail").or_else(|| sent("userPrincipalName")) else {
             return error;
         };
@@ -238,59 +214,33 @@ impl Entra {
     }
 
     /// Finishes a new account, and returns whether it succeeded. The next pass sees what it lacks.
-    async fn soon<F: Future<Output = Result<Option<Answer>, Error>>>(
-        &self,
-        call: impl Fn() -> F,
-    ) -> bool {
-        for pause in LAG.into_iter().map(Some).chain([None]) {
-            match (call().await, pause) {
-                (Ok(_), _) => return true,
-                (
-                    Err(
-                        Error::NotFound
-                        | Error::Unavailable { .. }
-                        | Error::Unknown { .. }
-                        | Error::Throttled { .. },
-                    ),
-                    Some(pause),
-                ) => {
-                    tokio::time::sleep(pause).await;
-                }
-                (Err(error), _) => {
-                    tracing::debug!(
-                        category = error.category(),
-                        "what belongs to a new account could not be written yet"
-                    );
-                    return false;
-                }
-            }
+    async fn soon<F: Future<Output = Asked>>(&self, call: impl Fn() -> F) -> bool {
+        let again = |error: &Error| error.may_pass() || *error == Error::NotFound;
+        let outcome = settled(LAG, WITHIN, again, call).await;
+        if let Err(error) = &outcome {
+            tracing::debug!(
+                category = error.category(),
+                "what belongs to a new account could not be written yet"
+            );
         }
-        false
+        outcome.is_ok()
     }
 
-    async fn change(
-        &self,
-        mapping: &Mapping,
-        id: &str,
-        write: &AccountWrite,
-        urgency: Urgency,
-    ) -> Result<Written, Error> {
-        if !is_id(id) {
-            return Err(Error::NotFound);
-        }
+    async fn change(&self, change: Change<'_>) -> Result<Written, Error> {
+        let Change { mapping, id, write, urgency } = change;
+        is_id(id).then_some(()).ok_or(Error::NotFound)?;
         self.check_defined(mapping, write)?;
         let needs = needs_foreign(&TABLE, mapping, &AccountWrite { mark: None, ..write.clone() });
         let write = &*with_foreign(write, needs, self.by_key(mapping, id)).await?;
         let Parts { members, manager, ends, .. } = parts(&self.tenant, mapping, write, false)?;
-        let sent = Sent::Write(mapping, write);
+        let how = (urgency, Sent::Write(mapping, write));
         let (mut last, mut left, mut refused, mut unset_manager) = (None, None, None, false);
         if !members.is_empty() {
-            match self.patch(id, members.clone(), urgency, sent).await {
+            match self.patch(id, members.clone(), how).await {
                 Ok(answer) => last = answer,
                 // The engine takes access in a write of its own, so there is no harmless part.
                 Err(Error::Forbidden { said }) if write.access != Some(Access::Suspended) => {
-                    let (error, kept) =
-                        self.harmless_part(id, &members, urgency, sent, said).await?;
+                    let (error, kept) = self.harmless_part(id, &members, how, said).await?;
                     let is_kept = |row: &usize| {
                         mapping.rows.get(*row).is_some_and(|row| kept.contains_key(&*row.target))
                     };
@@ -314,17 +264,13 @@ impl Entra {
             }
         }
         if let Some(manager) = manager {
-            match self.set_manager(id, manager, urgency, sent).await {
+            match self.set_manager(id, manager, how).await {
                 Ok(answer) => last = answer.or(last),
                 Err(error @ (Error::Forbidden { .. } | Error::Rejected { .. }))
                     if !members.is_empty() =>
                 {
-                    let left = left.get_or_insert_with(|| Left {
-                        error,
-                        rows: Vec::new(),
-                        sessions: false,
-                    });
-                    left.rows.extend(mapping.manager);
+                    let none = Left { error, rows: Vec::new(), sessions: false };
+                    left.get_or_insert(none).rows.extend(mapping.manager);
                 }
                 // Not all of the directory knows the manager yet. All other attributes are written.
                 Err(Error::NotFound) => unset_manager = true,
@@ -344,35 +290,28 @@ impl Entra {
         }
     }
 
-    async fn make(
-        &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
-        initial: &Initial<'_>,
-    ) -> Result<Written, Error> {
+    async fn make(&self, New { mapping, write, initial }: New<'_>) -> Result<Written, Error> {
         self.check_defined(mapping, write)?;
         let Parts { mut members, later, manager, .. } = parts(&self.tenant, mapping, write, true)?;
         let password = First::of(initial)?;
         let change = initial.change_at_first_login;
         complete(&self.tenant, &mut members, password.secret().expose(), change)?;
-        let (path, sent) = (self.path("/users"), Sent::Create(mapping, write, password.sent()));
+        let how = (Urgency::Normal, Sent::Create(mapping, write, password.sent()));
+        let path = self.path("/users");
         let to = (Method::POST, &*path);
-        let answer = match self.write(Route::CREATE, Urgency::Normal, to, Some(members), sent).await
-        {
+        let answer = match self.write(Route::CREATE, how, to, Some(members)).await {
             Err(error) => return Err(self.whose_address(mapping, write, error).await),
             Ok(answer) => answer,
         };
         let mut account = made(mapping, write, &answer)
             .map_err(|said| Error::Unknown { said: said.to_owned() })?;
         self.young.set(&account.id, ());
-        let sent = Sent::Write(mapping, write);
-        if !later.is_empty()
-            && !self.soon(|| self.patch(&account.id, later.clone(), Urgency::Normal, sent)).await
-        {
+        let how = (Urgency::Normal, Sent::Write(mapping, write));
+        if !later.is_empty() && !self.soon(|| self.patch(&account.id, later.clone(), how)).await {
             account = without(mapping, account, catalog::NUMBERED);
         }
         if let Some(manager) = manager
-            && !self.soon(|| self.set_manager(&account.id, manager, Urgency::Normal, sent)).await
+            && !self.soon(|| self.set_manager(&account.id, manager, how)).await
         {
             account = without(mapping, account, catalog::MANAGER);
         }
@@ -388,39 +327,28 @@ impl Entra {
         &self,
         id: &str,
         members: &Map<String, Value>,
-        urgency: Urgency,
-        sent: Sent<'_>,
+        how: How<'_>,
         said: String,
     ) -> Result<(Error, Map<String, Value>), Error> {
         let (kept, harmless) = apart(members);
         if kept.is_empty() || harmless.is_empty() {
             return Err(Error::Forbidden { said });
         }
-        match self.patch(id, harmless, urgency, sent).await {
+        match self.patch(id, harmless, how).await {
             Ok(_) => {
                 let names: Vec<&str> = kept.keys().map(String::as_str).collect();
-                Ok((
-                    Error::Forbidden {
-                        said: format!("{} of an administrator: {said}", sensitive(&names)),
-                    },
-                    kept,
-                ))
+                let said = format!("{} of an administrator: {said}", sensitive(&names));
+                Ok((Error::Forbidden { said }, kept))
             }
             Err(Error::Forbidden { .. }) => Err(Error::Forbidden { said }),
             Err(error) => Err(error),
         }
     }
 
-    async fn patch(
-        &self,
-        id: &str,
-        members: Map<String, Value>,
-        urgency: Urgency,
-        sent: Sent<'_>,
-    ) -> Result<Option<Answer>, Error> {
+    async fn patch(&self, id: &str, members: Map<String, Value>, how: How<'_>) -> Asked {
         let path = self.path(&user_path(id));
         let to = (Method::PATCH, &*path);
-        let answer = match self.write(Route::UPDATE, urgency, to, Some(members), sent).await {
+        let answer = match self.write(Route::UPDATE, how, to, Some(members)).await {
             // Nothing was applied, and a later try will succeed.
             Err(Error::Rejected { field: None, said })
                 if speaks_of_lag(&said) && self.young.get(id).is_some() =>
@@ -436,13 +364,7 @@ impl Entra {
     }
 
     /// Sets the manager by a reference, or removes the manager, if there is one.
-    async fn set_manager(
-        &self,
-        id: &str,
-        manager: Reference<'_>,
-        urgency: Urgency,
-        sent: Sent<'_>,
-    ) -> Result<Option<Answer>, Error> {
+    async fn set_manager(&self, id: &str, manager: Reference<'_>, how: How<'_>) -> Asked {
         let path = self.path(&format!("{}/manager/$ref", user_path(id)));
         let (method, body) = match manager {
             Reference::To(manager) => {
@@ -451,7 +373,7 @@ impl Entra {
             }
             Reference::Gone => (Method::DELETE, None),
         };
-        match self.write(MANAGER, urgency, (method, &path), body, sent).await {
+        match self.write(MANAGER, how, (method, &path), body).await {
             Ok(answer) => Ok(Some(answer)),
             Err(Error::NotFound) if manager == Reference::Gone => Ok(None),
             Err(error) => Err(error),
@@ -461,15 +383,13 @@ impl Entra {
     /// Ends the sessions of a user who lost access. If it fails, the whole change is repeated.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
         let path = self.path(&format!("{}/revokeSignInSessions", user_path(id)));
-        match self.write(SESSIONS, urgency, (Method::POST, &path), None, Sent::Nothing).await {
-            Ok(_) => Ok(()),
+        let how = (urgency, Sent::Nothing);
+        match repeatable(self.write(SESSIONS, how, (Method::POST, &path), None).await) {
             Err(Error::Forbidden { said }) => {
                 let what = "access is taken, and open sessions cannot be ended without the application permission User.RevokeSessions.All";
                 Err(Error::Forbidden { said: format!("{what}: {said}") })
             }
-            // Ending sessions twice does no harm.
-            Err(Error::Unknown { said }) => Err(Error::Unavailable { said }),
-            Err(error) => Err(error),
+            outcome => outcome,
         }
     }
 
@@ -477,10 +397,9 @@ impl Entra {
     async fn write(
         &self,
         route: Route,
-        urgency: Urgency,
+        (urgency, sent): How<'_>,
         to: (Method, &str),
         members: Option<Map<String, Value>>,
-        sent: Sent<'_>,
     ) -> Result<Answer, Error> {
         let call = Call::write(route, urgency, to, members, sent);
         match urgency {
@@ -559,11 +478,7 @@ impl Directory for Entra {
         Some(format!("entra directory {}", self.graph.tenant(ask).await?))
     }
 
-    async fn list(
-        &self,
-        mapping: &Mapping,
-        sink: &mut (dyn FnMut(Account<'_>) + Send),
-    ) -> Result<Listing, Error> {
+    async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {
         let mut reader = self.reader_of_all(mapping);
         let mut unavailable = self.undefined(&reader).await?;
         reader.leave_out(&unavailable);
@@ -598,18 +513,14 @@ impl Directory for Entra {
             let nameless = "the listing holds a user without an id";
             lister.take((&reader, nameless), &page, |id| Some(short(id)), &mut ours)?;
             let Some(link) = page.rest.text("@odata.nextLink") else {
-                return Ok(Listing {
-                    accounts: lister.accounts(),
-                    whole: !lister.repeats(),
-                    unavailable,
-                });
+                return Ok(lister.listing(!lister.repeats(), unavailable));
             };
             let next = self.graph.dialect().same_origin(&link);
             path = next.ok_or_else(|| unreadable("the next page of the listing is said to be at another address, which is not called"))?;
         }
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
         let mark = &self.tenant.mark;
         let mut found = match key {
             Key::Id(id) if !is_id(id) => Vec::new(),
@@ -630,22 +541,11 @@ impl Directory for Entra {
         Ok(found)
     }
 
-    async fn create(
-        &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
-        initial: &Initial<'_>,
-    ) -> Result<Written, Error> {
-        self.doubting(mapping, self.make(mapping, write, initial).await).await
+    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
+        self.doubting(change.mapping, self.change(change).await).await
     }
 
-    async fn update(
-        &self,
-        mapping: &Mapping,
-        id: &str,
-        write: &AccountWrite,
-        urgency: Urgency,
-    ) -> Result<Written, Error> {
-        self.doubting(mapping, self.change(mapping, id, write, urgency).await).await
+    async fn create(&self, new: New<'_>) -> Result<Written, Error> {
+        self.doubting(new.mapping, self.make(new).await).await
     }
 }

@@ -1,21 +1,10 @@
 //! Writes in the form that Graph wants: only what differs. The manager is a reference of its own.
 
-use serde_json::{Map, Value, json};
-
 use super::{
     Tenant,
     catalog::{IN_ORGANIZATION, LASTING, MANAGER, NUMBERED, ORGANIZATION, SENSITIVE, TABLE},
 };
-use crate::{
-    domain::{
-        account::{Access, AccountWrite, NewValue},
-        mapping::Mapping,
-    },
-    provider::{
-        Error,
-        writer::{Own, attributes, nothing, object, places},
-    },
-};
+use crate::provider::prelude::*;
 
 /// What happens to the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

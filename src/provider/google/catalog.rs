@@ -1,21 +1,8 @@
 //! What is known of Google Workspace before there is a connection: attributes, default map, limits.
 
-use std::{borrow::Cow, time::Duration};
+use serde_json::value::RawValue;
 
-use serde_json::{Value, json, value::RawValue};
-
-use crate::{
-    domain::{
-        account::{Access, AccountState},
-        mapping::Compare,
-    },
-    provider::{
-        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, Phrases,
-        json::{Object, scalar},
-        limits::Pacer,
-        table::{Array, At, Field, Form, Hooks, Table},
-    },
-};
+use crate::provider::prelude::*;
 
 /// The entry of `externalIds` that holds the mark: type `custom` with this `customType`.
 pub(super) const MARK: &str = "bobsync";
@@ -23,35 +10,43 @@ pub(super) const MARK: &str = "bobsync";
 /// The member that holds the fields of custom schemas.
 pub(super) const CUSTOM: &str = "customSchemas";
 
+/// What else may have an address.
+const OTHERS: &str = ", an alias or a group";
+const HIDDEN: &str = "an alias, a group, a deleted account or an account that bobsync cannot see";
+
 /// Google Workspace, as the settings see it. The default map is Bob's own for Google Workspace
 /// (help.hibob.com, its integration guide).
 pub const CATALOG: Catalog = Catalog {
     name: "Google Workspace",
+    required: &["primaryEmail", "name.givenName", "name.familyName"],
     label: "googleworkspace",
     default_map: include_str!("default-map.json"),
-    required: &["primaryEmail", "name.givenName", "name.familyName"],
-    email: "primaryEmail",
-    username: "primaryEmail",
-    targets: &Table::fixed::<16>(TABLE.fields),
-    compare: |target| TABLE.compare(target),
     relates: |target| target.starts_with("relations."),
-    pacer,
     capabilities: Capabilities {
+        page: 500,
         initial_password: InitialPassword::Generated,
         change_at_first_login: ChangeAtFirstLogin::Supported,
         mark: "externalIds entry of type custom and customType bobsync",
-        page: 500,
+        tells_administrators: true,
         lags: true,
         defined_attributes: true,
-        tells_administrators: true,
         phrases: Phrases {
-            address_holders: ", an alias or a group",
-            hidden_holders: "an alias, a group, a deleted account or an account that bobsync cannot see",
+            address_holders: OTHERS,
+            hidden_holders: HIDDEN,
             ..Capabilities::PLAIN.phrases
         },
         ..Capabilities::PLAIN
     },
+    ..TABLE.catalog(&Table::fixed::<16>(TABLE.fields), |target| TABLE.compare(target), pacer)
 };
+
+const ADDRESS: Field = text("primaryEmail").compared(Compare::IgnoringCase);
+const INSIDE: At = At::Inside { whole: false };
+const MAIN: At = At::Entry(&Array { main: true, ..TYPED });
+
+const fn text(target: &'static str) -> Field {
+    Field::new(target, Form::TEXT)
+}
 
 /// Users of the Directory API (resource `User`). Null clears.
 pub(super) const TABLE: Table = Table {
@@ -93,21 +88,14 @@ pub(super) const TABLE: Table = Table {
     mark: text("externalIds.bobsync").at(At::Entry(&EXTERNAL_IDS)),
     id: &["id"],
     names: ["primaryEmail", "primaryEmail"],
-    always: &[
-        "id",
-        "customerId",
-        "primaryEmail",
-        "suspended",
-        "archived",
-        "isAdmin",
-        "isDelegatedAdmin",
-        "name(givenName,familyName,displayName)",
-    ],
+    always: "id customerId primaryEmail suspended archived isAdmin isDelegatedAdmin \
+             name(givenName,familyName,displayName)",
     // A list with no users has no `users` member.
     users: Some(("users", true)),
     error: Some("error"),
     kept: &[CUSTOM],
     shows_null: false,
+    access: |access| ("suspended", json!(access == Access::Suspended)),
     hooks: Hooks {
         state,
         // An archived user is neither suspended nor active.
@@ -120,16 +108,7 @@ pub(super) const TABLE: Table = Table {
         keeps: |name, json| name != CUSTOM || json.contains('['),
         ..Hooks::NONE
     },
-    access: |access| ("suspended", json!(access == Access::Suspended)),
 };
-
-const ADDRESS: Field = text("primaryEmail").compared(Compare::IgnoringCase);
-const INSIDE: At = At::Inside { whole: false };
-const MAIN: At = At::Entry(&Array { main: true, ..TYPED });
-
-const fn text(target: &'static str) -> Field {
-    Field::new(target, Form::TEXT)
-}
 
 /// The arrays, with the types that the Directory API lists for their entries (its reference of the
 /// resource `User`). `custom` itself is not in a list, because it does not say which entry is

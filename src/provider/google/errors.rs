@@ -1,17 +1,7 @@
 //! What Google's answers mean, by the reason in the error body: the same status means many things.
 
-use serde_json::Value;
-
 use super::catalog::{CUSTOM, MARK, TABLE};
-use crate::{
-    http::client::Answer,
-    provider::{
-        Error,
-        answers::{ERROR_BODY, Purpose, Route, Sent, retry_after, without_words},
-        rules::{Means, Refusal, Rule, STATUS},
-        table::At,
-    },
-};
+use crate::provider::prelude::*;
 
 /// The organizational unit, and the name of the address, which the provider's refusals name.
 const ORG_UNIT: &str = "orgUnitPath";
@@ -29,7 +19,7 @@ const SLOW_DOWN: [&str; 6] = [
 ];
 
 /// What a refusal means that is not about a value.
-const RULES: [Rule; 23] = [
+const RULES: [Rule; 18] = [
     // The token service refuses the key, the delegation, or the administrator (RFC 7523, 3.2, and
     // developers.google.com, "Using OAuth 2.0 for Server to Server Applications").
     Rule::on(&[], Means::Denied, NEEDS).of(TOKEN).code(&[
@@ -37,17 +27,11 @@ const RULES: [Rule; 23] = [
         "access_denied",
         "invalid_scope",
     ]),
-    Rule::on(
-        &[],
-        Means::Denied,
-        "adminEmail is nobody whom the service account may act for; Google said: {said}",
-    )
-    .of(TOKEN)
-    .code(&["invalid_grant"])
-    .word(&["email or user"]),
+    Rule::on(&[], Means::Denied, NO_SUBJECT)
+        .of(TOKEN)
+        .code(&["invalid_grant"])
+        .word(&["email or user"]),
     Rule::on(&[400, 401, 403], Means::Unauthorized, "{said}").of(TOKEN),
-    Rule::on(&[], Means::Unavailable, STATUS).of(TOKEN),
-    Rule::on(&[401], Means::Unauthorized, "{said}"),
     Rule::on(&[403], Means::Denied, NEEDS).code(&[
         "insufficientPermissions",
         "accessNotConfigured",
@@ -61,23 +45,10 @@ const RULES: [Rule; 23] = [
     Rule::on(&[403], Means::Forbidden, "{said}")
         .of(&[Purpose::Update])
         .code(&["adminCannotUnsuspend"]),
-    Rule::on(
-        &[403],
-        Means::Forbidden,
-        "the administrator in adminEmail needs a role whose privileges over users reach this one; \
-         Google said: {said}",
-    )
-    .of(ONE_USER),
+    Rule::on(&[403], Means::Forbidden, NOT_REACHED).of(ONE_USER),
     // The refusal is about this account, which may be in a domain of another customer.
-    Rule::on(
-        &[403],
-        Means::Forbidden,
-        "the domain of primaryEmail has to be one of this Workspace's, and adminEmail an \
-         administrator who may make users in this organizational unit; Google said: {said}",
-    )
-    .of(CREATE),
+    Rule::on(&[403], Means::Forbidden, NOT_THEIRS).of(CREATE),
     Rule::on(&[403], Means::Denied, NEEDS),
-    Rule::on(&[404], Means::NotFound, "").of(ONE_USER),
     // Google answers "User is deleted." for a user that can still be restored.
     Rule::on(&[412], Means::NotFound, "")
         .of(ONE_USER)
@@ -86,20 +57,24 @@ const RULES: [Rule; 23] = [
     // The text is "User creation is not complete". Nothing was applied, and a later try will
     // succeed.
     Rule::on(&[412], Means::Unavailable, "{said}").code(&["conditionNotMet"]),
-    Rule::on(&[], Means::Unavailable, STATUS).of(LISTS),
     // Another change of the same user is under way: "Conflicting requests. Please try again".
     Rule::on(&[409], Means::Unavailable, STATUS).code(&["conflict"]),
     Rule::on(&[409], Means::Unavailable, STATUS).word(&["conflicting request"]),
     Rule::on(&[409], Means::Duplicate(EMAIL), "").sending(EMAIL),
     Rule::on(&[409], Means::Unavailable, STATUS),
     Rule::on(&[404], Means::Rejected(EMAIL), "{said}").of(CREATE).word(&["domain"]),
-    Rule::on(&[404], Means::Unavailable, STATUS),
 ];
 
 const TOKEN: &[Purpose] = &[Purpose::Token];
 const LISTS: &[Purpose] = &[Purpose::List, Purpose::Definitions];
 const CREATE: &[Purpose] = &[Purpose::Create];
 const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
+const NOT_REACHED: &str = "the administrator in adminEmail needs a role whose privileges over users reach this \
+    one; Google said: {said}";
+const NOT_THEIRS: &str = "the domain of primaryEmail has to be one of this Workspace's, and adminEmail an \
+    administrator who may make users in this organizational unit; Google said: {said}";
+const NO_SUBJECT: &str =
+    "adminEmail is nobody whom the service account may act for; Google said: {said}";
 const NEEDS: &str = "the service account needs domain-wide delegation for the scope {scope}, the \
     project the Admin SDK API, and adminEmail has to be an administrator who may manage users; \
     Google said: {said}";
@@ -113,12 +88,7 @@ const NEEDS_ACCOUNT: &str = "the service account needs domain-wide delegation fo
 ///
 /// # Errors
 /// Every answer except a 2xx with JSON.
-pub(super) fn judge(
-    route: Route,
-    answer: &Answer,
-    sent: Sent<'_>,
-    scope: &str,
-) -> Result<(), Error> {
+pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) -> Judged {
     let body = Body::read(answer);
     if matches!(answer.status.as_u16(), 403 | 429 | 503) && body.slows_down() {
         return Err(Error::Throttled { wait: retry_after(answer) });
@@ -164,25 +134,17 @@ struct Body {
 
 impl Body {
     fn read(answer: &Answer) -> Self {
-        if answer.status.is_success() || answer.body.len() > ERROR_BODY {
+        if answer.status.is_success() {
             return Self::default();
         }
-        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
-            return Self::default();
-        };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let error = &body["error"];
-        if error.is_string() {
-            let description = text(&body["error_description"]);
-            let message = if description.is_empty() { text(error) } else { description };
-            return Self { reason: text(error), message };
+        let body = error_body(answer);
+        if let Some((reason, told)) = oauth_error(&body) {
+            return Self { message: if told.is_empty() { reason.clone() } else { told }, reason };
         }
-        let first = &error["errors"][0];
-        let message = text(&error["message"]);
-        Self {
-            reason: text(&first["reason"]),
-            message: if message.is_empty() { text(&first["message"]) } else { message },
-        }
+        let (error, first) = (&body["error"], &body["error"]["errors"][0]);
+        let told = [&error["message"], &first["message"]].map(text_of);
+        let message = told.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        Self { reason: text_of(&first["reason"]), message }
     }
 
     fn slows_down(&self) -> bool {

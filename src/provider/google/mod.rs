@@ -11,11 +11,6 @@ mod errors;
 mod schemas;
 mod write;
 
-use std::sync::{Arc, OnceLock};
-
-use reqwest::Method;
-use serde_json::json;
-
 pub use catalog::{CATALOG, pacer};
 pub use dialect::{API, ServiceAccount, TOKENS, Tenant};
 
@@ -25,27 +20,7 @@ use self::{
     schemas::Schemas,
     write::{body, touches_arrays},
 };
-use super::{
-    Catalog, Error, Initial, Key, Listing, Written,
-    answers::{Purpose, Route, Sent, keep_those_with, searched, unreadable},
-    call::{Call, Service, Ties},
-    directory::Directory,
-    json::Object,
-    limits::Pacer,
-    listing::Lister,
-    passwords::First,
-    reader::Reader,
-    remembered::{Remembered, undefined_in},
-    writer::{places, state_of, with_foreign},
-};
-use crate::{
-    domain::{
-        account::{Account, AccountWrite},
-        mapping::Mapping,
-        priority::Urgency,
-    },
-    http::{client::encoded, secret::Secret},
-};
+use crate::provider::prelude::*;
 
 const USERS: &str = "/admin/directory/v1/users";
 
@@ -71,7 +46,7 @@ pub struct Google {
     definitions: Service<GoogleDialect>,
     schemas: Remembered<Schemas>,
     /// The id of the account, once a user has told it.
-    customer: OnceLock<Box<str>>,
+    customer: Whose,
 }
 
 impl Google {
@@ -92,24 +67,8 @@ impl Google {
             Service::new(dialect, ties.clone(), Arc::clone(pacer))
         };
         let (users, definitions) = (service(dialect::USERS)?, service(dialect::SCHEMAS)?);
-        let (schemas, customer) = (Remembered::default(), OnceLock::new());
+        let (schemas, customer) = (Remembered::default(), Whose::told_in("customerId"));
         Ok(Self { tenant, users, definitions, schemas, customer })
-    }
-
-    /// Remembers which account the users belong to.
-    fn belongs_to(&self, customer: Option<String>) {
-        if let Some(id) = customer {
-            self.customer.get_or_init(|| id.into());
-        }
-    }
-
-    /// Asks for any one user, because users say which account they belong to.
-    async fn ask_whose(&self) {
-        let customer = ("customer", &*self.tenant.customer);
-        let query = [customer, ("maxResults", "1"), ("fields", "users(customerId)")];
-        let answer = self.users.get(Route::LIST, USERS, &query, Sent::Nothing).await;
-        let page = answer.as_ref().ok().and_then(|answer| TABLE.page(answer));
-        self.belongs_to(page.and_then(|page| page.first_text("customerId")));
     }
 
     /// Returns the custom schemas, if rows need them.
@@ -144,29 +103,18 @@ impl Google {
     }
 
     /// Reads one user by id, e-mail or alias. Unlike a search, it shows what was written.
-    async fn by_key(
-        &self,
-        reader: &Reader<'_>,
-        key: &str,
-    ) -> Result<Option<Account<'static>>, Error> {
+    async fn by_key(&self, reader: &Reader<'_>, key: &str) -> Result<One, Error> {
         // A key of only dots would be another address.
         if key.bytes().all(|b| b == b'.') {
             return Ok(None);
         }
         let (path, mask) = (path_of(key), mask(reader));
         let query: Vec<_> = projection(&mask).collect();
-        match self.users.get(Route::FIND, &path, &query, Sent::Key(key)).await {
-            Ok(answer) => Ok(Some(reader.one(&answer)?)),
-            Err(Error::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let asked = self.users.get(Route::FIND, &path, &query, Sent::Key(key)).await;
+        unless_gone(asked)?.map(|answer| reader.one(&answer)).transpose()
     }
 
-    async fn by_mark(
-        &self,
-        reader: &Reader<'_>,
-        mark: &str,
-    ) -> Result<Vec<Account<'static>>, Error> {
+    async fn by_mark(&self, reader: &Reader<'_>, mark: &str) -> Result<Found, Error> {
         let (search, mask) = (format!("externalId={}", quoted(mark)), mask(reader));
         let mut query =
             vec![("customer", &*self.tenant.customer), ("query", &*search), ("maxResults", FEW)];
@@ -184,16 +132,10 @@ impl Google {
         let body = Some(body(mapping, write, schemas, false)?);
         let (path, sent) = (path_of(id), Sent::Write(mapping, write));
         let call = Call::write(Route::UPDATE, urgency, (Method::PUT, &path), body, sent);
-        self.write(&call, mapping, Some(id), write).await
+        self.write(&call, (mapping, write, Some(id))).await
     }
 
-    async fn write(
-        &self,
-        call: &Call<'_>,
-        mapping: &Mapping,
-        id: Option<&str>,
-        write: &AccountWrite,
-    ) -> Result<Written, Error> {
+    async fn write(&self, call: &Call<'_>, of: Of<'_>) -> Result<Written, Error> {
         let answer = self.users.call(call).await;
         if let Err(Error::Rejected { field: Some(field), .. }) = &answer
             && TABLE.locate(field).is_some_and(|place| place.outer == CUSTOM)
@@ -201,9 +143,7 @@ impl Google {
             // The field may be gone since the schemas were asked for.
             self.schemas.forget();
         }
-        let expected = (id, write.access.map(state_of));
-        let answer = (&answer?, Some("x-request-id"));
-        Reader::new(&TABLE, mapping).written(mapping, write, expected, answer)
+        Reader::new(&TABLE, of.0).written(of, None, (&answer?, Some("x-request-id")))
     }
 }
 
@@ -276,19 +216,15 @@ impl Directory for Google {
 
     /// The id of the account. The right to list users is enough to learn it.
     async fn tenant(&self, ask: bool) -> Option<String> {
-        let named = Some(&*self.tenant.customer).filter(|customer| *customer != OWN);
-        if named.is_none() && ask && self.customer.get().is_none() {
-            self.ask_whose().await;
-        }
-        let id = named.or_else(|| self.customer.get().map(|id| &**id));
-        id.map(|id| format!("google customer {id}"))
+        let customer = &*self.tenant.customer;
+        let query = [("customer", customer), ("maxResults", "1"), ("fields", "users(customerId)")];
+        let asked = self.users.get(Route::LIST, USERS, &query, Sent::Nothing);
+        let named = Some(customer).filter(|customer| *customer != OWN);
+        let id = self.customer.known(&TABLE, named, ask, asked).await?;
+        Some(format!("google customer {id}"))
     }
 
-    async fn list(
-        &self,
-        mapping: &Mapping,
-        sink: &mut (dyn FnMut(Account<'_>) + Send),
-    ) -> Result<Listing, Error> {
+    async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {
         let reader = Reader::new(&TABLE, mapping);
         let mask = mask(&reader);
         let schemas = self.schemas_for(!mask.is_empty()).await?;
@@ -307,7 +243,7 @@ impl Directory for Google {
                 })
                 .await?;
             let page = reader.page(&answer)?;
-            self.belongs_to(page.first_text("customerId"));
+            self.customer.learn(&page);
             for user in &page.users {
                 let account = reader
                     .account(user)
@@ -334,17 +270,14 @@ impl Directory for Google {
             let Some(token) = &token else {
                 let lacks = |schema, field| !schemas.has(schema, field);
                 let missing = reader.family(CUSTOM).filter(|(_, at)| lacks(at.key, at.member));
-                return Ok(Listing {
-                    accounts: lister.accounts(),
-                    whole: !lister.repeats(),
-                    unavailable: missing.map(|(row, _)| row).collect(),
-                });
+                let missing = missing.map(|(row, _)| row).collect();
+                return Ok(lister.listing(!lister.repeats(), missing));
             };
             lister.goes_to(token)?;
         }
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
         let reader = Reader::new(&TABLE, mapping);
         let mut found = match key {
             Key::Id(id) if !is_id(id) => Vec::new(),
@@ -362,12 +295,8 @@ impl Directory for Google {
         Ok(found)
     }
 
-    async fn create(
-        &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
-        initial: &Initial<'_>,
-    ) -> Result<Written, Error> {
+    async fn create(&self, new: New<'_>) -> Result<Written, Error> {
+        let New { mapping, write, initial } = new;
         let schemas = self.schemas_written(mapping, write).await?;
         let mut members = body(mapping, write, &schemas, true)?;
         let password = First::of(initial)?;
@@ -380,16 +309,11 @@ impl Directory for Google {
         members.entry("orgUnitPath").or_insert_with(|| json!(self.tenant.org_unit));
         let (to, sent) = ((Method::POST, USERS), Sent::Create(mapping, write, password.sent()));
         let call = Call::write(Route::CREATE, Urgency::Normal, to, Some(members), sent);
-        self.write(&call, mapping, None, write).await
+        self.write(&call, (mapping, write, None)).await
     }
 
-    async fn update(
-        &self,
-        mapping: &Mapping,
-        id: &str,
-        write: &AccountWrite,
-        urgency: Urgency,
-    ) -> Result<Written, Error> {
+    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
+        let Change { mapping, id, write, urgency } = change;
         if !is_id(id) {
             return Err(Error::NotFound);
         }

@@ -1,19 +1,11 @@
 //! Writes in the form that the Directory API wants: only what differs, except that arrays are sent
 //! whole. What is special are custom fields, which have a type and may have several values.
 
-use serde_json::{Map, Value, json};
-
 use super::{
     catalog::{CUSTOM, TABLE, is_work},
     schemas::Schemas,
 };
-use crate::{
-    domain::{account::AccountWrite, mapping::Mapping},
-    provider::{
-        Error,
-        writer::{self, Own, needs_foreign, places},
-    },
-};
+use crate::provider::prelude::*;
 
 /// Returns whether a write needs the account's arrays as they are, with those of custom fields with
 /// several values.

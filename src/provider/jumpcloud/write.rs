@@ -1,27 +1,15 @@
 //! Writes in the form that JumpCloud wants: only what differs, except that arrays are sent whole
 //! (JumpCloud API v1, `User_Set`).
 
-use serde_json::{Map, Value};
-
 use super::catalog::TABLE;
-use crate::{
-    domain::{account::AccountWrite, mapping::Mapping},
-    provider::{
-        Error,
-        writer::{self, Own},
-    },
-};
+use crate::provider::prelude::*;
 
 /// Returns the members of a write.
 ///
 /// # Errors
 /// There is nothing to write, or the account does not let an attribute be written. Nothing has been
 /// sent then.
-pub(super) fn body(
-    mapping: &Mapping,
-    write: &AccountWrite,
-    new: bool,
-) -> Result<Map<String, Value>, Error> {
+pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Members {
     writer::body(&TABLE, (mapping, write, new), |place, _, foreign| {
         let name = place.outer;
         if !is_restricted(foreign, name) {
