@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::company::Summary;
 use crate::front::calls::{Calls, Entry};
 use crate::front::faults::Fault;
-use crate::onelogin::service::Changed;
+use crate::onelogin::state::Changed;
 
 /// A simulated service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Strict simulators of Bob and the providers for bobsync's tests and benches. The product never
 //! links this crate.
 //!
-//! - [`world`]: start and stop
+//! - [`world`]: start and stop; [`plant`]: all services of a world
 //! - [`client`]: the typed client of the control API
 //! - [`control`]: the control API itself
 //! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`], [`okta`],
@@ -24,6 +24,7 @@ pub mod google;
 pub mod jumpcloud;
 pub mod okta;
 pub mod onelogin;
+pub mod plant;
 pub mod rng;
 pub mod scim;
 pub mod texts;

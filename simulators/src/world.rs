@@ -18,6 +18,7 @@ use crate::google::Google;
 use crate::jumpcloud::JumpCloud;
 use crate::okta::Okta;
 use crate::onelogin::OneLogin;
+use crate::plant::Plant;
 use crate::scim::Scim;
 
 /// How to start a world. The default: free ports, no employees in Bob, wall time.
@@ -36,25 +37,6 @@ pub struct Options {
     pub seed: u64,
     /// The first instant of the clock; `None`: wall time.
     pub today: Option<Timestamp>,
-}
-
-/// All services and their gates.
-pub struct Plant {
-    pub clock: Arc<Clock>,
-    pub bob: Arc<Bob>,
-    pub onelogin: Arc<OneLogin>,
-    pub google: Arc<Google>,
-    pub entra: Arc<Entra>,
-    pub jumpcloud: Arc<JumpCloud>,
-    pub okta: Arc<Okta>,
-    pub scim: Arc<Scim>,
-    pub bob_gate: Arc<Gate>,
-    pub onelogin_gate: Arc<Gate>,
-    pub google_gate: Arc<Gate>,
-    pub entra_gate: Arc<Gate>,
-    pub jumpcloud_gate: Arc<Gate>,
-    pub okta_gate: Arc<Gate>,
-    pub scim_gate: Arc<Gate>,
 }
 
 /// Running simulators; dropping it stops them and closes their connections.

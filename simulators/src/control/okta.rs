@@ -5,31 +5,33 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::routing::{get, post, put};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::accounts::{self, HasAccounts, HasTokens};
+use super::reply::{Refused, Reply, Shared, done, ok, parse};
 use super::switches::{self, HasQuirks, HasRefusals};
-use super::{Refused, Reply, Shared, done, ok, parse};
 use crate::okta::access::{Rights, shown as secret};
 use crate::okta::limits::Bucket;
+use crate::okta::users::User;
 use crate::okta::{Quirks, RefuseRule, render, state};
-use crate::world::Plant;
+use crate::plant::Plant;
 
 pub fn routes() -> Router<Arc<Plant>> {
     Router::new()
-        .route("/okta/users", get(list).post(create).delete(clear))
-        .route("/okta/users/{id}", get(one).patch(change).delete(remove))
         .route("/okta/app", get(app).put(set_app))
         .route("/okta/token", put(token))
-        .route("/okta/tokens/revoke", post(revoke))
         .route("/okta/nonce", post(nonce))
         .route("/okta/limits", put(limits))
         .route("/okta/org", put(org))
         .route("/okta/schema", get(schema).put(set_schema))
         .route("/okta/mails", get(mails).delete(forget_mails))
         .route("/okta/sessions", get(sessions))
+        .merge(accounts::routes("okta", |plant| plant.okta.state()))
+        .merge(accounts::tokens("okta", |plant| plant.okta.state()))
         .merge(switches::quirks("okta", |plant| plant.okta.state()))
         .merge(switches::refusals("okta", |plant| plant.okta.state()))
 }
@@ -50,62 +52,48 @@ impl HasRefusals for state::State {
     }
 }
 
-async fn list(State(plant): Shared) -> Reply {
-    let state = plant.okta.state();
-    ok(&state.users.rows().map(|user| Value::Object(render::bare(user))).collect())
-}
+impl HasAccounts for state::State {
+    type Id = String;
+    type Account = User;
 
-fn of(state: &state::State, id: &str) -> Reply {
-    let user = state.users.get(id).ok_or_else(|| Refused::missing("user"))?;
-    ok(&Value::Object(render::bare(user)))
-}
+    fn id(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
 
-async fn one(State(plant): Shared, Path(id): Path<String>) -> Reply {
-    of(&plant.okta.state(), &id)
-}
+    fn accounts(&self) -> impl Iterator<Item = &User> {
+        self.users.rows()
+    }
 
-/// One user, answered as a whole, or an array of them, answered as ids.
-async fn create(State(plant): Shared, body: Bytes) -> Reply {
-    let now = plant.clock.now();
-    let mut state = plant.okta.state();
-    let mut make = |given: &Value| {
-        let given = given.as_object().ok_or_else(|| Refused::bad("a user is an object"))?;
-        state.edit(None, given, now).map_err(Refused::bad)
-    };
-    match parse(&body)? {
-        Value::Array(all) => {
-            let ids: Vec<Value> = all
-                .iter()
-                .map(|given| Ok(json!({"id": make(given)?})))
-                .collect::<Result<_, Refused>>()?;
-            ok(&Value::Array(ids))
-        }
-        given => {
-            let id = make(&given)?;
-            of(&state, &id)
-        }
+    fn account(&self, id: &String) -> Option<&User> {
+        self.users.get(id)
+    }
+
+    fn shown(&self, user: &User) -> Vec<u8> {
+        json!(render::bare(user)).to_string().into_bytes()
+    }
+
+    fn change(
+        &mut self,
+        id: Option<&String>,
+        given: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<String, String> {
+        self.edit(id.map(String::as_str), given, now)
+    }
+
+    fn remove(&mut self, id: &String, _: Timestamp) -> bool {
+        self.users.forget(id).is_some()
+    }
+
+    fn clear(&mut self) {
+        self.users.clear();
     }
 }
 
-async fn change(State(plant): Shared, Path(id): Path<String>, body: Bytes) -> Reply {
-    let given: Map<String, Value> = parse(&body)?;
-    let now = plant.clock.now();
-    let mut state = plant.okta.state();
-    if state.users.get(&id).is_none() {
-        return Err(Refused::missing("user"));
+impl HasTokens for state::State {
+    fn revoke_all(&mut self) {
+        self.access.revoke_all();
     }
-    state.edit(Some(&id), &given, now).map_err(Refused::bad)?;
-    of(&state, &id)
-}
-
-async fn remove(State(plant): Shared, Path(id): Path<String>) -> Reply {
-    plant.okta.state().users.forget(&id).ok_or_else(|| Refused::missing("user"))?;
-    done()
-}
-
-async fn clear(State(plant): Shared) -> Reply {
-    plant.okta.state().users.clear();
-    done()
 }
 
 /// Returns what an administrator puts into a Secret: `apiToken`, or `clientId` and one of `keys`.
@@ -164,11 +152,6 @@ async fn token(State(plant): Shared, body: Bytes) -> Reply {
     }
     token.rights = given.rights.unwrap_or(token.rights);
     token.expires = given.expires.unwrap_or(token.expires);
-    done()
-}
-
-async fn revoke(State(plant): Shared) -> Reply {
-    plant.okta.state().access.revoke_all();
     done()
 }
 

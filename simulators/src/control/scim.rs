@@ -5,27 +5,30 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::routing::{get, post, put};
+use axum::extract::State;
+use axum::routing::{get, put};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::accounts::{self, HasAccounts, HasLimit, HasTokens};
+use super::reply::{Refused, Reply, Shared, done, ok, parse};
 use super::switches::{self, HasQuirks, HasRefusals};
-use super::{Refused, Reply, Shared, done, ok, parse};
+use crate::front::window::Window;
+use crate::plant::Plant;
 use crate::scim::auth::{Rights, Way};
 use crate::scim::state;
+use crate::scim::users::User;
 use crate::scim::{Quirks, RefuseRule};
-use crate::world::Plant;
 
 pub fn routes() -> Router<Arc<Plant>> {
     Router::new()
-        .route("/scim/users", get(list).post(create).delete(clear))
-        .route("/scim/users/{id}", get(one).patch(change).delete(remove))
         .route("/scim/credentials", get(shown_credentials).put(credentials))
-        .route("/scim/tokens/revoke", post(revoke))
-        .route("/scim/limits", put(limits))
         .route("/scim/schemas", put(schemas))
         .route("/scim/directory", put(directory))
+        .merge(accounts::routes("scim", |plant| plant.scim.state()))
+        .merge(accounts::limits("scim", |plant| plant.scim.state()))
+        .merge(accounts::tokens("scim", |plant| plant.scim.state()))
         .merge(switches::quirks("scim", |plant| plant.scim.state()))
         .merge(switches::refusals("scim", |plant| plant.scim.state()))
 }
@@ -46,62 +49,54 @@ impl HasRefusals for state::State {
     }
 }
 
-async fn list(State(plant): Shared) -> Reply {
-    let state = plant.scim.state();
-    ok(&state.users.rows().map(|user| Value::Object(user.resource.clone())).collect())
-}
+impl HasAccounts for state::State {
+    type Id = String;
+    type Account = User;
 
-fn shown(state: &state::State, id: &str) -> Reply {
-    let user = state.users.get(id).ok_or_else(|| Refused::missing("user"))?;
-    ok(&Value::Object(user.resource.clone()))
-}
+    fn id(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
 
-async fn one(State(plant): Shared, Path(id): Path<String>) -> Reply {
-    shown(&plant.scim.state(), &id)
-}
+    fn accounts(&self) -> impl Iterator<Item = &User> {
+        self.users.rows()
+    }
 
-/// One user, answered as a whole, or an array of them, answered as ids.
-async fn create(State(plant): Shared, body: Bytes) -> Reply {
-    let now = plant.clock.now();
-    let mut state = plant.scim.state();
-    let mut make = |given: &Value| {
-        let given = given.as_object().ok_or_else(|| Refused::bad("a user is an object"))?;
-        state.edit(None, given, now).map_err(Refused::bad)
-    };
-    match parse(&body)? {
-        Value::Array(all) => {
-            let ids: Vec<Value> = all
-                .iter()
-                .map(|given| Ok(json!({"id": make(given)?})))
-                .collect::<Result<_, Refused>>()?;
-            ok(&Value::Array(ids))
-        }
-        given => {
-            let id = make(&given)?;
-            shown(&state, &id)
-        }
+    fn account(&self, id: &String) -> Option<&User> {
+        self.users.get(id)
+    }
+
+    fn shown(&self, user: &User) -> Vec<u8> {
+        json!(user.resource).to_string().into_bytes()
+    }
+
+    fn change(
+        &mut self,
+        id: Option<&String>,
+        given: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<String, String> {
+        self.edit(id.map(String::as_str), given, now)
+    }
+
+    fn remove(&mut self, id: &String, now: Timestamp) -> bool {
+        self.users.remove(id, now)
+    }
+
+    fn clear(&mut self) {
+        self.users.clear();
     }
 }
 
-async fn change(State(plant): Shared, Path(id): Path<String>, body: Bytes) -> Reply {
-    let given: Map<String, Value> = parse(&body)?;
-    let now = plant.clock.now();
-    let mut state = plant.scim.state();
-    if state.users.get(&id).is_none() {
-        return Err(Refused::missing("user"));
+impl HasLimit for state::State {
+    fn limit(&mut self) -> &mut Window {
+        &mut self.window
     }
-    state.edit(Some(&id), &given, now).map_err(Refused::bad)?;
-    shown(&state, &id)
 }
 
-async fn remove(State(plant): Shared, Path(id): Path<String>) -> Reply {
-    let now = plant.clock.now();
-    if plant.scim.state().users.remove(&id, now) { done() } else { Err(Refused::missing("user")) }
-}
-
-async fn clear(State(plant): Shared) -> Reply {
-    plant.scim.state().users.clear();
-    done()
+impl HasTokens for state::State {
+    fn revoke_all(&mut self) {
+        self.access.revoke();
+    }
 }
 
 async fn shown_credentials(State(plant): Shared) -> Reply {
@@ -145,25 +140,6 @@ async fn credentials(State(plant): Shared, body: Bytes) -> Reply {
     }
     access.scope_required = given.scope_required.unwrap_or(access.scope_required);
     access.rights = given.rights.unwrap_or(access.rights);
-    done()
-}
-
-async fn revoke(State(plant): Shared) -> Reply {
-    plant.scim.state().access.revoke();
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Limits {
-    limit: u64,
-    remaining: Option<u64>,
-}
-
-/// Calls a minute.
-async fn limits(State(plant): Shared, body: Bytes) -> Reply {
-    let Limits { limit, remaining } = parse(&body)?;
-    plant.scim.state().window.set(limit, remaining);
     done()
 }
 
