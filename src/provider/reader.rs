@@ -248,8 +248,8 @@ impl<'m> Reader<'m> {
         Ok(account)
     }
 
-    /// Returns the write that an answer confirms. `state` is what the answer has to show, if that is
-    /// not what the write asks for. `header` is the one of the provider's request id.
+    /// Returns the write that an answer confirms. `state` is what the answer has to show, if that
+    /// is not what the write asks for. `header` is the one of the provider's request id.
     ///
     /// # Errors
     /// [`Error::Unknown`] if the answer confirms nothing.

@@ -54,7 +54,8 @@ const DEFAULTS: [Rule; 4] = [
 ];
 
 impl Rule {
-    /// Returns a rule for these statuses. `says` is the text of the error; `{said}` becomes what the provider said, and `{status}` the status.
+    /// Returns a rule for these statuses. `says` is the text of the error; `{said}` becomes what
+    /// the provider said, and `{status}` the status.
     pub(super) const fn on(statuses: &'static [u16], means: Means, says: &'static str) -> Self {
         Self {
             statuses,

@@ -13,7 +13,8 @@ pub const CATALOG: Catalog = Catalog {
     capabilities: Capabilities {
         initial_password: InitialPassword::Generated,
         change_at_first_login: ChangeAtFirstLogin::Supported,
-        mark: "employeeId (bob and the id in base 36), or the directory extension that markAttribute names",
+        mark: "employeeId (bob and the id in base 36), or the directory extension that \
+            markAttribute names",
         // This is the size with managers, as the default map has them. It is 999 without (Microsoft
         // Graph, "List users").
         page: 100,
@@ -26,7 +27,8 @@ pub const CATALOG: Catalog = Catalog {
         ends_sessions: true,
         phrases: Phrases {
             address_holders: ", an alias or a group",
-            hidden_holders: "an alias, a group, a deleted account or an account that bobsync cannot see",
+            hidden_holders: "an alias, a group, a deleted account or an account that bobsync \
+                cannot see",
             mastered: "it is synchronised from there, or a guest",
             other_mark: ", or name another place for marks in spec.provider.entraID.markAttribute",
         },

@@ -24,7 +24,8 @@ const VALUES: [&str; 6] = [
 ];
 
 fn refused(status: u16, code: &str, message: &str, details: &Value) -> Answer {
-    let body = json!({"error": {"code": code, "message": message, "details": details, "innerError": {"request-id": "7"}}});
+    let body = json!({"error": {"code": code, "message": message, "details": details,
+        "innerError": {"request-id": "7"}}});
     answer(status, "application/json", body.to_string())
 }
 
@@ -194,7 +195,8 @@ fn the_words_of_a_lag_are_told_from_those_of_a_bad_value() {
     for said in [
         "One or more property values specified are invalid.",
         "Not a valid reference update.",
-        "The reference target 'User_7' of type 'DirectoryLinkChange' does not reference a valid object.",
+        "The reference target 'User_7' of type 'DirectoryLinkChange' does not reference a valid \
+         object.",
     ] {
         assert!(speaks_of_lag(said), "{said}");
     }
@@ -209,7 +211,8 @@ fn a_conflict_is_told_by_its_details_and_names_the_key() {
         ("mail", "mail"),
         ("onPremisesImmutableId", "onPremisesImmutableId"),
     ] {
-        let details = json!([{"code": "ObjectConflict", "target": target, "message": "x"}, {"code": "ConflictingObjects", "target": target}]);
+        let details = json!([{"code": "ObjectConflict", "target": target, "message": "x"},
+            {"code": "ConflictingObjects", "target": target}]);
         let error = judged(Route::UPDATE, &refused(400, "Request_BadRequest", "No.", &details))
             .unwrap_err();
         assert_eq!(error, Error::Duplicate { field: Some(field.to_owned()) });
@@ -343,7 +346,8 @@ fn the_sign_in_service_says_whether_it_is_the_credential_or_a_right() {
         (500, "server_error", 0, "unavailable"),
     ] {
         let description = format!(
-            "AADSTS{number}: Bad swordfish of 4711-client. Trace ID: 7b Correlation ID: 8c Timestamp: now"
+            "AADSTS{number}: Bad swordfish of 4711-client. Trace ID: 7b Correlation ID: 8c \
+             Timestamp: now"
         );
         let refused = token(
             status,

@@ -114,7 +114,8 @@ impl Entra {
         if let Mark::Extension(name) = &self.tenant.mark
             && !self.is_defined(name).await?
         {
-            let said = "markAttribute names a directory extension that this tenant does not have: define it, with a service principal of its app";
+            let said = "markAttribute names a directory extension that this tenant does not have: \
+                define it, with a service principal of its app";
             return Err(Error::Denied { said: said.to_owned() });
         }
         Ok(missing)
@@ -208,7 +209,8 @@ impl Entra {
         if !found.iter().any(|account| theirs(account.mark.as_deref())) {
             return error;
         }
-        let said = "an account with this mail has another userPrincipalName: where people log in by another name than their mail, map \
+        let said = "an account with this mail has another userPrincipalName: where people log in \
+            by another name than their mail, map \
                     userPrincipalName to that name (formula or cel) and mail to the address";
         Error::Conflict { said: said.to_owned() }
     }
@@ -386,7 +388,8 @@ impl Entra {
         let how = (urgency, Sent::Nothing);
         match repeatable(self.write(SESSIONS, how, (Method::POST, &path), None).await) {
             Err(Error::Forbidden { said }) => {
-                let what = "access is taken, and open sessions cannot be ended without the application permission User.RevokeSessions.All";
+                let what = "access is taken, and open sessions cannot be ended without the \
+                    application permission User.RevokeSessions.All";
                 Err(Error::Forbidden { said: format!("{what}: {said}") })
             }
             outcome => outcome,
@@ -516,7 +519,12 @@ impl Directory for Entra {
                 return Ok(lister.listing(!lister.repeats(), unavailable));
             };
             let next = self.graph.dialect().same_origin(&link);
-            path = next.ok_or_else(|| unreadable("the next page of the listing is said to be at another address, which is not called"))?;
+            path = next.ok_or_else(|| {
+                unreadable(
+                    "the next page of the listing is said to be at \
+                another address, which is not called",
+                )
+            })?;
         }
     }
 

@@ -61,7 +61,9 @@ pub(super) fn parts<'w>(
     if let Some(id) = &write.mark {
         let mark = tenant.mark.encode(id).ok_or_else(|| Error::Rejected {
             field: Some(tenant.mark.attribute().to_owned()),
-            said: "Bob's id is no number of up to 20 digits; set markAttribute to a directory extension".to_owned(),
+            said: "Bob's id is no number of up to 20 digits; set markAttribute to a directory \
+                extension"
+                .to_owned(),
         })?;
         members.insert(tenant.mark.attribute().to_owned(), json!(mark));
     }

@@ -34,7 +34,8 @@ fn every_target_is_written_as_graph_keeps_it() {
     let numbered = json!({"extensionAttribute1": "a", "extensionAttribute2": "b"});
     let changed = parts(&tenant(), &mapping, &set, false).unwrap();
     let expected = json!({
-        "jobTitle": "Lead", "businessPhones": ["+44 1"], "employeeHireDate": "2026-11-24T00:00:00Z", NUMBERED: numbered,
+        "jobTitle": "Lead", "businessPhones": ["+44 1"],
+        "employeeHireDate": "2026-11-24T00:00:00Z", NUMBERED: numbered,
     });
     assert_eq!(
         (Value::Object(changed.members), changed.manager, changed.ends),
@@ -47,7 +48,8 @@ fn every_target_is_written_as_graph_keeps_it() {
     let clear = write(&[None; 6]);
     let cleared = parts(&tenant(), &mapping, &clear, false).unwrap();
     let nothing = json!({"extensionAttribute1": null, "extensionAttribute2": null});
-    let expected = json!({"jobTitle": null, "businessPhones": [], "employeeHireDate": null, NUMBERED: nothing});
+    let expected = json!({"jobTitle": null, "businessPhones": [], "employeeHireDate": null,
+        NUMBERED: nothing});
     assert_eq!(
         (Value::Object(cleared.members), cleared.manager),
         (expected, Some(Reference::Gone))

@@ -85,12 +85,17 @@ impl ServiceAccount {
     pub fn read(file: &Secret) -> Result<Self, Error> {
         let refuse =
             |why: &str| Error::Unauthorized { said: format!("serviceAccount.json: {why}") };
-        let file: KeyFile = serde_json::from_str(without_byte_order_mark(file.expose())).map_err(|_| {
-            refuse("this is not the key file of a service account: JSON with client_email and private_key, as downloaded from Google Cloud")
-        })?;
+        let file: KeyFile =
+            serde_json::from_str(without_byte_order_mark(file.expose())).map_err(|_| {
+                refuse(
+                    "this is not the key file of a service account: JSON with client_email and \
+                private_key, as downloaded from Google Cloud",
+                )
+            })?;
         if !file.kind.is_empty() && file.kind != "service_account" {
             return Err(refuse(
-                "this is a key file of another kind; a service account's has \"type\": \"service_account\"",
+                "this is a key file of another kind; a service account's \
+                 has \"type\": \"service_account\"",
             ));
         }
         let key = SigningKey::read(&Secret::new(file.private_key)).map_err(refuse)?;

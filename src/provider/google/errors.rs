@@ -69,9 +69,11 @@ const TOKEN: &[Purpose] = &[Purpose::Token];
 const LISTS: &[Purpose] = &[Purpose::List, Purpose::Definitions];
 const CREATE: &[Purpose] = &[Purpose::Create];
 const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
-const NOT_REACHED: &str = "the administrator in adminEmail needs a role whose privileges over users reach this \
+const NOT_REACHED: &str = "the administrator in adminEmail needs a role whose privileges over \
+    users reach this \
     one; Google said: {said}";
-const NOT_THEIRS: &str = "the domain of primaryEmail has to be one of this Workspace's, and adminEmail an \
+const NOT_THEIRS: &str = "the domain of primaryEmail has to be one of this Workspace's, and \
+    adminEmail an \
     administrator who may make users in this organizational unit; Google said: {said}";
 const NO_SUBJECT: &str =
     "the service account may not act for the user in adminEmail; Google said: {said}";

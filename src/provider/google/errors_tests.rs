@@ -35,7 +35,8 @@ const VALUES: [&str; 10] = [
 ];
 
 fn refused(status: u16, reason: &str, message: &str) -> Answer {
-    let body = json!({"error": {"code": status, "message": message, "errors": [{"domain": "global", "reason": reason, "message": message}]}});
+    let body = json!({"error": {"code": status, "message": message,
+        "errors": [{"domain": "global", "reason": reason, "message": message}]}});
     answer(status, "application/json; charset=UTF-8", body.to_string())
 }
 
@@ -211,7 +212,8 @@ fn a_409_to_a_write_without_an_address_speaks_of_no_address() {
 #[test]
 fn the_providers_own_words_are_kept_and_the_persons_are_not() {
     let mapping = fixtures::mapping(&[], 0);
-    let foreign = r#"{"externalIds": [{"type": "custom", "customType": "payroll", "value": "QX-Personnel-77"}]}"#;
+    let foreign = r#"{"externalIds": [
+        {"type": "custom", "customType": "payroll", "value": "QX-Personnel-77"}]}"#;
     let write = AccountWrite { foreign: Some(foreign.into()), ..AccountWrite::default() };
     let said = Sent::Write(&mapping, &write)
         .clean("Invalid Input: custom_schema custom payroll QX-Personnel-77");

@@ -34,12 +34,15 @@ const RULES: [Rule; 10] = [
 ];
 
 const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
-const ORGANIZATION: &str = "organizationId has to be an organization of the administrator who owns the API key; JumpCloud said: {said}";
+const ORGANIZATION: &str = "organizationId has to be an organization of the administrator who owns \
+    the API key; JumpCloud said: {said}";
 const UNAUTHORIZED: &str =
     "{said}; an administrator of several organizations also needs organizationId";
-const NEEDS_ROLE: &str = "the administrator who owns the API key needs a role that may change this user; \
+const NEEDS_ROLE: &str = "the administrator who owns the API key needs a role that may change this \
+    user; \
     JumpCloud said: {said}";
-const NEEDS: &str = "the administrator who owns the API key needs a role that may manage users; JumpCloud said: {said}";
+const NEEDS: &str = "the administrator who owns the API key needs a role that may manage users; \
+    JumpCloud said: {said}";
 
 /// Words about a value that another account has. JumpCloud has no code for it ("User already exists
 /// or Bad Request").

@@ -16,7 +16,8 @@ pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Member
             return Ok(Own::Table);
         }
         let said = format!(
-            "JumpCloud does not let {name} of this account be written, because another directory is its master"
+            "JumpCloud does not let {name} of this account be written, because another directory \
+             is its master"
         );
         Err(Error::Rejected { field: Some(place.target.to_owned()), said })
     })

@@ -141,7 +141,8 @@ impl OneLogin {
         let path = format!("/api/1/users/{id}/logout");
         let to = (Method::PUT, &*path);
         let call = Call::write(LOGOUT, urgency, to, Some(Map::new()), Sent::Nothing);
-        let needs = "access is taken, and open sessions cannot be ended: the API credential needs the scope \"Manage users\" for logout";
+        let needs = "access is taken, and open sessions cannot be ended: the API credential needs \
+            the scope \"Manage users\" for logout";
         match repeatable(self.service.call(&call).await) {
             // A refusal of this call says nothing about the account.
             Err(

@@ -55,7 +55,8 @@ fn a_create_sends_everything_that_has_a_value_and_no_password() {
         foreign: None,
     };
     let expected = json!({
-        "email": "a@example.com", "username": "a", "manager_user_id": 17, "custom_attributes": {"work_cell": "+44"}, "external_id": "4711", "status": 2
+        "email": "a@example.com", "username": "a", "manager_user_id": 17,
+        "custom_attributes": {"work_cell": "+44"}, "external_id": "4711", "status": 2
     });
     assert_eq!(sent(&write, true), expected);
 }
@@ -75,9 +76,8 @@ fn an_update_sends_only_the_keys_that_are_written() {
     };
     assert_eq!(sent(&access, false), json!({"status": 1}));
     assert!(matches!(body(&AccountWrite::default(), false), Err(Error::Rejected { .. })));
-    assert!(
-        matches!(body(&one(vec![set(3, "boss")]), false), Err(Error::Rejected { field: Some(field), .. }) if field == "manager_user_id")
-    );
+    assert!(matches!(body(&one(vec![set(3, "boss")]), false),
+            Err(Error::Rejected { field: Some(field), .. }) if field == "manager_user_id"));
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl People {
         self.turns[waiting.class.line().index()].come(employee, &waiting);
     }
 
-    /// Takes the employees out for whom `goes` holds.
+    /// Takes out the employees that `goes` accepts.
     pub fn take(&mut self, goes: impl Fn(&str, &Waiting) -> bool) -> Vec<(Box<str>, Waiting)> {
         let taken: Vec<_> =
             self.waiting.extract_if(|employee, waiting| goes(employee, waiting)).collect();
@@ -86,7 +86,7 @@ impl People {
         !self.turns[line.index()].with_window.is_empty()
     }
 
-    /// Returns the first turn of an employee of this line for whom `may` holds. `window` is the end
+    /// Returns the first turn of an employee of this line that `may` accepts. `window` is the end
     /// of the line's window.
     pub fn first_turn(
         &self,
