@@ -36,8 +36,8 @@ fn a_user_becomes_an_account_in_the_mapping_s_columns() {
         "id": 190000123, "email": "Mia.Lang@example.com", "username": "mia", "title": null,
         "manager_user_id": 7, "status": 1, "state": 1,
         "external_id": "4711", "company": {"odd": [1, 2]}, "role_ids": [1, 2], "firstname": "Mia",
-        "custom_attributes": {"work_cell": "+49 \"1\"", "cost_center": null,
-                              "t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}
+        "custom_attributes":
+        {"work_cell": "+49 \"1\"", "cost_center": null, "t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}
     }"#;
     let account = Reader::new(&TABLE, &mapping).one(&answer(user)).unwrap();
     let text = |text: &'static str| Some(text.into());
