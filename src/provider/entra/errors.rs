@@ -56,8 +56,8 @@ const BUSY: [Rule; 1] = [Rule::on(&[404, 409, 412, 423], Means::Unavailable, STA
 const TOKEN: &[Purpose] = &[Purpose::Token];
 const QUOTA: &str = "the quota of objects in this directory is used up; Microsoft said: {said}";
 const TOO_LOW: &str = "the app registration needs the application permission User.ReadWrite.All, \
-    and for an \
-    administrator's account a directory role that is high enough; Microsoft said: {said}";
+    and for an administrator's account a directory role that is high enough; Microsoft said: \
+    {said}";
 const NEEDS: &str = "the app registration needs the application permission User.ReadWrite.All of \
     Microsoft Graph, with admin consent; Microsoft said: {said}";
 
@@ -140,8 +140,7 @@ fn refused(refusal: Refusal<'_>, message: &str, mark: &str) -> Error {
         Some(domain) => format!(
             "the domain {domain} is federated: Entra ID takes a new user of it only with an \
              onPremisesImmutableId, so either the directory that federates it makes the account, \
-             or \
-             userPrincipalName is mapped to a managed domain; Microsoft said: {}",
+             or userPrincipalName is mapped to a managed domain; Microsoft said: {}",
             refusal.said
         ),
         None => refusal.said,

@@ -210,8 +210,8 @@ impl Entra {
             return error;
         }
         let said = "an account with this mail has another userPrincipalName: where people log in \
-            by another name than their mail, map \
-                    userPrincipalName to that name (formula or cel) and mail to the address";
+            by another name than their mail, map userPrincipalName to that name (formula or cel) \
+            and mail to the address";
         Error::Conflict { said: said.to_owned() }
     }
 
@@ -521,8 +521,8 @@ impl Directory for Entra {
             let next = self.graph.dialect().same_origin(&link);
             path = next.ok_or_else(|| {
                 unreadable(
-                    "the next page of the listing is said to be at \
-                another address, which is not called",
+                    "the next page of the listing is said to be at another address, which is not \
+                     called",
                 )
             })?;
         }

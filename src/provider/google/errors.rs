@@ -70,11 +70,10 @@ const LISTS: &[Purpose] = &[Purpose::List, Purpose::Definitions];
 const CREATE: &[Purpose] = &[Purpose::Create];
 const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
 const NOT_REACHED: &str = "the administrator in adminEmail needs a role whose privileges over \
-    users reach this \
-    one; Google said: {said}";
+    users reach this one; Google said: {said}";
 const NOT_THEIRS: &str = "the domain of primaryEmail has to be one of this Workspace's, and \
-    adminEmail an \
-    administrator who may make users in this organizational unit; Google said: {said}";
+    adminEmail an administrator who may make users in this organizational unit; Google said: \
+    {said}";
 const NO_SUBJECT: &str =
     "the service account may not act for the user in adminEmail; Google said: {said}";
 const NEEDS: &str = "the service account needs domain-wide delegation for the scope {scope}, the \

@@ -39,8 +39,7 @@ const ORGANIZATION: &str = "organizationId has to be an organization of the admi
 const UNAUTHORIZED: &str =
     "{said}; an administrator of several organizations also needs organizationId";
 const NEEDS_ROLE: &str = "the administrator who owns the API key needs a role that may change this \
-    user; \
-    JumpCloud said: {said}";
+    user; JumpCloud said: {said}";
 const NEEDS: &str = "the administrator who owns the API key needs a role that may manage users; \
     JumpCloud said: {said}";
 

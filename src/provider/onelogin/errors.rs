@@ -31,8 +31,8 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
     // user.
     if answer.status.as_u16() == 500 && route == Route::TOKEN {
         return Err(route.no_answer(
-            "HTTP 500 for the token; if this lasts, the OneLogin user who made the \
-                API credential may have been deleted",
+            "HTTP 500 for the token; if this lasts, the OneLogin user who made the API credential \
+             may have been deleted",
         ));
     }
     if let Some(judged) = without_words(route, answer, wait(answer)) {
