@@ -22,9 +22,9 @@ use super::{
     counts::Reckoning,
     partial,
     said::{Saying, same_spec},
+    shared::Shared,
     signing::Signing,
     state::{self, Place, Ready},
-    worker::Shared,
 };
 use crate::{
     api::{
@@ -169,7 +169,14 @@ impl Session {
                 released.as_ref().is_none_or(|released| released.digest != *digest)
             });
         let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> {
-            Box::pin(approval::release(self, object, digest, leaving))
+            Box::pin(approval::release(
+                &self.said,
+                &self.key,
+                &self.shared,
+                object,
+                digest,
+                leaving,
+            ))
         };
         let created =
             object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
