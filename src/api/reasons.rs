@@ -112,6 +112,12 @@ reasons! {
             message names the object and what the API server said.",
                 "Do what that answer asks for: raise the quota, or change the policy, the webhook \
                  or the rights. bobsync writes the object again by itself.";
+        NoIntegration: "The integration that `spec.integrationRef` names does not exist in this \
+            namespace, or it is being deleted. Nothing is read and nothing is written for this \
+            employee. The rest of the status is as it was last seen.",
+                "Create the integration. If its name is wrong, delete this EmployeeSync and create \
+                 another one, because the name cannot be changed. If the integration is not to \
+                 come back, delete this EmployeeSync.";
         NoLicence: "The account exists and cannot be used, because it has no licence (OneLogin: \
             state Unlicensed).", "Free a licence at the provider, or buy one. Then give it to this \
                 account. In bobsync there is nothing to do.";
@@ -321,6 +327,7 @@ impl EmployeeReason {
                 | Self::NoLicence
                 | Self::Contested
                 | Self::NotRecorded
+                | Self::NoIntegration
         )
     }
 }

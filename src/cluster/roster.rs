@@ -27,14 +27,14 @@ pub use self::{
     latest::Latest,
     objects::{Owner, Tie, object_name, owner_reference, owners, version},
     people::Sums,
-    reading::{digest, same},
+    reading::{digest, met, same},
     standing::{Counts, Standing},
 };
 use self::{
     objects::key_of,
     people::People,
     reading::{
-        access, ended, kept, leaderless, managed_by_another, met, only_found, overrides, revoked,
+        access, ended, kept, leaderless, managed_by_another, only_found, overrides, revoked,
         several, unready_since,
     },
 };
@@ -368,7 +368,8 @@ fn entry(object: &EmployeeSync) -> Entry {
             .map_or(Word::default(), |_| Word::terminated()),
         absence: Absence::default(),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
-        sync_handled: handled.map(Into::into),
+        // Without a request, nothing was answered: another writer wrote it, or the request is gone.
+        sync_handled: handled.filter(|_| requested.is_some()).map(Into::into),
         digest: status.map_or(0, digest),
         unrecorded: false,
         writing: false,

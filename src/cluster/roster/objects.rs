@@ -173,6 +173,12 @@ impl Roster {
         rows.iter().flat_map(of).collect()
     }
 
+    /// Returns every integration that an object names, or of which something else is known.
+    #[must_use]
+    pub fn integrations(&self) -> Vec<IntegrationKey> {
+        self.rows().keys().cloned().collect()
+    }
+
     /// Completes when a pin with an owner was seen since the last call.
     pub async fn owned_pin(&self) {
         self.owned_pin.notified().await;
@@ -224,6 +230,18 @@ impl Employees<'_> {
         let over: Vec<Box<str>> =
             people.iter().filter(others).map(|(employee, _)| employee.into()).collect();
         over.iter().for_each(|employee| people.change(employee, |entry| entry.unrecorded = false));
+    }
+
+    /// Returns the employees whose objects no integration owns, with the version of each object.
+    /// The garbage collector deletes the others with their integration.
+    #[must_use]
+    pub fn without_owner(self) -> Vec<(Box<str>, u64)> {
+        let rows = self.all.rows();
+        let is_left = |(_, entry): &(&str, &Entry)| {
+            entry.exists && !entry.going && !matches!(entry.owner, Owner::Integration(_))
+        };
+        let left = rows.get(self.key).into_iter().flat_map(|people| people.iter().filter(is_left));
+        left.map(|(employee, entry)| (employee.into(), entry.version)).collect()
     }
 
     /// Returns the employees of this integration whose objects need this change.

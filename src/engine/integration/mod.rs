@@ -10,10 +10,12 @@
 //! - `approval`: a held plan that a person released, recorded before any of its changes goes out.
 //! - `owners`: which objects are deleted with their integration. `signing`: the secrets that
 //!   webhooks are signed with.
-//! - `unreadable`: integrations whose spec this version cannot read. `shared`: what all workers of
-//!   the process share.
+//! - `unreadable`: integrations whose spec this version cannot read. `absent`: objects whose
+//!   integration does not exist.
+//! - `shared`: what all workers of the process share.
 
-pub mod approval;
+pub mod absent;
+mod approval;
 pub mod connection;
 pub mod counts;
 pub mod owners;

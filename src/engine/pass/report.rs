@@ -267,11 +267,12 @@ pub fn after(
             .as_ref()
             .map(source::lifecycles)
             .or_else(|| before.lifecycles.clone()),
-        last_handled_sync_at: report
-            .sync_handled
-            .clone()
-            .filter(|_| report.answers_requests())
-            .or_else(|| before.last_handled_sync_at.clone()),
+        // If there is no request, the field is removed: another writer may have written it.
+        last_handled_sync_at: if report.answers_requests() {
+            report.sync_handled.clone()
+        } else {
+            before.last_handled_sync_at.clone()
+        },
     };
     // Until a pass is completed, some statuses may still show accounts of the previous tenant.
     if report.tally.is_some()

@@ -232,6 +232,7 @@ fn one_cause(
         // A leaver with an account that a person has to suspend is no mistake in the settings. The
         // other reasons are no failures.
         EmployeeReason::SuspendByHand
+        | EmployeeReason::NoIntegration
         | EmployeeReason::InSync
         | EmployeeReason::NotDue
         | EmployeeReason::AwaitingChange
@@ -424,9 +425,12 @@ mod tests {
             "a guard says so itself"
         );
         assert_eq!(word(&[]), "Converged", "a scope of nobody");
+        // An integration that comes back has not looked at its employees yet.
+        assert_eq!(word(&[(unready(EmployeeReason::NoIntegration), 7)]), "Converged");
+        let others = [EmployeeReason::SuspendByHand, EmployeeReason::NoIntegration];
         for reason in EmployeeReason::ALL
             .iter()
-            .filter(|reason| reason.is_failure() && **reason != EmployeeReason::SuspendByHand)
+            .filter(|reason| reason.is_failure() && !others.contains(reason))
         {
             assert_ne!(word(&[(unready(*reason), 7)]), "Converged", "{reason}");
         }
