@@ -17,13 +17,12 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    approval,
+    again, approval,
     connection::Secrets,
     counts::Reckoning,
-    partial,
     said::{Saying, same_spec},
     shared::Shared,
-    signing::Signing,
+    signing::answer::Signing,
     state::{self, Place, Ready},
 };
 use crate::{
@@ -201,7 +200,7 @@ impl Session {
                 unavailable,
             }));
             // This does not wait for the end of the pass, which may be hours away.
-            partial::look_again(self, wanted.announced, unseen);
+            again::look_again(&self.mailbox.dirty, wanted.announced, unseen);
         };
         let pass = Pass {
             uid: &uid,

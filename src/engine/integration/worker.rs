@@ -16,7 +16,7 @@ use super::{
     owners, partial,
     said::{self, Said, Saying, same_spec},
     session::{Refusals, Session, Wanted, takes_access},
-    signing::{self, Signing},
+    signing::{self, answer::Signing},
     state::{self, News, Place, Ready, Times, Wake},
     telling,
 };
