@@ -605,3 +605,46 @@ fn comments_use_plain_words() {
     assert!(seen > 2_000, "{seen}");
     none(&found);
 }
+
+/// Returns the structs of a file with named fields, each with the number of its fields.
+fn structs(text: &str) -> Vec<(String, usize)> {
+    let mut found: Vec<(String, usize)> = Vec::new();
+    let mut inside = None;
+    for line in code(text).lines() {
+        let (indent, line) = (line.len() - line.trim_start().len(), line.trim());
+        match inside {
+            None if line.ends_with('{') => {
+                let Some((_, rest)) = line.split_once("struct ") else { continue };
+                let name = rest.split(|c: char| !c.is_alphanumeric()).next().unwrap_or_default();
+                found.push((name.to_owned(), 0));
+                inside = Some(indent);
+            }
+            Some(at) if indent <= at && line.starts_with('}') => inside = None,
+            Some(at) if indent == at + 4 && line.contains(": ") && !line.starts_with('#') => {
+                found.last_mut().expect("a struct").1 += 1;
+            }
+            _ => {}
+        }
+    }
+    found
+}
+
+#[test]
+fn no_struct_of_the_engine_has_more_fields_than_a_reader_can_hold() {
+    // What a step of a pass works with has few groups.
+    let few = ["Pass", "Recorder", "Execution", "Guarding", "Deciding"];
+    let exceptions = ["Report", "Session", "Tally", "Verdict", "Worker"];
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    for (path, text) in sources().iter().filter(|(path, _)| path.starts_with("engine")) {
+        for (name, fields) in structs(text) {
+            let most = if few.contains(&&*name) { 8 } else { 12 };
+            if fields > most && !exceptions.contains(&&*name) {
+                found.push(format!("src/{}: {name} has {fields} fields", path.display()));
+            }
+            seen.insert(name);
+        }
+    }
+    assert!(seen.len() > 100, "{}", seen.len());
+    few.iter().for_each(|name| assert!(seen.contains(*name), "{name} has another name"));
+    none(&found);
+}

@@ -82,6 +82,7 @@ async fn a_cursor_leads_through_the_pages_and_belongs_to_its_query() {
     );
     for (pairs, kind) in [
         (vec![("cursor", next), ("count", "3")], "invalidCount"),
+        (vec![("cursor", ""), ("count", "0")], "invalidCount"),
         (vec![("cursor", next), ("count", "2"), ("filter", "title pr")], "invalidCursor"),
         (vec![("cursor", "nothing"), ("count", "2")], "invalidCursor"),
         (vec![("cursor", ""), ("startIndex", "1")], "invalidValue"),

@@ -73,7 +73,7 @@ async fn dialects_of_patch() {
         (json!({"paths": "required"}), [200, 200, 500, 400]),
         (json!({"paths": "pathlessIgnored"}), [200, 200, 200, 400]),
         (json!({"paths": "noExtensions"}), [200, 400, 200, 400]),
-        (json!({"paths": "any", "addsByFilter": true}), [200, 200, 200, 200]),
+        (json!({"paths": "any", "missed": "added"}), [200, 200, 200, 200]),
         (json!({"paths": "noFilters"}), [200, 200, 200, 400]),
         (json!({"paths": "any", "names": "capitalised"}), [400, 400, 400, 400]),
         (json!({"names": "any"}), [200, 200, 200, 200]),
@@ -103,6 +103,19 @@ async fn dialects_of_patch() {
             );
         }
         scim.delete(&id).await;
+    }
+    scim.quirks(json!({"patch": {"missed": "tolerated", "names": "any"}})).await;
+    let id = scim.create("bea@example.com", json!({})).await;
+    let fax = "phoneNumbers[type eq \"fax\"]";
+    for (operation, phones) in [
+        (json!({"op": "remove", "path": fax}), Value::Null),
+        (
+            json!({"op": "replace", "path": format!("{fax}.value"), "value": "1"}),
+            json!([{"type": "fax", "value": "1"}]),
+        ),
+    ] {
+        assert_eq!(scim.patch(&id, json!([operation])).await.status, 200);
+        assert_eq!(scim.user(&id).await["phoneNumbers"], phones);
     }
     scim.quirks(json!({"patch": {"names": "capitalised", "mostOperations": 1}})).await;
     let id = scim.create("ann@example.com", json!({})).await;
@@ -173,7 +186,7 @@ async fn filters_that_are_not_understood() {
     let many = scim_refusal(&scim.list(&[("filter", "externalId pr")]).await);
     assert_eq!(many, (400, Some("tooMany".to_owned())));
     let told = scim_refusal(&scim.list(&by_name).await);
-    assert_eq!(told, (400, Some("sensitive".to_owned())));
+    assert_eq!(told, (403, Some("sensitive".to_owned())));
     scim.quirks(json!({"filters": {"sensitive": false}})).await;
     assert!(scim.names(&[("filter", "userName eq \"ANN@example.com\"")]).await.is_empty());
 }
@@ -224,6 +237,19 @@ async fn listings_that_are_cut_or_shift() {
     assert_eq!(scim.names(&[("startIndex", "5")]).await, ["u4", "u5"]);
     assert_eq!(scim.names(&[("startIndex", "7")]).await, ["u0", "u1"]);
     scim.quirks(json!({"paging": {"index": "honoured", "deletesAfterPage": 1}})).await;
+    let only_cursors =
+        json!({"index": "absent", "cursors": true, "cursorByDefault": true, "deletesAfterPage": 0});
+    scim.quirks(json!({"paging": only_cursors})).await;
+    let first = scim.list(&[]).await.json();
+    assert_eq!((&first["startIndex"], first["nextCursor"].is_string()), (&Value::Null, true));
+    assert_eq!(scim_refusal(&scim.list(&[("startIndex", "1")]).await), (501, None));
+    let config = scim.get("/ServiceProviderConfig").await.json();
+    assert_eq!(
+        (&config["pagination"]["index"], &config["pagination"]["defaultPaginationMethod"]),
+        (&json!(false), &json!("cursor"))
+    );
+    scim.quirks(json!({"paging": {"index": "honoured", "cursors": false, "deletesAfterPage": 1}}))
+        .await;
     let empty = scim.list(&[("filter", "userName eq \"nothing\"")]).await.json();
     assert_eq!((&empty["totalResults"], &empty["Resources"]), (&json!(0), &Value::Null));
     assert_eq!(scim.names(&[("startIndex", "1")]).await, ["u0", "u1"]);

@@ -7,9 +7,9 @@
 //! - `report`: what the status of the integration says. `initial_password`: the initial password of
 //!   new accounts.
 
-mod begins;
 pub mod company;
 pub mod confirm;
+pub mod context;
 pub mod decide;
 mod early;
 pub mod execute;
@@ -19,6 +19,7 @@ mod lost;
 pub mod observe;
 pub mod outcome;
 pub mod record;
+pub mod refusals;
 pub mod report;
 mod scope;
 pub mod single;
@@ -26,59 +27,37 @@ mod some;
 pub mod verdict;
 mod whom;
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::atomic::AtomicU64,
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
-use jiff::{Timestamp, civil::Date};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
 };
 
-pub use self::{
-    begins::Begins,
-    scope::HeldScope,
-    whom::{Listed, Rest, Scope},
-};
 use self::{
-    company::Company,
+    context::{Cluster, Concurrent, Integration, Memory, Request, Requests, Retries, Services},
     decide::Deciding,
-    execute::{Cut, Execution, Summary, execute, pause},
-    guard::{Guarding, Released},
-    initial_password::InitialPassword,
+    execute::{Cut, Execution, Pace, Summary, execute, pause},
+    guard::{Approvals, Guarding, OtherPasses, Released, Sort},
     outcome::{Failure, Outcome},
-    record::{Recorder, Tally, held_by_suspicion},
+    record::{ApprovedParts, Basis, Recorder, held_by_suspicion},
     report::Report,
     verdict::Trouble,
 };
+pub use self::{
+    scope::HeldScope,
+    whom::{Listed, Rest, Scope},
+};
 use super::{
-    clock::Clock,
-    intake::{
-        claims::{Looking, Writing},
-        dirty::{Causes, Waiting},
-        inbox::Mailbox,
-    },
-    settings::{tenants::Other, validate::Validated},
+    intake::{claims::Writing, dirty::Waiting},
     stop::Stop,
 };
 use crate::{
-    api::{
-        employee_sync::Trigger,
-        integration::{Approved, PlanSummary},
-        reasons::IntegrationReason,
-    },
-    bob,
-    cluster::{
-        events::Events,
-        leadership::Leadership,
-        roster::{Employees, Entry},
-        status::Writer,
-    },
+    api::{employee_sync::Trigger, integration::PlanSummary, reasons::IntegrationReason},
+    cluster::roster::Entry,
     domain::{
         account::Access,
         employee::Employee,
@@ -88,8 +67,7 @@ use crate::{
         priority::Class,
         settings::ExistingEmployees,
     },
-    provider::{Initial, Listing, Provider},
-    telemetry::metrics::Metrics,
+    provider::{Initial, Listing},
 };
 
 /// How many statuses are written at the same time.
@@ -100,74 +78,21 @@ pub const SOON: Duration = Duration::from_millis(200);
 
 /// Everything that a pass works with. The raw spec is not part of it.
 pub struct Pass<'a> {
-    /// The uid of the integration.
-    pub uid: &'a str,
-    /// The validated settings of the integration.
-    pub validated: &'a Validated,
-    /// The client of Bob, the source.
-    pub bob: &'a bob::Client,
-    /// The provider, the target.
-    pub provider: &'a dyn Provider,
-    /// What is known of the employees.
-    pub roster: Employees<'a>,
-    /// Writes objects and statuses.
-    pub writer: &'a Writer,
-    /// Publishes the events.
-    pub events: &'a Events,
-    /// Counts for the metrics.
-    pub metrics: &'a Metrics,
-    /// Tells the time.
-    pub clock: &'a Clock,
-    /// Receives the events about the employees of this integration.
-    pub mailbox: &'a Mailbox,
-    /// What the answers of Bob showed of all employees together.
-    pub company: &'a Company,
-    /// Says whether this process may write.
-    pub leadership: &'a Leadership,
-    /// The employees that the pass is about.
-    pub scope: Scope<'a>,
-    /// Since when this pass looks at the employees.
-    pub looking: &'a Looking<'a>,
-    /// What woke the pass.
-    pub trigger: Trigger,
-    /// The causes for single employees. A pass over some employees is about exactly these.
-    pub causes: &'a Causes,
-    /// The time after which changes that are not urgent no longer begin.
-    pub deadline: Instant,
-    /// How many changes that are not urgent have had their turn, in all passes of this integration.
-    pub turns: &'a AtomicU64,
-    /// What is known of earlier reads of Bob.
-    pub last_read: observe::LastRead,
-    /// Whether this integration has never completed a pass.
-    pub first_pass: bool,
-    /// Whether statuses are gone that existed at the last pass.
-    pub forgotten: bool,
-    /// The day on which the first pass was completed (UTC).
-    pub since: Option<Date>,
-    /// What follows from the beginning of the integration.
-    pub begins: Begins,
-    /// All other integrations of the same tenant, the oldest first.
-    pub others: &'a [Other],
-    /// The digest that a person approved and that has not been released yet.
-    pub approved: Option<&'a str>,
-    /// The plan that was released last.
-    pub released: Option<&'a Approved>,
+    /// The integration that the pass is about.
+    pub integration: Integration<'a>,
+    /// The cluster, and what this process is in it.
+    pub cluster: Cluster<'a>,
+    /// The services between which the pass moves data.
+    pub services: Services<'a>,
+    /// What the pass is to do, and why.
+    pub request: Request<'a>,
+    /// What earlier passes left behind.
+    pub memory: Memory<'a>,
+    /// What it shares with the passes that run at the same time.
+    pub concurrent: Concurrent<'a>,
     /// Records that this plan is released, before any change of it goes out. The flag says whether
     /// the plan lets employees leave management. Returns whether that was recorded.
     pub release: &'a (dyn Fn(String, bool) -> BoxFuture<'a, bool> + Sync),
-    /// Reads the initial password of new accounts, if the settings name one.
-    pub initial_password: &'a InitialPassword,
-    /// Returns whether the pass has to end early.
-    pub halted: &'a (dyn Fn() -> bool + Sync),
-    /// Completes when the pass has to end early.
-    pub halting: &'a (dyn Fn() -> BoxFuture<'a, ()> + Sync),
-    /// Returns the refusal of a change that the provider refused before and that is not due again.
-    pub skip: &'a (dyn Fn(&str, u64) -> Option<Failure> + Sync),
-    /// Returns whether an employee's change failed when it was tried before.
-    pub failed_before: &'a (dyn Fn(&str) -> bool + Sync),
-    /// Notes every refusal and every success, so that a refused change is tried less and less
-    /// often.
-    pub tried: &'a (dyn Fn(&str, u64, Option<&Failure>) + Sync),
 }
 
 impl Pass<'_> {
@@ -175,10 +100,10 @@ impl Pass<'_> {
     pub async fn run(&self) -> Report {
         let began = Instant::now();
         let first_must_be_whole =
-            self.validated.settings.existing_employees == ExistingEmployees::OnChange;
-        let provider_name = Some(self.validated.target.catalog().name);
+            self.integration.settings().existing_employees == ExistingEmployees::OnChange;
+        let provider_name = Some(self.integration.validated.target.catalog().name);
         let mut report = Report {
-            dry_run: self.validated.dry_run,
+            dry_run: self.integration.validated.dry_run,
             first_must_be_whole,
             provider_name,
             ..Report::default()
@@ -193,8 +118,8 @@ impl Pass<'_> {
             }
             report.stop = Some(stop);
         }
-        self.mailbox.plan_ended(self.looking.epoch());
-        self.mailbox.ledger.lock().close(self.looking.epoch());
+        self.concurrent.mailbox.plan_ended(self.concurrent.looking.epoch());
+        self.concurrent.mailbox.ledger.lock().close(self.concurrent.looking.epoch());
         report.took = began.elapsed();
         if report.read_for.is_zero() {
             report.read_for = report.took;
@@ -204,18 +129,24 @@ impl Pass<'_> {
 
     /// Runs the steps: observe → decide → plan → guard → execute → record.
     async fn steps(&self, report: &mut Report) -> Result<(), Stop> {
-        let settings = &self.validated.settings;
+        let settings = self.integration.settings();
         let requests = self.requests();
 
-        match self.scope {
+        match self.request.scope {
             Scope::Some { on_evidence: true, .. } => return self.on_evidence(report).await,
             Scope::Some { line, unavailable, on_evidence: false } => {
                 return self.some(report, line, unavailable, &requests).await;
             }
             Scope::Everybody { .. } => {}
         }
-        let (began, now) = (Instant::now(), self.clock.now());
-        let reading = observe::employees(self.bob, settings, self.roster, &self.last_read, now);
+        let (began, now) = (Instant::now(), self.cluster.clock.now());
+        let reading = observe::employees(
+            self.services.bob,
+            settings,
+            self.integration.roster,
+            &self.memory.last_read,
+            now,
+        );
         let Some(source) = self.unless_halted(reading).await else {
             report.cut = Some(Cut::Halted);
             return Ok(());
@@ -227,7 +158,7 @@ impl Pass<'_> {
         report.unseen_fields = source.unseen_fields;
         report.absent = source.absent;
         report.zones = source.zones;
-        self.mailbox.company(source.company);
+        self.concurrent.mailbox.company(source.company);
 
         let mut people = decide::everybody(&self.deciding(), source.employees);
         let Ok(released_now) = self.keep_in(&mut people, report).await else {
@@ -250,16 +181,16 @@ impl Pass<'_> {
             .iter()
             .map(|row| settings.mapping.rows[*row].target.to_string())
             .collect();
-        if let Scope::Everybody { listed, .. } = self.scope {
+        if let Scope::Everybody { listed, .. } = self.request.scope {
             let unavailable =
                 report.unavailable_targets.iter().map(|target| target.as_str().into());
             listed(unavailable.collect(), &self.unseen(&people));
         }
         let mut planned = Self::plan(matcher, &listing);
 
-        let mut guarding = self.guarding(&requests, self.approved);
+        let mut guarding = self.guarding(&requests, self.memory.approved_digest);
         if let Some(digest) = &released_now {
-            guarding.released_before = digest;
+            guarding.approvals.released_before = digest;
         }
         let released = guard::release(&guarding, &mut planned, &listing);
         report.held.clone_from(&released.held.plan);
@@ -272,14 +203,14 @@ impl Pass<'_> {
         }
 
         let left_alone = [&listing.unavailable[..], &released.held.frozen[..]].concat();
-        let recorder = self.recorder(
-            &planned,
-            &requests,
-            &source.deleted_now,
-            self.approvals(&released),
-            &left_alone,
-        );
-        let summary = if self.validated.dry_run {
+        let basis = Basis {
+            requests: &requests,
+            deleted_now: &source.deleted_now,
+            approved: self.approvals(&released),
+            left_alone: &left_alone,
+        };
+        let recorder = self.recorder(&planned, basis);
+        let summary = if self.integration.validated.dry_run {
             recorder
                 .without_change(|change| Some(waiting(&recorder, &planned.plan.changes[change])))
                 .await;
@@ -293,13 +224,15 @@ impl Pass<'_> {
         };
         self.looked_at(&people);
         if report.zones.is_some() {
-            self.company.see_everybody(people.iter().map(|person| &person.employee), |id| {
-                self.looking.is_outdated(id)
-            });
+            self.concurrent
+                .company
+                .see_everybody(people.iter().map(|person| &person.employee), |id| {
+                    self.concurrent.looking.is_outdated(id)
+                });
         }
-        self.company.hide(&report.unseen_fields);
+        self.concurrent.company.hide(&report.unseen_fields);
         if listing.whole {
-            self.roster.without_account(None);
+            self.integration.roster.without_account(None);
         }
         recorder.end(report);
         report.cut = summary.cut;
@@ -318,7 +251,7 @@ impl Pass<'_> {
     async fn unless_halted<T>(&self, reading: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
             read = reading => Some(read),
-            () = (self.halting)() => None,
+            () = (self.concurrent.halting)() => None,
         }
     }
 
@@ -326,7 +259,7 @@ impl Pass<'_> {
     /// open. The urgent line looks up such an account by its id, so a failed listing does not leave
     /// access open.
     fn leavers_do_not_wait(&self, people: &[Person]) {
-        if self.validated.dry_run {
+        if self.integration.validated.dry_run {
             return;
         }
         let now = Instant::now();
@@ -339,73 +272,89 @@ impl Pass<'_> {
             .filter(open)
             .filter(|person| person.decision.existing == Some(Access::Suspended))
         {
-            self.mailbox.dirty.add(person.employee.id(), Trigger::Retry, Class::Leaver, now);
+            self.concurrent.mailbox.dirty.add(
+                person.employee.id(),
+                Trigger::Retry,
+                Class::Leaver,
+                now,
+            );
         }
     }
 
     /// Returns what every decision rests on, except the person.
     fn deciding(&self) -> Deciding<'_> {
+        let capabilities = &self.integration.validated.target.catalog().capabilities;
         Deciding {
-            settings: &self.validated.settings,
-            roster: self.roster,
-            ends_sessions: self.validated.target.catalog().capabilities.ends_sessions,
-            others: self.others,
-            first_pass: self.first_pass,
-            forgotten: self.forgotten,
-            since: self.since,
-            now: self.clock.now(),
+            integration: self.integration,
+            past: self.memory.past,
+            ends_sessions: capabilities.ends_sessions,
+            now: self.cluster.clock.now(),
         }
     }
 
     /// Returns what the guard looks at, except the plan.
     fn guarding<'b>(
         &'b self,
-        requests: &'b HashMap<Box<str>, Box<str>>,
-        approved: Option<&'b str>,
+        requests: &'b Requests,
+        approved_digest: Option<&'b str>,
     ) -> Guarding<'b> {
-        let some = matches!(self.scope, Scope::Some { .. });
+        let Integration { roster, uid, validated, .. } = self.integration;
+        let Memory { last_read, begins, last_approval, .. } = &self.memory;
+        let noted = &self.concurrent.mailbox.noted;
+        let is_partial = self.request.is_partial();
         Guarding {
-            settings: &self.validated.settings,
-            roster: self.roster,
+            roster,
+            validated,
             requests,
-            dry_run: self.validated.dry_run,
-            first_pass: self.begins.limitless,
-            restored: self.begins.restored,
-            approved,
-            released: self.released,
-            released_before: self.released.map_or(self.uid, |released| &released.digest),
-            some,
-            ledger: &self.mailbox.ledger,
-            lost: &self.mailbox.noted.lost,
-            moment: Moment {
-                now: self.clock.now(),
-                interval: i64::try_from(self.validated.interval.as_secs()).unwrap_or(i64::MAX),
-                apart: self.last_read.apart,
-                asked: self.last_read.asked,
+            begins: *begins,
+            approvals: Approvals {
+                approved_digest,
+                last: *last_approval,
+                released_before: last_approval.map_or(uid, |last| &last.digest),
             },
-            pass: self.looking.epoch(),
-            events: some || matches!(self.trigger, Trigger::Webhook | Trigger::Transition),
-            interval: self.validated.interval,
-            now: self.clock.now(),
+            others: OtherPasses {
+                lost: &noted.lost,
+                ledger: &self.concurrent.mailbox.ledger,
+                pass: self.concurrent.looking.epoch(),
+            },
+            sort: Sort {
+                is_partial,
+                by_events: is_partial
+                    || matches!(self.request.trigger, Trigger::Webhook | Trigger::Transition),
+            },
+            moment: Moment {
+                now: self.cluster.clock.now(),
+                interval: i64::try_from(validated.interval.as_secs()).unwrap_or(i64::MAX),
+                apart: last_read.apart,
+                asked: last_read.asked,
+            },
         }
     }
 
     /// Returns the employees that an event announced and that Bob shows unchanged or does not show.
     fn unseen(&self, people: &[Person]) -> Vec<Box<str>> {
-        if self.causes.is_empty() {
+        if self.request.causes.is_empty() {
             return Vec::new();
         }
         let is_other = |employee: &Employee| {
-            let known = self.roster.with(employee.id(), |entry| entry.map_or(0, |entry| entry.row));
+            let known = self
+                .integration
+                .roster
+                .with(employee.id(), |entry| entry.map_or(0, |entry| entry.row));
             known != single::row(employee)
         };
         let employees = people
             .iter()
             .map(|person| &person.employee)
-            .filter(|employee| self.causes.contains_key(employee.id()) && !employee.unread);
+            .filter(|employee| self.request.causes.contains_key(employee.id()) && !employee.unread);
         let changed: HashSet<&str> =
             employees.filter(|employee| is_other(employee)).map(Employee::id).collect();
-        self.causes.keys().filter(|employee| !changed.contains(&***employee)).cloned().collect()
+        self.request
+            .causes
+            .keys()
+            .filter(|employee| !changed.contains(&***employee))
+            .cloned()
+            .collect()
     }
 
     /// Remembers what Bob said of these employees, so that a pass after the next event can tell
@@ -415,15 +364,16 @@ impl Pass<'_> {
             .iter()
             .map(|person| &person.employee)
             .filter(|employee| {
-                !employee.is_without_a_row() && !self.looking.is_outdated(employee.id())
+                !employee.is_without_a_row() && !self.concurrent.looking.is_outdated(employee.id())
             })
             .map(|employee| (employee.id(), single::row(employee)))
             .collect();
-        self.roster.looked(rows.into_iter());
+        self.integration.roster.looked(rows.into_iter());
         // Employees who had no row when Bob was read before have one now.
         let employees =
             people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
-        self.roster
+        self.integration
+            .roster
             .shown(employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))));
     }
 
@@ -445,13 +395,16 @@ impl Pass<'_> {
         deferred: &[bool],
     ) -> Summary {
         let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
-        let progress = self.progress();
+        let progress = self.request.progress();
         progress
             .iter()
             .for_each(|progress| progress.write(released.go.iter().filter(|go| **go).count()));
         let (over, end) = oneshot::channel::<()>();
-        let skip = |change: &Change| (self.skip)(planned.id(change.person), fingerprint(change));
-        let failed_before = |change: &Change| (self.failed_before)(planned.id(change.person));
+        let Retries { refusals, at_once, .. } = self.concurrent.retries;
+        let skip = |change: &Change| {
+            if at_once { None } else { refusals.of(planned.id(change.person), fingerprint(change)) }
+        };
+        let failed_before = |change: &Change| refusals.failed(planned.id(change.person));
         // The password is read only when it is needed, and it is dropped at the end of this step.
         let creates = planned
             .plan
@@ -459,33 +412,38 @@ impl Pass<'_> {
             .iter()
             .zip(&released.go)
             .any(|(change, go)| *go && change.kind == Kind::Create);
-        let password = if creates { self.initial_password.read().await } else { Ok(None) };
+        let password = if creates { self.services.initial_password.read().await } else { Ok(None) };
         let initial = password.as_ref().map(|password| Initial {
             password: password.as_ref(),
-            change_at_first_login: self.validated.change_password_on_first_login,
+            change_at_first_login: self.integration.validated.change_password_on_first_login,
         });
-        let now = self.clock.now();
-        let since = |person: PersonIndex| self.waiting_since(planned.id(person), now);
-        let waiting =
-            |depths| self.mailbox.plan_waits(self.looking.epoch(), depths, self.clock.now());
+        let now = self.cluster.clock.now();
+        let waiting_since = |person: PersonIndex| self.waiting_since(planned.id(person), now);
+        let Concurrent { mailbox, looking, turns, halted, .. } = self.concurrent;
+        let waiting = |depths| {
+            mailbox.plan_waits(looking.epoch(), depths, self.cluster.clock.now());
+        };
+        let settings = self.integration.settings();
         let execution = Execution {
-            provider: self.provider,
+            provider: self.services.provider,
             initial,
-            unavailable,
             planned,
-            looking: self.looking,
+            unavailable,
             released,
-            leadership: self.leadership,
-            halted: self.halted,
-            deadline: self.deadline,
-            since: &since,
-            waiting: &waiting,
-            turns: self.turns,
-            adopt: self.validated.settings.adopt,
-            protected: &self.validated.settings.protected,
-            skip: &skip,
-            failed_before: &failed_before,
-            pause: &pause,
+            adopt: settings.adopt,
+            protected: &settings.protected,
+            pace: Pace {
+                looking,
+                leadership: self.cluster.leadership,
+                halted,
+                deadline: self.request.deadline,
+                waiting_since: &waiting_since,
+                waiting: &waiting,
+                turns,
+                skip: &skip,
+                failed_before: &failed_before,
+                pause: &pause,
+            },
         };
         // The future is boxed: without that, the compiler cannot prove that both closures can move
         // between threads.
@@ -497,9 +455,9 @@ impl Pass<'_> {
                 }
                 if let Some(change) = planned.change(person) {
                     match &outcome {
-                        Outcome::Done(_) => (self.tried)(id, 0, None),
+                        Outcome::Done(_) => self.tried(id, 0, None),
                         Outcome::Failed { failure, .. } => {
-                            (self.tried)(id, fingerprint(change), Some(failure))
+                            self.tried(id, fingerprint(change), Some(failure))
                         }
                         Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => {
                         }
@@ -535,12 +493,25 @@ impl Pass<'_> {
     /// Puts an employee back into the line because another pass is writing to the employee now.
     fn again_soon(&self, employee: &str) {
         let now = Instant::now();
-        let waiting = self
-            .causes
-            .get(employee)
-            .copied()
-            .unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
-        self.mailbox.dirty.again(employee, waiting, now + SOON);
+        self.concurrent.mailbox.dirty.again(employee, self.cause(employee, now), now + SOON);
+    }
+
+    /// Notes how a change of this employee ended. A refused change is tried again, less and less
+    /// often.
+    fn tried(&self, employee: &str, fingerprint: u64, failure: Option<&Failure>) {
+        let Retries { refusals, longest, .. } = self.concurrent.retries;
+        if let Some(wait) = refusals.remember(employee, fingerprint, failure, longest) {
+            let now = Instant::now();
+            let cause = self.cause(employee, now);
+            let waiting = Waiting { trigger: Trigger::Retry, looks: 0, ..cause };
+            self.concurrent.mailbox.dirty.again(employee, waiting, now + wait);
+        }
+    }
+
+    /// Returns the cause for which this pass looks at an employee.
+    fn cause(&self, employee: &str, now: Instant) -> Waiting {
+        let retry = || Waiting::new(Trigger::Retry, Class::Mover, now);
+        self.request.causes.get(employee).copied().unwrap_or_else(retry)
     }
 
     /// Returns since when an employee waits, in seconds of the epoch. That is the earliest of three
@@ -548,27 +519,30 @@ impl Pass<'_> {
     /// says that something is not as decided. Without any of them it is the present time.
     fn waiting_since(&self, employee: &str, now: Timestamp) -> i64 {
         let told = self
+            .request
             .causes
             .get(employee)
             .map(|cause| i64::try_from(cause.since.elapsed().as_secs()).unwrap_or(0));
         let now = now.as_second();
-        let known =
-            self.roster.with(employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
+        let known = self
+            .integration
+            .roster
+            .with(employee, |entry| entry.and_then(|entry| entry.waiting_since(now)));
         told.map(|ago| now.saturating_sub(ago)).into_iter().chain(known).min().unwrap_or(now)
     }
 
     /// Returns the sync requests of single employees that existed before Bob was read.
-    fn requests(&self) -> HashMap<Box<str>, Box<str>> {
-        let mut requests = HashMap::new();
+    fn requests(&self) -> Requests {
+        let mut requests = Requests::new();
         let mut look = |employee: &str, entry: &Entry| {
             if let Some(requested) = &entry.sync_requested {
                 requests.insert(employee.into(), requested.clone());
             }
         };
-        match self.scope {
-            Scope::Everybody { .. } => self.roster.for_each(look),
-            Scope::Some { .. } => self.causes.keys().for_each(|employee| {
-                self.roster.with(employee, |entry| {
+        match self.request.scope {
+            Scope::Everybody { .. } => self.integration.roster.for_each(look),
+            Scope::Some { .. } => self.request.causes.keys().for_each(|employee| {
+                self.integration.roster.with(employee, |entry| {
                     entry.into_iter().for_each(|entry| look(employee, entry))
                 });
             }),
@@ -577,49 +551,27 @@ impl Pass<'_> {
     }
 
     /// Returns which changes of the plan go out because a person approved them.
-    fn approvals<'b>(&'b self, released: &'b Released) -> record::Approved<'b> {
+    fn approvals<'b>(&'b self, released: &'b Released) -> ApprovedParts<'b> {
         let held = &released.held;
-        record::Approved {
-            released: held.released.as_deref().map(|digest| (digest, &held.approved[..])),
-            continued: self.released.map(|released| (released, &held.continued[..])),
+        ApprovedParts {
+            now: held.released.as_deref().map(|digest| (digest, &held.approved[..])),
+            continued: self.memory.last_approval.map(|last| (last, &held.continued[..])),
             parts: Some(&held.parts),
             kinds: Some(&released.kinds),
         }
     }
 
-    fn recorder<'b>(
-        &'b self,
-        planned: &'b Planned<'b>,
-        requests: &'b HashMap<Box<str>, Box<str>>,
-        deleted_now: &'b HashSet<Box<str>>,
-        approved: record::Approved<'b>,
-        left_alone: &'b [usize],
-    ) -> Recorder<'b> {
+    /// Returns the recorder of this plan.
+    fn recorder<'b>(&'b self, planned: &'b Planned<'b>, basis: Basis<'b>) -> Recorder<'b> {
         Recorder {
-            uid: self.uid,
-            validated: self.validated,
-            roster: self.roster,
-            writer: self.writer,
-            events: self.events,
-            metrics: self.metrics,
-            clock: self.clock,
-            claims: &self.mailbox.claims,
-            looking: self.looking,
-            causes: self.causes,
-            unsettled: Mutex::default(),
-            ended: Mutex::default(),
-            leaderless: Mutex::default(),
-            progress: self.progress(),
-            trigger: self.trigger,
-            requests,
-            deleted_now,
-            approved,
+            integration: self.integration,
+            cluster: self.cluster,
+            request: self.request,
+            looking: self.concurrent.looking,
             planned,
-            left_alone,
-            tally: Mutex::new(Tally::default()),
-            unwritten: Mutex::default(),
-            owes: self.roster.owes(),
-            told: Mutex::default(),
+            basis,
+            owes: self.integration.roster.owes(),
+            results: Mutex::default(),
         }
     }
 }

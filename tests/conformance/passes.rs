@@ -1,7 +1,7 @@
 //! Cases of whole passes: the provider's listing, its plan, and the engine's own execution, without
 //! Bob and a cluster. The decision is given; the tests check the result in the tenant.
 
-use std::{collections::HashMap, sync::atomic::AtomicU64, time::Duration};
+use std::{collections::HashMap, sync::atomic::AtomicU64};
 
 use bobsync::{
     api::employee_sync::MatchedBy,
@@ -19,7 +19,7 @@ use bobsync::{
     engine::{
         intake::claims::Claims,
         pass::{
-            execute::{Execution, Summary, execute, pause},
+            execute::{Execution, Pace, Summary, execute},
             guard::Released,
             outcome::{Failure, Outcome},
         },
@@ -28,7 +28,6 @@ use bobsync::{
 };
 use parking_lot::Mutex;
 use simulators::{Fault, FaultKind};
-use tokio::time::Instant;
 
 use crate::{
     fixture,
@@ -109,23 +108,14 @@ async fn carry_out<T: Tenant>(
             initial: Ok(Initial::default()),
             unavailable,
             planned: &planned,
-            looking: &claims.everybody(),
             released: &Released {
                 go: vec![true; planned.plan.changes.len()],
                 target_suspect: None,
                 ..Released::default()
             },
-            leadership: &Leadership::always(),
-            halted: &|| false,
-            deadline: Instant::now() + Duration::from_mins(1),
-            since: &|_| 0,
-            waiting: &|_| (),
-            turns: &AtomicU64::new(0),
             adopt: true,
             protected: &Protected::default(),
-            skip: &|_| None,
-            failed_before: &|_| false,
-            pause: &pause,
+            pace: Pace::unhurried(&claims.everybody(), &Leadership::always(), &AtomicU64::new(0)),
         },
         |person, outcome, _| drop(outcomes.lock().insert(person, outcome)),
     )

@@ -16,7 +16,7 @@ use bobsync::{
     engine::{
         intake::claims::Claims,
         pass::{
-            execute::{Execution, execute, pause},
+            execute::{Execution, Pace, execute},
             guard::Released,
             outcome::Outcome,
         },
@@ -143,24 +143,20 @@ async fn hire_within(
     let planned = plan(Matcher::new(&mapping, &people, true), true);
     let claims = Claims::default();
     let told = Mutex::new((0, 0, 0));
+    let (looking, leadership, turns) =
+        (claims.everybody(), Leadership::always(), AtomicU64::new(0));
     let execution = Execution {
         provider,
         initial: Ok(Initial::default()),
         unavailable: &[],
         planned: &planned,
-        looking: &claims.everybody(),
         released: &Released { go: vec![true; planned.plan.changes.len()], ..Released::default() },
-        leadership: &Leadership::always(),
-        halted: &|| false,
-        deadline: Instant::now() + deadline,
-        since: &|_| 0,
-        waiting: &|_| (),
-        turns: &AtomicU64::new(0),
         adopt: true,
         protected: &Protected::default(),
-        skip: &|_| None,
-        failed_before: &|_| false,
-        pause: &pause,
+        pace: Pace {
+            deadline: Instant::now() + deadline,
+            ..Pace::unhurried(&looking, &leadership, &turns)
+        },
     };
     let executed = execute(&execution, |_, outcome, claim| {
         let mut told = told.lock();

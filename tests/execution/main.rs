@@ -28,7 +28,7 @@ use bobsync::{
     engine::{
         intake::claims::Claims,
         pass::{
-            execute::{Execution, Summary, execute, pause},
+            execute::{Execution, Pace, Summary, execute},
             guard::Released,
             outcome::Outcome,
             single,
@@ -40,7 +40,6 @@ use bobsync::{
 };
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 /// Records every call: which account was created with which initial password, and what was updated.
 #[derive(Default)]
@@ -211,23 +210,18 @@ async fn carried_out_in_turn(
             initial,
             unavailable: &[],
             planned,
-            looking: &claims.everybody(),
             released: &Released {
                 go: vec![true; planned.plan.changes.len()],
                 target_suspect: None,
                 ..Released::default()
             },
-            leadership: &Leadership::always(),
-            halted,
-            deadline: Instant::now() + std::time::Duration::from_mins(1),
-            since,
-            waiting: &|_| (),
-            turns,
             adopt: true,
             protected: &Protected::default(),
-            skip: &|_| None,
-            failed_before: &|_| false,
-            pause: &pause,
+            pace: Pace {
+                halted,
+                waiting_since: since,
+                ..Pace::unhurried(&claims.everybody(), &Leadership::always(), turns)
+            },
         },
         |_, outcome, _| {
             if matches!(outcome, Outcome::Waiting) {

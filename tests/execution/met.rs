@@ -21,7 +21,7 @@ use bobsync::{
     engine::{
         intake::claims::Claims,
         pass::{
-            execute::{Execution, execute, pause},
+            execute::{Execution, Pace, execute},
             guard::Released,
             outcome::{Failure, Outcome},
         },
@@ -30,7 +30,6 @@ use bobsync::{
 };
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::time::Instant;
 
 use crate::answer;
 
@@ -158,19 +157,10 @@ async fn met(
             initial: Ok(Initial::default()),
             unavailable: &[],
             planned: &planned,
-            looking: &claims.everybody(),
             released: &Released { go: vec![true], held, ..Released::default() },
-            leadership: &Leadership::always(),
-            halted: &|| false,
-            deadline: Instant::now() + std::time::Duration::from_mins(1),
-            since: &|_| 0,
-            waiting: &|_| (),
-            turns: &AtomicU64::new(0),
             adopt: true,
             protected: &Protected::default(),
-            skip: &|_| None,
-            failed_before: &|_| false,
-            pause: &pause,
+            pace: Pace::unhurried(&claims.everybody(), &Leadership::always(), &AtomicU64::new(0)),
         },
         |_, outcome, _| *told.lock() = Some(outcome),
     )

@@ -24,7 +24,7 @@ use bobsync::{
     engine::{
         intake::claims::Claims,
         pass::{
-            execute::{Execution, Summary, execute},
+            execute::{Execution, Pace, Summary, execute},
             guard::Released,
             outcome::{Done, Failure, Outcome},
         },
@@ -290,23 +290,25 @@ async fn pass_with(
             initial: Ok(Initial::default()),
             unavailable: &[],
             planned: &planned,
-            looking: &around.claims.everybody(),
             released: &Released {
                 go: vec![true; planned.plan.changes.len()],
                 target_suspect: None,
                 ..Released::default()
             },
-            leadership: &Leadership::always(),
-            halted: around.halted,
-            deadline: Instant::now() + around.deadline,
-            since: &|person: PersonIndex| i64::from(person),
-            waiting: &|_| (),
-            turns: &AtomicU64::new(0),
             adopt: true,
             protected: &Protected::default(),
-            skip: &|_| None,
-            failed_before: &failed,
-            pause: &pause,
+            pace: Pace {
+                halted: around.halted,
+                deadline: Instant::now() + around.deadline,
+                waiting_since: &|person: PersonIndex| i64::from(person),
+                failed_before: &failed,
+                pause: &pause,
+                ..Pace::unhurried(
+                    &around.claims.everybody(),
+                    &Leadership::always(),
+                    &AtomicU64::new(0),
+                )
+            },
         },
         |person, outcome, _| drop(outcomes.lock().insert(wanted[person as usize].id, outcome)),
     )

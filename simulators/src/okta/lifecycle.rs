@@ -119,7 +119,7 @@ fn welcome(
     usual: bool,
     now: Timestamp,
 ) -> Checked<Answer> {
-    if writes::asked(call, "sendEmail", usual)? {
+    if writes::flag(call, "sendEmail", usual)? {
         state.mail(About::Activation, &user.id, now);
         return Ok(nothing());
     }
@@ -154,7 +154,7 @@ pub fn deactivate(
     if user.status == Status::Deprovisioned {
         return Err(errors::missing(&user.id, "User"));
     }
-    if writes::asked(call, "sendEmail", false)? {
+    if writes::flag(call, "sendEmail", false)? {
         state.mail(About::Deactivation, &user.id, now);
     }
     let waits = call.header("prefer").is_none_or(|prefer| prefer != "respond-async");
@@ -209,7 +209,7 @@ fn unlock(state: &mut State, mut user: User, now: Timestamp) -> Checked<Answer> 
 /// Handles `DELETE /api/v1/users/{id}/sessions`.
 pub fn end_sessions(state: &mut State, call: &Call, key: &str) -> Answer {
     let done = target(state, key).and_then(|user| {
-        writes::asked(call, "oauthTokens", false)?;
+        writes::flag(call, "oauthTokens", false)?;
         Ok(user.id)
     });
     match done {

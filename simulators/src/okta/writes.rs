@@ -211,7 +211,8 @@ fn kept(state: &State, mut profile: Map<String, Value>) -> Map<String, Value> {
     profile
 }
 
-fn flag(call: &Call, name: &str, usual: bool) -> Checked<bool> {
+/// Reads a flag of the query, such as `sendEmail`.
+pub fn flag(call: &Call, name: &str, usual: bool) -> Checked<bool> {
     let pairs = call.pairs();
     match pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str()) {
         None => Ok(usual),
@@ -399,9 +400,4 @@ pub fn delete(state: &mut State, call: &Call, key: &str, now: Timestamp) -> Answ
         Ok(_) => Answer::empty(204),
         Err(refused) => refused,
     }
-}
-
-/// Reads a flag of the query, such as `sendEmail`.
-pub fn asked(call: &Call, name: &str, usual: bool) -> Checked<bool> {
-    flag(call, name, usual)
 }

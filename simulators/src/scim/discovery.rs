@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::auth::Way;
 use super::errors::{Checked, Refused};
 use super::listing::{self, USUAL};
+use super::quirks::Index;
 use super::schema::USER;
 use super::state::State;
 use super::writes::base;
@@ -40,6 +41,7 @@ fn config(state: &State, base: &str) -> Value {
             json!({ "type": kind, "name": name, "description": format!("Authentication by {name}.") })
         })
         .collect();
+    let method = if quirks.paging.cursor_by_default { "cursor" } else { "index" };
     let config = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"],
         "patch": { "supported": quirks.routes.patch_announced },
@@ -50,8 +52,8 @@ fn config(state: &State, base: &str) -> Value {
         "etag": { "supported": quirks.values.etags },
         "pagination": {
             "cursor": quirks.paging.cursors,
-            "index": true,
-            "defaultPaginationMethod": "index",
+            "index": quirks.paging.index != Index::Absent,
+            "defaultPaginationMethod": method,
             "defaultPageSize": USUAL.min(quirks.paging.cap),
             "maxPageSize": quirks.paging.cap,
             "cursorTimeout": quirks.paging.cursor_seconds,

@@ -59,6 +59,11 @@ impl Refused {
         Self { status: 409, kind: Some("uniqueness"), detail: detail.into() }
     }
 
+    /// Refuses personal data in an address (RFC 7644, 7.5.2, erratum 6893).
+    pub fn sensitive(detail: impl Into<String>) -> Self {
+        Self { status: 403, kind: Some("sensitive"), detail: detail.into() }
+    }
+
     pub fn absent(id: &str) -> Self {
         Self::new(404, format!("Resource {id} not found"))
     }

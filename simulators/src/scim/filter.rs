@@ -188,7 +188,7 @@ impl<'s> Reader<'s> {
             .place(name)
             .ok_or_else(|| Refused::filter(format!("There is no attribute {name}")))?;
         if place.attribute.access == Access::WriteOnly {
-            return Err(Refused::bad("sensitive", format!("{name} cannot be filtered")));
+            return Err(Refused::sensitive(format!("{name} cannot be filtered")));
         }
         match self.tokens.next() {
             Some(Token::Sign('[')) if place.attribute.many && place.part.is_none() => {
@@ -498,6 +498,6 @@ mod tests {
             assert_eq!((refused.status, refused.kind), (400, Some("invalidFilter")), "{text}");
         }
         let secret = Filter::of_users(&schemas, "password eq \"x\"").unwrap_err();
-        assert_eq!(secret.kind, Some("sensitive"));
+        assert_eq!((secret.status, secret.kind), (403, Some("sensitive")));
     }
 }

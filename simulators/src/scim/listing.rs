@@ -152,7 +152,7 @@ fn found<'u>(
             personal |= ["userName", "emails", "name"].iter().any(|one| name.starts_with(one));
         });
         if personal {
-            return Err(Refused::bad("sensitive", "Personal data must not be in the address"));
+            return Err(Refused::sensitive("Personal data must not be in the address"));
         }
     }
     let mut found: Found<'u> = all(quirks.lag_seconds);
@@ -235,7 +235,14 @@ fn page(
 ) -> Checked<(Answer, Vec<String>)> {
     let quirks = state.quirks.paging;
     let selection = asked.selection(&state.schemas)?;
-    let by_cursor = asked.cursor.as_deref().filter(|_| quirks.cursors);
+    let by_default = Some("").filter(|_| quirks.cursor_by_default && asked.start.is_none());
+    let by_cursor = asked.cursor.as_deref().or(by_default).filter(|_| quirks.cursors);
+    if quirks.index == Index::Absent && asked.start.is_some() {
+        return Err(Refused::new(501, "There are no pages by index"));
+    }
+    if by_cursor.is_some() && asked.count.is_some_and(|count| count < 1) {
+        return Err(Refused::bad("invalidCount", "count must be positive"));
+    }
     if by_cursor.is_some() && asked.start.is_some() {
         return Err(Refused::value("startIndex and cursor exclude each other"));
     }
@@ -260,7 +267,7 @@ fn page(
         }
     }
     match quirks.index {
-        Index::Honoured => {}
+        Index::Honoured | Index::Absent => {}
         Index::OnePage => (first, count) = (1, total),
         Index::FirstPage if by_cursor.is_none() => first = 1,
         Index::Wraps if first > total => first = 1,

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::errors::{Checked, Refused};
 use super::filter::Filter;
 use super::paths::{self, Target};
-use super::quirks::{OperationNames, PatchPaths};
+use super::quirks::{Missed, OperationNames, PatchPaths};
 use super::rules;
 use super::schema::{Access, Attribute, Kind};
 use super::state::State;
@@ -100,11 +100,11 @@ fn apply(state: &State, resource: &mut Resource, given: &Value) -> Checked<()> {
         return Err(Refused::path(format!("The path {path} is not supported")));
     }
     match (operation, value) {
-        (Operation::Remove, _) => remove(resource, &target),
+        (Operation::Remove, _) => remove(resource, &target, state.quirks.patch.missed),
         (_, None) => Err(Refused::value("value is missing")),
         (_, Some(value)) => {
             let add = operation == Operation::Add;
-            assign(resource, &target, value, add, state.quirks.patch.adds_by_filter)
+            assign(resource, &target, value, add, state.quirks.patch.missed)
         }
     }
 }
@@ -124,7 +124,7 @@ pub fn merge(
             .filter(|target| target.part.is_none())
             .filter(|target| target.extension.is_none() || target.attribute.is_none())
             .ok_or_else(|| Refused::syntax(format!("There is no attribute {name}")))?;
-        assign(resource, &target, value, add, false)?;
+        assign(resource, &target, value, add, Missed::Refused)?;
     }
     Ok(())
 }
@@ -159,7 +159,7 @@ fn assign(
     target: &Target<'_>,
     value: &Value,
     add: bool,
-    adds_by_filter: bool,
+    missed: Missed,
 ) -> Checked<()> {
     let Some(attribute) = target.attribute else {
         let Some(extension) = target.extension else { return Ok(()) };
@@ -180,7 +180,7 @@ fn assign(
                 filter: None,
                 part: None,
             };
-            assign(resource, &inner, value, add, false)?;
+            assign(resource, &inner, value, add, missed)?;
         }
         return Ok(());
     };
@@ -190,7 +190,7 @@ fn assign(
     }
     within(resource, target, |holder| {
         if attribute.many {
-            return assign_many(holder, attribute, target, value, add, adds_by_filter);
+            return assign_many(holder, attribute, target, value, add, missed);
         }
         if attribute.kind != Kind::Complex {
             return set(holder, attribute, value);
@@ -242,7 +242,7 @@ fn assign_many(
     target: &Target<'_>,
     value: &Value,
     add: bool,
-    adds_by_filter: bool,
+    missed: Missed,
 ) -> Checked<()> {
     let mut values = values_of(holder, attribute);
     let before = values.clone();
@@ -273,7 +273,8 @@ fn assign_many(
                 change(entry, attribute, part, value, add)?;
             }
             if !matched {
-                let start = filter.as_ref().filter(|_| add && adds_by_filter);
+                let makes = missed == Missed::Tolerated || add && missed == Missed::Added;
+                let start = filter.as_ref().filter(|_| makes);
                 let start = start.and_then(Filter::equalities);
                 let mut entry = start.ok_or_else(|| {
                     Refused::no_target(format!("No value of {} is meant", attribute.name))
@@ -333,7 +334,7 @@ fn store(holder: &mut Resource, attribute: &Attribute, mut values: Vec<Value>) {
     }
 }
 
-fn remove(resource: &mut Resource, target: &Target<'_>) -> Checked<()> {
+fn remove(resource: &mut Resource, target: &Target<'_>, missed: Missed) -> Checked<()> {
     let Some(attribute) = target.attribute else {
         if let Some(extension) = target.extension {
             resource.remove(&extension.urn);
@@ -368,6 +369,9 @@ fn remove(resource: &mut Resource, target: &Target<'_>) -> Checked<()> {
             })
         };
         if target.filter.is_some() && !values.iter().any(meant) {
+            if missed == Missed::Tolerated {
+                return Ok(());
+            }
             return Err(Refused::no_target(format!("No value of {} is meant", attribute.name)));
         }
         match target.part {

@@ -103,6 +103,19 @@ pub enum OperationNames {
     Any,
 }
 
+/// What an operation does when its filter matches no value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Missed {
+    /// 400 `noTarget`.
+    #[default]
+    Refused,
+    /// `add` makes a value from the filter.
+    Added,
+    /// `add` and `replace` make a value from the filter, and `remove` does nothing.
+    Tolerated,
+}
+
 /// The dialect of PATCH.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -111,8 +124,7 @@ pub struct Patch {
     pub names: OperationNames,
     /// The most operations in one request.
     pub most_operations: Option<usize>,
-    /// Whether an `add` to a filter without a match makes a value from the filter.
-    pub adds_by_filter: bool,
+    pub missed: Missed,
     /// Whether a change is answered 204.
     pub no_content: bool,
     /// Whether a change is answered 200 with an empty object.
@@ -176,7 +188,7 @@ pub struct Filters {
     pub lag_seconds: i64,
     /// The most users that a filter may find; more: 400 `tooMany`.
     pub most: Option<usize>,
-    /// Whether a filter in the address with an e-mail or a name is refused: 400 `sensitive`.
+    /// Whether a filter in the address with an e-mail or a name is refused: 403 `sensitive`.
     pub sensitive: bool,
     /// Whether filters distinguish upper and lower case in every attribute.
     pub exact: bool,
@@ -194,6 +206,8 @@ pub enum Index {
     FirstPage,
     /// Beyond the end comes the first page again.
     Wraps,
+    /// There are only cursors: 501 for `startIndex`.
+    Absent,
 }
 
 /// What `totalResults` says.
@@ -216,6 +230,8 @@ pub struct Paging {
     pub index: Index,
     /// Whether there are cursors.
     pub cursors: bool,
+    /// Whether a listing without `startIndex` and `cursor` is divided by cursor.
+    pub cursor_by_default: bool,
     /// How long a cursor is valid.
     pub cursor_seconds: i64,
     /// The most users on a page.
@@ -238,6 +254,7 @@ impl Default for Paging {
         Self {
             index: Index::Honoured,
             cursors: true,
+            cursor_by_default: false,
             cursor_seconds: 3_600,
             cap: 200,
             totals: Totals::All,

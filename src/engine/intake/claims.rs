@@ -124,6 +124,12 @@ impl<'a> Looking<'a> {
         self.of.lock().latest.get(employee).is_some_and(|latest| *latest > self.epoch)
     }
 
+    /// Locks the record of this employee. The lock is held while the status is read, changed and
+    /// written back.
+    pub async fn record(&self, employee: &str) -> tokio::sync::MutexGuard<'_, ()> {
+        self.of.record(employee).await
+    }
+
     /// Begins a change of this employee.
     ///
     /// # Errors

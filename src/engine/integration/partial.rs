@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::{
     again::{look_again, rests_on_bob},
-    session::{Session, Wanted, class_of_date},
+    session::{PassRequest, Session, class_of_date},
     state::{self, Ready, Serves},
 };
 use crate::{
@@ -299,7 +299,7 @@ async fn look(
     }
     // The trigger for employees without a cause of their own; here every employee has a cause.
     let Some(trigger) = causes.values().map(|waiting| waiting.trigger).next() else { return };
-    let wanted = Wanted {
+    let wanted = PassRequest {
         trigger,
         causes: &causes,
         announced: &causes,

@@ -43,21 +43,19 @@ use crate::{
             revocations,
         },
         pass::{
-            Begins, Pass, Scope,
+            Pass, Scope,
+            context::{
+                Begins, Cluster, Concurrent, Integration, Memory, Past, Request, Retries, Services,
+            },
             initial_password::InitialPassword,
             observe::LastRead,
-            outcome::Failure,
+            refusals::Refusals,
             report::{self, Report},
         },
         settings::{tenants::Tenant, validate::Validated},
         waits::{StillOpen, Waits},
     },
 };
-
-/// The wait after the first refusal of a write.
-const REFUSED: Duration = Duration::from_secs(5);
-/// The shortest average time between tries of refused writes.
-const REFUSED_APART: Duration = Duration::from_millis(200);
 
 /// What all passes of one integration share.
 pub struct Session {
@@ -92,7 +90,7 @@ pub struct Session {
 }
 
 /// The request for one pass.
-pub struct Wanted<'a> {
+pub struct PassRequest<'a> {
     /// The trigger of the pass.
     pub trigger: Trigger,
     /// The triggers for single employees.
@@ -122,32 +120,12 @@ impl Session {
     pub async fn pass(
         &self,
         ready: &Arc<Ready>,
-        wanted: Wanted<'_>,
+        wanted: PassRequest<'_>,
         looking: &Looking<'_>,
     ) -> Report {
         let Ready { object, connections, .. } = &**ready;
         let halted = || self.is_halted(object);
         let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(object)) };
-        let skip = |employee: &str, fingerprint: u64| {
-            if wanted.forgiving { None } else { self.refusals.of(employee, fingerprint) }
-        };
-        let failed_before = |employee: &str| self.refusals.failed(employee);
-        let longest = state::longest(ready.validated.interval);
-        let tried = |employee: &str, fingerprint: u64, failure: Option<&Failure>| {
-            if let Some(wait) = self.refusals.remember(employee, fingerprint, failure, longest) {
-                let now = Instant::now();
-                let cause = wanted
-                    .causes
-                    .get(employee)
-                    .copied()
-                    .unwrap_or_else(|| Waiting::new(Trigger::Retry, Class::Mover, now));
-                self.mailbox.dirty.again(
-                    employee,
-                    Waiting { trigger: Trigger::Retry, looks: 0, ..cause },
-                    now + wait,
-                );
-            }
-        };
         let shares = self.tenant(ready, true).await;
         let (counts, first_pass_at, released, lifecycles, restored) = self.said.read(|status| {
             if Tenant::on_record(status).is_some_and(|known| !known.is_same(&shares)) {
@@ -203,54 +181,73 @@ impl Session {
             again::look_again(&self.mailbox.dirty, wanted.announced, unseen);
         };
         let pass = Pass {
-            uid: &uid,
-            validated: &validated,
-            bob: &connections.bob,
-            provider: &*connections.provider,
-            roster: self.roster(),
-            writer: &writer,
-            events: &self.shared.events,
-            metrics: &self.shared.metrics,
-            clock: &self.shared.clock,
-            mailbox: &self.mailbox,
-            company: &self.reckoning.company,
-            leadership: &self.shared.leadership,
-            scope: wanted.scope.unwrap_or(Scope::Everybody {
-                listed: &listed,
-                progress: &self.reckoning.progress,
-            }),
-            looking,
-            trigger: wanted.trigger,
-            causes: wanted.causes,
-            deadline: Instant::now() + wanted.within,
-            turns: &self.turns,
-            last_read: LastRead {
-                believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
-                suspicion: wanted.suspicion,
-                memory: lifecycles.as_ref().map(report::memory),
-                apart: validated.interval / 2,
-                asked: wanted.asked,
+            integration: Integration {
+                roster: self.roster(),
+                uid: &uid,
+                validated: &validated,
+                others: &others,
             },
-            // Statuses that are gone cannot show whose account is only missing from a listing.
-            forgotten: counts.as_ref().is_some_and(|counts| {
-                self.roster().sums(|sums| sums.counts.in_scope()) < counts.in_scope
-            }),
-            first_pass: counts.is_none(),
-            since: first_pass_at.as_ref().map(|at| at.0.to_zoned(TimeZone::UTC).date()),
-            begins: Begins {
-                limitless: first_pass_at.is_none(),
-                restored: first_pass_at.is_none() || restored,
+            cluster: Cluster {
+                writer: &writer,
+                events: &self.shared.events,
+                metrics: &self.shared.metrics,
+                clock: &self.shared.clock,
+                leadership: &self.shared.leadership,
             },
-            others: &others,
-            approved,
-            released: released.as_ref(),
+            services: Services {
+                bob: &connections.bob,
+                provider: &*connections.provider,
+                initial_password: &initial_password,
+            },
+            request: Request {
+                scope: wanted.scope.unwrap_or(Scope::Everybody {
+                    listed: &listed,
+                    progress: &self.reckoning.progress,
+                }),
+                trigger: wanted.trigger,
+                causes: wanted.causes,
+                deadline: Instant::now() + wanted.within,
+            },
+            memory: Memory {
+                last_read: LastRead {
+                    believed: counts.as_ref().map_or(0, |counts| counts.in_bob),
+                    suspicion: wanted.suspicion,
+                    memory: lifecycles.as_ref().map(report::memory),
+                    apart: validated.interval / 2,
+                    asked: wanted.asked,
+                },
+                past: Past {
+                    no_pass_yet: counts.is_none(),
+                    // Statuses that are gone cannot show whose account is only missing from a
+                    // listing.
+                    statuses_lost: counts.as_ref().is_some_and(|counts| {
+                        self.roster().sums(|sums| sums.counts.in_scope()) < counts.in_scope
+                    }),
+                    first_pass_day: first_pass_at
+                        .as_ref()
+                        .map(|at| at.0.to_zoned(TimeZone::UTC).date()),
+                },
+                begins: Begins {
+                    no_writing_pass_yet: first_pass_at.is_none(),
+                    restored: first_pass_at.is_none() || restored,
+                },
+                approved_digest: approved,
+                last_approval: released.as_ref(),
+            },
+            concurrent: Concurrent {
+                mailbox: &self.mailbox,
+                company: &self.reckoning.company,
+                looking,
+                turns: &self.turns,
+                retries: Retries {
+                    refusals: &self.refusals,
+                    at_once: wanted.forgiving,
+                    longest: state::longest(ready.validated.interval),
+                },
+                halted: &halted,
+                halting: &halting,
+            },
             release: &release,
-            initial_password: &initial_password,
-            halted: &halted,
-            halting: &halting,
-            skip: &skip,
-            failed_before: &failed_before,
-            tried: &tried,
         };
         let mut report = pass.run().await;
         report.tenant = Some(self.tenant(ready, false).await);
@@ -511,101 +508,4 @@ pub fn takes_access(spec: &ProvisioningIntegrationSpec) -> bool {
 #[must_use]
 pub fn class_of_date(access: Access) -> Class {
     if access == Access::Active { Class::Joiner } else { Class::Leaver }
-}
-
-/// The changes that the provider refused. Each is tried again after growing waits.
-#[derive(Default)]
-pub struct Refusals {
-    refused: Mutex<HashMap<Box<str>, Refusal>>,
-    /// How often in a row an employee's change failed for now.
-    failed: Mutex<HashMap<Box<str>, u32>>,
-}
-
-/// A change that the provider refused.
-struct Refusal {
-    fingerprint: u64,
-    failure: Failure,
-    times: u32,
-    again: Instant,
-}
-
-impl Refusals {
-    /// Forgets all refusals, because something that they depend on has changed.
-    pub fn clear(&self) {
-        self.refused.lock().clear();
-    }
-
-    /// Returns why this change is not tried now, if it is not.
-    fn of(&self, employee: &str, fingerprint: u64) -> Option<Failure> {
-        let refused = self.refused.lock();
-        let refusal = refused.get(employee).filter(|refusal| refusal.fingerprint == fingerprint)?;
-        (Instant::now() < refusal.again).then(|| refusal.failure.clone())
-    }
-
-    /// Returns whether the last try of this employee's change failed, for whatever reason.
-    fn failed(&self, employee: &str) -> bool {
-        let refused = self.refused.lock().contains_key(employee);
-        refused || self.failed.lock().contains_key(employee)
-    }
-
-    /// Remembers a refused write and returns how long from now until it is tried again; `None` if
-    /// nothing is to be tried again for it. The write is tried at once when something changed, and
-    /// otherwise after growing waits: after 5 s, 10 s, and so on, at most `longest`. If many writes
-    /// are refused, the tries are further apart, so that they take no turns from others.
-    fn remember(
-        &self,
-        employee: &str,
-        fingerprint: u64,
-        failure: Option<&Failure>,
-        longest: Duration,
-    ) -> Option<Duration> {
-        let mut refused = self.refused.lock();
-        match failure {
-            None => {
-                refused.remove(employee);
-                self.settled(employee);
-                None
-            }
-            Some(Failure::Retrying(_)) => None,
-            Some(failure) => {
-                let (same, now) = (
-                    refused.get(employee).filter(|known| known.fingerprint == fingerprint),
-                    Instant::now(),
-                );
-                if let Some(known) = same.filter(|known| now < known.again) {
-                    return Some(known.again - now);
-                }
-                let times = same.map_or(0, |known| known.times) + 1;
-                let many =
-                    REFUSED_APART.saturating_mul(u32::try_from(refused.len()).unwrap_or(u32::MAX));
-                let wait = REFUSED.saturating_mul(1 << (times - 1).min(16)).max(many).min(longest);
-                refused.insert(
-                    employee.into(),
-                    Refusal { fingerprint, failure: failure.clone(), times, again: now + wait },
-                );
-                Some(wait)
-            }
-        }
-    }
-
-    /// Forgets the refusals of all employees that `holds` does not accept.
-    pub fn keep(&self, holds: impl Fn(&str) -> bool) {
-        self.refused.lock().retain(|employee, _| holds(employee));
-        self.failed.lock().retain(|employee, _| holds(employee));
-    }
-
-    /// Notes that an employee's change is finished.
-    pub fn settled(&self, employee: &str) {
-        self.failed.lock().remove(employee);
-    }
-
-    /// Returns how long an employee waits whose change failed for now: `first`, doubled each time,
-    /// up to `most`.
-    pub fn back_off(&self, employee: &str, first: Duration, most: Duration) -> Duration {
-        let mut failed = self.failed.lock();
-        let times = failed.entry(employee.into()).or_default();
-        let wait = first.saturating_mul(1 << (*times).min(16)).min(most);
-        *times += 1;
-        wait
-    }
 }

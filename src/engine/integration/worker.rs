@@ -15,7 +15,7 @@ use super::{
     counts::{self, Reckoning},
     owners, partial,
     said::{self, Said, Saying, same_spec},
-    session::{Refusals, Session, Wanted, takes_access},
+    session::{PassRequest, Session, takes_access},
     signing::{self, answer::Signing},
     state::{self, News, Place, Ready, Times, Wake},
     telling,
@@ -219,7 +219,7 @@ impl Worker {
             said: handle.said.clone(),
             object: object.clone(),
             place: Place::default(),
-            refusals: Refusals::default(),
+            refusals: Default::default(),
             signing: Signing::default(),
             by_evidence: parking_lot::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
@@ -575,7 +575,7 @@ impl Worker {
     ) -> Report {
         let mut causes = self.session.overdue();
         causes.extend(people.iter().map(|(employee, waiting)| (employee.clone(), *waiting)));
-        let wanted = Wanted {
+        let wanted = PassRequest {
             trigger,
             causes: &causes,
             announced: people,

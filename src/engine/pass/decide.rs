@@ -3,7 +3,9 @@
 
 use std::cell::OnceCell;
 
-use jiff::{Timestamp, civil::Date};
+use jiff::Timestamp;
+
+use super::context::{Integration, Past};
 
 use crate::{
     api::employee_sync::{Access, Action, HistoryEntry, OutcomeWord},
@@ -17,7 +19,7 @@ use crate::{
         mapping::Mapping,
         matching::Person,
         set_back::Window,
-        settings::{ExistingEmployees, Settings},
+        settings::ExistingEmployees,
         why::Why,
     },
     engine::settings::tenants::Other,
@@ -25,20 +27,12 @@ use crate::{
 
 /// What the step works with. It is the same for all employees.
 pub struct Deciding<'a> {
-    /// The settings.
-    pub settings: &'a Settings,
-    /// What is known of the employees.
-    pub roster: Employees<'a>,
+    /// The integration.
+    pub integration: Integration<'a>,
+    /// What is known of earlier passes.
+    pub past: Past,
     /// Whether the provider ends sessions by a separate call.
     pub ends_sessions: bool,
-    /// All other integrations of the same tenant, the oldest first.
-    pub others: &'a [Other],
-    /// Whether this integration has never completed a pass.
-    pub first_pass: bool,
-    /// Whether statuses are gone that existed at the last pass.
-    pub forgotten: bool,
-    /// The day on which the first pass was completed (UTC).
-    pub since: Option<Date>,
     /// The present time.
     pub now: Timestamp,
 }
@@ -46,20 +40,21 @@ pub struct Deciding<'a> {
 /// Decides for all employees.
 #[must_use]
 pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
-    let mapped = mapped(&cx.settings.mapping);
+    let mapped = mapped(&cx.integration.settings().mapping);
     employees.into_iter().map(|employee| cx.one(employee, &mapped, false)).collect()
 }
 
 /// Decides for an employee that a guard keeps managed although the settings leave the employee out.
 #[must_use]
 pub fn as_managed(cx: &Deciding<'_>, employee: Employee) -> Person {
-    cx.one(employee, &mapped(&cx.settings.mapping), true)
+    cx.one(employee, &mapped(&cx.integration.settings().mapping), true)
 }
 
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex], kept_in: bool) -> Person {
+        let settings = self.integration.settings();
         let (mut known, known_account, (access, several), (in_place, kept), unmet) =
-            self.roster.with(employee.id(), |entry| {
+            self.integration.roster.with(employee.id(), |entry| {
                 let account =
                     entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
                 let access = (
@@ -67,18 +62,19 @@ impl Deciding<'_> {
                     entry.is_some_and(|entry| entry.several),
                 );
                 let in_place = entry
-                    .filter(|_| self.settings.report_drift)
+                    .filter(|_| settings.report_drift)
                     .and_then(|entry| entry.in_place.clone());
                 let kept = entry.and_then(|entry| entry.kept.clone()).map(|mut kept| {
                     kept.look(
-                        Window::of(&self.settings.budgets, self.now),
+                        Window::of(&settings.budgets, self.now),
                         entry.is_some_and(|entry| entry.sync_requested.is_some()),
                     );
                     kept
                 });
                 (
                     known(entry, self.now, || {
-                        Met::without_record(self.settings, &employee, self.first_pass, self.since)
+                        let Past { no_pass_yet, first_pass_day, .. } = self.past;
+                        Met::without_record(settings, &employee, no_pass_yet, first_pass_day)
                     }),
                     account,
                     access,
@@ -89,11 +85,11 @@ impl Deciding<'_> {
         known.kept_in = kept_in;
         let mut unknown_target = None;
         if !known.overrides.attributes.is_empty() {
-            unknown_target = pin(&mut employee, &known, &self.settings.mapping);
+            unknown_target = pin(&mut employee, &known, &settings.mapping);
         }
         // The scope is evaluated at most once, however often it is asked for.
         let answer = OnceCell::new();
-        let holds = || answer.get_or_init(|| in_scope(self.settings, &employee)).clone();
+        let holds = || answer.get_or_init(|| in_scope(settings, &employee)).clone();
         let (mut decision, baseline) = self.decision(&known, &employee, mapped, &holds);
         let mut claimed_by = self.claimed_by(decision.managed, employee.id());
         if claimed_by.is_some_and(|other| other.idle) && decision.existing == Some(Suspended) {
@@ -116,7 +112,7 @@ impl Deciding<'_> {
             claimed_by: claimed_by.map(|other| other.key.to_string().into()),
             scope_failure: scope_failure.map(|why| why.to_string().into()),
             unknown_target,
-            forgotten: self.forgotten && unmet,
+            forgotten: self.past.statuses_lost && unmet,
             employee,
         }
     }
@@ -127,7 +123,11 @@ impl Deciding<'_> {
         let about_access = |line: &HistoryEntry| {
             matches!(line.action, Action::Create | Action::Suspend | Action::Reactivate)
         };
-        let owed = if self.roster.owes() { self.roster.owed(employee) } else { Vec::new() };
+        let owed = if self.integration.roster.owes() {
+            self.integration.roster.owed(employee)
+        } else {
+            Vec::new()
+        };
         owed.into_iter().find(about_access).is_some_and(|line| {
             line.action == Action::Suspend && line.outcome == OutcomeWord::Succeeded
         })
@@ -142,19 +142,20 @@ impl Deciding<'_> {
         mapped: &[FieldIndex],
         holds: &dyn Fn() -> InScope,
     ) -> (Decision, Option<Box<Baseline>>) {
-        let decision = decide_with(self.settings, known, employee, self.now, holds);
+        let settings = self.integration.settings();
+        let decision = decide_with(settings, known, employee, self.now, holds);
         let dealt_with = matches!(known.met, Met::Managed | Met::Unmanaged);
-        if dealt_with || self.settings.existing_employees == ExistingEmployees::NextPass {
+        if dealt_with || settings.existing_employees == ExistingEmployees::NextPass {
             return (decision, None);
         }
         let now_says = match known.met {
             // Bob does not show the employee, and that is no change.
             Met::Waiting(before) if employee.unread => before,
             Met::Waiting(_) | Met::New | Met::BeforeIntegration | Met::Unmanaged | Met::Managed => {
-                Baseline::of(self.settings, mapped, employee, self.now)
+                Baseline::of(settings, mapped, employee, self.now)
             }
         };
-        let decision = unless_waiting(self.settings, known, decision, Some(now_says));
+        let decision = unless_waiting(settings, known, decision, Some(now_says));
         let waits = [Some(decision.why), decision.also].contains(&Some(Why::AwaitingChange));
         (decision, waits.then(|| Box::new(now_says)))
     }
@@ -167,15 +168,15 @@ impl Deciding<'_> {
         let hold = |roster: Employees<'_>| {
             roster.with(employee, |entry| entry.map_or(Hold::None, Entry::hold))
         };
-        let own = if managed { hold(self.roster) } else { Hold::None };
+        let own = if managed { hold(self.integration.roster) } else { Hold::None };
         let manages = |other: &&Other| {
-            let theirs = hold(self.roster.all.of(&other.key));
+            let theirs = hold(self.integration.roster.all.of(&other.key));
             theirs > Hold::None
                 && (!managed
                     || theirs == Hold::Account && theirs > own
                     || theirs >= own.max(Hold::Intent) && other.elder)
         };
-        self.others.iter().find(manages)
+        self.integration.others.iter().find(manages)
     }
 }
 

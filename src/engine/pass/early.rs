@@ -1,18 +1,16 @@
 //! What a pass says before the outcome of a slow step is known: a service may ask for a pause of an
 //! hour.
 
-use std::{
-    collections::{HashMap, HashSet},
-    time::Duration,
-};
+use std::{collections::HashSet, time::Duration};
 
 use tokio::sync::oneshot;
 
 use super::{
     Pass,
+    context::Requests,
     guard::Released,
     observe,
-    record::{Approved, Recorder, unknown},
+    record::{ApprovedParts, Basis, Recorder, unknown},
 };
 use crate::{
     api::reasons::IntegrationReason,
@@ -38,10 +36,10 @@ impl Pass<'_> {
         people: &[Person],
         matcher: &mut Matcher<'_>,
     ) -> Option<Result<Listing, Stop>> {
-        let read_one = || self.progress().iter().for_each(|progress| progress.read_one());
+        let read_one = || self.request.progress().iter().for_each(|progress| progress.read_one());
         let listing = self.unless_halted(observe::accounts(
-            self.provider,
-            &self.validated.settings.mapping,
+            self.services.provider,
+            &self.integration.settings().mapping,
             matcher,
             &read_one,
         ));
@@ -58,10 +56,15 @@ impl Pass<'_> {
     }
 
     async fn unlisted(&self, people: &[Person]) {
-        let mapping = &self.validated.settings.mapping;
+        let mapping = &self.integration.settings().mapping;
         let planned = Planned { mapping, people, plan: unknown(people) };
-        let (requests, deleted_now) = (HashMap::new(), HashSet::new());
-        self.recorder(&planned, &requests, &deleted_now, Approved::default(), &[]).unlisted().await;
+        let basis = Basis {
+            requests: &Requests::new(),
+            deleted_now: &HashSet::new(),
+            approved: ApprovedParts::default(),
+            left_alone: &[],
+        };
+        self.recorder(&planned, basis).unlisted().await;
     }
 }
 

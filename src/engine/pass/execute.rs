@@ -70,14 +70,24 @@ pub struct Execution<'a, 'c> {
     pub provider: &'a dyn Provider,
     /// How the first login to a new account works. If it is an error, no account is made.
     pub initial: Result<Initial<'a>, &'a Stop>,
-    /// The rows whose target the provider does not have.
-    pub unavailable: &'a [usize],
     /// The plan.
     pub planned: &'a Planned<'a>,
-    /// Since when this pass looks at the employees. A later pass knows more.
-    pub looking: &'a Looking<'c>,
+    /// The rows whose target the provider does not have.
+    pub unavailable: &'a [usize],
     /// Which changes may go out.
     pub released: &'a Released,
+    /// Whether accounts without a mark may be adopted.
+    pub adopt: bool,
+    /// The accounts that bobsync never writes to.
+    pub protected: &'a Protected,
+    /// When changes begin, and in which order.
+    pub pace: Pace<'a, 'c>,
+}
+
+/// When changes begin, and in which order.
+pub struct Pace<'a, 'c> {
+    /// Since when this pass looks at the employees. A later pass knows more.
+    pub looking: &'a Looking<'c>,
     /// Says whether this process may write.
     pub leadership: &'a Leadership,
     /// Returns whether the pass has to end early: there is a newer spec, or the process stops.
@@ -86,17 +96,13 @@ pub struct Execution<'a, 'c> {
     pub deadline: Instant,
     /// Returns since when an employee waits, in seconds of the epoch. Within a class, the oldest
     /// change goes first.
-    pub since: &'a (dyn Fn(PersonIndex) -> i64 + Sync),
+    pub waiting_since: &'a (dyn Fn(PersonIndex) -> i64 + Sync),
     /// Receives, for each class, how many changes wait and since when the oldest waits, in seconds
     /// of the epoch.
     pub waiting: &'a (dyn Fn([(usize, Option<i64>); Class::ALL.len()]) + Sync),
     /// How many changes that are not urgent have had their turn, in all passes. The count keeps any
     /// class from waiting forever.
     pub turns: &'a AtomicU64,
-    /// Whether accounts without a mark may be adopted.
-    pub adopt: bool,
-    /// The accounts that bobsync never writes to.
-    pub protected: &'a Protected,
     /// Returns the refusal of a change that the provider refused before and that is not due again.
     pub skip: &'a (dyn Fn(&Change) -> Option<Failure> + Sync),
     /// Returns whether the last try of an employee's change failed. Such a change goes after the
@@ -105,6 +111,30 @@ pub struct Execution<'a, 'c> {
     pub failed_before: &'a (dyn Fn(&Change) -> bool + Sync),
     /// Waits between two tries.
     pub pause: &'a (dyn Fn(Duration) -> BoxFuture<'static, ()> + Sync),
+}
+
+impl<'a, 'c> Pace<'a, 'c> {
+    /// Returns a pace for tests, at which every change begins at once: no employee has waited, no
+    /// change failed before, and the pass has an hour.
+    #[must_use]
+    pub fn unhurried(
+        looking: &'a Looking<'c>,
+        leadership: &'a Leadership,
+        turns: &'a AtomicU64,
+    ) -> Self {
+        Self {
+            looking,
+            leadership,
+            halted: &|| false,
+            deadline: Instant::now() + Duration::from_hours(1),
+            waiting_since: &|_| 0,
+            waiting: &|_| (),
+            turns,
+            skip: &|_| None,
+            failed_before: &|_| false,
+            pause: &pause,
+        }
+    }
 }
 
 /// Waits for this time.
@@ -185,19 +215,20 @@ pub async fn execute<'c>(
             tell(person, outcome, claim);
         }
     };
-    let mut queue = Queue::new(cx.planned, &cx.released.go, cx.since, cx.failed_before);
+    let mut queue =
+        Queue::new(cx.planned, &cx.released.go, cx.pace.waiting_since, cx.pace.failed_before);
     let mut licences = Licences::default();
     let mut under_way = FuturesUnordered::new();
     loop {
         while under_way.len() < CONCURRENT
-            && let Some(next) = queue.next(cx.turns.load(Ordering::Relaxed))
+            && let Some(next) = queue.next(cx.pace.turns.load(Ordering::Relaxed))
         {
             under_way.push(run.step(Step::Change(next)));
         }
         if let Some(group) = licences.due(under_way.is_empty()) {
             under_way.push(run.step(Step::Licences(group)));
         }
-        (cx.waiting)(queue.depths());
+        (cx.pace.waiting)(queue.depths());
         let until = licences.until();
         let ended = tokio::select! {
             biased;
@@ -211,7 +242,7 @@ pub async fn execute<'c>(
                 // A change that got no answer from the provider has had no turn. It comes first in
                 // the next pass.
                 if queue.ended(change) && had_its_turn {
-                    cx.turns.fetch_add(1, Ordering::Relaxed);
+                    cx.pace.turns.fetch_add(1, Ordering::Relaxed);
                 }
                 let person = cx.planned.plan.changes[change].person;
                 match (outcome, claim) {
@@ -265,7 +296,7 @@ impl<'c> Run<'_, '_, 'c> {
             Step::Licences(group) => return Stepped::Licences(self.with_licences(group).await),
         };
         let change = &self.cx.planned.plan.changes[next];
-        match self.cx.looking.write(self.employee(change.person)) {
+        match self.cx.pace.looking.write(self.employee(change.person)) {
             Ok(claim) => Stepped::Change {
                 change: next,
                 outcome: self.all(change).await,
@@ -281,8 +312,8 @@ impl<'c> Run<'_, '_, 'c> {
     /// Returns whether another call for a change of this sort may begin.
     fn may_begin(&self, sort: Sort) -> bool {
         let open = self.streaks.open(sort);
-        let late = sort != Sort::Suspension && Instant::now() >= self.cx.deadline;
-        let halted = (self.cx.halted)() || !self.cx.leadership.may_start(WRITE_TIMEOUT);
+        let late = sort != Sort::Suspension && Instant::now() >= self.cx.pace.deadline;
+        let halted = (self.cx.pace.halted)() || !self.cx.pace.leadership.may_start(WRITE_TIMEOUT);
         self.halted.fetch_or(open && halted, Ordering::Relaxed);
         self.late.fetch_or(open && late, Ordering::Relaxed);
         open && !late && !halted
@@ -304,7 +335,7 @@ impl<'c> Run<'_, '_, 'c> {
     /// open.
     async fn all(&self, change: &Change) -> Outcome {
         let mut told = self.one(change).await;
-        if matches!(told, Outcome::Outdated) || (self.cx.skip)(change).is_some() {
+        if matches!(told, Outcome::Outdated) || (self.cx.pace.skip)(change).is_some() {
             return told;
         }
         for account in &change.also {
@@ -327,7 +358,7 @@ impl<'c> Run<'_, '_, 'c> {
             // The only value to set was a manager without an account: it could not be made.
             return Outcome::Waiting;
         }
-        if let Some(failure) = (self.cx.skip)(change) {
+        if let Some(failure) = (self.cx.pace.skip)(change) {
             return Outcome::Failed { failure, action, fields: self.sent(&write), account: None };
         }
         if !self.may_begin(sort) {
@@ -340,7 +371,7 @@ impl<'c> Run<'_, '_, 'c> {
         }
         let sent = self.sent(&write);
         let result = match &change.account {
-            Some(id) if change.look_up_first => match self.still_there(change, id).await {
+            Some(id) if change.look_up_first => match self.recheck_account(change, id).await {
                 Ok(Some(AccountState::Suspended)) => {
                     return Outcome::Seen(Some(AccountState::Suspended));
                 }
@@ -503,7 +534,11 @@ impl<'c> Run<'_, '_, 'c> {
 
     /// Returns the state of an account that is on record and not in the listing. Returns `None` if
     /// the account is gone, or belongs to another person now.
-    async fn still_there(&self, change: &Change, id: &str) -> Result<Option<AccountState>, Ended> {
+    async fn recheck_account(
+        &self,
+        change: &Change,
+        id: &str,
+    ) -> Result<Option<AccountState>, Ended> {
         let mark = self.cx.planned.id(change.person);
         let found = self.look(change.person, Sort::of(change), Key::Id(id), Tries::all()).await?;
         let leaves = self.cx.planned.person(change.person).decision.ends_access();
@@ -557,7 +592,7 @@ impl<'c> Run<'_, '_, 'c> {
             if !self.may_begin(sort) {
                 return Err(Ended::Halted);
             }
-            if self.cx.looking.is_outdated(self.employee(person)) {
+            if self.cx.pace.looking.is_outdated(self.employee(person)) {
                 return Err(Ended::Outdated);
             }
             match call().await {
@@ -565,9 +600,9 @@ impl<'c> Run<'_, '_, 'c> {
                 // The turn of the call has not come. The pacer of the provider keeps all callers
                 // waiting as long as needed. Between its waits, this loop checks whether the call
                 // is still wanted.
-                Err(Error::Throttled { .. }) => (self.cx.pause)(BACK_IN_LINE).await,
+                Err(Error::Throttled { .. }) => (self.cx.pace.pause)(BACK_IN_LINE).await,
                 Err(error @ Error::Unavailable { .. }) => match tries.again() {
-                    Some(wait) => (self.cx.pause)(wait).await,
+                    Some(wait) => (self.cx.pace.pause)(wait).await,
                     None => return Err(Ended::Refused(often(error, tries.made()))),
                 },
                 Err(error) => return Err(Ended::Refused(error)),

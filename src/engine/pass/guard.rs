@@ -15,6 +15,7 @@ use std::{
 use jiff::Timestamp;
 use parking_lot::Mutex;
 
+use super::context::{Begins, Requests};
 use crate::{
     api::integration::Approved,
     cluster::roster::{Employees, Entry},
@@ -26,53 +27,63 @@ use crate::{
         matching::{Person, PersonIndex},
         plan::{Change, Counts, Kind as PlanKind, Planned},
         safety::ShortRead,
-        settings::Settings,
     },
+    engine::settings::validate::Validated,
     provider::Listing,
 };
 
 /// What the step works with.
-// Each of them is a separate fact about the pass; together they do not encode a state.
-#[allow(clippy::struct_excessive_bools)]
 pub struct Guarding<'a> {
-    /// The settings.
-    pub settings: &'a Settings,
-    /// What is known of every `EmployeeSync`, including the changes that went out lately.
+    /// What is known of the employees, including the changes that went out lately.
     pub roster: Employees<'a>,
+    /// The validated settings.
+    pub validated: &'a Validated,
     /// The sync requests of single employees.
-    pub requests: &'a HashMap<Box<str>, Box<str>>,
-    /// Whether nothing will be written: a dry run shows the whole plan.
-    pub dry_run: bool,
-    /// Whether no pass that writes has been completed for this integration.
-    pub first_pass: bool,
-    /// Whether the integration began without a status and no person has approved since then what
-    /// that holds back.
-    pub restored: bool,
+    pub requests: &'a Requests,
+    /// What follows from the beginning of the integration.
+    pub begins: Begins,
+    /// What a person approved.
+    pub approvals: Approvals<'a>,
+    /// What other passes know and do.
+    pub others: OtherPasses<'a>,
+    /// The sort of the pass.
+    pub sort: Sort,
+    /// When this pass looks at the accounts.
+    pub moment: Moment,
+}
+
+/// What a person approved.
+#[derive(Clone, Copy, Debug)]
+pub struct Approvals<'a> {
     /// The digest that a person approved and that has not been released yet.
-    pub approved: Option<&'a str>,
+    pub approved_digest: Option<&'a str>,
     /// The plan that was released last, and what its digest was chained to.
-    pub released: Option<&'a Approved>,
+    pub last: Option<&'a Approved>,
     /// What the next digest is chained to: the digest that was released last, or the uid of the
     /// integration before the first release. An approval is therefore not valid for a later
     /// integration of the same name.
     pub released_before: &'a str,
-    /// Whether the plan is about some of the employees.
-    pub some: bool,
+}
+
+/// What a pass shares with the other passes of its integration.
+#[derive(Clone, Copy)]
+pub struct OtherPasses<'a> {
     /// What other passes know of accounts that are gone.
     pub lost: &'a Mutex<LostMemory>,
-    /// When this pass looks at the accounts.
-    pub moment: Moment,
     /// The changes that other passes released and that no status shows.
     pub ledger: &'a Mutex<Ledger>,
     /// The number of this pass.
     pub pass: u64,
+}
+
+/// The sort of a pass.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sort {
+    /// Whether the plan is about some of the employees.
+    pub is_partial: bool,
     /// Whether events started the pass. What such passes release is summed over an interval,
     /// because a pass over all employees would find all of it at once.
-    pub events: bool,
-    /// The length of that interval.
-    pub interval: Duration,
-    /// The present time.
-    pub now: Timestamp,
+    pub by_events: bool,
 }
 
 /// What the guards decided about the plan.
@@ -99,26 +110,29 @@ pub struct Released {
 /// Looks at the whole plan and removes frozen attributes from it.
 pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) -> Released {
     // No other pass counts between this count and the release.
-    let mut ledger = cx.ledger.lock();
+    let mut ledger = cx.others.ledger.lock();
     let mut held = guard(&Sight {
         planned,
         facts: &Facts { cx, ledger: &ledger, planned },
-        budgets: cx.settings.budgets,
-        field_blackout: cx.settings.field_blackout,
-        population: cx.some.then(|| cx.population()),
-        first_pass: cx.first_pass,
-        restored: cx.restored,
-        approved: cx.approved,
-        released_before: cx.released_before,
+        budgets: cx.validated.settings.budgets,
+        field_blackout: cx.validated.settings.field_blackout,
+        population: cx.sort.is_partial.then(|| cx.population()),
+        first_pass: cx.begins.no_writing_pass_yet,
+        restored: cx.begins.restored,
+        approved: cx.approvals.approved_digest,
+        released_before: cx.approvals.released_before,
     });
-    let would_hold =
-        held.plan.as_ref().filter(|_| cx.dry_run).map(|plan| plan.because.replace('\n', "; "));
+    let would_hold = held
+        .plan
+        .as_ref()
+        .filter(|_| cx.validated.dry_run)
+        .map(|plan| plan.because.replace('\n', "; "));
     let mut stays = Counts::default();
     for kind in held
         .kinds
         .iter()
         .zip(&held.changes)
-        .filter(|(_, held)| **held || cx.dry_run)
+        .filter(|(_, held)| **held || cx.validated.dry_run)
         .filter_map(|(kind, _)| *kind)
     {
         match kind {
@@ -128,7 +142,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
             Kind::Update => stays.updates += 1,
         }
     }
-    if cx.dry_run {
+    if cx.validated.dry_run {
         held = Held { changes: vec![false; planned.plan.changes.len()], ..Held::default() };
     }
     let kinds: HashMap<PersonIndex, Kind> = planned
@@ -172,7 +186,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         .zip(&held.changes)
         .map(|(change, held)| !(*held || suspect && created_again(change.kind, change.person)))
         .collect();
-    if !cx.dry_run {
+    if !cx.validated.dry_run {
         cx.note(&mut ledger, planned, &go, &held, &kinds);
     }
     drop(ledger);
@@ -183,7 +197,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         would_hold,
         planned: stays,
         in_doubt: verdict == Verdict::Unjudged,
-        target_suspect: (suspect && !cx.some).then(|| {
+        target_suspect: (suspect && !cx.sort.is_partial).then(|| {
             format!(
                 "The provider listed {} accounts, and {lost} of the {known} recorded accounts are \
                  missing, in the listing and by their ids; bobsync creates none of them again \
@@ -207,14 +221,14 @@ impl Guarding<'_> {
             .map(|person| person.employee.id())
             .collect();
         let lost = Lost { known: self.known(planned.people), missing };
-        let mut memory = self.lost.lock();
-        let judge = if self.some { LostMemory::some } else { LostMemory::everybody };
+        let mut memory = self.others.lost.lock();
+        let judge = if self.sort.is_partial { LostMemory::some } else { LostMemory::everybody };
         (judge(&mut memory, ShortRead::default(), &lost, self.moment), lost.missing.len())
     }
 
     /// Returns how many accounts are on record.
     fn known(&self, people: &[Person]) -> u32 {
-        if self.some {
+        if self.sort.is_partial {
             return self.population().accounts;
         }
         u32::try_from(people.iter().filter(|person| person.known_account.is_some()).count())
@@ -235,8 +249,8 @@ impl Guarding<'_> {
         held: &Held,
         kinds: &HashMap<PersonIndex, Kind>,
     ) {
-        let (mut open, now) = (Vec::new(), self.now.as_second());
-        ledger.forget_before(before(self.now, self.interval));
+        let (mut open, now) = (Vec::new(), self.moment.now.as_second());
+        ledger.forget_before(before(self.moment.now, self.validated.interval));
         for (index, change) in
             planned.plan.changes.iter().enumerate().filter(|(index, _)| go[*index])
         {
@@ -247,12 +261,12 @@ impl Guarding<'_> {
             open.extend(kinds.get(&change.person).map(|kind| (id.into(), *kind)));
             let written = |row: &&usize| change.write.attributes.iter().any(|(own, _)| own == *row);
             // Changes that a first pass may make without a limit do not count.
-            let counts = self.events && kinds.contains_key(&change.person);
+            let counts = self.sort.by_events && kinds.contains_key(&change.person);
             for &row in change.replaced.iter().filter(written).filter(|_| counts) {
-                ledger.replace(&self.settings.mapping.rows[row].target, id, now);
+                ledger.replace(&self.validated.settings.mapping.rows[row].target, id, now);
             }
         }
-        ledger.open(self.pass, now, open);
+        ledger.open(self.others.pass, now, open);
     }
 }
 
@@ -281,8 +295,8 @@ impl Facts<'_> {
 
     /// Returns the time at which the window of a budget begins, in seconds of the epoch.
     fn since(&self, kind: Kind) -> i64 {
-        let budget = self.cx.settings.budgets.of(kind);
-        before(self.cx.now, budget.map_or(Duration::ZERO, |budget| budget.per))
+        let budget = self.cx.validated.settings.budgets.of(kind);
+        before(self.cx.moment.now, budget.map_or(Duration::ZERO, |budget| budget.per))
     }
 }
 
@@ -318,13 +332,13 @@ impl GuardFacts for Facts<'_> {
     fn replaced_before(&self, row: usize) -> u32 {
         let own = self.employees(|change| change.replaced.contains(&row));
         let target = &self.planned.mapping.rows[row].target;
-        let since = before(self.cx.now, self.cx.interval);
+        let since = before(self.cx.moment.now, self.cx.validated.interval);
         self.ledger.replaced(target, since, &|employee| own.contains(employee))
     }
 
     fn starts(&self, person: PersonIndex) -> bool {
         // Only the announced day counts. A day that was moved into the past does not.
-        let now = self.cx.now.as_second();
+        let now = self.cx.moment.now.as_second();
         self.is(person, |entry| entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= now))
     }
 
@@ -338,7 +352,7 @@ impl GuardFacts for Facts<'_> {
     }
 
     fn held_before(&self, person: PersonIndex) -> Option<u64> {
-        if !self.cx.some {
+        if !self.cx.sort.is_partial {
             return None;
         }
         self.entry(person, |entry| entry.part.map(NonZeroU64::get))
@@ -347,7 +361,7 @@ impl GuardFacts for Facts<'_> {
     /// The status of the employee keeps such a change as a part of that plan. It was not finished,
     /// because the process ended or a write failed.
     fn continues(&self, change: &Change) -> bool {
-        let Some(released) = self.cx.released else { return false };
+        let Some(released) = self.cx.approvals.last else { return false };
         let of = |after: &str| self.planned.part(change, None, after);
         self.entry(change.person, |entry| entry.part)
             .is_some_and(|part| released.plan_of(part.get(), of).is_some())

@@ -34,12 +34,12 @@ impl Pass<'_> {
         if few || unseen.len() > LOOKED_UP {
             return Ok(());
         }
-        let mapping = &self.validated.settings.mapping;
+        let mapping = &self.integration.settings().mapping;
         let mut looked_up = stream::iter(unseen)
-            .map(|id| async move { (self.provider.find(mapping, Key::Id(&id)).await, id) })
+            .map(|id| async move { (self.services.provider.find(mapping, Key::Id(&id)).await, id) })
             .buffer_unordered(AT_ONCE);
         while let Some((found, id)) = looked_up.next().await {
-            if (self.halted)() || !self.leadership.is_leader() {
+            if (self.concurrent.halted)() || !self.cluster.leadership.is_leader() {
                 return Ok(());
             }
             match found {
@@ -51,7 +51,7 @@ impl Pass<'_> {
                 // An account without an answer stays missing. No account is made because of that
                 // alone.
                 Err(error) => {
-                    tracing::debug!(integration = %self.roster.key, account = id, %error,
+                    tracing::debug!(integration = %self.integration.roster.key, account = id, %error,
                         "an account that is not listed could not be looked up")
                 }
             }

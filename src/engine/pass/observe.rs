@@ -97,7 +97,7 @@ pub async fn employees(
     let fields = &settings.mapping.fields;
     let mut people = bob.everybody(fields).await.map_err(bob_stop)?;
     let mut unseen_fields = unseen(settings, &people);
-    if !unseen_fields.is_empty() && stand_elsewhere(bob, settings, &unseen_fields).await? {
+    if !unseen_fields.is_empty() && have_moved(bob, settings, &unseen_fields).await? {
         people = bob.everybody(fields).await.map_err(bob_stop)?;
         unseen_fields = unseen(settings, &people);
     }
@@ -249,7 +249,7 @@ fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
 ///
 /// # Errors
 /// A [`Stop`] that names a field that does not exist, and those that may be meant.
-async fn stand_elsewhere(
+async fn have_moved(
     bob: &bob::Client,
     settings: &Settings,
     unseen: &[String],

@@ -22,20 +22,20 @@ pub use self::{
     unwritten::{Unwritten, told},
 };
 use super::{
+    context::{Cluster, Integration, Request, Requests},
     outcome::{Failure, Outcome},
     verdict::{PlannedChange, Proof, Trouble, Verdict},
 };
 use crate::{
     api::{
         employee_sync as api,
-        employee_sync::{Action, MatchedBy, Trigger},
+        employee_sync::{Action, MatchedBy},
         integration,
         reasons::EmployeeReason,
     },
     cluster::{
-        events::Events,
-        roster::{Employees, Entry, Standing},
-        status::{Writer, to_the_second},
+        roster::{Entry, Standing},
+        status::to_the_second,
     },
     domain::{
         access::{Decision, Missing},
@@ -49,75 +49,64 @@ use crate::{
         plan::{Block, Change, Kind, Manager, Planned},
         set_back::Window,
     },
-    engine::{
-        clock::Clock,
-        intake::{
-            claims::{Claims, Looking},
-            dirty::Causes,
-        },
-        progress::Counting,
-        settings::validate::Validated,
-    },
-    telemetry::metrics::Metrics,
+    engine::intake::claims::Looking,
 };
 
 /// Records what a pass found, person by person.
 pub struct Recorder<'a> {
-    /// The uid of the integration, for owner references.
-    pub uid: &'a str,
-    /// The validated settings of the integration.
-    pub validated: &'a Validated,
-    /// What is known of the employees.
-    pub roster: Employees<'a>,
-    /// Writes objects and statuses.
-    pub writer: &'a Writer,
-    /// Publishes the events.
-    pub events: &'a Events,
-    /// Counts for the metrics.
-    pub metrics: &'a Metrics,
-    /// Tells the time.
-    pub clock: &'a Clock,
-    /// The persons with a record that is being written.
-    pub claims: &'a Claims,
+    /// The integration.
+    pub integration: Integration<'a>,
+    /// The cluster, and what this process is in it.
+    pub cluster: Cluster<'a>,
+    /// What the pass is to do, and why.
+    pub request: Request<'a>,
     /// Since when this pass looks at the employees.
     pub looking: &'a Looking<'a>,
-    /// What woke the pass.
-    pub trigger: Trigger,
-    /// The causes for single employees.
-    pub causes: &'a Causes,
-    /// The sync requests of single employees that this pass answers.
-    pub requests: &'a HashMap<Box<str>, Box<str>>,
-    /// What went out before, and goes out now, because a person approved it.
-    pub approved: Approved<'a>,
-    /// The employees with a file that this pass confirmed to be gone.
-    pub deleted_now: &'a HashSet<Box<str>>,
     /// The plan.
     pub planned: &'a Planned<'a>,
-    /// The rows that stay as they are: they are frozen, or the provider does not have their target.
-    pub left_alone: &'a [usize],
-    /// What is counted during the pass.
-    pub tally: Mutex<Tally>,
-    /// The employees with an unfinished change, and whether it was tried and failed for now.
-    pub unsettled: Mutex<Vec<(Box<str>, bool)>>,
-    /// The employees with a known outcome. What was to be said before it is dropped.
-    pub ended: Mutex<HashSet<PersonIndex>>,
-    /// The persons that are in order, except that their manager has no account yet.
-    pub leaderless: Mutex<Vec<PersonIndex>>,
-    /// What the API server did not accept.
-    pub unwritten: Mutex<Unwritten>,
-    /// Where a pass over all employees counts what is written.
-    pub progress: Option<&'a Counting>,
+    /// What the statuses rest on in addition to the plan.
+    pub basis: Basis<'a>,
     /// Whether history lines could not be written before.
     pub owes: bool,
+    /// What is known in the end.
+    pub results: Mutex<Results>,
+}
+
+/// What the statuses rest on in addition to the plan.
+#[derive(Clone, Copy)]
+pub struct Basis<'a> {
+    /// The sync requests of single employees that this pass answers.
+    pub requests: &'a Requests,
+    /// The employees with a file that this pass confirmed to be gone.
+    pub deleted_now: &'a HashSet<Box<str>>,
+    /// What went out before, and goes out now, because a person approved it.
+    pub approved: ApprovedParts<'a>,
+    /// The rows that stay as they are: they are frozen, or the provider does not have their target.
+    pub left_alone: &'a [usize],
+}
+
+/// What a recorder knows in the end.
+#[derive(Debug, Default)]
+pub struct Results {
+    /// What is counted during the pass.
+    tally: Tally,
+    /// The employees with an unfinished change, and whether it was tried and failed for now.
+    unsettled: Vec<(Box<str>, bool)>,
+    /// The employees with a known outcome. What was to be said before it is dropped.
+    ended: HashSet<PersonIndex>,
+    /// The persons that are in order, except that their manager has no account yet.
+    awaiting_manager: Vec<PersonIndex>,
+    /// What the API server did not accept.
+    unwritten: Unwritten,
     /// How many changes of each kind were to have an event.
-    pub told: Mutex<BTreeMap<&'static str, u32>>,
+    told: BTreeMap<&'static str, u32>,
 }
 
 /// What goes out because a person approved it.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Approved<'a> {
+pub struct ApprovedParts<'a> {
     /// The digest of the held plan that this pass releases, and the changes that belong to it.
-    pub released: Option<(&'a str, &'a [bool])>,
+    pub now: Option<(&'a str, &'a [bool])>,
     /// The same for the plans that were released before and have not been completed.
     pub continued: Option<(&'a integration::Approved, &'a [bool])>,
     /// The part that each person has in one of these plans, or in what is held.
@@ -127,6 +116,11 @@ pub struct Approved<'a> {
 }
 
 impl Recorder<'_> {
+    /// Returns the persons that are in order, except that their manager has no account yet.
+    pub fn take_awaiting_manager(&self) -> Vec<PersonIndex> {
+        std::mem::take(&mut self.results.lock().awaiting_manager)
+    }
+
     /// Records every employee for which the plan has nothing to do, or may do nothing.
     pub async fn without_change(&self, skip: impl Fn(usize) -> Option<Trouble>) {
         let mut waiting = Vec::new();
@@ -142,7 +136,7 @@ impl Recorder<'_> {
                 waiting.push(write);
             }
         }
-        self.progress.iter().for_each(|progress| progress.record(waiting.len()));
+        self.request.progress().iter().for_each(|progress| progress.record(waiting.len()));
         self.write_all(waiting).await;
     }
 
@@ -151,7 +145,7 @@ impl Recorder<'_> {
         if matches!(outcome, Outcome::Outdated | Outcome::Busy) {
             return;
         }
-        self.ended.lock().insert(index);
+        self.results.lock().ended.insert(index);
         let trouble = self.trouble(index, Some(&outcome));
         let again = match &outcome {
             Outcome::Failed { failure: Failure::Retrying(_), .. } => Some(true),
@@ -162,7 +156,7 @@ impl Recorder<'_> {
         };
         if let Some(failed) = again {
             let id = self.planned.id(index).into();
-            self.unsettled.lock().push((id, failed));
+            self.results.lock().unsettled.push((id, failed));
         }
         let write = self.weigh(index, trouble, Some(outcome));
         self.write_all(write.into_iter().collect()).await;
@@ -203,7 +197,7 @@ impl Recorder<'_> {
     fn refused_before(&self, index: PersonIndex) -> Option<EmployeeReason> {
         let change = self.planned.change(index)?;
         let id = self.planned.id(index);
-        let standing = self.roster.with(id, |entry| entry.map(|entry| entry.standing));
+        let standing = self.integration.roster.with(id, |entry| entry.map(|entry| entry.standing));
         match standing {
             Some(Standing::Unready(
                 reason @ (EmployeeReason::Rejected
@@ -247,20 +241,20 @@ impl Recorder<'_> {
         let Judged { verdict, seen, proof, .. } = &judged;
         self.count(verdict, outcome.as_ref());
         if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
-            self.tally.lock().over.insert(id.into());
+            self.results.lock().tally.over.insert(id.into());
         }
         let settled = matches!(outcome, None | Some(Outcome::Done(_)))
             && verdict.decision.managed
             && verdict.account.is_some();
         if settled && matches!(verdict.manager, Manager::NotManaged | Manager::Pending) {
-            self.leaderless.lock().push(index);
+            self.results.lock().awaiting_manager.push(index);
         }
         self.draft(index, judged, outcome.as_ref())
     }
 
     /// Returns what is to be said of a person, and what is known.
     fn judge(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>) -> Judged<'_> {
-        self.roster.with(self.planned.id(index), |entry| Judged {
+        self.integration.roster.with(self.planned.id(index), |entry| Judged {
             verdict: self.verdict(index, trouble, outcome, entry),
             known: entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
             unrecorded: entry.is_some_and(|entry| entry.unrecorded),
@@ -281,7 +275,7 @@ impl Recorder<'_> {
     ) -> Verdict<'_> {
         let person = self.planned.person(index);
         let standing = self.planned.standing(index);
-        let mapping = &self.validated.settings.mapping;
+        let mapping = &self.integration.settings().mapping;
         let planned = self.planned.change(index);
         let refused =
             matches!(outcome, Some(Outcome::Failed { failure: Failure::Forbidden(_), .. }));
@@ -408,10 +402,10 @@ impl Recorder<'_> {
             mapping.text(if numbered { mapping.email } else { mapping.username }, &person.employee);
         Verdict {
             generation: entry.map_or(1, |entry| entry.generation),
-            nameless: self.validated.show_usernames && username.is_none(),
-            username: username.filter(|_| self.validated.show_usernames),
-            provider: self.validated.target.catalog().name,
-            phrases: &self.validated.target.catalog().capabilities.phrases,
+            nameless: self.integration.validated.show_usernames && username.is_none(),
+            username: username.filter(|_| self.integration.validated.show_usernames),
+            provider: self.integration.validated.target.catalog().name,
+            phrases: &self.integration.validated.target.catalog().capabilities.phrases,
             account,
             only_found,
             state,
@@ -424,11 +418,11 @@ impl Recorder<'_> {
             differs,
             access_as_decided,
             manager,
-            adopts: self.validated.settings.adopt,
+            adopts: self.integration.settings().adopt,
             manager_mapped: mapping.manager.is_some(),
             zone: self
-                .validated
-                .settings
+                .integration
+                .settings()
                 .zones
                 .of(person.employee.values.get(SITE).text())
                 .iana_name()
@@ -439,6 +433,7 @@ impl Recorder<'_> {
             kept,
             part: self.part(index, outcome, entry),
             sync_handled: self
+                .basis
                 .requests
                 .get(id)
                 .cloned()
@@ -470,8 +465,12 @@ impl Recorder<'_> {
         let Proof { revoked, file_deleted } = now.proof();
         let employee = &self.planned.person(index).employee;
         let start = employee.start.date();
-        let found =
-            || self.deleted_now.contains(employee.id()).then(|| to_the_second(self.clock.now()));
+        let found = || {
+            self.basis
+                .deleted_now
+                .contains(employee.id())
+                .then(|| to_the_second(self.cluster.clock.now()))
+        };
         Proof {
             file_deleted: if employee.deleted || employee.unread {
                 file_deleted.or_else(found)
@@ -488,7 +487,7 @@ impl Recorder<'_> {
     /// `settled` says that no planned value is left to write.
     fn in_place(&self, index: PersonIndex, exists: bool, settled: bool) -> Option<InPlace> {
         let person = self.planned.person(index);
-        let settings = &self.validated.settings;
+        let settings = self.integration.settings();
         if !settings.report_drift || !exists {
             return None;
         }
@@ -506,8 +505,9 @@ impl Recorder<'_> {
         let taken = matches!(standing.block, Some(Block::Conflict(_)));
         let as_desired = |row: usize| {
             let key = row == mapping.email || row == mapping.username;
-            let left =
-                standing.drifted.contains(&row) || self.left_alone.contains(&row) || taken && key;
+            let left = standing.drifted.contains(&row)
+                || self.basis.left_alone.contains(&row)
+                || taken && key;
             !waits(row) && !left
         };
         let manager = self.planned.manager_of(index);
@@ -522,12 +522,12 @@ impl Recorder<'_> {
 
     /// Returns what is known of values that the provider keeps in another form.
     fn kept(&self, index: PersonIndex, outcome: Option<&Outcome>) -> Option<Box<Kept>> {
-        let window = Window::of(&self.validated.settings.budgets, self.clock.now());
-        kept::after(self.planned, index, self.left_alone, outcome, window)
+        let window = Window::of(&self.integration.settings().budgets, self.cluster.clock.now());
+        kept::after(self.planned, index, self.basis.left_alone, outcome, window)
     }
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
-        let mut tally = self.tally.lock();
+        let tally = &mut self.results.lock().tally;
         tally.count(verdict.standing());
         if let Some(next) = verdict.next() {
             tally.next_transition =
@@ -541,11 +541,19 @@ impl Recorder<'_> {
                     Action::Reactivate => tally.reactivated += 1,
                     Action::Suspend => tally.disabled += 1,
                 }
-                self.metrics.change(self.roster.key, action_word(done.action), "succeeded");
+                self.cluster.metrics.change(
+                    self.integration.roster.key,
+                    action_word(done.action),
+                    "succeeded",
+                );
             }
             Some(Outcome::Failed { action, .. }) => {
                 tally.failed += 1;
-                self.metrics.change(self.roster.key, action_word(*action), "failed");
+                self.cluster.metrics.change(
+                    self.integration.roster.key,
+                    action_word(*action),
+                    "failed",
+                );
             }
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
             | None => {}
@@ -564,10 +572,10 @@ impl Recorder<'_> {
         }
         let goes_on = || {
             let change = self.planned.standing(index).change?;
-            let (_, parts) = self.approved.continued?;
+            let (_, parts) = self.basis.approved.continued?;
             entry?.part.filter(|_| parts.get(change).is_some_and(|part| *part)).map(NonZeroU64::get)
         };
-        goes_on().or_else(|| self.approved.parts?.get(&index).copied())
+        goes_on().or_else(|| self.basis.approved.parts?.get(&index).copied())
     }
 
     /// Returns the digest with which this person's change was approved. Returns `None` for a change
@@ -575,14 +583,17 @@ impl Recorder<'_> {
     fn approved_with(&self, index: PersonIndex) -> Option<&str> {
         let change = self.planned.standing(index).change?;
         let is_part = |parts: &[bool]| parts.get(change).is_some_and(|part| *part);
-        if let Some((released, _)) = self.approved.continued.filter(|(_, parts)| is_part(parts)) {
+        if let Some((released, _)) =
+            self.basis.approved.continued.filter(|(_, parts)| is_part(parts))
+        {
             let part = self
+                .integration
                 .roster
                 .with(self.planned.id(index), |entry| entry.and_then(|entry| entry.part))?;
             let change = &self.planned.plan.changes[change];
             return released.plan_of(part.get(), |after| self.planned.part(change, None, after));
         }
-        self.approved.released.filter(|(_, parts)| is_part(parts)).map(|(digest, _)| digest)
+        self.basis.approved.now.filter(|(_, parts)| is_part(parts)).map(|(digest, _)| digest)
     }
 }
 

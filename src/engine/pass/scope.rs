@@ -37,16 +37,17 @@ impl Pass<'_> {
         people: &mut [Person],
         report: &mut Report,
     ) -> Result<Option<String>, NotStored> {
-        let settings = &self.validated.settings;
+        let settings = self.integration.settings();
         let rule = settings.scope_shrink;
         let shrink = self.shrink(people);
-        let since = before(self.clock.now(), self.validated.interval);
+        let since = before(self.cluster.clock.now(), self.integration.validated.interval);
         let left = self.scope_memory(|memory| memory.left(since, &shrink));
-        let after = self.released.map_or(self.uid, |released| &released.digest);
+        let after =
+            self.memory.last_approval.map_or(self.integration.uid, |released| &released.digest);
         let over = shrink.is_over(rule, left, None);
         // What was approved before continues after an interruption, for exactly the same employees.
         let continues = || {
-            self.released.is_some_and(|last| {
+            self.memory.last_approval.is_some_and(|last| {
                 last.leaving
                     && last
                         .after
@@ -54,12 +55,12 @@ impl Pass<'_> {
                         .is_some_and(|after| shrink.digest(after) == last.digest)
             })
         };
-        if !over || !self.validated.dry_run && continues() {
+        if !over || !self.integration.validated.dry_run && continues() {
             self.scope_memory(|memory| memory.judge(self.scope_settings(), false));
             return Ok(None);
         }
         let digest = shrink.digest(after);
-        if self.approved == Some(&digest) && !self.validated.dry_run {
+        if self.memory.approved_digest == Some(&digest) && !self.integration.validated.dry_run {
             if !(self.release)(digest.clone(), true).await {
                 return Err(NotStored);
             }
@@ -79,14 +80,14 @@ impl Pass<'_> {
     /// Judges the same in a look at some employees: they leave only as far as a look at all
     /// employees would have let them leave.
     pub(super) fn keep_some_in(&self, people: &mut [Person], report: &mut Report) {
-        let settings = &self.validated.settings;
+        let settings = self.integration.settings();
         let shrink = self.shrink(people);
         if shrink.count() == 0 {
             return;
         }
-        let now = self.clock.now();
-        let times = (before(now, self.validated.interval), now.as_second());
-        let managed = self.roster.sums(|sums| sums.managed);
+        let now = self.cluster.clock.now();
+        let times = (before(now, self.integration.validated.interval), now.as_second());
+        let managed = self.integration.roster.sums(|sums| sums.managed);
         let verdict = self.scope_memory(|memory| {
             memory.some(self.scope_settings(), &shrink, settings.scope_shrink, managed, times)
         });
@@ -108,7 +109,7 @@ impl Pass<'_> {
 
     fn was_managed(&self, employee: &str) -> bool {
         let managed = |entry: &Entry| entry.met == Some(Met::Managed);
-        self.roster.with(employee, |entry| entry.is_some_and(managed))
+        self.integration.roster.with(employee, |entry| entry.is_some_and(managed))
     }
 
     /// Decides again for the employees that were managed and that the settings leave out now. Ended
@@ -126,12 +127,12 @@ impl Pass<'_> {
         &self,
         with: impl FnOnce(&mut crate::domain::shrink::ScopeMemory) -> T,
     ) -> T {
-        with(&mut self.mailbox.noted.scope.lock())
+        with(&mut self.concurrent.mailbox.noted.scope.lock())
     }
 
     /// Returns a hash that is equal for settings that leave out the same employees.
     fn scope_settings(&self) -> u64 {
-        let settings = &self.validated.settings;
+        let settings = self.integration.settings();
         let mut hash = DefaultHasher::new();
         (&settings.email_domains, settings.scope.as_ref().map(Expression::source)).hash(&mut hash);
         hash.finish()

@@ -41,7 +41,7 @@ const AT_ONCE: usize = 8;
 const LAG: SignedDuration = SignedDuration::from_secs(60);
 
 /// Returns whether a look-up that waits for its turn is still wanted.
-pub type Wanted<'a> = &'a (dyn Fn() -> bool + Sync);
+pub type StillWanted<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// What Bob answered, as far as it was asked.
 #[derive(Debug, Default)]
@@ -213,7 +213,7 @@ async fn look_up(
     provider: &dyn Provider,
     mapping: &Mapping,
     key: Key<'_>,
-    wanted: Wanted<'_>,
+    wanted: StillWanted<'_>,
 ) -> Result<Vec<Account<'static>>, provider::Error> {
     loop {
         match provider.find(mapping, key).await {
@@ -238,7 +238,7 @@ pub async fn accounts(
     mapping: &Mapping,
     roster: Employees<'_>,
     seen: &mut Seen,
-    wanted: Wanted<'_>,
+    wanted: StillWanted<'_>,
 ) -> Result<Vec<Account<'static>>, Stop> {
     let searches = provider.capabilities().searches_marks;
     let recorded = seen.employees.iter().filter_map(|employee| {
@@ -394,7 +394,7 @@ pub async fn managers(
     mapping: &Mapping,
     roster: Employees<'_>,
     people: &[Person],
-    wanted: Wanted<'_>,
+    wanted: StillWanted<'_>,
 ) -> Result<Managers, Stop> {
     let mut managers = Managers::default();
     let Some(row) = mapping.manager else { return Ok(managers) };

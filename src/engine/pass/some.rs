@@ -1,11 +1,16 @@
 //! The steps for some of the employees, which are read by id. They also keep what a pass must not
 //! forget of the other employees.
 
-use std::collections::HashMap;
-
 use tokio::time::Instant;
 
-use super::{Pass, decide, guard, record::Recorder, report::Report, single};
+use super::{
+    Pass,
+    context::Requests,
+    decide, guard,
+    record::{Basis, Recorder},
+    report::Report,
+    single,
+};
 use crate::{
     cluster::roster::Entry,
     domain::{
@@ -15,7 +20,7 @@ use crate::{
         plan::{Planned, plan_of_some},
         priority::{Class, Urgency},
     },
-    engine::{intake::dirty::Line, pass::Scope, stop::Stop},
+    engine::{intake::dirty::Line, stop::Stop},
     provider::Listing,
 };
 
@@ -27,41 +32,42 @@ impl Pass<'_> {
         report: &mut Report,
         line: Line,
         unavailable: &[Box<str>],
-        requests: &HashMap<Box<str>, Box<str>>,
+        requests: &Requests,
     ) -> Result<(), Stop> {
-        if self.validated.dry_run {
+        if self.integration.validated.dry_run {
             // `partial` starts no such pass for a dry run. A dry run writes nothing, whatever
             // started it.
             return Ok(());
         }
-        let (settings, roster) = (&self.validated.settings, self.roster);
+        let (settings, roster) = (self.integration.settings(), self.integration.roster);
         let urgency = match line {
             Line::Urgent => Urgency::Urgent,
             Line::Normal => Urgency::Normal,
         };
         let wanted = || {
-            !(self.halted)()
-                && self.leadership.is_leader()
-                && (urgency == Urgency::Urgent || Instant::now() < self.deadline)
+            !(self.concurrent.halted)()
+                && self.cluster.leadership.is_leader()
+                && (urgency == Urgency::Urgent || Instant::now() < self.request.deadline)
         };
         let mut seen = single::employees(
-            self.bob,
+            self.services.bob,
             settings,
             roster,
-            self.causes,
+            self.request.causes,
             urgency,
-            (self.clock.now(), self.last_read.apart),
+            (self.cluster.clock.now(), self.memory.last_read.apart),
         )
         .await?;
         report.bob = Some(true);
-        self.mailbox.company(seen.company);
+        self.concurrent.mailbox.company(seen.company);
         let accounts =
-            single::accounts(self.provider, &settings.mapping, roster, &mut seen, &wanted).await?;
+            single::accounts(self.services.provider, &settings.mapping, roster, &mut seen, &wanted)
+                .await?;
         report.provider = Some(true);
         report.rest.unseen = seen.unseen;
         report.rest.unread = seen.unread;
         report.rest.in_doubt = seen.in_doubt;
-        report.unseen_now = self.company.shown(|field| seen.fields.contains(field));
+        report.unseen_now = self.concurrent.company.shown(|field| seen.fields.contains(field));
 
         let mut people = decide::everybody(&self.deciding(), seen.employees);
         self.keep_some_in(&mut people, report);
@@ -72,7 +78,8 @@ impl Pass<'_> {
             .protecting(&settings.protected);
         accounts.into_iter().for_each(|account| matcher.see(account));
         let managers =
-            single::managers(self.provider, &settings.mapping, roster, &people, &wanted).await?;
+            single::managers(self.services.provider, &settings.mapping, roster, &people, &wanted)
+                .await?;
         report.rest.unread.extend(managers.without_answer);
         let elsewhere = |id: &str| managers.known.get(id).cloned();
         let mut planned = plan_of_some(matcher, false, &elsewhere);
@@ -102,23 +109,23 @@ impl Pass<'_> {
                 }
             }
         }
-        let recorder = self.recorder(
-            &planned,
+        let basis = Basis {
             requests,
-            &seen.deleted_now,
-            self.approvals(&released),
-            &left_alone,
-        );
+            deleted_now: &seen.deleted_now,
+            approved: self.approvals(&released),
+            left_alone: &left_alone,
+        };
+        let recorder = self.recorder(&planned, basis);
         report.rest.renamed = planned.renames(|change| released.go[change]);
         let summary = self.converge(&planned, &released, &recorder, &missing, &deferred).await;
         self.looked_at(&people);
-        self.company.see_some(
+        self.concurrent.company.see_some(
             people
                 .iter()
                 .map(|person| &person.employee)
-                .filter(|employee| !self.looking.is_outdated(employee.id())),
+                .filter(|employee| !self.concurrent.looking.is_outdated(employee.id())),
         );
-        report.zones = self.company.gaps(&settings.zones);
+        report.zones = self.concurrent.company.gaps(&settings.zones);
         recorder.end(report);
         report.cut = summary.cut;
         summary.stop.map_or(Ok(()), Err)
@@ -128,15 +135,21 @@ impl Pass<'_> {
     /// Bob, so an employee who has to lose access at once does not wait for an answer of Bob. A
     /// pass that reads the rows of these employees finds everything else that they need.
     pub(super) async fn on_evidence(&self, report: &mut Report) -> Result<(), Stop> {
-        let (settings, roster) = (&self.validated.settings, self.roster);
-        let wanted = || !(self.halted)() && self.leadership.is_leader();
-        let mut seen = single::by_evidence(roster, self.causes);
-        if self.validated.dry_run || !settings.disabling_trigger || seen.employees.is_empty() {
+        let (settings, roster) = (self.integration.settings(), self.integration.roster);
+        let wanted = || !(self.concurrent.halted)() && self.cluster.leadership.is_leader();
+        let mut seen = single::by_evidence(roster, self.request.causes);
+        if self.integration.validated.dry_run
+            || !settings.disabling_trigger
+            || seen.employees.is_empty()
+        {
             return Ok(());
         }
         let mut accounts =
-            single::accounts(self.provider, &settings.mapping, roster, &mut seen, &wanted).await?;
-        accounts.extend(single::marked(self.provider, &settings.mapping, roster, &mut seen).await?);
+            single::accounts(self.services.provider, &settings.mapping, roster, &mut seen, &wanted)
+                .await?;
+        accounts.extend(
+            single::marked(self.services.provider, &settings.mapping, roster, &mut seen).await?,
+        );
         report.provider = Some(true);
         report.rest.unread = seen.unread;
         let mut people = decide::everybody(&self.deciding(), seen.employees);
@@ -151,12 +164,17 @@ impl Pass<'_> {
         planned.plan.only_access();
 
         // A pass that reads Bob answers the sync requests.
-        let requests = HashMap::new();
+        let requests = Requests::new();
         let guarding = self.guarding(&requests, None);
         let released = guard::release(&guarding, &mut planned, &Listing::default());
         report.held.clone_from(&released.held.plan);
-        let recorder =
-            self.recorder(&planned, &requests, &seen.deleted_now, self.approvals(&released), &[]);
+        let basis = Basis {
+            requests: &requests,
+            deleted_now: &seen.deleted_now,
+            approved: self.approvals(&released),
+            left_alone: &[],
+        };
+        let recorder = self.recorder(&planned, basis);
         let summary = self.converge(&planned, &released, &recorder, &[], &[]).await;
         recorder.end(report);
         report.cut = summary.cut;
@@ -167,7 +185,7 @@ impl Pass<'_> {
     /// the manager gets one.
     pub(super) fn wait_for_managers(&self, recorder: &Recorder<'_>) {
         let Planned { mapping, people, .. } = recorder.planned;
-        let leaderless = std::mem::take(&mut *recorder.leaderless.lock());
+        let leaderless = recorder.take_awaiting_manager();
         let pairs = leaderless.into_iter().filter_map(|index| {
             let employee = &people[index as usize].employee;
             match mapping.desired(mapping.manager?, employee) {
@@ -175,11 +193,13 @@ impl Pass<'_> {
                 _ => None,
             }
         });
-        let some = matches!(self.scope, Scope::Some { .. })
+        let some = self
+            .request
+            .is_partial()
             .then(|| people.iter().map(|person| person.employee.id()).collect());
-        self.mailbox.wait_for_managers(some, pairs.collect());
-        self.mailbox.have_accounts(|id| {
-            self.roster.with(id, |entry| entry.is_some_and(Entry::has_managed_account))
+        self.concurrent.mailbox.wait_for_managers(some, pairs.collect());
+        self.concurrent.mailbox.have_accounts(|id| {
+            self.integration.roster.with(id, |entry| entry.is_some_and(Entry::has_managed_account))
         });
     }
 }

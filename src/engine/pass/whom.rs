@@ -1,6 +1,5 @@
 //! The employees that a pass is about, and those that it did not finish.
 
-use super::Pass;
 use crate::{
     domain::priority::Class,
     engine::{intake::dirty::Line, progress::Counting},
@@ -50,14 +49,4 @@ pub struct Rest {
     /// Whether an employee has another e-mail. The accounts of the employee's reports name the
     /// manager by that e-mail.
     pub renamed: bool,
-}
-
-impl Pass<'_> {
-    /// Returns where a pass over all employees counts what it has done.
-    pub(super) const fn progress(&self) -> Option<&Counting> {
-        match self.scope {
-            Scope::Everybody { progress, .. } => Some(progress),
-            Scope::Some { .. } => None,
-        }
-    }
 }

@@ -1,18 +1,27 @@
 """Okta's official Python SDK against the simulated Okta.
 
 The simulator must accept its requests, and it must be able to parse the answers. The SDK signs the assertions and the
-proofs of possession itself, so the token endpoint is judged, too.
+proofs of possession itself, so the token endpoint is judged, too. It signs with RSA keys only; PyJWT and jwcrypto, which
+the SDK brings with it, sign with elliptic curves.
 
 Usage: judge.py '{"okta": URL, "control": URL, ...}'
 """
 
+import base64
+import hashlib
 import json
 import logging
 import os
 import sys
+import time
 import unittest
+import urllib.error
+import urllib.parse
 import urllib.request
+import uuid
 
+import jwt
+from jwcrypto.jwk import JWK
 from okta.client import Client
 from okta.models import CreateUserRequest, PasswordCredential, UpdateUserRequest, UserCredentialsWritable, UserProfile, UserSchema
 from okta.pagination import paginate_all
@@ -54,6 +63,18 @@ def app(**more):
         "authorizationMode": "PrivateKey", "clientId": known["clientId"], "scopes": SCOPES, "privateKey": key["privateKey"], "kid": key["keyId"],
     }
     return connect(**(settings | more))
+
+
+def send(method, url, headers, form=None):
+    """Makes one request; returns status, headers and text."""
+    data = None if form is None else urllib.parse.urlencode(form).encode()
+    request = urllib.request.Request(url, data=data, method=method, headers=headers)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    try:
+        with opener.open(request, timeout=30) as response:
+            return response.status, response.headers, response.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.headers, error.read().decode()
 
 
 class Judge(unittest.IsolatedAsyncioTestCase):
@@ -234,6 +255,40 @@ class Judge(unittest.IsolatedAsyncioTestCase):
         control("POST", "/okta/nonce", {"forget": True})
         self.accepted(await client.list_users())
         self.accepted(await app(dpopEnabled=True).list_users())
+
+    def test_elliptic_curves(self):
+        control("PUT", "/okta/app", {"dpop": True})
+        known = control("GET", "/okta/app")
+        endpoint = ADDRESSES["okta"] + "/oauth2/v1/token"
+        owner = JWK.generate(kty="EC", crv="P-256")
+
+        def proof(method, uri, **more):
+            claims = {"htm": method, "htu": uri, "iat": int(time.time()), "jti": str(uuid.uuid4())} | more
+            head = {"typ": "dpop+jwt", "jwk": owner.export_public(as_dict=True)}
+            return jwt.encode(claims, owner.export_to_pem(private_key=True, password=None), "ES256", head)
+
+        def ask(**more):
+            now, key = int(time.time()), known["keys"]["ec"]
+            claims = {"iss": known["clientId"], "sub": known["clientId"], "aud": endpoint, "iat": now, "exp": now + 300, "jti": str(uuid.uuid4())}
+            form = {
+                "grant_type": "client_credentials", "scope": " ".join(SCOPES),
+                "client_assertion_type": "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
+                "client_assertion": jwt.encode(claims, key["privateKey"], "ES256", {"kid": key["keyId"]}),
+            }
+            return send("POST", endpoint, {"DPoP": proof("POST", endpoint, **more)}, form)
+
+        status, headers, text = ask()
+        self.assertEqual((status, json.loads(text)["error"]), (400, "use_dpop_nonce"))
+        status, _, text = ask(nonce=headers["DPoP-Nonce"])
+        self.assertEqual((status, json.loads(text)["token_type"]), (200, "DPoP"), text)
+        token = json.loads(text)["access_token"]
+        users = ADDRESSES["okta"] + "/api/v1/users"
+        ath = base64.urlsafe_b64encode(hashlib.sha256(token.encode()).digest()).rstrip(b"=").decode()
+        status, _, text = send("GET", users, {"Authorization": f"DPoP {token}", "DPoP": proof("GET", users, ath=ath)})
+        self.assertEqual((status, json.loads(text)), (200, []))
+        status, headers, _ = send("GET", users, {"Authorization": f"DPoP {token}", "DPoP": proof("GET", users)})
+        self.assertEqual(status, 400)
+        self.assertIn("'ath' claim", headers["WWW-Authenticate"])
 
     async def test_limits_and_maintenance(self):
         control("PUT", "/okta/limits", {"bucket": "users", "limit": 1})

@@ -33,14 +33,19 @@ use bobsync::{
     },
     engine::{
         clock::Clock,
-        intake::{claims::Claims, dirty::Causes},
+        intake::{
+            claims::Claims,
+            dirty::{Causes, Line},
+        },
         pass::{
+            Scope,
+            context::{Begins, Cluster, Integration, Past, Request},
             decide::{Deciding, everybody},
-            execute::{Execution, execute},
-            guard::{Guarding, release},
+            execute::{Execution, Pace, execute},
+            guard::{Approvals, Guarding, OtherPasses, Sort, release},
             observe,
             outcome::Outcome,
-            record::{Approved, Recorder, Tally},
+            record::{ApprovedParts, Basis, Recorder},
         },
         settings::{
             endpoints::AllowedEndpoints,
@@ -160,16 +165,13 @@ pub fn run(heard: &Heard) -> Doing {
         }
     }
     let now = Timestamp::from_second(1_780_000_000).expect("a time");
-    let deciding = Deciding {
-        settings,
+    let integration = Integration {
         roster: roster.of(&around.key),
-        ends_sessions: false,
+        uid: "uid",
+        validated: &around.validated,
         others: &[],
-        first_pass: false,
-        forgotten: false,
-        since: None,
-        now,
     };
+    let deciding = Deciding { integration, past: Past::default(), ends_sessions: false, now };
     let (employees, deleted_now) = employees(heard, &settings.mapping);
     let people = everybody(&deciding, employees);
     let Some(listed) = &heard.listing else { return Doing::default() };
@@ -183,23 +185,14 @@ pub fn run(heard: &Heard) -> Doing {
     let mut planned = plan(matcher, listing.whole);
     let requests = HashMap::new();
     let guarding = Guarding {
-        restored: false,
-        settings,
-        roster: roster.of(&around.key),
+        roster: integration.roster,
+        validated: integration.validated,
         requests: &requests,
-        dry_run: false,
-        first_pass: false,
-        approved: None,
-        released: None,
-        released_before: "uid",
-        some: false,
-        lost: &Mutex::default(),
+        begins: Begins::default(),
+        approvals: Approvals { approved_digest: None, last: None, released_before: "uid" },
+        others: OtherPasses { lost: &Mutex::default(), ledger: &Mutex::default(), pass: 1 },
+        sort: Sort::default(),
         moment: Moment { now, interval: 600, apart: Duration::from_mins(5), asked: false },
-        ledger: &Mutex::default(),
-        pass: 1,
-        events: false,
-        interval: Duration::from_mins(10),
-        now,
     };
     let released = release(&guarding, &mut planned, &listing);
     let told: Mutex<Vec<(u32, Option<Outcome>)>> = Mutex::default();
@@ -211,25 +204,20 @@ pub fn run(heard: &Heard) -> Doing {
     );
     let claims = Claims::default();
     let looking = claims.everybody();
+    let turns = AtomicU64::new(0);
     let execution = Execution {
         provider: &desk,
         initial: Ok(Initial::default()),
-        unavailable: &listing.unavailable,
         planned: &planned,
-        looking: &looking,
+        unavailable: &listing.unavailable,
         released: &released,
-        leadership: &leadership,
-        halted: &|| false,
-        deadline: tokio::time::Instant::now() + Duration::from_hours(1),
-        since: &|_| 0,
-        waiting: &|_| (),
-        turns: &AtomicU64::new(0),
-        protected: &settings.protected,
         adopt: settings.adopt,
-        skip: &|_| None,
-        failed_before: &|_| false,
-        // The model says what happens meanwhile.
-        pause: &|_| Box::pin(std::future::ready(())),
+        protected: &settings.protected,
+        pace: Pace {
+            // The model says what happens meanwhile.
+            pause: &|_| Box::pin(std::future::ready(())),
+            ..Pace::unhurried(&looking, &leadership, &turns)
+        },
     };
     let mut doing = Doing::default();
     let lose = || leadership.release().now_or_never().expect("nobody is elected here");
@@ -255,32 +243,31 @@ pub fn run(heard: &Heard) -> Doing {
     }
     doing.begun_late = desk.begun().saturating_sub(begun_in_time);
     doing.waiting = desk.waiting();
-    let tally = Mutex::new(Tally::default());
     let recorder = Recorder {
-        uid: "uid",
-        validated: &around.validated,
-        roster: roster.of(&around.key),
-        writer: &around.writer,
-        events: &around.events,
-        metrics: &around.metrics,
-        clock: &around.clock,
-        claims: &claims,
+        integration,
+        cluster: Cluster {
+            writer: &around.writer,
+            events: &around.events,
+            metrics: &around.metrics,
+            clock: &around.clock,
+            leadership: &leadership,
+        },
+        request: Request {
+            scope: Scope::Some { line: Line::Normal, unavailable: &[], on_evidence: false },
+            trigger: Trigger::Interval,
+            causes: &Causes::default(),
+            deadline: tokio::time::Instant::now() + Duration::from_hours(1),
+        },
         looking: &looking,
-        trigger: Trigger::Interval,
-        causes: &Causes::default(),
-        unsettled: Mutex::default(),
-        told: Mutex::default(),
-        ended: Mutex::default(),
-        leaderless: Mutex::default(),
-        requests: &requests,
-        approved: Approved::default(),
-        deleted_now: &deleted_now,
         planned: &planned,
-        left_alone: &[],
-        progress: None,
+        basis: Basis {
+            requests: &requests,
+            deleted_now: &deleted_now,
+            approved: ApprovedParts::default(),
+            left_alone: &[],
+        },
         owes: false,
-        tally,
-        unwritten: Mutex::default(),
+        results: Mutex::default(),
     };
     for (who, outcome) in told.into_inner() {
         let id = people[who as usize].employee.id();

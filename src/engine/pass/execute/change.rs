@@ -399,7 +399,7 @@ impl Run<'_, '_, '_> {
                 other => return other,
             };
             if let Some(wait) = wait {
-                (self.cx.pause)(wait).await;
+                (self.cx.pace.pause)(wait).await;
             }
             match self.look(aim.person, aim.sort, Key::Id(aim.id), Tries::at_most(2)).await {
                 Ok(found) => match found.into_iter().find(|account| *account.id == *aim.id) {

@@ -79,7 +79,7 @@ impl Run<'_, '_, '_> {
                     tracing::debug!(said, "the outcome of a create is unknown; reading back");
                     sent += 1;
                     if let Some(wait) = tries.again() {
-                        (self.cx.pause)(wait).await;
+                        (self.cx.pace.pause)(wait).await;
                     }
                     if let Some(account) = self.by_mark(person).await? {
                         self.call((person, Sort::Creation), &mut Tries::all(), || {
@@ -96,7 +96,7 @@ impl Run<'_, '_, '_> {
                     }
                     // The last try ended like this too. One of the values may cause an error at the
                     // provider.
-                    if (self.cx.failed_before)(change) {
+                    if (self.cx.pace.failed_before)(change) {
                         let rows = self.dispensable(&write, |_| true);
                         self.leave_out(&mut write, &mut left, &error, rows);
                     }
@@ -211,7 +211,7 @@ impl Run<'_, '_, '_> {
             {
                 return Ok(found);
             }
-            (self.cx.pause)(pause).await;
+            (self.cx.pace.pause)(pause).await;
             pause *= 2;
         }
     }

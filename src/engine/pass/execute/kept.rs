@@ -72,7 +72,7 @@ impl Run<'_, '_, '_> {
                 }
                 return;
             }
-            (self.cx.pause)(pause).await;
+            (self.cx.pace.pause)(pause).await;
             pause *= 2;
         }
     }

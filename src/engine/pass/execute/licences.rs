@@ -111,9 +111,9 @@ impl<'c> Run<'_, '_, 'c> {
     /// Returns those of these accounts that have no licence.
     async fn unlicensed(&self, ids: &[&str]) -> Option<Vec<Box<str>>> {
         // A read needs neither the Lease nor a turn: refused creates must not hold it back.
-        while !(self.cx.halted)() {
+        while !(self.cx.pace.halted)() {
             match self.cx.provider.unlicensed(self.cx.planned.mapping, ids).await {
-                Err(Error::Throttled { .. }) => (self.cx.pause)(BACK_IN_LINE).await,
+                Err(Error::Throttled { .. }) => (self.cx.pace.pause)(BACK_IN_LINE).await,
                 answer => return answer.ok(),
             }
         }

@@ -38,6 +38,7 @@ impl Recorder<'_> {
                 && person.decision.missing != Missing::Never
                 && person.claimed_by.is_none();
             let is_new = self
+                .integration
                 .roster
                 .with(person.employee.id(), |entry| entry.is_none_or(|entry| entry.digest == 0));
             if will_have && is_new {
@@ -75,6 +76,6 @@ impl Recorder<'_> {
     /// known, or a later pass knows more.
     pub(super) fn is_settled(&self, index: PersonIndex) -> bool {
         let id = self.planned.id(index);
-        self.ended.lock().contains(&index) || self.looking.is_outdated(id)
+        self.results.lock().ended.contains(&index) || self.looking.is_outdated(id)
     }
 }

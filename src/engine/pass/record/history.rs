@@ -22,16 +22,17 @@ impl Recorder<'_> {
             Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy => return None,
         };
         Some(HistoryEntry {
-            at: Time(to_the_second(self.clock.now())),
+            at: Time(to_the_second(self.cluster.clock.now())),
             action,
             fields: fields
                 .iter()
-                .map(|row| self.validated.settings.mapping.rows[*row].target.to_string())
+                .map(|row| self.integration.settings().mapping.rows[*row].target.to_string())
                 .collect(),
             trigger: self
+                .request
                 .causes
                 .get(self.planned.id(index))
-                .map_or(self.trigger, |cause| cause.trigger),
+                .map_or(self.request.trigger, |cause| cause.trigger),
             outcome: word,
             plan: self.approved_with(index).map(str::to_owned),
             uncounted: self.is_uncounted(index, action),
@@ -47,7 +48,7 @@ impl Recorder<'_> {
             .standing(index)
             .change
             .is_some_and(|change| self.planned.plan.changes[change].kind == Kind::Create);
-        self.approved.kinds.is_some_and(|kinds| match kinds.get(&index) {
+        self.basis.approved.kinds.is_some_and(|kinds| match kinds.get(&index) {
             // A create that met an existing account still used its place in the budgets.
             None => !(created && matches!(action, Action::Suspend | Action::Reactivate)),
             // The start date gave the access. The other values that were written with it are an

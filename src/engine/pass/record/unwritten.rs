@@ -1,7 +1,7 @@
 //! What the API server did not accept. If it refuses a status until a person changes something, the
 //! employee counts as failing. The pass is still completed, and the account is still dealt with.
 
-use super::Recorder;
+use super::{Recorder, Results};
 use crate::{
     cluster::{
         roster::{Standing, object_name},
@@ -78,38 +78,40 @@ impl Recorder<'_> {
             return;
         }
         if error.is_followers() {
-            tracing::debug!(integration = %self.roster.key, employee,
+            tracing::debug!(integration = %self.integration.roster.key, employee,
                 "another process leads now, and writes this status");
         } else {
-            tracing::warn!(integration = %self.roster.key, %error, employee,
+            tracing::warn!(integration = %self.integration.roster.key, %error, employee,
                 "a status could not be written; the next pass writes it");
-            self.metrics.status_patch("EmployeeSync", "failed");
+            self.cluster.metrics.status_patch("EmployeeSync", "failed");
         }
-        let mut unwritten = self.unwritten.lock();
+        let mut results = self.results.lock();
+        let unwritten = &mut results.unwritten;
         unwritten.people.push((employee.into(), error.is_refused()));
         let first = if error.is_refused() { &mut unwritten.refused } else { &mut unwritten.failed };
         first.get_or_insert_with(|| {
-            (object_name(&self.roster.key.name, employee), error.why().to_owned())
+            (object_name(&self.integration.roster.key.name, employee), error.why().to_owned())
         });
-        drop(unwritten);
+        drop(results);
         let shown = verdict.is_some_and(|verdict| {
             matches!(verdict.standing(), Standing::Ready | Standing::Unready(_))
         });
         if error.is_refused() && shown {
-            self.roster.refused(employee, error.why());
+            self.integration.roster.refused(employee, error.why());
         }
     }
 
     /// Writes the results of this recorder into the report of the pass.
     pub fn end(self, report: &mut Report) {
-        if self.progress.is_some() {
+        if self.request.progress().is_some() {
             // An object that was refused for an employee who is not in Bob any more is not tried
             // again.
             let employees = self.planned.people.iter().map(|person| person.employee.id()).collect();
-            self.roster.refused_among(&employees);
+            self.integration.roster.refused_among(&employees);
         }
-        report.rest.unsettled = self.unsettled.into_inner();
-        report.unwritten = self.unwritten.into_inner();
-        report.tally = Some(self.tally.into_inner());
+        let Results { tally, unsettled, unwritten, .. } = self.results.into_inner();
+        report.rest.unsettled = unsettled;
+        report.unwritten = unwritten;
+        report.tally = Some(tally);
     }
 }

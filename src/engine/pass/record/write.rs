@@ -43,21 +43,21 @@ impl Recorder<'_> {
     /// Publishes one event for each kind of change that this pass did not report one by one. It
     /// says how many there are.
     pub fn sum_up(&self) {
-        let told = std::mem::take(&mut *self.told.lock());
+        let told = std::mem::take(&mut self.results.lock().told);
         for (reason, count) in told.into_iter().filter(|(_, count)| *count > SINGLE) {
             let about = ObjectReference {
                 api_version: Some(ProvisioningIntegration::api_version(&()).into_owned()),
                 kind: Some(ProvisioningIntegration::kind(&()).into_owned()),
-                name: Some(self.roster.key.name.to_string()),
-                namespace: Some(self.roster.key.namespace.to_string()),
-                uid: Some(self.uid.to_owned()),
+                name: Some(self.integration.roster.key.name.to_string()),
+                namespace: Some(self.integration.roster.key.namespace.to_string()),
+                uid: Some(self.integration.uid.to_owned()),
                 ..ObjectReference::default()
             };
             let note = format!(
                 "{count} employees in one pass; {SINGLE} of them have events of their own, and \
                  status.history has each."
             );
-            self.events.publish(about, false, reason, "Sync", note);
+            self.cluster.events.publish(about, false, reason, "Sync", note);
         }
     }
 
@@ -78,7 +78,7 @@ impl Recorder<'_> {
         }
         let nothing_to_write = || {
             if unrecorded {
-                self.roster.recorded(id);
+                self.integration.roster.recorded(id);
             }
         };
         if known.is_none() && !worth_an_object(person, &verdict) {
@@ -87,7 +87,7 @@ impl Recorder<'_> {
         }
         let kept = self.kept(index, outcome);
         if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_memory) {
-            self.roster.tried(id, kept.as_deref());
+            self.integration.roster.tried(id, kept.as_deref());
         }
         let hash = verdict.hash64(proof);
         let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
@@ -97,21 +97,25 @@ impl Recorder<'_> {
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
             | None => false,
         };
-        let owed = if self.owes { self.roster.owed(id) } else { Vec::new() };
+        let owed = if self.owes { self.integration.roster.owed(id) } else { Vec::new() };
         // Age alone does not remove an object: it remembers a suspension that is still to come, and
         // lines that are owed.
-        let old = is_expired(seen.file_deleted, self.validated.retention, self.clock.now());
+        let old = is_expired(
+            seen.file_deleted,
+            self.integration.validated.retention,
+            self.cluster.clock.now(),
+        );
         let expired = old
             && outcome.is_none()
             && owed.is_empty()
             && verdict.access_as_decided
             && !verdict.is_left_open();
         if expired && known.is_none() {
-            self.roster.forget(id);
+            self.integration.roster.forget(id);
             return None;
         }
         if unchanged && !news && !expired && owed.is_empty() {
-            self.metrics.person_unchanged();
+            self.cluster.metrics.person_unchanged();
             nothing_to_write();
             return None;
         }
@@ -140,12 +144,16 @@ impl Recorder<'_> {
     async fn counted(&self, write: Write<'_>) {
         let untried = write.moment == Moment::Untried;
         self.write(write).await;
-        self.progress.iter().filter(|_| untried).for_each(|progress| progress.recorded_one());
+        self.request
+            .progress()
+            .iter()
+            .filter(|_| untried)
+            .for_each(|progress| progress.recorded_one());
     }
 
     async fn write(&self, mut write: Write<'_>) {
         let id = self.planned.id(write.index);
-        let _alone = self.claims.record(id).await;
+        let _alone = self.looking.record(id).await;
         if write.moment == Moment::Early && self.is_settled(write.index) {
             return;
         }
@@ -162,13 +170,13 @@ impl Recorder<'_> {
         }
         // What another pass has written in the meantime is no longer owed, and what it could not
         // write is owed now.
-        write.owed = self.roster.owed(id);
+        write.owed = self.integration.roster.owed(id);
         match self.try_write(&write, id).await {
             Ok(()) if write.owed.is_empty() => {}
-            Ok(()) => self.roster.owe(id, Vec::new()),
+            Ok(()) => self.integration.roster.owe(id, Vec::new()),
             // The outcome is written when it is known.
             Err(error) if write.moment == Moment::Early => {
-                tracing::debug!(integration = %self.roster.key, %error,
+                tracing::debug!(integration = %self.integration.roster.key, %error,
                     "what is said early could not be written")
             }
             Err(error) => {
@@ -176,7 +184,7 @@ impl Recorder<'_> {
                 // does not come again.
                 let made =
                     write.history.into_iter().filter(|line| line.outcome == OutcomeWord::Succeeded);
-                self.roster.owe(id, made.chain(write.owed).collect());
+                self.integration.roster.owe(id, made.chain(write.owed).collect());
                 self.not_written(id, Some(&write.verdict), &error);
             }
         }
@@ -185,22 +193,26 @@ impl Recorder<'_> {
     /// Deletes the object of an employee that has been gone for longer than the retention. A change
     /// in the meantime keeps the object.
     async fn expire(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
-        if self.roster.with(id, Seen::of) != write.seen {
+        if self.integration.roster.with(id, Seen::of) != write.seen {
             return Ok(());
         }
-        match self.writer.delete_person(&self.writer.read_person(self.roster.key, id).await?).await
+        match self
+            .cluster
+            .writer
+            .delete_person(&self.cluster.writer.read_person(self.integration.roster.key, id).await?)
+            .await
         {
             // A change of the object keeps it for now.
             Err(error) if error.is_outdated() => return Ok(()),
             deleted => deleted?,
         }
-        self.roster.forget(id);
+        self.integration.roster.forget(id);
         Ok(())
     }
 
     async fn try_write(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
-        let mapping = &self.validated.settings.mapping;
-        let now = self.clock.now();
+        let mapping = &self.integration.settings().mapping;
+        let now = self.cluster.clock.now();
         let blank = EmployeeSyncStatus::default();
         if write.exists
             && write.history.is_none()
@@ -210,22 +222,26 @@ impl Recorder<'_> {
             // After a restart the verdict behind a status is not known, but its digest is.
             if digest(&write.verdict.status(mapping, &blank, write.proof, &[], now)) == write.digest
             {
-                self.roster.confirm(id, write.hash);
-                self.metrics.status_patch("EmployeeSync", "skipped");
+                self.integration.roster.confirm(id, write.hash);
+                self.cluster.metrics.status_patch("EmployeeSync", "skipped");
                 return Ok(());
             }
         }
-        if self.roster.is_leaving(id, self.uid) {
+        if self.integration.roster.is_leaving(id, self.integration.uid) {
             // What is owed is written into the next object of this employee.
             return Err(WriteError::leaving("writing a status"));
         }
         let mut tries = 0;
         let (before, written, lines, changed) = loop {
             let object = if write.exists || tries > 0 {
-                self.writer.read_person(self.roster.key, id).await?
+                self.cluster.writer.read_person(self.integration.roster.key, id).await?
             } else {
-                let created = self.writer.create_person(self.roster.key, self.uid, id).await?;
-                self.roster.all.wrote(&created, 0);
+                let created = self
+                    .cluster
+                    .writer
+                    .create_person(self.integration.roster.key, self.integration.uid, id)
+                    .await?;
+                self.integration.roster.all.wrote(&created, 0);
                 created
             };
             if object.metadata.deletion_timestamp.is_some() {
@@ -241,15 +257,16 @@ impl Recorder<'_> {
             let lines: Vec<HistoryEntry> = lines.cloned().collect();
             let (status, changed) = self.status(write, id, &object, &before, &lines);
             if object.status.as_ref().is_some_and(|old| same(old, &status)) {
-                self.roster.all.wrote(&object, if changed { 0 } else { write.hash });
+                self.integration.roster.all.wrote(&object, if changed { 0 } else { write.hash });
                 return Ok(());
             }
-            self.roster.writing(id, true);
+            self.integration.roster.writing(id, true);
             let written = self
+                .cluster
                 .writer
                 .apply_person(&object, &status)
                 .await
-                .inspect_err(|_| self.roster.writing(id, false));
+                .inspect_err(|_| self.integration.roster.writing(id, false));
             tries += 1;
             match written {
                 // The object changed between the read and the write.
@@ -257,12 +274,12 @@ impl Recorder<'_> {
                 written => break (before, written?, lines, changed),
             }
         };
-        self.roster.all.wrote(&written, if changed { 0 } else { write.hash });
-        self.metrics.status_patch("EmployeeSync", "written");
+        self.integration.roster.all.wrote(&written, if changed { 0 } else { write.hash });
+        self.cluster.metrics.status_patch("EmployeeSync", "written");
         let done =
             write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
-        if let Some(cause) = self.causes.get(id).filter(|_| done) {
-            self.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
+        if let Some(cause) = self.request.causes.get(id).filter(|_| done) {
+            self.cluster.metrics.reached(cause.trigger, cause.class, cause.since.elapsed());
         }
         for line in lines.iter().rev() {
             self.announce(&written, write, line);
@@ -286,15 +303,15 @@ impl Recorder<'_> {
     ) -> (EmployeeSyncStatus, bool) {
         // The evidence is what the roster has at this moment: Bob may have reported something, or
         // withdrawn it, since the pass looked.
-        let (proof, changed) = self.roster.with(id, |entry| {
+        let (proof, changed) = self.integration.roster.with(id, |entry| {
             (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen)
         });
         let mut status = write.verdict.status(
-            &self.validated.settings.mapping,
+            &self.integration.settings().mapping,
             before,
             proof,
             lines,
-            self.clock.now(),
+            self.cluster.clock.now(),
         );
         // Another writer may have created the object already. Its generation is the true one.
         status.observed_generation = object
@@ -329,11 +346,11 @@ impl Recorder<'_> {
         if is_news(reason, before) {
             let note = format!(
                 "{} {}",
-                verdict.message(&self.validated.settings.mapping),
+                verdict.message(&self.integration.settings().mapping),
                 reason.what_to_do()
             );
             let action = if verdict.is_open() { action_word(Action::Suspend) } else { "Sync" };
-            self.events.publish(reference(object), true, reason.as_str(), action, note);
+            self.cluster.events.publish(reference(object), true, reason.as_str(), action, note);
         }
     }
 
@@ -353,15 +370,15 @@ impl Recorder<'_> {
                     Action::Suspend => ("AccountSuspended", "Suspended the account"),
                     Action::Reactivate => ("AccountReactivated", "Reactivated the account"),
                 };
-                let mut told = self.told.lock();
-                let count = told.entry(reason).or_default();
+                let mut results = self.results.lock();
+                let count = results.told.entry(reason).or_default();
                 *count += 1;
                 if *count > SINGLE {
                     return;
                 }
-                drop(told);
+                drop(results);
                 let why = write.verdict.decision.because();
-                self.events.publish(
+                self.cluster.events.publish(
                     regarding,
                     false,
                     reason,
@@ -371,14 +388,14 @@ impl Recorder<'_> {
             }
             OutcomeWord::Failed => {
                 let reason = write.verdict.reason();
-                self.events.publish(
+                self.cluster.events.publish(
                     regarding,
                     true,
                     reason.as_str(),
                     action_word(entry.action),
                     format!(
                         "{} {}",
-                        write.verdict.message(&self.validated.settings.mapping),
+                        write.verdict.message(&self.integration.settings().mapping),
                         reason.what_to_do()
                     ),
                 );
