@@ -521,6 +521,61 @@ fn what_is_public_is_used_outside_of_tests() {
     none(&unused);
 }
 
+/// The folders of the providers.
+const FOLDERS: [&str; 4] = ["entra", "google", "jumpcloud", "onelogin"];
+
+/// Returns the lines of code of a provider's folder: without tests, comments and blanks.
+fn lines_of(folder: &str) -> Vec<Vec<String>> {
+    let sources = sources().into_iter().filter(|(path, _)| {
+        path.starts_with(Path::new("provider").join(folder))
+            && !path.to_string_lossy().ends_with("tests.rs")
+    });
+    let lines = |text: &str| -> Vec<String> {
+        let code = code(text);
+        code.lines().map(|line| line.trim().to_owned()).filter(|line| !line.is_empty()).collect()
+    };
+    sources.map(|(_, text)| lines(&text)).collect()
+}
+
+/// A provider is a table and a few hooks. What two of them need is written once, next to them.
+#[test]
+fn a_provider_is_a_table_and_a_few_hooks() {
+    let lines: usize = FOLDERS.iter().flat_map(|folder| lines_of(folder)).map(|l| l.len()).sum();
+    assert!((2_000..=MOST_LINES).contains(&lines), "{lines} lines of code in the provider folders");
+}
+
+/// The four folders had 6,300 lines of code, of which every third one was in another folder too.
+const MOST_LINES: usize = 3_150;
+
+/// Lists of imports and modules, and lines without a word, are alike anyway.
+#[test]
+fn no_three_lines_of_a_provider_are_those_of_another_one() {
+    let mut seen: BTreeMap<Vec<String>, &str> = BTreeMap::new();
+    let (mut found, mut windows) = (Vec::new(), 0);
+    for folder in FOLDERS {
+        for file in lines_of(folder) {
+            let text = file.join("\n");
+            let lines = text.split(";\n").filter(|part| {
+                !["use ", "pub use ", "mod ", "pub mod "].iter().any(|word| part.starts_with(word))
+            });
+            let lines: Vec<String> = lines
+                .flat_map(str::lines)
+                .filter(|line| line.contains(char::is_alphanumeric))
+                .map(str::to_owned)
+                .collect();
+            for window in lines.windows(3) {
+                windows += 1;
+                let other = *seen.entry(window.to_vec()).or_insert(folder);
+                if other != folder {
+                    found.push(format!("{other} and {folder}: {}", window.join(" ")));
+                }
+            }
+        }
+    }
+    assert!(windows > 2_000, "{windows}");
+    none(&found);
+}
+
 /// Every reason in the list is used.
 #[test]
 fn every_reason_is_given_somewhere() {

@@ -322,6 +322,50 @@ pub(super) fn unreadable(said: &str) -> Error {
     Error::Unavailable { said: said.to_owned() }
 }
 
+/// Returns the answer to a read of one account, or `None` if there is no such account.
+///
+/// # Errors
+/// As the error table sorts them, except for a missing account.
+pub fn unless_gone(outcome: Result<Answer, Error>) -> Result<Option<Answer>, Error> {
+    match outcome {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the outcome of ending sessions. Ending them twice does no harm, so an unknown outcome is
+/// tried again.
+///
+/// # Errors
+/// As the error table sorts them, except for an unknown outcome.
+pub fn repeatable(outcome: Result<Answer, Error>) -> Result<(), Error> {
+    match outcome {
+        Err(Error::Unknown { said }) => Err(Error::Unavailable { said }),
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Returns the JSON of an error body. It is null if the body is not JSON, or is too large.
+#[must_use]
+pub fn error_body(answer: &Answer) -> Value {
+    let body = Some(&answer.body[..]).filter(|body| body.len() <= ERROR_BODY);
+    body.and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default()
+}
+
+/// Returns the text of a value, which is empty if it is not a text.
+#[must_use]
+pub fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Returns the code and the description in the error body of a token service (RFC 6749, 5.2).
+#[must_use]
+pub fn oauth_error(body: &Value) -> Option<(String, String)> {
+    let code = body["error"].as_str()?;
+    Some((code.to_owned(), text_of(&body["error_description"])))
+}
+
 /// Returns the outcome of a search for accounts. A search that finds none is answered with an empty
 /// list, so a 404 means a wrong address. A refusal is about the search and not about one account.
 ///

@@ -61,6 +61,9 @@ pub struct Ties {
     pub waits: Waits,
 }
 
+/// Whether an answer grants a call, and if not, what to do about it.
+pub type Judged = Result<(), Error>;
+
 /// How calls to one provider are written and read.
 pub trait Dialect: Send + Sync {
     /// Returns scheme, host, port and a path prefix if any, without a trailing slash.

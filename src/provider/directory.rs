@@ -11,6 +11,35 @@ use crate::domain::{
     priority::Urgency,
 };
 
+/// Takes the accounts of a listing.
+pub type Sink<'s> = &'s mut (dyn FnMut(Account<'_>) + Send);
+
+/// The accounts that a look-up finds.
+pub type Found = Vec<Account<'static>>;
+
+/// The account that a read of one finds.
+pub type One = Option<Account<'static>>;
+
+/// A write, and the id of the account if it exists.
+pub type Of<'a> = (&'a Mapping, &'a AccountWrite, Option<&'a str>);
+
+/// A new account.
+#[derive(Clone, Copy)]
+pub struct New<'a> {
+    pub mapping: &'a Mapping,
+    pub write: &'a AccountWrite,
+    pub initial: &'a Initial<'a>,
+}
+
+/// A change of the account with this id.
+#[derive(Clone, Copy)]
+pub struct Change<'a> {
+    pub mapping: &'a Mapping,
+    pub id: &'a str,
+    pub write: &'a AccountWrite,
+    pub urgency: Urgency,
+}
+
 /// One tenant of a provider. The methods mean what those of [`Provider`] mean.
 pub trait Directory: Send + Sync {
     /// What is known of the provider without a connection.
@@ -20,7 +49,7 @@ pub trait Directory: Send + Sync {
     fn list(
         &self,
         mapping: &Mapping,
-        sink: &mut (dyn FnMut(Account<'_>) + Send),
+        sink: Sink<'_>,
     ) -> impl Future<Output = Result<Listing, Error>> + Send;
 
     /// See [`Provider::find`]. The key is not empty.
@@ -28,24 +57,13 @@ pub trait Directory: Send + Sync {
         &self,
         mapping: &Mapping,
         key: Key<'_>,
-    ) -> impl Future<Output = Result<Vec<Account<'static>>, Error>> + Send;
+    ) -> impl Future<Output = Result<Found, Error>> + Send;
 
     /// See [`Provider::create`].
-    fn create(
-        &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
-        initial: &Initial<'_>,
-    ) -> impl Future<Output = Result<Written, Error>> + Send;
+    fn create(&self, new: New<'_>) -> impl Future<Output = Result<Written, Error>> + Send;
 
     /// See [`Provider::update`].
-    fn update(
-        &self,
-        mapping: &Mapping,
-        id: &str,
-        write: &AccountWrite,
-        urgency: Urgency,
-    ) -> impl Future<Output = Result<Written, Error>> + Send;
+    fn update(&self, change: Change<'_>) -> impl Future<Output = Result<Written, Error>> + Send;
 
     /// See [`Provider::tenant`].
     fn tenant(&self, _ask: bool) -> impl Future<Output = Option<String>> + Send {
@@ -100,7 +118,7 @@ impl<D: Directory> Provider for D {
         write: &'a AccountWrite,
         initial: &'a Initial<'a>,
     ) -> BoxFuture<'a, Result<Written, Error>> {
-        Box::pin(Directory::create(self, mapping, write, initial))
+        Box::pin(Directory::create(self, New { mapping, write, initial }))
     }
 
     fn update<'a>(
@@ -110,7 +128,7 @@ impl<D: Directory> Provider for D {
         write: &'a AccountWrite,
         urgency: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>> {
-        Box::pin(Directory::update(self, mapping, id, write, urgency))
+        Box::pin(Directory::update(self, Change { mapping, id, write, urgency }))
     }
 
     fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {

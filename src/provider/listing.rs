@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Error,
+    Error, Listing,
     answers::unreadable,
     call::BACK_IN_LINE,
     limits::LONGEST_WAIT,
@@ -141,6 +141,11 @@ impl<I: Eq + Hash> Lister<I> {
     /// Returns whether an id was seen twice.
     pub(super) const fn repeats(&self) -> bool {
         self.repeats
+    }
+
+    /// Returns the result of the listing.
+    pub(super) fn listing(&self, whole: bool, unavailable: Vec<usize>) -> Listing {
+        Listing { accounts: self.accounts(), whole, unavailable }
     }
 
     /// Notes where the next page begins.

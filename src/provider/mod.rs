@@ -33,14 +33,11 @@ mod directory;
 mod fixtures;
 mod json;
 mod listing;
-#[allow(dead_code)] // Two providers are still to use all of it.
+mod prelude;
 mod reader;
 mod remembered;
-#[allow(dead_code)] // Two providers are still to use all of it.
 mod rules;
-#[allow(dead_code)] // Two providers are still to use all of it.
 mod table;
-#[allow(dead_code)] // Two providers are still to use all of it.
 mod writer;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -267,6 +264,12 @@ impl Error {
         }
     }
 
+    /// Returns whether the same call may succeed soon.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Unavailable { .. } | Self::Unknown { .. })
+    }
+
     /// Returns the word for metrics, from a fixed list.
     #[must_use]
     pub const fn category(&self) -> &'static str {
@@ -313,13 +316,11 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Unauthorized`] if the credential cannot be valid, [`Error::Unavailable`] if this
     /// machine cannot connect.
-    fn connect(
-        &self,
-        credential: Credential,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Box<dyn Provider>, Error>;
+    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected;
 }
+
+/// A prepared connection.
+pub type Connected = Result<Box<dyn Provider>, Error>;
 
 /// Keys of a Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

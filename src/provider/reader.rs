@@ -7,8 +7,10 @@ use serde_json::value::RawValue;
 use super::{
     Error, Written,
     answers::{request_id, unreadable},
+    directory::Of,
     json::{Object, object_in},
     table::{At, Place, Table},
+    writer::state_of,
 };
 use crate::{
     domain::{
@@ -62,11 +64,18 @@ impl Table {
         };
         Some(Page { users, rest })
     }
+
+    /// Returns the user in an answer. An error with a status of success is not a user.
+    pub(super) fn user<'a>(&self, answer: &'a Answer) -> Option<Object<'a>> {
+        let user: Object<'_> = object_in(answer)?;
+        let is_error = self.error.is_some_and(|error| user.some(error).is_some());
+        (!is_error).then_some(user)
+    }
 }
 
 impl<'m> Reader<'m> {
     pub(super) fn new(table: &'static Table, mapping: &'m Mapping) -> Self {
-        Self::marked(table, mapping, Place::of(&table.mark, table.mark.target))
+        Self::marked(table, mapping, table.mark_place())
     }
 
     /// Returns a reader for a tenant that chooses where the mark is.
@@ -116,7 +125,7 @@ impl<'m> Reader<'m> {
 
     /// Returns the members of a user that are asked for.
     pub(super) fn members(&self) -> Vec<&'m str> {
-        let mut members: Vec<&str> = self.table.always.to_vec();
+        let mut members: Vec<&str> = self.table.always.split(' ').collect();
         let arrays = |outer: &&&str| {
             let places = self.places().map(|(_, place)| place).chain([self.mark]);
             places.into_iter().any(|place| place.outer == **outer && place.array().is_some())
@@ -139,13 +148,6 @@ impl<'m> Reader<'m> {
         self.table.page(answer).ok_or_else(|| unreadable("the answer is not a list of users"))
     }
 
-    /// Returns the user in an answer. An error with a status of success is not a user.
-    pub(super) fn user<'a>(&self, answer: &'a Answer) -> Option<Object<'a>> {
-        let user: Object<'_> = object_in(answer)?;
-        let is_error = self.table.error.is_some_and(|error| user.some(error).is_some());
-        (!is_error).then_some(user)
-    }
-
     /// Returns the accounts in the answer to a search.
     pub(super) fn found(&self, answer: &Answer) -> Result<Vec<Account<'static>>, Error> {
         let page = self.page(answer)?;
@@ -154,7 +156,8 @@ impl<'m> Reader<'m> {
 
     /// Returns the account in the answer to a read of one user.
     pub(super) fn one(&self, answer: &Answer) -> Result<Account<'static>, Error> {
-        let account = self.user(answer).and_then(|user| Some(self.account(&user)?.into_owned()));
+        let account =
+            self.table.user(answer).and_then(|user| Some(self.account(&user)?.into_owned()));
         account.ok_or_else(|| unreadable("the answer is not a user"))
     }
 
@@ -213,7 +216,7 @@ impl<'m> Reader<'m> {
         (id, state): (Option<&str>, Option<AccountState>),
         answer: &Answer,
     ) -> Result<Account<'static>, &'static str> {
-        let user = self.user(answer).ok_or("the answer is not a user")?;
+        let user = self.table.user(answer).ok_or("the answer is not a user")?;
         let mut account = self.account(&user).ok_or("the answer names no account")?.into_owned();
         if id.is_some_and(|id| *account.id != *id) {
             return Err("the answer names another account");
@@ -245,20 +248,21 @@ impl<'m> Reader<'m> {
         Ok(account)
     }
 
-    /// Returns the write that an answer confirms. `id` is the provider's request id.
+    /// Returns the write that an answer confirms. `state` is what the answer has to show, if that is
+    /// not what the write asks for. `header` is the one of the provider's request id.
     ///
     /// # Errors
     /// [`Error::Unknown`] if the answer confirms nothing.
     pub(super) fn written(
         &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
-        expected: (Option<&str>, Option<AccountState>),
-        (answer, id): (&Answer, Option<&str>),
+        (mapping, write, id): Of<'_>,
+        state: Option<AccountState>,
+        (answer, header): (&Answer, Option<&str>),
     ) -> Result<Written, Error> {
-        let account = self.confirmed(mapping, write, expected, answer);
+        let state = state.or_else(|| write.access.map(state_of));
+        let account = self.confirmed(mapping, write, (id, state), answer);
         let account = account.map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        let request_id = id.and_then(|header| request_id(answer, header));
+        let request_id = header.and_then(|header| request_id(answer, header));
         Ok(Written { account, request_id, left: None })
     }
 }
@@ -299,5 +303,27 @@ impl<'o, 'a> Parts<'o, 'a> {
             _ => return entries.first()?.read::<Object<'a>>(place.key)?.raw(place.member),
         };
         entry.raw(place.member)
+    }
+}
+
+/// Returns what is known of an account after a write with an answer that shows nothing.
+pub(super) fn as_sent(mapping: &Mapping, write: &AccountWrite, id: String) -> Account<'static> {
+    let mut attributes = vec![None; mapping.rows.len()];
+    for (row, value) in &write.attributes {
+        if let (NewValue::Set(text), Some(slot)) = (value, attributes.get_mut(*row)) {
+            *slot = Some(String::from(&**text).into());
+        }
+    }
+    let sent = |row: usize| attributes.get(row).cloned().flatten();
+    Account {
+        id: id.into(),
+        mark: write.mark.as_deref().map(|mark| mark.to_owned().into()),
+        email: sent(mapping.email),
+        username: sent(mapping.username),
+        state: write.access.map_or(AccountState::Other, state_of),
+        attributes: attributes.into(),
+        administrator: false,
+        elsewhere: false,
+        foreign: None,
     }
 }

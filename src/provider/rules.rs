@@ -16,6 +16,7 @@ pub(super) struct Rule {
     codes: &'static [&'static str],
     words: &'static [&'static str],
     also: &'static [&'static str],
+    sending: Option<&'static str>,
     means: Means,
     says: &'static str,
 }
@@ -33,10 +34,24 @@ pub(super) enum Means {
     NoAnswer,
     /// A value of this attribute is refused.
     Rejected(&'static str),
+    /// Another account has the value of this attribute.
+    Duplicate(&'static str),
 }
 
 /// The provider's words, and the status, as a text.
 pub(super) const STATUS: &str = "HTTP {status}: {said}";
+
+/// What refusals mean at every provider, if its own rules say nothing else.
+const DEFAULTS: [Rule; 4] = [
+    Rule::on(&[401], Means::Unauthorized, "{said}"),
+    Rule::on(&[404], Means::NotFound, "").of(&[Purpose::Find, Purpose::Update]),
+    Rule::on(&[], Means::Unavailable, STATUS).of(&[
+        Purpose::Token,
+        Purpose::List,
+        Purpose::Definitions,
+    ]),
+    Rule::on(&[404], Means::Unavailable, STATUS).of(&[Purpose::Create]),
+];
 
 impl Rule {
     /// Returns a rule for these statuses. `says` is the text of the error; `{said}` stands for what
@@ -49,6 +64,7 @@ impl Rule {
             codes: &[],
             words: &[],
             also: &[],
+            sending: None,
             means,
             says,
         }
@@ -78,6 +94,11 @@ impl Rule {
     pub(super) const fn also(self, also: &'static [&'static str]) -> Self {
         Self { also, ..self }
     }
+
+    /// Limits the rule to calls that sent this attribute.
+    pub(super) const fn sending(self, target: &'static str) -> Self {
+        Self { sending: Some(target), ..self }
+    }
 }
 
 /// A refusal, as the provider words it.
@@ -104,10 +125,11 @@ impl<'a> Refusal<'a> {
         Self { route, status, code: "", text, named: None, said, sent, names: &[] }
     }
 
-    /// Returns what the first rule that fits says.
+    /// Returns what the first rule that fits says. The rules of every provider come last.
     pub(super) fn by(&self, rules: &[Rule]) -> Option<Error> {
         let lower = self.text.to_lowercase();
-        rules.iter().find(|rule| self.fits(rule, &lower)).map(|rule| self.means(rule))
+        let mut rules = rules.iter().chain(&DEFAULTS);
+        rules.find(|rule| self.fits(rule, &lower)).map(|rule| self.means(rule))
     }
 
     fn fits(&self, rule: &Rule, lower: &str) -> bool {
@@ -120,6 +142,7 @@ impl<'a> Refusal<'a> {
             && any(rule.codes, |code| *code == self.code)
             && any(rule.words, |word| lower.contains(word))
             && any(rule.also, |word| lower.contains(word))
+            && rule.sending.is_none_or(|target| self.sent.targets("").contains(&target))
     }
 
     fn means(&self, rule: &Rule) -> Error {
@@ -133,6 +156,7 @@ impl<'a> Refusal<'a> {
             Means::NotFound => Error::NotFound,
             Means::Unavailable => Error::Unavailable { said },
             Means::NoAnswer => self.route.no_answer(said),
+            Means::Duplicate(field) => Error::Duplicate { field: Some(field.to_owned()) },
             Means::Rejected(field) => Error::Rejected { field: Some(field.to_owned()), said },
         }
     }

@@ -6,7 +6,11 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json, value::RawValue};
 
-use super::json::{Object, scalar, text};
+use super::{
+    Capabilities, Catalog,
+    json::{Object, scalar, text},
+    limits::Pacer,
+};
 use crate::domain::{
     account::{Access, AccountState},
     mapping::Compare,
@@ -23,8 +27,9 @@ pub(super) struct Table {
     pub(super) id: &'static [&'static str],
     /// The targets of the e-mail and of the username.
     pub(super) names: [&'static str; 2],
-    /// Members that are asked for with every mapping. A member may name its parts in parentheses.
-    pub(super) always: &'static [&'static str],
+    /// Members that are asked for with every mapping, with blanks between them. A member may name
+    /// its parts in parentheses.
+    pub(super) always: &'static str,
     /// The member of a page that holds the users, and whether a page without users may lack it. A
     /// page without such a member is a list.
     pub(super) users: Option<(&'static str, bool)>,
@@ -302,6 +307,11 @@ impl<'t> Place<'t> {
 }
 
 impl Table {
+    /// Returns where the mark is.
+    pub(super) fn mark_place(&'static self) -> Place<'static> {
+        Place::of(&self.mark, self.mark.target)
+    }
+
     /// Returns where a target is, or `None` if users have no such attribute.
     pub(super) fn locate<'t>(&self, target: &'t str) -> Option<Place<'t>> {
         self.fields.iter().find_map(|field| field.place(target))
@@ -313,6 +323,29 @@ impl Table {
         let words = self.locate(target).map_or(&[][..], |place| place.field.words);
         let parts = target.split('.').filter(|part| *part != target);
         [target].into_iter().chain(parts).chain(words.iter().copied()).map(str::to_owned).collect()
+    }
+
+    /// Returns the part of a catalog that follows from the table. `compare` asks the table.
+    pub(super) const fn catalog(
+        &self,
+        targets: &'static [&'static str],
+        compare: fn(&str) -> Option<Compare>,
+        pacer: fn() -> Pacer,
+    ) -> Catalog {
+        let [email, username] = self.names;
+        Catalog {
+            name: "",
+            label: "",
+            default_map: "",
+            required: &[],
+            email,
+            username,
+            targets,
+            compare,
+            relates: |_| false,
+            pacer,
+            capabilities: Capabilities::PLAIN,
+        }
     }
 
     /// Returns the targets with one fixed name. `N` is how many there are.

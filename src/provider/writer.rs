@@ -1,6 +1,8 @@
 //! Writes in the form that a provider wants, by its table: only what differs, except that arrays
 //! are sent whole.
 
+use std::borrow::Cow;
+
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -9,9 +11,12 @@ use super::{
     table::{Array, At, Place, Table},
 };
 use crate::domain::{
-    account::{Access, AccountState, AccountWrite, NewValue},
+    account::{Access, Account, AccountState, AccountWrite, NewValue},
     mapping::Mapping,
 };
+
+/// The members of a write.
+pub(super) type Members = Result<Map<String, Value>, Error>;
 
 /// What a provider does with one value in its own way.
 pub(super) enum Own {
@@ -29,6 +34,27 @@ pub(super) enum Own {
 /// # Errors
 /// There is nothing to write, or a value that cannot be written. Nothing has been sent then.
 pub(super) fn body<'m>(
+    table: &'static Table,
+    of: (&'m Mapping, &AccountWrite, bool),
+    own: impl FnMut(&Place<'m>, Option<&str>, &Map<String, Value>) -> Result<Own, Error>,
+) -> Result<Map<String, Value>, Error> {
+    let mut body = attributes(table, of, own)?;
+    let (_, write, _) = of;
+    if let Some(mark) = &write.mark {
+        put(&mut body, &foreign(write), &table.mark_place(), json!(mark));
+    }
+    if let Some(access) = write.access {
+        let (member, value) = (table.access)(access);
+        body.insert(member.to_owned(), value);
+    }
+    if body.is_empty() { Err(nothing()) } else { Ok(body) }
+}
+
+/// Returns the members of the attributes of a write, without mark and access.
+///
+/// # Errors
+/// A value that cannot be written.
+pub(super) fn attributes<'m>(
     table: &'static Table,
     (mapping, write, new): (&'m Mapping, &AccountWrite, bool),
     mut own: impl FnMut(&Place<'m>, Option<&str>, &Map<String, Value>) -> Result<Own, Error>,
@@ -52,26 +78,30 @@ pub(super) fn body<'m>(
         };
         put(&mut body, &foreign, &place, value);
     }
-    if let Some(mark) = &write.mark {
-        let place = Place::of(&table.mark, table.mark.target);
-        put(&mut body, &foreign, &place, json!(mark));
-    }
-    if let Some(access) = write.access {
-        let (member, value) = (table.access)(access);
-        body.insert(member.to_owned(), value);
-    }
     Ok(body)
 }
 
-/// Refuses a write without members.
+/// Returns the refusal of a write without members.
+pub(super) fn nothing() -> Error {
+    Error::Rejected { field: None, said: "there is nothing to write".to_owned() }
+}
+
+/// Returns the write with what the account has in members that the write replaces as a whole, if it
+/// needs that and does not have it. `now` reads the account.
 ///
 /// # Errors
-/// There is nothing to write.
-pub(super) fn not_empty(body: Map<String, Value>) -> Result<Map<String, Value>, Error> {
-    if body.is_empty() {
-        return Err(Error::Rejected { field: None, said: "there is nothing to write".to_owned() });
+/// The account cannot be read, or does not exist.
+pub(super) async fn with_foreign<'w>(
+    write: &'w AccountWrite,
+    needs: bool,
+    now: impl Future<Output = Result<Option<Account<'static>>, Error>>,
+) -> Result<Cow<'w, AccountWrite>, Error> {
+    if !needs || write.foreign.is_some() {
+        return Ok(Cow::Borrowed(write));
     }
-    Ok(body)
+    let foreign = now.await?.ok_or(Error::NotFound)?.foreign;
+    let foreign = foreign.map(|foreign| foreign.as_ref().into());
+    Ok(Cow::Owned(AccountWrite { foreign, ..write.clone() }))
 }
 
 /// Returns the places that a write names, with their new values.
@@ -90,8 +120,7 @@ pub(super) fn needs_foreign(
     mapping: &Mapping,
     write: &AccountWrite,
 ) -> bool {
-    let mark = Place::of(&table.mark, table.mark.target);
-    let mark = write.mark.iter().map(|_| mark);
+    let mark = write.mark.iter().map(|_| table.mark_place());
     places(table, mapping, write).map(|(place, _)| place).chain(mark).any(|p| p.is_whole())
 }
 

@@ -47,13 +47,17 @@ async fn owned_by(story: &Story, id: &str, uid: Option<&str>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_integration_that_somebody_keeps_from_going_does_nothing_more() {
-    let (story, _controller) = Story::converged("going", 8, json!({})).await;
+    let (story, controller) = Story::converged("going", 8, json!({})).await;
     let (id, employee) = story.simulated.somebody().await;
     held(&story.integrations(), "onelogin", json!([HOLD])).await;
     story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
     assert!(story.integration().await.metadata.deletion_timestamp.is_some(), "it is still there");
-    // Work that began before may end.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    until("its worker has ended", || async {
+        let (page, key) = (controller.metrics().await, format!("{}/onelogin\"", story.namespace));
+        let left = page.lines().filter(|line| line.contains(&key)).count();
+        if left == 0 { Ok(()) } else { Err(format!("{left} series")) }
+    })
+    .await;
     let before = story.simulated.writes().await;
     story
         .simulated

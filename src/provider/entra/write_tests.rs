@@ -1,10 +1,7 @@
 use super::*;
-use crate::{
-    domain::{
-        employee::Fields,
-        mapping::{Compare, Row, Source},
-    },
-    provider::entra::{Cloud, Mark},
+use crate::provider::{
+    entra::{Cloud, Mark},
+    fixtures::{self, write},
 };
 
 fn tenant() -> Tenant {
@@ -19,29 +16,7 @@ fn tenant() -> Tenant {
 }
 
 fn mapping(targets: &[&str]) -> Mapping {
-    let row = |target: &&str| Row {
-        target: (*target).into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    Mapping {
-        rows: targets.iter().map(row).collect(),
-        fields: Fields::default(),
-        email: 0,
-        username: 0,
-        manager: None,
-    }
-}
-
-fn write(values: &[Option<&str>]) -> AccountWrite {
-    let value =
-        |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
-    AccountWrite {
-        attributes: values.iter().copied().map(value).enumerate().collect(),
-        ..AccountWrite::default()
-    }
+    fixtures::mapping(targets, 0)
 }
 
 #[test]

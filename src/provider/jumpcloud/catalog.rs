@@ -1,35 +1,14 @@
 //! What is known of JumpCloud before there is a connection: attributes, default map, limits.
 
-use std::time::Duration;
-
-use serde_json::json;
-
-use crate::{
-    domain::{
-        account::{Access, AccountState},
-        mapping::Compare,
-    },
-    provider::{
-        Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword,
-        json::Object,
-        limits::Pacer,
-        table::{Array, At, Field, Form, Hooks, Table},
-    },
-};
+use crate::provider::prelude::*;
 
 /// JumpCloud, as the settings see it. The default map is Bob's own for JumpCloud (help.hibob.com,
 /// its integration guide).
 pub const CATALOG: Catalog = Catalog {
     name: "JumpCloud",
+    required: &["email", "username"],
     label: "jumpcloud",
     default_map: include_str!("default-map.json"),
-    required: &["email", "username"],
-    email: "email",
-    username: "username",
-    targets: &Table::fixed::<17>(TABLE.fields),
-    compare: |target| TABLE.compare(target),
-    relates: |_| false,
-    pacer,
     capabilities: Capabilities {
         initial_password: InitialPassword::Optional,
         change_at_first_login: ChangeAtFirstLogin::WithDefaultPassword,
@@ -41,6 +20,7 @@ pub const CATALOG: Catalog = Catalog {
         tells_administrators: true,
         ..Capabilities::PLAIN
     },
+    ..TABLE.catalog(&Table::fixed::<17>(TABLE.fields), |target| TABLE.compare(target), pacer)
 };
 
 /// Users of JumpCloud (JumpCloud API v1, `systemuserput` and `systemuserreturn`).
@@ -77,17 +57,8 @@ pub(super) const TABLE: Table = Table {
     mark: CUSTOM.of("attributes.bobsyncEmployeeId"),
     id: &["_id", "id"],
     names: ["email", "username"],
-    always: &[
-        "_id",
-        "email",
-        "username",
-        "state",
-        "suspended",
-        "restrictedFields",
-        "admin",
-        "externally_managed",
-        "organization",
-    ],
+    always: "_id email username state suspended restrictedFields admin externally_managed \
+             organization",
     users: Some(("results", false)),
     error: Some("message"),
     kept: &["restrictedFields"],

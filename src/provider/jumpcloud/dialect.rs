@@ -1,24 +1,10 @@
 //! How calls to JumpCloud are made: with an administrator's API key in every call, and with the
 //! organization if the administrator has several.
 
-use std::sync::Arc;
-
-use reqwest::{
-    RequestBuilder,
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
-};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::{CATALOG, JumpCloud, errors::judge};
-use crate::{
-    http::{client::Answer, secret::Secret},
-    provider::{
-        Catalog, Credential, Destination, Error, Keys, Provider,
-        answers::{Route, Sent},
-        call::{Dialect, Ties},
-        limits::Pacer,
-        token::Token,
-    },
-};
+use crate::provider::prelude::*;
 
 /// Where an organization is (jumpcloud.com, "JumpCloud API": each region has its own console).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,22 +32,18 @@ impl Region {
 /// A JumpCloud organization, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
+    /// Id of the organization. It is empty if the administrator has only one.
+    pub organization: String,
     /// Scheme, host, port and a path prefix if any, without a trailing slash. Calls go to
     /// `<base>/api/...`.
     pub base: String,
-    /// Id of the organization. It is empty if the administrator has only one.
-    pub organization: String,
-    /// Whether an active account that is created without a password is staged.
-    pub stages: bool,
     /// Whether the directory of an externally managed user is the user's master.
     pub mastered: bool,
+    /// Whether an active account that is created without a password is staged.
+    pub stages: bool,
 }
 
 impl Destination for Tenant {
-    fn catalog(&self) -> &'static Catalog {
-        &CATALOG
-    }
-
     fn tenant(&self) -> String {
         format!("{} {}", self.base, self.organization)
     }
@@ -70,12 +52,11 @@ impl Destination for Tenant {
         Keys { required: &["apiKey"], optional: &[] }
     }
 
-    fn connect(
-        &self,
-        mut credential: Credential,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Box<dyn Provider>, Error> {
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
+    }
+
+    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
         Ok(Box::new(JumpCloud::new(self.clone(), &credential.required("apiKey"), ties, pacer)?))
     }
 }

@@ -1,16 +1,7 @@
 //! What JumpCloud's answers mean: a message in one of two forms, and the status.
 
-use serde_json::Value;
-
 use super::catalog::{MARK, TABLE};
-use crate::{
-    http::client::Answer,
-    provider::{
-        Error,
-        answers::{ERROR_BODY, Purpose, Route, Sent, retry_after, without_words},
-        rules::{Means, Refusal, Rule, STATUS},
-    },
-};
+use crate::provider::prelude::*;
 
 /// Expires a password. The body of its answer says nothing (JumpCloud API v1,
 /// `ExpireUserPassword_POST`).
@@ -23,12 +14,8 @@ const SENTENCE: usize = 500;
 pub(super) const UNIQUE: [&str; 3] = ["email", "username", "employeeIdentifier"];
 
 /// What a refusal means that is not about a value.
-const RULES: [Rule; 12] = [
-    Rule::on(
-        &[401],
-        Means::Unauthorized,
-        "{said}; an administrator of several organizations also needs organizationId",
-    ),
+const RULES: [Rule; 10] = [
+    Rule::on(&[401], Means::Unauthorized, UNAUTHORIZED),
     // jumpcloud.com, "A JumpCloud service returns 403 Forbidden: your IP has been blocked due to
     // suspected abuse".
     Rule::on(&[403], Means::NoAnswer, STATUS).word(&["blocked", "abuse"]),
@@ -39,22 +26,19 @@ const RULES: [Rule; 12] = [
         .word(&["organization"])
         .also(&["not found", "not match", "invalid"]),
     Rule::on(&[400, 403, 404], Means::NotFound, "").of(ONE_USER).word(&["user not found"]),
-    Rule::on(
-        &[403],
-        Means::Forbidden,
-        "the administrator who owns the API key needs a role that may change this user; JumpCloud said: {said}",
-    )
-    .of(ONE_USER),
+    Rule::on(&[403], Means::Forbidden, NEEDS_ROLE).of(ONE_USER),
     Rule::on(&[403], Means::Forbidden, NEEDS).of(&[Purpose::Create]),
     Rule::on(&[403], Means::Denied, NEEDS),
     Rule::on(&[404], Means::NotFound, "").of(ONE_USER),
-    Rule::on(&[], Means::Unavailable, STATUS).of(&[Purpose::Token, Purpose::List]),
-    Rule::on(&[], Means::Unavailable, STATUS).of(&[Purpose::Definitions, Purpose::Find]),
-    Rule::on(&[404], Means::Unavailable, STATUS).of(&[Purpose::Create]),
+    Rule::on(&[], Means::Unavailable, STATUS).of(&[Purpose::Find]),
 ];
 
 const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
 const ORGANIZATION: &str = "organizationId has to be an organization of the administrator who owns the API key; JumpCloud said: {said}";
+const UNAUTHORIZED: &str =
+    "{said}; an administrator of several organizations also needs organizationId";
+const NEEDS_ROLE: &str = "the administrator who owns the API key needs a role that may change this user; \
+    JumpCloud said: {said}";
 const NEEDS: &str = "the administrator who owns the API key needs a role that may manage users; JumpCloud said: {said}";
 
 /// Words about a value that another account has. JumpCloud has no code for it ("User already exists
@@ -78,7 +62,8 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
     if route == EXPIRE && answer.status.is_success() && !answer.is_html() {
         return Ok(());
     }
-    if let Some(judged) = without_words(route, answer, retry_after(answer)) {
+    let wait = retry_after(answer);
+    if let Some(judged) = without_words(route, answer, wait) {
         return judged;
     }
     let body = Body::read(answer);

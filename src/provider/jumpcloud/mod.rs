@@ -9,16 +9,7 @@ mod dialect;
 mod errors;
 mod write;
 
-use std::{
-    borrow::Cow,
-    collections::HashSet,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
-
-use reqwest::Method;
-use serde_json::{Map, Value, json};
-use tokio::time::Instant;
+use std::collections::HashSet;
 
 pub use catalog::{CATALOG, pacer};
 pub use dialect::{Region, Tenant};
@@ -29,24 +20,7 @@ use self::{
     errors::{EXPIRE, UNIQUE},
     write::body,
 };
-use super::{
-    Catalog, Error, Initial, Key, Listing, Written,
-    answers::{Password, Route, Sent, keep_those_with, searched, unreadable},
-    call::{Call, Service, Ties},
-    directory::Directory,
-    limits::Pacer,
-    listing::{Counted, Counts, Lister, short},
-    reader::Reader,
-    writer::{needs_foreign, state_of},
-};
-use crate::{
-    domain::{
-        account::{Access, Account, AccountState, AccountWrite, NewValue},
-        mapping::{Compare, Mapping},
-        priority::Urgency,
-    },
-    http::secret::Secret,
-};
+use crate::provider::prelude::*;
 
 const USERS: &str = "/api/systemusers";
 
@@ -64,7 +38,7 @@ const PERSISTENCE: Duration = Duration::from_secs(20);
 pub struct JumpCloud {
     service: Service<JumpCloudDialect>,
     /// The id of the organization, once a user has told it.
-    organization: OnceLock<Box<str>>,
+    organization: Whose,
 }
 
 impl JumpCloud {
@@ -75,7 +49,7 @@ impl JumpCloud {
     /// cannot connect.
     pub fn new(tenant: Tenant, key: &Secret, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let service = Service::new(JumpCloudDialect::new(tenant, key)?, ties, pacer)?;
-        Ok(Self { service, organization: OnceLock::new() })
+        Ok(Self { service, organization: Whose::told_in("organization") })
     }
 
     fn tenant(&self) -> &Tenant {
@@ -114,7 +88,7 @@ impl JumpCloud {
                 .await?;
             pages.are_of(lister.size());
             let page = reader.page(&answer)?;
-            self.belongs_to(page.first_text("organization"));
+            self.organization.learn(&page);
             let nameless = "the listing holds a user without an id";
             let fresh = lister.take((&reader, nameless), &page, |id| Some(short(id)), sink)?;
             let counts = Counts { total: page.rest.read("totalCount"), ..Counts::default() };
@@ -124,46 +98,18 @@ impl JumpCloud {
         }
     }
 
-    /// Remembers which organization the users belong to.
-    fn belongs_to(&self, organization: Option<String>) {
-        if let Some(id) = organization {
-            self.organization.get_or_init(|| id.into());
-        }
-    }
-
-    /// Asks for any one user, because users say which organization they belong to. An
-    /// organization without users does not say.
-    async fn ask_whose(&self) {
-        let query =
-            [("limit", "1"), ("skip", "0"), ("sort", "_id"), ("fields", "_id organization")];
-        let answer = self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await;
-        let page = answer.as_ref().ok().and_then(|answer| TABLE.page(answer));
-        self.belongs_to(page.and_then(|page| page.first_text("organization")));
-    }
-
-    async fn by_id(&self, mapping: &Mapping, id: &str) -> Result<Option<Account<'static>>, Error> {
+    async fn by_id(&self, mapping: &Mapping, id: &str) -> Result<One, Error> {
         let Some(path) = path_of(id) else { return Ok(None) };
-        match self.service.get(Route::FIND, &path, &[], Sent::Nothing).await {
-            Ok(answer) => {
-                let account = Reader::new(&TABLE, mapping).one(&answer)?;
-                let same = *account.id == *id;
-                same.then_some(account)
-                    .map(Some)
-                    .ok_or_else(|| unreadable("the answer names another user"))
-            }
-            Err(Error::NotFound) => Ok(None),
-            Err(error) => Err(error),
-        }
+        let asked = self.service.get(Route::FIND, &path, &[], Sent::Nothing).await;
+        let Some(answer) = unless_gone(asked)? else { return Ok(None) };
+        let account = Reader::new(&TABLE, mapping).one(&answer)?;
+        let other = || unreadable("the answer names another user");
+        (*account.id == *id).then_some(Some(account)).ok_or_else(other)
     }
 
     /// Returns the users with a member that is exactly this value (JumpCloud API v1, `filter`: the
     /// comparison is case-sensitive).
-    async fn by_member(
-        &self,
-        mapping: &Mapping,
-        name: &str,
-        text: &str,
-    ) -> Result<Vec<Account<'static>>, Error> {
+    async fn by_member(&self, mapping: &Mapping, name: &str, text: &str) -> Result<Found, Error> {
         let reader = Reader::new(&TABLE, mapping);
         let (filter, fields) = (format!("{name}:$eq:{text}"), reader.members().join(" "));
         let query = [
@@ -179,11 +125,7 @@ impl JumpCloud {
 
     /// Returns the users with an e-mail. The first address is in the form in which it is most
     /// likely kept. If no user has it, the second one is as written in Bob.
-    async fn by_email(
-        &self,
-        mapping: &Mapping,
-        email: &str,
-    ) -> Result<Vec<Account<'static>>, Error> {
+    async fn by_email(&self, mapping: &Mapping, email: &str) -> Result<Found, Error> {
         let lower = email.to_lowercase();
         let mut found = Vec::new();
         for address in [&*lower, email].into_iter().take(if lower == email { 1 } else { 2 }) {
@@ -199,26 +141,24 @@ impl JumpCloud {
     async fn write(
         &self,
         call: &Call<'_>,
-        mapping: &Mapping,
-        expected: (Option<&str>, Option<AccountState>),
-        write: &AccountWrite,
+        of: Of<'_>,
+        state: Option<AccountState>,
     ) -> Result<Written, Error> {
+        let (mapping, _, own) = of;
         let answer = match self.service.call(call).await {
             // The text is "User already exists or Bad Request". Only a search tells which, and
             // which value another account has.
-            Err(Error::Duplicate { field: None }) => {
-                let field = self.in_the_way(mapping, expected.0, call).await?;
-                return Err(Error::Duplicate { field });
-            }
-            Err(Error::Rejected { field: None, said }) => {
-                return Err(match self.in_the_way(mapping, expected.0, call).await? {
-                    None => Error::Rejected { field: None, said },
+            Err(
+                error @ (Error::Duplicate { field: None } | Error::Rejected { field: None, .. }),
+            ) => {
+                return Err(match self.in_the_way(mapping, own, call).await? {
+                    None => error,
                     field => Error::Duplicate { field },
                 });
             }
             answer => answer?,
         };
-        Reader::new(&TABLE, mapping).written(mapping, write, expected, (&answer, None))
+        Reader::new(&TABLE, mapping).written(of, state, (&answer, None))
     }
 
     /// Returns which of the values that have to be unique another account has.
@@ -248,10 +188,7 @@ impl JumpCloud {
 fn free_username<'w>(mapping: &Mapping, write: &'w AccountWrite) -> Option<&'w str> {
     let row = &mapping.rows[mapping.username];
     let free = row.compare == Compare::Numbered && row.on_create_only;
-    write.attributes.iter().filter(|_| free).find_map(|(row, value)| match value {
-        NewValue::Set(text) if *row == mapping.username => Some(&**text),
-        _ => None,
-    })
+    write.text(mapping.username).filter(|_| free)
 }
 
 /// Returns the address of one user. Ids are 24 hexadecimal digits. A text that could be another
@@ -268,21 +205,17 @@ impl Directory for JumpCloud {
     /// The id of the organization. The right to list users is enough to learn it.
     async fn tenant(&self, ask: bool) -> Option<String> {
         let named = Some(&*self.tenant().organization).filter(|named| !named.is_empty());
-        if named.is_none() && ask && self.organization.get().is_none() {
-            self.ask_whose().await;
-        }
-        let id = named.or_else(|| self.organization.get().map(|id| &**id));
-        id.map(|id| format!("jumpcloud organization {id}"))
+        let query =
+            [("limit", "1"), ("skip", "0"), ("sort", "_id"), ("fields", "_id organization")];
+        let asked = self.service.get(Route::LIST, USERS, &query, Sent::Nothing);
+        let id = self.organization.known(&TABLE, named, ask, asked).await?;
+        Some(format!("jumpcloud organization {id}"))
     }
 
     /// Reads every page. If users were added or removed between the pages, reads everything once
     /// more, so that no user is missed that moved from one page to another: there is no search for
     /// marks that could find it later.
-    async fn list(
-        &self,
-        mapping: &Mapping,
-        sink: &mut (dyn FnMut(Account<'_>) + Send),
-    ) -> Result<Listing, Error> {
+    async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {
         let (page, mut known) =
             (CATALOG.capabilities.page, HashSet::<_, foldhash::fast::RandomState>::default());
         let mut once = |account: Account<'_>| {
@@ -298,7 +231,7 @@ impl Directory for JumpCloud {
         Ok(Listing { accounts, whole, unavailable: Vec::new() })
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
         let found = match key {
             Key::Id(id) => Vec::from_iter(self.by_id(mapping, id).await?),
             Key::Email(email) => self.by_email(mapping, email).await?,
@@ -310,12 +243,8 @@ impl Directory for JumpCloud {
         Ok(found.into_iter().map(|account| self.ours(account)).collect())
     }
 
-    async fn create(
-        &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
-        initial: &Initial<'_>,
-    ) -> Result<Written, Error> {
+    async fn create(&self, new: New<'_>) -> Result<Written, Error> {
+        let New { mapping, write, initial } = new;
         let mut members = body(mapping, write, true)?;
         let access = write.access.unwrap_or(Access::Active);
         let staged = access == Access::Active && initial.password.is_none() && self.tenant().stages;
@@ -337,7 +266,7 @@ impl Directory for JumpCloud {
             let (to, body) = ((Method::POST, USERS), Some(members.clone()));
             let call =
                 Call { query, ..Call::write(Route::CREATE, Urgency::Normal, to, body, sent) };
-            match (self.write(&call, mapping, (None, Some(wanted)), write).await, name) {
+            match (self.write(&call, (mapping, write, None), Some(wanted)).await, name) {
                 (Err(Error::Duplicate { field: Some(field) }), Some(name))
                     if field == "username" && number < MOST_NUMBERS =>
                 {
@@ -359,41 +288,25 @@ impl Directory for JumpCloud {
             return Ok(());
         }
         let path = format!("{}/expire", path_of(id).ok_or(Error::NotFound)?);
-        let until = Instant::now() + PERSISTENCE;
-        let mut pause = Duration::from_millis(250);
-        loop {
+        // Expiring twice has the same effect as once.
+        let pauses =
+            std::iter::successors(Some(Duration::from_millis(250)), |pause| Some(*pause * 2));
+        let expire = async || {
             let to = (Method::POST, &*path);
             let call = Call::write(EXPIRE, Urgency::Urgent, to, None, Sent::Nothing);
-            match self.service.call(&call).await {
-                Ok(_) => return Ok(()),
-                // Expiring twice has the same effect as once.
-                Err(
-                    Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. },
-                ) if Instant::now() + pause < until => {
-                    tokio::time::sleep(pause).await;
-                    pause *= 2;
-                }
-                Err(error) => return Err(error),
-            }
-        }
+            self.service.call(&call).await.map(drop)
+        };
+        settled(pauses, PERSISTENCE, Error::may_pass, expire).await
     }
 
-    async fn update(
-        &self,
-        mapping: &Mapping,
-        id: &str,
-        write: &AccountWrite,
-        urgency: Urgency,
-    ) -> Result<Written, Error> {
+    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
+        let Change { mapping, write, id, urgency } = change;
         let path = path_of(id).ok_or(Error::NotFound)?;
-        let mut write = Cow::Borrowed(write);
         // Entries of others are sent along, so they have to be known.
-        if write.foreign.is_none() && needs_foreign(&TABLE, mapping, &write) {
-            let now = self.by_id(mapping, id).await?.ok_or(Error::NotFound)?;
-            write.to_mut().foreign = now.foreign.map(|foreign| foreign.as_ref().into());
-        }
-        let (body, sent) = (body(mapping, &write, false)?, Sent::Write(mapping, &write));
+        let needs = needs_foreign(&TABLE, mapping, write);
+        let write = &*with_foreign(write, needs, self.by_id(mapping, id)).await?;
+        let (body, sent) = (body(mapping, write, false)?, Sent::Write(mapping, write));
         let call = Call::write(Route::UPDATE, urgency, (Method::PUT, &path), Some(body), sent);
-        self.write(&call, mapping, (Some(id), write.access.map(state_of)), &write).await
+        self.write(&call, (mapping, write, Some(id)), None).await
     }
 }

@@ -1,28 +1,16 @@
 //! Writes in the form that JumpCloud wants: only what differs, except that arrays are sent whole
 //! (JumpCloud API v1, `User_Set`).
 
-use serde_json::{Map, Value};
-
 use super::catalog::TABLE;
-use crate::{
-    domain::{account::AccountWrite, mapping::Mapping},
-    provider::{
-        Error,
-        writer::{self, Own, not_empty},
-    },
-};
+use crate::provider::prelude::*;
 
 /// Returns the members of a write.
 ///
 /// # Errors
 /// There is nothing to write, or the account does not let an attribute be written. Nothing has been
 /// sent then.
-pub(super) fn body(
-    mapping: &Mapping,
-    write: &AccountWrite,
-    new: bool,
-) -> Result<Map<String, Value>, Error> {
-    let body = writer::body(&TABLE, (mapping, write, new), |place, _, foreign| {
+pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Members {
+    writer::body(&TABLE, (mapping, write, new), |place, _, foreign| {
         let name = place.outer;
         if !is_restricted(foreign, name) {
             return Ok(Own::Table);
@@ -31,8 +19,7 @@ pub(super) fn body(
             "JumpCloud does not let {name} of this account be written, because another directory is its master"
         );
         Err(Error::Rejected { field: Some(place.target.to_owned()), said })
-    })?;
-    not_empty(body)
+    })
 }
 
 /// Returns whether the account lists this member among those that only another directory writes.

@@ -1,22 +1,7 @@
 //! What is known of `OneLogin` before there is a connection: attributes, default map, addresses,
 //! limits.
 
-use std::time::Duration;
-
-use serde_json::json;
-
-use crate::{
-    domain::{
-        account::{Access, AccountState},
-        mapping::Compare,
-    },
-    provider::{
-        Capabilities, Catalog,
-        json::Object,
-        limits::Pacer,
-        table::{At, Field, Form, Hooks, Table, number},
-    },
-};
+use crate::provider::prelude::*;
 
 /// The prefix of targets that are custom attributes.
 pub(super) const CUSTOM: &str = "custom_attributes.";
@@ -29,15 +14,9 @@ pub(super) const MARK: &str = "external_id";
 /// has to be a custom attribute.
 pub const CATALOG: Catalog = Catalog {
     name: "OneLogin",
+    required: &["email", "username"],
     label: "onelogin",
     default_map: include_str!("default-map.json"),
-    required: &["email", "username"],
-    email: "email",
-    username: "username",
-    targets: &Table::fixed::<16>(TABLE.fields),
-    compare: |target| TABLE.compare(target),
-    relates: |_| false,
-    pacer,
     capabilities: Capabilities {
         states: &[
             AccountState::Active,
@@ -54,6 +33,7 @@ pub const CATALOG: Catalog = Catalog {
         licences: true,
         ..Capabilities::PLAIN
     },
+    ..TABLE.catalog(&Table::fixed::<16>(TABLE.fields), |target| TABLE.compare(target), pacer)
 };
 
 /// Users of `OneLogin` (developers.onelogin.com, "Create User" and "User Resource"). An empty text
@@ -83,7 +63,7 @@ pub(super) const TABLE: Table = Table {
     mark: text(MARK),
     id: &["id"],
     names: ["email", "username"],
-    always: &["id", MARK, "email", "username", "status", "state", "directory_id", "trusted_idp_id"],
+    always: "id external_id email username status state directory_id trusted_idp_id",
     users: None,
     error: None,
     kept: &[],

@@ -1,28 +1,13 @@
 //! How calls to `OneLogin` are made: its address, its token, its window of calls.
 
-use std::{sync::Arc, time::Duration};
-
 use jiff::Timestamp;
-use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE};
-use serde::Deserialize;
+use reqwest::header::CONTENT_TYPE;
 
 use super::{
     CATALOG, OneLogin,
     errors::{NEEDS, judge},
 };
-use crate::{
-    http::{
-        client::{Answer, Client},
-        secret::Secret,
-    },
-    provider::{
-        Catalog, Credential, Destination, Error, Keys, Provider,
-        answers::{Route, Sent},
-        call::{Dialect, Ties},
-        limits::{Pacer, Ticket},
-        token::Granted,
-    },
-};
+use crate::provider::prelude::*;
 
 /// developers.onelogin.com, "Generate Tokens": ten hours. It is used if the answer does not say.
 const PUBLISHED: Duration = Duration::from_secs(36_000);
@@ -37,10 +22,6 @@ pub struct Tenant {
 }
 
 impl Destination for Tenant {
-    fn catalog(&self) -> &'static Catalog {
-        &CATALOG
-    }
-
     fn tenant(&self) -> String {
         self.base.clone()
     }
@@ -54,15 +35,14 @@ impl Destination for Tenant {
         Keys { required: &["clientId", "clientSecret"], optional: &[] }
     }
 
-    fn connect(
-        &self,
-        mut credential: Credential,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Box<dyn Provider>, Error> {
+    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
         let id = credential.required("clientId").expose().to_owned();
         let secret = credential.required("clientSecret");
         Ok(Box::new(OneLogin::new(self.clone(), id, secret, ties, pacer)?))
+    }
+
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
     }
 }
 

@@ -1,37 +1,18 @@
 //! What `OneLogin`'s answers mean: every form of error body, sorted by what to do about it.
 
-use std::time::Duration;
-
-use serde_json::Value;
-
 use super::catalog::{CUSTOM, MARK, TABLE};
-use crate::{
-    http::client::Answer,
-    provider::{
-        Error,
-        answers::{ERROR_BODY, Purpose, Route, Sent, believed, retry_after, without_words},
-        rules::{Means, Refusal, Rule, STATUS},
-    },
-};
+use crate::provider::prelude::*;
 
 /// The wait after a refusal for the number of calls while the window has calls left.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
 
 /// What a refusal means that is not about a value.
-const RULES: [Rule; 9] = [
+const RULES: [Rule; 5] = [
     Rule::on(&[400, 401, 403], Means::Unauthorized, "{said}").of(&[Purpose::Token]),
-    Rule::on(&[401], Means::Unauthorized, "{said}"),
     Rule::on(&[403], Means::Forbidden, "{said}").of(&[Purpose::Update]),
     Rule::on(&[403], Means::Forbidden, "{said}").of(&[Purpose::Create]).word(&["account owner"]),
     Rule::on(&[403], Means::Forbidden, NEEDS).of(&[Purpose::Create]),
     Rule::on(&[403], Means::Denied, NEEDS),
-    Rule::on(&[404], Means::NotFound, "").of(&[Purpose::Find, Purpose::Update]),
-    Rule::on(&[], Means::Unavailable, STATUS).of(&[
-        Purpose::Token,
-        Purpose::List,
-        Purpose::Definitions,
-    ]),
-    Rule::on(&[404], Means::Unavailable, STATUS).of(&[Purpose::Create]),
 ];
 
 /// The text of a missing permission.

@@ -8,11 +8,7 @@ pub mod catalog;
 mod dialect;
 mod errors;
 
-use std::{collections::HashSet, sync::Arc};
-
-use reqwest::Method;
-use serde::Deserialize;
-use serde_json::Map;
+use std::collections::HashSet;
 
 pub use catalog::{CATALOG, base_for, pacer};
 pub use dialect::Tenant;
@@ -21,25 +17,7 @@ use self::{
     catalog::{CUSTOM, TABLE},
     dialect::OneLoginDialect,
 };
-use super::{
-    Catalog, Error, Initial, Key, Left, Listing, Written,
-    answers::{Purpose, Route, Sent, keep_those_with, searched, unreadable},
-    call::{Call, Service, Ties},
-    directory::Directory,
-    limits::Pacer,
-    listing::{Counted, Counts, Lister},
-    reader::Reader,
-    remembered::{Remembered, undefined_in},
-    writer::{Own, body, not_empty, state_of},
-};
-use crate::{
-    domain::{
-        account::{Access, Account, AccountState, AccountWrite},
-        mapping::Mapping,
-        priority::Urgency,
-    },
-    http::{client::Answer, secret::Secret},
-};
+use crate::provider::prelude::*;
 
 const USERS: &str = "/api/2/users";
 
@@ -92,18 +70,14 @@ impl OneLogin {
         if custom.is_empty() {
             return Ok(Vec::new());
         }
-        let is_defined: Box<dyn Fn(&(usize, &str)) -> bool + Send> = match shown {
-            Some(shown) => {
-                // The users show what is defined, so an earlier answer may be out of date.
-                self.definitions.forget();
-                Box::new(move |(row, _)| shown.contains(row))
-            }
-            None => {
-                let defined = self.defined().await?;
-                Box::new(move |(_, name)| defined.contains(*name))
-            }
+        let Some(shown) = shown else {
+            let defined = self.defined().await?;
+            let missing = custom.iter().filter(|(_, name)| !defined.contains(*name));
+            return Ok(missing.map(|(row, _)| *row).collect());
         };
-        Ok(custom.iter().filter(|one| !is_defined(one)).map(|(row, _)| *row).collect())
+        // The users show what is defined, so an earlier answer may be out of date.
+        self.definitions.forget();
+        Ok(custom.iter().map(|(row, _)| *row).filter(|row| !shown.contains(row)).collect())
     }
 
     /// Returns the shortnames of the tenant's custom attributes. The set is empty if its
@@ -128,41 +102,15 @@ impl OneLogin {
         self.service.get(DEFINITIONS, path, &[], Sent::Nothing).await
     }
 
-    /// Ends the sessions of a user who just lost access (developers.onelogin.com, "Log User Out").
-    /// If the call fails, the whole change fails and is made again. If it is refused, access is
-    /// still taken.
-    async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
-        let path = format!("/api/1/users/{id}/logout");
-        let to = (Method::PUT, &*path);
-        let call = Call::write(LOGOUT, urgency, to, Some(Map::new()), Sent::Nothing);
-        let needs = "access is taken, and open sessions cannot be ended: the API credential needs the scope \"Manage users\" for logout";
-        match self.service.call(&call).await {
-            Ok(_) => Ok(()),
-            // A refusal of this call says nothing about the account.
-            Err(
-                Error::Forbidden { said } | Error::Denied { said } | Error::Rejected { said, .. },
-            ) => Err(Error::Forbidden { said: format!("{needs}; OneLogin said: {said}") }),
-            Err(Error::NotFound) => {
-                Err(Error::Forbidden { said: format!("{needs}; OneLogin said: HTTP 404") })
-            }
-            // Ending sessions twice does no harm.
-            Err(Error::Unknown { said }) => Err(Error::Unavailable { said }),
-            Err(error) => Err(error),
-        }
-    }
-
     /// Makes or changes an account.
     async fn write(
         &self,
         (route, urgency): (Route, Urgency),
         to: (Method, &str),
-        mapping: &Mapping,
-        id: Option<&str>,
-        write: &AccountWrite,
+        (mapping, write, id): Of<'_>,
     ) -> Result<Written, Error> {
         let is_new = id.is_none();
-        let body = body(&TABLE, (mapping, write, is_new), |_, _, _| Ok(Own::Table))?;
-        let body = not_empty(body)?;
+        let body = writer::body(&TABLE, (mapping, write, is_new), |_, _, _| Ok(Own::Table))?;
         let defined = self.definitions.get();
         undefined_in(mapping, write, |target| {
             let name = target.strip_prefix(CUSTOM).zip(defined.as_ref());
@@ -182,9 +130,28 @@ impl OneLogin {
                 self.definitions.set(defined);
             }
         }
-        let expected = (id, write.access.map(state_of));
         let answer = (&answer?, Some("x-request-id"));
-        Reader::new(&TABLE, mapping).written(mapping, write, expected, answer)
+        Reader::new(&TABLE, mapping).written((mapping, write, id), None, answer)
+    }
+
+    /// Ends the sessions of a user who just lost access (developers.onelogin.com, "Log User Out").
+    /// If the call fails, the whole change fails and is made again. If it is refused, access is
+    /// still taken.
+    async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
+        let path = format!("/api/1/users/{id}/logout");
+        let to = (Method::PUT, &*path);
+        let call = Call::write(LOGOUT, urgency, to, Some(Map::new()), Sent::Nothing);
+        let needs = "access is taken, and open sessions cannot be ended: the API credential needs the scope \"Manage users\" for logout";
+        match repeatable(self.service.call(&call).await) {
+            // A refusal of this call says nothing about the account.
+            Err(
+                Error::Forbidden { said } | Error::Denied { said } | Error::Rejected { said, .. },
+            ) => Err(Error::Forbidden { said: format!("{needs}; OneLogin said: {said}") }),
+            Err(Error::NotFound) => {
+                Err(Error::Forbidden { said: format!("{needs}; OneLogin said: HTTP 404") })
+            }
+            outcome => outcome,
+        }
     }
 }
 
@@ -223,11 +190,7 @@ impl Directory for OneLogin {
         Some(format!("onelogin account {}", self.service.tenant(ask).await?))
     }
 
-    async fn list(
-        &self,
-        mapping: &Mapping,
-        sink: &mut (dyn FnMut(Account<'_>) + Send),
-    ) -> Result<Listing, Error> {
+    async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {
         let reader = Reader::new(&TABLE, mapping);
         // Without the fields, OneLogin leaves most attributes out of a listing.
         let fields = reader.members().join(",");
@@ -238,36 +201,31 @@ impl Directory for OneLogin {
         let mut pages = Counted::new(lister.size());
         let mut ours = |account: Account<'_>| sink(self.ours(account));
         loop {
-            let answer = lister
-                .page(async |size| {
-                    let (limit, page) = (size.to_string(), pages.next(size).to_string());
-                    let query = [("limit", &*limit), ("page", &*page), ("fields", &*fields)];
-                    self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await
-                })
-                .await?;
-            pages.are_of(lister.size());
+            let asked = lister.page(async |size| {
+                let (limit, page) = (size.to_string(), pages.next(size).to_string());
+                let query = [("limit", &*limit), ("page", &*page), ("fields", &*fields)];
+                self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await
+            });
+            let answer = asked.await?;
             let page = reader.page(&answer)?;
-            for (row, _) in
-                custom.iter().filter(|(row, _)| !shown.contains(row)).copied().collect::<Vec<_>>()
-            {
-                if page.users.iter().any(|user| reader.shows(user, row)) {
-                    shown.insert(row);
-                }
-            }
+            pages.are_of(lister.size());
+            shown.extend(
+                custom
+                    .iter()
+                    .map(|(row, _)| *row)
+                    .filter(|row| page.users.iter().any(|user| reader.shows(user, *row))),
+            );
             let nameless = "the listing holds an account without an id";
             let fresh = lister.take((&reader, nameless), &page, |id| id.parse().ok(), &mut ours)?;
             if !pages.more(counts(&answer), page.users.len() as u64, fresh)? {
                 let shown = (lister.accounts() > 0).then_some(shown);
-                return Ok(Listing {
-                    accounts: lister.accounts(),
-                    whole: pages.whole(lister.accounts().into()),
-                    unavailable: self.unavailable(&custom, shown).await?,
-                });
+                let unavailable = self.unavailable(&custom, shown).await?;
+                return Ok(lister.listing(pages.whole(lister.accounts().into()), unavailable));
             }
         }
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Vec<Account<'static>>, Error> {
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
         let reader = Reader::new(&TABLE, mapping);
         let (filter, text) = match key {
             Key::Id(id) => {
@@ -294,27 +252,17 @@ impl Directory for OneLogin {
         Ok(found.into_iter().map(|account| self.ours(account)).collect())
     }
 
-    async fn create(
-        &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
-        _: &Initial<'_>,
-    ) -> Result<Written, Error> {
+    async fn create(&self, New { mapping, write, .. }: New<'_>) -> Result<Written, Error> {
         let kind = (Route::CREATE, Urgency::Normal);
-        self.write(kind, (Method::POST, USERS), mapping, None, write).await
+        self.write(kind, (Method::POST, USERS), (mapping, write, None)).await
     }
 
-    async fn update(
-        &self,
-        mapping: &Mapping,
-        id: &str,
-        write: &AccountWrite,
-        urgency: Urgency,
-    ) -> Result<Written, Error> {
+    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
+        let Change { mapping, id, write, urgency } = change;
         let path = path_of(id).ok_or(Error::NotFound)?;
         let to = (Method::PUT, &*path);
-        let mut written =
-            self.write((Route::UPDATE, urgency), to, mapping, Some(id), write).await?;
+        let of = (mapping, write, Some(id));
+        let mut written = self.write((Route::UPDATE, urgency), to, of).await?;
         if write.access == Some(Access::Suspended) {
             match self.end_sessions(id, urgency).await {
                 Err(error @ Error::Forbidden { .. }) => {

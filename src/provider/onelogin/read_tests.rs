@@ -168,7 +168,7 @@ proptest! {
             attributes: vec![(5, crate::domain::account::NewValue::Set("7".into()))],
             ..AccountWrite::default()
         };
-        let sent = body(&TABLE, (&mapping, &write, false), |_, _, _| Ok(Own::Table)).unwrap();
+        let sent = writer::body(&TABLE, (&mapping, &write, false), |_, _, _| Ok(Own::Table)).unwrap();
         prop_assert_eq!(sent["custom_attributes"].as_object(), Some(&kept));
     }
 }

@@ -17,7 +17,7 @@ fn mapping() -> Mapping {
 }
 
 fn body(write: &AccountWrite, new: bool) -> Result<Map<String, Value>, Error> {
-    super::body(&TABLE, (&mapping(), write, new), |_, _, _| Ok(Own::Table)).and_then(not_empty)
+    writer::body(&TABLE, (&mapping(), write, new), |_, _, _| Ok(Own::Table))
 }
 
 fn confirmed(
