@@ -41,6 +41,7 @@ use crate::{
         },
         pass::{
             execute::Cut,
+            refusals::Refusals,
             report::{self, Report},
         },
         settings::validate::{Validated, for_evidence, validate},
@@ -219,7 +220,7 @@ impl Worker {
             said: handle.said.clone(),
             object: object.clone(),
             place: Place::default(),
-            refusals: Default::default(),
+            refusals: Refusals::default(),
             signing: Signing::default(),
             by_evidence: parking_lot::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
