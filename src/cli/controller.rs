@@ -20,7 +20,7 @@ use crate::{
     engine::{
         clock::Clock,
         intake::inbox::Inbox,
-        integration::{pacers::Pacers, worker::Shared},
+        integration::{pacers::Pacers, shared::Shared},
         settings::{endpoints::AllowedEndpoints, tenants::Tenants},
         supervisor::supervise,
     },

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::engine::stop::secret_stop;
 use crate::{
     api::{conditions, key::IntegrationKey, reasons::IntegrationReason},

@@ -3,7 +3,6 @@
 //! wrote the latter.
 
 use std::{
-    collections::BTreeSet,
     convert::Infallible,
     sync::{
         Arc,
@@ -15,9 +14,8 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use parking_lot::Mutex;
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 
-use super::session::Session;
 use crate::{
     api::{
         ProvisioningIntegration, ProvisioningIntegrationStatus, conditions,
@@ -39,13 +37,11 @@ use crate::{
             validate::Validated,
         },
     },
-    telemetry::{health::Beat, metrics::Metrics},
+    telemetry::metrics::Metrics,
 };
 
 /// The shortest time between two writes of the numbers.
-const APART: Duration = progress::APART;
-/// Changes that follow each other within this time mostly belong to one pass.
-const TOGETHER: Duration = Duration::from_millis(200);
+pub(super) const APART: Duration = progress::APART;
 
 /// Computes the numbers of the employees of one integration.
 pub struct Reckoning {
@@ -62,7 +58,7 @@ pub struct Reckoning {
     /// What all answers of Bob together showed.
     pub company: Company,
     /// Notified of changes that the numbers do not show.
-    news: Notify,
+    pub(super) news: Notify,
 }
 
 /// The settings that the numbers depend on.
@@ -231,57 +227,6 @@ fn begun(before: &[Condition], after: &[Condition]) -> Vec<(bool, &'static str, 
         news.then(|| (true, reason.as_str(), now.message.clone()))
     });
     ready.into_iter().chain(others).collect()
-}
-
-/// Writes the numbers when they change, until the process stops.
-pub async fn tell(session: Arc<Session>, beat: Beat) {
-    let mut stopping = session.shared.stopping.clone();
-    let (clock, news) = (session.shared.clock.clone(), session.roster().news());
-    let mut next = Instant::now();
-    loop {
-        tokio::select! {
-            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        let opens = session.said.lock().await.next_opening();
-        tokio::select! {
-            () = beat.during(news.notified()) => {}
-            () = beat.during(session.reckoning.news.notified()) => {}
-            () = beat.during(async {
-                match opens {
-                    Some(at) => clock.sleep_until(at).await,
-                    None => std::future::pending().await,
-                }
-            }) => {}
-            () = session.shared.leadership.lost() => continue,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        tokio::select! {
-            () = beat.during(tokio::time::sleep_until(next.max(Instant::now() + TOGETHER))) => {}
-            () = session.shared.leadership.lost() => continue,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        next = Instant::now() + APART;
-        let object = session.object.borrow().clone();
-        let mut said = session.said.lock().await;
-        let before = said.told().to_vec();
-        let owed = session.said.take_owed_revocations();
-        let (writer, key) = (session.shared.writer(&session.key), &session.key);
-        let written = if owed {
-            said.change_revoked(&writer, key, |list| session.revoked_after(list, &BTreeSet::new()))
-                .await
-                .is_ok()
-        } else {
-            said.write_beside(&writer, key).await
-        };
-        if !written {
-            if owed {
-                session.said.owe_revocations();
-            }
-            session.reckoning.nudge();
-        }
-        announce(&session.shared.events, &object, &before, said.told());
-    }
 }
 
 /// Requests a write of the numbers at regular intervals while a pass is under way.

@@ -17,14 +17,13 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    approval,
+    again, approval,
     connection::Secrets,
     counts::Reckoning,
-    partial,
     said::{Saying, same_spec},
-    signing::Signing,
+    shared::Shared,
+    signing::answer::Signing,
     state::{self, Place, Ready},
-    worker::Shared,
 };
 use crate::{
     api::{
@@ -146,7 +145,14 @@ impl Session {
                 released.as_ref().is_none_or(|released| released.digest != *digest)
             });
         let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> {
-            Box::pin(approval::release(self, object, digest, leaving))
+            Box::pin(approval::release(
+                &self.said,
+                &self.key,
+                &self.shared,
+                object,
+                digest,
+                leaving,
+            ))
         };
         let created =
             object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
@@ -171,7 +177,7 @@ impl Session {
                 unavailable,
             }));
             // This does not wait for the end of the pass, which may be hours away.
-            partial::look_again(self, wanted.announced, unseen);
+            again::look_again(&self.mailbox.dirty, wanted.announced, unseen);
         };
         let pass = Pass {
             integration: Integration {

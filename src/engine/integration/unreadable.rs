@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::{
     api::{conditions, key::IntegrationKey, reasons::IntegrationReason},
     cluster::lenient::Unreadable,

@@ -16,7 +16,7 @@ use super::{
     owners, partial,
     said::{self, Said, Saying, same_spec},
     session::{PassRequest, Session, takes_access},
-    signing::{self, Signing},
+    signing::{self, answer::Signing},
     state::{self, News, Place, Ready, Times, Wake},
     telling,
 };
@@ -41,6 +41,7 @@ use crate::{
         },
         pass::{
             execute::Cut,
+            refusals::Refusals,
             report::{self, Report},
         },
         settings::validate::{Validated, for_evidence, validate},
@@ -219,7 +220,7 @@ impl Worker {
             said: handle.said.clone(),
             object: object.clone(),
             place: Place::default(),
-            refusals: Default::default(),
+            refusals: Refusals::default(),
             signing: Signing::default(),
             by_evidence: parking_lot::Mutex::default(),
             turns: std::sync::atomic::AtomicU64::new(0),
@@ -268,7 +269,7 @@ impl Worker {
             Box::pin(partial::serve_evidence(session, beat))
         }));
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
-        beside.spawn(aside("counts", |session, beat| Box::pin(counts::tell(session, beat))));
+        beside.spawn(aside("counts", |session, beat| Box::pin(telling::numbers(session, beat))));
         beside.spawn(aside("waits", |session, beat| Box::pin(telling::tell(session, beat))));
         beside.spawn(aside("owners", |session, beat| Box::pin(owners::keep(session, beat))));
         beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
