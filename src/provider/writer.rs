@@ -91,11 +91,11 @@ pub(super) fn nothing() -> Error {
 ///
 /// # Errors
 /// The account cannot be read, or does not exist.
-pub(super) async fn with_foreign<'w>(
-    write: &'w AccountWrite,
+pub(super) async fn with_foreign(
+    write: &AccountWrite,
     needs: bool,
     now: impl Future<Output = Result<Option<Account<'static>>, Error>>,
-) -> Result<Cow<'w, AccountWrite>, Error> {
+) -> Result<Cow<'_, AccountWrite>, Error> {
     if !needs || write.foreign.is_some() {
         return Ok(Cow::Borrowed(write));
     }
