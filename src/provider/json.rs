@@ -69,9 +69,15 @@ impl<'a> Object<'a> {
         scalar(self.raw(name)?.get())
     }
 
-    /// Returns whether a member is this flag.
-    pub(super) fn is(&self, name: &str, flag: bool) -> bool {
-        self.raw(name).is_some_and(|raw| raw.get() == if flag { "true" } else { "false" })
+    /// Returns whether a member is true.
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.raw(name).is_some_and(|raw| raw.get() == "true")
+    }
+
+    /// Returns whether a member that protects the account is set. A value of an unknown form
+    /// protects it too.
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        self.some(name).is_some_and(|raw| raw.get() != "false")
     }
 
     /// Returns whether a member is this text.

@@ -145,7 +145,12 @@ impl<'m> Reader<'m> {
 
     /// Returns the page in an answer.
     pub(super) fn page<'a>(&self, answer: &'a Answer) -> Result<Page<'a>, Error> {
-        self.table.page(answer).ok_or_else(|| unreadable("the answer is not a list of users"))
+        let page = self.table.page(answer);
+        let page = page.ok_or_else(|| unreadable("the answer is not a list of users"))?;
+        match page.users.iter().find_map(|user| self.odd(user)) {
+            Some(name) => Err(unreadable(&format!("the {name} of a user have an unknown form"))),
+            None => Ok(page),
+        }
     }
 
     /// Returns the accounts in the answer to a search.
@@ -156,9 +161,22 @@ impl<'m> Reader<'m> {
 
     /// Returns the account in the answer to a read of one user.
     pub(super) fn one(&self, answer: &Answer) -> Result<Account<'static>, Error> {
-        let account =
-            self.table.user(answer).and_then(|user| Some(self.account(&user)?.into_owned()));
+        let user = self.table.user(answer).filter(|user| self.odd(user).is_none());
+        let account = user.and_then(|user| Some(self.account(&user)?.into_owned()));
         account.ok_or_else(|| unreadable("the answer is not a user"))
+    }
+
+    /// Returns the name of a member that a write replaces as a whole, if its form is not the one of
+    /// the table. A write would lose what is in it.
+    fn odd(&self, user: &Object<'_>) -> Option<&'m str> {
+        let places = || self.places().map(|(_, place)| place).chain([self.mark]);
+        self.whole.iter().copied().find(|name| {
+            let Some(json) = user.some(name).map(RawValue::get) else { return false };
+            let is_array = places().any(|place| place.outer == *name && place.array().is_some());
+            let fits = if is_array { json.starts_with('[') } else { json.starts_with('{') };
+            // An empty list is also how some services write an object without members.
+            !fits && json != "[]"
+        })
     }
 
     /// Returns the account, or `None` if the user has no id.
@@ -216,7 +234,8 @@ impl<'m> Reader<'m> {
         (id, state): (Option<&str>, Option<AccountState>),
         answer: &Answer,
     ) -> Result<Account<'static>, &'static str> {
-        let user = self.table.user(answer).ok_or("the answer is not a user")?;
+        let user = self.table.user(answer).filter(|user| self.odd(user).is_none());
+        let user = user.ok_or("the answer is not a user")?;
         let mut account = self.account(&user).ok_or("the answer names no account")?.into_owned();
         if id.is_some_and(|id| *account.id != *id) {
             return Err("the answer names another account");
@@ -297,7 +316,7 @@ impl<'o, 'a> Parts<'o, 'a> {
         let entry = match place.field.at {
             At::Entry(_) => {
                 let has = |entry: &Object<'_>, name: &str, value: &str| entry.has(name, value);
-                &entries[place.entry(entries, has, |entry| entry.is("primary", true))?]
+                &entries[place.entry(entries, has, |entry| entry.is_true("primary"))?]
             }
             _ if place.key.is_empty() => entries.first()?,
             _ => return entries.first()?.read::<Object<'a>>(place.key)?.raw(place.member),

@@ -168,7 +168,7 @@ fn state(user: &Object<'_>) -> Option<AccountState> {
 /// of them identifies every guest.
 fn elsewhere(user: &Object<'_>) -> bool {
     let text = |name| user.text(name).unwrap_or_default().to_ascii_uppercase();
-    user.is("onPremisesSyncEnabled", true)
+    user.is_set("onPremisesSyncEnabled")
         || text("userType") == "GUEST"
         || text("userPrincipalName").contains("#EXT#")
 }

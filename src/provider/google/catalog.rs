@@ -100,10 +100,10 @@ pub(super) const TABLE: Table = Table {
         state,
         // An archived user is neither suspended nor active.
         judged: |user, told| match told {
-            Some(AccountState::Active) if user.is("archived", true) => AccountState::Other,
+            Some(AccountState::Active) if user.is_set("archived") => AccountState::Other,
             told => told.unwrap_or(AccountState::Other),
         },
-        administrator: |user| user.is("isAdmin", true) || user.is("isDelegatedAdmin", true),
+        administrator: |user| user.is_set("isAdmin") || user.is_set("isDelegatedAdmin"),
         // A custom field with several values is replaced as a whole, like an array.
         keeps: |name, json| name != CUSTOM || json.contains('['),
         ..Hooks::NONE
@@ -174,6 +174,7 @@ pub fn pacer() -> Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::{fixtures, reader::Reader};
 
     #[test]
     fn targets_are_found_where_the_directory_api_keeps_them() {
@@ -210,6 +211,28 @@ mod tests {
             ("isAdmin", None),
         ] {
             assert_eq!((CATALOG.compare)(target), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_protects_an_account_counts_in_any_form() {
+        let mapping = fixtures::mapping(&["primaryEmail", "phones.work"], 0);
+        let read = |user: Value| {
+            let answer = fixtures::answer(200, "application/json", user.to_string());
+            Reader::new(&TABLE, &mapping).one(&answer)
+        };
+        for (flag, counts) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(1), true),
+            (json!(false), false),
+            (Value::Null, false),
+        ] {
+            let account = read(json!({"id": "1", "isDelegatedAdmin": flag})).unwrap();
+            assert_eq!(account.administrator, counts, "{flag}");
+        }
+        for odd in [json!("1"), json!({"type": "work"})] {
+            assert!(read(json!({"id": "1", "phones": odd})).is_err(), "{odd}");
         }
     }
 }

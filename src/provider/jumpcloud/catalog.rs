@@ -69,7 +69,7 @@ pub(super) const TABLE: Table = Table {
     hooks: Hooks {
         state,
         administrator: |user| user.some("admin").is_some(),
-        elsewhere: |user| user.is("externally_managed", true),
+        elsewhere: |user| user.is_set("externally_managed"),
         keeps: |name, json| name != "restrictedFields" || json != "[]",
         ..Hooks::NONE
     },
@@ -122,6 +122,7 @@ pub fn pacer() -> Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::{fixtures, reader::Reader};
 
     #[test]
     fn targets_are_found_where_jumpcloud_keeps_them() {
@@ -147,6 +148,28 @@ mod tests {
             ("sudo", None),
         ] {
             assert_eq!((CATALOG.compare)(target), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_protects_an_account_counts_in_any_form() {
+        let mapping = fixtures::mapping(&["email", "phoneNumbers.work"], 0);
+        let read = |user: Value| {
+            let answer = fixtures::answer(200, "application/json", user.to_string());
+            Reader::new(&TABLE, &mapping).one(&answer)
+        };
+        for (flag, counts) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(1), true),
+            (json!(false), false),
+            (Value::Null, false),
+        ] {
+            let account = read(json!({"_id": "1", "externally_managed": flag})).unwrap();
+            assert_eq!(account.elsewhere, counts, "{flag}");
+        }
+        for odd in [json!("1"), json!({"type": "work"})] {
+            assert!(read(json!({"_id": "1", "phoneNumbers": odd})).is_err(), "{odd}");
         }
     }
 }
