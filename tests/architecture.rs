@@ -116,7 +116,8 @@ fn imports() -> Imports {
             .filter_map(|statement| statement.rsplit_once("use ").map(|(_, tree)| flat(tree)));
         let inline = code
             .split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':')
-            .filter(|word| word.contains("::"));
+            // A word such as `super::` is the beginning of a tree of imports.
+            .filter(|word| word.contains("::") && !word.ends_with("::"));
         let paths =
             paths.flatten().chain(inline.map(|word| word.split("::").map(str::to_owned).collect()));
         let entry = found.entry(path.clone()).or_default();

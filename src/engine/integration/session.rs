@@ -48,7 +48,7 @@ use crate::{
                 Begins, Cluster, Concurrent, Integration, Memory, Past, Request, Retries, Services,
             },
             initial_password::InitialPassword,
-            observe::LastRead,
+            last_read::LastRead,
             refusals::Refusals,
             report::{self, Report},
         },
