@@ -1,5 +1,5 @@
 # A static binary and nothing else. Build: docker build -t bobsync .
-FROM rust:1.95-alpine AS build
+FROM rust:1.95.0-alpine AS build
 RUN apk add --no-cache musl-dev ca-certificates
 WORKDIR /src
 COPY . .

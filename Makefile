@@ -7,6 +7,12 @@ export BOBSYNC_CACHE ?= $(HOME)/.cache/bobsync
 # Snapshots are read in tests and never written behind one's back; `make snapshots` writes them.
 export INSTA_UPDATE ?= no
 
+# The Rust of rust-toolchain.toml, which rustup installs at the first call. A machine that cannot
+# install it, because it has no network, builds with its default Rust.
+ifeq ($(shell cargo --version 2>/dev/null),)
+export RUSTUP_TOOLCHAIN := $(firstword $(shell rustup default 2>/dev/null))
+$(warning Rust of rust-toolchain.toml cannot be installed: using $(RUSTUP_TOOLCHAIN))
+endif
 CARGO := cargo
 LOCKED := --locked
 

@@ -350,7 +350,7 @@ async fn a_refusal_says_what_is_wrong_and_nothing_of_an_employee() {
         (
             200,
             page,
-            "Bob is unavailable: 200, but not with JSON: a log-in page or somebody else's server",
+            "Bob is unavailable: 200, but not with JSON: it is a log-in page, or another server answers",
         ),
     ];
     let mut wrong = Vec::new();
@@ -449,7 +449,7 @@ async fn whatever_is_not_whole_is_unavailable_and_asked_once() {
         for (fault, expected) in [
             (
                 Fault::new(FaultKind::Html),
-                "200, but not with JSON: a log-in page or somebody else's server",
+                "200, but not with JSON: it is a log-in page, or another server answers",
             ),
             (Fault::new(FaultKind::Truncate), "the answer from 127.0.0.1:"),
             (Fault::new(FaultKind::ErrorObject), "200 with an error object: An injected error"),

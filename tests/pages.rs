@@ -104,6 +104,34 @@ fn every_link_leads_somewhere() {
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
+/// Returns whether a line is wider than 100 columns and could be shorter. A row of a table cannot,
+/// and neither can one link or one piece of code that has the line for itself.
+fn is_too_wide(line: &str) -> bool {
+    let alone = line.trim_start_matches([' ', '-', '>']).trim_end_matches(['.', ',', ';', ':']);
+    let is_code = alone.starts_with('`') && alone.ends_with('`') && alone.matches('`').count() == 2;
+    let is_link = !alone.contains(' ') && alone.contains("://")
+        || alone.starts_with('[') && alone.ends_with(')') && alone.matches("](").count() == 1;
+    let is_table = line.trim_start().starts_with('|');
+    line.chars().count() > 100 && !is_table && !is_code && !is_link
+}
+
+#[test]
+fn prose_is_at_most_100_columns_wide() {
+    let (mut wide, mut seen) = (Vec::new(), 0);
+    for page in files("md") {
+        let text = prose(&read(&page));
+        seen += text.lines().count();
+        let lines = text.lines().filter(|line| is_too_wide(line));
+        wide.extend(lines.map(|line| format!("{}: {line}", page.display())));
+    }
+    assert!(seen > 2_000, "{seen} lines were read");
+    assert!(wide.is_empty(), "wrap these lines at 100 columns:\n{}", wide.join("\n"));
+    let long = "word ".repeat(21);
+    assert!(is_too_wide(&long) && is_too_wide(&format!("- {long}`code`")));
+    assert!(!is_too_wide(&format!("| {long}|")) && !is_too_wide(&format!("  `{long}`.")));
+    assert!(!is_too_wide(&format!("- [{long}](docs/safety.md),")));
+}
+
 /// Returns every text between backticks of these pages.
 fn named() -> Vec<(&'static str, String)> {
     let mut named = Vec::new();

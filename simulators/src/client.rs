@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::company::Summary;
 use crate::front::calls::{Calls, Entry};
 use crate::front::faults::Fault;
-use crate::onelogin::service::Changed;
+use crate::onelogin::state::Changed;
 
 /// A simulated service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +20,8 @@ pub enum Service {
     Google,
     Entra,
     JumpCloud,
+    Okta,
+    Scim,
 }
 
 impl Service {
@@ -30,6 +32,8 @@ impl Service {
             Self::Google => "google",
             Self::Entra => "entra",
             Self::JumpCloud => "jumpcloud",
+            Self::Okta => "okta",
+            Self::Scim => "scim",
         }
     }
 }
@@ -301,6 +305,24 @@ impl Control {
     pub async fn jumpcloud(&self, method: &str, path: &str, body: Value) -> Result<Value> {
         let body = (!body.is_null()).then_some(body);
         Ok(self.send(method.parse()?, &format!("/jumpcloud{path}"), body).await?.json().await?)
+    }
+
+    // --- Okta ---
+
+    /// Calls Okta's half of the control API, such as `PUT /okta/quirks`; docs/simulators.md lists
+    /// the calls.
+    pub async fn okta(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let body = (!body.is_null()).then_some(body);
+        Ok(self.send(method.parse()?, &format!("/okta{path}"), body).await?.json().await?)
+    }
+
+    // --- SCIM ---
+
+    /// Calls the SCIM server's half of the control API, such as `PUT /scim/quirks`;
+    /// docs/simulators.md lists the calls.
+    pub async fn scim(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let body = (!body.is_null()).then_some(body);
+        Ok(self.send(method.parse()?, &format!("/scim{path}"), body).await?.json().await?)
     }
 
     // --- traffic ---

@@ -1,10 +1,11 @@
 //! Strict simulators of Bob and the providers for bobsync's tests and benches. The product never
 //! links this crate.
 //!
-//! - [`world`]: start and stop
+//! - [`world`]: start and stop; [`plant`]: all services of a world
 //! - [`client`]: the typed client of the control API
 //! - [`control`]: the control API itself
-//! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`]: the services
+//! - [`bob`], [`onelogin`], [`google`], [`entra`], [`jumpcloud`], [`okta`],
+//!   [`scim`]: the services
 //! - [`company`]: made-up employees
 //! - [`front`]: requests, faults, call records, connections, limits
 //! - [`texts`]: forms in which a service stores a text
@@ -21,8 +22,11 @@ pub mod entra;
 pub mod front;
 pub mod google;
 pub mod jumpcloud;
+pub mod okta;
 pub mod onelogin;
+pub mod plant;
 pub mod rng;
+pub mod scim;
 pub mod texts;
 pub mod world;
 

@@ -4,7 +4,7 @@
 use std::io::{BufWriter, ErrorKind, Write as _};
 use std::net::SocketAddr;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use serde_json::json;
 use simulators::bob::company::Company;
@@ -22,34 +22,7 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Serve until SIGTERM or SIGINT; prints one JSON line with the addresses when ready
-    Serve {
-        /// Address of Bob [default: a free port of 127.0.0.1]
-        #[arg(long)]
-        bob: Option<SocketAddr>,
-        /// Address of `OneLogin` [default: a free port of 127.0.0.1]
-        #[arg(long)]
-        onelogin: Option<SocketAddr>,
-        /// Address of Google Workspace [default: a free port of 127.0.0.1]
-        #[arg(long)]
-        google: Option<SocketAddr>,
-        /// Address of Microsoft Graph and its sign-in service [default: a free port of 127.0.0.1]
-        #[arg(long)]
-        entra: Option<SocketAddr>,
-        /// Address of JumpCloud [default: a free port of 127.0.0.1]
-        #[arg(long)]
-        jumpcloud: Option<SocketAddr>,
-        /// Address of the control API [default: a free port of 127.0.0.1]
-        #[arg(long)]
-        control: Option<SocketAddr>,
-        /// How many generated employees Bob starts with
-        #[arg(long, default_value_t = 0)]
-        employees: usize,
-        #[arg(long, default_value_t = 1)]
-        seed: u64,
-        /// The first instant of the simulated clock, RFC 3339 [default: wall time]
-        #[arg(long)]
-        today: Option<Timestamp>,
-    },
+    Serve(Box<Serve>),
     /// Print a generated company as JSON
     Company {
         #[arg(long, default_value_t = 50)]
@@ -62,36 +35,65 @@ enum Command {
     },
 }
 
+/// What `serve` takes.
+#[derive(Args)]
+struct Serve {
+    /// Address of Bob [default: a free port of 127.0.0.1]
+    #[arg(long)]
+    bob: Option<SocketAddr>,
+    /// Address of `OneLogin` [default: a free port of 127.0.0.1]
+    #[arg(long)]
+    onelogin: Option<SocketAddr>,
+    /// Address of Google Workspace [default: a free port of 127.0.0.1]
+    #[arg(long)]
+    google: Option<SocketAddr>,
+    /// Address of Microsoft Graph and its sign-in service [default: a free port of 127.0.0.1]
+    #[arg(long)]
+    entra: Option<SocketAddr>,
+    /// Address of JumpCloud [default: a free port of 127.0.0.1]
+    #[arg(long)]
+    jumpcloud: Option<SocketAddr>,
+    /// Address of Okta [default: a free port of 127.0.0.1]
+    #[arg(long)]
+    okta: Option<SocketAddr>,
+    /// Address of the SCIM server and its token endpoint [default: a free port of 127.0.0.1]
+    #[arg(long)]
+    scim: Option<SocketAddr>,
+    /// Address of the control API [default: a free port of 127.0.0.1]
+    #[arg(long)]
+    control: Option<SocketAddr>,
+    /// How many generated employees Bob starts with
+    #[arg(long, default_value_t = 0)]
+    employees: usize,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The first instant of the simulated clock, RFC 3339 [default: wall time]
+    #[arg(long)]
+    today: Option<Timestamp>,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
-        Command::Serve {
-            bob,
-            onelogin,
-            google,
-            entra,
-            jumpcloud,
-            control,
-            employees,
-            seed,
-            today,
-        } => {
+        Command::Serve(serve) => {
             // The signals are caught before the line is printed, so that none is missed.
             let mut terminate = signal(SignalKind::terminate())?;
             let mut interrupt = signal(SignalKind::interrupt())?;
             let world = World::try_start(Options {
-                bob,
-                onelogin,
-                google,
-                entra,
-                jumpcloud,
-                control,
-                employees,
-                seed,
-                today,
+                bob: serve.bob,
+                onelogin: serve.onelogin,
+                google: serve.google,
+                entra: serve.entra,
+                jumpcloud: serve.jumpcloud,
+                okta: serve.okta,
+                scim: serve.scim,
+                control: serve.control,
+                employees: serve.employees,
+                seed: serve.seed,
+                today: serve.today,
             })
             .await?;
-            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "entra": world.entra_url(), "jumpCloud": world.jumpcloud_url(), "control": world.control_url()});
+            let line = json!({"bob": world.bob_url(), "oneLogin": world.onelogin_url(), "google": world.google_url(), "entra": world.entra_url(), "jumpCloud": world.jumpcloud_url(), "okta": world.okta_url(), "scim": world.scim_url(), "control": world.control_url()});
             writeln!(std::io::stdout(), "{line}")?;
             std::io::stdout().flush()?;
             tokio::select! {

@@ -16,7 +16,10 @@ use crate::front::gate::Gate;
 use crate::front::net::{Listening, Site, listen};
 use crate::google::Google;
 use crate::jumpcloud::JumpCloud;
+use crate::okta::Okta;
 use crate::onelogin::OneLogin;
+use crate::plant::Plant;
+use crate::scim::Scim;
 
 /// How to start a world. The default: free ports, no employees in Bob, wall time.
 #[derive(Debug, Clone, Default)]
@@ -26,27 +29,14 @@ pub struct Options {
     pub google: Option<SocketAddr>,
     pub entra: Option<SocketAddr>,
     pub jumpcloud: Option<SocketAddr>,
+    pub okta: Option<SocketAddr>,
+    pub scim: Option<SocketAddr>,
     pub control: Option<SocketAddr>,
     /// How many generated employees Bob starts with.
     pub employees: usize,
     pub seed: u64,
     /// The first instant of the clock; `None`: wall time.
     pub today: Option<Timestamp>,
-}
-
-/// All services and their gates.
-pub struct Plant {
-    pub clock: Arc<Clock>,
-    pub bob: Arc<Bob>,
-    pub onelogin: Arc<OneLogin>,
-    pub google: Arc<Google>,
-    pub entra: Arc<Entra>,
-    pub jumpcloud: Arc<JumpCloud>,
-    pub bob_gate: Arc<Gate>,
-    pub onelogin_gate: Arc<Gate>,
-    pub google_gate: Arc<Gate>,
-    pub entra_gate: Arc<Gate>,
-    pub jumpcloud_gate: Arc<Gate>,
 }
 
 /// Running simulators; dropping it stops them and closes their connections.
@@ -56,6 +46,8 @@ pub struct World {
     google: (String, Listening),
     entra: (String, Listening),
     jumpcloud: (String, Listening),
+    okta: (String, Listening),
+    scim: (String, Listening),
     control: (String, Listening),
 }
 
@@ -87,18 +79,24 @@ impl World {
         let google = Arc::new(Google::new(clock.clone()));
         let entra = Arc::new(Entra::new(clock.clone()));
         let jumpcloud = Arc::new(JumpCloud::new(clock.clone()));
+        let okta = Arc::new(Okta::new(clock.clone()));
+        let scim = Arc::new(Scim::new(clock.clone()));
         let plant = Plant {
             bob_gate: Arc::new(Gate::new(bob.clone(), clock.clone())),
             onelogin_gate: Arc::new(Gate::new(onelogin.clone(), clock.clone())),
             google_gate: Arc::new(Gate::new(google.clone(), clock.clone())),
             entra_gate: Arc::new(Gate::new(entra.clone(), clock.clone())),
             jumpcloud_gate: Arc::new(Gate::new(jumpcloud.clone(), clock.clone())),
+            okta_gate: Arc::new(Gate::new(okta.clone(), clock.clone())),
+            scim_gate: Arc::new(Gate::new(scim.clone(), clock.clone())),
             clock,
             bob,
             onelogin,
             google,
             entra,
             jumpcloud,
+            okta,
+            scim,
         };
         Ok(Self {
             bob: open(options.bob, Site::Gate(plant.bob_gate.clone())).await?,
@@ -106,6 +104,8 @@ impl World {
             google: open(options.google, Site::Gate(plant.google_gate.clone())).await?,
             entra: open(options.entra, Site::Gate(plant.entra_gate.clone())).await?,
             jumpcloud: open(options.jumpcloud, Site::Gate(plant.jumpcloud_gate.clone())).await?,
+            okta: open(options.okta, Site::Gate(plant.okta_gate.clone())).await?,
+            scim: open(options.scim, Site::Gate(plant.scim_gate.clone())).await?,
             control: open(options.control, Site::Router(control::router(Arc::new(plant)))).await?,
         })
     }
@@ -132,6 +132,17 @@ impl World {
     /// Returns JumpCloud's address without `/api`.
     pub fn jumpcloud_url(&self) -> &str {
         &self.jumpcloud.0
+    }
+
+    /// Returns the address of both the users API and the token endpoint, without `/api`.
+    pub fn okta_url(&self) -> &str {
+        &self.okta.0
+    }
+
+    /// Returns the SCIM server's address without `/scim/v2`; its token endpoint is at
+    /// `/oauth/token`.
+    pub fn scim_url(&self) -> &str {
+        &self.scim.0
     }
 
     pub fn control_url(&self) -> &str {

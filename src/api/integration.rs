@@ -47,7 +47,7 @@ use super::{
     printcolumn(name = "In scope", type_ = "integer", json_path = ".status.employees.inScope"),
     printcolumn(name = "In sync", type_ = "integer", json_path = ".status.employees.ready"),
     printcolumn(name = "Failing", type_ = "integer", json_path = ".status.employees.failing"),
-    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.mode"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".status.mode"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Message", type_ = "string",
         json_path = ".status.conditions[?(@.type=='Ready')].message", priority = 1),
@@ -360,6 +360,10 @@ pub struct ProvisioningIntegrationStatus {
     /// says whether that generation is carried out.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// The mode in force: `spec.mode`, or Enforce if the integration was stored before `spec.mode`
+    /// was required.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
     /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`,
     /// `TimeZonesComplete`, `WebhooksAccepted`, `PlanHeld`, `EmployeesFailing`,
     /// `ControllerHealthy`.

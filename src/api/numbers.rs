@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 pub struct EmployeeCounts {
     /// All employees in Bob's answer, former employees included.
     pub in_bob: u32,
-    /// Those the settings manage now.
+    /// Those the settings manage now, and those they leave out whose employment has ended and whose
+    /// account bobsync suspends, or has suspended.
     pub in_scope: u32,
     /// Employees in scope with `Ready` True.
     pub ready: u32,

@@ -209,8 +209,8 @@ pub(super) fn mode_is_chosen() -> Rule {
         .optional_old_self(true)
         .message(
             "choose a mode: DryRun plans and reports and writes nothing to the provider, Enforce \
-             converges the provider at once. Begin with mode: DryRun, look at status.plan, then \
-             set mode: Enforce",
+             begins to write at once. Begin with mode: DryRun, look at status.plan, then set mode: \
+             Enforce",
         )
         .field_path(".mode")
         .reason(Reason::FieldValueRequired)
@@ -246,7 +246,7 @@ pub(super) fn manager_from_work_manager(provider: &Targets) -> Rule {
         provider,
         &format!("m.target != '{target}' || (has(m.field) && m.field == 'work.manager')"),
     )
-    .message(&*format!("{target} refers to a person: map it from the field work.manager"))
+    .message(&*format!("{target} refers to an employee: map it from the field work.manager"))
 }
 
 /// Refuses a default password, which bobsync does not set in `OneLogin`.
@@ -254,9 +254,9 @@ pub(super) fn one_login_takes_no_password() -> Rule {
     if_provider(ONE_LOGIN.field, "!has(self.provisioning.defaultPasswordSecretRef)")
         .message(
             "OneLogin takes no default password: bobsync sets no password there, and OneLogin \
-             mails nobody whose account is made by its API, so people get in by single sign-on \
-             from elsewhere, or by an invitation that an administrator sends. Remove it; Google \
-             Workspace, Entra ID and JumpCloud take one",
+             sends no mail for an account that its API creates. Employees log in by single sign-on \
+             from another system, or by an invitation that an administrator sends. Remove \
+             defaultPasswordSecretRef; Google Workspace, Entra ID and JumpCloud take one",
         )
         .field_path(DEFAULT_PASSWORD)
 }
@@ -279,9 +279,8 @@ pub(super) fn google_entries_are_named() -> Rule {
          |^(addresses|locations)[.]custom[.]')",
     )
     .message(
-        "type custom alone names no entry, because each tool tells its own by their customType: \
-         write the customType in place of custom, such as phones.satellite for type custom and \
-         customType satellite",
+        "the type custom does not say which entry is meant: write its customType in place of \
+         custom, such as phones.satellite for the type custom with the customType satellite",
     )
 }
 
@@ -289,22 +288,20 @@ pub(super) fn google_entries_are_named() -> Rule {
 pub(super) fn google_relations_hold_texts() -> Rule {
     each_row(
         &GOOGLE_WORKSPACE,
-        "!m.target.startsWith('relations.') || m.target == 'relations.manager' || \
-         !(has(m.field) && m.field == 'work.manager' || \
-         has(m.formula) && m.formula.contains('{work.manager}'))",
+        "!m.target.startsWith('relations.') || m.target == 'relations.manager' || !(has(m.field) \
+         && m.field == 'work.manager' || has(m.formula) && m.formula.contains('{work.manager}'))",
     )
     .message(
-        "work.manager is a reference to a person, and only relations.manager is written as the \
-         address of that person's account; any other relation would hold Bob's number of the \
-         manager. Map work.manager to relations.manager, or this relation from a field that is a \
-         text",
+        "work.manager refers to an employee, and only relations.manager is written as the address \
+         of that employee's account; any other relation would get the manager's id in Bob. Map \
+         work.manager to relations.manager, or map this relation from a text field",
     )
 }
 
 /// Refuses a row for the attribute that bears the mark in Entra ID.
 pub(super) fn entra_mark_is_not_mapped() -> Rule {
     each_row(&ENTRA_ID, "m.target != self.provider.entraID.markAttribute").message(
-        "this target bears the mark: map another one, or move the mark to a directory extension \
+        "this target holds the mark: map another target, or move the mark to a directory extension \
          with provider.entraID.markAttribute",
     )
 }
@@ -317,8 +314,9 @@ pub(super) fn jump_cloud_changes_a_password() -> Rule {
          has(self.provisioning.defaultPasswordSecretRef)",
     )
     .message(
-        "without a default password JumpCloud invites people to choose one, so there is none to \
-         be changed: set defaultPasswordSecretRef, or remove changePasswordOnFirstLogin",
+        "without a default password JumpCloud mails employees an invitation to choose one, so \
+         there is no password to change: set defaultPasswordSecretRef, or remove \
+         changePasswordOnFirstLogin",
     )
     .field_path(CHANGE_PASSWORD)
 }
@@ -331,8 +329,8 @@ pub(super) fn jump_cloud_stages_without_password() -> Rule {
          self.provider.jumpCloud.passwordlessState != 'Staged'",
     )
     .message(
-        "passwordlessState: Staged is the state of an active account that is created without a \
-         password, and with defaultPasswordSecretRef every account is created with one: remove \
+        "passwordlessState: Staged is only for accounts that are created without a password, and \
+         with defaultPasswordSecretRef every account is created with one: remove \
          defaultPasswordSecretRef, or set passwordlessState: Activated",
     )
     .field_path(DEFAULT_PASSWORD)

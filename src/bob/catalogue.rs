@@ -100,7 +100,8 @@ mod tests {
 
     fn catalogue() -> Catalogue {
         let body = br#"[
-            {"id": "root.email", "name": "Email", "jsonPath": "email", "type": "text", "typeData": {}},
+            {"id": "root.email", "name": "Email", "jsonPath": "email", "type": "text",
+             "typeData": {}},
             {"id": "work.title", "name": "Job title", "jsonPath": "work.title"},
             {"id": "work.department", "name": "Department", "jsonPath": "work.department"},
             {"id": "about.hobbies", "name": "Hobbies", "jsonPath": "personal.hobbies"},

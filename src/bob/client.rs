@@ -213,7 +213,7 @@ impl Client {
     fn if_granted_before(&self, error: Error) -> Error {
         match error {
             Error::Forbidden { said } if self.granted.load(Ordering::Relaxed) => {
-                Error::unavailable(format!("the search was granted before, and is answered {said}"))
+                Error::unavailable(format!("Bob allowed the search before, and now answers {said}"))
             }
             other => other,
         }
@@ -366,7 +366,7 @@ impl Client {
         match status {
             StatusCode::OK if is_json(&answer) => Ok(answer),
             StatusCode::OK => Err(Error::unavailable(
-                "200, but not with JSON: a log-in page or somebody else's server",
+                "200, but not with JSON: it is a log-in page, or another server answers",
             )),
             StatusCode::UNAUTHORIZED => Err(Error::Unauthorized),
             StatusCode::TOO_MANY_REQUESTS => {
@@ -434,7 +434,7 @@ impl Client {
     ) -> Result<T, Error> {
         tokio::time::timeout(whole, call).await.unwrap_or_else(|_| {
             Err(Error::unavailable(format!(
-                "the answer was not through after {} s",
+                "the answer was not complete after {} s",
                 whole.as_secs()
             )))
         })

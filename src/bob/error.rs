@@ -93,7 +93,8 @@ mod tests {
 
     #[test]
     fn an_error_object_gives_its_words_and_nothing_else_does() {
-        let body = br#"{"key":"bad.request.filter","error":"Only root.id may be filtered","data":{"email":"a@example.com"}}"#;
+        let body = br#"{"key":"bad.request.filter","error":"Only root.id may be filtered",
+            "data":{"email":"a@example.com"}}"#;
         assert_eq!(
             describe(400, body, &[]),
             "400: bad.request.filter: Only root.id may be filtered"
@@ -106,7 +107,8 @@ mod tests {
         ] {
             assert_eq!(describe(503, body, &[]), "503 without Bob's words");
         }
-        let body = br#"{"key":"no.access","error":"s3cr3t may not see noa.lind@example.com, 3332883894235038486"}"#;
+        let body = br#"{"key":"no.access",
+            "error":"s3cr3t may not see noa.lind@example.com, 3332883894235038486"}"#;
         assert_eq!(describe(403, body, &["s3cr3t", ""]), "403: no.access: … may not see … …");
     }
 }

@@ -333,7 +333,8 @@ mod tests {
 
     const BODY: &str = concat!(
         " {\"before\": [1, {\"employees\": [\"no\"]}], \"n\":-1.5e3 ,\r\n\"employees\" : [\n",
-        r#"{"id":"1","a":"quote \" brace } bracket ] back\\"}, {"id":"2","b":{"c":[{},[]]},"é":"名\ud83d\ude00 👩‍💻"} ,{}"#,
+        r#"{"id":"1","a":"quote \" brace } bracket ] back\\"}, "#,
+        r#"{"id":"2","b":{"c":[{},[]]},"é":"名\ud83d\ude00 👩‍💻"} ,{}"#,
         "\t], \"after\":null,\"text\":\"]}\\\"\"} \n"
     );
 
@@ -457,7 +458,10 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+        #![proptest_config(ProptestConfig {
+            failure_persistence: None,
+            ..ProptestConfig::default()
+        })]
 
         #[test]
         fn any_employees_in_any_chunks_come_out(
@@ -467,7 +471,12 @@ mod tests {
         ) {
             let answer = serde_json::json!({"employees": people,
                 "response_metadata": {"next": "]"}});
-            let body = if pretty { serde_json::to_vec_pretty(&answer) } else { serde_json::to_vec(&answer) }.unwrap();
+            let written = if pretty {
+                serde_json::to_vec_pretty(&answer)
+            } else {
+                serde_json::to_vec(&answer)
+            };
+            let body = written.unwrap();
             let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(body.len() + 1)).collect();
             cuts.extend([0, body.len()]);
             cuts.sort_unstable();

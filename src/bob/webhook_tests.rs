@@ -70,7 +70,8 @@ fn both_pings_are_known_and_nothing_else_is_one() {
 
 fn v2(kind: &str, data: &str) -> String {
     format!(
-        "{{\"companyId\":637323,\"type\":\"{kind}\",\"triggeredBy\":\"system\",\"triggeredAt\":\"2026-10-14T09:21:07.118204\",\"version\":\"v2\",\"data\":{data}}}"
+        "{{\"companyId\":637323,\"type\":\"{kind}\",\"triggeredBy\":\"system\",\
+         \"triggeredAt\":\"2026-10-14T09:21:07.118204\",\"version\":\"v2\",\"data\":{data}}}"
     )
 }
 
@@ -93,7 +94,8 @@ fn every_type_of_the_second_version_is_read() {
     ] {
         let body = v2(
             word,
-            "{\"employeeId\":\"3332883894235038486\",\"email\":\"noa.lind@example.com\",\"tableId\":\"work\"}",
+            "{\"employeeId\":\"3332883894235038486\",\"email\":\"noa.lind@example.com\",\
+             \"tableId\":\"work\"}",
         );
         let event = Event::read(body.as_bytes()).expect("an event");
         assert_eq!((event.kind, event.legacy), (kind, false), "{word}");
@@ -129,7 +131,9 @@ fn updated_fields_come_in_two_shapes_and_ids_as_text_or_number() {
 
 #[test]
 fn the_first_version_is_known_for_what_it_is() {
-    let body = "{\"type\":\"employee.left\",\"creationDate\":\"2024-01-01\",\"changedBy\":{\"displayName\":\"Ada\"},\"employee\":{\"id\":\"7\",\"firstName\":\"Noa\",\"site\":\"London\"}}";
+    let body = "{\"type\":\"employee.left\",\"creationDate\":\"2024-01-01\",\
+        \"changedBy\":{\"displayName\":\"Ada\"},\
+        \"employee\":{\"id\":\"7\",\"firstName\":\"Noa\",\"site\":\"London\"}}";
     let event = Event::read(body.as_bytes()).expect("an event");
     assert_eq!(
         (event.kind, event.legacy, event.employee.as_deref()),
@@ -193,10 +197,17 @@ fn near_miss() -> impl Strategy<Value = String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
 
     #[test]
-    fn no_bytes_make_it_panic(body in prop::collection::vec(any::<u8>(), 0..400), signature in prop::collection::vec(any::<u8>(), 0..120)) {
+    fn no_bytes_make_it_panic(
+        body in prop::collection::vec(any::<u8>(), 0..400),
+        signature in prop::collection::vec(any::<u8>(), 0..120),
+    ) {
         let _ = Event::read(&body);
         let _ = is_ping(&body);
         prop_assert!(verify(Some(&secrets("swordfish", Some("old"))), &signature, &body).is_none());

@@ -22,7 +22,7 @@ use crate::{
     api::{EmployeeSync, ProvisioningIntegration},
     cluster::{
         connect::{self, CallError, bounded},
-        lenient::Lenient,
+        lenient::{Lenient, cannot_read},
     },
     domain::settings::go_duration,
 };
@@ -38,19 +38,20 @@ pub struct Options {
     /// Name of the ProvisioningIntegration.
     #[arg(value_name = "INTEGRATION")]
     pub integration: String,
-    /// Its namespace. Default: the namespace of the kubeconfig's context.
+    /// Namespace of the ProvisioningIntegration. Default: the namespace of the kubeconfig's
+    /// context.
     #[arg(long, short, value_name = "NAME")]
     pub namespace: Option<String>,
-    /// Approves only if this is the digest of the plan that is held now; asks nothing.
+    /// Approves without a question, if the plan that is held now has this digest.
     #[arg(long, value_name = "DIGEST")]
     pub digest: Option<String>,
-    /// Approves whatever is held now; asks nothing.
+    /// Approves without a question what is held now.
     #[arg(long, short)]
     pub yes: bool,
-    /// Waits until the plan is released, and says how far it is.
+    /// Waits until the plan is released, and says how many employees are done.
     #[arg(long)]
     pub wait: bool,
-    /// How long to wait, as a Go duration.
+    /// How long to wait at most, as a Go duration such as 10m.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = go_duration)]
     pub timeout: Duration,
 }
@@ -124,12 +125,12 @@ impl std::fmt::Display for Place {
 }
 
 impl Place {
-    fn integrations(&self) -> Api<ProvisioningIntegration> {
+    fn integrations(&self) -> Api<Lenient<ProvisioningIntegration>> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
     async fn integration(&self) -> Result<ProvisioningIntegration, String> {
-        bounded(TIMEOUT, self.integrations().get(&self.name)).await.map_err(|error| {
+        let got = bounded(TIMEOUT, self.integrations().get(&self.name)).await.map_err(|error| {
             if error.is_not_found() {
                 format!(
                     "there is no ProvisioningIntegration `{}` in the namespace `{}`",
@@ -138,6 +139,22 @@ impl Place {
             } else {
                 format!("{self} cannot be read: {error}")
             }
+        })?;
+        self.legible(got)
+    }
+
+    /// Returns the integration if this version can read all of its spec. A field that was read over
+    /// may change what an approval releases.
+    fn legible(
+        &self,
+        object: Lenient<ProvisioningIntegration>,
+    ) -> Result<ProvisioningIntegration, String> {
+        object.0.map_err(|unreadable| {
+            format!(
+                "no plan of {self} is approved: {}. Use the version that the controller runs, or \
+                 correct the field",
+                unreadable.says()
+            )
         })
     }
 
@@ -163,6 +180,13 @@ impl Place {
             // The spec decides, and not the label, because people and Git write such objects too.
             for person in list.items.iter().filter_map(|person| person.0.as_ref().ok()) {
                 if person.spec.integration_ref.name == self.name {
+                    if let Some(field) = &person.spec.unreadable {
+                        people.cannot_read(format!(
+                            "{}: {}",
+                            person.name_any(),
+                            cannot_read(field)
+                        ));
+                    }
                     people.see(&person.name_any(), person.status.as_ref());
                 }
             }
@@ -203,15 +227,17 @@ impl Place {
         });
         // The write uses force, to take over the field from the user who approved the plan before.
         let params = PatchParams::apply(&field_manager(who)).force();
-        bounded(TIMEOUT, self.integrations().patch(&self.name, &params, &Patch::Apply(&patch)))
-            .await
-            .map_err(|error| {
-                if error.is_conflict() || error.is_not_found() {
-                    format!("nothing was approved: {self} was deleted meanwhile")
-                } else {
-                    format!("nothing was approved: {error}")
-                }
-            })
+        let written =
+            bounded(TIMEOUT, self.integrations().patch(&self.name, &params, &Patch::Apply(&patch)))
+                .await
+                .map_err(|error| {
+                    if error.is_conflict() || error.is_not_found() {
+                        format!("nothing was approved: {self} was deleted in the meantime")
+                    } else {
+                        format!("nothing was approved: {error}")
+                    }
+                })?;
+        self.legible(written)
     }
 }
 

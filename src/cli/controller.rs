@@ -20,7 +20,7 @@ use crate::{
     engine::{
         clock::Clock,
         intake::inbox::Inbox,
-        integration::{pacers::Pacers, worker::Shared},
+        integration::{pacers::Pacers, shared::Shared},
         settings::{endpoints::AllowedEndpoints, tenants::Tenants},
         supervisor::supervise,
     },
@@ -36,14 +36,14 @@ const STOP_WITHIN: Duration = Duration::from_secs(50);
 /// take commas there.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// Namespace to work in; repeatable. Default: all.
+    /// Namespace to work in. Repeatable. Default: all namespaces.
     #[arg(long, env = "BOBSYNC_NAMESPACE", value_delimiter = ',', value_name = "NAME")]
     pub namespace: Vec<String>,
-    /// Base address that an integration's `endpoint` may use in place of the vendor's (scheme, host
-    /// and port); repeatable.
+    /// Base address (scheme, host and port) that an integration's `endpoint` may name in place of
+    /// the vendor's. Repeatable.
     #[arg(long, env = "BOBSYNC_ALLOW_ENDPOINT", value_delimiter = ',', value_name = "URL")]
     pub allow_endpoint: Vec<String>,
-    /// Where /metrics, /healthz and /readyz are served.
+    /// Address that serves /metrics, /healthz and /readyz.
     #[arg(
         long,
         env = "BOBSYNC_HTTP_LISTEN",
@@ -51,7 +51,7 @@ pub struct Options {
         value_name = "ADDRESS"
     )]
     pub http_listen: SocketAddr,
-    /// Where Bob pushes events to: POST /webhooks/bob/{namespace}/{integration}.
+    /// Address that takes Bob's webhooks: POST /webhooks/bob/{namespace}/{integration}.
     #[arg(
         long,
         env = "BOBSYNC_WEBHOOK_LISTEN",
@@ -59,14 +59,14 @@ pub struct Options {
         value_name = "ADDRESS"
     )]
     pub webhook_listen: SocketAddr,
-    /// Whether replicas elect one of them to work.
+    /// Whether the replicas elect a leader, so that only one of them works.
     #[arg(long, env = "BOBSYNC_LEADER_ELECT", default_value_t = true, action = ArgAction::Set,
         num_args = 0..=1, default_missing_value = "true", value_name = "BOOL")]
     pub leader_elect: bool,
     /// Namespace of the Lease. Default: the namespace of the pod, or of the kubeconfig's context.
     #[arg(long, env = "BOBSYNC_LEASE_NAMESPACE", value_name = "NAME")]
     pub lease_namespace: Option<String>,
-    /// Format of the log on standard error.
+    /// Format of the log, which goes to standard error.
     #[arg(
         long,
         env = "BOBSYNC_LOG_FORMAT",
@@ -225,8 +225,8 @@ fn namespaces(values: &[String]) -> Result<Vec<String>, String> {
         .collect();
     match names.iter().find(|name| !label(name)) {
         Some(name) => Err(format!(
-            "--namespace {name}: no name of a namespace (lower case letters, digits and dashes, at \
-             most 63)"
+            "--namespace {name}: this is not the name of a namespace (lower case letters, digits \
+             and dashes, at most 63)"
         )),
         None => Ok(names),
     }

@@ -7,7 +7,7 @@ pub mod sync;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
 
-/// Keeps an identity provider true to the Bob HR system.
+/// Keeps the accounts at an identity provider as the Bob HR system says.
 #[derive(Debug, Parser)]
 #[command(name = "bobsync", version, about)]
 pub struct Cli {
@@ -21,7 +21,7 @@ enum Command {
     Controller(Box<controller::Options>),
     /// Shows the plan that a guard holds, and releases exactly that plan.
     Approve(approve::Options),
-    /// Asks the controller to look at everybody, at some people, or at one, now.
+    /// Asks the controller to sync all employees of an integration, some of them, or one, now.
     Sync(sync::Options),
     /// Prints the two CustomResourceDefinitions as YAML.
     Crds,

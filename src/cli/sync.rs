@@ -20,7 +20,7 @@ use crate::{
     api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions},
     cluster::{
         connect::{self, CallError, bounded},
-        lenient::Lenient,
+        lenient::{Lenient, cannot_read},
     },
     domain::{mapping::key, settings::go_duration},
 };
@@ -36,27 +36,27 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// What `bobsync sync` is told.
 #[derive(Clone, Debug, Args)]
-#[command(group(ArgGroup::new("whom").args(["integration", "selector",
+#[command(group(ArgGroup::new("employees").args(["integration", "selector",
     "employee"]).required(true).multiple(true)))]
 pub struct Options {
-    /// Name of the ProvisioningIntegration: all of its people, or only those that --selector or
+    /// Name of the ProvisioningIntegration. All of its employees, or only those that --selector or
     /// --employee names.
     #[arg(value_name = "INTEGRATION")]
     pub integration: Option<String>,
-    /// Namespace. Default: the namespace of the kubeconfig's context.
+    /// Namespace of the objects. Default: the namespace of the kubeconfig's context.
     #[arg(long, short, value_name = "NAME")]
     pub namespace: Option<String>,
-    /// People whose EmployeeSync has these labels.
+    /// Only employees with these labels on their EmployeeSync.
     #[arg(long, short = 'l', value_name = "LABELS", conflicts_with = "employee",
         value_parser = selector)]
     pub selector: Option<String>,
-    /// One person, by Bob's employee id or by the username in the status; repeatable.
+    /// One employee, by Bob's employee id or by the username in the status. Repeatable.
     #[arg(long, value_name = "ID|EMAIL")]
     pub employee: Vec<String>,
-    /// Waits until everybody was looked at, and says how far it is.
+    /// Waits until the request is answered, and says how many employees are done.
     #[arg(long)]
     pub wait: bool,
-    /// How long to wait, as a Go duration.
+    /// How long to wait at most, as a Go duration such as 10m.
     #[arg(long, value_name = "DURATION", default_value = "10m", value_parser = go_duration)]
     pub timeout: Duration,
 }
@@ -65,7 +65,7 @@ pub struct Options {
 /// namespace, of every integration.
 fn selector(text: &str) -> Result<String, &'static str> {
     if text.trim().is_empty() {
-        Err("give labels, or leave it out for everybody of an integration")
+        Err("give labels, or leave --selector out to mean all employees of an integration")
     } else {
         Ok(text.to_owned())
     }
@@ -113,6 +113,8 @@ struct Person {
     handled: Option<String>,
     /// The reason of `Ready`.
     reason: String,
+    /// The field of the spec that this version cannot read.
+    unreadable: Option<String>,
 }
 
 impl Person {
@@ -120,6 +122,7 @@ impl Person {
         let status = object.status.clone().unwrap_or_default();
         Self {
             name: object.name_any(),
+            unreadable: object.spec.unreadable.clone(),
             integration: object.spec.integration_ref.name.clone(),
             employee: object.spec.employee_id.clone(),
             reason: conditions::find(&status.conditions, conditions::Type::Ready)
@@ -158,8 +161,8 @@ fn meant(
     if let Some(stranger) = employees.iter().find(|who| !people.iter().any(|person| person.is(who)))
     {
         return Err(format!(
-            "no EmployeeSync is about `{stranger}`: give Bob's employee id, or the username in the \
-             status (absent with privacy.usernames: Hide)"
+            "no EmployeeSync has the employee id or the username `{stranger}`: give Bob's employee \
+             id, or the username in the status (absent with privacy.usernames: Hide)"
         ));
     }
     Ok(people.into_iter().filter(|person| employees.iter().any(|who| person.is(who))).collect())
@@ -172,7 +175,7 @@ impl Desk {
 
     async fn everybody(&self) -> Result<(), String> {
         let name = self.options.integration.as_deref().unwrap_or_default();
-        let api: Api<ProvisioningIntegration> =
+        let api: Api<Lenient<ProvisioningIntegration>> =
             Api::namespaced(self.client.clone(), &self.namespace);
         let asked =
             bounded(TIMEOUT, api.patch(name, &PatchParams::default(), &self.request())).await;
@@ -183,7 +186,8 @@ impl Desk {
                 self.namespace
             ),
         })?;
-        println!("a sync of everybody in {}/{name} is requested", self.namespace);
+        println!("a sync of all employees of {}/{name} is requested", self.namespace);
+        let asked = self.legible(name, asked)?;
         if !self.options.wait {
             if asked.spec.suspend {
                 println!("{}", self.is_suspended(name));
@@ -196,6 +200,7 @@ impl Desk {
             let object = bounded(TIMEOUT, api.get(name))
                 .await
                 .map_err(|error| format!("`{name}` cannot be read: {error}"))?;
+            let object = self.legible(name, object)?;
             if object.spec.suspend {
                 return Err(self.is_suspended(name));
             }
@@ -222,6 +227,11 @@ impl Desk {
         }
         let people =
             meant(self.list().await?, self.options.integration.as_deref(), &self.options.employee)?;
+        for person in &people {
+            if let Some(field) = &person.unreadable {
+                eprintln!("EmployeeSync {}: {}", person.name, cannot_read(field));
+            }
+        }
         let api: Api<Lenient<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
         let request = self.request();
         let asked = stream::iter(&people).map(|person| {
@@ -267,7 +277,7 @@ impl Desk {
                 println!("done: {}", by_reason(&now));
                 return Ok(());
             }
-            let line = format!("{through} of {} were looked at", now.len());
+            let line = format!("{through} of {} are done", now.len());
             self.in_time(began, &line)?;
             if through != said {
                 println!("{line}");
@@ -280,18 +290,35 @@ impl Desk {
     /// Returns whether this integration works, and is not suspended. One that cannot be read counts
     /// as working, because a caller who asks for employees does not need the right to read it.
     async fn works(&self, integration: &str) -> Result<bool, String> {
-        let api: Api<ProvisioningIntegration> =
+        let api: Api<Lenient<ProvisioningIntegration>> =
             Api::namespaced(self.client.clone(), &self.namespace);
         match bounded(TIMEOUT, api.get(integration)).await {
-            Ok(object) => Ok(!object.spec.suspend),
+            Ok(object) => Ok(!self.legible(integration, object)?.spec.suspend),
             Err(error) if error.is_not_found() => Err(self.no_such(integration)),
             Err(_) => Ok(true),
         }
     }
 
+    /// Returns the integration if this version can read all of its spec. A field that was read over
+    /// may ask for what must not be done.
+    fn legible(
+        &self,
+        integration: &str,
+        object: Lenient<ProvisioningIntegration>,
+    ) -> Result<ProvisioningIntegration, String> {
+        object.0.map_err(|unreadable| {
+            format!(
+                "whether {}/{integration} is looked at cannot be told: {}. Use the version that \
+                 the controller runs, or correct the field",
+                self.namespace,
+                unreadable.says()
+            )
+        })
+    }
+
     fn is_suspended(&self, integration: &str) -> String {
         format!(
-            "{}/{integration} is suspended: the request is answered once spec.suspend is removed",
+            "{}/{integration} is suspended: the request is answered after spec.suspend is removed",
             self.namespace
         )
     }
@@ -307,7 +334,7 @@ impl Desk {
         if began.elapsed() < self.options.timeout {
             return Ok(());
         }
-        Err(format!("not through after {} s; {line}", self.options.timeout.as_secs()))
+        Err(format!("not complete after {} s; {line}", self.options.timeout.as_secs()))
     }
 
     async fn list(&self) -> Result<Vec<Person>, String> {
@@ -363,6 +390,7 @@ mod tests {
             username: username.map(str::to_owned),
             handled: None,
             reason: "InSync".to_owned(),
+            unreadable: None,
         }
     }
 
@@ -405,7 +433,7 @@ mod tests {
         }
         for empty in ["", " "] {
             let said = refused(&["onelogin", "--selector", empty]);
-            assert!(said.contains("leave it out for everybody"), "{said}");
+            assert!(said.contains("all employees of an integration"), "{said}");
         }
         assert!(refused(&["-l", "a=b", "--employee", "7"]).contains("cannot be used with"));
     }

@@ -26,9 +26,9 @@ pub fn install_crypto() {
 /// # Errors
 /// A sentence for the person who starts the process: no configuration can be read.
 pub async fn client() -> Result<(Client, String), String> {
-    let config = Config::infer().await.map_err(|error| {
-        format!("no way to reach a Kubernetes API server is configured: {error}")
-    })?;
+    let config = Config::infer()
+        .await
+        .map_err(|error| format!("no Kubernetes API server is configured: {error}"))?;
     let namespace = config.default_namespace.clone();
     let client = with_settings(config)
         .map_err(|error| format!("the Kubernetes configuration cannot be used: {error}"))?;
@@ -235,9 +235,8 @@ mod tests {
     fn kubeconfig(server: &str, user: &str) -> String {
         format!(
             "{{apiVersion: v1, kind: Config, current-context: c, contexts: [{{name: c, context: \
-             {{cluster: c, user: u}}}}], \
-             clusters: [{{name: c, cluster: {{server: '{server}'}}}}], users: [{{name: u, user: \
-             {user}}}]}}"
+             {{cluster: c, user: u}}}}], clusters: [{{name: c, cluster: {{server: '{server}'}}}}], \
+             users: [{{name: u, user: {user}}}]}}"
         )
     }
 

@@ -137,8 +137,8 @@ pub async fn past(client: &Client, namespaces: &[String]) -> Past {
             // Without the CRD there is no integration.
             Err(error) if error.is_not_found() => {}
             Err(error) => {
-                tracing::warn!(%error, "integrations could not be listed; a missing lease will be \
-                    waited for");
+                tracing::warn!(%error, "the integrations could not be listed; if there is no \
+                    lease, this process waits before it leads");
                 return Past::Unknown;
             }
         }
@@ -405,8 +405,8 @@ impl Leadership {
             self.release().await;
         } else {
             tracing::warn!(
-                "some work did not end in time, and a write may be under way; the lease is not \
-                 given back and runs out"
+                "some work did not end in time, and a write may still run; the lease is not \
+                 released and expires by itself"
             );
             self.retire();
         }

@@ -144,9 +144,9 @@ async fn a_line_every_ten_seconds_says_what_is_waited_for() {
     seconds(60).await;
     assert_eq!(
         lines(),
-        ["INFO another process holds the lease; waiting until it gives it back or is not heard \
-             of for so long holder=\"first\" at_most_s=60"],
-        "whom it follows it says once"
+        ["INFO another process holds the lease; waiting until it releases the lease or does not \
+            renew it for so long holder=\"first\" at_most_s=60"],
+        "it says once which process it follows"
     );
     drop(first);
     until_leads(&second).await;
@@ -167,11 +167,11 @@ async fn a_line_every_ten_seconds_says_what_is_waited_for() {
     let of = |what: &str| told.iter().filter(|line| line.contains(what)).count();
     assert!(
         (2..=3).contains(&of(
-            "the lease is not there, and whoever held it may not have noticed; waiting"
+            "the lease does not exist, and its last holder may not have noticed; waiting"
         )),
         "{told:#?}"
     );
-    assert!((5..=7).contains(&of("the lease was made anew")), "{told:#?}");
+    assert!((5..=7).contains(&of("the lease was created again")), "{told:#?}");
 }
 
 /// Answers each list of integrations with the next of these codes, and then with an empty list.

@@ -89,11 +89,27 @@ impl Readable for EmployeeSync {
 }
 
 impl Unreadable {
+    /// Says which field this version cannot read.
+    #[must_use]
+    pub fn says(&self) -> String {
+        cannot_read(&self.field)
+    }
+
     /// Returns what can be read of the status of an integration.
     #[must_use]
     pub fn integration_status(&self) -> ProvisioningIntegrationStatus {
         serde_json::from_value(self.status.clone()).unwrap_or_default()
     }
+}
+
+/// Says that this version cannot read this field.
+#[must_use]
+pub fn cannot_read(field: &str) -> String {
+    let version = env!("CARGO_PKG_VERSION");
+    format!(
+        "bobsync {version} cannot read {field}: it is not a field or a value that this version \
+         knows"
+    )
 }
 
 // What cannot be read may be personal data.
@@ -190,27 +206,44 @@ fn legible<S: DeserializeOwned>(status: Value) -> Value {
     Value::Object(kept)
 }
 
-/// Returns the path of the field of the spec that cannot be read: the one without which the object
-/// is refused for another reason, or not at all.
+/// Returns the path of the field of the spec that cannot be read, such as `spec.mapping[2].target`:
+/// the one without which the object is refused for another reason, or not at all.
 fn culprit<K: DeserializeOwned>(object: &Value) -> String {
     let refusal = |object: &Value| K::deserialize(object).err().map(|error| error.to_string());
-    let whole = refusal(object);
-    let mut path = vec!["spec"];
-    while let Some(fields) =
-        path.iter().try_fold(object, |value, key| value.get(key)).and_then(Value::as_object)
-    {
-        let matters = |key: &&String| {
-            let mut less = object.clone();
-            let parent = path
-                .iter()
-                .try_fold(&mut less, |value, key| value.get_mut(key))
-                .and_then(Value::as_object_mut);
-            parent.is_some_and(|parent| parent.remove(*key).is_some()) && refusal(&less) != whole
+    let mut object = object.clone();
+    let (mut pointer, mut path) = ("/spec".to_owned(), "spec".to_owned());
+    loop {
+        let whole = refusal(&object);
+        let (step, name) = match object.pointer(&pointer) {
+            Some(Value::Object(fields)) => {
+                let matters = |key: &&String| {
+                    let mut less = object.clone();
+                    let parent = less.pointer_mut(&pointer).and_then(Value::as_object_mut);
+                    parent.is_some_and(|parent| parent.remove(*key).is_some())
+                        && refusal(&less) != whole
+                };
+                let Some(key) = fields.keys().find(matters) else { return path };
+                (key.replace('~', "~0").replace('/', "~1"), format!(".{key}"))
+            }
+            Some(Value::Array(items)) => {
+                // Without one item, the next one that cannot be read would be refused in the same
+                // words. So each item is tried alone.
+                let alone = |item: &Value| {
+                    let mut less = object.clone();
+                    *less.pointer_mut(&pointer)? = json!([item]);
+                    refusal(&less).is_some().then_some(less)
+                };
+                let found =
+                    items.iter().enumerate().find_map(|(at, item)| Some((at, alone(item)?)));
+                let Some((at, less)) = found else { return path };
+                object = less;
+                ("0".to_owned(), format!("[{at}]"))
+            }
+            _ => return path,
         };
-        let Some(key) = fields.keys().find(matters) else { break };
-        path.push(key);
+        pointer = format!("{pointer}/{step}");
+        path.push_str(&name);
     }
-    path.join(".")
 }
 
 #[cfg(test)]
@@ -357,6 +390,46 @@ mod tests {
             );
             assert!(!format!("{unreadable:?}").contains("Swordfish"));
         }
+    }
+
+    #[test]
+    fn the_item_of_a_list_is_named_that_cannot_be_read() {
+        let row = |target: &str| json!({"target": target, "field": "work.title"});
+        let bob = json!({"credentialsSecretRef": {"name": "bob"}});
+        let secret = json!({"region": "US", "credentialsSecretRef": {"name": "onelogin"}});
+        let spec = json!({
+            "mode": "Enforce", "bob": bob, "provider": {"oneLogin": secret},
+            "mapping": [row("email"), row("username"), row("title"), row("phone")],
+            "provisioning": {"emailDomains": ["example.com", "example.org"]},
+            "safety": {"protectedAccounts": ["root@example.com", "7"]},
+        });
+        let field = |changes: &[(&str, Value)]| {
+            let mut spec = spec.clone();
+            for (path, value) in changes {
+                *spec.pointer_mut(path).expect("there") = value.clone();
+            }
+            let object = json!({
+                "apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration",
+                "metadata": {"name": "onelogin"}, "spec": spec,
+            });
+            let unreadable = read::<ProvisioningIntegration>(object).expect_err("not readable");
+            assert!(!unreadable.says().contains("Swordfish"), "{}", unreadable.says());
+            unreadable.field
+        };
+        let word = || json!({"Swordfish": 1});
+        for (path, named) in [
+            ("/mapping/2/target", "spec.mapping[2].target"),
+            ("/mapping/0/field", "spec.mapping[0].field"),
+            ("/mapping/3", "spec.mapping[3]"),
+            ("/provisioning/emailDomains/1", "spec.provisioning.emailDomains[1]"),
+            ("/safety/protectedAccounts/0", "spec.safety.protectedAccounts[0]"),
+        ] {
+            let wrong = if path.ends_with('3') { json!("Swordfish") } else { word() };
+            assert_eq!(field(&[(path, wrong)]), named);
+        }
+        // Several items are refused in the same words: the first one is named.
+        let both = [("/mapping/1/target", word()), ("/mapping/3/target", word())];
+        assert_eq!(field(&both), "spec.mapping[1].target");
     }
 
     /// Returns a value that a schema allows, with every field set, and adds the paths of its

@@ -27,14 +27,14 @@ pub use self::{
     latest::Latest,
     objects::{Owner, Tie, object_name, owner_reference, owners, version},
     people::Sums,
-    reading::{digest, same},
+    reading::{digest, met, same},
     standing::{Counts, Standing},
 };
 use self::{
     objects::key_of,
     people::People,
     reading::{
-        access, ended, kept, leaderless, managed_by_another, met, only_found, overrides, revoked,
+        access, ended, kept, leaderless, managed_by_another, only_found, overrides, revoked,
         several, unready_since,
     },
 };
@@ -125,10 +125,13 @@ pub struct Entry {
     /// What reads by id have returned, if Bob's answer does not contain the employee.
     pub absence: Absence,
     /// Whether the API server refuses the object, or its status.
-    unrecorded: bool,
+    pub unrecorded: bool,
     /// Whether the controller is writing a status. The watch may bring it before the answer
     /// arrives.
     writing: bool,
+    /// Whether the answer to an own write had another spec or another request than was known. The
+    /// watch has not brought it yet, so no pass was asked to look at it.
+    unheard: bool,
     /// The hash of the verdict that this status was written from; 0 if it is not known.
     pub verdict: u64,
 }
@@ -172,20 +175,33 @@ impl Roster {
         }
         let people = rows.entry(key).or_default();
         match people.get(&employee) {
-            Some(known) if known.version >= fresh.version => News::Nothing,
+            Some(known) if known.version >= fresh.version => {
+                // After a change of the CRD, the same version may have other fields.
+                let other = known.exists
+                    && known.version == fresh.version
+                    && known.overrides != fresh.overrides;
+                if !other && !known.unheard {
+                    return News::Nothing;
+                }
+                people.change(&employee, |entry| {
+                    entry.unheard = false;
+                    if other {
+                        entry.overrides = fresh.overrides;
+                    }
+                });
+                News::Wake
+            }
             Some(known) if known.exists => {
                 let same_status = known.digest == fresh.digest;
                 let ours = same_status || known.writing;
                 // An answer to a request is not a request.
                 let asked =
                     fresh.sync_requested.is_some() && known.sync_requested != fresh.sync_requested;
-                let news = if known.generation == fresh.generation && ours && !asked {
-                    News::Nothing
-                } else {
-                    News::Wake
-                };
+                let same_spec = known.generation == fresh.generation && !known.unheard;
+                let news = if same_spec && ours && !asked { News::Nothing } else { News::Wake };
                 let verdict = if same_status { known.verdict } else { 0 };
-                let fresh = Entry { verdict, writing: known.writing, ..fresh.after(known) };
+                let (writing, unrecorded) = (known.writing, known.unrecorded);
+                let fresh = Entry { unrecorded, writing, verdict, ..fresh.after(known) };
                 people.put(employee, fresh);
                 news
             }
@@ -195,7 +211,10 @@ impl Roster {
                 let written_by_somebody =
                     object.status.is_none() && object.owner_references().is_empty();
                 let news = if written_by_somebody { News::Wake } else { News::Nothing };
-                let fresh = known.map_or(fresh.clone(), |known| fresh.after(known));
+                let fresh = match known {
+                    Some(known) => Entry { unrecorded: known.unrecorded, ..fresh.after(known) },
+                    None => fresh,
+                };
                 people.put(employee, fresh);
                 news
             }
@@ -216,10 +235,14 @@ impl Roster {
                 known.writing = false
             }
             Some(known) => {
-                let fresh = fresh.after(known);
+                let unheard = known.unheard || fresh.asks_other_than(known);
+                let fresh = Entry { unheard, ..fresh.after(known) };
                 people.put(employee, fresh);
             }
-            None => people.put(employee, fresh),
+            None => {
+                let unheard = fresh.asks_other_than(&Entry { generation: 1, ..Entry::default() });
+                people.put(employee, Entry { unheard, ..fresh });
+            }
         }
     }
 
@@ -345,10 +368,12 @@ fn entry(object: &EmployeeSync) -> Entry {
             .map_or(Word::default(), |_| Word::terminated()),
         absence: Absence::default(),
         sync_requested: requested.filter(|r| Some(*r) != handled).map(Into::into),
-        sync_handled: handled.map(Into::into),
+        // Without a request, nothing was answered: another writer wrote it, or the request is gone.
+        sync_handled: handled.filter(|_| requested.is_some()).map(Into::into),
         digest: status.map_or(0, digest),
         unrecorded: false,
         writing: false,
+        unheard: false,
         verdict: 0,
     }
 }
@@ -368,6 +393,7 @@ impl Entry {
             sync_handled: None,
             digest: 0,
             writing: false,
+            unheard: false,
             verdict: 0,
             ..self.clone()
         };
@@ -409,6 +435,14 @@ impl Entry {
             unready_since: known.unready_since,
             ..self
         }
+    }
+
+    /// Returns whether this object asks for something that is not in `known`: it has another spec,
+    /// or a request that is new.
+    fn asks_other_than(&self, known: &Self) -> bool {
+        let requested =
+            self.sync_requested.is_some() && self.sync_requested != known.sync_requested;
+        self.generation != known.generation || self.overrides != known.overrides || requested
     }
 
     /// Returns whether the status says what was done for the employee.

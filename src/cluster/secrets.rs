@@ -65,8 +65,8 @@ pub enum SecretError {
     },
     /// The API server refused the read: the controller's role lacks `get` on Secrets here.
     #[error(
-        "reading Secret {secret} is not allowed; the controller needs the verb get on secrets in \
-         this namespace"
+        "the controller may not read Secret {secret}: give it the verb get on secrets in this \
+         namespace"
     )]
     Forbidden {
         /// The name of the Secret.

@@ -253,7 +253,8 @@ async fn people(
                     kind = PERSON,
                     name,
                     field,
-                    "an object cannot be read, and its name names no employee: it is left out"
+                    "an object cannot be read, and its name does not say which employee it is \
+                     about: it is left out"
                 );
             }
             Ok(Event::Delete(Err(_))) => {}

@@ -103,6 +103,15 @@ pub struct AccountWrite {
 }
 
 impl AccountWrite {
+    /// Returns the text that a row gets, if it gets one.
+    #[must_use]
+    pub fn text(&self, row: usize) -> Option<&str> {
+        self.attributes.iter().find_map(|(written, value)| match value {
+            NewValue::Set(text) if *written == row => Some(&**text),
+            NewValue::Set(_) | NewValue::Clear => None,
+        })
+    }
+
     /// Returns whether there is nothing to write.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -59,7 +59,7 @@ pub trait GuardFacts {
     fn updated(&self) -> u32;
 
     /// Returns for how many employees events have replaced or cleared this row within the interval.
-    /// Employees whose change in the plan does that do not count.
+    /// Employees with a change in the plan that does that do not count.
     fn replaced_before(&self, row: usize) -> u32;
 
     /// Returns whether an employee's start date has come as the status announced it.
@@ -158,7 +158,9 @@ pub fn guard(sight: &Sight<'_>) -> (Held, Vec<Ruling>) {
     let all = &sight.planned.plan.changes;
     let mut rulings: Vec<Ruling> = all.iter().map(|change| continuing(sight, change)).collect();
     let (frozen, mut because) = blackout(sight, &rulings);
-    for (ruling, change) in rulings.iter_mut().zip(all).filter(|(ruling, _)| !goes_on(ruling)) {
+    for (ruling, change) in
+        rulings.iter_mut().zip(all).filter(|(ruling, _)| !ruling.approval.goes_on())
+    {
         let attributes = attributes(sight, change, &frozen);
         ruling.budget = kind_of(change, attributes, sight.facts.starts(change.person))
             .filter(|kind| !unlimited(sight, change, *kind));
@@ -168,9 +170,8 @@ pub fn guard(sight: &Sight<'_>) -> (Held, Vec<Ruling>) {
     if restored > 0 {
         because.push(format!(
             "{} of accounts that bobsync managed before: the integration began without a status, \
-             so it is \
-             not known which of these employees Bob had revoked at once; set spec.suspend on those \
-             who must stay out before you approve",
+             so it is not known for which of these employees Bob revoked access immediately; \
+             before you approve, set spec.suspend on the EmployeeSync of those who must stay out",
             counted(restored, "reactivation", "reactivations")
         ));
     }
@@ -182,7 +183,7 @@ pub fn guard(sight: &Sight<'_>) -> (Held, Vec<Ruling>) {
         );
         because.push(format!("{BUDGET}: {}", counted(waiting, one, several)));
     }
-    let over = rulings.iter().any(is_held);
+    let over = rulings.iter().any(|ruling| ruling.is_held());
     let room = room(sight, &rulings);
     if !over && frozen.is_empty() {
         return (Held { room, ..Held::default() }, rulings);
@@ -191,18 +192,22 @@ pub fn guard(sight: &Sight<'_>) -> (Held, Vec<Ruling>) {
     let parts = all
         .iter()
         .zip(&rulings)
-        .filter_map(|(change, ruling)| match is_held(ruling) {
-            true => Some(part(sight, change, None)),
-            false => touched(change).then(|| part(sight, change, Some(&frozen[..]))),
+        .filter_map(|(change, ruling)| {
+            if ruling.is_held() {
+                Some(part(sight, change, None))
+            } else {
+                touched(change).then(|| part(sight, change, Some(&frozen[..])))
+            }
         })
         .collect();
-    let held = |index: usize| is_held(&rulings[index]);
+    let held = |index: usize| rulings[index].is_held();
     let content = sight.planned.digest_of(&frozen, held);
     let digest = chained(&content, sight.released_before);
     if sight.approved == Some(&digest) {
         for (ruling, change) in rulings.iter_mut().zip(all) {
-            if (is_held(ruling) || writes_only(change, &frozen)) && !goes_on(ruling) {
-                ruling.approval = Approval::Now;
+            if ruling.is_held() || writes_only(change, &frozen) {
+                ruling.approval =
+                    if ruling.approval.goes_on() { Approval::Again } else { Approval::Now };
             }
             ruling.fate = Fate::Goes;
         }
@@ -213,7 +218,7 @@ pub fn guard(sight: &Sight<'_>) -> (Held, Vec<Ruling>) {
     counts.updates += count(
         all.iter()
             .zip(&rulings)
-            .filter(|(change, ruling)| !is_held(ruling) && touched(change))
+            .filter(|(change, ruling)| !ruling.is_held() && touched(change))
             .count(),
     );
     let plan = Some(HeldPlan {
@@ -224,15 +229,6 @@ pub fn guard(sight: &Sight<'_>) -> (Held, Vec<Ruling>) {
         restored: restored > 0,
     });
     (Held { frozen, plan, room, parts, ..Held::default() }, rulings)
-}
-
-fn is_held(ruling: &Ruling) -> bool {
-    ruling.fate == Fate::Held
-}
-
-/// Returns whether the change is part of a plan that was released before.
-fn goes_on(ruling: &Ruling) -> bool {
-    ruling.approval == Approval::Before
 }
 
 fn continuing(sight: &Sight<'_>, change: &Change) -> Ruling {
@@ -287,7 +283,7 @@ fn hold_returns(sight: &Sight<'_>, rulings: &mut [Ruling]) -> u32 {
     let mut restored = 0;
     for (ruling, change) in rulings.iter_mut().zip(&sight.planned.plan.changes) {
         let returns = ruling.budget == Some(Kind::Reactivate) && is_marked(sight, change);
-        if sight.restored && returns && !goes_on(ruling) {
+        if sight.restored && returns && !ruling.approval.goes_on() {
             ruling.fate = Fate::Held;
             restored += 1;
         }
@@ -300,7 +296,7 @@ fn hold_what_was_held(sight: &Sight<'_>, rulings: &mut [Ruling]) -> u32 {
     let mut waiting = 0;
     for (ruling, change) in rulings.iter_mut().zip(&sight.planned.plan.changes) {
         let asked = ruling.budget == Some(Kind::Disable) && sight.facts.explicit(change.person);
-        let stays = is_held(ruling) || goes_on(ruling) || asked;
+        let stays = ruling.is_held() || ruling.approval.goes_on() || asked;
         if !stays && sight.facts.held_before(change.person).is_some() {
             ruling.fate = Fate::Held;
             waiting += 1;
@@ -349,7 +345,7 @@ fn room(sight: &Sight<'_>, rulings: &[Ruling]) -> Room {
             }
             let account = account(sight, rulings, kind)?;
             let of_kind = rulings.iter().filter(|ruling| ruling.budget == Some(kind));
-            let goes = of_kind.filter(|ruling| !is_held(ruling)).count();
+            let goes = of_kind.filter(|ruling| !ruling.is_held()).count();
             Some((kind, account.room().saturating_sub(count(goes))))
         });
     Room { left: left.collect(), first_pass: sight.first_pass }
@@ -378,7 +374,7 @@ fn blackout(sight: &Sight<'_>, rulings: &[Ruling]) -> (Vec<usize>, Vec<String>) 
     let limit = sight.field_blackout.limit(with_account(sight));
     let mut replaced = vec![0_u32; sight.planned.mapping.rows.len()];
     let counts = |(change, ruling): &(&Change, &Ruling)| {
-        !goes_on(ruling) && (!sight.first_pass || is_marked(sight, change))
+        !ruling.approval.goes_on() && (!sight.first_pass || is_marked(sight, change))
     };
     let changes = sight.planned.plan.changes.iter().zip(rulings).filter(counts);
     changes.flat_map(|(change, _)| &change.replaced).for_each(|row| replaced[*row] += 1);
@@ -407,8 +403,8 @@ fn blackout(sight: &Sight<'_>, rulings: &[Ruling]) -> (Vec<usize>, Vec<String>) 
             ),
         };
         because.push(format!(
-            "{BLACKOUT}: the target {target} ({from}) would change for {now} at \
-            once{already}, and the limit is {limit}"
+            "{BLACKOUT}: the target {target} ({from}) would change for {now} at once{already}, and \
+             the limit is {limit}"
         ));
     }
     (frozen, because)

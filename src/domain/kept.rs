@@ -341,7 +341,7 @@ impl Kept {
     }
 }
 
-/// Returns the text that a new value stands for; empty where the value is cleared.
+/// Returns the text of a new value; empty if the value is cleared.
 #[must_use]
 pub fn text_of(value: &NewValue) -> &str {
     match value {
@@ -539,8 +539,7 @@ mod tests {
     const CONTESTED: Look = Look::Left(Left::Contested);
 
     #[test]
-    fn a_value_that_was_written_six_times_within_the_window_and_is_set_back_is_contested_whatever_was_seen_between()
-     {
+    fn a_value_that_is_set_back_after_six_writes_within_the_window_is_contested() {
         // Another writer who comes less often than bobsync looks: the value is in place in between.
         let known = fought(0..5, None, Look::InPlace);
         assert_eq!((leaves(&known, 5, BOB), known.contested().count()), (None, 0));

@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(
             ledger.under_way(Kind::Disable, &|id, _| id == "3"),
             2,
-            "somebody whom a status tells of"
+            "an employee that a status tells of"
         );
         assert_eq!(ledger.under_way(Kind::Disable, &|_, at| at < 20), 2, "the later of two counts");
         assert_eq!(ledger.under_way(Kind::Update, &|_, _| false), 1);

@@ -187,13 +187,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn events_make_no_more_accounts_again_than_a_full_look_would(sizes in proptest::collection::vec(1..4_usize, 1..8)) {
+        fn events_make_no_more_accounts_again_than_a_full_look_would(
+            sizes in proptest::collection::vec(1..4_usize, 1..8)
+        ) {
             let rule = ShortRead { max_percent: 0, at_least: 5 };
             let (mut memory, mut next, mut made) = (LostMemory::default(), 0, 0);
             for size in sizes {
-                let missing: HashSet<&str> = IDS.into_iter().cycle().skip(next).take(size).collect();
+                let missing: HashSet<&str> =
+                    IDS.into_iter().cycle().skip(next).take(size).collect();
                 next += size;
-                if memory.some(rule, &Lost { known: 100, missing }, at(10, false)) == Verdict::Gone {
+                let lost = Lost { known: 100, missing };
+                if memory.some(rule, &lost, at(10, false)) == Verdict::Gone {
                     made += size;
                 }
             }

@@ -191,8 +191,8 @@ pub struct Standing {
     pub kept: Vec<usize>,
     /// Rows that something else sets back again and again, and that are not written for now.
     pub contested: Vec<usize>,
-    /// Rows that are not as decided on an account that exists, and are not written for what stands
-    /// in the way.
+    /// Rows that are not as decided on an account that exists, and are not written because
+    /// something prevents it.
     pub withheld: Vec<usize>,
     /// The state of an account that may belong to this employee and that this integration does not
     /// write. `None` if there is no such account.
@@ -309,13 +309,14 @@ struct Planning<'a> {
 }
 
 impl Planning<'_> {
-    /// Returns for each employee the other employee with the account that has the e-mail or username,
-    /// if the same plan makes that account give both up. Two employees who want to swap would wait for
-    /// each other without end, so neither waits.
+    /// Returns for each employee the other employee with the account that has the e-mail or
+    /// username, if the same plan makes that account give both up. Two employees who want to swap
+    /// would wait for each other without end, so neither waits.
     fn hand_overs(&self, matches: &[Match]) -> Vec<Option<PersonIndex>> {
         let Planning { mapping, people, .. } = *self;
         let gives_up = |holder: PersonIndex, account: &str, to: PersonIndex| {
-            let own = matches!(&matches[holder as usize], Match::One { candidate, .. } if *candidate.account == *account);
+            let own = matches!(&matches[holder as usize], Match::One { candidate, .. }
+                if *candidate.account == *account);
             let (holder, to) = (&people[holder as usize], &people[to as usize]);
             let wanted = self.keys(to);
             own && holder.decision.managed
@@ -345,8 +346,8 @@ impl Planning<'_> {
                 loop {
                     match holder(at) {
                         Taken::No => return Some(*first),
-                        // An employee who leaves does not wait, and gives up nothing while something
-                        // else is taken.
+                        // An employee who leaves does not wait, and gives up nothing while
+                        // something else is taken.
                         Taken::By(..) if at != person && leaves(at) => return None,
                         Taken::By(next, account)
                             if seen.insert(at) && gives_up(*next, account, at) =>
@@ -360,8 +361,8 @@ impl Planning<'_> {
             .collect()
     }
 
-    /// Returns the keys that an employee's account should have, by row: the e-mail, and the username
-    /// unless it is chosen with a number.
+    /// Returns the keys that an employee's account should have, by row: the e-mail, and the
+    /// username unless it is chosen with a number.
     fn keys<'b>(&self, person: &'b Person) -> Vec<(usize, Option<Cow<'b, str>>)> {
         let mapping = self.mapping;
         let rows = [mapping.email, mapping.username].into_iter();
@@ -407,8 +408,8 @@ impl Planning<'_> {
         };
         match found {
             Match::Ambiguous { in_use, open, stays_open } => {
-                // Access has to end, so it does not matter which account is the right one. Each of them
-                // is suspended.
+                // Access has to end, so it does not matter which account is the right one. Each of
+                // them is suspended.
                 let leaves = person.decision.existing == Some(Access::Suspended);
                 let change = if leaves { suspensions(in_use) } else { None };
                 let beside = leaves.then(|| open_or_not(open));
@@ -482,8 +483,8 @@ impl Planning<'_> {
                     change,
                 )
             }
-            // An account without a mark that has the e-mail of an employee who left may belong to that
-            // employee. It is reported, because bobsync may not adopt it.
+            // An account without a mark that has the e-mail of an employee who left may belong to
+            // that employee. It is reported, because bobsync may not adopt it.
             Match::Taken { open: true, by } if person.decision.ends_access() => {
                 let beside = Some(AccountState::Active);
                 (
@@ -504,7 +505,8 @@ impl Planning<'_> {
                         _ => None,
                     };
                     let failed = failed();
-                    // An account can be made even if an attribute that is not required has no value.
+                    // An account can be made even if an attribute that is not required has no
+                    // value.
                     let possible = |block: &Block| match block {
                         Block::MappingFailed(row, _) => !mapping.rows[*row].required,
                         Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
@@ -538,8 +540,8 @@ impl Planning<'_> {
         drifted
     }
 
-    /// Returns the change of an account that exists, or `None` if there is nothing to write. `taken` says
-    /// that another account has the e-mail or username.
+    /// Returns the change of an account that exists, or `None` if there is nothing to write.
+    /// `taken` says that another account has the e-mail or username.
     fn existing(&self, person: &Person, candidate: Candidate, taken: bool) -> Option<Change> {
         let access = access_of(person, &candidate);
         let mut write = candidate.write.map(|write| *write).unwrap_or_default();

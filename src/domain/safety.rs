@@ -199,8 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_protected_by_its_names_and_where_the_provider_says_that_it_is_an_administrators()
-     {
+    fn an_account_is_protected_by_its_names_and_if_it_is_an_administrators() {
         let account = |administrator| Account {
             id: "7".into(),
             mark: None,

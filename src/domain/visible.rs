@@ -77,9 +77,8 @@ pub fn fault(address: &str) -> Option<String> {
         return None;
     }
     let bad = address.chars().find(|c| is_unseen(*c) || is_full_width(*c))?;
-    let what =
-        if is_full_width(bad) { "a letter of full width" } else { "a character that is not seen" };
-    Some(format!("its value holds {what} (U+{:04X}); type the value anew in Bob", u32::from(bad)))
+    let what = if is_full_width(bad) { "a full-width letter" } else { "an invisible character" };
+    Some(format!("its value has {what} (U+{:04X}); type the value again in Bob", u32::from(bad)))
 }
 
 /// Returns the text as it looks on a screen: without invisible characters, and with narrow letters
@@ -126,7 +125,7 @@ mod tests {
                 "{unseen:?}"
             );
         }
-        assert!(fault("\u{ff4e}oa@example.com").is_some_and(|why| why.contains("full width")));
+        assert!(fault("\u{ff4e}oa@example.com").is_some_and(|why| why.contains("full-width")));
         assert_eq!(look("\u{ff2e}oa@example.com"), "Noa@example.com");
         for good in [
             "noa@example.com",

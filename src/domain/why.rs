@@ -62,20 +62,20 @@ impl Why {
                  for is not known: the account is left as it is"
             }
             Self::DomainNotListed => {
-                "the work e-mail (root.email) is in none of provisioning.emailDomains"
+                "the domain of the work e-mail (root.email) is not in provisioning.emailDomains"
             }
-            Self::OutOfScope => "provisioning.scope leaves this person out",
+            Self::OutOfScope => "provisioning.scope leaves this employee out",
             Self::ScopeUnknown => {
-                "whether provisioning.scope or emailDomains leave this person out cannot be told: \
-                 the account is left as it is"
+                "it is not known whether provisioning.scope or emailDomains leave this employee \
+                 out: the account is left as it is"
             }
             Self::AwaitingChange => {
-                "in Bob before the integration, and nothing that Bob says has changed since \
+                "in Bob before the integration, and nothing has changed in Bob since then \
                  (existingEmployees: OnChange)"
             }
             Self::NotInBob => "Bob has no employee with this id (yet)",
             Self::LeftAloneBefore => {
-                "the employee file was deleted in Bob, and the settings left this person alone \
+                "the employee file was deleted in Bob, and the settings left this employee out \
                  before that"
             }
             Self::FileDeleted => "the employee file was deleted in Bob (read by id: not found)",
@@ -86,7 +86,7 @@ impl Why {
             Self::Terminated => "Bob's lifecycle status (internal.lifecycleStatus) is Terminated",
             Self::LastDayOfWork => "the last day of work (employee.lastDayOfWork) has come",
             Self::TerminationDate => "the termination date (internal.terminationDate) has come",
-            Self::BeforeStart => "the start date (work.startDate) lies ahead",
+            Self::BeforeStart => "the start date (work.startDate) has not come yet",
             Self::NoStartDate => "hired, but Bob has no start date (work.startDate)",
             Self::AtWork => {
                 "at work: the start date (work.startDate) has come, and Bob shows no end and no \
@@ -104,15 +104,15 @@ impl Why {
             }
             Self::AlwaysInactive => {
                 "the user status is AlwaysInactive: accounts are created suspended and then left \
-                 alone"
+                 as they are"
             }
             Self::DatesHidden => {
                 "Bob does not show a date that decides (work.startDate, employee.lastDayOfWork, \
                  internal.terminationDate): access is left as it is"
             }
             Self::NoEvidence => {
-                "what Bob shows of internal.lifecycleStatus and internal.status neither gives nor \
-                 takes access: it is left as it is"
+                "the values of internal.lifecycleStatus and internal.status in Bob neither give \
+                 nor take access: access is left as it is"
             }
         }
     }

@@ -143,7 +143,7 @@ mod tests {
         tokio::task::yield_now().await;
         hand.advance(SignedDuration::from_hours(24 * 30));
         tokio::task::yield_now().await;
-        assert!(!sleeper.is_finished(), "the hand stands on 31 March");
+        assert!(!sleeper.is_finished(), "the hand is at 31 March");
         let began = Instant::now();
         hand.advance(SignedDuration::from_hours(24));
         assert!(sleeper.await.expect("no panic") >= at("2026-04-01T00:00:00Z"));

@@ -1,12 +1,14 @@
 //! One pass, as a sequence of steps:
 //! `observe` → `decide` → (`domain::plan`) → `guard` → `execute` → `record`.
 //!
+//! - `answered`: what an answer of Bob says. `last_read`: what earlier reads left behind.
 //! - `single`: reads single employees. `confirm`: reads by id the employees that an answer of Bob
 //!   lacks.
 //! - `outcome`: how a change ended. `verdict`: what the status of one employee says.
 //! - `report`: what the status of the integration says. `initial_password`: the initial password of
 //!   new accounts.
 
+pub mod answered;
 pub mod company;
 pub mod confirm;
 pub mod context;
@@ -15,6 +17,7 @@ mod early;
 pub mod execute;
 pub mod guard;
 pub mod initial_password;
+pub mod last_read;
 mod lost;
 pub mod observe;
 pub mod outcome;
@@ -339,7 +342,7 @@ impl Pass<'_> {
                 .integration
                 .roster
                 .with(employee.id(), |entry| entry.map_or(0, |entry| entry.row));
-            known != single::row(employee)
+            known != answered::row(employee)
         };
         let employees = people
             .iter()
@@ -364,7 +367,7 @@ impl Pass<'_> {
             .filter(|employee| {
                 !employee.is_without_a_row() && !self.concurrent.looking.is_outdated(employee.id())
             })
-            .map(|employee| (employee.id(), single::row(employee)))
+            .map(|employee| (employee.id(), answered::row(employee)))
             .collect();
         self.integration.roster.looked(rows.into_iter());
         // Employees who had no row when Bob was read before have one now.
@@ -372,7 +375,7 @@ impl Pass<'_> {
             people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
         self.integration
             .roster
-            .shown(employees.flat_map(|employee| observe::shown(std::slice::from_ref(employee))));
+            .shown(employees.flat_map(|employee| answered::shown(std::slice::from_ref(employee))));
     }
 
     /// Returns the plan, without rows whose target the provider does not have.

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     integration::{
-        owners,
+        absent, owners,
         said::Said,
         unreadable,
         worker::{Handle, Shared, Worker},
@@ -36,6 +36,8 @@ const ACQUAINTED_WITHIN: Duration = Duration::from_secs(5);
 /// The wait before an ended worker is started again. It doubles each time, up to `LONGEST`.
 const AGAIN: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(30);
+/// How often integrations are looked for that objects name and that do not exist.
+const LOOK: Duration = Duration::from_secs(1);
 
 struct Running {
     handle: Handle,
@@ -65,6 +67,14 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
         let (parts, stopping) = (pins.parts.clone(), pins.stopping.clone());
         parts.keep("pins", None, stopping, |beat| owners::loosen(pins.clone(), beat)).await;
     });
+    let (absent, known) = tokio::sync::watch::channel(HashSet::new());
+    let without = shared.clone();
+    watching.spawn(async move {
+        let (parts, stopping) = (without.parts.clone(), without.stopping.clone());
+        let tell = |beat| absent::tell(without.clone(), known.clone(), beat);
+        parts.keep("objects without an integration", None, stopping, tell).await;
+    });
+    let mut look = tokio::time::interval(LOOK);
     let mut stopping = shared.stopping.clone();
     let beat = shared.parts.beat("supervisor", None);
     let mut supervisor = Supervisor {
@@ -93,9 +103,19 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
                 supervisor.tell_parts();
                 None
             }
-            () = async { match acquainted { Some(at) => tokio::time::sleep_until(at).await, None => std::future::pending().await } } => {
+            () = async {
+                match acquainted {
+                    Some(at) => tokio::time::sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            } => {
                 supervisor.lists.acquainted = true;
                 None
+            }
+            _ = look.tick() => {
+                let now = supervisor.absent();
+                absent.send_if_modified(|known| std::mem::replace(known, now.clone()) != now);
+                continue;
             }
             _ = stopping.wait_for(|stopping| *stopping) => break,
         };
@@ -226,6 +246,17 @@ impl Supervisor {
                 self.say_unlisted();
             }
         }
+    }
+
+    /// Returns the integrations that objects name and that do not exist.
+    fn absent(&self) -> HashSet<IntegrationKey> {
+        let exists = |key: &IntegrationKey| {
+            self.workers.contains_key(key)
+                || self.held.contains_key(key)
+                || self.unreadable.contains_key(key)
+        };
+        let named = self.shared.roster.integrations().into_iter();
+        named.filter(|key| self.lists.may_begin(&key.namespace) && !exists(key)).collect()
     }
 
     /// Begins with every integration that may begin.
@@ -378,7 +409,10 @@ mod tests {
             lists.people.insert(scope("a"));
         }
         lists.integrations.insert(scope("b"));
-        assert!(lists.may_begin("a") && !lists.may_begin("b"), "nobody knows who is pinned in b");
+        assert!(
+            lists.may_begin("a") && !lists.may_begin("b"),
+            "it is not known which employees are pinned in b"
+        );
         assert_eq!(lists.missing(), HashSet::from([scope("b")]));
         lists.people.insert(scope("b"));
         assert!(lists.may_begin("b") && lists.missing().is_empty());

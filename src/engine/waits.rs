@@ -2,13 +2,7 @@
 //! integration with their end, and once in the log. A call that meets a wait notes it. The wait is
 //! shown until it ends.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::{Mutex, MutexGuard};
@@ -44,15 +38,37 @@ pub struct Told {
     pub message: String,
 }
 
+/// How many of the employees with access against evidence are named.
+const NAMED: usize = 3;
+
+/// Employees who still have access although evidence on record takes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StillOpen {
+    /// How many they are.
+    pub count: u32,
+    /// The names of some of their EmployeeSyncs, which hold Bob's ids. Usernames may be hidden.
+    pub named: Vec<String>,
+}
+
+impl StillOpen {
+    /// Returns these objects, with the first ones by name.
+    #[must_use]
+    pub fn of(mut objects: Vec<String>) -> Self {
+        let count = u32::try_from(objects.len()).unwrap_or(u32::MAX);
+        objects.sort_unstable();
+        objects.truncate(NAMED);
+        Self { count, named: objects }
+    }
+}
+
 /// The waits that calls of one integration have met.
 pub struct Waits {
     key: IntegrationKey,
     clock: Clock,
     known: Mutex<[Option<Known>; 2]>,
     pub(super) news: Notify,
-    /// How many employees still have access that evidence on record should have taken some time
-    /// ago.
-    pub(super) open: AtomicU32,
+    /// The employees who still have access that evidence on record should have taken some time ago.
+    open: Mutex<StillOpen>,
 }
 
 struct Known {
@@ -70,7 +86,7 @@ impl Waits {
     /// Returns an empty collection of waits.
     #[must_use]
     pub fn new(key: IntegrationKey, clock: Clock) -> Self {
-        Self { key, clock, known: Mutex::default(), news: Notify::new(), open: AtomicU32::new(0) }
+        Self { key, clock, known: Mutex::default(), news: Notify::new(), open: Mutex::default() }
     }
 
     fn known(&self) -> MutexGuard<'_, [Option<Known>; 2]> {
@@ -125,11 +141,16 @@ impl Waits {
             .collect()
     }
 
-    /// Returns how many employees still have access that evidence on record should have taken some
+    /// Returns the employees who still have access that evidence on record should have taken some
     /// time ago.
     #[must_use]
-    pub fn open(&self) -> u32 {
-        self.open.load(Ordering::Acquire)
+    pub fn open(&self) -> StillOpen {
+        self.open.lock().clone()
+    }
+
+    /// Notes these employees in place of the ones that were noted before.
+    pub fn note_open(&self, open: StillOpen) {
+        *self.open.lock() = open;
     }
 
     /// Returns how long it takes until the last wait ends.

@@ -34,6 +34,23 @@ pub fn form(request: RequestBuilder, pairs: &[(&str, &str)]) -> RequestBuilder {
     request.header(CONTENT_TYPE, "application/x-www-form-urlencoded").body(body)
 }
 
+/// Returns a text percent-encoded, for one segment of a path or one value of a query.
+#[must_use]
+pub fn encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let hex = |nibble: u8| {
+                char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
+            };
+            out.extend(['%', hex(byte >> 4), hex(byte & 15)]);
+        }
+    }
+    out
+}
+
 /// A pool of connections to one service.
 #[derive(Clone, Debug)]
 pub struct Client {

@@ -59,18 +59,16 @@ fn hint(error: &reqwest::Error, cause: &str) -> String {
 fn advice(cause: &str, proxy: Option<&str>) -> String {
     match proxy {
         _ if cause.contains("UnknownIssuer") => {
-            "; who signed the certificate is not known here: where a proxy looks into the traffic, \
-             give the controller the proxy's CA by \
-             SSL_CERT_FILE"
+            "; the certificate's issuer is not known: if a proxy decrypts the traffic, give the \
+             controller the proxy's CA with SSL_CERT_FILE"
                 .to_owned()
         }
-        Some(name) if cause.contains("proxy auth") => format!(
-            "; the proxy in {name} wants a user \
-            and a password"
-        ),
+        Some(name) if cause.contains("proxy auth") => {
+            format!("; the proxy in {name} asks for a user and a password")
+        }
         Some(name) => format!(
-            "; {name} is set: is that proxy up, and may it connect to this host? \
-            NO_PROXY lists hosts to call directly"
+            "; {name} is set: check that the proxy runs and may connect to this host, or list the \
+             host in NO_PROXY to call it directly"
         ),
         None => String::new(),
     }
@@ -198,7 +196,7 @@ mod tests {
         assert!(advice("Connection refused", Some("https_proxy")).contains("https_proxy is set"));
         assert!(
             advice("proxy authorization required", Some("HTTPS_PROXY"))
-                .contains("wants a user and a password")
+                .contains("asks for a user and a password")
         );
     }
 }

@@ -6,11 +6,11 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::{Error, limits::LONGEST_WAIT};
+use super::{Error, Key, limits::LONGEST_WAIT};
 use crate::{
     domain::{
-        account::{AccountWrite, NewValue},
-        mapping::Mapping,
+        account::{Account, AccountWrite, NewValue},
+        mapping::{Compare, Mapping, equal},
     },
     http::{client::Answer, scrub::Scrubber},
 };
@@ -108,10 +108,12 @@ impl Password<'_> {
         match self {
             Self::Absent => None,
             Self::Default(_) => Some(
-                "this is the default password, which is kept where provisioning.defaultPasswordSecretRef says",
+                "this is the default password; provisioning.defaultPasswordSecretRef says which \
+                 Secret has it",
             ),
             Self::Generated(_) => Some(
-                "this is a generated password; set one that is taken as provisioning.defaultPasswordSecretRef",
+                "this is a generated password; set a password that the provider accepts with \
+                 provisioning.defaultPasswordSecretRef",
             ),
         }
     }
@@ -215,7 +217,7 @@ pub fn without_words(
     Some(match status {
         200..=299 if answer.is_json() => Ok(()),
         200..=299 if answer.is_html() => Err(route.no_answer(
-            "a page for people came instead of JSON, as a firewall, a proxy or a log-in sends it",
+            "an HTML page came instead of JSON, such as a firewall, a proxy or a log-in sends",
         )),
         200..=299 => Err(route.no_answer(format!("HTTP {status} without JSON"))),
         300..=399 => {
@@ -226,7 +228,7 @@ pub fn without_words(
         500.. if wait.is_some() && !route.writes() => Err(Error::Throttled { wait }),
         408 | 500.. => Err(route.no_answer(format!("HTTP {status}"))),
         _ if answer.is_html() => Err(route.no_answer(format!(
-            "HTTP {status} with a page for people, as a firewall, a proxy or a log-in sends it"
+            "HTTP {status} with an HTML page, such as a firewall, a proxy or a log-in sends"
         ))),
         _ => return None,
     })
@@ -315,6 +317,80 @@ fn word(text: &str, name: &str) -> Option<usize> {
         let after = text[at + name.len()..].chars().next();
         !text[..at].chars().next_back().is_some_and(part) && !after.is_some_and(part)
     })
+}
+
+/// Returns the error of an answer that cannot be what was asked for.
+pub(super) fn unreadable(said: &str) -> Error {
+    Error::Unavailable { said: said.to_owned() }
+}
+
+/// Returns the answer to a read of one account, or `None` if there is no such account.
+///
+/// # Errors
+/// As the error table sorts them, except for a missing account.
+pub fn unless_gone(outcome: Result<Answer, Error>) -> Result<Option<Answer>, Error> {
+    match outcome {
+        Ok(answer) => Ok(Some(answer)),
+        Err(Error::NotFound) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Returns the outcome of ending sessions. Ending them twice does no harm, so an unknown outcome is
+/// tried again.
+///
+/// # Errors
+/// As the error table sorts them, except for an unknown outcome.
+pub fn repeatable(outcome: Result<Answer, Error>) -> Result<(), Error> {
+    match outcome {
+        Err(Error::Unknown { said }) => Err(Error::Unavailable { said }),
+        outcome => outcome.map(drop),
+    }
+}
+
+/// Returns the JSON of an error body. It is null if the body is not JSON, or is too large.
+#[must_use]
+pub fn error_body(answer: &Answer) -> Value {
+    let body = Some(&answer.body[..]).filter(|body| body.len() <= ERROR_BODY);
+    body.and_then(|body| serde_json::from_slice(body).ok()).unwrap_or_default()
+}
+
+/// Returns the text of a value, which is empty if it is not a text.
+#[must_use]
+pub fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// Returns the code and the description in the error body of a token service (RFC 6749, 5.2).
+#[must_use]
+pub fn oauth_error(body: &Value) -> Option<(String, String)> {
+    let code = body["error"].as_str()?;
+    Some((code.to_owned(), text_of(&body["error_description"])))
+}
+
+/// Returns the outcome of a search for accounts. A search that finds none is answered with an empty
+/// list, so a 404 means a wrong address. A refusal is about the search and not about one account.
+///
+/// # Errors
+/// As the error table sorts them, except for these two.
+pub fn searched(outcome: Result<Answer, Error>) -> Result<Answer, Error> {
+    outcome.map_err(|error| match error {
+        Error::NotFound => Error::Unavailable { said: "HTTP 404 for the list of users".to_owned() },
+        Error::Forbidden { said } => Error::Denied { said },
+        error => error,
+    })
+}
+
+/// Keeps the accounts that have this key. Searches find more than was asked for: an alias, a
+/// wildcard, another case.
+pub fn keep_those_with(key: Key<'_>, found: &mut Vec<Account<'static>>) {
+    let equals =
+        |compare, have: Option<&str>, want| have.is_some_and(|have| equal(compare, have, want));
+    found.retain(|account| match key {
+        Key::Id(id) => *account.id == *id,
+        Key::Mark(mark) => equals(Compare::Exact, account.mark.as_deref(), mark),
+        Key::Email(email) => equals(Compare::IgnoringCase, account.email.as_deref(), email),
+    });
 }
 
 /// Returns the provider's request id in this header, for its support. It is printable and short.

@@ -58,9 +58,11 @@ fn no_key(pem: &str) -> &'static str {
     if pem.contains("-----BEGIN ENCRYPTED PRIVATE KEY-----")
         || pem.contains("Proc-Type: 4,ENCRYPTED")
     {
-        "the private key is encrypted: give it without its passphrase, as `openssl pkey -in KEY -out PLAIN` writes it"
+        "the private key is encrypted: give it without its passphrase, as `openssl pkey -in KEY \
+         -out PLAIN` writes it"
     } else if pem.contains("-----BEGIN OPENSSH PRIVATE KEY-----") {
-        "the private key is in OpenSSH's own form: give it as PKCS#8 in PEM, as `ssh-keygen -p -m PKCS8 -f KEY` writes it"
+        "the private key is in OpenSSH's own form: give it as PKCS#8 in PEM, as `ssh-keygen -p -m \
+         PKCS8 -f KEY` writes it"
     } else if pem.contains("-----BEGIN CERTIFICATE-----") {
         "this is a certificate, which has no private key in it"
     } else if pem.contains("PUBLIC KEY-----") {

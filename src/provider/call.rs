@@ -14,6 +14,7 @@ use reqwest::{
     Method, RequestBuilder, Url,
     header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
 };
+use serde_json::{Map, Value};
 use tokio::time::Instant;
 
 use super::{
@@ -60,6 +61,9 @@ pub struct Ties {
     pub waits: Waits,
 }
 
+/// Whether an answer grants a call, and if not, what to do about it.
+pub type Judged = Result<(), Error>;
+
 /// How calls to one provider are written and read.
 pub trait Dialect: Send + Sync {
     /// Returns scheme, host, port and a path prefix if any, without a trailing slash.
@@ -75,7 +79,7 @@ pub trait Dialect: Send + Sync {
     /// # Errors
     /// The request cannot be made from this credential.
     fn ask_for_a_token(&self, _: &client::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
-        Err(Error::Unavailable { said: "the provider hands out no tokens".to_owned() })
+        Err(Error::Unavailable { said: "the provider gives no tokens".to_owned() })
     }
 
     /// Returns the token in a body, if there is one.
@@ -84,7 +88,12 @@ pub trait Dialect: Send + Sync {
     }
 
     /// Adds what authorises a call. `token` is there if the dialect has tokens.
-    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder;
+    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
+        match token {
+            Some(token) => request.bearer_auth(token.text.expose()),
+            None => request,
+        }
+    }
 
     /// Returns whether an answer grants the call, and if not, what to do about it. A throttled call
     /// makes all callers wait.
@@ -143,15 +152,29 @@ impl<'a> Call<'a> {
     ) -> Self {
         Self { route, urgency: Urgency::Urgent, method: Method::GET, path, query, body: None, sent }
     }
+
+    /// Returns a write with a JSON body, if it has one.
+    #[must_use]
+    pub fn write(
+        route: Route,
+        urgency: Urgency,
+        (method, path): (Method, &'a str),
+        body: Option<Map<String, Value>>,
+        sent: Sent<'a>,
+    ) -> Self {
+        let body = body.map(|members| Value::Object(members).to_string().into_bytes());
+        Self { route, urgency, method, path, query: &[], body, sent }
+    }
 }
 
 impl<D: Dialect> Service<D> {
     /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
-    /// The TLS settings of this machine cannot be used.
-    pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
-        let http = client::Client::new(dialect.base())?;
+    /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
+    pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
+        let http = client::Client::new(dialect.base())
+            .map_err(|error| Error::Unavailable { said: error.to_string() })?;
         Ok(Self {
             dialect,
             ties,
@@ -165,6 +188,20 @@ impl<D: Dialect> Service<D> {
     /// Returns the dialect of this provider.
     pub const fn dialect(&self) -> &D {
         &self.dialect
+    }
+
+    /// Makes a read.
+    ///
+    /// # Errors
+    /// As [`Dialect::judge`] sorts them.
+    pub async fn get(
+        &self,
+        route: Route,
+        path: &str,
+        query: &[(&str, &str)],
+        sent: Sent<'_>,
+    ) -> Result<Answer, Error> {
+        self.call(&Call::get(route, path, query, sent)).await
     }
 
     /// Makes the call.
@@ -356,7 +393,7 @@ impl<D: Dialect> Service<D> {
             .exchange(Route::TOKEN, request.header(ACCEPT, "application/json"), sent, ticket)
             .await?;
         self.dialect.granted(&answer.body).ok_or_else(|| Error::Unavailable {
-            said: "the answer for the token holds none".to_owned(),
+            said: "the answer to the request for a token has no token".to_owned(),
         })
     }
 
@@ -457,8 +494,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_needs_a_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted()
-     {
+    async fn a_call_that_waits_for_a_token_is_asked_soon_whether_it_is_still_wanted() {
         let told = Arc::new(Mutex::new(Vec::new()));
         let waits: Waits = Arc::new({
             let told = told.clone();
@@ -535,7 +571,8 @@ mod tests {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let mut head = [0; 4096];
                 if stream.read(&mut head).await.is_ok_and(|read| read > 0) {
-                    let answer = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
+                    let answer = "HTTP/1.1 200 OK\r\ncontent-type: \
+                        application/json\r\ncontent-length: 2\r\nconnection: close\r\n\r\n{}";
                     drop(stream.write_all(answer.as_bytes()).await);
                 }
             }
@@ -544,8 +581,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_needs_another_token_and_has_no_turn_for_it_is_asked_soon_whether_the_call_is_still_wanted()
-     {
+    async fn a_call_that_waits_for_another_token_is_asked_soon_whether_it_is_still_wanted() {
         let ties = Ties {
             observer: Arc::new(|_, _| ()),
             gate: Arc::new(|| true),

@@ -8,8 +8,20 @@ use std::{collections::HashSet, future::Future, hash::Hash, time::Duration};
 
 use tokio::time::Instant;
 
-use super::{Error, call::BACK_IN_LINE, limits::LONGEST_WAIT, tries::Tries};
-use crate::http::client::{Answer, TOO_LARGE};
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Error, Listing,
+    answers::unreadable,
+    call::BACK_IN_LINE,
+    limits::LONGEST_WAIT,
+    reader::{Page, Reader},
+    tries::Tries,
+};
+use crate::{
+    domain::account::Account,
+    http::client::{Answer, TOO_LARGE},
+};
 
 /// The most pages of a listing. No tenant has so many, so a listing that reaches this number
 /// repeats itself.
@@ -90,6 +102,30 @@ impl<I: Eq + Hash> Lister<I> {
         }
     }
 
+    /// Takes in a page. Accounts that are seen for the first time go into `sink`. Returns how many
+    /// these are. `id` returns what tells one account from all others, in few bytes.
+    ///
+    /// # Errors
+    /// An account without an id, as `nameless` says.
+    pub(super) fn take(
+        &mut self,
+        (reader, nameless): (&Reader<'_>, &str),
+        page: &Page<'_>,
+        id: impl Fn(&str) -> Option<I>,
+        sink: &mut (dyn FnMut(Account<'_>) + Send),
+    ) -> Result<u64, Error> {
+        let mut fresh = 0;
+        for user in &page.users {
+            let account = reader.account(user).ok_or_else(|| unreadable(nameless))?;
+            let id = id(&account.id).ok_or_else(|| unreadable(nameless))?;
+            if self.is_new(id) {
+                fresh += 1;
+                sink(account);
+            }
+        }
+        Ok(fresh)
+    }
+
     /// Takes in an account. Returns whether its id is seen for the first time.
     pub(super) fn is_new(&mut self, id: I) -> bool {
         let new = self.ids.insert(id);
@@ -107,6 +143,11 @@ impl<I: Eq + Hash> Lister<I> {
         self.repeats
     }
 
+    /// Returns the result of the listing.
+    pub(super) fn listing(&self, whole: bool, unavailable: Vec<usize>) -> Listing {
+        Listing { accounts: self.accounts(), whole, unavailable }
+    }
+
     /// Notes where the next page begins.
     ///
     /// # Errors
@@ -116,9 +157,109 @@ impl<I: Eq + Hash> Lister<I> {
     }
 }
 
-/// Returns the error of an answer that cannot be what was asked for.
-pub(super) fn unreadable(said: &str) -> Error {
-    Error::Unavailable { said: said.to_owned() }
+/// What the pages of a listing say about its end, if the provider counts.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counts {
+    /// How many accounts there are.
+    pub(super) total: Option<u64>,
+    /// How many pages there are.
+    pub(super) pages: Option<u64>,
+    /// Whether the page says that another one follows.
+    pub(super) follows: bool,
+}
+
+/// What the pages of a counted listing have said so far.
+#[derive(Debug)]
+pub(super) struct Counted {
+    asked: u64,
+    /// How many pages were read, in the size that is asked for now.
+    page: u64,
+    rows: u64,
+    first_total: Option<u64>,
+    begun: bool,
+    steady: bool,
+    duplicates: bool,
+}
+
+impl Counted {
+    /// Begins a listing in pages of `asked` accounts.
+    pub(super) fn new(asked: usize) -> Self {
+        Self {
+            asked: asked as u64,
+            page: 0,
+            rows: 0,
+            first_total: None,
+            begun: false,
+            steady: true,
+            duplicates: false,
+        }
+    }
+
+    /// Returns how many accounts were read. The next page begins after them.
+    pub(super) const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Returns the number of the next page, if pages have `size` accounts. Smaller pages than
+    /// before may begin with accounts that are known already. They never begin after the first
+    /// account that is not.
+    pub(super) const fn next(&self, size: usize) -> u64 {
+        if size as u64 == self.asked { self.page + 1 } else { self.rows / size as u64 + 1 }
+    }
+
+    /// Sets the size of pages from the next one on.
+    pub(super) const fn are_of(&mut self, size: usize) {
+        self.page = self.next(size) - 1;
+        self.asked = size as u64;
+    }
+
+    /// Takes in a page: `rows` is how many accounts it has, and `fresh` is how many of them are
+    /// new. Returns whether to ask for another page.
+    ///
+    /// # Errors
+    /// The same accounts come again and again.
+    pub(super) fn more(&mut self, counts: Counts, rows: u64, fresh: u64) -> Result<bool, Error> {
+        self.page += 1;
+        self.rows += rows;
+        self.duplicates |= fresh < rows;
+        if !std::mem::replace(&mut self.begun, true) {
+            self.first_total = counts.total;
+        }
+        self.steady &= counts.total == self.first_total;
+        if rows == 0 {
+            return Ok(false);
+        }
+        if let Some(pages) = counts.pages {
+            return Ok(self.page < pages);
+        }
+        let more = match counts.total {
+            Some(total) => self.rows < total,
+            None => counts.follows || rows >= self.asked,
+        };
+        // Only the rows show the end, and no new ones come.
+        if more && fresh == 0 { Err(repeated()) } else { Ok(more) }
+    }
+
+    /// Returns whether no account was added or removed between the pages. `ids` is how many
+    /// different accounts were seen.
+    pub(super) fn whole(&self, ids: u64) -> bool {
+        self.steady && self.first_total.map_or(!self.duplicates, |total| total == ids)
+    }
+
+    /// Returns whether an account came twice.
+    pub(super) const fn repeats(&self) -> bool {
+        self.duplicates
+    }
+}
+
+/// Returns an id in 16 bytes, which is the size of a GUID: a listing keeps many ids.
+pub(super) fn short(id: &str) -> u128 {
+    let digits: String = id.chars().filter(|c| *c != '-').collect();
+    let number = u128::from_str_radix(&digits, 16).ok();
+    number.filter(|_| matches!(digits.len(), 24 | 32)).unwrap_or_else(|| {
+        let digest = Sha256::digest(id.as_bytes());
+        digest.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
+    })
 }
 
 /// Returns the error of a listing with pages that come again and again.

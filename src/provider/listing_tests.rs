@@ -121,3 +121,66 @@ fn an_id_counts_once() {
     assert!(!lister.is_new(7) && lister.repeats());
     assert_eq!(lister.accounts(), 2);
 }
+
+fn counts(total: Option<u64>, pages: Option<u64>, follows: bool) -> Counts {
+    Counts { total, pages, follows }
+}
+
+/// Returns whether each of these pages, as (total, rows, new rows), is followed by another one, and
+/// whether the listing is whole if it showed `ids` different accounts.
+fn read(pages: &[(Option<u64>, u64, u64)], ids: u64) -> (Vec<bool>, bool) {
+    let mut all = Counted::new(100);
+    let more = |(total, rows, fresh): &(Option<u64>, u64, u64)| {
+        all.more(counts(*total, None, false), *rows, *fresh).unwrap()
+    };
+    (pages.iter().map(more).collect(), all.whole(ids))
+}
+
+#[test]
+fn what_the_pages_say_is_trusted_before_their_length() {
+    let mut pages = Counted::new(100);
+    let capped = counts(Some(120), Some(3), true);
+    let more: Vec<_> = [50, 50, 20].map(|rows| pages.more(capped, rows, rows).unwrap()).into();
+    assert_eq!((more, pages.whole(120)), (vec![true, true, false], true));
+    for (counts, rows, more) in [
+        (counts(Some(100), None, false), 100, false),
+        (counts(None, None, true), 50, true),
+        (counts(None, None, false), 100, true),
+        (counts(None, None, false), 99, false),
+        (counts(None, Some(0), false), 0, false),
+        (counts(Some(7), None, false), 0, false),
+    ] {
+        assert_eq!(Counted::new(100).more(counts, rows, rows), Ok(more), "{counts:?}");
+    }
+    // A server may return less than it was asked for.
+    let capped = [(Some(25), 10, 10), (Some(25), 10, 10), (Some(25), 5, 5)];
+    assert_eq!(read(&capped, 25), (vec![true, true, false], true));
+}
+
+#[test]
+fn a_listing_that_changed_under_way_is_not_whole() {
+    for (pages, ids, whole) in [
+        (vec![(Some(150), 100, 100), (Some(150), 50, 50)], 150, true),
+        (vec![(Some(150), 100, 100), (Some(149), 49, 49)], 149, false),
+        (vec![(Some(150), 100, 100), (Some(150), 50, 49)], 149, false),
+        (vec![(Some(150), 100, 100), (Some(151), 50, 50)], 150, false),
+        (vec![(Some(150), 100, 100), (Some(150), 0, 0)], 100, false),
+        (vec![(None, 100, 100), (None, 50, 50)], 150, true),
+        (vec![(None, 100, 100), (None, 50, 49)], 149, false),
+    ] {
+        assert_eq!(read(&pages, ids).1, whole, "{pages:?}");
+    }
+}
+
+#[test]
+fn pages_that_repeat_themselves_end_a_counted_listing_as_an_error() {
+    let (mut pages, nothing) = (Counted::new(100), Counts::default());
+    assert_eq!(pages.more(nothing, 100, 100), Ok(true));
+    assert!(pages.more(nothing, 100, 0).is_err() && pages.repeats());
+}
+
+#[test]
+fn a_guid_is_itself_and_every_other_id_is_told_apart() {
+    assert_eq!(short("00000000-0000-0000-0000-0000000000ff"), 255);
+    assert_ne!(short("ff"), short("0ff"));
+}

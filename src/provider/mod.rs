@@ -28,8 +28,17 @@ pub mod passwords;
 pub mod token;
 pub mod tries;
 
+mod directory;
+#[cfg(test)]
+mod fixtures;
+mod json;
 mod listing;
+mod prelude;
+mod reader;
 mod remembered;
+mod rules;
+mod table;
+mod writer;
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -255,6 +264,12 @@ impl Error {
         }
     }
 
+    /// Returns whether the same call may succeed soon.
+    #[must_use]
+    pub const fn may_pass(&self) -> bool {
+        matches!(self, Self::Throttled { .. } | Self::Unavailable { .. } | Self::Unknown { .. })
+    }
+
     /// Returns the word for metrics, from a fixed list.
     #[must_use]
     pub const fn category(&self) -> &'static str {
@@ -301,13 +316,11 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Unauthorized`] if the credential cannot be valid, [`Error::Unavailable`] if this
     /// machine cannot connect.
-    fn connect(
-        &self,
-        credential: Credential,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Box<dyn Provider>, Error>;
+    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected;
 }
+
+/// A prepared connection.
+pub type Connected = Result<Box<dyn Provider>, Error>;
 
 /// Keys of a Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -416,6 +429,51 @@ pub struct Capabilities {
     /// Whether an account can be active and unusable because it has no licence.
     /// [`Provider::unlicensed`] finds such accounts.
     pub licences: bool,
+    /// What messages say where the providers differ.
+    pub phrases: Phrases,
+}
+
+/// Parts of messages that are true of one provider and not of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Phrases {
+    /// What else may have an e-mail that an employee should have: follows "another account".
+    pub address_holders: &'static str,
+    /// What may have a taken e-mail or username that no look-up shows.
+    pub hidden_holders: &'static str,
+    /// How an account gets another master than bobsync.
+    pub mastered: &'static str,
+    /// What else a person can do if an account bears a mark of no employee: follows "correct the
+    /// mark there".
+    pub other_mark: &'static str,
+}
+
+impl Capabilities {
+    /// What a provider can do that has nothing special. A catalog names what differs.
+    const PLAIN: Self = Self {
+        initial_password: InitialPassword::Unsupported,
+        change_at_first_login: ChangeAtFirstLogin::Unsupported,
+        clears: true,
+        states: &[AccountState::Active, AccountState::Suspended],
+        mark: "",
+        page: 100,
+        listing_counts: false,
+        lags: false,
+        searches_marks: true,
+        defined_attributes: false,
+        says_when: false,
+        request_ids: false,
+        tells_administrators: false,
+        answers_changes: true,
+        manager_apart: false,
+        ends_sessions: false,
+        licences: false,
+        phrases: Phrases {
+            address_holders: "",
+            hidden_holders: "an account that bobsync cannot see",
+            mastered: "it is synchronised from there",
+            other_mark: "",
+        },
+    };
 }
 
 /// What happens with the password of a new account.

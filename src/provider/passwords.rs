@@ -2,6 +2,7 @@
 
 use ring::rand::{SecureRandom, SystemRandom};
 
+use super::{Error, Initial, answers::Password};
 use crate::http::secret::Secret;
 
 const LENGTH: usize = 24;
@@ -40,6 +41,47 @@ pub fn generate() -> Result<Secret, &'static str> {
         }
     }
     Err("there is no randomness for a password")
+}
+
+/// The initial password of a new account: the default password, or else a generated one.
+pub enum First<'a> {
+    /// The default password of the settings.
+    Default(&'a Secret),
+    /// A generated password that no person knows.
+    Generated(Secret),
+}
+
+impl<'a> First<'a> {
+    /// Returns the password of an account that needs one.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if this machine gives no randomness.
+    pub fn of(initial: &Initial<'a>) -> Result<Self, Error> {
+        match initial.password {
+            Some(password) => Ok(Self::Default(password)),
+            None => generate()
+                .map(Self::Generated)
+                .map_err(|said| Error::Unavailable { said: said.to_owned() }),
+        }
+    }
+
+    /// Returns the password itself.
+    #[must_use]
+    pub const fn secret(&self) -> &Secret {
+        match self {
+            Self::Default(password) => password,
+            Self::Generated(password) => password,
+        }
+    }
+
+    /// Returns the password as what is sent.
+    #[must_use]
+    pub fn sent(&self) -> Password<'_> {
+        match self {
+            Self::Default(password) => Password::Default(password.expose()),
+            Self::Generated(password) => Password::Generated(password.expose()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! What a tenant defines itself, remembered for a while. It is asked for once, and again when the
 //! time is over or when an answer contradicts it.
 
-use std::time::Duration;
+use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use super::Error;
-use crate::domain::{account::AccountWrite, mapping::Mapping};
+use super::{Error, reader::Page, table::Table};
+use crate::{
+    domain::{account::AccountWrite, mapping::Mapping},
+    http::client::Answer,
+};
 
 /// How long it is remembered.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -43,6 +46,77 @@ impl<T: Clone> Remembered<T> {
 
     fn lock(&self) -> MutexGuard<'_, Option<(Instant, T)>> {
         self.0.lock()
+    }
+}
+
+/// Facts by name, each of which is remembered for a while.
+pub(super) struct Facts<T> {
+    kept: Duration,
+    known: Mutex<HashMap<String, (Instant, T)>>,
+}
+
+impl<T: Copy> Facts<T> {
+    /// Remembers nothing yet. Each fact is kept for this time.
+    pub(super) fn new(kept: Duration) -> Self {
+        Self { kept, known: Mutex::default() }
+    }
+
+    /// Returns a fact, unless it is too old.
+    pub(super) fn get(&self, name: &str) -> Option<T> {
+        let known = self.known.lock();
+        known.get(name).filter(|(at, _)| at.elapsed() < self.kept).map(|(_, fact)| *fact)
+    }
+
+    /// Remembers a fact, and forgets those that are too old.
+    pub(super) fn set(&self, name: &str, fact: T) {
+        let mut known = self.known.lock();
+        known.retain(|_, (at, _)| at.elapsed() < self.kept);
+        known.insert(name.to_owned(), (Instant::now(), fact));
+    }
+
+    /// Forgets a fact, because an answer has contradicted it.
+    pub(super) fn forget(&self, name: &str) {
+        self.known.lock().remove(name);
+    }
+}
+
+/// The tenant's own id, which users tell in this member.
+pub(super) struct Whose {
+    member: &'static str,
+    id: OnceLock<Box<str>>,
+}
+
+impl Whose {
+    /// Knows nothing yet.
+    pub(super) const fn told_in(member: &'static str) -> Self {
+        Self { member, id: OnceLock::new() }
+    }
+
+    /// Remembers which tenant the users of a page belong to.
+    pub(super) fn learn(&self, page: &Page<'_>) {
+        if let Some(id) = page.first_text(self.member) {
+            self.id.get_or_init(|| id.into());
+        }
+    }
+
+    /// Returns the id: the one that the settings name, or else the one that users told. If `ask` is
+    /// true and none is known, `asked` reads any one user. A tenant without users does not say.
+    pub(super) async fn known(
+        &self,
+        table: &Table,
+        named: Option<&str>,
+        ask: bool,
+        asked: impl Future<Output = Result<Answer, Error>>,
+    ) -> Option<String> {
+        if named.is_none()
+            && ask
+            && self.id.get().is_none()
+            && let Ok(answer) = asked.await
+            && let Some(page) = table.page(&answer)
+        {
+            self.learn(&page);
+        }
+        named.or_else(|| self.id.get().map(|id| &**id)).map(str::to_owned)
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::Error;
@@ -148,6 +149,23 @@ pub struct Granted {
 }
 
 impl Granted {
+    /// Returns the token in the answer of a token endpoint (RFC 6749, 5.1). `published` is how long
+    /// it is good if the answer does not say.
+    #[must_use]
+    pub fn read(body: &[u8], published: Duration) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Answered {
+            access_token: String,
+            #[serde(default)]
+            expires_in: Option<u64>,
+        }
+        let answered: Answered = serde_json::from_slice(body).ok()?;
+        let text = Some(answered.access_token).filter(|text| !text.trim().is_empty())?;
+        let lifetime = answered.expires_in.map_or(published, Duration::from_secs);
+        let lifetime = lifetime.min(published * 24);
+        Some(Self { text: Secret::new(text), lifetime, tenant: None })
+    }
+
     fn token(self, now: Instant) -> Token {
         let good_for = self.lifetime.saturating_sub(MARGIN).max(SHORTEST);
         Token { text: self.text, renew_at: now + good_for, confirmed: now, tenant: self.tenant }

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+use tokio::time::Instant;
+
+use super::Error;
+
 /// The pauses before the second, third and fourth try.
 pub const PAUSES: [Duration; 3] =
     [Duration::from_millis(250), Duration::from_millis(750), Duration::from_millis(2_250)];
@@ -38,6 +42,34 @@ impl Tries {
     #[must_use]
     pub const fn made(&self) -> u32 {
         self.made
+    }
+}
+
+/// Makes a call that belongs to a write until it settles: it succeeds, fails in a way that `again`
+/// does not accept, or there is no further pause before the end of `within`. The call has the same
+/// effect if it is made twice.
+///
+/// # Errors
+/// The last failure.
+pub(super) async fn settled<T, F>(
+    pauses: impl IntoIterator<Item = Duration>,
+    within: Duration,
+    again: fn(&Error) -> bool,
+    call: impl Fn() -> F,
+) -> Result<T, Error>
+where
+    F: Future<Output = Result<T, Error>>,
+{
+    let (mut pauses, until) = (pauses.into_iter(), Instant::now() + within);
+    loop {
+        match call().await {
+            Err(error) if again(&error) => {
+                let pause = pauses.next().filter(|pause| Instant::now() + *pause < until);
+                let Some(pause) = pause else { return Err(error) };
+                tokio::time::sleep(pause).await;
+            }
+            outcome => return outcome,
+        }
     }
 }
 

@@ -104,7 +104,8 @@ pub async fn serve_telling(
             () = &mut stop => break,
             (place, accepted) = accept => match accepted {
                 Ok((stream, _)) => {
-                    let (router, refused, stopping) = (router.clone(), refused.clone(), stopping.clone());
+                    let (router, refused) = (router.clone(), refused.clone());
+                    let stopping = stopping.clone();
                     connections.spawn(async move {
                         connection(stream, router, limits, refused, stopping).await;
                         drop(place);
@@ -197,7 +198,12 @@ async fn connection(
                 return;
             }
             _ = at.changed() => {}
-            () = async { match patience { Some(patience) => tokio::time::sleep(patience).await, None => std::future::pending().await } } => {
+            () = async {
+                match patience {
+                    Some(patience) => tokio::time::sleep(patience).await,
+                    None => std::future::pending().await,
+                }
+            } => {
                 if now == Phase::Head {
                     refused(StatusCode::REQUEST_TIMEOUT);
                 }

@@ -107,7 +107,8 @@ fn sign(secret: &str, body: &str) -> String {
 
 fn event(employee: &str) -> String {
     format!(
-        "{{\"companyId\":637323,\"type\":\"employee.updated\",\"version\":\"v2\",\"data\":{{\"employeeId\":\"{employee}\"}}}}"
+        "{{\"companyId\":637323,\"type\":\"employee.updated\",\"version\":\"v2\",\
+         \"data\":{{\"employeeId\":\"{employee}\"}}}}"
     )
 }
 
@@ -195,7 +196,8 @@ async fn a_revocation_that_is_not_evidence_is_in_line_and_counted_by_its_own_wor
     let scene = Scene::start().await;
     let revoked = |id: &str, envelope: &str| {
         format!(
-            "{{\"type\":\"employee.access.revoked.immediately\",\"data\":{{\"employeeId\":\"{id}\"}},\"triggeredAt\":\"{envelope}\"}}"
+            "{{\"type\":\"employee.access.revoked.immediately\",\
+             \"data\":{{\"employeeId\":\"{id}\"}},\"triggeredAt\":\"{envelope}\"}}"
         )
     };
     let day = |days: i64| {

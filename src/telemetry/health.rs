@@ -121,8 +121,8 @@ impl Health {
         } else if self.0.ready.load(Ordering::Relaxed) {
             Ok(())
         } else {
-            Err("waiting for the first lists of ProvisioningIntegrations and EmployeeSyncs; are \
-                the CRDs installed and may the controller watch them?"
+            Err("waiting for the first lists of ProvisioningIntegrations and EmployeeSyncs: check \
+                that the CRDs are installed and that the controller may list and watch them"
                 .to_owned())
         }
     }

@@ -78,15 +78,15 @@ const CALLS: Row = Row {
     name: "bobsync_calls_total",
     kind: "counter",
     labels: &["integration", "target", "call", "outcome"],
-    help: "Calls to Bob and to providers; the outcome is ok or the category of the error, such as \
-        unauthorized where a credential was refused",
+    help: "Calls to Bob and to providers. The outcome is ok, or the kind of error, such as \
+        unauthorized if a credential was refused",
 };
 const PASSES: Row = Row {
     name: "bobsync_passes_total",
     kind: "counter",
     labels: &["outcome"],
-    help: "Passes over an integration; the outcome is Converged, Unfinished, Partial (over single \
-        people), or the reason of its Ready condition",
+    help: "Passes. The outcome is Converged, Unfinished, Partial (a partial pass, over single \
+        employees), or the reason of the integration's Ready condition",
 };
 const PASS_SECONDS: Row = Row {
     name: "bobsync_pass_duration_seconds",
@@ -98,20 +98,20 @@ const CHANGES: Row = Row {
     name: "bobsync_changes_total",
     kind: "counter",
     labels: &["integration", "action", "outcome"],
-    help: "Changes to accounts, by what was done and whether it succeeded",
+    help: "Changes of accounts, by action and by whether they succeeded",
 };
 const SUCCESS: Row = Row {
     name: "bobsync_last_successful_pass_timestamp_seconds",
     kind: "gauge",
     labels: &["integration"],
-    help: "When a pass last went through, whether or not single people failed (Unix time)",
+    help: "When a full pass last succeeded, even if single employees failed (Unix time)",
 };
 const PATCHES: Row = Row {
     name: "bobsync_status_patches_total",
     kind: "counter",
     labels: &["kind", "outcome"],
-    help: "Statuses of ProvisioningIntegrations and EmployeeSyncs: written, skipped because \
-        nothing changed, or failed",
+    help: "Statuses of ProvisioningIntegrations and EmployeeSyncs. The outcome is written, skipped \
+        because nothing changed, or failed",
 };
 const LEADER: Row = Row {
     name: "bobsync_leader",
@@ -123,61 +123,62 @@ const EVENTS: Row = Row {
     name: "bobsync_events_lost_total",
     kind: "counter",
     labels: &["why"],
-    help: "Kubernetes events that nobody will see; dropped because the queue was full, or failed \
-        because the API server did not take them",
+    help: "Kubernetes events that were lost: dropped because the queue was full, or failed because \
+        the API server did not accept them",
 };
 const WEBHOOKS: Row = Row {
     name: "bobsync_webhooks_total",
     kind: "counter",
     labels: &["outcome"],
-    help: "Webhooks by outcome: queued, not_evidence (in line as a hint only: a revocation or a \
-        deletion that is too old, too far ahead, in the old envelope or names nobody), duplicate, \
-        ignored (says nothing about people), other_company, unreadable, ping, refused (401: no \
-        such integration, no secret, or a wrong signature), too_large (413, 431), too_slow (408, \
-        or ended) and broken_off (400: no HTTP, or the sender hung up in its body), not_leading, \
-        starting and not_recorded (503: Bob sends it again)",
+    help: "Webhooks by outcome: queued, not_evidence (queued, but only as a hint, because a \
+        revocation or a deletion is too old, too far in the future, in the old envelope or names \
+        no employee), duplicate, ignored (it is not about employees), other_company, unreadable, \
+        ping, refused (401: no such integration, no secret, or a wrong signature), too_large (413, \
+        431), too_slow (408, or the connection was closed), broken_off (400: it is not HTTP, or \
+        the sender closed the connection before the end of the body), and not_leading, starting \
+        and not_recorded (503: Bob sends it again)",
 };
 const REACHED: Row = Row {
     name: "bobsync_event_to_account_seconds",
     kind: "histogram",
     labels: &["trigger", "class"],
-    help: "Time from an event (a webhook, a sync request, a date, a changed EmployeeSync) to the \
-        changed account on record, by what woke the pass and by what was at stake (revocation, \
-        leaver, joiner, mover, cosmetic)",
+    help: "Time from an event (a webhook, a sync request, a date, a changed EmployeeSync) until \
+        the changed account is recorded, by trigger of the pass and by class of the change \
+        (revocation, leaver, joiner, mover, cosmetic)",
 };
 const WAITING: Row = Row {
     name: "bobsync_queue_depth",
     kind: "gauge",
     labels: &["class"],
-    help: "People in line to be looked at, and changes that wait for their turn in a pass, by what \
-        is at stake",
+    help: "Employees in the queue for a partial pass, and changes that wait for their turn in a \
+        pass, by class",
 };
 const WAITING_AGE: Row = Row {
     name: "bobsync_queue_oldest_age_seconds",
     kind: "gauge",
     labels: &["class"],
-    help: "How long the oldest of them has been in line; 0 where nobody is",
+    help: "How long the oldest entry of the queue has waited. 0 if the queue is empty",
 };
 const RESTARTED: Row = Row {
     name: "bobsync_parts_restarted_total",
     kind: "counter",
     labels: &["part"],
-    help: "Parts of the process that ended or panicked and were started again; anything but 0 is a \
-        defect of the controller",
+    help: "Parts of the process that ended or panicked and were started again. Every value above 0 \
+        is a defect of the controller",
 };
 const LISTED: Row = Row {
     name: "bobsync_namespace_listed",
     kind: "gauge",
     labels: &["namespace", "kind"],
-    help: "1 where the objects of this kind could be listed the last time, 0 where not: \
-        integrations of that namespace do not run, or do not see changes. The namespace is * where \
-        the controller works in all",
+    help: "1 if the objects of this kind could be listed the last time. 0 if not: then the \
+        integrations of that namespace do not run, or do not see changes. The namespace is * if \
+        the controller works in all namespaces",
 };
 const BUILD: Row = Row {
     name: "bobsync_build_info",
     kind: "gauge",
     labels: &["version"],
-    help: "Always 1; the label is the version",
+    help: "Always 1. The label is the version",
 };
 
 /// Every metric, in the order of the page.
@@ -569,8 +570,8 @@ impl Metrics {
     pub fn markdown() -> String {
         let mut page = String::from(
             "# Metrics\n\nGenerated by `make generate` from `src/telemetry/metrics.rs`. Served at \
-             `/metrics` on `--http-listen` as OpenMetrics text.\n\n\
-             The label `integration` is namespace and name. No label ever names a person.\n\n| \
+             `/metrics` on\n`--http-listen` as OpenMetrics text.\n\n\
+             The label `integration` is namespace and name. No label ever names an employee.\n\n| \
              metric | type | labels | |\n| --- | --- | --- | --- |\n",
         );
         for Row { name, kind, labels, help } in TABLE {

@@ -226,14 +226,16 @@ fn who_fails_who_is_held_and_what_comes_is_read_from_the_roster() {
         &roster,
         "1",
         1,
-        (EmployeeReason::InSync, earlier),
+        EmployeeReason::InSync,
+        earlier,
         Some(("2026-03-01T20:00:00Z", "Suspended")),
     );
     see(
         &roster,
         "2",
         2,
-        (EmployeeReason::Rejected, earlier),
+        EmployeeReason::Rejected,
+        earlier,
         Some(("2026-03-04T20:00:00Z", "Suspended")),
     );
     see(&roster, "3", 3, EmployeeReason::Held, earlier, Some(("2026-04-04T20:00:00Z", "Active")));

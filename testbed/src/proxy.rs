@@ -66,7 +66,7 @@ pub enum Only {
 pub struct Rule {
     pub act: Act,
     pub method: Method,
-    /// The path without its query; `*` stands for any number of characters.
+    /// The path without its query; `*` matches any number of characters.
     pub path: String,
     pub only: Only,
     /// How often it acts; absent: always.
@@ -395,7 +395,7 @@ fn is_watch(uri: &Uri) -> bool {
         .is_some_and(|query| query.split('&').any(|pair| matches!(pair, "watch=true" | "watch=1")))
 }
 
-/// Returns whether `path` matches `pattern`, in which `*` stands for any number of characters.
+/// Returns whether `path` matches `pattern`, in which `*` matches any number of characters.
 fn matches(pattern: &str, path: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == path,

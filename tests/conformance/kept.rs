@@ -59,7 +59,7 @@ async fn look_at<T: Tenant>(
     let mapping = mapping(tenant);
     let planned = Planned { mapping: &mapping, people, plan };
     let known = |index| after(&planned, index, &[], outcomes.get(&index), window);
-    let kept: Vec<_> = (0..).zip(&*planned.people).map(|(index, _)| known(index)).collect();
+    let kept: Vec<_> = (0..).zip(planned.people).map(|(index, _)| known(index)).collect();
     let plan = planned.plan;
     people.iter_mut().zip(kept).for_each(|(person, kept)| person.kept = kept);
     let wrote = plan

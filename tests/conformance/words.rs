@@ -110,7 +110,7 @@ fn onelogin() -> Vec<Row> {
             Updates,
             400,
             json!(PAGE),
-            "the outcome of the write is unknown: HTTP 400 with a page for people, as a firewall, a proxy or a log-in sends it",
+            "the outcome of the write is unknown: HTTP 400 with an HTML page, such as a firewall, a proxy or a log-in sends",
         ),
         row(
             Updates,
@@ -129,7 +129,7 @@ fn onelogin() -> Vec<Row> {
             Reads,
             200,
             json!(PAGE),
-            "the provider is unavailable: a page for people came instead of JSON, as a firewall, a proxy or a log-in sends it",
+            "the provider is unavailable: an HTML page came instead of JSON, such as a firewall, a proxy or a log-in sends",
         ),
         row(
             Reads,
@@ -205,7 +205,7 @@ fn google() -> Vec<Row> {
             Updates,
             403,
             json!(PAGE),
-            "the outcome of the write is unknown: HTTP 403 with a page for people, as a firewall, a proxy or a log-in sends it",
+            "the outcome of the write is unknown: HTTP 403 with an HTML page, such as a firewall, a proxy or a log-in sends",
         ),
         row(
             Updates,
@@ -244,7 +244,7 @@ fn google() -> Vec<Row> {
             Reads,
             200,
             json!(PAGE),
-            "the provider is unavailable: a page for people came instead of JSON, as a firewall, a proxy or a log-in sends it",
+            "the provider is unavailable: an HTML page came instead of JSON, such as a firewall, a proxy or a log-in sends",
         ),
         row(
             Tokens,
@@ -256,7 +256,7 @@ fn google() -> Vec<Row> {
             Tokens,
             400,
             json!({"error": "invalid_grant", "error_description": format!("Invalid email or User ID {TOKEN}")}),
-            "the credential lacks a permission: adminEmail is nobody whom the service account may act for; Google said: \
+            "the credential lacks a permission: the service account may not act for the user in adminEmail; Google said: \
              Invalid email or User ID …",
         ),
     ]
@@ -321,7 +321,7 @@ fn entra() -> Vec<Row> {
             Updates,
             403,
             json!(PAGE),
-            "the outcome of the write is unknown: HTTP 403 with a page for people, as a firewall, a proxy or a log-in sends it",
+            "the outcome of the write is unknown: HTTP 403 with an HTML page, such as a firewall, a proxy or a log-in sends",
         ),
         row(
             Updates,
@@ -366,7 +366,7 @@ fn entra() -> Vec<Row> {
             Reads,
             200,
             json!(PAGE),
-            "the provider is unavailable: a page for people came instead of JSON, as a firewall, a proxy or a log-in sends it",
+            "the provider is unavailable: an HTML page came instead of JSON, such as a firewall, a proxy or a log-in sends",
         ),
         row(
             Tokens,
@@ -451,7 +451,7 @@ fn jumpcloud() -> Vec<Row> {
             Updates,
             403,
             json!(PAGE),
-            "the outcome of the write is unknown: HTTP 403 with a page for people, as a firewall, a proxy or a log-in sends it",
+            "the outcome of the write is unknown: HTTP 403 with an HTML page, such as a firewall, a proxy or a log-in sends",
         ),
         row(
             Updates,
@@ -488,7 +488,7 @@ fn jumpcloud() -> Vec<Row> {
             Reads,
             200,
             json!(PAGE),
-            "the provider is unavailable: a page for people came instead of JSON, as a firewall, a proxy or a log-in sends it",
+            "the provider is unavailable: an HTML page came instead of JSON, such as a firewall, a proxy or a log-in sends",
         ),
     ]
 }

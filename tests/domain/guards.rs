@@ -5,7 +5,7 @@ use bobsync::domain::{
     budget::{Blackout, Budget, Budgets, Kind},
     guard::{GuardFacts, Held, Population, Sight, guard},
     matching::{Person, PersonIndex},
-    plan::{Block, Change, Fate, Plan, Planned},
+    plan::{Approval, Block, Change, Fate, Plan, Planned},
 };
 use proptest::prelude::*;
 
@@ -46,6 +46,8 @@ struct Facts {
     explicit: Vec<PersonIndex>,
     /// Whether no employee's manager had an account.
     leaderless: bool,
+    /// The employees with a change of a plan that was released before.
+    continues: Vec<PersonIndex>,
 }
 
 impl GuardFacts for Facts {
@@ -77,8 +79,8 @@ impl GuardFacts for Facts {
         None
     }
 
-    fn continues(&self, _: &Change) -> bool {
-        false
+    fn continues(&self, change: &Change) -> bool {
+        self.continues.contains(&change.person)
     }
 }
 
@@ -136,7 +138,7 @@ fn look_at_some(
         .collect();
     let (held, rulings) = guard(&Sight {
         planned: &Planned { mapping: &mapping, people: &people, plan: plan.clone() },
-        facts: &Facts { spent, replaced_before, explicit, leaderless: false },
+        facts: &Facts { spent, replaced_before, explicit, ..Facts::default() },
         budgets,
         field_blackout: Blackout { max_percent: 40, at_least },
         population,
@@ -203,7 +205,7 @@ fn the_measure_of_a_plan_about_one_person_is_the_whole_company() {
 fn who_was_asked_for_passes_while_the_window_has_room() {
     let crowd = company(100, 8, 0);
     let passed = |spent, explicit: &[usize]| {
-        let Looked { plan, held } = look(&crowd, Budgets::default(), spent, explicit, false, None);
+        let Looked { plan, .. } = look(&crowd, Budgets::default(), spent, explicit, false, None);
         plan.changes
             .iter()
             .filter(|change| !change.is_held())
@@ -242,7 +244,7 @@ fn an_approval_releases_that_plan_and_no_other() {
 fn the_first_pass_updates_and_creates_an_existing_population_but_does_not_suspend_it() {
     let mut crowd = company(100, 20, 60);
     crowd.accounts.iter_mut().for_each(|account| account.mark = None);
-    let Looked { plan, held } = look(&crowd, Budgets::default(), 0, &[], true, None);
+    let Looked { plan, .. } = look(&crowd, Budgets::default(), 0, &[], true, None);
     assert!(plan.changes.iter().all(|change| change.is_held() == change.suspends()));
     let later = look(&crowd, Budgets::default(), 0, &[], false, None).held.plan.expect("held");
     assert_eq!((later.counts.disables, later.counts.updates), (20, 60));
@@ -321,6 +323,62 @@ fn an_attribute_that_would_change_for_too_many_freezes_and_the_rest_flows() {
     assert!(look(&crowd, budgets, 0, &[], false, Some(&said.digest)).held.frozen.is_empty());
     crowd.people[20].title = Told::Text("Engineer of Nothing");
     assert_eq!(look(&crowd, budgets, 0, &[], false, Some(&said.digest)).held.frozen, [TITLE]);
+}
+
+#[test]
+fn what_was_approved_before_goes_on_whatever_else_is_held_frozen_or_approved() {
+    let crowd = company(100, 8, 50);
+    let (people, accounts, mapping): (Vec<Person>, _, _) =
+        (crowd.people(), crowd.accounts(), crowd.mapping());
+    let plan = planned(&crowd, &people, &accounts);
+    let number = |who: usize| u32::try_from(who).expect("few");
+    let person = |who: usize| number(crowd.people.iter().position(|one| one.who == who).expect(""));
+    let (leaver, mover) = (person(0), person(20));
+    let look = |approved: Option<&str>| {
+        let mut planned = Planned { mapping: &mapping, people: &people, plan: plan.clone() };
+        let (held, rulings) = guard(&Sight {
+            planned: &planned,
+            facts: &Facts { continues: vec![leaver, mover], ..Facts::default() },
+            budgets: Budgets { updates: None, ..Budgets::default() },
+            field_blackout: Blackout { max_percent: 40, at_least: 10 },
+            population: None,
+            first_pass: false,
+            restored: false,
+            approved,
+            released_before: "",
+        });
+        let changes = planned.plan.changes.iter_mut().zip(rulings);
+        changes.for_each(|(change, ruling)| change.ruling = ruling);
+        planned.freeze(&held.frozen);
+        let approvals: Vec<_> = planned
+            .plan
+            .changes
+            .iter()
+            .map(|change| (change.person, change.goes(), change.ruling.approval))
+            .collect();
+        (held, approvals)
+    };
+    let (held, left) = look(None);
+    let said = held.plan.expect("held");
+    assert_eq!(
+        (&held.frozen[..], said.counts.disables, said.counts.updates),
+        (&[TITLE][..], 7, 50)
+    );
+    assert_eq!(left.len(), 8, "only suspensions are left, each with its own ruling");
+    for (person, goes, approval) in left {
+        let before = if person == leaver { Approval::Before } else { Approval::None };
+        assert_eq!((goes, approval), (person == leaver, before), "{person}");
+    }
+    let (held, left) = look(Some(&said.digest));
+    assert_eq!((held.released_digest, left.len()), (Some(said.digest), 58));
+    for (person, goes, approval) in left {
+        let expected = match person {
+            _ if person == leaver => Approval::Before,
+            _ if person == mover => Approval::Again,
+            _ => Approval::Now,
+        };
+        assert_eq!((goes, approval), (true, expected), "{person}");
+    }
 }
 
 #[test]

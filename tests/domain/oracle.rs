@@ -273,7 +273,7 @@ fn answer_as_shown(wishes: &Wishes, facts: &Facts, now: Timestamp) -> Answer {
         let ended = suspended_for_good(Why::FileDeleted);
         return if wishes.trigger { ended } else { Answer { existing: None, ..ended } };
     }
-    // "Only employees whose work e-mail is in a listed domain." A hidden e-mail decides nothing: a
+    // "Only employees with a work e-mail in a listed domain." A hidden e-mail decides nothing: a
     // managed employee stays managed, and no other becomes managed.
     let managed = facts.before == Before::Managed;
     let hidden = !wishes.domains.is_empty()

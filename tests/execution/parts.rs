@@ -30,7 +30,10 @@ use bobsync::{
         },
         stop::Stop,
     },
-    provider::{Error, Initial, Key, Listing, Provider, Written, tries::PAUSES},
+    provider::{
+        Capabilities, Catalog, Error, Initial, Key, Listing, Provider, Written, entra, google,
+        jumpcloud, onelogin, tries::PAUSES,
+    },
 };
 use futures::future::BoxFuture;
 use parking_lot::Mutex;
@@ -112,6 +115,7 @@ struct Moody<J> {
     writes: Mutex<Vec<Call>>,
     reads: Mutex<Vec<u32>>,
     suspended: Mutex<HashSet<u32>>,
+    capabilities: &'static Capabilities,
 }
 
 impl<J: Fn(&Call) -> Result<(), Error> + Send + Sync> Moody<J> {
@@ -141,7 +145,7 @@ impl<J: Fn(&Call) -> Result<(), Error> + Send + Sync> Provider for Moody<J> {
         Box::pin(async { Ok(Listing::default()) })
     }
 
-    /// Returns an account as it was at the start; there is none if one is to be made.
+    /// Returns an account as it was at the start; there is no account if one is to be made.
     fn find<'a>(
         &'a self,
         _: &'a Mapping,
@@ -172,8 +176,8 @@ impl<J: Fn(&Call) -> Result<(), Error> + Send + Sync> Provider for Moody<J> {
         Box::pin(async move { self.write(id, write, false) })
     }
 
-    fn capabilities(&self) -> &'static bobsync::provider::Capabilities {
-        &bobsync::provider::onelogin::CATALOG.capabilities
+    fn capabilities(&self) -> &'static Capabilities {
+        self.capabilities
     }
 }
 
@@ -234,6 +238,7 @@ struct Around<'a> {
     claims: &'a Claims,
     halted: &'a (dyn Fn() -> bool + Sync),
     deadline: Duration,
+    catalog: &'static Catalog,
 }
 
 /// Runs one pass over these employees; the first ones have waited longest. Time is virtual.
@@ -247,6 +252,7 @@ async fn pass(
         claims: &Claims::default(),
         halted: &|| false,
         deadline: Duration::from_mins(1),
+        catalog: &onelogin::CATALOG,
     };
     pass_with(wanted, around, judge).await
 }
@@ -269,6 +275,7 @@ async fn pass_with(
         writes: Mutex::default(),
         reads: Mutex::default(),
         suspended: Mutex::default(),
+        capabilities: &around.catalog.capabilities,
     };
     let (outcomes, pauses) = (Mutex::new(HashMap::new()), Mutex::new(Vec::new()));
     let failed =
@@ -534,6 +541,37 @@ async fn a_value_that_is_taken_or_breaks_the_provider_withholds_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_taken_address_is_told_in_words_that_are_true_of_the_provider() {
+    let claims = Claims::default();
+    for (catalog, others) in [
+        (&onelogin::CATALOG, false),
+        (&google::CATALOG, true),
+        (&entra::CATALOG, true),
+        (&jumpcloud::CATALOG, false),
+    ] {
+        for (person, field) in [
+            (mover(1, &[EMAIL]), Some("email")),
+            (mover(1, &[EMAIL]), None),
+            // The new account's e-mail is taken, and no look-up shows which account has it.
+            (joiner(1, &[EMAIL]), None),
+        ] {
+            let around = Around {
+                failed_before: &[],
+                claims: &claims,
+                halted: &|| false,
+                deadline: Duration::from_mins(1),
+                catalog,
+            };
+            let refuses = |_: &Call| Err(taken(field));
+            let came = pass_with(&[person], around, refuses).await;
+            let Failure::Conflict(said) = came.failure(1) else { panic!("{:?}", came.outcomes) };
+            let told = said.contains("alias") || said.contains("group");
+            assert_eq!(told, others, "{}: {said}", catalog.name);
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_refusal_that_names_an_array_leaves_out_the_one_value_that_it_is_about() {
     let refuses = || with(UNITS[2], rejected(Some("units")));
     let came = pass(&[mover(1, &[TITLE, 3, 4, 5, 6])], &[], refuses()).await;
@@ -674,6 +712,7 @@ async fn a_throttled_call_stays_in_line_until_it_is_not_wanted_any_more() {
             claims: &Claims::default(),
             halted: &halted,
             deadline: Duration::from_mins(1),
+            catalog: &onelogin::CATALOG,
         };
         let came = pass_with(&[wanted], around, |_| {
             assert!(asked.fetch_add(1, Ordering::Relaxed) < 40, "nothing is asked after the halt");
@@ -694,6 +733,7 @@ async fn a_throttled_call_stays_in_line_until_it_is_not_wanted_any_more() {
             claims: &claims,
             halted: &|| false,
             deadline: Duration::from_mins(1),
+            catalog: &onelogin::CATALOG,
         };
         let came = pass_with(&[wanted], around, |_| {
             let mut later = later.lock();
@@ -714,6 +754,7 @@ async fn after_the_deadline_only_whoever_leaves_is_written_to() {
         claims: &Claims::default(),
         halted: &|| false,
         deadline: Duration::ZERO,
+        catalog: &onelogin::CATALOG,
     };
     let came = pass_with(&people, around, |_| Ok(())).await;
     assert_eq!(came.which(|outcome| matches!(outcome, Outcome::Waiting)), [1, 2].into());

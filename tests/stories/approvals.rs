@@ -6,8 +6,9 @@ use kube::api::{Patch, PatchParams};
 use serde_json::json;
 
 use crate::{
-    budgets::{held, leave, staff, suspended},
-    support::{Controller, Story, until},
+    budgets::{approve, held, leave, staff, suspended},
+    counts::{agree, gauge},
+    support::{Controller, Story, condition, until},
 };
 
 /// The rights that docs/held-plans.md gives to an approver.
@@ -178,7 +179,7 @@ async fn a_person_looks_and_approves_and_the_record_names_the_person() {
     story.integrations().patch("onelogin", &PatchParams::default(), &patch).await.unwrap();
     let admin = Approver { kubeconfig: story.plane.kubeconfig() };
     admin
-        .refused(&["onelogin", "-n", &story.namespace, "--yes"], "not seen the newest settings")
+        .refused(&["onelogin", "-n", &story.namespace, "--yes"], "not read the newest settings")
         .await;
     let _controller = Controller::start(&story).await;
     story.ready("PlanHeld").await;
@@ -302,5 +303,43 @@ async fn with_the_policy_only_approvers_approve_and_only_under_their_own_names()
     let jane = Approver { kubeconfig: jane };
     let (succeeded, said) = jane.run(&["onelogin", "--yes", "--wait"]).await;
     assert!(succeeded && said.contains(&format!("approved by {}", user("jane"))), "{said}");
+    assert_eq!(suspended(&story, &people).await, 8);
+}
+
+/// The provider is slow, so the pass that carries out the plan takes a while.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_approved_and_only_waits_counts_as_held_no_more() {
+    let story = Story::begin("released", 4).await;
+    let people = staff(&story, 30).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(json!({"interval": "24h"})).await;
+    story.ready("Converged").await;
+    leave(&story, &people[..8]).await;
+    story.sync().await;
+    let digest = held(&story.ready("PlanHeld").await).0;
+    agree(&story, "8 are held", |counts| counts.held == 8).await;
+    let slow = json!({"kind": "delay", "delayMs": 20_000, "method": "PUT"});
+    story.simulated.post("/onelogin/faults", slow).await;
+    approve(&story, &digest, "approver").await;
+    let status =
+        agree(&story, "8 wait, and none is held", |counts| (counts.held, counts.pending) == (0, 8))
+            .await;
+    let said = |kind: &str| {
+        let all = status.conditions.iter().find(|condition| condition.type_ == kind);
+        all.map(|condition| (condition.status.clone(), condition.reason.clone())).unwrap()
+    };
+    assert_eq!(said("PlanHeld"), ("False".to_owned(), "NothingHeld".to_owned()));
+    assert_eq!(said("Ready"), ("False".to_owned(), "Progressing".to_owned()));
+    assert_eq!(status.plan, None);
+    assert_eq!(status.budgets.unwrap().disables.unwrap().planned, 0);
+    let person = story.person(&people[0]).await.unwrap();
+    assert_eq!(condition(&person, "Ready").unwrap().1, "Pending");
+    let metrics = controller.metrics().await;
+    let lines = metrics.lines().filter(|line| line.starts_with("bobsync_held_changes{"));
+    let still: Vec<&str> = lines.filter(|line| !line.ends_with(" 0")).collect();
+    assert!(still.is_empty() && metrics.contains("bobsync_held_changes{"), "{still:?}");
+    assert_eq!((gauge(&metrics, "held"), gauge(&metrics, "pending")), (Some(0), Some(8)));
+    story.simulated.delete("/onelogin/faults").await;
+    story.ready("Converged").await;
     assert_eq!(suspended(&story, &people).await, 8);
 }

@@ -41,7 +41,7 @@ pub(crate) async fn suspended(story: &Story, people: &[String]) -> usize {
         .count()
 }
 
-async fn approve(story: &Story, digest: &str, who: &str) {
+pub(crate) async fn approve(story: &Story, digest: &str, who: &str) {
     let spec = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "spec": {"approvedPlan": digest}});
     story
         .integrations()
@@ -250,9 +250,7 @@ async fn creations_have_a_budget_where_one_is_set_and_adoption_can_be_off() {
     assert_eq!(story.reason(&first[0]).await, "Conflict");
     let why = condition(&story.person(&first[0]).await.unwrap(), "Ready").unwrap().2;
     assert!(
-        why.contains(
-            "with spec.safety.adoption: Never an account without a mark is not taken over"
-        ),
+        why.contains("with spec.safety.adoption: Never an account without a mark is not adopted"),
         "{why}"
     );
     assert!(story.simulated.account(&first[0]).await.is_none());

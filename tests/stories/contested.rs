@@ -32,6 +32,19 @@ async fn said(story: &Story, employee: &str) -> (String, String, String) {
     condition(&story.person(employee).await.expect("an EmployeeSync"), "Ready").expect("Ready")
 }
 
+/// Returns how many warnings with this reason there are about an employee.
+async fn warnings(story: &Story, employee: &str, reason: &str) -> usize {
+    let events: kube::Api<k8s_openapi::api::events::v1::Event> =
+        kube::Api::namespaced(story.client.clone(), &story.namespace);
+    let events = events.list(&kube::api::ListParams::default()).await.expect("events").items;
+    let about = |event: &&k8s_openapi::api::events::v1::Event| {
+        let name = event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref());
+        name == Some(&format!("onelogin-{employee}"))
+            && (event.reason.as_deref(), event.type_.as_deref()) == (Some(reason), Some("Warning"))
+    };
+    events.iter().filter(about).count()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_title_that_another_tool_sets_back_is_contested_after_six_writes_and_in_sync_when_the_tool_stops()
  {
@@ -76,6 +89,13 @@ async fn a_title_that_another_tool_sets_back_is_contested_after_six_writes_and_i
     );
     let person = story.person(fought).await.unwrap();
     assert_eq!(condition(&person, "Stalled").unwrap().1, "Contested");
+    until("one warning tells that it has begun", || async {
+        match warnings(&story, fought, "Contested").await {
+            1 => Ok(()),
+            count => Err(format!("{count} warnings")),
+        }
+    })
+    .await;
     let attributes = condition(&person, "AttributesSynced").unwrap();
     assert_eq!(
         (&*attributes.0, &*attributes.1, attributes.2.contains("title")),
@@ -90,6 +110,7 @@ async fn a_title_that_another_tool_sets_back_is_contested_after_six_writes_and_i
     assert!(!serde_json::to_string(&person.status).unwrap().contains("Keeper"), "no value");
     let integration = story.ready("Converged").await.status.unwrap();
     assert_eq!(integration.employees.unwrap().failing, 1);
+    assert_eq!(warnings(&story, fought, "Contested").await, 1, "and no further pass tells again");
     // What else changes goes out, another employee's title too.
     story.simulated.change(fought, json!({"root.surname": "Vane"})).await;
     story.simulated.change(&people[1], json!({"work.title": "Keeper of Lamps"})).await;

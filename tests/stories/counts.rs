@@ -86,7 +86,7 @@ pub async fn agree(
     .await
 }
 
-fn gauge(metrics: &str, state: &str) -> Option<u32> {
+pub fn gauge(metrics: &str, state: &str) -> Option<u32> {
     let line = metrics.lines().find(|line| {
         line.starts_with("bobsync_employees{") && line.contains(&format!("state=\"{state}\""))
     })?;

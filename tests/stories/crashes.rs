@@ -2,7 +2,7 @@
 //! repairs everything.
 //!
 //! A change is two effects: the write at the provider, then the record of it (the `EmployeeSync` if
-//! there is none yet, and its status). A killed process leaves one of these states:
+//! there is no object yet, and its status). A killed process leaves one of these states:
 //!
 //! | killed | at the provider | history |
 //! | --- | --- | --- |

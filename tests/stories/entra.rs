@@ -501,17 +501,17 @@ async fn what_entra_cannot_do_is_refused_with_a_way_out_and_endpoints_only_where
         (
             one.clone(),
             with(json!({"target": "manager", "field": "work.title"})),
-            "manager refers to a person",
+            "manager refers to an employee",
         ),
         (
             one.clone(),
             with(json!({"target": "employeeId", "field": "work.employeeIdInCompany"})),
-            "this target bears the mark",
+            "this target holds the mark",
         ),
         (
             changed("markAttribute", json!(extension)),
             with(json!({"target": extension, "field": "work.title"})),
-            "this target bears the mark",
+            "this target holds the mark",
         ),
     ] {
         let answer = refused(provider, more).await;

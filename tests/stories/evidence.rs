@@ -80,8 +80,19 @@ async fn a_revocation_of_somebody_whose_object_was_deleted_is_carried_out() {
     let (story, people, controller) = begin("deleted", 6, hooked(json!({}))).await;
     bob_refuses(&story).await;
     // Its account is known to this process.
+    let objects = async || {
+        let page = controller.metrics().await;
+        let mut lines = page.lines();
+        let count = lines.find_map(|line| line.strip_prefix("bobsync_employee_sync_objects "));
+        count.expect("the gauge").to_owned()
+    };
+    let before = objects().await;
     forget(&story, &people[0]).await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    until("this process knows that the object is gone", || async {
+        let now = objects().await;
+        if now == before { Err(now) } else { Ok(()) }
+    })
+    .await;
     revoke(&story, &controller, &people[0]).await;
     until_status(&story, &people[0], 2).await;
     // The next process does not know it, and finds the account by its mark.

@@ -437,22 +437,22 @@ async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_wher
         (
             one.clone(),
             with(json!({"target": "phones.custom", "field": "work.title"})),
-            "write the customType in place of custom",
+            "write its customType in place of custom",
         ),
         (
             one.clone(),
             with(json!({"target": "relations.custom", "field": "work.title"})),
-            "write the customType in place of custom",
+            "write its customType in place of custom",
         ),
         (
             one.clone(),
             with(json!({"target": "externalIds.custom", "field": "work.title"})),
-            "write the customType in place of custom",
+            "write its customType in place of custom",
         ),
         (
             one.clone(),
             with(json!({"target": "addresses.custom.locality", "field": "work.site"})),
-            "write the customType in place of custom",
+            "write its customType in place of custom",
         ),
         (
             one.clone(),
@@ -462,17 +462,17 @@ async fn what_google_cannot_do_is_refused_with_a_way_out_and_endpoints_only_wher
         (
             one.clone(),
             with(json!({"target": "relations.manager", "field": "work.title"})),
-            "relations.manager refers to a person",
+            "relations.manager refers to an employee",
         ),
         (
             one.clone(),
             with(json!({"target": "relations.assistant", "field": "work.manager"})),
-            "any other relation would hold Bob's number of the manager",
+            "any other relation would get the manager's id in Bob",
         ),
         (
             one.clone(),
             with(json!({"target": "relations.dotted_line_manager", "formula": "{work.manager}"})),
-            "any other relation would hold Bob's number of the manager",
+            "any other relation would get the manager's id in Bob",
         ),
     ] {
         let answer = apply(provider, more).await.expect_err(said).to_string();

@@ -511,17 +511,17 @@ async fn what_jumpcloud_cannot_do_is_refused_with_a_way_out_and_endpoints_only_w
         (
             one.clone(),
             with(json!({"target": "manager", "field": "work.title"})),
-            "manager refers to a person",
+            "manager refers to an employee",
         ),
         (
             one.clone(),
             json!({"provisioning": {"changePasswordOnFirstLogin": true}}),
-            "without a default password JumpCloud invites people",
+            "without a default password JumpCloud mails employees an invitation",
         ),
         (
             staged.clone(),
             password.clone(),
-            "passwordlessState: Staged is the state of an active account that is created without",
+            "passwordlessState: Staged is only for accounts that are created without",
         ),
     ] {
         let answer = apply(provider, more).await.expect_err(said).to_string();

@@ -10,6 +10,7 @@ mod api_server;
 mod approvals;
 mod attempts;
 mod budgets;
+mod columns;
 mod contested;
 mod counts;
 mod crashes;

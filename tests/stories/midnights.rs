@@ -348,7 +348,7 @@ async fn many_who_start_while_the_listing_fails_wait_for_the_full_pass_and_the_l
     story.ready("ProviderUnavailable").await;
     controller.to(&story, "2027-01-31T23:00:00Z").await;
     until_status(&story, &leaver, 2).await;
-    // The dates have come. An employee who stands in line after the starters is served, so their turn has come as well.
+    // The dates have come. An employee who is in line after the starters is served, so their turn has come as well.
     let requested = json!({"metadata": {"annotations": {SYNC_REQUESTED: "after-the-starters"}}});
     let (name, params) = (format!("onelogin-{other}"), PatchParams::default());
     story.people().patch(&name, &params, &Patch::Merge(requested)).await.expect("an annotation");

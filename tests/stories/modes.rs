@@ -22,6 +22,16 @@ fn without_mode(story: &Story) -> Value {
     })
 }
 
+/// Returns what `kubectl get pi` shows as the mode.
+async fn mode_column(story: &Story) -> String {
+    let table =
+        story.plane.kubectl(&["get", "pi", "onelogin", "-n", &story.namespace]).await.unwrap();
+    let table = String::from_utf8(table.stdout).unwrap();
+    let lines: Vec<&str> = table.lines().collect();
+    let at = lines[0].find("MODE").expect("a column");
+    lines[1][at..].split_whitespace().next().unwrap_or_default().to_owned()
+}
+
 /// Returns the CRD of integrations as it was before it required a mode.
 fn crd_before() -> String {
     let mut crd = serde_json::to_value(bobsync::api::ProvisioningIntegration::crd()).unwrap();
@@ -42,8 +52,12 @@ async fn an_integration_without_a_mode_is_refused_and_both_modes_are_named() {
         story.integrations().create(&PostParams::default(), &object).await
     };
     let refused = create(without_mode(&story)).await.expect_err("refused").to_string();
-    let says =
-        ["spec.mode", "DryRun plans and reports", "Enforce converges", "Begin with mode: DryRun"];
+    let says = [
+        "spec.mode",
+        "DryRun plans and reports",
+        "Enforce begins to write",
+        "Begin with mode: DryRun",
+    ];
     assert!(says.iter().all(|part| refused.contains(part)), "{refused}");
     // The API server itself names both values if the line is empty.
     let mut null = without_mode(&story);
@@ -87,6 +101,7 @@ async fn an_integration_that_was_stored_without_a_mode_enforces_and_misses_no_pa
     let controller = Controller::start(&story).await;
     story.ready("Converged").await;
     assert_eq!(story.integration().await.spec.mode, None);
+    assert_eq!(mode_column(&story).await, "Enforce", "the mode in force is shown");
     let (id, _) = story.simulated.somebody().await;
     assert!(story.simulated.account(&id).await.is_some());
     // Annotations, statuses and other settings are still accepted, and passes go on.
@@ -100,5 +115,13 @@ async fn an_integration_that_was_stored_without_a_mode_enforces_and_misses_no_pa
         .await
         .expect("admitted");
     story.ready("Converged").await;
+    let patch = Patch::Merge(json!({"spec": {"mode": "DryRun"}}));
+    story
+        .integrations()
+        .patch("onelogin", &PatchParams::default(), &patch)
+        .await
+        .expect("admitted");
+    story.ready("DryRun").await;
+    assert_eq!(mode_column(&story).await, "DryRun");
     drop(controller);
 }

@@ -47,13 +47,17 @@ async fn owned_by(story: &Story, id: &str, uid: Option<&str>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_integration_that_somebody_keeps_from_going_does_nothing_more() {
-    let (story, _controller) = Story::converged("going", 8, json!({})).await;
+    let (story, controller) = Story::converged("going", 8, json!({})).await;
     let (id, employee) = story.simulated.somebody().await;
     held(&story.integrations(), "onelogin", json!([HOLD])).await;
     story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
     assert!(story.integration().await.metadata.deletion_timestamp.is_some(), "it is still there");
-    // Work that began before may end.
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    until("its worker has ended", || async {
+        let (page, key) = (controller.metrics().await, format!("{}/onelogin\"", story.namespace));
+        let left = page.lines().filter(|line| line.contains(&key)).count();
+        if left == 0 { Ok(()) } else { Err(format!("{left} series")) }
+    })
+    .await;
     let before = story.simulated.writes().await;
     story
         .simulated
@@ -473,4 +477,90 @@ async fn pins_that_are_made_while_no_controller_runs_outlive_their_integration()
     for id in [&id, &other] {
         assert_eq!(story.reason(id).await, "HandsOff");
     }
+}
+
+/// Waits until this object says that it has no integration, for its present generation.
+async fn until_told(story: &Story, name: &str) {
+    until(&format!("{name} says that there is no integration"), || async {
+        let person = story.people().get(name).await.expect("an object");
+        let status = person.status.clone().unwrap_or_default();
+        let said = ["Ready", "Stalled"].map(|kind| {
+            bobsync::api::conditions::find(&status.conditions, kind)
+                .map(|c| (&*c.status == "True", c.reason.clone(), c.observed_generation))
+        });
+        let generation = person.metadata.generation;
+        let wanted = [false, true].map(|is| Some((is, "NoIntegration".to_owned(), generation)));
+        let whole = said == wanted
+            && status.reason.as_deref() == Some("NoIntegration")
+            && status.observed_generation == generation;
+        if whole { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await;
+}
+
+/// Makes a pin as Git does.
+async fn pin_of(story: &Story, integration: &str, employee: &str) -> String {
+    let name = format!("{integration}-{employee}");
+    let made = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync",
+        "metadata": {"name": name},
+        "spec": {"integrationRef": {"name": integration}, "employeeId": employee, "suspend": true}});
+    story
+        .people()
+        .patch(&name, &PatchParams::apply("git"), &Patch::Apply(made))
+        .await
+        .expect("a pin");
+    name
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pin_without_an_integration_says_so_until_there_is_one() {
+    let (story, controller) = Story::converged("no-integration", 8, json!({})).await;
+    let (id, employee) = story.simulated.somebody().await;
+    let name = format!("onelogin-{id}");
+    pin(&story, &name).await;
+    owned_by(&story, &id, None).await;
+    until("hands are off", || async {
+        let reason = story.reason(&id).await;
+        if reason == "HandsOff" { Ok(()) } else { Err(reason) }
+    })
+    .await;
+    let account = story.person(&id).await.and_then(|person| person.status?.account);
+    // A name that is misspelt, and one that exists in another namespace only.
+    let misspelt = pin_of(&story, "onelogln", "98").await;
+    let integration = story.integration().await;
+    let elsewhere: Api<bobsync::api::ProvisioningIntegration> =
+        Api::namespaced(story.client.clone(), &story.system);
+    let other = bobsync::api::ProvisioningIntegration::new("elsewhere", integration.spec.clone());
+    elsewhere.create(&PostParams::default(), &other).await.expect("an integration");
+    let foreign = pin_of(&story, "elsewhere", "99").await;
+    until_told(&story, &misspelt).await;
+    until_told(&story, &foreign).await;
+    assert_eq!(story.reason(&id).await, "HandsOff", "its integration exists");
+
+    story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
+    until_told(&story, &name).await;
+    // The next spec is told of too, and then nothing is written.
+    let version = async |name: &str| {
+        story.people().get(name).await.expect("an object").metadata.resource_version
+    };
+    let before = version(&misspelt).await;
+    let patch = Patch::Merge(json!({"spec": {"attributes": {"title": "x"}}}));
+    story.people().patch(&name, &PatchParams::default(), &patch).await.expect("another spec");
+    until_told(&story, &name).await;
+    assert_eq!(version(&misspelt).await, before);
+
+    // It is made while no controller runs, and its integration does not come.
+    assert!(controller.stop().await);
+    let late = pin_of(&story, "never", "97").await;
+    let controller = Controller::start(&story).await;
+    until_told(&story, &late).await;
+    let kept = story.person(&id).await.and_then(|person| person.status?.account);
+    assert_eq!(kept, account, "the account is not forgotten");
+
+    story.simulated.change(&id, json!({"work.title": "Keeper of Doors"})).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+    assert_eq!(story.reason(&id).await, "HandsOff");
+    assert_eq!(title(&story.simulated, &id).await, employee["work.title"], "hands are off");
+    drop(controller);
 }

@@ -299,7 +299,8 @@ async fn a_service_user_who_sees_leavers_no_more_is_told_where_no_record_tells_o
         former["internal.status"] = "Inactive".into();
         story.simulated.hire(former).await;
     }
-    let controller = Controller::start(&story).await;
+    // Without an election: the next process waits for no Lease of a killed one.
+    let controller = Controller::with(&story, &["--leader-elect=false"]).await;
     story.integrate(json!({})).await;
     story.ready("Converged").await;
     assert_eq!(said(&story, "BobConnected").await.1, "Connected");
@@ -317,7 +318,7 @@ async fn a_service_user_who_sees_leavers_no_more_is_told_where_no_record_tells_o
     story.sync().await;
     told().await;
     controller.kill();
-    let _controller = Controller::start(&story).await;
+    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
     story.sync().await;
     told().await;
     story.simulated.put("/bob/permissions", json!({})).await;

@@ -317,6 +317,72 @@ async fn a_status_that_was_written_the_old_way_leaves_nothing_behind() {
     .await;
 }
 
+/// What the controller remembers in the statuses. It reads these fields back, so it cannot tell what
+/// another writer adds to them from its own words.
+const MEMORY: [&str; 7] = [
+    "evidence",
+    "history",
+    "counted",
+    "approved",
+    "revoked",
+    "lifecycles",
+    "reactivationsHeldSince",
+];
+
+/// Returns a value of every field of this schema that is not in the status, except for the memory.
+/// A field that is added to the API is included without a change here.
+fn missing(schema: &Value, status: &Value) -> Map<String, Value> {
+    let rng = &mut Rng::new(7);
+    let fields = schema["properties"].as_object().expect("fields").iter();
+    let is_missing = |name: &str| status.get(name).is_none() && !MEMORY.contains(&name);
+    let added = fields.filter(|(name, _)| is_missing(name));
+    added.map(|(name, schema)| (name.clone(), full(schema, rng))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_field_that_another_writer_adds_to_a_status_is_removed_and_then_nothing_is_written() {
+    let (story, _controller) =
+        Story::converged("statuses-added", 6, json!({"interval": "24h"})).await;
+    let (id, _) = story.simulated.somebody().await;
+    let of_person = async || {
+        let status = story.person(&id).await.expect("an object").status.expect("a status");
+        serde_json::to_value(status).expect("JSON")
+    };
+    let of_integration = async || {
+        let status = story.integration().await.status.expect("a status");
+        serde_json::to_value(status).expect("JSON")
+    };
+    let (person, integration) = (of_person().await, of_integration().await);
+    let to_person = missing(&schema(&EmployeeSync::crd()), &person);
+    let to_integration = missing(&schema(&ProvisioningIntegration::crd()), &integration);
+    for added in [&to_person, &to_integration] {
+        assert!(added.contains_key("lastHandledSyncAt") && added.len() > 3, "{added:?}");
+    }
+    let (people, integrations) = (story.people(), story.integrations());
+    merged(&people, &format!("onelogin-{id}"), "kubectl-edit", &json!(to_person)).await;
+    let left = |added: &Map<String, Value>, now: &Value| -> Vec<String> {
+        added.keys().filter(|name| now.get(name).is_some()).cloned().collect()
+    };
+    until("the employee's status is the controller's", || async {
+        let left = left(&to_person, &of_person().await);
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
+    merged(&integrations, "onelogin", "kubectl-edit", &json!(to_integration)).await;
+    // No request is made, so nothing is echoed.
+    story.integrate(json!({"interval": "24h", "retention": "100h"})).await;
+    story.ready("Converged").await;
+    until("the integration's status is the controller's", || async {
+        let left = left(&to_integration, &of_integration().await);
+        if left.is_empty() { Ok(()) } else { Err(format!("{left:?}")) }
+    })
+    .await;
+    let version = async || story.person(&id).await.expect("an object").metadata.resource_version;
+    let before = version().await;
+    story.sync().await;
+    assert_eq!(version().await, before, "a steady state writes nothing");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_plan_that_is_held_no_more_is_held_for_no_reason_and_nothing_is_patched() {
     let story = Story::begin("statuses-held", 2).await;

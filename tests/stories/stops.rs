@@ -173,8 +173,16 @@ async fn bob_s_refusal_is_tried_again_once_an_hour_and_at_once_when_a_person_ask
     assert_eq!(bob_calls(&story).await, 0, "Bob blocks addresses that keep trying");
     moving.to(&story, "2026-12-01T11:01:00Z").await;
     searched(&story).await;
-    // The pass ends, and the next hour begins.
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    until("the pass has ended, and the next hour begins", || async {
+        let next = story.integration().await.status.and_then(|status| status.next_try_at);
+        let noon = "2026-12-01T12:00:00Z".parse().expect("a time");
+        if next.as_ref().is_some_and(|next| next.0 > noon) {
+            Ok(())
+        } else {
+            Err(format!("{next:?}"))
+        }
+    })
+    .await;
     // The Secret was right from the start: Bob needed some time to know it.
     story
         .simulated

@@ -43,7 +43,11 @@ impl World {
         let people = staff(&story, 6 + dice.below(12)).await;
         let controller = Controller::start(&story).await;
         let provider = tenant.prepare(&story).await;
-        story.integrate(json!({"interval": "24h", "provider": provider})).await;
+        let domains =
+            json!({"emailDomains": ["example.com"], "scope": "employee.work.site != 'Elsewhere'"});
+        story
+            .integrate(json!({"interval": "24h", "provider": provider, "provisioning": domains}))
+            .await;
         story.ready("Converged").await;
         (Self { story, tenant, people }, controller)
     }
@@ -81,6 +85,9 @@ impl World {
             }
             4 => bob.change(id, json!({"root.email": ""})).await,
             5 => bob.change(id, json!({"root.email": format!("back.{id}@example.com")})).await,
+            12 => bob.change(id, json!({"root.email": format!("away.{id}@elsewhere.org")})).await,
+            13 => bob.change(id, json!({"work.site": "Elsewhere"})).await,
+            14 => bob.change(id, json!({"work.site": "London"})).await,
             6 | 7 => self.patch(id, json!({"spec": {"suspend": what == 6}})).await,
             8 => {
                 drop(self.story.people().delete(&Self::object(id), &DeleteParams::default()).await)
@@ -121,7 +128,7 @@ impl World {
             let id = employee["root.id"].as_str().expect("an id");
             let Some(person) = self.story.person(id).await else { continue };
             let (yes, reason) = ready(&person);
-            if yes != "True" || reason == "HandsOff" {
+            if yes != "True" || ["HandsOff", "DomainNotListed", "OutOfScope"].contains(&&*reason) {
                 continue;
             }
             let account = accounts.iter().find(|account| account.employee == id);
@@ -150,7 +157,7 @@ async fn whatever_happens_the_numbers_are_the_sums_and_green_is_true(tenant: Ten
     let (world, _controller) = World::begin(tenant, &mut dice).await;
     for step in 0..14 {
         for _ in 0..=dice.below(3) {
-            let (what, id) = (dice.below(12), world.people[dice.below(world.people.len())].clone());
+            let (what, id) = (dice.below(15), world.people[dice.below(world.people.len())].clone());
             world.happen(what, &id, step).await;
             world.ask(&id, format!("step-{step}-{what}")).await;
         }

@@ -73,7 +73,7 @@ async fn what_cannot_be_answered_at_the_terminal_is_said_at_once() {
     let refused =
         async |arguments: &[&str]| bobsync_sync(&story, arguments).await.expect_err("refused");
     let suspended = format!(
-        "{}/onelogin is suspended: the request is answered once spec.suspend is removed",
+        "{}/onelogin is suspended: the request is answered after spec.suspend is removed",
         story.namespace
     );
     let began = std::time::Instant::now();

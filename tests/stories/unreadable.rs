@@ -66,6 +66,15 @@ async fn open_crds(story: &Story) {
     }
 }
 
+/// Applies the CRD of this kind as an older version has it: its spec has no field `suspend`.
+async fn crd_without_suspend(story: &Story, crd: impl serde::Serialize) {
+    let mut crd = serde_json::to_value(crd).expect("JSON");
+    let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
+    let fields = crd.pointer_mut(fields).and_then(Value::as_object_mut).expect("fields");
+    fields.remove("suspend").expect("it has the field");
+    story.plane.apply_yaml(&crd.to_string()).await.expect("the older CRD");
+}
+
 fn keep_fields(schema: &mut Value) {
     if schema["properties"].is_object() {
         schema["x-kubernetes-preserve-unknown-fields"] = json!(true);
@@ -229,6 +238,9 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
     .await;
     patch(&people, &name, json!({"spec": {"suspendUntil": "2027-01-01"}})).await;
     says(&people, &name, "cannot read spec.suspendUntil of").await;
+    let (succeeded, said) = bobsync(&story, &["sync", "--employee", &id]).await;
+    assert!(succeeded && said.contains(&format!("{name}: ")), "{said}");
+    assert!(said.contains("cannot read spec.suspendUntil:"), "the command tells it too: {said}");
     let left = json!({
         "work.title": "Keeper of Fields", "internal.lifecycleStatus": "Terminated", "internal.status": "Inactive",
     });
@@ -239,7 +251,7 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
     assert_eq!((&ready["status"], &ready["reason"]), (&json!("True"), &json!("HandsOff")));
     let message = ready["message"].as_str().expect("a message");
     assert!(
-        message.contains("correct spec.suspendUntil") && !message.contains("spec.suspend away"),
+        message.contains("correct spec.suspendUntil") && !message.contains("remove spec.suspend"),
         "{message}"
     );
     assert_eq!(story.simulated.writes().await, before, "hands are off");
@@ -277,6 +289,15 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
         patch(&integrations, "onelogin", json!({"metadata": asked})).await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         assert_eq!(story.simulated.writes().await, before, "nothing is written: {field}");
+        for arguments in [
+            &["sync", "onelogin"][..],
+            &["sync", "onelogin", "--employee", &id],
+            &["approve", "onelogin", "--yes"],
+        ] {
+            let (succeeded, said) = bobsync(&story, arguments).await;
+            let told = said.contains(&format!("cannot read {field}:"));
+            assert!(!succeeded && told && !said.contains("22:00"), "{arguments:?}: {said}");
+        }
     }
     patch(&integrations, "onelogin", json!({"spec": {"nextThing": null}})).await;
     story.ready("Converged").await;
@@ -286,6 +307,23 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
     })
     .await;
     quiet(&controller, &["2027-01-01", employee["root.email"].as_str().expect("an e-mail")]);
+}
+
+/// Runs a command of the binary. Returns whether it succeeded, and its output.
+async fn bobsync(story: &Story, arguments: &[&str]) -> (bool, String) {
+    let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_bobsync"))
+        .args(arguments)
+        .args(["--namespace", &story.namespace])
+        .env("KUBECONFIG", story.plane.kubeconfig())
+        .stdin(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(Duration::from_mins(1), output)
+        .await
+        .expect("it ends")
+        .expect("it starts");
+    let said = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).expect("text"));
+    (output.status.success(), said.concat())
 }
 
 /// Checks that none of these words is in the log, as it is or in base64.
@@ -413,4 +451,34 @@ async fn a_pin_that_is_made_while_its_integration_cannot_be_read_has_no_owner() 
         if owners.as_ref().is_none_or(Vec::is_empty) { Ok(()) } else { Err(format!("{owners:?}")) }
     })
     .await;
+}
+
+/// The API server leaves out a field that the CRD does not have any more, and the object keeps its
+/// version.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_field_that_a_changed_crd_hides_counts_no_more_although_no_version_changes() {
+    let story = begin("hidden-field").await;
+    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
+    story.integrate(json!({"interval": "24h"})).await;
+    story.ready("Converged").await;
+    let (id, _) = story.simulated.somebody().await;
+    let suspend = Patch::Merge(json!({"spec": {"suspend": true}}));
+    let name = format!("onelogin-{id}");
+    story.people().patch(&name, &PatchParams::default(), &suspend).await.expect("a pin");
+    let until_reason = async |wanted: &str| {
+        until(&format!("the employee is {wanted}"), || async {
+            let reason = story.reason(&id).await;
+            if reason == wanted { Ok(()) } else { Err(reason) }
+        })
+        .await;
+    };
+    until_reason("HandsOff").await;
+    crd_without_suspend(&story, EmployeeSync::crd()).await;
+    until_reason("InSync").await;
+
+    story.integrate(json!({"interval": "24h", "suspend": true})).await;
+    let generation = story.ready("Suspended").await.metadata.generation;
+    crd_without_suspend(&story, ProvisioningIntegration::crd()).await;
+    let object = story.ready("Converged").await;
+    assert_eq!(object.metadata.generation, generation, "the spec was not written");
 }

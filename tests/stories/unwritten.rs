@@ -7,7 +7,7 @@ use bobsync::api::conditions;
 use serde_json::{Value, json};
 
 use crate::{
-    attempts::hooked,
+    attempts::{SECRET, deliver, hooked},
     budgets::{leave, staff},
     support::{Controller, Story, until},
 };
@@ -56,6 +56,22 @@ async fn refuse(story: &Story, name: &str) {
     let dry = kube::api::PostParams { dry_run: true, ..kube::api::PostParams::default() };
     until("the policy is at work", || async {
         match story.people().create(&dry, &object).await {
+            Err(kube::Error::Api(status)) if status.message.contains("not allowed") => Ok(()),
+            other => Err(format!("{:?}", other.map(|_| ()))),
+        }
+    })
+    .await;
+}
+
+/// Applies a policy that refuses to write the status of the object of this name, and waits until it
+/// works.
+async fn refuse_status(story: &Story, name: &str) {
+    let policy = policy(story, "UPDATE", "employeesyncs/status", name);
+    story.plane.apply_yaml(&policy).await.expect("a policy");
+    let dry = kube::api::PatchParams { dry_run: true, ..kube::api::PatchParams::default() };
+    until("the policy is at work", || async {
+        let patch = kube::api::Patch::Merge(json!({"status": {"lastHandledSyncAt": "never"}}));
+        match story.people().patch_status(name, &dry, &patch).await {
             Err(kube::Error::Api(status)) if status.message.contains("not allowed") => Ok(()),
             other => Err(format!("{:?}", other.map(|_| ()))),
         }
@@ -121,17 +137,7 @@ async fn a_leaver_whose_status_is_refused_is_suspended_once_and_told_once() {
     story.integrate(json!({"interval": "24h"})).await;
     story.ready("Converged").await;
     let name = format!("onelogin-{}", people[0]);
-    let policy = policy(&story, "UPDATE", "employeesyncs/status", &name);
-    story.plane.apply_yaml(&policy).await.expect("a policy");
-    let dry = kube::api::PatchParams { dry_run: true, ..kube::api::PatchParams::default() };
-    until("the policy is at work", || async {
-        let patch = kube::api::Patch::Merge(json!({"status": {"lastHandledSyncAt": "never"}}));
-        match story.people().patch_status(&name, &dry, &patch).await {
-            Err(kube::Error::Api(status)) if status.message.contains("not allowed") => Ok(()),
-            other => Err(format!("{:?}", other.map(|_| ()))),
-        }
-    })
-    .await;
+    refuse_status(&story, &name).await;
     leave(&story, &people[..1]).await;
     story.simulated.forget_calls().await;
     for _ in 0..3 {
@@ -152,6 +158,58 @@ async fn a_leaver_whose_status_is_refused_is_suspended_once_and_told_once() {
     })
     .await;
     assert_eq!(lines.len(), 1, "a history line is there once");
+}
+
+/// A pass over single employees is refused while a pass over all employees is under way, which
+/// leaves that employee to it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refusal_that_a_single_pass_meets_is_told_at_once_and_stays_told_after_the_full_pass() {
+    let story = Story::begin("unwritten-single", 0).await;
+    story.secret("hook", &[("webhookSecret", SECRET)]).await;
+    let people = staff(&story, 6).await;
+    let controller = Controller::start(&story).await;
+    story.integrate(hooked(json!({}))).await;
+    story.ready("Converged").await;
+    refuse_status(&story, &format!("onelogin-{}", people[0])).await;
+    // The full pass waits for the listing of the provider.
+    let slow = json!({"kind": "delay", "delayMs": 6000, "method": "GET", "exactPath": "/api/2/users", "times": 1});
+    story.simulated.post("/onelogin/faults", slow).await;
+    let searches = async || story.simulated.calls("bob", "POST /v1/people/search").await;
+    let before = searches().await;
+    let asked = story.ask().await;
+    until("the full pass has read Bob", || async {
+        let now = searches().await;
+        if now > before { Ok(()) } else { Err(now.to_string()) }
+    })
+    .await;
+    story.simulated.change(&people[0], json!({"work.title": "Keeper of Lamps"})).await;
+    let event = deliver(&controller, "employee.updated", &people[0], jiff::Timestamp::now()).await;
+    assert_eq!(event, Some(200));
+    let counter = r#"bobsync_status_patches_total{kind="EmployeeSync",outcome="failed"} "#;
+    until("the status is refused", || async {
+        let page = controller.metrics().await;
+        let count = page.lines().find_map(|line| line.strip_prefix(counter)).unwrap_or("0");
+        if count == "0" { Err(count.to_owned()) } else { Ok(()) }
+    })
+    .await;
+    let handled = story.integration().await.status.and_then(|status| status.last_handled_sync_at);
+    assert_ne!(handled.as_deref(), Some(&*asked), "the full pass is still under way");
+    let status = story.answered(&asked).await.status.expect("a status");
+    let message = condition(&status, "EmployeesFailing").1;
+    assert!(
+        message.contains("1 NotRecorded") && message.contains("this name is not allowed"),
+        "{message}"
+    );
+    assert_eq!(status.employees.map(|counts| counts.failing), Some(1));
+    allow(&story).await;
+    until("it is written, and nobody fails", || async {
+        let status = story.integration().await.status.expect("a status");
+        match status.employees.as_ref().map(|counts| counts.failing) {
+            Some(0) => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -198,7 +256,7 @@ async fn a_request_whose_pass_is_cut_off_by_a_stop_is_answered_by_the_successor(
 async fn a_refusal_speaks_of_the_generation_that_it_refuses() {
     let story = Story::begin("spoken-of", 2).await;
     let people = staff(&story, 30).await;
-    story.secret("hook", &[("webhookSecret", crate::attempts::SECRET)]).await;
+    story.secret("hook", &[("webhookSecret", SECRET)]).await;
     let _controller = Controller::start(&story).await;
     story.integrate(hooked(json!({}))).await;
     story.ready("Converged").await;

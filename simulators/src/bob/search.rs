@@ -130,6 +130,7 @@ mod tests {
             headers,
             body: body.to_string().into(),
             peer: IpAddr::V4(Ipv4Addr::LOCALHOST),
+            at_once: 1,
         })
     }
 

@@ -9,13 +9,13 @@ use axum::routing::{get, post, put};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::reply::{Refused, Reply, Shared, array, done, ok, parse};
 use super::switches::{self, HasQuirks};
-use super::{Refused, Reply, Shared, array, done, ok, parse};
 use crate::bob::fields::Kind;
 use crate::bob::webhooks::{self, Webhook};
 use crate::bob::{Permissions, Quirks};
 use crate::company::{self, Summary};
-use crate::world::Plant;
+use crate::plant::Plant;
 
 pub fn routes() -> Router<Arc<Plant>> {
     Router::new()

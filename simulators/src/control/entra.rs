@@ -6,31 +6,34 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::routing::{get, post, put};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::accounts::{self, HasAccounts, HasLimit, HasTokens};
+use super::reply::{Refused, Reply, Shared, done, ok, parse};
 use super::switches::{self, HasQuirks, HasRefusals};
-use super::{Refused, Reply, Shared, done, ok, parse};
 use crate::entra::auth::CLOUDS;
-use crate::entra::service::{self, shown};
+use crate::entra::state;
+use crate::entra::users::User;
 use crate::entra::{Quirks, RefuseRule};
-use crate::world::Plant;
+use crate::front::window::Window;
+use crate::plant::Plant;
 
 pub fn routes() -> Router<Arc<Plant>> {
     Router::new()
-        .route("/entra/users", get(list).post(create).delete(clear))
-        .route("/entra/users/{id}", get(one).patch(change).delete(remove))
         .route("/entra/users/{id}/restore", post(restore))
         .route("/entra/app", get(app).put(set_app))
-        .route("/entra/tokens/revoke", post(revoke))
-        .route("/entra/limits", put(limits))
         .route("/entra/directory", put(directory))
         .route("/entra/sessions", get(sessions))
+        .merge(accounts::routes("entra", |plant| plant.entra.state()))
+        .merge(accounts::limits("entra", |plant| plant.entra.state()))
+        .merge(accounts::tokens("entra", |plant| plant.entra.state()))
         .merge(switches::quirks("entra", |plant| plant.entra.state()))
         .merge(switches::refusals("entra", |plant| plant.entra.state()))
 }
 
-impl HasQuirks for service::State {
+impl HasQuirks for state::State {
     type Quirks = Quirks;
 
     fn quirks(&mut self) -> &mut Quirks {
@@ -38,7 +41,7 @@ impl HasQuirks for service::State {
     }
 }
 
-impl HasRefusals for service::State {
+impl HasRefusals for state::State {
     type Rule = RefuseRule;
 
     fn refusals(&mut self) -> &mut Vec<RefuseRule> {
@@ -46,68 +49,62 @@ impl HasRefusals for service::State {
     }
 }
 
-async fn list(State(plant): Shared) -> Reply {
-    let state = plant.entra.state();
-    ok(&state.users.rows().map(shown).collect())
-}
+impl HasAccounts for state::State {
+    type Id = String;
+    type Account = User;
 
-fn of(state: &service::State, id: &str) -> Reply {
-    ok(&shown(state.users.get(id).ok_or_else(|| Refused::missing("user"))?))
-}
+    fn id(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
 
-async fn one(State(plant): Shared, Path(id): Path<String>) -> Reply {
-    of(&plant.entra.state(), &id)
-}
+    fn accounts(&self) -> impl Iterator<Item = &User> {
+        self.users.rows()
+    }
 
-/// One user, answered as a whole, or an array of them, answered as ids.
-async fn create(State(plant): Shared, body: Bytes) -> Reply {
-    let now = plant.clock.now();
-    let mut state = plant.entra.state();
-    let mut make = |given: &Value| {
-        let given = given.as_object().ok_or_else(|| Refused::bad("a user is an object"))?;
-        state.edit(None, given, now).map_err(Refused::bad)
-    };
-    match parse(&body)? {
-        Value::Array(all) => {
-            let ids: Vec<Value> = all
-                .iter()
-                .map(|given| Ok(json!({"id": make(given)?})))
-                .collect::<Result<_, Refused>>()?;
-            ok(&Value::Array(ids))
-        }
-        given => {
-            let id = make(&given)?;
-            of(&state, &id)
-        }
+    fn account(&self, id: &String) -> Option<&User> {
+        self.users.get(id)
+    }
+
+    fn shown(&self, user: &User) -> Vec<u8> {
+        json!(user.value()).to_string().into_bytes()
+    }
+
+    fn change(
+        &mut self,
+        id: Option<&String>,
+        given: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<String, String> {
+        self.edit(id.map(String::as_str), given, now)
+    }
+
+    fn remove(&mut self, id: &String, now: Timestamp) -> bool {
+        self.users.remove(id, now)
+    }
+
+    fn clear(&mut self) {
+        self.users.clear();
     }
 }
 
-async fn change(State(plant): Shared, Path(id): Path<String>, body: Bytes) -> Reply {
-    let given: Map<String, Value> = parse(&body)?;
-    let now = plant.clock.now();
-    let mut state = plant.entra.state();
-    if state.users.get(&id).is_none() {
-        return Err(Refused::missing("user"));
+impl HasLimit for state::State {
+    fn limit(&mut self) -> &mut Window {
+        &mut self.writes
     }
-    state.edit(Some(&id), &given, now).map_err(Refused::bad)?;
-    of(&state, &id)
 }
 
-async fn remove(State(plant): Shared, Path(id): Path<String>) -> Reply {
-    let now = plant.clock.now();
-    if plant.entra.state().users.remove(&id, now) { done() } else { Err(Refused::missing("user")) }
+impl HasTokens for state::State {
+    fn revoke_all(&mut self) {
+        self.tokens.revoke_all();
+    }
 }
 
 async fn restore(State(plant): Shared, Path(id): Path<String>) -> Reply {
     let now = plant.clock.now();
     let mut state = plant.entra.state();
     state.users.restore(&id, now).map_err(Refused::bad)?;
-    of(&state, &id)
-}
-
-async fn clear(State(plant): Shared) -> Reply {
-    plant.entra.state().users.clear();
-    done()
+    let user = state.users.get(&id).ok_or_else(|| Refused::missing("user"))?;
+    ok(&json!(user.value()))
 }
 
 /// Returns what an administrator puts into a Secret: `tenantId`, `clientId`, `clientSecret`,
@@ -145,25 +142,6 @@ async fn set_app(State(plant): Shared, body: Bytes) -> Reply {
     if let Some(permissions) = given.permissions {
         state.tokens.permissions = permissions;
     }
-    done()
-}
-
-async fn revoke(State(plant): Shared) -> Reply {
-    plant.entra.state().tokens.revoke_all();
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Limits {
-    limit: u64,
-    remaining: Option<u64>,
-}
-
-/// Writes in 150 seconds.
-async fn limits(State(plant): Shared, body: Bytes) -> Reply {
-    let Limits { limit, remaining } = parse(&body)?;
-    plant.entra.state().writes.set(limit, remaining);
     done()
 }
 

@@ -5,32 +5,35 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::routing::{get, post, put};
+use axum::extract::State;
+use axum::routing::{get, put};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::accounts::{self, HasAccounts, HasLimit, HasTokens};
+use super::reply::{Refused, Reply, Shared, done, ok, parse};
 use super::switches::{self, HasQuirks, HasRefusals};
-use super::{Refused, Reply, Shared, done, ok, parse};
+use crate::front::window::Window;
 use crate::google::auth::Rights;
-use crate::google::{Quirks, RefuseRule, service};
-use crate::world::Plant;
+use crate::google::users::User;
+use crate::google::{Quirks, RefuseRule, state};
+use crate::plant::Plant;
 
 pub fn routes() -> Router<Arc<Plant>> {
     Router::new()
-        .route("/google/users", get(list).post(create).delete(clear))
-        .route("/google/users/{id}", get(one).patch(change).delete(remove))
         .route("/google/service-account", get(key_file))
         .route("/google/delegation", put(delegation))
-        .route("/google/tokens/revoke", post(revoke))
-        .route("/google/limits", put(limits))
         .route("/google/schemas", put(schemas))
         .route("/google/directory", put(directory))
+        .merge(accounts::routes("google", |plant| plant.google.state()))
+        .merge(accounts::limits("google", |plant| plant.google.state()))
+        .merge(accounts::tokens("google", |plant| plant.google.state()))
         .merge(switches::quirks("google", |plant| plant.google.state()))
         .merge(switches::refusals("google", |plant| plant.google.state()))
 }
 
-impl HasQuirks for service::State {
+impl HasQuirks for state::State {
     type Quirks = Quirks;
 
     fn quirks(&mut self) -> &mut Quirks {
@@ -38,7 +41,7 @@ impl HasQuirks for service::State {
     }
 }
 
-impl HasRefusals for service::State {
+impl HasRefusals for state::State {
     type Rule = RefuseRule;
 
     fn refusals(&mut self) -> &mut Vec<RefuseRule> {
@@ -46,71 +49,62 @@ impl HasRefusals for service::State {
     }
 }
 
-async fn list(State(plant): Shared) -> Reply {
-    let state = plant.google.state();
-    ok(&state.users.rows().map(|user| Value::Object(user.value())).collect())
+impl HasAccounts for state::State {
+    type Id = u128;
+    type Account = User;
+
+    fn id(text: &str) -> Option<u128> {
+        text.parse().ok()
+    }
+
+    fn accounts(&self) -> impl Iterator<Item = &User> {
+        self.users.rows()
+    }
+
+    fn account(&self, id: &u128) -> Option<&User> {
+        self.users.get(*id)
+    }
+
+    fn shown(&self, user: &User) -> Vec<u8> {
+        json!(user.value()).to_string().into_bytes()
+    }
+
+    fn change(
+        &mut self,
+        id: Option<&u128>,
+        given: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<u128, String> {
+        self.edit(id.copied(), given, now)
+    }
+
+    fn remove(&mut self, id: &u128, now: Timestamp) -> bool {
+        self.users.remove(*id, now)
+    }
+
+    fn clear(&mut self) {
+        self.users.clear();
+    }
+
+    fn named(id: &u128) -> Value {
+        json!({"id": id.to_string()})
+    }
+}
+
+impl HasLimit for state::State {
+    fn limit(&mut self) -> &mut Window {
+        &mut self.window
+    }
+}
+
+impl HasTokens for state::State {
+    fn revoke_all(&mut self) {
+        self.tokens.revoke_all();
+    }
 }
 
 fn id(text: &str) -> Result<u128, Refused> {
     text.parse().map_err(|_| Refused::missing("user"))
-}
-
-fn shown(state: &service::State, id: u128) -> Reply {
-    let user = state.users.get(id).ok_or_else(|| Refused::missing("user"))?;
-    ok(&Value::Object(user.value()))
-}
-
-async fn one(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
-    shown(&plant.google.state(), id(&identifier)?)
-}
-
-/// One user, answered as a whole, or an array of them, answered as ids.
-async fn create(State(plant): Shared, body: Bytes) -> Reply {
-    let now = plant.clock.now();
-    let mut state = plant.google.state();
-    let mut make = |given: &Value| {
-        let given = given.as_object().ok_or_else(|| Refused::bad("a user is an object"))?;
-        state.edit(None, given, now).map_err(Refused::bad)
-    };
-    match parse(&body)? {
-        Value::Array(all) => {
-            let ids: Vec<Value> = all
-                .iter()
-                .map(|given| Ok(json!({"id": make(given)?.to_string()})))
-                .collect::<Result<_, Refused>>()?;
-            ok(&Value::Array(ids))
-        }
-        given => {
-            let id = make(&given)?;
-            shown(&state, id)
-        }
-    }
-}
-
-async fn change(State(plant): Shared, Path(identifier): Path<String>, body: Bytes) -> Reply {
-    let given: Map<String, Value> = parse(&body)?;
-    let id = id(&identifier)?;
-    let now = plant.clock.now();
-    let mut state = plant.google.state();
-    if state.users.get(id).is_none() {
-        return Err(Refused::missing("user"));
-    }
-    state.edit(Some(id), &given, now).map_err(Refused::bad)?;
-    shown(&state, id)
-}
-
-async fn remove(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
-    let now = plant.clock.now();
-    if plant.google.state().users.remove(id(&identifier)?, now) {
-        done()
-    } else {
-        Err(Refused::missing("user"))
-    }
-}
-
-async fn clear(State(plant): Shared) -> Reply {
-    plant.google.state().users.clear();
-    done()
 }
 
 /// Returns the service account's key file, as downloaded.
@@ -137,25 +131,6 @@ async fn delegation(State(plant): Shared, body: Bytes) -> Reply {
     for (admin, rights) in admins {
         state.tokens.set_rights(&admin, rights);
     }
-    done()
-}
-
-async fn revoke(State(plant): Shared) -> Reply {
-    plant.google.state().tokens.revoke_all();
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Limits {
-    limit: u64,
-    remaining: Option<u64>,
-}
-
-/// Queries a minute.
-async fn limits(State(plant): Shared, body: Bytes) -> Reply {
-    let Limits { limit, remaining } = parse(&body)?;
-    plant.google.state().window.set(limit, remaining);
     done()
 }
 

@@ -4,29 +4,32 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, State};
-use axum::routing::{get, put};
+use axum::extract::State;
+use axum::routing::put;
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::accounts::{self, HasAccounts, HasLimit};
+use super::reply::{Reply, Shared, done, parse};
 use super::switches::{self, HasQuirks, HasRefusals};
-use super::{Refused, Reply, Shared, done, ok, parse};
-use crate::jumpcloud::service::Rights;
-use crate::jumpcloud::{Quirks, RefuseRule, service};
-use crate::world::Plant;
+use crate::front::window::Window;
+use crate::jumpcloud::state::Rights;
+use crate::jumpcloud::users::User;
+use crate::jumpcloud::{Quirks, RefuseRule, state};
+use crate::plant::Plant;
 
 pub fn routes() -> Router<Arc<Plant>> {
     Router::new()
-        .route("/jumpcloud/users", get(list).post(create).delete(clear))
-        .route("/jumpcloud/users/{id}", get(one).patch(change).delete(remove))
         .route("/jumpcloud/credentials", put(credentials))
-        .route("/jumpcloud/limits", put(limits))
         .route("/jumpcloud/organization", put(organization))
+        .merge(accounts::routes("jumpcloud", |plant| plant.jumpcloud.state()))
+        .merge(accounts::limits("jumpcloud", |plant| plant.jumpcloud.state()))
         .merge(switches::quirks("jumpcloud", |plant| plant.jumpcloud.state()))
         .merge(switches::refusals("jumpcloud", |plant| plant.jumpcloud.state()))
 }
 
-impl HasQuirks for service::State {
+impl HasQuirks for state::State {
     type Quirks = Quirks;
 
     fn quirks(&mut self) -> &mut Quirks {
@@ -34,7 +37,7 @@ impl HasQuirks for service::State {
     }
 }
 
-impl HasRefusals for service::State {
+impl HasRefusals for state::State {
     type Rule = RefuseRule;
 
     fn refusals(&mut self) -> &mut Vec<RefuseRule> {
@@ -42,65 +45,52 @@ impl HasRefusals for service::State {
     }
 }
 
-async fn list(State(plant): Shared) -> Reply {
-    let state = plant.jumpcloud.state();
-    ok(&state.users.rows().map(|user| Value::Object(user.value())).collect())
-}
+impl HasAccounts for state::State {
+    type Id = String;
+    type Account = User;
 
-fn shown(state: &service::State, id: &str) -> Reply {
-    let user = state.users.get(id).ok_or_else(|| Refused::missing("user"))?;
-    ok(&Value::Object(user.value()))
-}
+    fn id(text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
 
-async fn one(State(plant): Shared, Path(id): Path<String>) -> Reply {
-    shown(&plant.jumpcloud.state(), &id)
-}
+    fn accounts(&self) -> impl Iterator<Item = &User> {
+        self.users.rows()
+    }
 
-/// One user, answered as a whole, or an array of them, answered as ids.
-async fn create(State(plant): Shared, body: Bytes) -> Reply {
-    let now = plant.clock.now();
-    let mut state = plant.jumpcloud.state();
-    let mut make = |given: &Value| {
-        let given = given.as_object().ok_or_else(|| Refused::bad("a user is an object"))?;
-        state.edit(None, given, now).map_err(Refused::bad)
-    };
-    match parse(&body)? {
-        Value::Array(all) => {
-            let ids: Vec<Value> = all
-                .iter()
-                .map(|given| Ok(json!({"_id": make(given)?})))
-                .collect::<Result<_, Refused>>()?;
-            ok(&Value::Array(ids))
-        }
-        given => {
-            let id = make(&given)?;
-            shown(&state, &id)
-        }
+    fn account(&self, id: &String) -> Option<&User> {
+        self.users.get(id)
+    }
+
+    fn shown(&self, user: &User) -> Vec<u8> {
+        json!(user.value()).to_string().into_bytes()
+    }
+
+    fn change(
+        &mut self,
+        id: Option<&String>,
+        given: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<String, String> {
+        self.edit(id.map(String::as_str), given, now)
+    }
+
+    fn remove(&mut self, id: &String, _: Timestamp) -> bool {
+        self.users.remove(id).is_some()
+    }
+
+    fn clear(&mut self) {
+        self.users.clear();
+    }
+
+    fn named(id: &String) -> Value {
+        json!({"_id": id})
     }
 }
 
-async fn change(State(plant): Shared, Path(id): Path<String>, body: Bytes) -> Reply {
-    let given: Map<String, Value> = parse(&body)?;
-    let now = plant.clock.now();
-    let mut state = plant.jumpcloud.state();
-    if state.users.get(&id).is_none() {
-        return Err(Refused::missing("user"));
+impl HasLimit for state::State {
+    fn limit(&mut self) -> &mut Window {
+        &mut self.window
     }
-    state.edit(Some(&id), &given, now).map_err(Refused::bad)?;
-    shown(&state, &id)
-}
-
-async fn remove(State(plant): Shared, Path(id): Path<String>) -> Reply {
-    if plant.jumpcloud.state().users.remove(&id).is_some() {
-        done()
-    } else {
-        Err(Refused::missing("user"))
-    }
-}
-
-async fn clear(State(plant): Shared) -> Reply {
-    plant.jumpcloud.state().users.clear();
-    done()
 }
 
 #[derive(Deserialize)]
@@ -120,20 +110,6 @@ async fn credentials(State(plant): Shared, body: Bytes) -> Reply {
     }
     state.rights = given.rights.unwrap_or(state.rights);
     state.several = given.several.unwrap_or(state.several);
-    done()
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Limits {
-    limit: u64,
-    remaining: Option<u64>,
-}
-
-/// Calls a minute.
-async fn limits(State(plant): Shared, body: Bytes) -> Reply {
-    let Limits { limit, remaining } = parse(&body)?;
-    plant.jumpcloud.state().window.set(limit, remaining);
     done()
 }
 

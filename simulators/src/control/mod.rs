@@ -1,98 +1,36 @@
 //! The control API: tests use it to move the clock, edit the data of Bob and the providers, inject
 //! faults and read the calls. It is not part of a vendor's API.
 //!
-//! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`: their data, credentials and switches
-//! - `traffic`: faults, counts and the log; `switches`: quirks and refusals; both are the same for
-//!   every service
+//! - `bob`, `onelogin`, `google`, `entra`, `jumpcloud`, `okta`, `scim`: their data, credentials and
+//!   switches
+//! - `traffic`: faults, counts and the log; `switches`: quirks and refusals; `accounts`: accounts,
+//!   limits and tokens; all are the same for every service
+//! - `reply`: answers
 
+mod accounts;
 mod bob;
 mod entra;
 mod google;
 mod jumpcloud;
+mod okta;
 mod onelogin;
+mod reply;
+mod scim;
 mod switches;
 mod traffic;
 
 use std::sync::Arc;
 
+use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::http::StatusCode;
-use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use jiff::Timestamp;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::world::Plant;
-
-type Shared = State<Arc<Plant>>;
-
-/// An answer of the control API: a body, or a status with a sentence. Handlers that cannot fail
-/// return one too.
-type Reply = Result<Response, Refused>;
-
-/// Why the control API refused.
-struct Refused(StatusCode, String);
-
-impl IntoResponse for Refused {
-    fn into_response(self) -> Response {
-        (self.0, Json(json!({"error": self.1}))).into_response()
-    }
-}
-
-impl Refused {
-    fn bad(why: impl Into<String>) -> Self {
-        Self(StatusCode::BAD_REQUEST, why.into())
-    }
-
-    fn missing(what: &str) -> Self {
-        Self(StatusCode::NOT_FOUND, format!("no such {what}"))
-    }
-}
-
-/// Reads a JSON body of any content type; a mistake in a test gets a clear message.
-fn parse<T: DeserializeOwned>(body: &Bytes) -> Result<T, Refused> {
-    serde_json::from_slice(body).map_err(|error| Refused::bad(error.to_string()))
-}
-
-/// Merges the given keys into a settings object; unknown keys are refused.
-fn overlay<T: serde::Serialize + DeserializeOwned>(
-    current: &T,
-    body: &Bytes,
-) -> Result<T, Refused> {
-    let given: serde_json::Map<String, Value> = parse(body)?;
-    let mut all = serde_json::to_value(current).map_err(|error| Refused::bad(error.to_string()))?;
-    if let Some(map) = all.as_object_mut() {
-        map.extend(given);
-    }
-    serde_json::from_value(all).map_err(|error| Refused::bad(error.to_string()))
-}
-
-#[allow(clippy::unnecessary_wraps)]
-fn ok(body: &Value) -> Reply {
-    Ok(Json(body).into_response())
-}
-
-fn done() -> Reply {
-    ok(&json!({}))
-}
-
-/// Returns a JSON array of rendered objects.
-#[allow(clippy::unnecessary_wraps)]
-fn array(objects: impl Iterator<Item = Vec<u8>>) -> Reply {
-    let mut body = vec![b'['];
-    for (position, object) in objects.enumerate() {
-        if position > 0 {
-            body.push(b',');
-        }
-        body.extend(object);
-    }
-    body.push(b']');
-    Ok(([("content-type", "application/json")], body).into_response())
-}
+use self::reply::{Refused, Reply, Shared, ok, parse};
+use crate::plant::Plant;
 
 /// Returns all routes.
 pub fn router(plant: Arc<Plant>) -> Router {
@@ -105,6 +43,10 @@ pub fn router(plant: Arc<Plant>) -> Router {
     let services = services
         .merge(jumpcloud::routes())
         .merge(traffic::routes("jumpcloud", |plant| &plant.jumpcloud_gate));
+    let services =
+        services.merge(okta::routes()).merge(traffic::routes("okta", |plant| &plant.okta_gate));
+    let services =
+        services.merge(scim::routes()).merge(traffic::routes("scim", |plant| &plant.scim_gate));
     services
         .route("/healthz", get(|| async { "ok" }))
         .route("/clock", get(clock).put(set_clock))

@@ -4,32 +4,33 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{Path, Query, State};
-use axum::response::IntoResponse as _;
-use axum::routing::{get, post, put};
+use axum::extract::{Query, State};
+use axum::routing::{get, put};
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
+use super::accounts::{self, HasAccounts, HasTokens};
+use super::reply::{Refused, Reply, Shared, done, ok, parse};
 use super::switches::{self, HasQuirks, HasRefusals};
-use super::{Refused, Reply, Shared, array, done, ok, parse};
-use crate::onelogin::{Quirks, RefuseRule, service, tokens::Scope};
-use crate::world::Plant;
+use crate::onelogin::users::User;
+use crate::onelogin::{Quirks, RefuseRule, state, tokens::Scope};
+use crate::plant::Plant;
 
 pub fn routes() -> Router<Arc<Plant>> {
     Router::new()
-        .route("/onelogin/users", get(list).post(create).delete(clear))
-        .route("/onelogin/users/{id}", get(one).patch(change).delete(remove))
         .route("/onelogin/custom-attributes", put(define))
         .route("/onelogin/credentials", put(credentials))
-        .route("/onelogin/tokens/revoke", post(revoke))
         .route("/onelogin/limits", put(limits))
         .route("/onelogin/owner", put(owner))
         .route("/onelogin/journal", get(journal))
+        .merge(accounts::routes("onelogin", |plant| plant.onelogin.state()))
+        .merge(accounts::tokens("onelogin", |plant| plant.onelogin.state()))
         .merge(switches::quirks("onelogin", |plant| plant.onelogin.state()))
         .merge(switches::refusals("onelogin", |plant| plant.onelogin.state()))
 }
 
-impl HasQuirks for service::State {
+impl HasQuirks for state::State {
     type Quirks = Quirks;
 
     fn quirks(&mut self) -> &mut Quirks {
@@ -45,7 +46,7 @@ impl HasQuirks for service::State {
     }
 }
 
-impl HasRefusals for service::State {
+impl HasRefusals for state::State {
     type Rule = RefuseRule;
 
     fn refusals(&mut self) -> &mut Vec<RefuseRule> {
@@ -53,70 +54,48 @@ impl HasRefusals for service::State {
     }
 }
 
-async fn list(State(plant): Shared) -> Reply {
-    let state = plant.onelogin.state();
-    array(state.users.rows().iter().map(|user| state.stored(user)))
-}
+impl HasAccounts for state::State {
+    type Id = i64;
+    type Account = User;
 
-fn id(text: &str) -> Result<i64, Refused> {
-    text.parse().map_err(|_| Refused::missing("user"))
-}
+    fn id(text: &str) -> Option<i64> {
+        text.parse().ok()
+    }
 
-fn shown(state: &service::State, id: i64) -> Reply {
-    let user = state.users.get(id).ok_or_else(|| Refused::missing("user"))?;
-    Ok(([("content-type", "application/json")], state.stored(user)).into_response())
-}
+    fn accounts(&self) -> impl Iterator<Item = &User> {
+        self.users.rows().iter()
+    }
 
-async fn one(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
-    shown(&plant.onelogin.state(), id(&identifier)?)
-}
+    fn account(&self, id: &i64) -> Option<&User> {
+        self.users.get(*id)
+    }
 
-/// One user, answered as a whole, or an array of them, answered as ids.
-async fn create(State(plant): Shared, body: Bytes) -> Reply {
-    let now = plant.clock.now();
-    let mut state = plant.onelogin.state();
-    let mut make = |given: &Value| {
-        let given = given.as_object().ok_or_else(|| Refused::bad("a user is an object"))?;
-        state.edit(None, given, now).map_err(Refused::bad)
-    };
-    match parse(&body)? {
-        Value::Array(all) => {
-            let ids: Vec<Value> = all
-                .iter()
-                .map(|given| Ok(json!({"id": make(given)?})))
-                .collect::<Result<_, Refused>>()?;
-            ok(&Value::Array(ids))
-        }
-        given => {
-            let id = make(&given)?;
-            shown(&state, id)
-        }
+    fn shown(&self, user: &User) -> Vec<u8> {
+        self.stored(user)
+    }
+
+    fn change(
+        &mut self,
+        id: Option<&i64>,
+        given: &Map<String, Value>,
+        now: Timestamp,
+    ) -> Result<i64, String> {
+        self.edit(id.copied(), given, now)
+    }
+
+    fn remove(&mut self, id: &i64, _: Timestamp) -> bool {
+        self.users.remove(*id)
+    }
+
+    fn clear(&mut self) {
+        self.users.clear();
     }
 }
 
-async fn change(State(plant): Shared, Path(identifier): Path<String>, body: Bytes) -> Reply {
-    let given: Map<String, Value> = parse(&body)?;
-    let id = id(&identifier)?;
-    let now = plant.clock.now();
-    let mut state = plant.onelogin.state();
-    if state.users.get(id).is_none() {
-        return Err(Refused::missing("user"));
+impl HasTokens for state::State {
+    fn revoke_all(&mut self) {
+        self.tokens.revoke_all();
     }
-    state.edit(Some(id), &given, now).map_err(Refused::bad)?;
-    shown(&state, id)
-}
-
-async fn remove(State(plant): Shared, Path(identifier): Path<String>) -> Reply {
-    if plant.onelogin.state().users.remove(id(&identifier)?) {
-        done()
-    } else {
-        Err(Refused::missing("user"))
-    }
-}
-
-async fn clear(State(plant): Shared) -> Reply {
-    plant.onelogin.state().users.clear();
-    done()
 }
 
 #[derive(Deserialize)]
@@ -153,11 +132,6 @@ async fn credentials(State(plant): Shared, body: Bytes) -> Reply {
     let Credentials { client_id, client_secret, scope } = parse(&body)?;
     let scope = Scope::parse(&scope).ok_or_else(|| Refused::bad("unknown scope"))?;
     plant.onelogin.state().tokens.set(&client_id, &client_secret, scope);
-    done()
-}
-
-async fn revoke(State(plant): Shared) -> Reply {
-    plant.onelogin.state().tokens.revoke_all();
     done()
 }
 

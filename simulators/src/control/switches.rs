@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{Refused, Shared, done, ok, overlay, parse};
-use crate::world::Plant;
+use super::reply::{Refused, Shared, done, ok, overlay, parse};
+use crate::plant::Plant;
 
 /// The state of one service.
 pub type Pick<S> = for<'p> fn(&'p Plant) -> MutexGuard<'p, S>;

@@ -9,10 +9,10 @@ use axum::routing::{get, post};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Refused, Shared, done, ok, parse};
+use super::reply::{Refused, Shared, done, ok, parse};
 use crate::front::faults::Fault;
 use crate::front::gate::Gate;
-use crate::world::Plant;
+use crate::plant::Plant;
 
 type Pick = fn(&Plant) -> &Arc<Gate>;
 

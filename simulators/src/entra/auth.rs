@@ -106,7 +106,7 @@ impl Tokens {
         match self.grant(call, tenant, known) {
             Err(refused) => refused,
             Ok(()) => {
-                // A token for Microsoft Graph is a JWT, and its directory stands in it by its GUID, whatever name was asked by.
+                // A token for Microsoft Graph is a JWT, and names its directory by its GUID, whatever name was asked by.
                 let claims =
                     BASE64_URL_SAFE_NO_PAD.encode(json!({"tid": self.tenants[0]}).to_string());
                 let token = format!("eyJ0.{claims}.{}", self.rng.hex(24));

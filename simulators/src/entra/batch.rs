@@ -75,7 +75,15 @@ fn single(outer: &Call, request: &Value) -> Option<Call> {
         body => Bytes::from(body.to_string()),
     };
     let path = format!("/v1.0/{}", path.trim_start_matches('/'));
-    Some(Call { method, path, query: query.to_owned(), headers, body, peer: outer.peer })
+    Some(Call {
+        method,
+        path,
+        query: query.to_owned(),
+        headers,
+        body,
+        peer: outer.peer,
+        at_once: 1,
+    })
 }
 
 /// Returns the answer to all, in another order than the requests.

@@ -5,27 +5,12 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::errors;
-use super::rules::{READ_ONLY, TEXTS};
-use super::service::State;
+use super::rules::{DEFAULT, READ_ONLY, TEXTS};
+use super::state::State;
 use super::users::User;
 use crate::front::{Answer, Call};
 
 type Checked<T> = Result<T, Answer>;
-
-/// The properties without `$select`.
-pub const DEFAULT: [&str; 11] = [
-    "id",
-    "businessPhones",
-    "displayName",
-    "givenName",
-    "jobTitle",
-    "mail",
-    "mobilePhone",
-    "officeLocation",
-    "preferredLanguage",
-    "surname",
-    "userPrincipalName",
-];
 
 /// Properties that only a read of one user shows.
 const SINGLE: [&str; 11] = [

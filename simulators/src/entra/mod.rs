@@ -9,15 +9,18 @@
 //! - `batch`: `$batch`
 //! - `quirks`: lag, and what is not documented, as switches
 //! - `errors`: the documented error bodies
-//! - `service`: routes and limits
+//! - `state`, `edit`: what it holds, and an administrator's edits
+//! - `service`: routes, and what every call is checked for
 
 pub mod auth;
 mod batch;
+mod edit;
 mod errors;
 mod listing;
 pub mod quirks;
 mod rules;
 pub mod service;
+pub mod state;
 pub mod users;
 mod writes;
 

@@ -3,10 +3,25 @@
 use serde_json::{Map, Value, json};
 
 use super::errors;
-use super::service::State;
+use super::state::State;
 use crate::front::Answer;
 
 type Checked<T = ()> = Result<T, Answer>;
+
+/// The properties without `$select`.
+pub const DEFAULT: [&str; 11] = [
+    "id",
+    "businessPhones",
+    "displayName",
+    "givenName",
+    "jobTitle",
+    "mail",
+    "mobilePhone",
+    "officeLocation",
+    "preferredLanguage",
+    "surname",
+    "userPrincipalName",
+];
 
 /// The type of an object; every SDK sends it.
 pub const TYPE: &str = "@odata.type";

@@ -1,117 +1,14 @@
 //! Routes of the sign-in service and of Microsoft Graph, and their limits.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::{SignedDuration, Timestamp};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::auth::Tokens;
-use super::quirks::{Quirks, RefuseRule};
-use super::users::{User, Users};
-use super::writes::{apply, defaults};
-use super::{batch, errors, listing, rules, writes};
+use super::state::State;
+use super::{batch, errors, listing, writes};
 use crate::clock::Clock;
-use crate::front::window::Window;
-use crate::front::{Answer, Call, Content, Service};
-
-/// Microsoft Graph throttling limits, "Identity and access service limits": writes of one app in
-/// one tenant in 150 seconds.
-const WRITES: u64 = 3_000;
-const WRITES_WITHIN: i64 = 150;
-/// The same: resource units in 10 seconds, of a tenant with more than 500 users.
-const UNITS: u64 = 8_000;
-const UNITS_WITHIN: i64 = 10;
-
-/// The mutable half of the simulated tenant.
-pub struct State {
-    pub users: Users,
-    pub tokens: Tokens,
-    pub quirks: Quirks,
-    pub writes: Window,
-    units: Window,
-    pub refuse: Vec<RefuseRule>,
-    /// Verified domains.
-    pub domains: Vec<String>,
-    /// Directory extensions that are defined for users.
-    pub extensions: Vec<String>,
-    /// Users with an administrator's role.
-    pub administrators: HashSet<String>,
-    /// Users in a restricted management administrative unit; no app may change them.
-    pub restricted: HashSet<String>,
-    /// The greatest number of objects.
-    pub quota: Option<u64>,
-    /// The users with ended sessions, oldest first.
-    pub ended: Vec<String>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            users: Users::default(),
-            tokens: Tokens::default(),
-            quirks: Quirks::default(),
-            writes: Window::new(WRITES, WRITES_WITHIN),
-            units: Window::new(UNITS, UNITS_WITHIN),
-            refuse: Vec::new(),
-            domains: vec!["example.com".into(), "example.org".into(), "example.net".into()],
-            extensions: Vec::new(),
-            administrators: HashSet::new(),
-            restricted: HashSet::new(),
-            quota: None,
-            ended: Vec::new(),
-        }
-    }
-}
-
-impl State {
-    /// Applies an administrator's edit in the portal, old enough to be seen everywhere. Creates the
-    /// user when `id` is `None`. Properties that only the directory writes are accepted too.
-    ///
-    /// # Errors
-    /// The rule that refuses it; then nothing is changed.
-    pub fn edit(
-        &mut self,
-        id: Option<&str>,
-        given: &Map<String, Value>,
-        now: Timestamp,
-    ) -> Result<String, String> {
-        let own = |name: &str| rules::READ_ONLY.contains(&name) || name == "manager";
-        let (directory, mut given): (Map<String, Value>, Map<String, Value>) =
-            given.clone().into_iter().partition(|(name, _)| own(name));
-        let numbered = given.remove("onPremisesExtensionAttributes");
-        let words = |answer: Answer| match answer.content {
-            Content::Full(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            Content::Pieces(_) => "refused".to_owned(),
-        };
-        let mut checked = rules::check(self, &given, id.is_none()).map_err(words)?;
-        checked.extend(numbered.map(|value| ("onPremisesExtensionAttributes".to_owned(), value)));
-        let mut user = match id {
-            Some(id) => self.users.get(id).cloned().ok_or("no such user")?,
-            None => User {
-                id: self.users.next_id(),
-                members: defaults(now),
-                manager: None,
-                made: None,
-                indexed: None,
-            },
-        };
-        writes::unique(self, &checked, &user.id).map_err(words)?;
-        apply(&mut user.members, checked);
-        for (name, value) in directory {
-            match (name.as_str(), value) {
-                ("manager", Value::Null) => user.manager = None,
-                ("manager", value) => user.manager = value.as_str().map(str::to_owned),
-                (name, Value::Null) => drop(user.members.remove(name)),
-                (name, value) => drop(user.members.insert(name.to_owned(), value)),
-            }
-        }
-        user.indexed = None;
-        let id = user.id.clone();
-        self.users.put(user);
-        Ok(id)
-    }
-}
+use crate::front::{Answer, Call, Service};
 
 /// The simulated tenant.
 pub struct Entra {
@@ -311,9 +208,4 @@ fn units(call: &Call, route: &Route) -> u32 {
         (Route::Users, "GET") => 2 + u32::from(asks("$expand")) - u32::from(asks("$select")),
         _ => 1,
     }
-}
-
-/// Returns a user as the control API shows it.
-pub fn shown(user: &User) -> Value {
-    json!(user.value())
 }

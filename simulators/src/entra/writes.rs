@@ -5,9 +5,8 @@ use serde_json::{Map, Value, json};
 
 use super::auth::CLOUDS;
 use super::errors;
-use super::listing::DEFAULT;
-use super::rules::{SENSITIVE, TYPE, check};
-use super::service::State;
+use super::rules::{DEFAULT, SENSITIVE, TYPE, check};
+use super::state::State;
 use super::users::User;
 use crate::front::{Answer, Call};
 

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -40,11 +41,27 @@ pub struct Gate {
     clock: Arc<Clock>,
     pub faults: Faults,
     record: Mutex<Record>,
+    busy: AtomicUsize,
+}
+
+/// One call that the service is busy with, until this is dropped.
+struct Busy<'a>(&'a AtomicUsize);
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Gate {
     pub fn new(service: Arc<dyn Service>, clock: Arc<Clock>) -> Self {
-        Self { service, clock, faults: Faults::default(), record: Mutex::default() }
+        Self {
+            service,
+            clock,
+            faults: Faults::default(),
+            record: Mutex::default(),
+            busy: AtomicUsize::new(0),
+        }
     }
 
     pub fn record(&self) -> MutexGuard<'_, Record> {
@@ -57,6 +74,8 @@ impl Gate {
         let Ok(body) = Limited::new(body, BODY_LIMIT).collect().await else {
             return Ok(sent(Answer::html(413, PAGE)));
         };
+        let at_once = self.busy.fetch_add(1, Ordering::Relaxed) + 1;
+        let _busy = Busy(&self.busy);
         let call = Call {
             method: parts.method,
             path: parts.uri.path().to_owned(),
@@ -64,6 +83,7 @@ impl Gate {
             headers: parts.headers,
             body: body.to_bytes(),
             peer,
+            at_once,
         };
         let cleared = self.faults.until_cleared();
         let fault = self.faults.strike(call.method.as_str(), &call.path, &call.body);

@@ -23,11 +23,13 @@ pub struct Call {
     pub method: Method,
     /// The path as sent, percent-encoding included.
     pub path: String,
-    /// The raw query text; empty when there is none.
+    /// The raw query text; empty when there is no query.
     pub query: String,
     pub headers: HeaderMap,
     pub body: Bytes,
     pub peer: IpAddr,
+    /// How many calls the service is busy with, this one included.
+    pub at_once: usize,
 }
 
 impl Call {

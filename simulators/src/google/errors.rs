@@ -26,16 +26,6 @@ pub fn not_found(what: &str) -> Answer {
     refused(404, "notFound", &format!("Resource Not Found: {what}"))
 }
 
-/// Returns the answer for a user who does not exist. A deleted user who can still be restored has
-/// another answer.
-pub fn no_user(state: &super::service::State, key: &str, now: jiff::Timestamp) -> Answer {
-    if state.users.is_restorable(key, now) {
-        refused(412, "conditionNotMet", "User is deleted.")
-    } else {
-        not_found("userKey")
-    }
-}
-
 pub fn forbidden() -> Answer {
     refused(403, "forbidden", "Not Authorized to access this resource/api")
 }

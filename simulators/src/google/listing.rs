@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::errors;
-use super::service::State;
+use super::state::State;
 use super::users::User;
 use crate::front::{Answer, Call};
 
@@ -113,7 +113,7 @@ pub fn get(state: &State, call: &Call, key: &str, now: Timestamp) -> Answer {
             .users
             .find(key)
             .filter(|user| user.is_gettable(&state.quirks, now))
-            .ok_or_else(|| errors::no_user(state, key, now))?;
+            .ok_or_else(|| state.no_user(key, now))?;
         let custom = asked.custom()?;
         asked.answer(shown(state, user, custom.as_deref(), false, now))
     };

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::errors;
-use super::service::State;
+use super::state::State;
 use crate::front::Answer;
 
 type Checked<T = ()> = Result<T, Answer>;

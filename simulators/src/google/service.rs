@@ -1,142 +1,15 @@
 //! Routes of the token service and the Directory API, and their limits.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::auth::{Rights, Tokens};
-use super::quirks::{Quirks, RefuseRule, Throttle};
-use super::users::{User, Users};
-use super::writes::{apply, defaults};
-use super::{errors, listing, rules, writes};
+use super::auth::Rights;
+use super::state::State;
+use super::{errors, listing, writes};
 use crate::clock::Clock;
-use crate::front::window::Window;
 use crate::front::{Answer, Call, Service};
-
-/// developers.google.com, "Directory API: Limits and Quotas": queries a minute for each user and
-/// project.
-const QUERIES_A_MINUTE: u64 = 2_400;
-
-/// The same: new users a second for each domain.
-const CREATIONS_A_SECOND: usize = 10;
-
-/// New users in any second.
-#[derive(Debug, Default)]
-pub struct Creations(VecDeque<Timestamp>);
-
-impl Creations {
-    pub fn take(&mut self, now: Timestamp) -> bool {
-        while self
-            .0
-            .front()
-            .is_some_and(|at| now.duration_since(*at).abs() >= SignedDuration::from_secs(1))
-        {
-            self.0.pop_front();
-        }
-        let granted = self.0.len() < CREATIONS_A_SECOND;
-        if granted {
-            self.0.push_back(now);
-        }
-        granted
-    }
-}
-
-/// The mutable half of the simulated Google Workspace.
-pub struct State {
-    pub users: Users,
-    pub tokens: Tokens,
-    pub quirks: Quirks,
-    pub window: Window,
-    pub creations: Creations,
-    pub refuse: Vec<RefuseRule>,
-    pub domains: Vec<String>,
-    pub org_units: Vec<String>,
-    /// Addresses of groups.
-    pub groups: Vec<String>,
-    /// Fields by schema, with their types.
-    pub schemas: BTreeMap<String, BTreeMap<String, String>>,
-    /// Users out of the administrator's reach.
-    pub protected: HashSet<u128>,
-    pub suspended_by_google: HashSet<u128>,
-    /// When each user was changed last.
-    pub changed: HashMap<u128, Timestamp>,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            users: Users::default(),
-            tokens: Tokens::default(),
-            quirks: Quirks::default(),
-            window: Window::new(QUERIES_A_MINUTE, 60),
-            creations: Creations::default(),
-            refuse: Vec::new(),
-            domains: vec!["example.com".into(), "example.org".into(), "example.net".into()],
-            org_units: vec!["/".into()],
-            groups: Vec::new(),
-            schemas: BTreeMap::new(),
-            protected: HashSet::new(),
-            suspended_by_google: HashSet::new(),
-            changed: HashMap::new(),
-        }
-    }
-}
-
-impl State {
-    /// Returns the refusal of a call beyond the limits.
-    pub fn slow_down(&self) -> Answer {
-        match self.quirks.throttle {
-            Throttle::Forbidden => {
-                errors::refused(403, "userRateLimitExceeded", "User Rate Limit Exceeded")
-            }
-            Throttle::TooMany => errors::refused(429, "rateLimitExceeded", "Rate Limit Exceeded"),
-            Throttle::Unavailable => errors::refused(
-                503,
-                "backendError",
-                "Quota exceeded for the current request. Please try again later.",
-            ),
-        }
-    }
-
-    /// Applies an administrator's edit in the console, old enough to be seen everywhere. Creates
-    /// the user when `id` is `None`.
-    ///
-    /// # Errors
-    /// The rule that refuses it; then nothing is changed.
-    pub fn edit(
-        &mut self,
-        id: Option<u128>,
-        given: &serde_json::Map<String, Value>,
-        now: Timestamp,
-    ) -> Result<u128, String> {
-        let checked = rules::check(self, given).map_err(|answer| match answer.content {
-            crate::front::Content::Full(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            crate::front::Content::Pieces(_) => "refused".to_owned(),
-        })?;
-        let mut user = match id {
-            Some(id) => self.users.get(id).cloned().ok_or("no such user")?,
-            None => {
-                User { id: self.users.next_id(), members: defaults(now), made: None, indexed: None }
-            }
-        };
-        apply(&mut user.members, checked, id.is_none());
-        // Only the console gives rights.
-        for name in ["isAdmin", "isDelegatedAdmin"] {
-            if let Some(flag) = given.get(name).filter(|flag| flag.is_boolean()) {
-                user.members.insert(name.into(), flag.clone());
-            }
-        }
-        if self.users.is_taken(user.email(), Some(user.id)) {
-            return Err("the address is in use".to_owned());
-        }
-        user.indexed = None;
-        let id = user.id;
-        self.users.put(user);
-        Ok(id)
-    }
-}
 
 /// The simulated Google Workspace.
 pub struct Google {

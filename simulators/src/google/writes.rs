@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::auth::Rights;
 use super::errors;
 use super::rules::{ARRAYS, check};
-use super::service::State;
+use super::state::State;
 use super::users::User;
 use crate::front::{Answer, Call};
 
@@ -96,7 +96,7 @@ pub fn update(state: &mut State, call: &Call, key: &str, rights: Rights, now: Ti
     let Some(old) =
         state.users.find(key).filter(|user| user.is_gettable(&state.quirks, now)).cloned()
     else {
-        return errors::no_user(state, key, now);
+        return state.no_user(key, now);
     };
     if rights != Rights::Manage || state.protected.contains(&old.id) {
         return errors::forbidden();
@@ -219,7 +219,7 @@ fn unique(state: &State, checked: &Map<String, Value>, own: Option<u128>) -> Res
 /// Handles `DELETE /users/{userKey}`.
 pub fn delete(state: &mut State, key: &str, rights: Rights, now: Timestamp) -> Answer {
     let Some(id) = state.users.find(key).map(|user| user.id) else {
-        return errors::no_user(state, key, now);
+        return state.no_user(key, now);
     };
     if rights != Rights::Manage || state.protected.contains(&id) {
         return errors::forbidden();

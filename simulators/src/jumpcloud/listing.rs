@@ -5,7 +5,7 @@ use std::cmp::Ordering;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::service::State;
+use super::state::State;
 use super::users::{User, Users};
 use crate::front::{Answer, Call};
 

@@ -5,12 +5,15 @@
 //! - `writes`: create, update, activate, expire, delete
 //! - `listing`: pages, filters, searches, selected fields
 //! - `quirks`: what differs between organizations or is not documented, as switches
-//! - `service`: routes, keys and limits
+//! - `state`, `edit`: what it holds, and an administrator's edits
+//! - `service`: routes, and what every call is checked for
 
+mod edit;
 mod listing;
 pub mod quirks;
 mod rules;
 pub mod service;
+pub mod state;
 pub mod users;
 mod writes;
 

@@ -1,108 +1,15 @@
-//! Routes of the system users, their keys, and their limit.
+//! Routes of the system users, and what every call is checked for.
 
-use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::quirks::{Quirks, RefuseRule};
-use super::users::{User, Users};
-use super::{listing, rules, writes};
+use super::state::{Rights, State};
+use super::users::ORGANIZATION;
+use super::{listing, writes};
 use crate::clock::Clock;
-use crate::front::window::Window;
 use crate::front::{Answer, Call, Service};
-
-/// The id of the organization.
-pub const ORGANIZATION: &str = "5f0c1b2c3d4e5f6071829304";
-
-/// JumpCloud publishes no figure; this is far above the use of a careful client.
-const CALLS_A_MINUTE: u64 = 6_000;
-
-/// The rights of the administrator behind the key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Rights {
-    Manage,
-    Read,
-}
-
-/// The mutable half of the simulated JumpCloud organization.
-pub struct State {
-    pub users: Users,
-    pub key: String,
-    pub rights: Rights,
-    /// Whether the administrator has several organizations, and must name one.
-    pub several: bool,
-    pub quirks: Quirks,
-    pub window: Window,
-    pub refuse: Vec<RefuseRule>,
-    /// Users out of the administrator's reach.
-    pub protected: HashSet<String>,
-    /// Whether the caller's address is blocked.
-    pub blocked: bool,
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self {
-            users: Users::default(),
-            key: "jumpcloud-key-1".into(),
-            rights: Rights::Manage,
-            several: false,
-            quirks: Quirks::default(),
-            window: Window::new(CALLS_A_MINUTE, 60),
-            refuse: Vec::new(),
-            protected: HashSet::new(),
-            blocked: false,
-        }
-    }
-}
-
-impl State {
-    /// Returns an error in the form of the users' routes.
-    pub fn refuse(&self, status: u16, message: &str) -> Answer {
-        Answer::json(status, &json!({"message": message}))
-    }
-
-    /// Applies an administrator's edit in the console. Creates the user when `id` is `None`.
-    /// Members that only JumpCloud or another directory writes may be set here: `STAGED`, `admin`,
-    /// `restrictedFields`, `account_locked`, `activated`.
-    ///
-    /// # Errors
-    /// The rule that refuses it; then nothing is changed.
-    pub fn edit(
-        &mut self,
-        id: Option<&str>,
-        given: &Map<String, Value>,
-        now: Timestamp,
-    ) -> Result<String, String> {
-        let mut checked = given.clone();
-        let own: Vec<(String, Value)> =
-            ["admin", "restrictedFields", "activated", "password_expired"]
-                .iter()
-                .filter_map(|name| Some(((*name).to_owned(), checked.remove(*name)?)))
-                .collect();
-        rules::check(self, &checked, true).map_err(|answer| match answer.content {
-            crate::front::Content::Full(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-            crate::front::Content::Pieces(_) => "refused".to_owned(),
-        })?;
-        let mut user = match id {
-            Some(id) => self.users.get(id).cloned().ok_or("no such user")?,
-            None => {
-                let mut members = Users::defaults(now);
-                members.insert("state".into(), json!("ACTIVATED"));
-                members.insert("activated".into(), json!(true));
-                User { id: self.users.next_id(), members, made: None }
-            }
-        };
-        writes::apply(self, &mut user.members, checked);
-        user.members.extend(own);
-        let id = user.id.clone();
-        self.users.put(user);
-        Ok(id)
-    }
-}
 
 /// The simulated JumpCloud organization.
 pub struct JumpCloud {

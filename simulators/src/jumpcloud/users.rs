@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value, json};
 
+/// The id of the organization.
+pub const ORGANIZATION: &str = "5f0c1b2c3d4e5f6071829304";
+
 /// Members that are null without a value (JumpCloud API v1, `systemuserreturn`).
 const NULLABLE: [&str; 4] = ["admin", "delegatedAuthority", "password_date", "account_locked_date"];
 
@@ -155,7 +158,7 @@ impl Users {
         ] {
             members.insert(name.into(), Value::Null);
         }
-        members.insert("organization".into(), json!(super::service::ORGANIZATION));
+        members.insert("organization".into(), json!(ORGANIZATION));
         members.insert("creationSource".into(), json!("jumpcloud:api"));
         members.insert("created".into(), json!(crate::clock::millis(now)));
         members.insert("mfa".into(), json!({"configured": false, "exclusion": false}));

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::rules::{ARRAYS, check, password, restricted};
-use super::service::State;
+use super::state::State;
 use super::users::{User, Users};
 use crate::front::{Answer, Call};
 

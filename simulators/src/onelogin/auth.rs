@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::errors;
-use super::service::State;
+use super::state::State;
 use crate::front::{Answer, Call};
 
 /// Whether the answer is v1's envelope or v2's flat object.

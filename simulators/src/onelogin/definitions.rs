@@ -4,18 +4,9 @@
 use serde_json::{Map, Value, json};
 
 use super::errors;
-use super::service::State;
+use super::state::{Definition, State};
 use super::writes::body;
 use crate::front::{Answer, Call};
-
-/// One defined custom attribute.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Definition {
-    pub id: i64,
-    pub name: String,
-    pub shortname: String,
-    pub position: Option<i64>,
-}
 
 impl Definition {
     pub fn json(&self) -> Value {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::attributes::{ATTRIBUTES, Cell, Kind, number};
 use super::errors;
 use super::quirks::FilterCase;
-use super::service::State;
+use super::state::State;
 use super::users::{Shown, User};
 use crate::front::{Answer, Call};
 

@@ -10,15 +10,18 @@
 //! - `definitions`: custom attribute definitions
 //! - `v1`: `set_state`, `lock_user`, `logout`, `set_custom_attributes`
 //! - `quirks`: what differs between tenants or is not documented, as switches
-//! - `service`: routes and limits
+//! - `state`, `edit`: what it holds, and an administrator's edits
+//! - `service`: routes, and what every call is checked for
 
 pub mod attributes;
 mod auth;
 pub mod definitions;
+mod edit;
 mod errors;
 mod listing;
 pub mod quirks;
 pub mod service;
+pub mod state;
 pub mod tokens;
 pub mod users;
 mod v1;

@@ -1,215 +1,19 @@
 //! `OneLogin`'s routes, its limit of calls an hour, and what changes by itself over time.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
-use super::attributes::{
-    ATTEMPTS, ATTRIBUTES, CREATED, Cell, LOCKED_UNTIL, STATE, STATUS, UPDATED, number,
-};
+use super::attributes::{Cell, LOCKED_UNTIL, STATUS};
 use super::auth::{self, Version};
-use super::definitions::{self, Definition};
-use super::listing;
-use super::quirks::{Quirks, RefuseRule};
-use super::tokens::{Scope, Tokens};
-use super::users::{Shown, User, Users};
-use super::{errors, v1, writes};
+use super::state::{Changed, State};
+use super::tokens::Scope;
+use super::users::Shown;
+use super::{definitions, errors, listing, v1, writes};
 use crate::clock::Clock;
-use crate::front::window::{Taken, Window};
+use crate::front::window::Taken;
 use crate::front::{Answer, Call, Service};
-
-/// developers.onelogin.com, "Get Rate Limits": calls an hour.
-const CALLS_AN_HOUR: u64 = 5_000;
-
-/// The mutable half of the simulated `OneLogin`.
-pub struct State {
-    pub users: Users,
-    pub definitions: Vec<Definition>,
-    pub tokens: Tokens,
-    pub quirks: Quirks,
-    pub window: Window,
-    pub refuse: Vec<RefuseRule>,
-    /// The account owner; the API does not change this user.
-    pub owner: Option<i64>,
-    /// Locks that end by themselves.
-    pub locks: Vec<(Timestamp, i64)>,
-    /// Users whose asynchronous mappings have yet to run.
-    pub due: Vec<(Timestamp, i64)>,
-    /// What API calls changed, oldest first, without edits of the control API.
-    pub journal: VecDeque<Changed>,
-    /// Changes written to the journal so far.
-    pub journalled: u64,
-}
-
-/// One applied write of the API: the user as stored before and after it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Changed {
-    /// Counts up from 1.
-    pub seq: u64,
-    /// The simulators' clock.
-    pub at: Timestamp,
-    pub id: i64,
-    /// Null for a new user.
-    pub before: Value,
-    /// Null for a deleted one.
-    pub after: Value,
-}
-
-/// How many changes the journal keeps.
-const JOURNAL: usize = 20_000;
-
-impl State {
-    /// Answers one user.
-    pub fn one(&self, user: &User, shown: &Shown, status: u16) -> Answer {
-        Answer::new(status, "application/json; charset=utf-8", self.render(user, shown))
-    }
-
-    fn render(&self, user: &User, shown: &Shown) -> Vec<u8> {
-        let defined: Vec<&str> =
-            self.definitions.iter().map(|definition| definition.shortname.as_str()).collect();
-        let mut body = Vec::with_capacity(1024);
-        user.write(shown, &defined, &mut body);
-        body
-    }
-
-    /// Returns the full stored user, for the control API.
-    pub fn stored(&self, user: &User) -> Vec<u8> {
-        self.render(user, &Shown::full())
-    }
-
-    /// Applies what is due by `now`: locks end, mappings run.
-    pub fn tick(&mut self, now: Timestamp) {
-        self.license();
-        if self.locks.is_empty() && self.due.is_empty() {
-            return;
-        }
-        let over = |list: &mut Vec<(Timestamp, i64)>| -> Vec<i64> {
-            let ids = list.iter().filter(|(at, _)| *at <= now).map(|(_, id)| *id).collect();
-            list.retain(|(at, _)| *at > now);
-            ids
-        };
-        for id in over(&mut self.locks) {
-            let Some(mut user) = self.users.get(id).cloned() else { continue };
-            if user.status() == 3 && user.time(LOCKED_UNTIL).is_some_and(|until| until <= now) {
-                user.set(STATUS, Some(Cell::Int(1)));
-                user.set(LOCKED_UNTIL, None);
-                self.users.put(user);
-            }
-        }
-        for id in over(&mut self.due) {
-            let Some(mut user) = self.users.get(id).cloned() else { continue };
-            writes::map(self, &mut user);
-            user.set(UPDATED, Some(Cell::Time(now)));
-            self.users.put(user);
-        }
-    }
-
-    /// Gives free licences to the users who wait for one.
-    fn license(&mut self) {
-        if !self.quirks.licenses_waiting {
-            return;
-        }
-        let free = self.quirks.licences.map_or(usize::MAX, |all| {
-            usize::try_from(all.saturating_sub(self.users.licensed())).unwrap_or(usize::MAX)
-        });
-        let waiting: Vec<i64> = self
-            .users
-            .rows()
-            .iter()
-            .filter(|user| user.int(STATE) == Some(3))
-            .map(|user| user.id)
-            .take(free)
-            .collect();
-        for id in waiting {
-            let Some(mut user) = self.users.get(id).cloned() else { continue };
-            user.set(STATE, Some(Cell::Int(1)));
-            self.users.put(user);
-        }
-    }
-
-    /// Defines custom attributes by their shortnames; existing ones stay.
-    pub fn define(&mut self, shortname: &str) {
-        if !self.definitions.iter().any(|definition| definition.shortname == shortname) {
-            let id =
-                self.definitions.iter().map(|definition| definition.id).max().unwrap_or(88_000) + 1;
-            let name = super::attributes::human(shortname);
-            self.definitions.push(Definition {
-                id,
-                name,
-                shortname: shortname.to_owned(),
-                position: None,
-            });
-        }
-    }
-
-    /// Applies an administrator's edit. Only types are checked. Creates the user when `id` is
-    /// `None`.
-    ///
-    /// # Errors
-    /// Unknown attributes or values of a wrong type; then nothing is changed.
-    pub fn edit(
-        &mut self,
-        id: Option<i64>,
-        given: &Map<String, Value>,
-        now: Timestamp,
-    ) -> Result<i64, String> {
-        let mut user = if let Some(id) = id {
-            self.users.get(id).cloned().ok_or("no such user")?
-        } else {
-            let id = match given.get("id") {
-                None => self.users.next_id(),
-                Some(id) => id.as_i64().ok_or("id takes an integer")?,
-            };
-            if self.users.get(id).is_some() {
-                return Err(format!("user {id} exists"));
-            }
-            let mut user = User::new(id);
-            user.set(STATUS, Some(Cell::Int(1)));
-            user.set(STATE, Some(Cell::Int(1)));
-            user.set(ATTEMPTS, Some(Cell::Int(0)));
-            user.set(CREATED, Some(Cell::Time(now)));
-            user
-        };
-        user.set(UPDATED, Some(Cell::Time(now)));
-        let mut shortnames = Vec::new();
-        for (name, value) in given {
-            if name == "custom_attributes" {
-                let custom = value.as_object().ok_or("custom_attributes takes an object")?;
-                for (shortname, value) in custom {
-                    shortnames.push(shortname.clone());
-                    match value {
-                        Value::Null => user.custom.remove(shortname.as_str()),
-                        Value::String(text) => {
-                            user.custom.insert(shortname.as_str().into(), text.as_str().into())
-                        }
-                        _ => {
-                            return Err(format!(
-                                "custom_attributes.{shortname} takes a string or null"
-                            ));
-                        }
-                    };
-                }
-            } else if name != "id" {
-                let number = number(name).ok_or_else(|| format!("unknown attribute {name}"))?;
-                let cell = Cell::read(ATTRIBUTES[number].kind, value)
-                    .map_err(|wanted| format!("{name} takes {wanted}"))?;
-                user.set(number, cell);
-            }
-        }
-        for shortname in shortnames {
-            self.define(&shortname);
-        }
-        if let Some(until) = user.time(LOCKED_UNTIL) {
-            self.locks.push((until, user.id));
-        }
-        let id = user.id;
-        self.users.put(user);
-        Ok(id)
-    }
-}
 
 /// The simulated `OneLogin`.
 pub struct OneLogin {
@@ -219,20 +23,7 @@ pub struct OneLogin {
 
 impl OneLogin {
     pub fn new(clock: Arc<Clock>) -> Self {
-        let state = State {
-            users: Users::default(),
-            definitions: Vec::new(),
-            tokens: Tokens::default(),
-            quirks: Quirks::default(),
-            window: Window::new(CALLS_AN_HOUR, 3600),
-            refuse: Vec::new(),
-            owner: None,
-            locks: Vec::new(),
-            due: Vec::new(),
-            journal: VecDeque::new(),
-            journalled: 0,
-        };
-        Self { clock, state: Mutex::new(state) }
+        Self { clock, state: Mutex::default() }
     }
 
     /// Returns the state as of now.
@@ -242,6 +33,9 @@ impl OneLogin {
         state
     }
 }
+
+/// How many changes the journal keeps.
+const JOURNAL: usize = 20_000;
 
 /// A route of the API.
 #[derive(Debug, Clone, PartialEq, Eq)]

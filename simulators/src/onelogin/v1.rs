@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::attributes::{Cell, LOCKED_UNTIL, STATE, STATUS, UPDATED};
 use super::errors;
-use super::service::State;
+use super::state::State;
 use super::users::User;
 use crate::front::{Answer, Call};
 

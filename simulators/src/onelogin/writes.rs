@@ -11,7 +11,7 @@ use super::attributes::{
 };
 use super::errors;
 use super::quirks::{CustomAttributes, EmptyText, NullValue};
-use super::service::State;
+use super::state::State;
 use super::users::{Shown, User};
 use crate::front::{Answer, Call};
 

@@ -128,7 +128,7 @@ async fn a_search_is_one_post_with_exactly_the_fields() {
 #[tokio::test]
 async fn every_wrong_answer_has_its_error() {
     let unavailable = |said: &str| Error::Unavailable { said: said.to_owned() };
-    let page = "200, but not with JSON: a log-in page or somebody else's server";
+    let page = "200, but not with JSON: it is a log-in page, or another server answers";
     let broke = "the answer from 127.0.0.1:";
     for (answer, expected) in [
         (
@@ -228,7 +228,7 @@ async fn the_head_of_a_search_may_take_as_long_as_the_whole_answer() {
     assert_eq!(client.everybody(&Fields::default()).await.unwrap().employees.len(), 1);
     let (client, _requests, _) = against(vec![Then::Hang("")]).await;
     let slow = client.one(&Fields::default(), "7", Urgency::Normal).await;
-    assert_eq!(slow.unwrap_err(), Error::unavailable("the answer was not through after 0 s"));
+    assert_eq!(slow.unwrap_err(), Error::unavailable("the answer was not complete after 0 s"));
 }
 
 #[tokio::test]
@@ -253,7 +253,7 @@ async fn a_403_after_a_granted_search_passes_and_before_one_is_a_missing_right()
     let passing = client.everybody(&fields).await.unwrap_err();
     assert_eq!(
         passing,
-        Error::unavailable("the search was granted before, and is answered 403: k: No")
+        Error::unavailable("Bob allowed the search before, and now answers 403: k: No")
     );
     // For the read of one employee it is about that employee.
     assert!(matches!(
@@ -265,7 +265,7 @@ async fn a_403_after_a_granted_search_passes_and_before_one_is_a_missing_right()
 #[tokio::test]
 async fn every_wait_for_an_answer_ends() {
     let (result, _) = search(Then::Hang("")).await;
-    assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not through after 2 s"));
+    assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not complete after 2 s"));
     let (result, _) = search(Then::Hang(
         "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{\"employees\":[",
     ))
@@ -278,7 +278,7 @@ async fn every_wait_for_an_answer_ends() {
     let (mut client, _requests, _) = against(vec![Then::Hang("")]).await;
     client.patience.search = Duration::from_millis(50);
     let result = client.everybody(&Fields::default()).await;
-    assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not through after 0 s"));
+    assert_eq!(result.unwrap_err(), Error::unavailable("the answer was not complete after 0 s"));
 }
 
 #[tokio::test]

@@ -12,7 +12,8 @@ const ANSWER: &str = r#"{
       "/root/email": {"value": "teo.marsh@example.com"},
       "/work/title": {"value": "301"},
       "/work/siteId": {"value": 88123},
-      "/work/reportsTo": {"value": {"id": "4110000000000000099", "displayName": "Ola Brandt", "email": "ola.brandt@example.com"}},
+      "/work/reportsTo": {"value": {"id": "4110000000000000099", "displayName": "Ola Brandt",
+                                    "email": "ola.brandt@example.com"}},
       "/work/reportsTo/email": {"value": "ola.brandt@example.com"},
       "/work/startDate": {"value": "2026-12-01"},
       "id": "4110000000000000017",
@@ -24,7 +25,8 @@ const ANSWER: &str = r#"{
         "site": "Lyon",
         "siteId": 88123,
         "manager": "4110000000000000099",
-        "reportsTo": {"id": "4110000000000000099", "displayName": "Ola Brandt", "email": "ola.brandt@example.com"},
+        "reportsTo": {"id": "4110000000000000099", "displayName": "Ola Brandt",
+                      "email": "ola.brandt@example.com"},
         "startDate": "2026-12-01",
         "workPhone": null,
         "isManager": false,
@@ -37,8 +39,10 @@ const ANSWER: &str = r#"{
         "id": "4110000000000000017",
         "email": "teo.marsh@example.com",
         "displayName": "T\u00e9o \ud83d\udc1d Marsh",
-        "work": {"title": "Beekeeper", "site": "Lyon", "siteId": "Lyon", "manager": "Ola Brandt", "reportsTo": "Ola Brandt",
-                 "startDate": "01/12/2026", "isManager": "No", "employeeIdInCompany": "9,007,199,254,740,993",
+        "work": {"title": "Beekeeper", "site": "Lyon", "siteId": "Lyon",
+                 "manager": "Ola Brandt", "reportsTo": "Ola Brandt",
+                 "startDate": "01/12/2026", "isManager": "No",
+                 "employeeIdInCompany": "9,007,199,254,740,993",
                  "custom": {"field_100": "Cargo bike"}},
         "internal": {"status": "Inactive", "lifecycleStatus": "Hired"}
       }
@@ -54,7 +58,8 @@ const ANSWER: &str = r#"{
       "id": "4110000000000000099",
       "email": "ola.brandt@example.com",
       "work": {"title": "302", "manager": null, "reportsTo": null, "startDate": "2019-03-01"},
-      "internal": {"status": "Active", "lifecycleStatus": "Employed", "terminationDate": "2026-10-31"},
+      "internal": {"status": "Active", "lifecycleStatus": "Employed",
+                   "terminationDate": "2026-10-31"},
       "employee": {"lastDayOfWork": "2026-10-15"}
     }
   ]
@@ -200,7 +205,8 @@ fn labels_win_for_numbered_statuses() {
 
 #[test]
 fn the_same_id_twice_is_one_person_and_no_id_is_none() {
-    let body = r#"{"employees":[{"id":"7","email":"first@example.com"},{"email":"none@example.com"},{"id":7},{"id":"007"},{"id":" "},
+    let body = r#"{"employees":[{"id":"7","email":"first@example.com"},
+        {"email":"none@example.com"},{"id":7},{"id":"007"},{"id":" "},
         {"id":"seven"},{"id":"seven"},{"id":"+7"},{"id":null}]}"#;
     let people = read(&Fields::default(), body).unwrap();
     let ids: Vec<&str> = people.employees.iter().map(Employee::id).collect();
@@ -299,7 +305,10 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), at in 0..ANSWER.len()) {
+    fn no_bytes_make_it_panic(
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+        at in 0..ANSWER.len(),
+    ) {
         let spoilt = [&ANSWER.as_bytes()[..at], &bytes, &ANSWER.as_bytes()[at..]].concat();
         let _ = read_chunks(&fields(), [&*spoilt]);
         let _ = read_chunks(&fields(), [&*bytes]);

@@ -52,7 +52,7 @@ pub async fn follow(
                 println!(
                     "released at {}, approved by {}",
                     approved.at.0,
-                    approved.by.as_deref().unwrap_or("nobody known")
+                    approved.by.as_deref().unwrap_or("a caller that the API server did not record")
                 );
                 if let Some(last) = last {
                     println!("{}", outcome(&last));
@@ -64,13 +64,13 @@ pub async fn follow(
         };
         if began.elapsed() >= within {
             let why = note.map(|note| format!(": {note}")).unwrap_or_default();
-            return Err(format!("approved, and not released within {}s{why}", within.as_secs()));
+            return Err(format!("approved, but not released within {}s{why}", within.as_secs()));
         }
         // The EmployeeSyncs show how far a long pass is. The integration shows it only at its end.
         if let Some(before) = people.map(People::waiting).filter(|_| Instant::now() >= list_again) {
             let asked = Instant::now();
             progress = place.people().await?.map(|now| {
-                format!("{} of {before} people are through", before.saturating_sub(now.waiting()))
+                format!("{} of {before} employees are done", before.saturating_sub(now.waiting()))
             });
             list_again = Instant::now() + asked.elapsed() * LISTING_SHARE;
         }
@@ -95,12 +95,12 @@ fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) ->
     }
     if integration.metadata.uid.as_deref() != Some(&held.uid) {
         return Stage::Over(
-            "the integration was deleted and made anew; nothing was released".to_owned(),
+            "the integration was deleted and created again; nothing was released".to_owned(),
         );
     }
     if integration.spec.approved_plan.as_deref() != Some(&held.digest) {
         return Stage::Over(
-            "spec.approvedPlan was changed meanwhile; nothing was released".to_owned(),
+            "spec.approvedPlan was changed in the meantime; nothing was released".to_owned(),
         );
     }
     let ready = conditions::find(&status.conditions, conditions::Type::Ready)
@@ -111,11 +111,11 @@ fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) ->
     };
     match &status.plan {
         Some(plan) if plan.digest != held.digest => Stage::Over(format!(
-            "nothing was released: the plan is another one now. Look at it and approve {}, if it \
-             is right",
+            "nothing was released, because the plan has changed. Look at the new plan, and approve \
+             {} if it is right",
             plan.digest
         )),
-        None => Stage::Over("nothing was released: nothing is held any more".to_owned()),
+        None => Stage::Over("nothing was released, because nothing is held any more".to_owned()),
         // A successful pass would have released the plan, so this pass was not successful.
         Some(_) => Stage::Waiting(Some(format!("{}: {}", ready.reason, ready.message))),
     }

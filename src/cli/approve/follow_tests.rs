@@ -53,7 +53,8 @@ fn an_approved_plan_is_followed_until_it_is_released_or_cannot_be() {
             .contains("nothing is held any more")
     );
     assert!(
-        over(&integration("b", at(2, "PlanHeld"), json!({}))).contains("was changed meanwhile")
+        over(&integration("b", at(2, "PlanHeld"), json!({})))
+            .contains("was changed in the meantime")
     );
     let approved = |digest: &str| {
         json!({"plan": null,
@@ -66,5 +67,5 @@ fn an_approved_plan_is_followed_until_it_is_released_or_cannot_be() {
     );
     let mut anew = integration("a", at(2, "PlanHeld"), json!({}));
     anew.metadata.uid = Some("v".to_owned());
-    assert!(over(&anew).contains("made anew"));
+    assert!(over(&anew).contains("created again"));
 }

@@ -48,7 +48,7 @@ impl Held {
             );
         }
         let ready = conditions::find(&status.conditions, conditions::Type::Ready);
-        let behind = "the controller has not seen the newest settings yet; look again in a moment";
+        let behind = "the controller has not read the newest settings yet; try again in a moment";
         let Some(ready) =
             ready.filter(|ready| ready.observed_generation.unwrap_or(0) >= generation)
         else {
@@ -60,7 +60,7 @@ impl Held {
         let under_way = ready.reason == IntegrationReason::Progressing.as_str();
         if under_way && status.observed_generation.unwrap_or(0) < generation && asked.is_none() {
             return Err(format!(
-                "a pass with the newest settings is under way: {}",
+                "a pass with the newest settings is not complete: {}",
                 behind.split("; ").last().unwrap_or_default()
             ));
         }
@@ -73,7 +73,7 @@ impl Held {
         };
         if let Some(asked) = asked.filter(|asked| **asked != plan.digest) {
             return Err(format!(
-                "nothing was approved: the plan that is held now is {}, not {asked}",
+                "nothing was approved, because the plan that is held now is {}, not {asked}",
                 plan.digest
             ));
         }
@@ -96,7 +96,7 @@ impl Held {
         for (count, what) in [
             (plan.leaving, "employees who would leave management"),
             (plan.disables, "accounts to suspend"),
-            (plan.reactivations, "accounts to give access again"),
+            (plan.reactivations, "accounts to reactivate"),
             (plan.updates, "accounts to update"),
             (plan.creates, "accounts to create"),
         ] {
@@ -105,7 +105,11 @@ impl Held {
             }
         }
         let Some(people) = people else {
-            let _ = write!(text, "  you may not list EmployeeSyncs, so the people are not named");
+            let _ = write!(
+                text,
+                "  you may not list EmployeeSyncs, so the employees are not \
+                named"
+            );
             return text;
         };
         let _ =
@@ -116,6 +120,9 @@ impl Held {
         let more = people.waiting() - people.names.len();
         if more > 0 {
             let _ = write!(text, "\n          and {more} more");
+        }
+        for said in people.unreadable.iter().take(NAMED) {
+            let _ = write!(text, "\n  hands off  {said}");
         }
         text
     }
@@ -136,11 +143,14 @@ impl Held {
         match status.and_then(|status| status.plan.as_ref()) {
             Some(plan) if plan.digest == self.digest => Ok(()),
             Some(plan) => Err(format!(
-                "the held plan changed while it was approved: {} releases nothing; the plan that \
-                 is held now is {}",
+                "the held plan changed while it was approved: the approval of {} releases nothing, \
+                 and the plan that is held now is {}",
                 self.digest, plan.digest
             )),
-            None => Err(format!("nothing is held any more: {} releases nothing", self.digest)),
+            None => Err(format!(
+                "nothing is held any more: the approval of {} releases nothing",
+                self.digest
+            )),
         }
     }
 }
@@ -153,6 +163,8 @@ pub struct People {
     /// How many employees wait with some of their attributes.
     pub frozen: usize,
     names: Vec<String>,
+    /// What this version cannot read of some EmployeeSyncs.
+    unreadable: Vec<String>,
 }
 
 impl People {
@@ -168,6 +180,11 @@ impl People {
         if (held || frozen) && self.names.len() < NAMED {
             self.names.push(name.to_owned());
         }
+    }
+
+    /// Notes what this version cannot read of an `EmployeeSync`.
+    pub fn cannot_read(&mut self, said: String) {
+        self.unreadable.push(said);
     }
 
     /// Returns how many employees wait.

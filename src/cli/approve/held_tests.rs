@@ -102,11 +102,11 @@ fn what_cannot_be_approved_says_why() {
     assert!(refused(json!({"suspend": true}), json!({}), None).contains("suspended"));
     assert!(
         refused(json!({}), with(ready("PlanHeld", 2)), None)
-            .contains("not seen the newest settings")
+            .contains("not read the newest settings")
     );
     assert!(
         refused(json!({}), json!({"conditions": []}), None)
-            .contains("not seen the newest settings")
+            .contains("not read the newest settings")
     );
     let message = refused(json!({}), json!({}), Some(&digest('b')));
     assert!(message.contains(&digest('a')) && message.contains(&digest('b')), "{message}");
@@ -114,7 +114,7 @@ fn what_cannot_be_approved_says_why() {
     // This is a pass over newer settings, and the plan shown belongs to the older ones. A long
     // backlog is not such a pass, and a digest names its plan.
     assert!(
-        refused(json!({}), with(ready("Progressing", 3)), None).contains("look again in a moment")
+        refused(json!({}), with(ready("Progressing", 3)), None).contains("try again in a moment")
     );
     assert!(
         Held::of(&integration(json!({}), with(ready("Progressing", 3))), Some(&digest('a')))

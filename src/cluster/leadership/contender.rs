@@ -164,9 +164,12 @@ impl Contender {
                 Ok(Turn::Claimed) => {}
                 // This must not come earlier, because an unanswered claim of this process may still
                 // be valid.
-                Ok(Turn::Rival) => self.step_down("somebody else holds the lease"),
+                Ok(Turn::Rival) => self.step_down("another process holds the lease"),
                 Ok(Turn::Contested) => {
-                    tracing::warn!("others write to the lease between every look and claim")
+                    tracing::warn!(
+                        "other processes write to the lease between every read and \
+                        claim"
+                    )
                 }
                 Err(error) => {
                     tracing::warn!(%error, "the election's call to the API server failed")
@@ -321,8 +324,8 @@ impl Contender {
         if let Some(left) = self.until_proven() {
             tracing::info!(
                 at_most_s = left.as_secs(),
-                "the lease was made anew, and whoever held the one before may not have noticed; \
-                 waiting"
+                "the lease was created again, and the holder of the former one may not have \
+                 noticed; waiting"
             );
             self.waits.last = Some(now);
             return;
@@ -334,8 +337,8 @@ impl Contender {
                 tracing::info!(
                     holder,
                     at_most_s = left,
-                    "another process holds the lease; waiting until it gives it back or is not \
-                     heard of for so long"
+                    "another process holds the lease; waiting until it releases the lease or does \
+                     not renew it for so long"
                 );
                 self.waits.holder.clone_from(holder);
             }
@@ -351,7 +354,7 @@ impl Contender {
             Sign::Record { .. } => return,
             Sign::Missing | Sign::Unknown => {
                 tracing::info!(
-                    "the lease is not there, and whoever held it may not have noticed; waiting"
+                    "the lease does not exist, and its last holder may not have noticed; waiting"
                 );
             }
         }
@@ -513,11 +516,11 @@ impl Contender {
             match self.send(&free).await {
                 Err(error) if error.is_conflict() => {}
                 Ok(_) => {
-                    tracing::info!("gave the lease back");
+                    tracing::info!("released the lease");
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "the lease could not be given back and will run out");
+                    tracing::warn!(%error, "the lease could not be released and expires by itself");
                     return;
                 }
             }

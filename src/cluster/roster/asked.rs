@@ -146,9 +146,18 @@ impl Entry {
     pub(super) fn counted(&self) -> Standing {
         match self.unrecorded {
             true => Standing::Unready(crate::api::reasons::EmployeeReason::NotRecorded),
-            false if self.exists || self.claims_account() => self.standing,
+            false if self.exists || self.claims_account() || self.has_ended_beside() => {
+                self.standing
+            }
             false => Standing::Uncounted,
         }
+    }
+
+    /// Returns whether the settings exclude the employee, and the ended employment takes the access
+    /// of the account.
+    fn has_ended_beside(&self) -> bool {
+        let counts = matches!(self.standing, Standing::Ready | Standing::Unready(_));
+        counts && self.met == Some(Met::Unmanaged) && self.account.is_some()
     }
 
     /// Returns the values that the sums count.

@@ -61,14 +61,12 @@ impl Employees<'_> {
 
     /// Stores the verdict behind a status that was already written.
     pub fn confirm(self, employee: &str, verdict: u64) {
-        if let Some(entry) =
-            self.all.rows().get_mut(self.key).and_then(|people| people.aside(employee))
-        {
-            entry.verdict = verdict;
+        if let Some(people) = self.all.rows().get_mut(self.key) {
+            people.change(employee, |entry| (entry.verdict, entry.unrecorded) = (verdict, false));
         }
     }
 
-    /// Removes an employee whose object the controller itself has deleted: no work is left.
+    /// Removes an employee after the controller itself has deleted the object: no work is left.
     pub fn forget(self, employee: &str) {
         if let Some(people) = self.all.rows().get_mut(self.key) {
             people.remove(employee);
@@ -85,8 +83,8 @@ impl Employees<'_> {
         revoked
     }
 
-    /// Stores an immediate revocation from the integration's status, for an employee whose own
-    /// status is gone or older.
+    /// Stores an immediate revocation from the integration's status, for an employee with a status
+    /// that is gone or older.
     pub fn remember(self, employee: &str, revoked: Revoked) {
         let mut rows = self.all.rows();
         let people = rows.entry(self.key.clone()).or_default();
@@ -155,8 +153,8 @@ impl Employees<'_> {
         self.all.rows().entry(self.key.clone()).or_default().come();
     }
 
-    /// Forgets employees whose objects are gone, except for revocations, because their integration
-    /// is a new one.
+    /// Forgets employees without an object, except for revocations, because their integration is a
+    /// new one.
     pub fn forget_lost(self) {
         self.all.owed.lock().remove(self.key);
         if let Some(people) = self.all.rows().get_mut(self.key) {

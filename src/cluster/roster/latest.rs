@@ -17,8 +17,8 @@ use crate::{
 const UPDATES: usize = HISTORY + 1;
 
 /// When a change of each kind was last sent, in seconds of the epoch; 0 for never. Every update
-/// counts, so that an employee whose attributes are changed again and again does not count as one
-/// change. The moments come from the status's history, without changes that a person approved.
+/// counts, so that many changes of one employee's attributes do not count as one change. The
+/// moments come from the status's history, without changes that a person approved.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Latest {
     disable: u32,

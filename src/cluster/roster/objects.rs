@@ -150,12 +150,15 @@ pub(super) fn key_of(object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)
 }
 
 impl Roster {
-    /// Returns whether exactly this version of an object is known.
+    /// Returns whether exactly this version of an object is known, with this spec.
     #[must_use]
     pub fn knows(&self, object: &EmployeeSync) -> bool {
         let Some((key, employee)) = key_of(object) else { return false };
-        self.of(&key)
-            .with(&employee, |entry| entry.is_some_and(|entry| entry.version == version(object)))
+        self.of(&key).with(&employee, |entry| {
+            entry.is_some_and(|entry| {
+                entry.version == version(object) && entry.overrides == overrides(&object.spec)
+            })
+        })
     }
 
     /// Returns every pin that still has an integration as its owner, whether that integration can
@@ -168,6 +171,12 @@ impl Roster {
             pins.map(|employee| (key.clone(), employee)).collect::<Vec<_>>()
         };
         rows.iter().flat_map(of).collect()
+    }
+
+    /// Returns every integration that an object names, or of which something else is known.
+    #[must_use]
+    pub fn integrations(&self) -> Vec<IntegrationKey> {
+        self.rows().keys().cloned().collect()
     }
 
     /// Completes when a pin with an owner was seen since the last call.
@@ -184,32 +193,55 @@ impl Employees<'_> {
         self.with(employee, |entry| entry.is_some_and(|entry| entry.is_leaving(uid)))
     }
 
-    /// Notes that the API server refuses the object of this employee, or its status. What is on
-    /// record is then not the present state.
-    pub fn refused(self, employee: &str) {
+    /// Notes that the API server refuses the object of this employee, or its status, and what it
+    /// said. What is on record is then not the present state.
+    pub fn refused(self, employee: &str, answer: &str) {
         let mut rows = self.all.rows();
         let people = rows.entry(self.key.clone()).or_default();
+        people.refusal = Some((object_name(&self.key.name, employee).into(), answer.into()));
         if people.get(employee).is_none() {
             people.put(employee.into(), Entry { generation: 1, ..Entry::default() });
         }
         people.change(employee, |entry| entry.unrecorded = true);
     }
 
-    /// Keeps this note only for the employees that are refused among these, after a pass over all
-    /// employees.
-    pub fn refused_alone(self, unwritten: &[(Box<str>, bool)]) {
-        let refused: HashSet<&str> = unwritten
-            .iter()
-            .filter(|(_, refused)| *refused)
-            .map(|(employee, _)| &**employee)
-            .collect();
+    /// Returns an object that the API server refused, and what it said, if that is known.
+    #[must_use]
+    pub fn refusal(self) -> Option<(Box<str>, Box<str>)> {
+        self.all.rows().get(self.key).and_then(|people| people.refusal.clone())
+    }
+
+    /// Notes that there is nothing to write for this employee: what is on record is the present
+    /// state.
+    pub fn recorded(self, employee: &str) {
+        if let Some(people) = self.all.rows().get_mut(self.key) {
+            people.change(employee, |entry| entry.unrecorded = false);
+        }
+    }
+
+    /// Keeps the note that an object is refused only for these employees. A pass over all employees
+    /// calls this with those that it looked at. It has removed the note of each of them whose
+    /// status it could write, but a pass over single employees may have set it since.
+    pub fn refused_among(self, employees: &HashSet<&str>) {
         let mut rows = self.all.rows();
         let Some(people) = rows.get_mut(self.key) else { return };
         let others =
-            |(employee, entry): &(&str, &Entry)| entry.unrecorded && !refused.contains(employee);
+            |(employee, entry): &(&str, &Entry)| entry.unrecorded && !employees.contains(employee);
         let over: Vec<Box<str>> =
             people.iter().filter(others).map(|(employee, _)| employee.into()).collect();
         over.iter().for_each(|employee| people.change(employee, |entry| entry.unrecorded = false));
+    }
+
+    /// Returns the employees with an object that no integration owns, with the version of each
+    /// object. The garbage collector deletes the others with their integration.
+    #[must_use]
+    pub fn without_owner(self) -> Vec<(Box<str>, u64)> {
+        let rows = self.all.rows();
+        let is_left = |(_, entry): &(&str, &Entry)| {
+            entry.exists && !entry.going && !matches!(entry.owner, Owner::Integration(_))
+        };
+        let left = rows.get(self.key).into_iter().flat_map(|people| people.iter().filter(is_left));
+        left.map(|(employee, entry)| (employee.into(), entry.version)).collect()
     }
 
     /// Returns the employees of this integration whose objects need this change.

@@ -16,7 +16,7 @@ const KINDS: [Kind; 4] = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::U
 pub struct Sums {
     /// The number of objects that exist.
     pub objects: usize,
-    /// The number of employees whose account is managed, now or later.
+    /// The number of employees with an account that is managed, now or later.
     pub managed: u32,
     /// The number of those employees who have an account.
     pub accounts: u32,
@@ -97,6 +97,8 @@ pub(super) struct People {
     rows: HashMap<Box<str>, Entry>,
     sums: Sums,
     news: Arc<Notify>,
+    /// An object that the API server refused, and what it said. The latest refusal counts.
+    pub refusal: Option<(Box<str>, Box<str>)>,
     /// Whether their integration is gone.
     left: bool,
 }
@@ -119,7 +121,7 @@ impl People {
         &self.sums
     }
 
-    /// Returns those whose objects need this change.
+    /// Returns the employees with an object that needs this change.
     pub fn to_tie(&self, wanted: Tie) -> Vec<Box<str>> {
         if self.sums.ties == 0 {
             return Vec::new();

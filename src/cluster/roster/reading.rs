@@ -43,7 +43,9 @@ pub(super) fn overrides(spec: &EmployeeSyncSpec) -> Option<Box<Overrides>> {
     (overrides != Overrides::default()).then(|| Box::new(overrides))
 }
 
-pub(super) fn met(status: &EmployeeSyncStatus) -> Option<Met> {
+/// Returns what was done for the employee before, according to the status.
+#[must_use]
+pub fn met(status: &EmployeeSyncStatus) -> Option<Met> {
     let not_managed = DetailReason::NotManaged.as_str();
     let baseline =
         status.awaiting_change.as_ref().and_then(|waiting| Baseline::from_text(&waiting.baseline));

@@ -16,7 +16,7 @@ pub enum Standing {
     /// employee was never in Bob.
     #[default]
     Uncounted,
-    /// The settings exclude the employee.
+    /// The settings exclude the employee, and no ended employment takes access.
     Unmanaged,
     /// The employee is in scope and Ready.
     Ready,
@@ -41,16 +41,21 @@ impl Standing {
             conditions::find(&status.conditions, kind)
                 .is_some_and(|condition| condition.reason == not_managed)
         };
+        let no_attributes =
+            conditions::find(&status.conditions, conditions::Type::AttributesSynced).is_none();
         let left_alone = status.access == Some(Access::Unmanaged)
             || says_so(conditions::Type::AccessSynced)
             // The status of a managed account that is left as it is says something about its
             // attributes.
-            || reason == EmployeeReason::HandsOff && conditions::find(&status.conditions, conditions::Type::AttributesSynced).is_none()
-            || matches!(reason, EmployeeReason::DomainNotListed | EmployeeReason::OutOfScope | EmployeeReason::AwaitingChange);
+            || reason == EmployeeReason::HandsOff && status.account.is_some() && no_attributes
+            || matches!(
+                reason,
+                EmployeeReason::DomainNotListed
+                    | EmployeeReason::OutOfScope
+                    | EmployeeReason::AwaitingChange
+            );
         match (ready.status == "True", status.access) {
             _ if left_alone => Self::Unmanaged,
-            // The status comes from only taking access, because the employment had ended.
-            (true, _) if says_so(conditions::Type::AttributesSynced) => Self::Unmanaged,
             (_, None) => Self::Uncounted,
             (true, Some(Access::Absent)) if status.account.is_none() => Self::Uncounted,
             (true, Some(_)) => Self::Ready,
@@ -93,6 +98,12 @@ impl Counts {
     #[must_use]
     pub fn frozen(&self) -> u32 {
         self.of(EmployeeReason::Frozen)
+    }
+
+    /// Returns the number of employees with an object or a status that the API server refuses.
+    #[must_use]
+    pub fn not_recorded(&self) -> u32 {
+        self.of(EmployeeReason::NotRecorded)
     }
 
     /// Returns the numbers of failing employees, by reason: a person has to act, or a retry is due.
@@ -139,7 +150,10 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
-    use crate::api::conditions::{Wanted, merge};
+    use crate::api::{
+        conditions::{Wanted, merge},
+        employee_sync::{AccountRef, MatchedBy},
+    };
 
     fn status(
         reason: EmployeeReason,
@@ -159,8 +173,11 @@ mod tests {
             message: String::new(),
         });
         let wanted: Vec<Wanted> = [ready].into_iter().chain(detail).collect();
+        let has_account = matches!(access, Some(Access::Active | Access::Suspended));
         EmployeeSyncStatus {
             access,
+            account: has_account
+                .then(|| AccountRef { id: "31".to_owned(), matched_by: MatchedBy::Mark }),
             conditions: merge(&[], &wanted, 1, Timestamp::UNIX_EPOCH),
             ..EmployeeSyncStatus::default()
         }
@@ -206,7 +223,7 @@ mod tests {
                 R::InSync,
                 Some(Access::Suspended),
                 left(conditions::Type::AttributesSynced),
-                Standing::Unmanaged,
+                Standing::Ready,
             ),
             (
                 R::Held,

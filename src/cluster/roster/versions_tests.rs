@@ -197,7 +197,7 @@ fn an_object_that_has_evidence_alone_says_nothing_of_the_account() {
     unknown.wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
     assert!(is_open(&unknown), "nothing is known of an account");
     unknown.of(&key()).without_account(None);
-    assert!(is_open(&unknown), "a pass over everybody says so in the status");
+    assert!(is_open(&unknown), "a full pass says so in the status");
     unknown.of(&key()).without_account(Some(EMPLOYEE));
     assert!(!is_open(&unknown));
 }
@@ -275,4 +275,111 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
         1,
         "it holds for an integration that is applied again"
     );
+}
+
+/// After a change of the CRD, the API server shows other fields of the same version.
+#[test]
+fn a_spec_that_the_same_version_shows_differently_counts_and_the_status_stays() {
+    let roster = Roster::default();
+    let account = json!({"access": "Active", "account": {"id": "31", "matchedBy": "Created"}});
+    roster.see(&object(4, false));
+    roster.wrote(&with_status(object(5, false), account.clone()), 17);
+    let of_status = |roster: &Roster| {
+        let entry = roster.of(&key()).get(EMPLOYEE).expect("known");
+        (entry.digest, entry.verdict, entry.account.is_some())
+    };
+    let written = of_status(&roster);
+    assert_eq!(roster.see(&with_status(object(5, false), account.clone())), News::Nothing);
+    assert!(roster.knows(&object(5, false)) && !roster.knows(&object(5, true)));
+    // The watch may bring the object without the status that was just written.
+    for (suspend, news) in
+        [(true, News::Wake), (true, News::Nothing), (false, News::Wake), (true, News::Wake)]
+    {
+        assert_eq!(roster.see(&object(5, suspend)), news, "{suspend}");
+        assert_eq!((known(&roster), of_status(&roster)), ((true, suspend), written));
+    }
+    assert_eq!(roster.see(&object(4, false)), News::Nothing, "an older version");
+    assert_eq!((known(&roster), of_status(&roster)), ((true, true), written));
+    roster.gone(&object(6, true));
+    assert_eq!(roster.see(&object(6, false)), News::Nothing, "it is gone");
+    assert_eq!(known(&roster), (false, false));
+}
+
+/// A person changes the spec between the read and the write of a status.
+#[test]
+fn a_spec_that_came_with_the_answer_to_a_write_is_news_once_the_watch_brings_it() {
+    let second = |version, suspend| {
+        let mut object = object(version, suspend);
+        object.metadata.generation = Some(2);
+        object
+    };
+    let asking = |version| {
+        let mut object = object(version, false);
+        object.metadata.annotations =
+            Some([(crate::api::SYNC_REQUESTED.to_owned(), "now".to_owned())].into());
+        object
+    };
+    // The first event that comes after the write may be older than the write, or its own.
+    for event in [6, 7, 8] {
+        for changed in [second(7, true), asking(7)] {
+            let roster = Roster::default();
+            roster.see(&object(5, false));
+            roster.wrote(&changed, 0);
+            roster.wrote(&EmployeeSync { status: None, ..changed.clone() }, 0);
+            let with_version = |version: u64| {
+                let mut object = changed.clone();
+                object.metadata.resource_version = Some(version.to_string());
+                object
+            };
+            assert_eq!(roster.see(&with_version(event)), News::Wake, "{event}");
+            assert_eq!(roster.see(&with_version(7)), News::Nothing, "{event}");
+        }
+        let roster = Roster::default();
+        roster.see(&object(5, false));
+        roster.wrote(&object(7, false), 0);
+        assert_eq!(roster.see(&object(event, false)), News::Nothing, "only a status was written");
+        let roster = Roster::default();
+        roster.wrote(&object(7, true), 0);
+        assert_eq!(roster.see(&object(event, true)), News::Wake, "a person made the object first");
+        let roster = Roster::default();
+        roster.wrote(&object(7, false), 0);
+        assert_eq!(roster.see(&object(7, false)), News::Nothing, "the controller made it");
+    }
+}
+
+#[test]
+fn a_refused_status_counts_as_not_recorded_until_it_is_written_or_needs_no_write() {
+    use crate::api::reasons::EmployeeReason::NotRecorded;
+    let failing = |roster: &Roster| {
+        roster.of(&key()).sums(|sums| {
+            sums.counts.failing().any(|(reason, count)| reason == NotRecorded && count == 1)
+        })
+    };
+    let refused = || {
+        let roster = Roster::default();
+        roster.see(&object(5, false));
+        roster.of(&key()).refused(EMPLOYEE, "exceeded quota");
+        assert!(failing(&roster));
+        roster
+    };
+    let told = ("onelogin-7".into(), "exceeded quota".into());
+    assert_eq!(refused().of(&key()).refusal(), Some(told));
+    // Another writer changes the object, or a pass over all employees leaves it to another pass.
+    let roster = refused();
+    roster.see(&object(6, true));
+    assert!(failing(&roster));
+    roster.of(&key()).refused_among(&HashSet::from([EMPLOYEE]));
+    assert!(failing(&roster));
+    roster.of(&key()).refused_among(&HashSet::from(["8"]));
+    assert!(!failing(&roster), "the employee is not in Bob any more");
+    let ends: [fn(&Roster); 3] = [
+        |roster| roster.wrote(&object(6, false), 1),
+        |roster| roster.of(&key()).confirm(EMPLOYEE, 1),
+        |roster| roster.of(&key()).recorded(EMPLOYEE),
+    ];
+    for end in ends {
+        let roster = refused();
+        end(&roster);
+        assert!(!failing(&roster));
+    }
 }

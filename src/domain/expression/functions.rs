@@ -4,10 +4,9 @@
 
 use std::{
     any::Any,
+    ops::RangeInclusive,
     sync::{Arc, LazyLock},
 };
-
-use std::ops::RangeInclusive;
 
 use cel::{
     Env, ExecutionError,

@@ -562,7 +562,8 @@ fn as_call(node: &mut IdedExpr) -> Option<&mut CallExpr> {
 }
 
 fn is_pattern(node: &IdedExpr) -> bool {
-    matches!(&node.expr, Expr::Ident(name) if matches!(Reference::read(name), Some(Reference::Pattern(_))))
+    matches!(&node.expr, Expr::Ident(name)
+        if matches!(Reference::read(name), Some(Reference::Pattern(_))))
 }
 
 /// Returns the largest result of a function, and its work in addition to reading operands and

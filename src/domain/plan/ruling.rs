@@ -14,16 +14,40 @@ pub struct Ruling {
     pub fate: Fate,
 }
 
+impl Ruling {
+    /// Returns whether the guard holds the change.
+    #[must_use]
+    pub const fn is_held(self) -> bool {
+        matches!(self.fate, Fate::Held)
+    }
+}
+
 /// The approval of a person that a change is part of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Approval {
-    /// None: the change needs no approval, or has none.
+    /// There is none, or the change needs none.
     #[default]
     None,
     /// A held plan that this pass releases.
     Now,
     /// A plan that was released before and has not been carried out completely.
     Before,
+    /// A held plan that this pass releases, and a plan that was released before.
+    Again,
+}
+
+impl Approval {
+    /// Returns whether the change is part of the held plan that this pass releases.
+    #[must_use]
+    pub const fn is_new(self) -> bool {
+        matches!(self, Self::Now | Self::Again)
+    }
+
+    /// Returns whether the change is part of a plan that was released before.
+    #[must_use]
+    pub const fn goes_on(self) -> bool {
+        matches!(self, Self::Before | Self::Again)
+    }
 }
 
 /// Whether a change goes out.
@@ -43,13 +67,13 @@ pub enum Fate {
 impl Change {
     /// Returns whether the change goes out.
     #[must_use]
-    pub fn goes(&self) -> bool {
-        self.ruling.fate == Fate::Goes
+    pub const fn goes(&self) -> bool {
+        matches!(self.ruling.fate, Fate::Goes)
     }
 
     /// Returns whether the guard holds the change.
     #[must_use]
-    pub fn is_held(&self) -> bool {
-        self.ruling.fate == Fate::Held
+    pub const fn is_held(&self) -> bool {
+        self.ruling.is_held()
     }
 }

@@ -176,7 +176,7 @@ mod tests {
         let everybody = claims.everybody();
         let under_way = everybody.write("1").expect("free");
         let (single, busy) = claims.people(["1", "2"].into_iter());
-        assert_eq!(busy, ["1".into()], "somebody writes to 1");
+        assert_eq!(busy, ["1".into()], "a pass writes to 1");
         assert!(
             everybody.is_outdated("1") && everybody.is_outdated("2") && !everybody.is_outdated("3")
         );
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(
             everybody.write("1").err(),
             Some(Refused::Busy),
-            "nobody has looked later: giving 1 up would lose what was seen"
+            "no pass has looked later: giving 1 up would lose what was seen"
         );
         drop(under_way);
         assert!(everybody.write("1").is_ok());
@@ -262,11 +262,15 @@ mod tests {
             let mut open: Vec<Open<'_>> = Vec::new();
             let (mut clock, mut looked) = (0, [0_u64; 4]);
             for step in steps {
-                let writing = |open: &[Open<'_>], employee: u8| open.iter().flat_map(|pass| &pass.writing).filter(|(id, _)| *id == employee).count();
+                let writing = |open: &[Open<'_>], employee: u8| {
+                    let all = open.iter().flat_map(|pass| &pass.writing);
+                    all.filter(|(id, _)| *id == employee).count()
+                };
                 match step {
                     Step::Everybody => {
                         clock += 1;
-                        open.push(Open { looking: claims.everybody(), began: clock, writing: Vec::new() });
+                        let looking = claims.everybody();
+                        open.push(Open { looking, began: clock, writing: Vec::new() });
                     }
                     Step::People(people) => {
                         clock += 1;
@@ -274,7 +278,8 @@ mod tests {
                         let (looking, busy) = claims.people(ids.iter().map(String::as_str));
                         for (employee, id) in people.iter().zip(&ids) {
                             looked[usize::from(*employee)] = clock;
-                            prop_assert_eq!(busy.contains(&id.as_str().into()), writing(&open, *employee) > 0);
+                            let is_busy = busy.contains(&id.as_str().into());
+                            prop_assert_eq!(is_busy, writing(&open, *employee) > 0);
                         }
                         open.push(Open { looking, began: clock, writing: Vec::new() });
                     }

@@ -1,7 +1,9 @@
 //! The employees to look at, and when. Events are collected for a moment before a pass: for a short
 //! time while few events come, and for a longer time in a storm, so that one read serves many.
-//! Employees whose access may end have a line of their own, which waits for no other. An employee
+//! Employees who may lose access have a line of their own, which waits for no other. An employee
 //! is in the line once, however many events came.
+
+mod turns;
 
 use std::time::Duration;
 
@@ -9,6 +11,7 @@ use foldhash::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
+use self::turns::People;
 use crate::{api::employee_sync::Trigger, domain::priority::Class};
 
 impl Class {
@@ -102,7 +105,7 @@ pub struct Dirty {
 
 #[derive(Debug, Default)]
 struct State {
-    people: HashMap<Box<str>, Waiting>,
+    people: People,
     windows: [Window; 2],
     /// The time from which the steps of further looks are counted.
     epoch: Option<Instant>,
@@ -156,22 +159,24 @@ impl Dirty {
     /// oldest time count.
     pub fn add(&self, employee: &str, trigger: Trigger, class: Class, now: Instant) {
         let mut state = self.lock();
-        if !state.people.contains_key(employee) && state.people.len() >= MOST_PEOPLE {
+        let known = state.people.get(employee).copied();
+        if known.is_none() && state.people.len() >= MOST_PEOPLE {
             drop(state);
             return self.add_everybody(trigger, now);
         }
         let fresh = Waiting::new(trigger, class, now);
-        let waiting = state.people.entry(employee.into()).or_insert(fresh);
-        *waiting = match waiting.not_before {
+        let waiting = known.unwrap_or(fresh);
+        let waiting = match waiting.not_before {
             // The employee was looked at before, so this is a new event with a wait of its own.
             Some(_) => Waiting { class: waiting.class.min(class), ..fresh },
             None => Waiting {
                 trigger: if class < waiting.class { trigger } else { waiting.trigger },
                 class: waiting.class.min(class),
                 latest: now,
-                ..*waiting
+                ..waiting
             },
         };
+        state.people.put(employee, waiting);
         let line = waiting.class.line();
         state.windows[line.index()].arrive(line, now);
         drop(state);
@@ -206,7 +211,8 @@ impl Dirty {
     /// came in the meantime counts more.
     pub fn put_back(&self, employee: &str, waiting: Waiting) {
         let mut state = self.lock();
-        let waiting = *state.people.entry(employee.into()).or_insert(waiting);
+        let waiting = state.people.get(employee).copied().unwrap_or(waiting);
+        state.people.put(employee, waiting);
         if waiting.not_before.is_none() {
             // The window of the line was served without this employee.
             let line = waiting.class.line();
@@ -242,12 +248,7 @@ impl Dirty {
     fn due_of(&self, line: Line, may: impl Fn(&str, &Waiting) -> bool) -> Option<Instant> {
         let state = self.lock();
         let window = state.windows[line.index()].ends;
-        let own = state
-            .people
-            .iter()
-            .filter(|(employee, waiting)| waiting.class.line() == line && may(employee, waiting))
-            .filter_map(|(_, waiting)| waiting.wakes.or(waiting.not_before).or(window));
-        own.min()
+        state.people.first_turn(line, window, may)
     }
 
     /// Returns when all employees are to be looked at.
@@ -276,14 +277,9 @@ impl Dirty {
         let come = |waiting: &Waiting| {
             waiting.class.line() == line && waiting.not_before.map_or(open, |at| at <= now)
         };
-        let mut taken: Vec<_> = state
-            .people
-            .extract_if(|employee, waiting| come(waiting) && may(employee, waiting))
-            .collect();
-        let left = state
-            .people
-            .values()
-            .any(|waiting| waiting.class.line() == line && waiting.not_before.is_none());
+        let mut taken =
+            state.people.take(|employee, waiting| come(waiting) && may(employee, waiting));
+        let left = state.people.waits_for_window(line);
         if open && !left {
             state.windows[line.index()] = Window { first: None, ends: None, served: Some(now) };
         }
@@ -319,7 +315,7 @@ impl Dirty {
     /// the events of Bob, because that pass may not see them yet.
     pub fn keep_events(&self) {
         let mut state = self.lock();
-        state.people.retain(|_, waiting| waiting.trigger == Trigger::Webhook);
+        drop(state.people.take(|_, waiting| waiting.trigger != Trigger::Webhook));
         state.everybody = None;
     }
 

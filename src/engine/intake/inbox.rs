@@ -412,10 +412,11 @@ impl Inbox {
         let at = believable(event, self.0.clock.now());
         let mut received = Received::Queued;
         if event.kind.is_evidence()
-            && let Some(reason) = event.employee.is_none().then_some("it names nobody").or(at.err())
+            && let Some(reason) =
+                event.employee.is_none().then_some("it names no employee").or(at.err())
         {
             tracing::warn!(integration = %key, event = ?event.kind, reason,
-                "an event from Bob is no evidence; Bob is read, and decides");
+                "an event from Bob is not evidence; bobsync reads Bob instead");
             received = Received::NotEvidence;
         }
         let Some(employee) = event.employee.as_deref() else {
@@ -522,7 +523,7 @@ mod tests {
         );
         assert!(
             believable(&revoked, now("2026-10-18T10:00:00Z")).unwrap_err().contains("four days"),
-            "kept by somebody else"
+            "kept by another caller"
         );
         assert!(believable(&revoked, now("2026-10-13T22:00:00Z")).is_ok(), "the zone is not told");
         assert!(

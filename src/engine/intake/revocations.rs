@@ -137,7 +137,7 @@ mod tests {
             with(&[], "7", revoked(11)),
             "one that came while the pass looked holds"
         );
-        assert_eq!(ended(&list, "7", at(9)), list, "an activation before it is none of it");
+        assert_eq!(ended(&list, "7", at(9)), list, "an activation before it does not end it");
         let over = ended(&list, "7", at(20));
         assert!(
             is_over(&over, "7", at(10))

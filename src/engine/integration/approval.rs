@@ -6,26 +6,29 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
-use super::session::Session;
+use super::{said::Saying, shared::Shared};
 use crate::{
     api::{
         APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus,
-        integration::Approved,
+        integration::Approved, key::IntegrationKey,
     },
     cluster::status::to_the_second,
+    engine::pass::report,
 };
 
 /// Records that the plan with this digest is released, and who approved it. `leaving`: the plan
 /// lets employees leave management. Returns whether the record was stored.
 pub async fn release(
-    session: &Session,
+    said: &Saying,
+    key: &IntegrationKey,
+    shared: &Shared,
     object: &ProvisioningIntegration,
     digest: String,
     leaving: bool,
 ) -> bool {
     let by = approver(object);
-    let now: Timestamp = session.shared.clock.now();
-    let mut said = session.said.lock().await;
+    let now: Timestamp = shared.clock.now();
+    let mut said = said.lock().await;
     let at = Time(to_the_second(now));
     let released = |before: &ProvisioningIntegrationStatus| {
         let known = before.approved.as_ref();
@@ -39,18 +42,20 @@ pub async fn release(
                 let earlier = known.map(Approved::and_earlier).unwrap_or_default();
                 let (digest, by, at) = (digest.clone(), by.clone(), at.clone());
                 let approved = Approved { digest, by, at, after, leaving, earlier };
-                Some(ProvisioningIntegrationStatus { approved: Some(approved), ..before.clone() })
+                // A scope that shrinks is approved by itself, and the rest stays held.
+                let before = if leaving { before.clone() } else { report::released(before, now) };
+                Some(ProvisioningIntegrationStatus { approved: Some(approved), ..before })
             }
         }
     };
-    if !said.write(&session.shared.writer(&session.key), &session.key, 0, released).await {
+    if !said.write(&shared.writer(key), key, 0, released).await {
         return false;
     }
     drop(said);
-    let who = by.as_deref().unwrap_or("somebody whom the API server did not record");
-    tracing::info!(integration = %session.key, digest, by = who, "a held plan was approved");
+    let who = by.as_deref().unwrap_or("a caller that the API server did not record");
+    tracing::info!(integration = %key, digest, by = who, "a held plan was approved");
     let note = format!("{who} approved the held plan {digest}, and it was released.");
-    session.shared.events.publish(
+    shared.events.publish(
         kube::Resource::object_ref(object, &()),
         false,
         "PlanApproved",

@@ -2,10 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::engine::stop::secret_stop;
 use crate::{
-    api::{conditions, key::IntegrationKey, reasons::IntegrationReason},
+    api::{conditions, reasons::IntegrationReason},
     bob::{self},
     cluster::secrets::{self, SecretError},
     engine::{

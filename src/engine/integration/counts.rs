@@ -3,7 +3,6 @@
 //! wrote the latter.
 
 use std::{
-    collections::BTreeSet,
     convert::Infallible,
     sync::{
         Arc,
@@ -15,37 +14,34 @@ use std::{
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use parking_lot::Mutex;
-use tokio::{sync::Notify, time::Instant};
+use tokio::sync::Notify;
 
-use super::session::Session;
 use crate::{
     api::{
-        ProvisioningIntegration, ProvisioningIntegrationStatus,
+        ProvisioningIntegration, ProvisioningIntegrationStatus, conditions,
         integration::{BudgetState, BudgetStates},
         key::IntegrationKey,
-        reasons::{EmployeeReason, IntegrationReason},
+        reasons::{DetailReason, EmployeeReason, IntegrationReason},
     },
     cluster::{
         events::Events,
-        roster::{Roster, Sums},
+        roster::{Counts, Roster, Sums},
     },
     domain::budget::{Account, Budget, Budgets, Kind},
     engine::{
         clock::Clock,
-        pass::{company::Company, report::Reckoned},
+        pass::{company::Company, record::told, report::Reckoned},
         progress::{self, Counting},
         settings::{
             tenants::{Tenant, Tenants},
             validate::Validated,
         },
     },
-    telemetry::{health::Beat, metrics::Metrics},
+    telemetry::metrics::Metrics,
 };
 
 /// The shortest time between two writes of the numbers.
-const APART: Duration = progress::APART;
-/// Changes that follow each other within this time mostly belong to one pass.
-const TOGETHER: Duration = Duration::from_millis(200);
+pub(super) const APART: Duration = progress::APART;
 
 /// Computes the numbers of the employees of one integration.
 pub struct Reckoning {
@@ -57,15 +53,12 @@ pub struct Reckoning {
     settings: Mutex<Option<Settings>>,
     /// Whether a pass over all employees has completed in this process.
     complete: AtomicBool,
-    /// What the API server said of the objects that it refuses, as the last pass over all employees
-    /// saw it.
-    not_written: Mutex<Option<String>>,
     /// The progress of the pass over all employees that is under way.
     pub progress: Counting,
     /// What all answers of Bob together showed.
     pub company: Company,
     /// Notified of changes that the numbers do not show.
-    news: Notify,
+    pub(super) news: Notify,
 }
 
 /// The settings that the numbers depend on.
@@ -94,7 +87,6 @@ impl Reckoning {
             metrics,
             settings: Mutex::default(),
             complete: AtomicBool::new(false),
-            not_written: Mutex::default(),
             news: Notify::new(),
         }
     }
@@ -106,14 +98,8 @@ impl Reckoning {
         *self.settings.lock() = Some(settings);
     }
 
-    /// Stores what the API server said of the objects that it refuses; `None` if it refuses no
-    /// object.
-    pub fn not_written(&self, told: Option<String>) {
-        *self.not_written.lock() = told;
-    }
-
-    /// Notes that a pass over all employees has completed: an employee whose status was missing has
-    /// one again.
+    /// Notes that a pass over all employees has completed: an employee without a status has one
+    /// again.
     pub fn complete(&self) {
         self.complete.store(true, Ordering::Release);
     }
@@ -152,7 +138,9 @@ impl Reckoning {
             .unwrap_or_default();
         let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
         let taken_by = self.roster.of(&self.key).who_manages_all(EmployeeReason::Conflict, &others);
-        let not_written = self.not_written.lock().clone();
+        let refused = counts.as_ref().map_or(0, Counts::not_recorded) as usize;
+        let refusal = self.roster.of(&self.key).refusal().filter(|_| refused > 0);
+        let not_written = refusal.map(|(object, answer)| told(refused, &object, &answer));
         Reckoned { counts, taken_by, not_written, budgets }
     }
 }
@@ -183,69 +171,62 @@ fn state_of(sums: &Sums, kind: Kind, budget: Budget, planned: u32, now: Timestam
     BudgetState { limit: account.limit, done: account.spent, planned, opens_at: opens_at.map(Time) }
 }
 
-/// Sends one event if `Ready` of an integration has another reason than before.
+/// The conditions of an integration that say what a person should do, next to `Ready`.
+const TOLD: [conditions::Type; 5] = [
+    conditions::Type::PlanHeld,
+    conditions::Type::BobConnected,
+    conditions::Type::MappingComplete,
+    conditions::Type::TimeZonesComplete,
+    conditions::Type::WebhooksAccepted,
+];
+/// The reasons of these conditions that are an event when they begin.
+const BEGINNINGS: [DetailReason; 9] = [
+    DetailReason::BudgetExceeded,
+    DetailReason::FieldBlackout,
+    DetailReason::ScopeShrink,
+    DetailReason::RestoredWithoutStatus,
+    DetailReason::LifecyclesMissing,
+    DetailReason::TargetUnavailable,
+    DetailReason::SourceUnavailable,
+    DetailReason::SiteWithoutZone,
+    DetailReason::SecretMissing,
+];
+
+/// Sends one event for each reason that has begun between two lists of conditions.
 pub fn announce(
     events: &Events,
     object: &ProvisioningIntegration,
-    before: Option<&Condition>,
-    after: Option<&Condition>,
+    before: &[Condition],
+    after: &[Condition],
 ) {
-    let Some(ready) =
-        after.filter(|ready| before.is_none_or(|before| before.reason != ready.reason))
-    else {
-        return;
-    };
-    let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == ready.reason);
-    if let Some(reason) = reason.filter(|reason| **reason != IntegrationReason::Progressing) {
+    for (warning, reason, message) in begun(before, after) {
         let about = kube::Resource::object_ref(object, &());
-        events.publish(about, !reason.is_ready(), reason.as_str(), "Sync", ready.message.clone());
+        events.publish(about, warning, reason, "Sync", message);
     }
 }
 
-/// Writes the numbers when they change, until the process stops.
-pub async fn tell(session: Arc<Session>, beat: Beat) {
-    let mut stopping = session.shared.stopping.clone();
-    let (clock, news) = (session.shared.clock.clone(), session.roster().news());
-    let mut next = Instant::now();
-    loop {
-        tokio::select! {
-            () = beat.during(session.shared.leadership.wait_to_lead()) => {}
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        let opens = session.said.lock().await.next_opening();
-        tokio::select! {
-            () = beat.during(news.notified()) => {}
-            () = beat.during(session.reckoning.news.notified()) => {}
-            () = beat.during(async { match opens { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } }) => {}
-            () = session.shared.leadership.lost() => continue,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        tokio::select! {
-            () = beat.during(tokio::time::sleep_until(next.max(Instant::now() + TOGETHER))) => {}
-            () = session.shared.leadership.lost() => continue,
-            _ = stopping.wait_for(|stopping| *stopping) => return,
-        }
-        next = Instant::now() + APART;
-        let object = session.object.borrow().clone();
-        let mut said = session.said.lock().await;
-        let before = said.told().cloned();
-        let owed = session.said.take_owed_revocations();
-        let (writer, key) = (session.shared.writer(&session.key), &session.key);
-        let written = if owed {
-            said.change_revoked(&writer, key, |list| session.revoked_after(list, &BTreeSet::new()))
-                .await
-                .is_ok()
-        } else {
-            said.write_beside(&writer, key).await
-        };
-        if !written {
-            if owed {
-                session.said.owe_revocations();
-            }
-            session.reckoning.nudge();
-        }
-        announce(&session.shared.events, &object, before.as_ref(), said.told());
-    }
+/// Returns the reasons that have begun, whether each is a warning, and its message. A held plan is
+/// told once: by `Ready`, or by its own reason if another one holds it now.
+fn begun(before: &[Condition], after: &[Condition]) -> Vec<(bool, &'static str, String)> {
+    let changed = |kind| {
+        let now = conditions::find(after, kind)?;
+        let known = conditions::find(before, kind);
+        known.is_none_or(|known| known.reason != now.reason).then_some(now)
+    };
+    let ready = changed(conditions::Type::Ready).and_then(|now| {
+        let reason = IntegrationReason::ALL.iter().find(|reason| reason.as_str() == now.reason)?;
+        let news = *reason != IntegrationReason::Progressing;
+        news.then(|| (!reason.is_ready(), reason.as_str(), now.message.clone()))
+    });
+    let told = ready.as_ref().map(|(_, reason, _)| *reason);
+    let others = TOLD.into_iter().filter_map(|kind| {
+        let now = changed(kind)?;
+        let reason = BEGINNINGS.iter().find(|reason| reason.as_str() == now.reason)?;
+        let news = kind != conditions::Type::PlanHeld
+            || told != Some(IntegrationReason::PlanHeld.as_str());
+        news.then(|| (true, reason.as_str(), now.message.clone()))
+    });
+    ready.into_iter().chain(others).collect()
 }
 
 /// Requests a write of the numbers at regular intervals while a pass is under way.
@@ -253,5 +234,70 @@ pub async fn tell_progress(reckoning: &Reckoning) -> Infallible {
     loop {
         tokio::time::sleep(APART).await;
         reckoning.nudge();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::conditions::{Wanted, merge};
+
+    fn said(kind: conditions::Type, status: bool, reason: &'static str) -> Vec<Condition> {
+        let message = "It is so.".to_owned();
+        merge(&[], &[Wanted { kind, status, reason, message }], 1, Timestamp::UNIX_EPOCH)
+    }
+
+    fn reasons(before: &[Condition], after: &[Condition]) -> Vec<(bool, &'static str)> {
+        begun(before, after).into_iter().map(|(warning, reason, _)| (warning, reason)).collect()
+    }
+
+    #[test]
+    fn each_reason_of_ready_is_an_event_when_it_begins_but_progress() {
+        for reason in IntegrationReason::ALL {
+            let after = said(conditions::Type::Ready, reason.is_ready(), reason.as_str());
+            let wanted: &[_] = match reason {
+                IntegrationReason::Progressing => &[],
+                reason => &[(!reason.is_ready(), reason.as_str())],
+            };
+            assert_eq!(reasons(&[], &after), wanted);
+            assert_eq!(reasons(&after, &after), [], "{reason} goes on");
+        }
+    }
+
+    #[test]
+    fn each_other_reason_for_which_a_person_should_act_is_an_event_when_it_begins() {
+        use conditions::Type as T;
+        let list = [
+            (T::PlanHeld, true, "BudgetExceeded"),
+            (T::PlanHeld, true, "FieldBlackout"),
+            (T::PlanHeld, true, "ScopeShrink"),
+            (T::PlanHeld, true, "RestoredWithoutStatus"),
+            (T::BobConnected, true, "LifecyclesMissing"),
+            (T::MappingComplete, false, "TargetUnavailable"),
+            (T::MappingComplete, false, "SourceUnavailable"),
+            (T::TimeZonesComplete, false, "SiteWithoutZone"),
+            (T::WebhooksAccepted, false, "SecretMissing"),
+        ];
+        assert_eq!(list.len(), BEGINNINGS.len());
+        for (kind, status, reason) in list {
+            let after = said(kind, status, reason);
+            assert_eq!(reasons(&[], &after), [(true, reason)]);
+            assert_eq!(reasons(&said(kind, !status, "Connected"), &after), [(true, reason)]);
+            assert_eq!(reasons(&after, &after), [], "{reason} goes on");
+            assert_eq!(reasons(&after, &said(kind, !status, "Connected")), [], "{reason} ends");
+        }
+    }
+
+    #[test]
+    fn a_held_plan_is_told_once_and_again_when_another_guard_holds_it() {
+        let held = |reason| {
+            let mut both = said(conditions::Type::Ready, false, "PlanHeld");
+            both.extend(said(conditions::Type::PlanHeld, true, reason));
+            both
+        };
+        let before = said(conditions::Type::Ready, true, "Converged");
+        assert_eq!(reasons(&before, &held("BudgetExceeded")), [(true, "PlanHeld")]);
+        let other = reasons(&held("BudgetExceeded"), &held("ScopeShrink"));
+        assert_eq!(other, [(true, "ScopeShrink")]);
     }
 }

@@ -3,17 +3,20 @@
 //! - `state`: the state of an integration, which employees are served then, and when the next pass
 //!   is due. `worker`: runs the passes over all employees when they are due.
 //! - `session`: what all passes of an integration share. `partial`: passes over single employees,
-//!   at once and at the same time as the pass over all. `connection`: clients, made from Secrets.
-//!   `pacers`: limits that integrations share.
-//! - `said`: the status of the integration, in one place for all writers. `counts`: its numbers,
-//!   written whenever its employees change. `telling`: the waits that are shown to people.
+//!   at once and at the same time as the pass over all. `again`: further looks.
+//!   `connection`: clients, made from Secrets. `pacers`: limits that integrations share.
+//! - `said`: the status of the integration, in one place for all writers. `counts`: its numbers.
+//!   `telling`: writes the numbers and the waits whenever they change.
 //! - `approval`: a held plan that a person released, recorded before any of its changes goes out.
 //! - `owners`: which objects are deleted with their integration. `signing`: the secrets that
 //!   webhooks are signed with.
-//! - `unreadable`: integrations whose spec this version cannot read. `shared`: what all workers of
-//!   the process share.
+//! - `unreadable`: integrations whose spec this version cannot read. `absent`: objects whose
+//!   integration does not exist.
+//! - `shared`: what all workers of the process share.
 
-pub mod approval;
+pub mod absent;
+pub mod again;
+mod approval;
 pub mod connection;
 pub mod counts;
 pub mod owners;

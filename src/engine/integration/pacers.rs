@@ -72,7 +72,7 @@ mod tests {
         assert_eq!(
             Arc::as_ptr(&pacers.of(&target, None)),
             first,
-            "nobody holds it, and it is the same"
+            "no session holds it, and it is the same"
         );
         let held = pacers.of(&target, None);
         tokio::time::advance(KEPT * 2).await;

@@ -3,12 +3,13 @@
 //! finished goes into the line again: after 5, 15 and 30 seconds if Bob does not show a change yet,
 //! and after growing waits if a change failed. Each employee has a wait of its own.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use jiff::SignedDuration;
 use tokio::time::Instant;
 
 use super::{
+    again::{look_again, rests_on_bob},
     session::{PassRequest, Session, class_of_date},
     state::{self, Ready, Serves},
 };
@@ -22,10 +23,6 @@ use crate::{
     telemetry::health::Beat,
 };
 
-/// When Bob is read again after an event whose change it does not show. Its reads may be 20 s
-/// behind.
-const LOOK_AGAIN: [Duration; 3] =
-    [Duration::from_secs(5), Duration::from_secs(15), Duration::from_secs(30)];
 /// How long a pass may begin changes that are not urgent. After it, employees who came in the
 /// meantime get their turn.
 const TURN: Duration = Duration::from_secs(15);
@@ -328,7 +325,7 @@ async fn look(
         took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
         unseen = report.rest.unseen.len(),
         stop = report.stop.as_ref().map(|stop| stop.reason.as_str()),
-        "pass over single people"
+        "partial pass"
     );
     if on_evidence {
         refused(session, &report);
@@ -359,7 +356,7 @@ fn refused(session: &Session, report: &Report) {
     }
 }
 
-/// Re-queues the employees whose work was not finished.
+/// Re-queues the employees with work that was not finished.
 async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, report: &Report) {
     let (dirty, now) = (&session.mailbox.dirty, Instant::now());
     refused(session, report);
@@ -399,7 +396,7 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
     }
     retry(session, report, longest, |employee| causes.get(employee).copied());
     if report.tally.is_some() {
-        look_again(session, causes, &report.rest.unseen);
+        look_again(dirty, causes, &report.rest.unseen);
     }
     if report.rest.renamed || report.rest.in_doubt {
         // Only a pass over all employees knows who reports to them, and who else is in Bob.
@@ -413,8 +410,8 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
     }
 }
 
-/// Re-queues the employees whose change failed for now, or whose turn did not come. Each employee
-/// has a growing wait of its own.
+/// Re-queues the employees with a change that failed for now, or that did not have its turn. Each
+/// employee has a growing wait of its own.
 pub fn retry(
     session: &Session,
     report: &Report,
@@ -438,29 +435,6 @@ pub fn retry(
     }
 }
 
-/// Re-queues the employees of an event for a further look. The change that it announced may not be
-/// visible yet, and a visible change may be an older one.
-pub fn look_again(session: &Session, causes: &Causes, unseen: &[Box<str>]) {
-    let dirty = &session.mailbox.dirty;
-    let [.., last] = LOOK_AGAIN;
-    let unseen: HashSet<&str> = unseen.iter().map(|id| &**id).collect();
-    for (employee, waiting) in causes.iter().filter(|(_, waiting)| rests_on_bob(waiting.trigger)) {
-        let looks = usize::from(waiting.looks);
-        if unseen.contains(&**employee) {
-            if let Some(pause) = LOOK_AGAIN.get(looks) {
-                dirty.look_again(
-                    employee,
-                    Waiting { looks: waiting.looks + 1, ..*waiting },
-                    waiting.latest + *pause,
-                );
-            }
-        } else if looks < LOOK_AGAIN.len() && waiting.trigger == Trigger::Webhook {
-            let looks = u8::try_from(LOOK_AGAIN.len()).unwrap_or(u8::MAX);
-            dirty.look_again(employee, Waiting { looks, ..*waiting }, waiting.latest + last);
-        }
-    }
-}
-
 /// Does the same after a full pass without a result: all employees with an event of their own are
 /// queued as if the pass had not been made. The exception are employees who only wait for access,
 /// if they are many.
@@ -474,11 +448,6 @@ pub fn look_later(session: &Session, causes: &Causes) {
             dirty.again(&employee, waiting, at);
         }
     }
-}
-
-/// Returns whether the event announces something that Bob's reads may not show yet.
-const fn rests_on_bob(trigger: Trigger) -> bool {
-    matches!(trigger, Trigger::Webhook | Trigger::Transition)
 }
 
 /// Queues every employee with a date at the instant of that date, until the process stops. Dates

@@ -49,8 +49,8 @@ pub struct Said {
     waits: Option<Arc<Waits>>,
     /// The numbers of its employees.
     reckoning: Option<Arc<Reckoning>>,
-    /// `Ready` as it was last announced, except for waits.
-    told: Option<Condition>,
+    /// The conditions as they were last announced, except for waits.
+    told: Vec<Condition>,
 }
 
 /// The status of an integration, for all its writers and readers. A holder of the lock knows what
@@ -177,12 +177,19 @@ pub fn version(object: &ProvisioningIntegration) -> u64 {
     number(object.metadata.resource_version.as_deref())
 }
 
+/// Returns whether two versions of an integration have the same spec. After a change of the CRD,
+/// one generation may have other fields.
+#[must_use]
+pub fn same_spec(a: &ProvisioningIntegration, b: &ProvisioningIntegration) -> bool {
+    a.metadata.generation == b.metadata.generation && a.spec == b.spec
+}
+
 impl Said {
     /// Returns the status of this integration.
     #[must_use]
     pub fn of(object: &ProvisioningIntegration) -> Self {
         let status = object.status.clone().unwrap_or_default();
-        let told = status.conditions.first().cloned();
+        let told = status.conditions.clone();
         Self { read: meta(object), shown: status.clone(), status, told, ..Self::default() }
     }
 
@@ -204,10 +211,10 @@ impl Said {
         Self { reckoning: Some(reckoning.clone()), ..self }
     }
 
-    /// Returns `Ready` as it was last announced, except for waits.
+    /// Returns the conditions as they were last announced, except for waits.
     #[must_use]
-    pub const fn told(&self) -> Option<&Condition> {
-        self.told.as_ref()
+    pub fn told(&self) -> &[Condition] {
+        &self.told
     }
 
     /// Returns when the next budget has room again.
@@ -296,7 +303,7 @@ impl Said {
             self.generation = 0;
             if error.is_followers() {
                 tracing::debug!(integration = %key,
-                    "another process leads by now, and says what is to be said");
+                    "another process leads now, and writes this status");
             } else {
                 tracing::warn!(integration = %key, %error,
                     "the integration's status could not be written");
@@ -312,7 +319,7 @@ impl Said {
         status: ProvisioningIntegrationStatus,
     ) -> Result<(), WriteError> {
         let counted = self.with_counts(&status);
-        self.told = counted.conditions.first().cloned();
+        self.told.clone_from(&counted.conditions);
         let shown = self.with_all(key, counted);
         if let Some(reckoning) = &self.reckoning {
             reckoning.said(&shown);
@@ -359,8 +366,8 @@ impl Said {
             progress.as_ref(),
         );
         let conditions = report::with_waits(conditions, &waits, generation, now);
-        let open = self.waits.as_ref().map_or(0, |waits| waits.open());
-        let conditions = report::with_open(conditions, open, generation, now);
+        let open = self.waits.as_ref().map(|waits| waits.open()).unwrap_or_default();
+        let conditions = report::with_open(conditions, &open, generation, now);
         let conditions = report::timed(conditions, &self.shown.conditions, now);
         without_empty_parts(ProvisioningIntegrationStatus { conditions, progress, ..status })
     }

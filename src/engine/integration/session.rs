@@ -17,14 +17,13 @@ use parking_lot::Mutex;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    approval,
+    again, approval,
     connection::Secrets,
     counts::Reckoning,
-    partial,
-    said::Saying,
-    signing::Signing,
+    said::{Saying, same_spec},
+    shared::Shared,
+    signing::answer::Signing,
     state::{self, Place, Ready},
-    worker::Shared,
 };
 use crate::{
     api::{
@@ -34,7 +33,7 @@ use crate::{
         key::IntegrationKey,
         reasons::IntegrationReason,
     },
-    cluster::roster::{Employees, Entry},
+    cluster::roster::{Employees, Entry, object_name},
     domain::{priority::Class, safety::Suspicion},
     engine::{
         intake::{
@@ -49,12 +48,12 @@ use crate::{
                 Begins, Cluster, Concurrent, Integration, Memory, Past, Request, Retries, Services,
             },
             initial_password::InitialPassword,
-            observe::LastRead,
+            last_read::LastRead,
             refusals::Refusals,
             report::{self, Report},
         },
         settings::{tenants::Tenant, validate::Validated},
-        waits::Waits,
+        waits::{StillOpen, Waits},
     },
 };
 
@@ -132,9 +131,8 @@ impl Session {
         looking: &Looking<'_>,
     ) -> Report {
         let Ready { object, connections, .. } = &**ready;
-        let generation = object.metadata.generation.unwrap_or(0);
-        let halted = || self.is_halted(generation);
-        let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(generation)) };
+        let halted = || self.is_halted(object);
+        let halting = || -> BoxFuture<'_, ()> { Box::pin(self.halt(object)) };
         let shares = self.tenant(ready, true).await;
         let (counts, first_pass_at, released, lifecycles, restored) = self.said.read(|status| {
             if Tenant::on_record(status).is_some_and(|known| !known.is_same(&shares)) {
@@ -155,7 +153,14 @@ impl Session {
                 released.as_ref().is_none_or(|released| released.digest != *digest)
             });
         let release = |digest: String, leaving: bool| -> BoxFuture<'_, bool> {
-            Box::pin(approval::release(self, object, digest, leaving))
+            Box::pin(approval::release(
+                &self.said,
+                &self.key,
+                &self.shared,
+                object,
+                digest,
+                leaving,
+            ))
         };
         let created =
             object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
@@ -180,7 +185,7 @@ impl Session {
                 unavailable,
             }));
             // This does not wait for the end of the pass, which may be hours away.
-            partial::look_again(self, wanted.announced, unseen);
+            again::look_again(&self.mailbox.dirty, wanted.announced, unseen);
         };
         let pass = Pass {
             integration: Integration {
@@ -223,7 +228,7 @@ impl Session {
                     // Statuses that are gone cannot show whose account is only missing from a
                     // listing.
                     statuses_lost: counts.as_ref().is_some_and(|counts| {
-                        self.roster().sums(|sums| sums.managed) < counts.in_scope
+                        self.roster().sums(|sums| sums.counts.in_scope()) < counts.in_scope
                     }),
                     first_pass_day: first_pass_at
                         .as_ref()
@@ -321,10 +326,9 @@ impl Session {
         }
     }
 
-    /// Records the employees whose access Bob has revoked, and those whose revocation has ended
-    /// (`over`). A pass over single employees has seen them, and the next pass over all employees
-    /// may come too late. Only the end of a revocation makes it wait for the write: the next pass
-    /// reads new revocations from the list.
+    /// Records the revocations that Bob has reported, and those that have ended (`over`). A partial
+    /// pass has seen them, and the next full pass may come too late. Only the end of a revocation
+    /// makes it wait for the write: the next pass reads new revocations from the list.
     pub async fn note_revocations(&self, over: &BTreeSet<Box<str>>) {
         if self.said.read(|status| self.revoked_after(&status.revoked, over) == status.revoked) {
             return;
@@ -368,21 +372,21 @@ impl Session {
         validated
     }
 
-    /// Returns whether a pass that began with this generation may begin nothing more: there is a
-    /// newer generation, a Secret has changed, or the process stops.
-    fn is_halted(&self, generation: i64) -> bool {
+    /// Returns whether a pass that began with this integration may begin nothing more: its spec or
+    /// a Secret has changed, or the process stops.
+    fn is_halted(&self, began: &ProvisioningIntegration) -> bool {
         *self.shared.stopping.borrow()
             || *self.rotated.borrow()
             || self.object.has_changed().is_err()
-            || self.object.borrow().metadata.generation.unwrap_or(0) != generation
+            || !same_spec(&self.object.borrow(), began)
     }
 
     /// Completes once [`Self::is_halted`] holds.
-    async fn halt(&self, generation: i64) {
+    async fn halt(&self, began: &ProvisioningIntegration) {
         let (mut object, mut stopping, mut rotated) =
             (self.object.clone(), self.shared.stopping.clone(), self.rotated.subscribe());
         tokio::select! {
-            _ = object.wait_for(|object| object.metadata.generation.unwrap_or(0) != generation) => {}
+            _ = object.wait_for(|object| !same_spec(object, began)) => {}
             _ = stopping.wait_for(|stopping| *stopping) => {}
             _ = rotated.wait_for(|rotated| *rotated) => {}
         }
@@ -416,16 +420,20 @@ impl Session {
             .collect()
     }
 
-    /// Returns how many employees still have access that evidence on record takes. This is 0 if the
-    /// settings take no access.
+    /// Returns the employees who still have access that evidence on record takes. There are none if
+    /// the settings take no access.
     #[must_use]
-    pub fn open_against_evidence(&self) -> u32 {
+    pub fn open_against_evidence(&self) -> StillOpen {
         if !takes_access(&self.object.borrow().spec) {
-            return 0;
+            return StillOpen::default();
         }
-        let mut open = 0;
-        self.roster().for_each(|_, entry| open += u32::from(entry.is_open_against_evidence()));
-        open
+        let mut open = Vec::new();
+        self.roster().for_each(|employee, entry| {
+            if entry.is_open_against_evidence() {
+                open.push(object_name(&self.key.name, employee));
+            }
+        });
+        StillOpen::of(open)
     }
 
     /// Puts those employees into the urgent line whose access is taken by evidence on record and
@@ -443,8 +451,8 @@ impl Session {
         }
     }
 
-    /// Returns the employees whose date came and was not acted on, because no process ran or no
-    /// pass could be made. A pass over all employees looks at them as it would have done at that
+    /// Returns the employees with a date that came and was not acted on, because no process ran or
+    /// no pass could be made. A pass over all employees looks at them as it would have done at that
     /// date.
     #[must_use]
     pub fn overdue(&self) -> Causes {

@@ -1,13 +1,11 @@
 //! The secrets that webhooks are signed with. They are read next to the passes, so that a new
 //! secret is valid within twenty seconds, even if a pass over all employees takes long.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+pub mod answer;
+
+use std::sync::{Arc, atomic::Ordering};
 
 use jiff::{SignedDuration, Timestamp};
-use parking_lot::Mutex;
 
 use super::session::Session;
 use crate::{
@@ -19,41 +17,6 @@ use crate::{
 
 /// How often the Secret is read.
 const POLL: SignedDuration = SignedDuration::from_secs(20);
-
-/// Whether the webhooks of one integration are accepted.
-#[derive(Default)]
-pub struct Signing {
-    /// The answer, with the reason if they are not accepted; `None` if the settings ask for no
-    /// webhooks.
-    said: Mutex<Option<Result<(), String>>>,
-    /// Whether the answer has changed and the change has not been reported yet.
-    news: AtomicBool,
-    /// Held while the Secret is read, so that the later read counts.
-    reading: tokio::sync::Mutex<()>,
-}
-
-impl Signing {
-    /// Returns whether webhooks are accepted, and if not, why; `None` if the settings ask for no
-    /// webhooks.
-    #[must_use]
-    pub fn said(&self) -> Option<Result<(), String>> {
-        self.said.lock().clone()
-    }
-
-    /// Returns whether the answer has changed next to the passes. Each change is reported once.
-    #[must_use]
-    pub fn has_news(&self) -> bool {
-        self.news.swap(false, Ordering::AcqRel)
-    }
-
-    /// Stores the answer of now. Returns whether it is another answer than before.
-    fn say(&self, now: Option<Result<(), String>>) -> bool {
-        let mut said = self.said.lock();
-        let other = *said != now;
-        *said = now;
-        other
-    }
-}
 
 /// Reads the Secret. Returns whether the answer is another one now.
 pub async fn read(session: &Session, object: &ProvisioningIntegration) -> bool {

@@ -58,7 +58,7 @@ impl Ready {
     /// Returns whether this has the same spec, and calls go over the same connections.
     #[must_use]
     pub fn serves_like(&self, other: &Self) -> bool {
-        self.object.metadata.generation == other.object.metadata.generation
+        super::said::same_spec(&self.object, &other.object)
             && Arc::ptr_eq(&self.connections, &other.connections)
     }
 }
@@ -105,7 +105,7 @@ pub struct Trouble {
 pub enum Serves<R> {
     /// Every employee in the line.
     Everyone(R),
-    /// The employees whose account is on record. The provider's targets are not known.
+    /// The employees with a recorded account. The provider's targets are not known.
     Known(R),
     /// The employees from which recorded evidence takes access. Such a pass calls neither Bob nor a
     /// listing.
@@ -354,7 +354,7 @@ pub fn wait(stop: Option<&Stop>, failures: u32, interval: SignedDuration) -> Sig
         (first * (1 << failures.saturating_sub(1).min(10))).min(interval).min(LONGEST)
     };
     if stop.is_some_and(|stop| stop.answered) {
-        // Employees whose change was not tried come first in the next pass.
+        // Employees with a change that was not tried come first in the next pass.
         return doubled(RETRY);
     }
     match stop.map(|stop| (stop.reason, stop.wait)) {

@@ -44,8 +44,7 @@ const TROUBLES: [IntegrationReason; 12] = [
 ];
 
 #[test]
-fn after_every_trouble_there_is_a_next_try_and_only_a_service_user_whom_bob_refuses_waits_longer_than_a_quarter_of_an_hour()
- {
+fn after_every_trouble_there_is_a_next_try_and_only_a_refused_service_user_waits_longer() {
     for reason in TROUBLES {
         for failures in 1..60 {
             let wait = wait(Some(&stopped(reason)), failures, SignedDuration::from_hours(24));
@@ -167,8 +166,7 @@ fn secrets_are_looked_at_in_every_trouble_and_a_suspended_integration_does_nothi
 }
 
 #[test]
-fn what_events_ask_for_waits_for_the_next_try_and_a_request_for_one_person_brings_it_nearer_where_a_credential_is_refused()
- {
+fn events_wait_for_the_next_try_and_a_request_brings_it_nearer_if_a_credential_is_refused() {
     let everybody = News { everybody: Some(Trigger::Webhook), ..News::default() };
     assert_eq!(next(&State::Running(1), &times(), &everybody, NOW), Wake::Pass(Trigger::Webhook));
     let times = Times { retry: Some(in_seconds(500)), secrets: None, ..times() };
@@ -323,7 +321,11 @@ proptest! {
     /// Whatever happened, an integration that is not suspended always has a next pass within an
     /// hour, and notices a changed Secret.
     #[test]
-    fn nothing_stops_for_good(events in events(), failures in 0..100_u32, interval in 60..86_400_i64) {
+    fn nothing_stops_for_good(
+        events in events(),
+        failures in 0..100_u32,
+        interval in 60..86_400_i64,
+    ) {
         let mut state = State::Starting(Hold::Nothing);
         for event in events {
             match event {
@@ -339,16 +341,23 @@ proptest! {
         let interval = SignedDuration::from_secs(interval);
         let reason = match state { State::Waiting(trouble, _) => Some(trouble.reason), _ => None };
         let retry = reason.map(|reason| NOW + wait(Some(&stopped(reason)), failures, interval));
-        let times = Times { interval: Some(NOW + interval), retry, secrets: Some(in_seconds(20)), tried: Some(NOW) };
+        let times = Times {
+            interval: Some(NOW + interval),
+            retry,
+            secrets: Some(in_seconds(20)),
+            tried: Some(NOW),
+        };
         let latest = retry.unwrap_or(NOW + interval);
         let woken = next(&state, &times, &News::default(), latest);
-        let without_secrets = next(&state, &Times { secrets: None, ..times }, &News::default(), latest);
+        let no_secrets = Times { secrets: None, ..times };
+        let without_secrets = next(&state, &no_secrets, &News::default(), latest);
         if state == State::Suspended {
             prop_assert_eq!(woken, Wake::Never);
         } else {
             prop_assert!(matches!(without_secrets, Wake::Pass(_)), "{:?}: {:?}", state,
                 without_secrets);
-            prop_assert_eq!(next(&state, &times, &News::default(), in_seconds(20)) , match next(&state, &times, &News::default(), in_seconds(20)) {
+            let soon = next(&state, &times, &News::default(), in_seconds(20));
+            prop_assert_eq!(soon, match next(&state, &times, &News::default(), in_seconds(20)) {
                 Wake::Pass(trigger) => Wake::Pass(trigger),
                 _ => Wake::Secrets,
             });

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::worker::Shared;
+use super::shared::Shared;
 use crate::{
     api::{conditions, key::IntegrationKey, reasons::IntegrationReason},
     cluster::lenient::Unreadable,
@@ -19,12 +19,11 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// Writes into the status of the integration that no work is done, and why. Ends when that is
 /// written. It reads nothing of the spec.
 pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
-    let (metadata, version) = (&unreadable.metadata, env!("CARGO_PKG_VERSION"));
+    let metadata = &unreadable.metadata;
     let message = format!(
-        "bobsync {version} cannot read {}: it is not a field or a value that this version knows. \
-         Nothing is read and nothing is written until it is corrected, or until a version runs \
+        "{}. Nothing is read and nothing is written until it is corrected, or until a version runs \
          that can read it",
-        unreadable.field
+        unreadable.says()
     );
     tracing::warn!(integration = %key, field = unreadable.field,
         "the spec of an integration cannot be read: no work is done on it");

@@ -14,19 +14,19 @@ use super::{
     connection::{Connections, Secrets},
     counts::{self, Reckoning},
     owners, partial,
-    said::{self, Said, Saying},
+    said::{self, Said, Saying, same_spec},
     session::{Attempts, PassRequest, Session, takes_access},
-    signing::{self, Signing},
+    signing::{self, answer::Signing},
     state::{self, News, Place, Ready, Times, Wake},
     telling,
 };
 use crate::{
     api::{
-        ProvisioningIntegration, SYNC_REQUESTED, conditions,
+        ProvisioningIntegration, ProvisioningIntegrationStatus, SYNC_REQUESTED, conditions,
         employee_sync::Trigger,
         integration::Mode,
         key::IntegrationKey,
-        reasons::{DetailReason, EmployeeReason, IntegrationReason},
+        reasons::{EmployeeReason, IntegrationReason},
     },
     cluster::{
         roster::{Entry, Roster},
@@ -83,16 +83,18 @@ impl Handle {
         }
     }
 
-    /// Takes in a newer version of the integration. The status takes it in at the next lock, so
-    /// that a write under way delays no caller.
+    /// Takes in a newer version of the integration, or the same version with another spec: after a
+    /// change of the CRD, the API server may show other fields. The status takes it in at the next
+    /// lock, so that a write under way delays no caller.
     pub fn see(&self, object: ProvisioningIntegration) {
         let version = said::version(&object);
         self.object.send_if_modified(|known| {
-            let newer = version > said::version(known);
-            if newer {
+            let before = said::version(known);
+            let news = version > before || version == before && !same_spec(known, &object);
+            if news {
                 *known = Arc::new(object);
             }
-            newer
+            news
         });
     }
 
@@ -129,9 +131,10 @@ impl Handle {
         if said.spoken_of() >= generation || !shared.leadership.is_leader() {
             return;
         }
-        let now = shared.clock.now();
+        let (now, mode) = (shared.clock.now(), Some(object.spec.mode()));
         said.write(&shared.writer(key), key, generation, |before| {
-            Some(report::progressing(before, generation, now))
+            let status = report::progressing(before, generation, now);
+            Some(ProvisioningIntegrationStatus { mode, ..status })
         })
         .await;
     }
@@ -143,8 +146,8 @@ pub struct Worker {
     object: watch::Receiver<Arc<ProvisioningIntegration>>,
     handle: Handle,
     session: Arc<Session>,
-    /// Generation of the spec that the last pass worked with; 0 before the first pass.
-    generation: i64,
+    /// The integration with the spec that the last pass worked with; `None` before the first pass.
+    worked_with: Option<Arc<ProvisioningIntegration>>,
     /// The sync request that the last pass answered.
     answered: Option<String>,
     /// Whether this turn answers a new request.
@@ -226,7 +229,7 @@ impl Worker {
             shared,
             object,
             handle: handle.clone(),
-            generation: 0,
+            worked_with: None,
             answered,
             asked: false,
             suspicion: None,
@@ -261,7 +264,7 @@ impl Worker {
             Box::pin(partial::serve_evidence(session, beat))
         }));
         beside.spawn(aside("dates", |session, beat| Box::pin(partial::transitions(session, beat))));
-        beside.spawn(aside("counts", |session, beat| Box::pin(counts::tell(session, beat))));
+        beside.spawn(aside("counts", |session, beat| Box::pin(telling::numbers(session, beat))));
         beside.spawn(aside("waits", |session, beat| Box::pin(telling::tell(session, beat))));
         beside.spawn(aside("owners", |session, beat| Box::pin(owners::keep(session, beat))));
         beside.spawn(aside("signing", |session, beat| Box::pin(signing::keep(session, beat))));
@@ -301,7 +304,7 @@ impl Worker {
     /// much time the other process had left.
     async fn begin_to_lead(&mut self, beat: &Beat) {
         self.session.mailbox.dirty.keep_events();
-        self.generation = 0;
+        self.worked_with = None;
         self.suspicion = None;
         // The other process may have answered a request that came in the meantime.
         let said = beat.within(WRITE_WITHIN * 2, self.handle.said.lock()).await;
@@ -349,10 +352,25 @@ impl Worker {
                 () = changed => {}
                 // The session holds the sender.
                 _ = place.changed() => {}
-                () = async { match everybody { Some(due) => tokio::time::sleep_until(due).await, None => std::future::pending().await } } => {}
-                () = beat.during(async { match until { Some(at) => clock.sleep_until(at).await, None => std::future::pending().await } }) => {}
+                () = async {
+                    match everybody {
+                        Some(due) => tokio::time::sleep_until(due).await,
+                        None => std::future::pending().await,
+                    }
+                } => {}
+                () = beat.during(async {
+                    match until {
+                        Some(at) => clock.sleep_until(at).await,
+                        None => std::future::pending().await,
+                    }
+                }) => {}
             }
         }
+    }
+
+    /// Returns whether the last pass worked with this spec.
+    fn has_worked_with(&self, object: &ProvisioningIntegration) -> bool {
+        self.worked_with.as_ref().is_some_and(|known| same_spec(known, object))
     }
 
     /// Returns the changes that no pass has looked at.
@@ -360,12 +378,12 @@ impl Worker {
         let generation = object.metadata.generation.unwrap_or(0);
         let requested = object.annotations().get(SYNC_REQUESTED);
         let asked = requested.is_some() && requested != self.answered.as_ref();
-        let spec = if generation == self.generation {
+        let spec = if self.has_worked_with(object) {
             None
         } else {
             // The start of a process is no change of the spec. The process takes up a request that
             // another process left.
-            let known = self.generation == 0
+            let known = self.worked_with.is_none()
                 && self.handle.said.read(|status| status.observed_generation == Some(generation));
             Some(match (known, asked) {
                 (true, true) => Trigger::Manual,
@@ -387,9 +405,9 @@ impl Worker {
     async fn turn(&mut self, trigger: Trigger) {
         let object = self.object.borrow().clone();
         let generation = object.metadata.generation.unwrap_or(0);
-        let new_spec = generation != self.generation;
+        let new_spec = !self.has_worked_with(&object);
         let before = self.session.place.ready();
-        if self.generation == 0 {
+        if self.worked_with.is_none() {
             let mut said = self.handle.said.lock().await;
             said.status = report::begun_anew(&said.status);
             said.write_beside(&self.shared.writer(&self.session.key), &self.session.key).await;
@@ -399,7 +417,7 @@ impl Worker {
             self.session.attempts.refusals.clear();
             self.failures = 0;
         }
-        self.generation = generation;
+        self.worked_with = Some(object.clone());
         self.times.tried = Some(self.shared.clock.now());
         self.session.mailbox.take_access(takes_access(&object.spec));
         signing::read(&self.session, &object).await;
@@ -597,11 +615,11 @@ impl Worker {
             ?trigger,
             took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
             in_bob = report.in_bob,
-            created = report.tally.as_ref().map(|t| t.created),
-            updated = report.tally.as_ref().map(|t| t.updated),
-            reactivated = report.tally.as_ref().map(|t| t.reactivated),
-            suspended = report.tally.as_ref().map(|t| t.disabled),
-            failed = report.tally.as_ref().map(|t| t.failed),
+            created = report.tally.as_ref().map(|t| t.changes.created),
+            updated = report.tally.as_ref().map(|t| t.changes.updated),
+            reactivated = report.tally.as_ref().map(|t| t.changes.reactivated),
+            suspended = report.tally.as_ref().map(|t| t.changes.disabled),
+            failed = report.tally.as_ref().map(|t| t.changes.failed),
             stop = report.stop.as_ref().map(|stop| stop.reason.as_str()),
             "pass"
         );
@@ -615,8 +633,9 @@ impl Worker {
         changed
     }
 
-    /// Re-queues the employees whose change failed for now, if they are few. Each of them has a
-    /// growing wait of its own, and no other employee is looked at. Returns whether that was done.
+    /// Re-queues the employees with a change that failed for now, if they are few. Each of them has
+    /// a growing wait of its own, and no other employee is looked at. Returns whether that was
+    /// done.
     fn retried_singly(&self, report: &Report, interval: Duration) -> bool {
         let failed: u32 = report.rest.unsettled.iter().map(|(_, failed)| u32::from(*failed)).sum();
         let all = report
@@ -675,38 +694,27 @@ impl Worker {
         if report.stop.is_none() && !report.is_unfinished() {
             self.shared.parts.settled(&self.session.key, Instant::now() - report.took);
         }
-        if self.object.borrow().metadata.generation != object.metadata.generation {
+        if !same_spec(&self.object.borrow(), object) {
             // There is a newer spec: the results for the old one are not written for it.
             return;
         }
         let mut said = self.handle.said.lock().await;
-        let before = said.told().cloned();
+        let before = said.told().to_vec();
         if report.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
             self.session.reckoning.complete();
             self.session.forget_unknown();
         }
-        if report.tally.is_some() {
-            self.shared.roster.of(&self.session.key).refused_alone(&report.unwritten.people);
-            self.session.reckoning.not_written(report.unwritten.told());
-        }
         // Only the roster knows what came while the pass was under way.
         let revoked = self.shared.roster.of(&self.session.key).revoked();
-        let after =
-            |before: &_| Some(report::after(before, report, &revoked, self.generation, now));
-        let Some(status) = after(&said.status) else { return };
-        if let Some(message) = report::newly_blind(&said.status, &status) {
-            let (about, reason) =
-                (kube::Resource::object_ref(object, &()), DetailReason::LifecyclesMissing.as_str());
-            self.shared.events.publish(about, true, reason, "Sync", message);
-        }
-        said.write(
-            &self.shared.writer(&self.session.key),
-            &self.session.key,
-            self.generation,
-            after,
-        )
-        .await;
-        counts::announce(&self.shared.events, object, before.as_ref(), said.told());
+        let generation = object.metadata.generation.unwrap_or(0);
+        let mode = Some(object.spec.mode());
+        let after = |before: &_| {
+            let status = report::after(before, report, &revoked, generation, now);
+            Some(ProvisioningIntegrationStatus { mode, ..status })
+        };
+        said.write(&self.shared.writer(&self.session.key), &self.session.key, generation, after)
+            .await;
+        counts::announce(&self.shared.events, object, &before, said.told());
         if report.held.is_some() {
             self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();
         }

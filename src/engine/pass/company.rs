@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(
             told().as_deref(),
             Some("Tokyo 1, no Oslo"),
-            "the answer about everybody is older for one of them"
+            "the answer about all employees is older for one of them"
         );
         company.see_some([Employee::gone("2"), employee("4", "Oslo")].iter());
         assert_eq!(told().as_deref(), Some(""));

@@ -7,7 +7,7 @@ use std::{collections::HashSet, time::Duration};
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::observe::LastRead;
+use super::last_read::LastRead;
 use crate::{
     bob,
     cluster::roster::Employees,

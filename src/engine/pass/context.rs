@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use tokio::time::Instant;
 
 use super::{
-    company::Company, initial_password::InitialPassword, observe::LastRead, refusals::Refusals,
+    company::Company, initial_password::InitialPassword, last_read::LastRead, refusals::Refusals,
     whom::Scope,
 };
 use crate::{

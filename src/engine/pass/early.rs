@@ -15,7 +15,7 @@ use crate::{
     api::reasons::IntegrationReason,
     domain::{
         matching::{Matcher, Person},
-        plan::Planned,
+        plan::{Change, Planned},
     },
     engine::stop::Stop,
     provider::Listing,
@@ -23,6 +23,9 @@ use crate::{
 
 /// How long a step may take before the statuses of the employees that wait for it say so.
 const UNTOLD: Duration = Duration::from_secs(20);
+/// The same for a step that carries out what a person approved. The numbers of an integration
+/// follow within five seconds, and must not count as held what only waits.
+const APPROVED: Duration = Duration::from_secs(2);
 
 impl Pass<'_> {
     /// Lists the provider's accounts. If that takes long or is not possible now, the statuses of
@@ -44,7 +47,8 @@ impl Pass<'_> {
             Ok(listing) => listing,
             Err(_) => tokio::join!(listing, self.unlisted(people)).0,
         };
-        if matches!(&listing, Some(Err(stop)) if stop.reason == IntegrationReason::ProviderUnavailable)
+        if matches!(&listing, Some(Err(stop))
+            if stop.reason == IntegrationReason::ProviderUnavailable)
         {
             self.unlisted(people).await;
         }
@@ -65,9 +69,19 @@ impl Pass<'_> {
 }
 
 /// Writes the statuses of changes that have waited for long and have not ended, unless `end` comes
-/// first.
-pub(super) async fn still_waiting(recorder: &Recorder<'_>, end: oneshot::Receiver<()>) {
-    if tokio::time::timeout(UNTOLD, end).await.is_err() {
-        recorder.waiting().await;
+/// first. The status of a change that a person has just approved still says that it is held, so it
+/// is written sooner.
+pub(super) async fn still_waiting(recorder: &Recorder<'_>, mut end: oneshot::Receiver<()>) {
+    let approved = |change: &Change| change.goes() && change.ruling.approval.is_new();
+    let mut left = UNTOLD;
+    if recorder.planned.plan.changes.iter().any(approved) {
+        if tokio::time::timeout(APPROVED, &mut end).await.is_ok() {
+            return;
+        }
+        recorder.waiting(approved).await;
+        left = UNTOLD.saturating_sub(APPROVED);
+    }
+    if tokio::time::timeout(left, end).await.is_err() {
+        recorder.waiting(Change::goes).await;
     }
 }

@@ -114,8 +114,8 @@ pub struct Pace<'a, 'c> {
 }
 
 impl<'a, 'c> Pace<'a, 'c> {
-    /// Returns a pace at which every change begins at once: no employee has waited, no change
-    /// failed before, and the pass has an hour.
+    /// Returns a pace for tests, at which every change begins at once: no employee has waited, no
+    /// change failed before, and the pass has an hour.
     #[must_use]
     pub fn unhurried(
         looking: &'a Looking<'c>,
@@ -232,7 +232,8 @@ pub async fn execute<'c>(
         let ended = tokio::select! {
             biased;
             ended = under_way.next() => ended,
-            () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => continue,
+            () = tokio::time::sleep_until(until.unwrap_or_else(Instant::now)),
+                if until.is_some() => continue,
         };
         match ended {
             None => break,
@@ -497,7 +498,7 @@ impl<'c> Run<'_, '_, 'c> {
                         .join(" or ")
                 });
                 let also = if keys.iter().any(|row| *mapping.rows[*row].target == *what) {
-                    ", an alias or a group"
+                    self.cx.provider.capabilities().phrases.address_holders
                 } else {
                     ""
                 };
@@ -509,9 +510,9 @@ impl<'c> Run<'_, '_, 'c> {
             Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => {
                 Failure::Forbidden(error.to_string())
             }
-            Error::NotFound => {
-                Failure::Retrying("the account went away; the next pass looks again".to_owned())
-            }
+            Error::NotFound => Failure::Retrying(
+                "the account no longer exists; the next pass looks again".to_owned(),
+            ),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
                 let names = self.names(fields);
                 Failure::Retrying(if names.is_empty() {
@@ -561,8 +562,8 @@ impl<'c> Run<'_, '_, 'c> {
         }
         // No known employee has this mark. As far as is known, the account still belongs to the
         // employee who has to lose access.
-        let said = "the account on record bears a mark that is not this employee's: suspend it by \
-            hand, or put the mark right";
+        let said = "the recorded account has a mark that is not this employee's: suspend it by \
+            hand, or correct the mark";
         Err(Ended::Failed(Failure::Conflict(said.to_owned())))
     }
 

@@ -147,9 +147,10 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         in_doubt: verdict == Verdict::Unjudged,
         target_suspect: (suspect && !cx.sort.is_partial).then(|| {
             format!(
-                "The provider listed {} accounts, and {lost} of the {known} accounts on record are \
-                 not there, not by their ids either; none of them is made again until a look half \
-                 an interval later agrees, or a person asks for a sync",
+                "The provider listed {} accounts, and {lost} of the {known} recorded accounts are \
+                 missing, in the listing and by their ids; bobsync creates none of them again \
+                 until a pass half an interval later finds the same, or until a sync of the \
+                 integration is requested",
                 listing.accounts,
                 known = cx.known(planned.people),
             )

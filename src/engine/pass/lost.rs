@@ -51,7 +51,8 @@ impl Pass<'_> {
                 // An account without an answer stays missing. No account is made because of that
                 // alone.
                 Err(error) => {
-                    tracing::debug!(integration = %self.integration.roster.key, account = id, %error,
+                    tracing::debug!(integration = %self.integration.roster.key,
+                        account = id, %error,
                         "an account that is not listed could not be looked up")
                 }
             }

@@ -1,13 +1,14 @@
 //! Step 2: reads Bob and the provider. Bob is read by one search, and the employees that it lacks
 //! are read one by one. The provider's accounts are read by one listing, directly into the matcher.
 
-use std::{collections::HashSet, time::Duration};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 
 use super::{
+    answered::{company, is_just_deleted, shown},
     confirm::{Confirmed, Confirming},
-    single,
+    last_read::LastRead,
 };
 use crate::engine::stop::{bob_stop, provider_stop};
 use crate::{
@@ -16,14 +17,14 @@ use crate::{
     cluster::roster::Employees,
     domain::{
         calendar::Gaps,
-        employee::{self, Employee, LIFECYCLE, SITE},
+        employee::{self, Employee, SITE},
         mapping::Mapping,
         matching::Matcher,
-        missing::{Memory, Missing, Word, Words},
+        missing::{Memory, Missing, Words},
         safety::{Read, Suspicion},
         settings::Settings,
     },
-    engine::{settings::validate::COMPANY, stop::Stop},
+    engine::stop::Stop,
     provider::{Listing, Provider},
 };
 
@@ -65,22 +66,6 @@ pub struct Absent {
     pub memory: Option<Memory>,
     /// Whether Bob has shown Terminated employees before and shows none now.
     pub hides_leavers: bool,
-}
-
-/// What is known of the reads before this one.
-#[derive(Clone, Debug, Default)]
-pub struct LastRead {
-    /// How many employees Bob's last believed answer had.
-    pub believed: u32,
-    /// A shorter answer that came since then.
-    pub suspicion: Option<Suspicion>,
-    /// What earlier answers showed of lifecycle statuses.
-    pub memory: Option<Memory>,
-    /// How much later another answer has to come to confirm it. The same time applies to the second
-    /// 404 to a read of one employee.
-    pub apart: Duration,
-    /// Whether a person asked for this read.
-    pub asked: bool,
 }
 
 /// Reads all employees, and confirms which files are gone.
@@ -130,7 +115,7 @@ pub async fn employees(
     // Bob has reported a deletion that this answer does not show yet.
     let mut just_deleted: foldhash::HashSet<Box<str>> = foldhash::HashSet::default();
     roster.for_each(|employee, entry| {
-        if single::is_just_deleted(entry, now) {
+        if is_just_deleted(entry, now) {
             just_deleted.insert(employee.into());
         }
     });
@@ -158,8 +143,9 @@ pub async fn employees(
     if suspicion.is_some() {
         still_missing = missing.into_iter().map(|missing| missing.id).collect();
         source.suspect = Some(format!(
-            "Bob answered {in_bob} people, and {} when it was last believed; nothing rests on who \
-             is missing until a later answer agrees or a sync of the integration is requested",
+            "Bob answered with {in_bob} employees, and with {} in the last answer that bobsync \
+             believed; bobsync does not act on who is missing until a later answer says the same \
+             or a sync of the integration is requested",
             last.believed
         ));
     } else {
@@ -204,26 +190,11 @@ impl Confirmed {
             format!(
                 "Bob's answer has no employee with the lifecycle status {lost} any more, and \
                  employees who had it are missing: the service user's permission group may have \
-                 lost the right to see it; no access rests on who is missing, and for an employee \
-                 whose file is really gone, request a sync of the EmployeeSync"
+                 lost the right to see it; bobsync does not act on who is missing, and for an \
+                 employee with a file that was really deleted, request a sync of the EmployeeSync"
             )
         })
     }
-}
-
-/// Returns the employees with their lifecycle statuses, as the roster remembers them.
-pub fn shown(employees: &[Employee]) -> impl Iterator<Item = (&str, Word)> {
-    employees
-        .iter()
-        .filter(|employee| !employee.is_without_a_row())
-        .map(|employee| (employee.id(), Word::of(employee.values.get(LIFECYCLE))))
-}
-
-/// Returns the id of the company in Bob, if it was asked for.
-#[must_use]
-pub fn company(settings: &Settings, employees: &[Employee]) -> Option<u64> {
-    let field = settings.mapping.fields.position(COMPANY)?;
-    employees.iter().find_map(|employee| employee.values.get(field).text()?.parse().ok())
 }
 
 /// Returns the fields that the settings or the decisions need and that Bob sent for no employee. A
@@ -258,8 +229,8 @@ async fn have_moved(
         Ok(catalogue) => catalogue,
         Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
         Err(error) => {
-            tracing::warn!(%error, "Bob did not say which fields it has; those that came with \
-                nobody are taken for hidden");
+            tracing::warn!(%error, "Bob did not say which fields it has; a field that came with no \
+                employee counts as hidden");
             return Ok(false);
         }
     };
@@ -288,8 +259,9 @@ fn blind(people: &bob::People) -> Option<Stop> {
     (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
         Stop::new(
             IntegrationReason::BobForbidden,
-            "Bob shows internal.lifecycleStatus of nobody, and without it nobody can be judged: \
-             give the service user's permission group the right to view the Lifecycle category",
+            "Bob shows internal.lifecycleStatus of no employee, and without it bobsync cannot \
+             decide who has access: give the service user's permission group the right to view the \
+             Lifecycle category",
         )
     })
 }

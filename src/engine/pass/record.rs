@@ -16,10 +16,13 @@ use std::{
 use parking_lot::Mutex;
 
 use self::write::{Moment, Seen, Write};
-pub use self::{early::unknown, tally::Tally, unwritten::Unwritten};
+pub use self::{
+    early::unknown,
+    tally::Tally,
+    unwritten::{Unwritten, told},
+};
 use super::{
     context::{Cluster, Integration, Request, Requests},
-    observe::is_expired,
     outcome::{Failure, Outcome},
     verdict::{PlannedChange, Proof, Trouble, Verdict},
 };
@@ -38,13 +41,12 @@ use crate::{
         access::{Decision, Missing},
         account::{Access, AccountState},
         drift::InPlace,
-        employee::{BobStatus, SITE},
+        employee::SITE,
         kept::Kept,
         known::Revoked,
-        matching::{Person, PersonIndex},
+        matching::PersonIndex,
         plan::{Approval, Block, Change, Kind, Manager, Planned},
         set_back::Window,
-        why::Why,
     },
     engine::intake::claims::Looking,
 };
@@ -252,76 +254,9 @@ impl Recorder<'_> {
         self.integration.roster.with(self.planned.id(index), |entry| Judged {
             verdict: self.verdict(index, trouble, outcome, entry),
             known: entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
+            unrecorded: entry.is_some_and(|entry| entry.unrecorded),
             seen: Seen::of(entry),
             proof: self.proof(index, entry, None),
-        })
-    }
-
-    /// Returns what has to be written of the verdict, if anything.
-    fn draft<'b>(
-        &'b self,
-        index: PersonIndex,
-        judged: Judged<'b>,
-        outcome: Option<&Outcome>,
-    ) -> Option<Write<'b>> {
-        let Judged { verdict, known, seen, proof } = judged;
-        let person = self.planned.person(index);
-        let id = person.employee.id();
-        if outcome.is_none() && self.looking.is_outdated(id) {
-            // A later pass has looked at this person, so the older findings do not replace the
-            // newer ones.
-            return None;
-        }
-        if known.is_none() && !worth_an_object(person, &verdict) {
-            return None;
-        }
-        let kept = self.kept(index, outcome);
-        if [person.kept.as_deref(), kept.as_deref()].into_iter().flatten().any(Kept::has_memory) {
-            self.integration.roster.tried(id, kept.as_deref());
-        }
-        let hash = verdict.hash64(proof);
-        let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
-        let news = match outcome {
-            Some(Outcome::Done(_)) => true,
-            Some(Outcome::Failed { .. }) => !unchanged,
-            Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
-            | None => false,
-        };
-        let owed = if self.owes { self.integration.roster.owed(id) } else { Vec::new() };
-        // Age alone does not remove an object: it remembers a suspension that is still to come, and
-        // lines that are owed.
-        let old = is_expired(
-            seen.file_deleted,
-            self.integration.validated.retention,
-            self.cluster.clock.now(),
-        );
-        let expired = old
-            && outcome.is_none()
-            && owed.is_empty()
-            && verdict.access_as_decided
-            && !verdict.is_left_open();
-        if expired && known.is_none() {
-            self.integration.roster.forget(id);
-            return None;
-        }
-        if unchanged && !news && !expired && owed.is_empty() {
-            self.cluster.metrics.person_unchanged();
-            return None;
-        }
-        let history =
-            news.then(|| outcome.and_then(|outcome| self.history(index, outcome))).flatten();
-        Some(Write {
-            index,
-            verdict,
-            hash,
-            history,
-            owed,
-            expired,
-            moment: if outcome.is_some() { Moment::Tried } else { Moment::Untried },
-            seen,
-            proof,
-            exists: known.is_some(),
-            digest: known.map_or(0, |(_, digest)| digest),
         })
     }
 
@@ -467,6 +402,7 @@ impl Recorder<'_> {
             nameless: self.integration.validated.show_usernames && username.is_none(),
             username: username.filter(|_| self.integration.validated.show_usernames),
             provider: self.integration.validated.target.catalog().name,
+            phrases: &self.integration.validated.target.catalog().capabilities.phrases,
             account,
             only_found,
             state,
@@ -589,25 +525,7 @@ impl Recorder<'_> {
 
     fn count(&self, verdict: &Verdict<'_>, outcome: Option<&Outcome>) {
         let tally = &mut self.results.lock().tally;
-        let reason = verdict.reason();
-        if !verdict.decision.managed && (reason.is_ready() || !verdict.decision.only_ends_access())
-        {
-            tally.unmanaged += 1;
-        } else if verdict.in_scope() || !reason.is_ready() {
-            tally.in_scope += 1;
-            if reason.is_ready() {
-                tally.ready += 1;
-            } else if reason == EmployeeReason::Pending {
-                tally.pending += 1;
-            } else if reason == EmployeeReason::Held {
-                tally.held += 1;
-            } else if reason == EmployeeReason::Frozen {
-                tally.frozen += 1;
-            } else {
-                *tally.reasons.entry(reason).or_default() += 1;
-                tally.retry |= reason == EmployeeReason::Retrying;
-            }
-        }
+        tally.count(verdict.standing());
         if let Some(next) = verdict.next() {
             tally.next_transition =
                 Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));
@@ -650,7 +568,7 @@ impl Recorder<'_> {
             return None;
         }
         let goes_on = || {
-            let is_part = |change: &Change| change.ruling.approval == Approval::Before;
+            let is_part = |change: &Change| change.ruling.approval.goes_on();
             self.planned.change(index).filter(|change| is_part(change))?;
             entry?.part.map(NonZeroU64::get)
         };
@@ -665,7 +583,7 @@ impl Recorder<'_> {
         match change.ruling.approval {
             Approval::None => None,
             Approval::Now => self.basis.approved.now,
-            Approval::Before => {
+            Approval::Before | Approval::Again => {
                 let part = self.integration.roster.with(id, |entry| entry?.part)?;
                 let of = |after: &str| self.planned.part(change, None, after);
                 self.basis.approved.continued?.plan_of(part.get(), of)
@@ -679,6 +597,8 @@ struct Judged<'a> {
     verdict: Verdict<'a>,
     /// The hash of the verdict and the digest of the status, if there is an object.
     known: Option<(u64, u64)>,
+    /// Whether the API server refused to write this person's status before.
+    unrecorded: bool,
     seen: Seen,
     proof: Proof,
 }
@@ -719,27 +639,12 @@ const fn action_word(action: Action) -> &'static str {
     }
 }
 
-/// Returns whether an employee gets an object: employees that have, should have or will have an
-/// account, and employees that are active in Bob even if the settings leave them out. Former
-/// employees that never had an account get no object.
-fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
-    if verdict.decision.managed {
-        verdict.in_scope() || verdict.trouble != Trouble::None
-    } else {
-        let waits = verdict.decision.why == Why::AwaitingChange
-            && verdict.decision.missing != Missing::Never;
-        let acts = verdict.decision.only_ends_access()
-            || matches!(verdict.decision.why, Why::HandsOff | Why::Unreadable);
-        waits || acts || person.employee.status == BobStatus::Active || verdict.account.is_some()
-    }
-}
-
 /// Returns what the status says of an employee if the guard holds the creation of the account.
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(
-        "the provider's listing is implausibly short; nobody missing from it is created on its \
-         word alone"
+        "far too many accounts are missing from the provider's listing; bobsync creates no account \
+         only because the listing does not show it"
             .to_owned(),
     ))
 }

@@ -15,6 +15,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub use self::{
     beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_progress, with_waits},
     counts::{Reckoned, with_counts},
+    held::released,
     source::{after_some, memory},
 };
 use super::{
@@ -212,6 +213,7 @@ pub fn after(
         one.message = named(&one.message, report.provider_name.unwrap_or("the provider"))
     });
     let mut status = ProvisioningIntegrationStatus {
+        mode: before.mode,
         // `Reconciling` says whether the generation has been completed.
         observed_generation: if report.has_spoken() {
             Some(generation)
@@ -265,11 +267,12 @@ pub fn after(
             .as_ref()
             .map(source::lifecycles)
             .or_else(|| before.lifecycles.clone()),
-        last_handled_sync_at: report
-            .sync_handled
-            .clone()
-            .filter(|_| report.answers_requests())
-            .or_else(|| before.last_handled_sync_at.clone()),
+        // If there is no request, the field is removed: another writer may have written it.
+        last_handled_sync_at: if report.answers_requests() {
+            report.sync_handled.clone()
+        } else {
+            before.last_handled_sync_at.clone()
+        },
     };
     // Until a pass is completed, some statuses may still show accounts of the previous tenant.
     if report.tally.is_some()
@@ -336,22 +339,6 @@ fn planned_of(planned: Counts) -> BudgetStates {
         creates: of(planned.creates),
         updates: of(planned.updates),
     }
-}
-
-/// Returns, once, the message about a service user that seems to see only employees at work.
-#[must_use]
-pub fn newly_blind(
-    before: &ProvisioningIntegrationStatus,
-    after: &ProvisioningIntegrationStatus,
-) -> Option<String> {
-    let find = |status| {
-        conditions::find(status, conditions::Type::BobConnected)
-            .filter(|bob| bob.reason == DetailReason::LifecyclesMissing.as_str())
-    };
-    find(&before.conditions)
-        .is_none()
-        .then(|| find(&after.conditions).map(|bob| bob.message.clone()))
-        .flatten()
 }
 
 /// Returns the status of an integration with a generation that has not been completed. It is
@@ -475,12 +462,7 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
                 let held = report
                     .would_hold
                     .as_ref()
-                    .map(|because| {
-                        format!(
-                            "; a guard would hold part of \
-                        it: {because}"
-                        )
-                    })
+                    .map(|because| format!("; a guard would hold part of it: {because}"))
                     .unwrap_or_default();
                 format!(
                     "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; \
@@ -513,8 +495,8 @@ fn unfinished_message(report: &Report) -> String {
         Some(Cut::Deadline) => format!("{waiting}; the next pass goes on at once"),
         Some(Cut::Halted) => format!("{waiting}; the pass was cut off, and the next one goes on"),
         Some(Cut::Unrecorded) => String::from(
-            "The approval of the held plan could not be recorded, so nothing of it went out; it is \
-             tried again",
+            "The approval of the held plan could not be recorded, so no part of the plan was \
+             written; bobsync tries again",
         ),
     }
 }
@@ -582,7 +564,8 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
             status: false,
             reason: DetailReason::SourceUnavailable.as_str(),
             message: format!(
-                "Bob sends {} for nobody; attributes and access that rest on it stay as they are.",
+                "Bob sends {} for no employee; attributes and access that depend on it stay as \
+                 they are.",
                 unseen_fields.join(", ")
             ),
         }

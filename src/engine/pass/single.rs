@@ -5,14 +5,13 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    hash::BuildHasher as _,
     time::Duration,
 };
 
 use futures::{StreamExt as _, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use super::observe::{company, shown};
+use super::answered::{company, is_just_deleted, row, shown};
 use crate::{
     api::employee_sync::Trigger,
     bob,
@@ -37,9 +36,6 @@ use crate::{
 const CHUNK: usize = 100;
 /// How many look-ups at the provider are under way at the same time.
 const AT_ONCE: usize = 8;
-/// How long Bob may still show an employee after it reported the deletion.
-const LAG: SignedDuration = SignedDuration::from_secs(60);
-
 /// Returns whether a look-up that waits for its turn is still wanted.
 pub type StillWanted<'a> = &'a (dyn Fn() -> bool + Sync);
 
@@ -63,19 +59,6 @@ pub struct Seen {
     pub in_doubt: bool,
     /// The fields that Bob sent for at least one of these employees.
     pub fields: HashSet<Box<str>>,
-}
-
-/// Returns a hash of all values that Bob was asked for about an employee. It is never 0.
-#[must_use]
-pub fn row(employee: &Employee) -> u64 {
-    foldhash::quality::FixedState::default().hash_one(&employee.values).max(1)
-}
-
-/// Returns whether Bob has just reported the deletion of the file. Reads may not show the deletion
-/// yet.
-#[must_use]
-pub fn is_just_deleted(entry: &Entry, now: Timestamp) -> bool {
-    entry.file_deleted.is_some_and(|at| now.duration_since(at).abs() < LAG)
 }
 
 /// Reads these employees. If an earlier look found no change for an employee, the employee is
@@ -364,8 +347,7 @@ pub async fn marked(
             }
             None => {
                 tracing::warn!(integration = %roster.key, employee,
-                    "access is revoked, and the account is not on record: it waits for a pass over \
-                     everybody");
+                    "access is revoked, and the account is not recorded: it waits for a full pass");
                 failed.insert(employee);
             }
         }

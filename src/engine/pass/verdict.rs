@@ -24,7 +24,10 @@ use crate::{
         },
         reasons::{DetailReason, EmployeeReason},
     },
-    cluster::{roster::Latest, status::to_the_second},
+    cluster::{
+        roster::{Latest, Standing},
+        status::to_the_second,
+    },
     domain::{
         access::{Decision, Missing, Transition},
         account::{Access, AccountState},
@@ -40,6 +43,7 @@ use crate::{
         why::Why,
     },
     engine::planned::OPEN,
+    provider::Phrases,
 };
 
 /// Everything that a status depends on, except history and times that do not matter.
@@ -69,6 +73,8 @@ pub struct Verdict<'a> {
     pub nameless: bool,
     /// The name of the provider.
     pub provider: &'static str,
+    /// What messages say of this provider and not of every other one.
+    pub phrases: &'static Phrases,
     /// What was decided.
     pub decision: Decision,
     /// The field of the `EmployeeSync` that this version cannot read.
@@ -206,6 +212,25 @@ impl Verdict<'_> {
         self.decision.managed && (self.account.is_some() || self.decision.missing != Missing::Never)
     }
 
+    /// Returns the state in which the employee counts in the numbers of the integration. The same
+    /// is read from the status. An employee that the settings leave out counts while or after an
+    /// ended employment takes access.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        let reason = self.reason();
+        match self.access() {
+            None => Standing::Uncounted,
+            Some(_) if !self.decision.managed && !self.decision.only_ends_access() => {
+                Standing::Unmanaged
+            }
+            Some(api::Access::Absent) if reason.is_ready() && self.account.is_none() => {
+                Standing::Uncounted
+            }
+            Some(_) if reason.is_ready() => Standing::Ready,
+            Some(_) => Standing::Unready(reason),
+        }
+    }
+
     /// Returns access as the status shows it. Returns `None` for an employee that was never in Bob,
     /// and before the provider's accounts are read.
     #[must_use]
@@ -339,7 +364,8 @@ impl Verdict<'_> {
     fn wanted(&self, mapping: &Mapping, before: &[Condition]) -> Vec<Wanted> {
         let mut wanted = self.conditions(mapping);
         let known = conditions::find(before, conditions::Type::Ready).filter(|ready| {
-            matches!(self.trouble, Trouble::RefusedBefore(reason) if ready.reason == reason.as_str())
+            matches!(self.trouble, Trouble::RefusedBefore(reason)
+                if ready.reason == reason.as_str())
         });
         if let Some(known) = known {
             let says = [conditions::Type::Ready, conditions::Type::Stalled];
@@ -430,8 +456,8 @@ impl Verdict<'_> {
                 conditions::Type::Provisioned,
                 true,
                 DetailReason::WouldAdopt,
-                "An account with this e-mail exists; it is shown as it is, and bobsync has not \
-                 written to it."
+                "An account with this e-mail exists; the status shows it as it is, and bobsync has \
+                 not written to it yet."
                     .into(),
             ),
             Some((_, MatchedBy::Created)) => detail(
@@ -444,7 +470,7 @@ impl Verdict<'_> {
                 conditions::Type::Provisioned,
                 true,
                 DetailReason::Matched,
-                "The account exists; it bears this employee's mark.".into(),
+                "The account exists; it has this employee's mark.".into(),
             ),
             Some((_, MatchedBy::Email)) => detail(
                 conditions::Type::Provisioned,
@@ -546,7 +572,7 @@ impl Verdict<'_> {
                     conditions::Type::ManagerResolved,
                     false,
                     DetailReason::ManagerPending,
-                    "The manager's account is not there yet.".into(),
+                    "The manager's account does not exist yet.".into(),
                 ),
                 Manager::NotManaged => detail(
                     conditions::Type::ManagerResolved,

@@ -85,6 +85,7 @@ fn verdict(trouble: Trouble, why: Why, state: Option<AccountState>) -> Verdict<'
         unread: false,
         nameless: false,
         provider: "Google Workspace",
+        phrases: &crate::provider::google::CATALOG.capabilities.phrases,
         decision: decision(why),
         unreadable: None,
         trouble,
@@ -230,27 +231,26 @@ fn a_conflict_says_which_and_whose() {
     for (message, said) in [
         (
             message(stranger(), true),
-            "The account 31 at Google Workspace has this employee's email or username, bears no \
-             employee's mark and cannot be taken over, \
-             because not both are this employee's: free it there, or correct it in Bob.",
+            "The account 31 at Google Workspace has this employee's email or username, has no mark \
+             and cannot be adopted, because its e-mail and its username are not both this \
+             employee's: free it there, or correct it in Bob.",
         ),
         (
             message(stranger(), false),
             "The account 31 at Google Workspace has this employee's email or username, and with \
-             spec.safety.adoption: Never an account \
-             without a mark is not taken over: free it there, or put the mark on it by hand.",
+             spec.safety.adoption: Never an account without a mark is not adopted: free it there, \
+             or put the mark on it by hand.",
         ),
         (
             message(employee, true),
             "The account 31 at Google Workspace has this employee's email or username and belongs \
-             to employee 4110000000000000017 in Bob: \
-             correct one of the two in Bob, or hand the account over by setting its mark to this \
-             employee's id.",
+             to employee 4110000000000000017 in Bob: correct one of the two in Bob, or hand the \
+             account over by setting its mark to this employee's id.",
         ),
         (
             message(Conflict::SameEmail("4110000000000000017".into()), true),
-            "Employee 4110000000000000017 in Bob has the same email, and one account cannot be \
-             both's: correct one of the two in Bob, or \
+            "Employee 4110000000000000017 in Bob has the same email, and one account cannot belong \
+             to both: correct one of the two in Bob, or \
              hand the account over by setting its mark to this employee's id.",
         ),
     ] {
@@ -288,8 +288,8 @@ fn a_missing_value_is_told_with_bobs_field_and_the_name_stays_in_the_status() {
             .map(|condition| (&*condition.status, &*condition.message))
             .unwrap()
     };
-    let message = "The required target email has no value: Bob has none in root.email, or hides \
-        it, or spec.attributes of this \
+    let message = "The required target email has no value: Bob has no value in root.email, or \
+        hides it, or spec.attributes of this \
                    EmployeeSync empties it.";
     assert_eq!(said("Ready"), ("False", message));
     assert_eq!(said("AttributesSynced"), ("False", "Not as decided: email."));
@@ -321,6 +321,108 @@ fn a_leaver_whose_account_the_credential_may_not_change_is_to_be_suspended_by_ha
 }
 
 #[test]
+fn each_cause_of_suspend_by_hand_says_what_ends_it() {
+    let said = |trouble, why| {
+        let verdict = verdict(trouble, why, Some(AccountState::Active));
+        assert_eq!(verdict.reason(), EmployeeReason::SuspendByHand);
+        verdict.message(&mapping())
+    };
+    let protected =
+        |by| [Trouble::Blocked(Block::Protected(by)), Trouble::Failed(Failure::Protected(by))];
+    for trouble in protected(ProtectedBy::Role) {
+        let message = said(trouble, Why::Terminated);
+        let way = "suspend the account by hand, or set spec.safety.administrators: Suspend to let \
+                   bobsync do it.";
+        assert!(message.ends_with(way), "{message}");
+    }
+    for trouble in protected(ProtectedBy::Settings) {
+        let message = said(trouble, Why::Terminated);
+        assert!(
+            message.contains("spec.safety.protectedAccounts")
+                && message.contains("suspend the account by hand, or take it off that list"),
+            "{message}"
+        );
+    }
+    let refused = Failure::Forbidden("The credential may not change this account: no.".to_owned());
+    let message = said(Trouble::Failed(refused), Why::Terminated);
+    assert!(message.contains("by hand, or give the credential the right"), "{message}");
+    // That setting does not suspend administrators who are on leave.
+    for trouble in protected(ProtectedBy::Role) {
+        let leave = Verdict {
+            decision: Decision {
+                existing: Some(Access::Suspended),
+                ..decision(Why::LeaveWithoutAccess)
+            },
+            ..verdict(trouble, Why::LeaveWithoutAccess, Some(AccountState::Active))
+        };
+        assert_eq!(leave.reason(), EmployeeReason::SuspendByHand);
+        let message = leave.message(&mapping());
+        assert!(
+            message.ends_with("access is still open: suspend the account by hand."),
+            "{message}"
+        );
+    }
+}
+
+/// The sums of an integration are made from the statuses, and those of a pass from the verdicts.
+#[test]
+fn an_employee_counts_by_the_status_as_by_the_verdict_whichever_way_the_settings_leave_one_out() {
+    let (mapping, now) = (mapping(), Timestamp::UNIX_EPOCH);
+    let states = [
+        None,
+        Some(AccountState::Active),
+        Some(AccountState::Suspended),
+        Some(AccountState::Staged),
+        Some(AccountState::Unlicensed),
+    ];
+    let ways = [
+        Why::DomainNotListed,
+        Why::OutOfScope,
+        Why::ScopeUnknown,
+        Why::LeftAloneBefore,
+        Why::AwaitingChange,
+    ];
+    let left = |why, also| Decision { managed: false, also: Some(also), ..decision(why) };
+    let kept = |also| Decision { also: Some(also), ..decision(Why::HandsOff) };
+    let ends = [Why::FileDeleted, Why::AccessRevoked, Why::Terminated, Why::LastDayOfWork];
+    let decisions = WHYS
+        .into_iter()
+        .map(decision)
+        .chain(ends.iter().flat_map(|why| ways.map(|way| left(*why, way))))
+        .chain(ends.map(kept));
+    let mut left_out = 0;
+    for decision in decisions {
+        for (trouble, state) in
+            troubles().into_iter().flat_map(|trouble| states.map(|state| (trouble.clone(), state)))
+        {
+            let verdict = Verdict { decision, ..verdict(trouble, decision.why, state) };
+            // Without an account there is no access to take, and only of an employee who is to get
+            // one it is said that the accounts are not known yet.
+            if decision.only_ends_access() && state.is_none()
+                || verdict.trouble == Trouble::Unlisted && !decision.managed
+            {
+                continue;
+            }
+            let status = verdict.status(
+                &mapping,
+                &EmployeeSyncStatus::default(),
+                Proof::default(),
+                &[],
+                now,
+            );
+            let told = format!("{:?} {:?} {state:?}", verdict.trouble, verdict.decision);
+            assert_eq!(Standing::of(&status), verdict.standing(), "{told}");
+            if decision.only_ends_access() && verdict.trouble == Trouble::None {
+                let counts = matches!(verdict.standing(), Standing::Ready | Standing::Unready(_));
+                assert!(counts, "{told}");
+                left_out += 1;
+            }
+        }
+    }
+    assert!(left_out > 50, "{left_out}");
+}
+
+#[test]
 fn an_account_that_is_kept_hands_off_is_told_as_it_is() {
     let access = |why, state| verdict(Trouble::None, why, state).access();
     assert_eq!(access(Why::HandsOff, Some(AccountState::Active)), Some(api::Access::Active));
@@ -344,8 +446,7 @@ fn the_field_that_cannot_be_read_is_named_and_is_what_has_to_be_corrected() {
     assert_eq!(
         message(Why::Unreadable, None, field),
         "Not managed: this version of bobsync cannot read spec.suspendUntil of the EmployeeSync, \
-         so what it asks for is not known: the \
-         account is left as it is."
+         so what it asks for is not known: the account is left as it is."
     );
     let leaver = message(Why::Unreadable, Some(Why::Terminated), field);
     assert!(
@@ -356,8 +457,5 @@ fn the_field_that_cannot_be_read_is_named_and_is_what_has_to_be_corrected() {
         "{leaver}"
     );
     let pinned = message(Why::HandsOff, Some(Why::Terminated), None);
-    assert!(
-        pinned.ends_with("suspend the account by hand, or take spec.suspend away."),
-        "{pinned}"
-    );
+    assert!(pinned.ends_with("suspend the account by hand, or remove spec.suspend."), "{pinned}");
 }

@@ -104,8 +104,7 @@ fn one_login(spec: &api::OneLogin, allowed: &AllowedEndpoints) -> Result<Target,
         });
         onelogin::base_for(region, spec.subdomain.as_deref()).ok_or_else(|| {
             invalid(
-                "spec.provider.oneLogin: say where the OneLogin account is: set \
-                subdomain, or region",
+                "spec.provider.oneLogin: say where the OneLogin tenant is: set subdomain or region",
             )
         })?
     } else {
@@ -222,9 +221,9 @@ fn both(
 ) -> Result<(String, String), Stop> {
     match (given.api, given.tokens) {
         ("", "") => Ok((vendors.api.to_owned(), vendors.tokens.to_owned())),
-        ("", _) | (_, "") => {
-            Err(invalid(&format!("{field}: set both endpoint and tokenEndpoint, or neither")))
-        }
+        ("", _) | (_, "") => Err(invalid(&format!(
+            "{field}: set both endpoint and tokenEndpoint, or neither of them"
+        ))),
         (endpoint, tokens) => Ok((
             allowed.accept(&format!("{field}.endpoint"), endpoint)?,
             allowed.accept(&format!("{field}.tokenEndpoint"), tokens)?,

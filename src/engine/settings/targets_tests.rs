@@ -22,7 +22,8 @@ const PROVIDERS: [(&str, &Catalog); 4] = [
 /// Returns the rules of the resource about the target of one row of this provider.
 fn rules(provider: &str) -> Vec<Program> {
     let crd = serde_json::to_value(ProvisioningIntegration::crd()).unwrap();
-    let rules = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]["x-kubernetes-validations"].clone();
+    let properties = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let rules = properties["spec"]["x-kubernetes-validations"].clone();
     let texts =
         rules.as_array().unwrap().iter().map(|rule| rule["rule"].as_str().unwrap().to_owned());
     let own = texts.filter(|text| {

@@ -280,6 +280,6 @@ mod tests {
             &integration("first", first, &region, &json!({"suspend": true})),
             &allowed,
         );
-        assert_eq!(others(), [], "one that is suspended claims nobody");
+        assert_eq!(others(), [], "one that is suspended claims no employee");
     }
 }

@@ -102,7 +102,7 @@ pub fn validate(
         target.destination.reserved().filter(|reserved| mapping.position(reserved).is_some())
     {
         return Err(invalid(format!(
-            "spec.mapping: `{reserved}` bears the mark; map another target, or move the mark with \
+            "spec.mapping: `{reserved}` holds the mark; map another target, or move the mark with \
              markAttribute"
         )));
     }
@@ -278,7 +278,7 @@ fn percent(text: Option<&str>, default: u32) -> Result<u32, String> {
         .strip_suffix('%')
         .and_then(|number| number.parse().ok())
         .filter(|number| *number <= 100);
-    number.ok_or_else(|| format!("`{text}` is no share: write for example 5%"))
+    number.ok_or_else(|| format!("`{text}` is not a share: write for example 5%"))
 }
 
 /// Refuses settings for new accounts that the provider does not support.
@@ -302,8 +302,8 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
             }
             ChangeAtFirstLogin::WithDefaultPassword if !password => {
                 return Err(format!(
-                    "{field}: without a default password {name} invites people to choose one; set \
-                     defaultPasswordSecretRef"
+                    "{field}: without a default password {name} mails employees an invitation to \
+                     choose one; set defaultPasswordSecretRef"
                 ));
             }
             ChangeAtFirstLogin::WithDefaultPassword | ChangeAtFirstLogin::Supported => {}
@@ -351,14 +351,14 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
         let source = match (&row.field, &row.formula, &row.cel) {
             (Some(field), None, None) if compare.is_person() && field.trim() != MANAGER => {
                 return Err(format!(
-                    "`{}` refers to a person: map it from the field work.manager",
+                    "`{}` refers to an employee: map it from the field work.manager",
                     row.target
                 ));
             }
             (Some(field), None, None) => Source::Field(fields.want(field)),
             (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {
                 return Err(format!(
-                    "`{}` refers to a person: map it from the field work.manager",
+                    "`{}` refers to an employee: map it from the field work.manager",
                     row.target
                 ));
             }
@@ -384,9 +384,8 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
             && names_a_person(&source, &fields)
         {
             return Err(format!(
-                "`{}` would hold Bob's number of a person, because its value comes from a \
-                 reference to one ({}). Map it from a field that is a text, such as the person's \
-                 e-mail",
+                "`{}` would get an employee's id in Bob, because its value comes from a reference \
+                 to an employee ({}). Map it from a text field, such as that employee's e-mail",
                 row.target,
                 REFERENCES.join(", ")
             ));

@@ -6,30 +6,21 @@
 //! the window, because Graph counts the requests of a batch one by one. Each write has its own
 //! outcome too, which goes through the same table of errors as an answer that came alone.
 
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
+use reqwest::{
+    StatusCode,
+    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+};
+use serde_json::value::RawValue;
 use std::{
     collections::{HashMap, VecDeque},
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
 };
-
-use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
-use reqwest::{
-    Method, StatusCode,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
-};
-use serde::Deserialize;
-use serde_json::{Map, Value, json, value::RawValue};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{dialect::EntraDialect, errors::BATCH};
-use crate::{
-    http::client::Answer,
-    provider::{
-        Error,
-        answers::Sent,
-        call::{Call, IN_LINE, Service},
-    },
-};
+use crate::provider::prelude::*;
 
 /// "JSON batch requests are currently limited to 20 individual requests."
 const MOST: usize = 20;
@@ -128,18 +119,11 @@ impl Lane {
         }
         let requests =
             [&own.request].into_iter().chain(others.iter().map(|other| &other.request)).enumerate();
-        let body = json!({"requests": requests.map(|(id, request)| request.within(id)).collect::<Vec<_>>()}).to_string();
+        let requests: Vec<_> = requests.map(|(id, request)| request.within(id)).collect();
+        let body = Map::from_iter([("requests".to_owned(), Value::Array(requests))]);
         let path = graph.dialect().path("/$batch");
-        let (method, urgency) = (Method::POST, call.urgency);
-        let batch = Call {
-            route: BATCH,
-            urgency,
-            method,
-            path: &path,
-            query: &[],
-            body: Some(body.into_bytes()),
-            sent: Sent::Nothing,
-        };
+        let to = (Method::POST, &*path);
+        let batch = Call::write(BATCH, call.urgency, to, Some(body), Sent::Nothing);
         let outcome = graph.call_in_turn(&batch, ticket).await;
         let tell = |each: &mut dyn FnMut(usize) -> Told| {
             for (at, other) in others.into_iter().enumerate() {
@@ -289,7 +273,8 @@ mod tests {
     fn answers_are_told_apart_by_their_ids_and_are_as_if_they_had_come_alone() {
         let body = json!({"responses": [
             {"id": "1", "status": 204, "headers": {"request-id": "r-1"}},
-            {"id": "0", "status": 429, "headers": {"Retry-After": "7", "Content-Type": "application/json"}, "body": {"error": {"code": "x"}}},
+            {"id": "0", "status": 429, "headers": {"Retry-After": "7",
+                "Content-Type": "application/json"}, "body": {"error": {"code": "x"}}},
             {"id": "2", "status": 503, "body": "<html>"},
             {"id": "3", "status": 204, "body": null},
             {"id": "4", "status": 201, "body": {"id": "7"}},

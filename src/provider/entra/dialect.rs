@@ -1,35 +1,15 @@
 //! How calls to Microsoft Graph are made: by an app registration that authenticates with a secret
 //! or a certificate, in one of Microsoft's clouds.
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
-
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use reqwest::{Method, RequestBuilder, Url};
+use reqwest::Url;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
-use serde::Deserialize;
-use serde_json::json;
 use sha2::{Digest as _, Sha256};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{CATALOG, Entra, Mark, errors::judge};
-use crate::{
-    http::{
-        client::{Answer, Client, form},
-        secret::Secret,
-    },
-    provider::{
-        Catalog, Credential, Destination, Error, Keys, Provider,
-        answers::{Route, Sent},
-        assertion::{Algorithm, SigningKey, without_byte_order_mark},
-        call::{Dialect, Ties},
-        limits::Pacer,
-        token::{Granted, Token},
-    },
-};
+use crate::provider::prelude::*;
 
 /// How long a token is good if the answer does not say: "slightly less than an hour" (Microsoft
 /// identity platform, client credentials flow).
@@ -68,13 +48,13 @@ impl Cloud {
 /// An Entra ID tenant, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
+    /// The tenant's GUID or one of its verified domains.
+    pub id: String,
     /// Scheme, host, port and a path prefix if any, without a trailing slash. Calls go to
     /// `<base>/v1.0/...`.
     pub base: String,
     /// The same for the sign-in service. Calls go to `<tokens>/{id}/oauth2/v2.0/token`.
     pub tokens: String,
-    /// The tenant's GUID or one of its verified domains.
-    pub id: String,
     /// The cloud. Scopes, audiences and references use its addresses, even if calls go to another
     /// address.
     pub cloud: Cloud,
@@ -85,10 +65,6 @@ pub struct Tenant {
 }
 
 impl Destination for Tenant {
-    fn catalog(&self) -> &'static Catalog {
-        &CATALOG
-    }
-
     fn tenant(&self) -> String {
         format!("{} {}", self.base, self.id.to_lowercase())
     }
@@ -104,17 +80,13 @@ impl Destination for Tenant {
         Some(self.mark.attribute())
     }
 
-    fn connect(
-        &self,
-        credential: Credential,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Box<dyn Provider>, Error> {
+    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
         let app = App::read(credential)?;
-        match Entra::new(self.clone(), app, ties, pacer) {
-            Ok(provider) => Ok(Box::new(provider)),
-            Err(error) => Err(Error::Unavailable { said: error.to_string() }),
-        }
+        Ok(Box::new(Entra::new(self.clone(), app, ties, pacer)?))
+    }
+
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
     }
 }
 
@@ -177,19 +149,16 @@ impl App {
                     thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&der)),
                 }
             }
-            (Some(_), ..) => {
-                return Err(refuse(
-                    "set clientSecret, or clientCertificate and clientKey, and not both",
-                ));
-            }
-            (None, Some(_), None) => {
-                return Err(refuse("clientCertificate needs its private key as clientKey"));
-            }
-            (None, None, Some(_)) => {
-                return Err(refuse("clientKey needs its certificate as clientCertificate"));
-            }
-            (None, None, None) => {
-                return Err(refuse("set clientSecret, or clientCertificate and clientKey"));
+            (secret, certificate, key) => {
+                let said = match (secret, certificate, key) {
+                    (Some(_), ..) => {
+                        "set clientSecret, or clientCertificate and clientKey, and not both"
+                    }
+                    (_, Some(_), _) => "clientCertificate needs its private key as clientKey",
+                    (.., Some(_)) => "clientKey needs its certificate as clientCertificate",
+                    _ => "set clientSecret, or clientCertificate and clientKey",
+                };
+                return Err(refuse(said));
             }
         };
         if client_id.is_empty() {
@@ -200,6 +169,7 @@ impl App {
 }
 
 /// One app in one tenant.
+#[derive(Debug)]
 pub(super) struct EntraDialect {
     tenant: Arc<Tenant>,
     app: App,
@@ -207,12 +177,6 @@ pub(super) struct EntraDialect {
     /// of each path.
     origin: String,
     prefix: String,
-}
-
-impl fmt::Debug for EntraDialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("EntraDialect").field("tenant", &self.tenant).finish_non_exhaustive()
-    }
 }
 
 impl EntraDialect {
@@ -284,26 +248,8 @@ impl Dialect for EntraDialect {
     }
 
     fn granted(&self, body: &[u8]) -> Option<Granted> {
-        #[derive(Deserialize)]
-        struct Answered {
-            access_token: String,
-            #[serde(default)]
-            expires_in: Option<u64>,
-        }
-        let answered: Answered = serde_json::from_slice(body)
-            .ok()
-            .filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
-        let lifetime =
-            answered.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
-        let tenant = directory(&answered.access_token);
-        Some(Granted { text: Secret::new(answered.access_token), lifetime, tenant })
-    }
-
-    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
-        match token {
-            Some(token) => request.bearer_auth(token.text.expose()),
-            None => request,
-        }
+        let granted = Granted::read(body, PUBLISHED)?;
+        Some(Granted { tenant: directory(granted.text.expose()), ..granted })
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {

@@ -1,17 +1,8 @@
 //! What the answers of Microsoft Graph and of the sign-in service mean, by status, purpose and the
 //! code in the body.
 
-use serde_json::Value;
-
-use super::catalog::{NUMBERED, SENSITIVE};
-use crate::{
-    domain::account::NewValue,
-    http::client::Answer,
-    provider::{
-        Error,
-        answers::{ERROR_BODY, Purpose, Route, Sent, field, retry_after, without_words},
-    },
-};
+use super::catalog::{NUMBERED, SENSITIVE, TABLE};
+use crate::provider::prelude::*;
 
 /// Sets or removes a manager.
 pub(super) const MANAGER: Route = Route::new("manager", Purpose::Update);
@@ -25,17 +16,57 @@ pub(super) const EXTENSION: Route = Route::new("extensions", Purpose::Definition
 /// The attribute that holds the password of a new user.
 const PASSWORD: &str = "passwordProfile";
 
+/// What a refusal means that is not about a value.
+const RULES: [Rule; 12] = [
+    // The sign-in service (RFC 6749, 5.2, and Microsoft's "Authentication and authorization error
+    // codes").
+    Rule::on(&[], Means::Unavailable, "{said}")
+        .of(TOKEN)
+        .code(&["temporarily_unavailable", "server_error"]),
+    Rule::on(&[], Means::Denied, NEEDS).of(TOKEN).code(&[
+        "access_denied",
+        "interaction_required",
+        "consent_required",
+        "invalid_resource",
+    ]),
+    Rule::on(&[400, 401, 403], Means::Unauthorized, "{said}").of(TOKEN),
+    // No right is missing: the directory has no room for another object.
+    Rule::on(&[403], Means::Forbidden, QUOTA)
+        .of(&[Purpose::Create, Purpose::Update])
+        .code(&["Directory_QuotaExceeded"]),
+    // The caller knows which permission ending sessions needs.
+    Rule::on(&[403], Means::Forbidden, "{said}").at(SESSIONS),
+    Rule::on(&[403], Means::Forbidden, TOO_LOW).of(&[Purpose::Update]),
+    Rule::on(&[403], Means::Forbidden, NEEDS).of(&[Purpose::Create]),
+    Rule::on(&[403], Means::Denied, NEEDS),
+    Rule::on(&[404], Means::NotFound, "").of(&[Purpose::Find, Purpose::Update]),
+    // The words do not matter, because the call asks about only one property.
+    Rule::on(&[400], Means::NotFound, "")
+        .of(&[Purpose::Definitions])
+        .word(&["does not exist as a declared property or extension property", "extension_"]),
+    Rule::on(&[], Means::Unavailable, STATUS).of(&[Purpose::Find]),
+    // Not all of the directory knows a new user yet: "Not a valid reference update", "does not
+    // reference a valid object". Nothing was applied.
+    Rule::on(&[400], Means::Unavailable, STATUS).at(MANAGER),
+];
+
+/// The directory could not write now, because another write was under way.
+const BUSY: [Rule; 1] = [Rule::on(&[404, 409, 412, 423], Means::Unavailable, STATUS)];
+
+const TOKEN: &[Purpose] = &[Purpose::Token];
+const QUOTA: &str = "the quota of objects in this directory is used up; Microsoft said: {said}";
+const TOO_LOW: &str = "the app registration needs the application permission User.ReadWrite.All, \
+    and for an administrator's account a directory role that is high enough; Microsoft said: \
+    {said}";
+const NEEDS: &str = "the app registration needs the application permission User.ReadWrite.All of \
+    Microsoft Graph, with admin consent; Microsoft said: {said}";
+
 /// Returns whether an answer grants the call, and if not, what to do about it. `mark` is the
 /// attribute that holds the mark.
 ///
 /// # Errors
 /// Every answer except a 2xx with JSON or, for a change, with an empty body.
-pub(super) fn judge(
-    route: Route,
-    answer: &Answer,
-    sent: Sent<'_>,
-    mark: &str,
-) -> Result<(), Error> {
+pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -> Judged {
     let status = answer.status.as_u16();
     if answer.status.is_success() && route.purpose == Purpose::Update && answer.body.is_empty() {
         return Ok(());
@@ -48,63 +79,23 @@ pub(super) fn judge(
     }
     let body = Body::read(answer);
     // The message about a whole batch may be about any employee in it.
-    let clean = if route == BATCH { String::new() } else { sent.clean(&body.message) };
-    let said = if clean.is_empty() { format!("HTTP {status}") } else { clean };
-    if route.purpose == Purpose::Token {
-        return Err(token_refused(status, &body, said));
+    let text = if route == BATCH { "" } else { &body.message };
+    let (code, named) = (&*body.code, body.target.as_deref());
+    let mut refusal = Refusal { code, named, ..Refusal::new(route, answer, sent, text) };
+    if let Some(number) = body.number {
+        refusal.said = format!("{} (AADSTS{number})", refusal.said);
     }
-    let extension = body.extension();
-    let unavailable = |said: String| Error::Unavailable { said: format!("HTTP {status}: {said}") };
-    Err(match (status, route.purpose) {
-        (401, _) => Error::Unauthorized { said },
-        // No right is missing: the directory has no room for another object.
-        (403, Purpose::Create | Purpose::Update) if body.code == "Directory_QuotaExceeded" => {
-            Error::Forbidden {
-                said: format!(
-                    "the quota of objects in this directory is used up; Microsoft said: {said}"
-                ),
-            }
-        }
-        // The caller knows which permission ending sessions needs.
-        (403, Purpose::Update) if route == SESSIONS => Error::Forbidden { said },
-        (403, Purpose::Update) => forbidden(&said),
-        (403, Purpose::Create) => Error::Forbidden { said: needs(&said) },
-        (403, _) => denied(&said),
-        (404, Purpose::Find | Purpose::Update) => Error::NotFound,
-        // The words do not matter, because the call asks about only one property.
-        (400, Purpose::Definitions) if body.speaks_of_no_such_property() || extension.is_some() => {
-            Error::NotFound
-        }
+    if let (400, Purpose::List, extension @ Some(_)) = (status, route.purpose, body.extension()) {
         // The refusal is about the row with this target, and about no other row.
-        (400, Purpose::List) if extension.is_some() => Error::Rejected { field: extension, said },
-        (_, Purpose::List | Purpose::Find | Purpose::Definitions) => unavailable(said),
-        // Not all of the directory knows a new user yet: "Not a valid reference update", "does not
-        // reference a valid object". Nothing was applied.
-        (400, _) if route == MANAGER => unavailable(said),
-        (400 | 409, _) if body.conflicts() => {
-            Error::Duplicate { field: duplicate(&body, &sent.targets(mark)) }
-        }
-        // The directory could not write now, because another write was under way.
-        (404 | 409 | 412 | 423, _) => unavailable(said),
-        _ => refused(&body, said, &sent, mark),
-    })
-}
-
-/// Returns the error of a credential that may not do this to this account.
-fn forbidden(said: &str) -> Error {
-    let needs = "the app registration needs the application permission User.ReadWrite.All, and for an administrator's account a directory role";
-    Error::Forbidden { said: format!("{needs} that is high enough; Microsoft said: {said}") }
-}
-
-/// Returns the error of a credential that may not make this kind of call.
-fn denied(said: &str) -> Error {
-    Error::Denied { said: needs(said) }
-}
-
-fn needs(said: &str) -> String {
-    format!(
-        "the app registration needs the application permission User.ReadWrite.All of Microsoft Graph, with admin consent; Microsoft said: {said}"
-    )
+        return Err(Error::Rejected { field: extension, said: refusal.said });
+    }
+    if let Some(error) = refusal.by(&RULES) {
+        return Err(error);
+    }
+    if matches!(status, 400 | 409) && body.conflicts() {
+        return Err(Error::Duplicate { field: duplicate(&body, &sent.targets(mark)) });
+    }
+    Err(refusal.by(&BUSY).unwrap_or_else(|| refused(refusal, &body.message, mark)))
 }
 
 /// Returns whether a refusal that names no attribute may be about a new user that not all of the
@@ -120,23 +111,6 @@ pub(super) fn speaks_of_lag(said: &str) -> bool {
     .any(|words| said.contains(words))
 }
 
-/// Returns the error of the sign-in service (RFC 6749, 5.2, and Microsoft's "Authentication and
-/// authorization error codes").
-fn token_refused(status: u16, body: &Body, said: String) -> Error {
-    let said = match body.number {
-        Some(number) => format!("{said} (AADSTS{number})"),
-        None => said,
-    };
-    match &*body.code {
-        "temporarily_unavailable" | "server_error" => Error::Unavailable { said },
-        "access_denied" | "interaction_required" | "consent_required" | "invalid_resource" => {
-            denied(&said)
-        }
-        _ if matches!(status, 400 | 401 | 403) => Error::Unauthorized { said },
-        _ => Error::Unavailable { said: format!("HTTP {status}: {said}") },
-    }
-}
-
 /// Returns which of the sent keys another object has. Another object may have an address in its
 /// `mail`.
 fn duplicate(body: &Body, targets: &[&str]) -> Option<String> {
@@ -148,28 +122,30 @@ fn duplicate(body: &Body, targets: &[&str]) -> Option<String> {
 
 /// Returns the error of a refused value: the initial password, or an attribute. A new user also
 /// gets attributes that no row maps.
-fn refused(body: &Body, said: String, sent: &Sent<'_>, mark: &str) -> Error {
-    let named = body.target.as_deref();
-    let of_password = |text: &str| sent.password_refused(text, PASSWORD, &said);
-    if let Some(refused) = of_password(named.unwrap_or_default()).or_else(|| of_password(&said)) {
+fn refused(refusal: Refusal<'_>, message: &str, mark: &str) -> Error {
+    let of_password = |text: &str| refusal.of_password(PASSWORD, text);
+    let named = of_password(refusal.named.unwrap_or_default());
+    if let Some(refused) = named.or_else(|| of_password(&refusal.said)) {
         return refused;
     }
-    let mut targets = sent.targets(mark);
-    if matches!(sent, Sent::Create(..)) {
+    let mut targets = refusal.sent.targets(mark);
+    if matches!(refusal.sent, Sent::Create(..)) {
         targets.extend(["mailNickname", "usageLocation"]);
     }
-    let told = match federated(sent, &body.message) {
-        Some(domain) => format!(
-            "the domain {domain} is federated: Entra ID takes a new user of it only with an onPremisesImmutableId, so either the directory \
-             that federates it makes the account, or userPrincipalName is mapped to a managed domain; Microsoft said: {said}"
-        ),
-        None => said.clone(),
-    };
-    let field = field(&targets, named, &[&said, &body.message], names);
-    match of_password(&body.message) {
-        Some(refused) if field.is_none() => refused,
-        _ => Error::Rejected { field, said: told },
+    let field = field(&targets, refusal.named, &[&refusal.said, message], names);
+    if let Some(refused) = of_password(message).filter(|_| field.is_none()) {
+        return refused;
     }
+    let said = match federated(&refusal.sent, message) {
+        Some(domain) => format!(
+            "the domain {domain} is federated: Entra ID takes a new user of it only with an \
+             onPremisesImmutableId, so either the directory that federates it makes the account, \
+             or userPrincipalName is mapped to a managed domain; Microsoft said: {}",
+            refusal.said
+        ),
+        None => refusal.said,
+    };
+    Error::Rejected { field, said }
 }
 
 /// Returns the domain of a new user, if the refusal says that the domain is federated (Microsoft
@@ -180,11 +156,7 @@ fn federated<'s>(sent: &Sent<'s>, message: &str) -> Option<&'s str> {
     if !message.contains("immutableid") && !message.contains("federated") {
         return None;
     }
-    let name = write.attributes.iter().find_map(|(row, value)| match value {
-        NewValue::Set(text) if *row == mapping.username => Some(&**text),
-        _ => None,
-    })?;
-    name.rsplit_once('@').map(|(_, domain)| domain)
+    write.text(mapping.username)?.rsplit_once('@').map(|(_, domain)| domain)
 }
 
 /// Returns the names of the attributes among these that only high roles may write on an
@@ -207,42 +179,31 @@ struct Body {
 
 impl Body {
     fn read(answer: &Answer) -> Self {
-        if answer.body.len() > ERROR_BODY {
-            return Self::default();
-        }
-        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
-            return Self::default();
-        };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let error = &body["error"];
-        if error.is_string() {
+        let body = error_body(answer);
+        if let Some((code, description)) = oauth_error(&body) {
             // The text is "AADSTS7000215: Invalid client secret provided. ... Trace ID: ...
             // Correlation ID: ...". The code is kept as a number, and the ids are of no use to a
             // reader.
-            let description = text(&body["error_description"]);
             let told = description
                 .split_once(": ")
                 .filter(|(code, _)| code.starts_with("AADSTS"))
                 .map_or(&*description, |(_, told)| told);
             let told = told.split(" Trace ID:").next().unwrap_or(told);
-            let message = if told.is_empty() { text(error) } else { told.to_owned() };
-            return Self {
-                code: text(error),
-                message,
-                number: body["error_codes"][0].as_u64(),
-                ..Self::default()
-            };
+            let message = if told.is_empty() { code.clone() } else { told.to_owned() };
+            let number = body["error_codes"][0].as_u64();
+            return Self { code, message, number, ..Self::default() };
         }
+        let error = &body["error"];
         let details = error["details"].as_array().map(Vec::as_slice).unwrap_or_default();
         let target = details
             .iter()
             .find_map(|detail| detail["target"].as_str())
             .or(error["target"].as_str());
         Self {
-            code: text(&error["code"]),
-            message: text(&error["message"]),
+            code: text_of(&error["code"]),
+            message: text_of(&error["message"]),
             target: target.map(str::to_owned),
-            details: details.iter().map(|detail| text(&detail["code"])).collect(),
+            details: details.iter().map(|detail| text_of(&detail["code"])).collect(),
             number: None,
         }
     }
@@ -264,27 +225,14 @@ impl Body {
             .find(|word| word.starts_with("extension_"))
             .map(str::to_owned)
     }
-
-    /// Finds "Property 'extension_..._x' does not exist as a declared property or extension
-    /// property."
-    fn speaks_of_no_such_property(&self) -> bool {
-        self.message.contains("does not exist as a declared property or extension property")
-    }
 }
 
 /// Returns the words by which a refusal may name an attribute: its name in Graph, or the
 /// directory's own older name.
 fn names(target: &str) -> Vec<String> {
-    let older = match target {
-        "mail" => &["proxyAddresses", "proxyAddress"][..],
-        "businessPhones" => &["telephoneNumber"],
-        "mobilePhone" => &["mobile"],
-        "officeLocation" => &["physicalDeliveryOfficeName"],
-        "faxNumber" => &["facsimileTelephoneNumber"],
-        _ => &[],
-    };
+    let words = TABLE.locate(target).map_or(&[][..], |place| place.field.words);
     let numbered = target.strip_prefix(NUMBERED).map(|name| name.trim_start_matches('.'));
-    [target].into_iter().chain(numbered).chain(older.iter().copied()).map(str::to_owned).collect()
+    [target].into_iter().chain(numbered).chain(words.iter().copied()).map(str::to_owned).collect()
 }
 
 #[cfg(test)]

@@ -4,12 +4,11 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    domain::{
-        account::{AccountWrite, NewValue},
-        employee::Fields,
-        mapping::{Compare, Mapping, Row, Source},
+    domain::account::AccountWrite,
+    provider::{
+        answers::Password,
+        fixtures::{self, answer},
     },
-    provider::answers::Password,
 };
 
 const EXTENSION_NAME: &str = "extension_0123456789abcdef0123456789abcdef_cell";
@@ -24,39 +23,16 @@ const VALUES: [&str; 6] = [
     "B-17-X",
 ];
 
-fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", media_type.parse().unwrap());
-    Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() }
-}
-
 fn refused(status: u16, code: &str, message: &str, details: &Value) -> Answer {
-    let body = json!({"error": {"code": code, "message": message, "details": details, "innerError": {"request-id": "7"}}});
+    let body = json!({"error": {"code": code, "message": message, "details": details,
+        "innerError": {"request-id": "7"}}});
     answer(status, "application/json", body.to_string())
 }
 
 fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
-    let row = |target: &str| Row {
-        target: target.into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    let mapping = Mapping {
-        rows: TARGETS.map(row).into(),
-        fields: Fields::default(),
-        email: 0,
-        username: 0,
-        manager: None,
-    };
-    let attributes =
-        VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
-    let write = AccountWrite {
-        attributes,
-        mark: Some("3332883894235038486".into()),
-        ..AccountWrite::default()
-    };
+    let mapping = fixtures::mapping(&TARGETS, 0);
+    let mark = Some("3332883894235038486".into());
+    let write = AccountWrite { mark, ..fixtures::write(&VALUES.map(Some)) };
     judge(
         route,
         answer,
@@ -219,7 +195,8 @@ fn the_words_of_a_lag_are_told_from_those_of_a_bad_value() {
     for said in [
         "One or more property values specified are invalid.",
         "Not a valid reference update.",
-        "The reference target 'User_7' of type 'DirectoryLinkChange' does not reference a valid object.",
+        "The reference target 'User_7' of type 'DirectoryLinkChange' does not reference a valid \
+         object.",
     ] {
         assert!(speaks_of_lag(said), "{said}");
     }
@@ -234,7 +211,8 @@ fn a_conflict_is_told_by_its_details_and_names_the_key() {
         ("mail", "mail"),
         ("onPremisesImmutableId", "onPremisesImmutableId"),
     ] {
-        let details = json!([{"code": "ObjectConflict", "target": target, "message": "x"}, {"code": "ConflictingObjects", "target": target}]);
+        let details = json!([{"code": "ObjectConflict", "target": target, "message": "x"},
+            {"code": "ConflictingObjects", "target": target}]);
         let error = judged(Route::UPDATE, &refused(400, "Request_BadRequest", "No.", &details))
             .unwrap_err();
         assert_eq!(error, Error::Duplicate { field: Some(field.to_owned()) });
@@ -368,7 +346,8 @@ fn the_sign_in_service_says_whether_it_is_the_credential_or_a_right() {
         (500, "server_error", 0, "unavailable"),
     ] {
         let description = format!(
-            "AADSTS{number}: Bad swordfish of 4711-client. Trace ID: 7b Correlation ID: 8c Timestamp: now"
+            "AADSTS{number}: Bad swordfish of 4711-client. Trace ID: 7b Correlation ID: 8c \
+             Timestamp: now"
         );
         let refused = token(
             status,

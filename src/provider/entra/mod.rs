@@ -1,8 +1,8 @@
 //! Microsoft Entra ID, through Microsoft Graph, version 1.0.
 //!
 //! [`catalog`] is known without a connection; `dialect` makes calls; `mark` is where Bob's id is;
-//! `read`, `write` and `told` are the wire; `whose` asks what a write has to know; `batch` sends
-//! waiting writes together; `errors` turns refusals into what to do. This file has the calls.
+//! `paths` and `write` are what is special on the wire; `batch` sends waiting writes together;
+//! `errors` turns refusals into what to do. This file has the calls.
 
 pub mod catalog;
 
@@ -11,18 +11,7 @@ mod dialect;
 mod errors;
 mod mark;
 mod paths;
-mod read;
-mod told;
-mod whose;
 mod write;
-
-use std::{collections::HashMap, sync::Arc, time::Duration};
-
-use futures::future::BoxFuture;
-use parking_lot::Mutex;
-use reqwest::Method;
-use serde_json::{Map, Value, json};
-use tokio::time::Instant;
 
 pub use catalog::{CATALOG, pacer};
 pub use dialect::{App, Cloud, Tenant};
@@ -30,34 +19,17 @@ pub use mark::Mark;
 
 use self::{
     batch::Lane,
+    catalog::TABLE,
     dialect::EntraDialect,
     errors::{EXTENSION, MANAGER, SESSIONS, sensitive, speaks_of_lag},
-    paths::{encoded, is_id, short, user_path, with_top},
-    read::{Page, Reader, User},
-    told::{made, told, without},
+    paths::{is_id, user_path, with_top},
     write::{Parts, Reference, apart, complete, parts},
 };
-use super::{
-    Capabilities, Error, Initial, Key, Left, Listing, Provider, Written,
-    answers::{Password, Route, Sent, request_id},
-    call::{Call, Service, Ties},
-    limits::Pacer,
-    listing::{Lister, unreadable},
-    passwords,
-    remembered::undefined_in,
-};
-use crate::{
-    domain::{
-        account::{Access, Account, AccountWrite},
-        mapping::{Compare, Mapping, equal},
-        priority::Urgency,
-    },
-    http::client::Answer,
-};
+use crate::provider::prelude::*;
 
 /// The largest pages, without and with managers (Microsoft Graph, "List users", known issue 13635).
 const PAGE: usize = 999;
-const PAGE_WITH_MANAGERS: usize = catalog::CATALOG.capabilities.page;
+const PAGE_WITH_MANAGERS: usize = CATALOG.capabilities.page;
 
 /// How long it is remembered whether a directory extension is defined.
 const REMEMBERED: Duration = Duration::from_secs(600);
@@ -65,203 +37,137 @@ const REMEMBERED: Duration = Duration::from_secs(600);
 /// The pauses between tries to finish a new user, which not all of the directory knows yet.
 const LAG: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(2), Duration::from_secs(4)];
 
+/// How long finishing a new user may take. The pauses end it much earlier.
+const WITHIN: Duration = Duration::from_secs(600);
+
 /// How long after its creation a refusal may mean that not all of the directory knows a user yet.
 const YOUNG: Duration = Duration::from_secs(120);
+
+/// How a write is sent: how urgent it is, and what must not come back in a text.
+type How<'a> = (Urgency, Sent<'a>);
+
+/// The last answer to a write, if there was one.
+type Asked = Result<Option<Answer>, Error>;
 
 /// One Entra ID tenant, through one app registration.
 pub struct Entra {
     tenant: Arc<Tenant>,
     graph: Service<EntraDialect>,
     lane: Lane,
-    /// Whether a directory extension is defined, as the last answer said, and when.
-    extensions: Mutex<HashMap<String, (Instant, bool)>>,
-    /// Users that were made lately, and when.
-    young: Mutex<HashMap<String, Instant>>,
+    /// Whether a directory extension is defined, as the last answer said.
+    extensions: Facts<bool>,
+    /// Users that were made lately.
+    young: Facts<()>,
 }
 
 impl Entra {
     /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
-    /// The TLS settings of this machine cannot be used.
-    pub fn new(
-        tenant: Tenant,
-        app: App,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Self, reqwest::Error> {
+    /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
+    pub fn new(tenant: Tenant, app: App, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let tenant = Arc::new(tenant);
         let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), ties, pacer)?;
-        Ok(Self {
-            tenant,
-            graph,
-            lane: Lane::default(),
-            extensions: Mutex::default(),
-            young: Mutex::default(),
-        })
+        let (extensions, young) = (Facts::new(REMEMBERED), Facts::new(YOUNG));
+        Ok(Self { tenant, graph, lane: Lane::default(), extensions, young })
     }
 
     fn path(&self, below: &str) -> String {
         self.graph.dialect().path(below)
     }
 
+    /// Returns a reader of all rows.
+    fn reader_of_all<'m>(&'m self, mapping: &'m Mapping) -> Reader<'m> {
+        let mark = Place::of(&TABLE.mark, self.tenant.mark.attribute());
+        Reader::marked(&TABLE, mapping, mark)
+    }
+
     /// Returns a reader that leaves out directory extensions that are known to be missing.
     fn reader<'m>(&'m self, mapping: &'m Mapping) -> Reader<'m> {
-        let mut reader = Reader::new(mapping, &self.tenant.mark);
-        let missing: Vec<usize> = reader
-            .extensions()
-            .filter(|(_, name)| self.is_missing(name))
-            .filter_map(|(row, _)| row)
+        let mut reader = self.reader_of_all(mapping);
+        let missing: Vec<usize> = extensions(&reader)
+            .filter(|(_, name)| self.extensions.get(name) == Some(false))
+            .map(|(row, _)| row)
             .collect();
         reader.leave_out(&missing);
         reader
     }
 
-    async fn get(&self, route: Route, path: &str, sent: Sent<'_>) -> Result<Answer, Error> {
-        self.graph.call(&Call::get(route, path, &[], sent)).await
+    /// Returns the account with Bob's id in place of its form in the mark.
+    fn ours<'a>(&self, account: Account<'a>) -> Account<'a> {
+        Account { mark: account.mark.map(|text| self.tenant.mark.decode(text)), ..account }
     }
 
-    async fn list_all(
-        &self,
-        mapping: &Mapping,
-        sink: &mut (dyn FnMut(Account<'_>) + Send),
-    ) -> Result<Listing, Error> {
-        let all = Reader::new(mapping, &self.tenant.mark);
-        let mut reader = Reader::new(mapping, &self.tenant.mark);
-        let mut unavailable = self.undefined(&all).await?;
-        reader.leave_out(&unavailable);
-        let mut lister = Lister::new(if reader.has_manager() { PAGE_WITH_MANAGERS } else { PAGE });
-        let mut path = self.path(&format!("/users?{}&$top={}", reader.query(), lister.size()));
-        loop {
-            lister.goes_to(&path)?;
-            let answer = match lister
-                .page(async |size| {
-                    self.get(Route::LIST, &with_top(&path, size), Sent::Nothing).await
-                })
-                .await
-            {
-                Err(Error::Rejected { field: Some(name), said }) => {
-                    // The list lacks an extension that the probe saw. Each row is left out once.
-                    self.remember(&name, false);
-                    let missing = self.undefined(&all).await?;
-                    if missing.len() == unavailable.len() {
-                        return Err(unreadable(&said));
-                    }
-                    unavailable = missing;
-                    reader.leave_out(&unavailable);
-                    path = self.path(&format!("/users?{}&$top={}", reader.query(), lister.size()));
-                    continue;
-                }
-                answer => answer?,
-            };
-            let page = page_in(&answer)?;
-            for user in &page.value {
-                let account = reader
-                    .account(user)
-                    .ok_or_else(|| unreadable("the listing holds a user without an id"))?;
-                if lister.is_new(short(&account.id)) {
-                    sink(account);
-                }
-            }
-            let Some(link) = page.next_link.filter(|link| !link.is_empty()) else {
-                return Ok(Listing {
-                    accounts: lister.accounts(),
-                    whole: !lister.repeats(),
-                    unavailable,
-                });
-            };
-            let next = self.graph.dialect().same_origin(&link);
-            path = next.ok_or_else(|| unreadable("the next page of the listing is said to be at another address, which is not called"))?;
-        }
+    async fn get(&self, route: Route, path: &str, sent: Sent<'_>) -> Result<Answer, Error> {
+        self.graph.get(route, path, &[], sent).await
     }
 
     /// Returns the rows of directory extensions that the tenant lacks. Asks for each once in a
     /// while, by a filter, because a list silently leaves out what does not exist.
     async fn undefined(&self, reader: &Reader<'_>) -> Result<Vec<usize>, Error> {
         let mut missing = Vec::new();
-        for (row, name) in reader.extensions() {
-            let remembered = self.extensions.lock().get(name).copied();
-            let defined = match remembered.filter(|(at, _)| at.elapsed() < REMEMBERED) {
-                Some((_, defined)) => defined,
-                None => {
-                    let filter = encoded(&format!("{name} eq '-'"));
-                    let path = self.path(&format!("/users?$filter={filter}&$select=id&$top=1"));
-                    let defined = match self.get(EXTENSION, &path, Sent::Nothing).await {
-                        Err(Error::NotFound) => false,
-                        // If the service cannot tell, a write will.
-                        Ok(_) | Err(Error::Unavailable { .. }) => true,
-                        Err(error) => return Err(error),
-                    };
-                    self.remember(name, defined);
-                    defined
-                }
-            };
-            match (defined, row) {
-                (true, _) => {}
-                (false, Some(row)) => missing.push(row),
-                (false, None) => {
-                    let said = "markAttribute names a directory extension that this tenant does not have: define it, with a service principal of its app";
-                    return Err(Error::Denied { said: said.to_owned() });
-                }
+        for (row, name) in extensions(reader) {
+            if !self.is_defined(name).await? {
+                missing.push(row);
             }
+        }
+        if let Mark::Extension(name) = &self.tenant.mark
+            && !self.is_defined(name).await?
+        {
+            let said = "markAttribute names a directory extension that this tenant does not have: \
+                define it, with a service principal of its app";
+            return Err(Error::Denied { said: said.to_owned() });
         }
         Ok(missing)
     }
 
-    /// Remembers whether a directory extension is defined.
-    fn remember(&self, name: &str, defined: bool) {
-        self.extensions.lock().insert(name.to_owned(), (Instant::now(), defined));
-    }
-
-    /// Returns whether a directory extension is remembered as missing.
-    fn is_missing(&self, name: &str) -> bool {
-        let extensions = self.extensions.lock();
-        extensions.get(name).is_some_and(|(at, defined)| !defined && at.elapsed() < REMEMBERED)
+    async fn is_defined(&self, extension: &str) -> Result<bool, Error> {
+        if let Some(defined) = self.extensions.get(extension) {
+            return Ok(defined);
+        }
+        let filter = encoded(&format!("{extension} eq '-'"));
+        let path = self.path(&format!("/users?$filter={filter}&$select=id&$top=1"));
+        let defined = match self.get(EXTENSION, &path, Sent::Nothing).await {
+            Err(Error::NotFound) => false,
+            // If the service cannot tell, a write will.
+            Ok(_) | Err(Error::Unavailable { .. }) => true,
+            Err(error) => return Err(error),
+        };
+        self.extensions.set(extension, defined);
+        Ok(defined)
     }
 
     /// Refuses a write of an attribute that is known to be missing, before it is sent.
     fn check_defined(&self, mapping: &Mapping, write: &AccountWrite) -> Result<(), Error> {
-        undefined_in(mapping, write, |target| self.is_missing(target))
+        undefined_in(mapping, write, |target| self.extensions.get(target) == Some(false))
     }
 
-    /// Asks again about a directory extension that a refusal has named.
-    async fn doubt(&self, mapping: &Mapping, error: &Error) {
-        let Error::Rejected { field: Some(name), .. } = error else { return };
-        if !name.starts_with("extension_") {
-            return;
+    /// Asks again about a directory extension that a refusal has named. Returns the outcome.
+    async fn doubting<T>(&self, mapping: &Mapping, outcome: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Rejected { field: Some(name), .. }) = &outcome
+            && name.starts_with("extension_")
+        {
+            self.extensions.forget(name);
+            if let Err(error) = self.undefined(&self.reader_of_all(mapping)).await {
+                tracing::debug!(
+                    category = error.category(),
+                    "whether a directory extension is defined could not be asked"
+                );
+            }
         }
-        self.extensions.lock().remove(name);
-        if let Err(error) = self.undefined(&Reader::new(mapping, &self.tenant.mark)).await {
-            tracing::debug!(
-                category = error.category(),
-                "whether a directory extension is defined could not be asked"
-            );
-        }
+        outcome
     }
 
     /// Reads one user by id or name. Unlike a search, it shows writes as soon as a copy has them.
-    async fn by_key(
-        &self,
-        mapping: &Mapping,
-        key: &str,
-    ) -> Result<Option<Account<'static>>, Error> {
+    async fn by_key(&self, mapping: &Mapping, key: &str) -> Result<One, Error> {
         // A key of only dots would be another address.
         if key.bytes().all(|b| b == b'.') {
             return Ok(None);
         }
         let reader = self.reader(mapping);
-        let path = self.path(&format!("{}?{}", user_path(key), reader.query()));
+        let path = self.path(&format!("{}?{}", user_path(key), query(&reader)));
         match self.get(Route::FIND, &path, Sent::Key(key)).await {
-            Ok(answer) => {
-                let user =
-                    user_in(&answer).ok_or_else(|| unreadable("the answer is not a user"))?;
-                Ok(Some(
-                    reader
-                        .account(&user)
-                        .ok_or_else(|| unreadable("the answer is not a user"))?
-                        .into_owned(),
-                ))
-            }
+            Ok(answer) => Ok(Some(self.ours(reader.one(&answer)?))),
             Err(Error::NotFound) => Ok(None),
             // The refusal is about this account only.
             Err(Error::Denied { said }) => Err(Error::Forbidden { said }),
@@ -269,168 +175,74 @@ impl Entra {
         }
     }
 
-    async fn look_up(
+    /// Returns the users with this value in an attribute. `key` is what the value was made of.
+    async fn search(
         &self,
         mapping: &Mapping,
-        key: Key<'_>,
-    ) -> Result<Vec<Account<'static>>, Error> {
-        let (Key::Id(text) | Key::Mark(text) | Key::Email(text)) = key;
-        if text.trim().is_empty() {
-            return Err(Error::Rejected {
-                field: None,
-                said: "an account cannot be looked up by an empty key".to_owned(),
-            });
-        }
-        let mark = match key {
-            Key::Id(id) if !is_id(id) => return Ok(Vec::new()),
-            Key::Id(id) => {
-                let found = self.by_key(mapping, id).await?;
-                return Ok(found
-                    .into_iter()
-                    .filter(|account| account.id.eq_ignore_ascii_case(id))
-                    .collect());
-            }
-            Key::Email(name) => {
-                let same = |account: &Account<'_>| {
-                    account
-                        .email
-                        .as_deref()
-                        .is_some_and(|have| equal(Compare::IgnoringCase, have, name))
-                };
-                return Ok(self
-                    .by_key(mapping, name.trim())
-                    .await?
-                    .into_iter()
-                    .filter(same)
-                    .collect());
-            }
-            Key::Mark(mark) => mark,
-        };
-        let Some(value) = self.tenant.mark.encode(mark) else { return Ok(Vec::new()) };
+        (attribute, value): (&str, &str),
+        key: &str,
+    ) -> Result<Found, Error> {
         let reader = self.reader(mapping);
         // In a text, a quote is written twice (OData 4.01, URL conventions, 5.1.1.6.2).
-        let filter = encoded(&format!(
-            "{} eq '{}'",
-            self.tenant.mark.attribute(),
-            value.replace('\'', "''")
-        ));
-        let path = self.path(&format!("/users?$filter={filter}&{}", reader.query()));
-        let answer = match self.get(Route::FIND, &path, Sent::Key(mark)).await {
-            Err(Error::NotFound) => return Err(unreadable("HTTP 404 for the list of users")),
-            answer => answer?,
-        };
-        let page = page_in(&answer)?;
-        let found =
-            page.value.iter().filter_map(|user| reader.account(user)).map(Account::into_owned);
-        Ok(found.filter(|account| account.mark.as_deref() == Some(mark)).collect())
+        let filter = encoded(&format!("{attribute} eq '{}'", value.replace('\'', "''")));
+        let path = self.path(&format!("/users?$filter={filter}&{}", query(&reader)));
+        let answer = self.get(Route::FIND, &path, Sent::Key(key)).await;
+        let found = reader.found(&searched(answer)?)?;
+        Ok(found.into_iter().map(|account| self.ours(account)).collect())
     }
 
-    async fn make(
-        &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
-        initial: &Initial<'_>,
-    ) -> Result<Written, Error> {
-        self.check_defined(mapping, write)?;
-        let Parts { mut members, later, manager, .. } = parts(&self.tenant, mapping, write, true)?;
-        let generated;
-        let (password, kind) = match initial.password {
-            Some(password) => (password, Password::Default(password.expose())),
-            None => {
-                generated = passwords::generate()
-                    .map_err(|said| Error::Unavailable { said: said.to_owned() })?;
-                (&generated, Password::Generated(generated.expose()))
-            }
-        };
-        complete(&self.tenant, &mut members, password.expose(), initial.change_at_first_login)?;
-        let (path, sent) = (self.path("/users"), Sent::Create(mapping, write, kind));
-        let (urgency, method) = (Urgency::Normal, Method::POST);
-        let answer =
-            match self.write(Route::CREATE, urgency, method, &path, Some(members), sent).await {
-                Err(error) => return Err(self.whose_address(mapping, write, error).await),
-                Ok(answer) => answer,
-            };
-        let mut account = made(mapping, write, &answer)
-            .map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        self.made_now(&account.id);
-        let sent = Sent::Write(mapping, write);
-        if !later.is_empty()
-            && !self.soon(|| self.patch(&account.id, later.clone(), Urgency::Normal, sent)).await
-        {
-            account = without(mapping, account, |target| target.starts_with(catalog::NUMBERED));
+    /// Returns the error of a create with a taken address, in the meaning that it has for this
+    /// employee. If the user with the address has no mark, or has this employee's mark, and has
+    /// another name, a second user of the same employee would be made.
+    async fn whose_address(&self, mapping: &Mapping, write: &AccountWrite, error: Error) -> Error {
+        let Error::Duplicate { field: Some(field) } = &error else { return error };
+        if field != "mail" && !field.eq_ignore_ascii_case("proxyAddresses") {
+            return error;
         }
-        if let Some(manager) = manager
-            && !self.soon(|| self.set_manager(&account.id, manager, Urgency::Normal, sent)).await
-        {
-            account = without(mapping, account, |target| target == "manager");
+        let row = |target: &str| mapping.rows.iter().position(|row| *row.target == *target);
+        let sent = |target| write.text(row(target)?);
+        let Some(address) = sent("mail").or_else(|| sent("userPrincipalName")) else {
+            return error;
+        };
+        let found = self.search(mapping, ("mail", address), address).await.unwrap_or_default();
+        let theirs = |mark: Option<&str>| mark.is_none() || mark == write.mark.as_deref();
+        if !found.iter().any(|account| theirs(account.mark.as_deref())) {
+            return error;
         }
-        Ok(Written { account, request_id: request_id(&answer, "request-id"), left: None })
-    }
-
-    fn made_now(&self, id: &str) {
-        let mut young = self.young.lock();
-        young.retain(|_, made| made.elapsed() < YOUNG);
-        young.insert(id.to_owned(), Instant::now());
-    }
-
-    fn is_young(&self, id: &str) -> bool {
-        self.young.lock().get(id).is_some_and(|made| made.elapsed() < YOUNG)
+        let said = "an account with this mail has another userPrincipalName: where people log in \
+            by another name than their mail, map userPrincipalName to that name (formula or cel) \
+            and mail to the address";
+        Error::Conflict { said: said.to_owned() }
     }
 
     /// Finishes a new account, and returns whether it succeeded. The next pass sees what it lacks.
-    async fn soon<F: Future<Output = Result<Option<Answer>, Error>>>(
-        &self,
-        call: impl Fn() -> F,
-    ) -> bool {
-        for pause in LAG.into_iter().map(Some).chain([None]) {
-            match (call().await, pause) {
-                (Ok(_), _) => return true,
-                (
-                    Err(
-                        Error::NotFound
-                        | Error::Unavailable { .. }
-                        | Error::Unknown { .. }
-                        | Error::Throttled { .. },
-                    ),
-                    Some(pause),
-                ) => {
-                    tokio::time::sleep(pause).await;
-                }
-                (Err(error), _) => {
-                    tracing::debug!(
-                        category = error.category(),
-                        "what belongs to a new account could not be written yet"
-                    );
-                    return false;
-                }
-            }
+    async fn soon<F: Future<Output = Asked>>(&self, call: impl Fn() -> F) -> bool {
+        let again = |error: &Error| error.may_pass() || *error == Error::NotFound;
+        let outcome = settled(LAG, WITHIN, again, call).await;
+        if let Err(error) = &outcome {
+            tracing::debug!(
+                category = error.category(),
+                "what belongs to a new account could not be written yet"
+            );
         }
-        false
+        outcome.is_ok()
     }
 
-    async fn change(
-        &self,
-        mapping: &Mapping,
-        id: &str,
-        write: &AccountWrite,
-        urgency: Urgency,
-    ) -> Result<Written, Error> {
-        if !is_id(id) {
-            return Err(Error::NotFound);
-        }
+    async fn change(&self, change: Change<'_>) -> Result<Written, Error> {
+        let Change { mapping, id, write, urgency } = change;
+        is_id(id).then_some(()).ok_or(Error::NotFound)?;
         self.check_defined(mapping, write)?;
-        let completed = self.completed(mapping, id, write).await?;
-        let write = completed.as_ref().unwrap_or(write);
+        let needs = needs_foreign(&TABLE, mapping, &AccountWrite { mark: None, ..write.clone() });
+        let write = &*with_foreign(write, needs, self.by_key(mapping, id)).await?;
         let Parts { members, manager, ends, .. } = parts(&self.tenant, mapping, write, false)?;
-        let sent = Sent::Write(mapping, write);
+        let how = (urgency, Sent::Write(mapping, write));
         let (mut last, mut left, mut refused, mut unset_manager) = (None, None, None, false);
         if !members.is_empty() {
-            match self.patch(id, members.clone(), urgency, sent).await {
+            match self.patch(id, members.clone(), how).await {
                 Ok(answer) => last = answer,
                 // The engine takes access in a write of its own, so there is no harmless part.
                 Err(Error::Forbidden { said }) if write.access != Some(Access::Suspended) => {
-                    let (error, kept) =
-                        self.harmless_part(id, &members, urgency, sent, said).await?;
+                    let (error, kept) = self.harmless_part(id, &members, how, said).await?;
                     let is_kept = |row: &usize| {
                         mapping.rows.get(*row).is_some_and(|row| kept.contains_key(&*row.target))
                     };
@@ -454,17 +266,13 @@ impl Entra {
             }
         }
         if let Some(manager) = manager {
-            match self.set_manager(id, manager, urgency, sent).await {
+            match self.set_manager(id, manager, how).await {
                 Ok(answer) => last = answer.or(last),
                 Err(error @ (Error::Forbidden { .. } | Error::Rejected { .. }))
                     if !members.is_empty() =>
                 {
-                    let left = left.get_or_insert_with(|| Left {
-                        error,
-                        rows: Vec::new(),
-                        sessions: false,
-                    });
-                    left.rows.extend(mapping.manager);
+                    let none = Left { error, rows: Vec::new(), sessions: false };
+                    left.get_or_insert(none).rows.extend(mapping.manager);
                 }
                 // Not all of the directory knows the manager yet. All other attributes are written.
                 Err(Error::NotFound) => unset_manager = true,
@@ -474,16 +282,42 @@ impl Entra {
         match refused {
             Some(error) => Err(error),
             None => Ok(Written {
-                account: match told(mapping, write, id.to_owned()) {
-                    account if unset_manager => {
-                        without(mapping, account, |target| target == "manager")
-                    }
+                account: match as_sent(mapping, write, id.to_owned()) {
+                    account if unset_manager => without(mapping, account, catalog::MANAGER),
                     account => account,
                 },
                 request_id: last.as_ref().and_then(|answer| request_id(answer, "request-id")),
                 left,
             }),
         }
+    }
+
+    async fn make(&self, New { mapping, write, initial }: New<'_>) -> Result<Written, Error> {
+        self.check_defined(mapping, write)?;
+        let Parts { mut members, later, manager, .. } = parts(&self.tenant, mapping, write, true)?;
+        let password = First::of(initial)?;
+        let change = initial.change_at_first_login;
+        complete(&self.tenant, &mut members, password.secret().expose(), change)?;
+        let how = (Urgency::Normal, Sent::Create(mapping, write, password.sent()));
+        let path = self.path("/users");
+        let to = (Method::POST, &*path);
+        let answer = match self.write(Route::CREATE, how, to, Some(members)).await {
+            Err(error) => return Err(self.whose_address(mapping, write, error).await),
+            Ok(answer) => answer,
+        };
+        let mut account = made(mapping, write, &answer)
+            .map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        self.young.set(&account.id, ());
+        let how = (Urgency::Normal, Sent::Write(mapping, write));
+        if !later.is_empty() && !self.soon(|| self.patch(&account.id, later.clone(), how)).await {
+            account = without(mapping, account, catalog::NUMBERED);
+        }
+        if let Some(manager) = manager
+            && !self.soon(|| self.set_manager(&account.id, manager, how)).await
+        {
+            account = without(mapping, account, catalog::MANAGER);
+        }
+        Ok(Written { account, request_id: request_id(&answer, "request-id"), left: None })
     }
 
     /// Writes what remains without the sensitive attributes, which only a high role may write on an
@@ -495,50 +329,35 @@ impl Entra {
         &self,
         id: &str,
         members: &Map<String, Value>,
-        urgency: Urgency,
-        sent: Sent<'_>,
+        how: How<'_>,
         said: String,
     ) -> Result<(Error, Map<String, Value>), Error> {
         let (kept, harmless) = apart(members);
         if kept.is_empty() || harmless.is_empty() {
             return Err(Error::Forbidden { said });
         }
-        match self.patch(id, harmless, urgency, sent).await {
+        match self.patch(id, harmless, how).await {
             Ok(_) => {
                 let names: Vec<&str> = kept.keys().map(String::as_str).collect();
-                Ok((
-                    Error::Forbidden {
-                        said: format!("{} of an administrator: {said}", sensitive(&names)),
-                    },
-                    kept,
-                ))
+                let said = format!("{} of an administrator: {said}", sensitive(&names));
+                Ok((Error::Forbidden { said }, kept))
             }
             Err(Error::Forbidden { .. }) => Err(Error::Forbidden { said }),
             Err(error) => Err(error),
         }
     }
 
-    async fn patch(
-        &self,
-        id: &str,
-        members: Map<String, Value>,
-        urgency: Urgency,
-        sent: Sent<'_>,
-    ) -> Result<Option<Answer>, Error> {
+    async fn patch(&self, id: &str, members: Map<String, Value>, how: How<'_>) -> Asked {
         let path = self.path(&user_path(id));
-        let answer = match self
-            .write(Route::UPDATE, urgency, Method::PATCH, &path, Some(members), sent)
-            .await
-        {
+        let to = (Method::PATCH, &*path);
+        let answer = match self.write(Route::UPDATE, how, to, Some(members)).await {
             // Nothing was applied, and a later try will succeed.
             Err(Error::Rejected { field: None, said })
-                if speaks_of_lag(&said) && self.is_young(id) =>
+                if speaks_of_lag(&said) && self.young.get(id).is_some() =>
             {
-                return Err(Error::Unavailable {
-                    said: format!(
-                        "the directory does not know this new user everywhere yet: {said}"
-                    ),
-                });
+                let said =
+                    format!("the directory does not know this new user everywhere yet: {said}");
+                return Err(Error::Unavailable { said });
             }
             answer => answer?,
         };
@@ -547,13 +366,7 @@ impl Entra {
     }
 
     /// Sets the manager by a reference, or removes the manager, if there is one.
-    async fn set_manager(
-        &self,
-        id: &str,
-        manager: Reference<'_>,
-        urgency: Urgency,
-        sent: Sent<'_>,
-    ) -> Result<Option<Answer>, Error> {
+    async fn set_manager(&self, id: &str, manager: Reference<'_>, how: How<'_>) -> Asked {
         let path = self.path(&format!("{}/manager/$ref", user_path(id)));
         let (method, body) = match manager {
             Reference::To(manager) => {
@@ -562,7 +375,7 @@ impl Entra {
             }
             Reference::Gone => (Method::DELETE, None),
         };
-        match self.write(MANAGER, urgency, method, &path, body, sent).await {
+        match self.write(MANAGER, how, (method, &path), body).await {
             Ok(answer) => Ok(Some(answer)),
             Err(Error::NotFound) if manager == Reference::Gone => Ok(None),
             Err(error) => Err(error),
@@ -572,29 +385,26 @@ impl Entra {
     /// Ends the sessions of a user who lost access. If it fails, the whole change is repeated.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
         let path = self.path(&format!("{}/revokeSignInSessions", user_path(id)));
-        match self.write(SESSIONS, urgency, Method::POST, &path, None, Sent::Nothing).await {
-            Ok(_) => Ok(()),
+        let how = (urgency, Sent::Nothing);
+        match repeatable(self.write(SESSIONS, how, (Method::POST, &path), None).await) {
             Err(Error::Forbidden { said }) => {
-                let what = "access is taken, and open sessions cannot be ended without the application permission User.RevokeSessions.All";
+                let what = "access is taken, and open sessions cannot be ended without the \
+                    application permission User.RevokeSessions.All";
                 Err(Error::Forbidden { said: format!("{what}: {said}") })
             }
-            // Ending sessions twice does no harm.
-            Err(Error::Unknown { said }) => Err(Error::Unavailable { said }),
-            Err(error) => Err(error),
+            outcome => outcome,
         }
     }
 
+    /// Makes a write, alone or with others.
     async fn write(
         &self,
         route: Route,
-        urgency: Urgency,
-        method: Method,
-        path: &str,
+        (urgency, sent): How<'_>,
+        to: (Method, &str),
         members: Option<Map<String, Value>>,
-        sent: Sent<'_>,
     ) -> Result<Answer, Error> {
-        let body = members.map(|members| Value::Object(members).to_string().into_bytes());
-        let call = Call { route, urgency, method, path, query: &[], body, sent };
+        let call = Call::write(route, urgency, to, members, sent);
         match urgency {
             // An urgent write goes alone.
             Urgency::Urgent => self.graph.call(&call).await,
@@ -603,19 +413,21 @@ impl Entra {
     }
 }
 
-/// Returns the body, if it is an object: the deserializer accepts a list as one too.
-fn object(answer: &Answer) -> Option<&[u8]> {
-    Some(&answer.body[..]).filter(|body| body.trim_ascii_start().first() == Some(&b'{'))
+/// Returns the directory extensions that are mapped, with their rows.
+fn extensions<'m>(reader: &Reader<'m>) -> impl Iterator<Item = (usize, &'m str)> {
+    let all = reader.places().map(|(row, place)| (row, place.target));
+    all.filter(|(_, name)| name.starts_with("extension_"))
 }
 
-fn page_in(answer: &Answer) -> Result<Page<'_>, Error> {
-    let page: Option<Page<'_>> = object(answer).and_then(|body| serde_json::from_slice(body).ok());
-    page.filter(|page| page.error.is_none())
-        .ok_or_else(|| unreadable("the answer is not a list of users"))
+/// Returns whether managers have to be asked for.
+fn has_manager(reader: &Reader<'_>) -> bool {
+    reader.family(catalog::MANAGER).next().is_some()
 }
 
-fn user_in(answer: &Answer) -> Option<User<'_>> {
-    serde_json::from_slice(object(answer)?).ok().filter(|user: &User<'_>| !user.is_error())
+/// Returns the query of a read. Without it, Graph shows eleven properties, without state and mark.
+fn query(reader: &Reader<'_>) -> String {
+    let expand = if has_manager(reader) { "&$expand=manager($select=id)" } else { "" };
+    format!("$select={}{expand}", reader.members().join(","))
 }
 
 /// Returns whether the answer to a change confirms it: it is empty, or it is the user.
@@ -623,7 +435,7 @@ fn confirmed(id: &str, answer: &Answer) -> Result<(), &'static str> {
     if answer.body.is_empty() {
         return Ok(());
     }
-    let user = user_in(answer).ok_or("the answer is not a user")?;
+    let user = TABLE.user(answer).ok_or("the answer is not a user")?;
     match user.text("id") {
         Some(answered) if !answered.eq_ignore_ascii_case(id) => {
             Err("the answer names another account")
@@ -632,59 +444,116 @@ fn confirmed(id: &str, answer: &Answer) -> Result<(), &'static str> {
     }
 }
 
-impl Provider for Entra {
-    fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
-        Box::pin(async move { Some(format!("entra directory {}", self.graph.tenant(ask).await?)) })
+/// Returns the new account: its id as it was answered, the rest as it was sent. The answer shows
+/// neither state nor mark.
+fn made(
+    mapping: &Mapping,
+    write: &AccountWrite,
+    answer: &Answer,
+) -> Result<Account<'static>, &'static str> {
+    let user = TABLE.user(answer).ok_or("the answer is not a user")?;
+    let id = user.text("id").ok_or("the answer names no account")?;
+    let suspended = write.access == Some(Access::Suspended);
+    if user.read("accountEnabled") == Some(suspended) {
+        return Err("the answered state is not the one that was asked for");
+    }
+    let mut account = as_sent(mapping, write, id.into_owned());
+    if write.access.is_none() {
+        account.state = AccountState::Active;
+    }
+    Ok(account)
+}
+
+/// Returns the account without the values in this member, which could not be written yet.
+fn without(mapping: &Mapping, mut account: Account<'static>, member: &str) -> Account<'static> {
+    for (row, value) in mapping.rows.iter().zip(&mut account.attributes) {
+        if row.target.split('.').next() == Some(member) {
+            *value = None;
+        }
+    }
+    account
+}
+
+impl Directory for Entra {
+    const CATALOG: &'static Catalog = &CATALOG;
+
+    async fn tenant(&self, ask: bool) -> Option<String> {
+        Some(format!("entra directory {}", self.graph.tenant(ask).await?))
     }
 
-    fn list<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        sink: &'a mut (dyn FnMut(Account<'_>) + Send),
-    ) -> BoxFuture<'a, Result<Listing, Error>> {
-        Box::pin(self.list_all(mapping, sink))
+    async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {
+        let mut reader = self.reader_of_all(mapping);
+        let mut unavailable = self.undefined(&reader).await?;
+        reader.leave_out(&unavailable);
+        let page = if has_manager(&reader) { PAGE_WITH_MANAGERS } else { PAGE };
+        let mut lister = Lister::new(page);
+        let first = |reader: &Reader<'_>, size: usize| {
+            self.path(&format!("/users?{}&$top={size}", query(reader)))
+        };
+        let mut path = first(&reader, lister.size());
+        let mut ours = |account: Account<'_>| sink(self.ours(account));
+        loop {
+            lister.goes_to(&path)?;
+            let asked = lister.page(async |size| {
+                self.get(Route::LIST, &with_top(&path, size), Sent::Nothing).await
+            });
+            let answer = match asked.await {
+                Err(Error::Rejected { field: Some(name), said }) => {
+                    // The list lacks an extension that the probe saw. Each row is left out once.
+                    self.extensions.set(&name, false);
+                    let missing = self.undefined(&self.reader_of_all(mapping)).await?;
+                    if missing.len() == unavailable.len() {
+                        return Err(unreadable(&said));
+                    }
+                    unavailable = missing;
+                    reader.leave_out(&unavailable);
+                    path = first(&reader, lister.size());
+                    continue;
+                }
+                answer => answer?,
+            };
+            let page = reader.page(&answer)?;
+            let nameless = "the listing holds a user without an id";
+            lister.take((&reader, nameless), &page, |id| Some(short(id)), &mut ours)?;
+            let Some(link) = page.rest.text("@odata.nextLink") else {
+                return Ok(lister.listing(!lister.repeats(), unavailable));
+            };
+            let next = self.graph.dialect().same_origin(&link);
+            path = next.ok_or_else(|| {
+                unreadable(
+                    "the next page of the listing is said to be at another address, which is not \
+                     called",
+                )
+            })?;
+        }
     }
 
-    fn find<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        key: Key<'a>,
-    ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
-        Box::pin(self.look_up(mapping, key))
-    }
-
-    fn create<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        write: &'a AccountWrite,
-        initial: &'a Initial<'a>,
-    ) -> BoxFuture<'a, Result<Written, Error>> {
-        Box::pin(async move {
-            let outcome = self.make(mapping, write, initial).await;
-            if let Err(error) = &outcome {
-                self.doubt(mapping, error).await;
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
+        let mark = &self.tenant.mark;
+        let mut found = match key {
+            Key::Id(id) if !is_id(id) => Vec::new(),
+            Key::Id(id) => {
+                let found = self.by_key(mapping, id).await?;
+                return Ok(found
+                    .filter(|user| user.id.eq_ignore_ascii_case(id))
+                    .into_iter()
+                    .collect());
             }
-            outcome
-        })
+            Key::Email(name) => Vec::from_iter(self.by_key(mapping, name.trim()).await?),
+            Key::Mark(id) => match mark.encode(id) {
+                Some(value) => self.search(mapping, (mark.attribute(), &value), id).await?,
+                None => Vec::new(),
+            },
+        };
+        keep_those_with(key, &mut found);
+        Ok(found)
     }
 
-    fn update<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        id: &'a str,
-        write: &'a AccountWrite,
-        urgency: Urgency,
-    ) -> BoxFuture<'a, Result<Written, Error>> {
-        Box::pin(async move {
-            let outcome = self.change(mapping, id, write, urgency).await;
-            if let Err(error) = &outcome {
-                self.doubt(mapping, error).await;
-            }
-            outcome
-        })
+    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
+        self.doubting(change.mapping, self.change(change).await).await
     }
 
-    fn capabilities(&self) -> &'static Capabilities {
-        &CATALOG.capabilities
+    async fn create(&self, new: New<'_>) -> Result<Written, Error> {
+        self.doubting(new.mapping, self.make(new).await).await
     }
 }

@@ -2,39 +2,11 @@
 
 use std::borrow::Cow;
 
-use sha2::{Digest as _, Sha256};
+use crate::http::client::encoded;
 
 /// Returns whether the text can be an object id.
 pub(super) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-/// Returns an id in 16 bytes, which is the size of a GUID.
-pub(super) fn short(id: &str) -> u128 {
-    let digits: String = id.chars().filter(|c| *c != '-').collect();
-    let guid = u128::from_str_radix(&digits, 16).ok().filter(|_| digits.len() == 32);
-    guid.unwrap_or_else(|| {
-        Sha256::digest(id.as_bytes())
-            .iter()
-            .take(16)
-            .fold(0, |number, byte| number << 8 | u128::from(*byte))
-    })
-}
-
-/// Returns the text percent-encoded, for one segment of a path or one value of a query.
-pub(super) fn encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~@".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            let hex = |nibble: u8| {
-                char::from_digit(nibble.into(), 16).unwrap_or('0').to_ascii_uppercase()
-            };
-            out.extend(['%', hex(byte >> 4), hex(byte & 15)]);
-        }
-    }
-    out
 }
 
 /// Returns the address of a page with `size` users. A next page's link has the same parameters.
@@ -85,11 +57,5 @@ mod tests {
         );
         assert_eq!(with_top("/v1.0/users?$skiptoken=x", 7), "/v1.0/users?$skiptoken=x");
         assert_eq!(with_top("/v1.0/users", 7), "/v1.0/users");
-    }
-
-    #[test]
-    fn a_guid_is_itself_and_every_other_id_is_told_apart() {
-        assert_eq!(short("00000000-0000-0000-0000-0000000000ff"), 255);
-        assert_ne!(short("ff"), short("0ff"));
     }
 }

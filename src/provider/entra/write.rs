@@ -1,18 +1,10 @@
 //! Writes in the form that Graph wants: only what differs. The manager is a reference of its own.
 
-use serde_json::{Map, Value, json};
-
 use super::{
     Tenant,
-    catalog::{IN_ORGANIZATION, LASTING, NUMBERED, ORGANIZATION, SENSITIVE, Target, locate},
+    catalog::{IN_ORGANIZATION, LASTING, MANAGER, NUMBERED, ORGANIZATION, SENSITIVE, TABLE},
 };
-use crate::{
-    domain::{
-        account::{Access, AccountWrite, NewValue},
-        mapping::Mapping,
-    },
-    provider::Error,
-};
+use crate::provider::prelude::*;
 
 /// What happens to the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,80 +39,53 @@ pub(super) fn parts<'w>(
     write: &'w AccountWrite,
     new: bool,
 ) -> Result<Parts<'w>, Error> {
-    let mut parts = Parts::default();
-    let mut lasting = None;
-    for (row, value) in &write.attributes {
-        let Some(target) = mapping.rows.get(*row).and_then(|row| locate(&row.target)) else {
-            continue;
-        };
-        let text = match value {
-            NewValue::Set(text) => Some(&**text),
-            // A new account has nothing to clear.
-            NewValue::Clear if new => continue,
-            NewValue::Clear => None,
-        };
-        match target {
-            Target::Text(name) if text.is_none() && LASTING.contains(&name) => lasting = Some(name),
-            Target::Text(name) => drop(parts.members.insert(name.to_owned(), json!(text))),
-            Target::Day(name) => {
-                drop(parts.members.insert(name.to_owned(), json!(text.map(midnight))))
-            }
-            Target::BusinessPhone => {
-                drop(parts.members.insert(
-                    "businessPhones".to_owned(),
-                    text.map_or(json!([]), |text| json!([text])),
-                ))
-            }
+    let (mut later, mut lasting) = (Map::new(), None);
+    let mut members = attributes(&TABLE, (mapping, write, new), |place, text, _| {
+        match (place.outer, text) {
+            (name, None) if LASTING.contains(&name) => lasting = Some(name),
             // Graph refuses "onPremisesExtensionAttributes" with a new user.
-            Target::Numbered(name) => {
-                let members = if new { &mut parts.later } else { &mut parts.members };
-                members.entry(NUMBERED).or_insert_with(|| json!({}))[name] = json!(text);
+            (NUMBERED, text) if new => {
+                object(&mut later, NUMBERED).insert(place.member.to_owned(), json!(text));
             }
-            // It is not published whether Graph keeps the member that is not sent, so both are
-            // sent.
-            Target::Organization(name) => {
-                let known = || if new { json!({}) } else { organization(write.foreign.as_deref()) };
-                parts.members.entry(ORGANIZATION).or_insert_with(known)[name] = json!(text);
-            }
-            Target::Manager => parts.manager = Some(text.map_or(Reference::Gone, Reference::To)),
+            (MANAGER, _) => {}
+            _ => return Ok(Own::Table),
+        }
+        Ok(Own::Elsewhere)
+    })?;
+    if let Some(Value::Object(organization)) = members.get_mut(ORGANIZATION).filter(|_| !new) {
+        organization.retain(|name, _| IN_ORGANIZATION.contains(&&**name));
+        for name in IN_ORGANIZATION {
+            organization.entry(name).or_insert(Value::Null);
         }
     }
     if let Some(id) = &write.mark {
         let mark = tenant.mark.encode(id).ok_or_else(|| Error::Rejected {
             field: Some(tenant.mark.attribute().to_owned()),
-            said: "Bob's id is no number of up to 20 digits; set markAttribute to a directory extension".to_owned(),
+            said: "Bob's id is no number of up to 20 digits; set markAttribute to a directory \
+                extension"
+                .to_owned(),
         })?;
-        parts.members.insert(tenant.mark.attribute().to_owned(), json!(mark));
+        members.insert(tenant.mark.attribute().to_owned(), json!(mark));
     }
     if let Some(access) = write.access {
-        parts.members.insert("accountEnabled".to_owned(), json!(access == Access::Active));
-        parts.ends = !new && access == Access::Suspended;
+        let (member, value) = (TABLE.access)(access);
+        members.insert(member.to_owned(), value);
     }
-    if parts.members.is_empty() && parts.later.is_empty() && parts.manager.is_none() {
+    let manager = places(&TABLE, mapping, write).find(|(place, _)| place.outer == MANAGER);
+    let manager = manager.and_then(|(_, value)| match value {
+        NewValue::Set(id) => Some(Reference::To(id)),
+        // A new account has nothing to clear.
+        NewValue::Clear if new => None,
+        NewValue::Clear => Some(Reference::Gone),
+    });
+    if members.is_empty() && later.is_empty() && manager.is_none() {
         // If there are other changes, they are written and this one waits.
-        let said = if lasting.is_some() {
-            "it cannot be emptied once it is set"
-        } else {
-            "there is nothing to write"
-        };
-        return Err(Error::Rejected { field: lasting.map(str::to_owned), said: said.to_owned() });
+        let Some(lasting) = lasting else { return Err(nothing()) };
+        let said = "it cannot be emptied once it is set".to_owned();
+        return Err(Error::Rejected { field: Some(lasting.to_owned()), said });
     }
-    Ok(parts)
-}
-
-/// Returns whether a write needs members that it does not write.
-pub(super) fn touches_organization(mapping: &Mapping, write: &AccountWrite) -> bool {
-    let targets =
-        write.attributes.iter().filter_map(|(row, _)| locate(&mapping.rows.get(*row)?.target));
-    targets.into_iter().any(|target| matches!(target, Target::Organization(_)))
-}
-
-/// Returns `employeeOrgData` as the account has it.
-fn organization(foreign: Option<&str>) -> Value {
-    let known: Value = foreign.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
-    Value::Object(
-        IN_ORGANIZATION.iter().map(|name| ((*name).to_owned(), known[name].clone())).collect(),
-    )
+    let ends = !new && write.access == Some(Access::Suspended);
+    Ok(Parts { members, later, manager, ends })
 }
 
 /// Adds the other members that a new user must have.
@@ -167,16 +132,6 @@ fn nickname(name: &str) -> Option<String> {
 /// Returns the members that are refused for administrators, and all others.
 pub(super) fn apart(members: &Map<String, Value>) -> (Map<String, Value>, Map<String, Value>) {
     members.clone().into_iter().partition(|(name, _)| SENSITIVE.contains(&&**name))
-}
-
-/// Returns a day as the point in time that Graph keeps.
-fn midnight(text: &str) -> String {
-    let is_day = text.len() == 10
-        && text
-            .bytes()
-            .enumerate()
-            .all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
-    if is_day { format!("{text}T00:00:00Z") } else { text.to_owned() }
 }
 
 #[cfg(test)]

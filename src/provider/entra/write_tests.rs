@@ -1,10 +1,7 @@
 use super::*;
-use crate::{
-    domain::{
-        employee::Fields,
-        mapping::{Compare, Row, Source},
-    },
-    provider::entra::{Cloud, Mark},
+use crate::provider::{
+    entra::{Cloud, Mark},
+    fixtures::{self, write},
 };
 
 fn tenant() -> Tenant {
@@ -19,29 +16,7 @@ fn tenant() -> Tenant {
 }
 
 fn mapping(targets: &[&str]) -> Mapping {
-    let row = |target: &&str| Row {
-        target: (*target).into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    Mapping {
-        rows: targets.iter().map(row).collect(),
-        fields: Fields::default(),
-        email: 0,
-        username: 0,
-        manager: None,
-    }
-}
-
-fn write(values: &[Option<&str>]) -> AccountWrite {
-    let value =
-        |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
-    AccountWrite {
-        attributes: values.iter().copied().map(value).enumerate().collect(),
-        ..AccountWrite::default()
-    }
+    fixtures::mapping(targets, 0)
 }
 
 #[test]
@@ -59,7 +34,8 @@ fn every_target_is_written_as_graph_keeps_it() {
     let numbered = json!({"extensionAttribute1": "a", "extensionAttribute2": "b"});
     let changed = parts(&tenant(), &mapping, &set, false).unwrap();
     let expected = json!({
-        "jobTitle": "Lead", "businessPhones": ["+44 1"], "employeeHireDate": "2026-11-24T00:00:00Z", NUMBERED: numbered,
+        "jobTitle": "Lead", "businessPhones": ["+44 1"],
+        "employeeHireDate": "2026-11-24T00:00:00Z", NUMBERED: numbered,
     });
     assert_eq!(
         (Value::Object(changed.members), changed.manager, changed.ends),
@@ -72,7 +48,8 @@ fn every_target_is_written_as_graph_keeps_it() {
     let clear = write(&[None; 6]);
     let cleared = parts(&tenant(), &mapping, &clear, false).unwrap();
     let nothing = json!({"extensionAttribute1": null, "extensionAttribute2": null});
-    let expected = json!({"jobTitle": null, "businessPhones": [], "employeeHireDate": null, NUMBERED: nothing});
+    let expected = json!({"jobTitle": null, "businessPhones": [], "employeeHireDate": null,
+        NUMBERED: nothing});
     assert_eq!(
         (Value::Object(cleared.members), cleared.manager),
         (expected, Some(Reference::Gone))

@@ -1,11 +1,8 @@
 //! What is known of Google Workspace before there is a connection: attributes, default map, limits.
 
-use std::time::Duration;
+use serde_json::value::RawValue;
 
-use crate::{
-    domain::{account::AccountState, mapping::Compare},
-    provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
-};
+use crate::provider::prelude::*;
 
 /// The entry of `externalIds` that holds the mark: type `custom` with this `customType`.
 pub(super) const MARK: &str = "bobsync";
@@ -13,227 +10,155 @@ pub(super) const MARK: &str = "bobsync";
 /// The member that holds the fields of custom schemas.
 pub(super) const CUSTOM: &str = "customSchemas";
 
+/// What else may have an address.
+const OTHERS: &str = ", an alias or a group";
+const HIDDEN: &str = "an alias, a group, a deleted account or an account that bobsync cannot see";
+
 /// Google Workspace, as the settings see it. The default map is Bob's own for Google Workspace
 /// (help.hibob.com, its integration guide).
 pub const CATALOG: Catalog = Catalog {
     name: "Google Workspace",
+    required: &["primaryEmail", "name.givenName", "name.familyName"],
     label: "googleworkspace",
     default_map: include_str!("default-map.json"),
-    required: &["primaryEmail", "name.givenName", "name.familyName"],
-    email: "primaryEmail",
-    username: "primaryEmail",
-    targets: &[
-        "primaryEmail",
-        "name.givenName",
-        "name.familyName",
-        "name.displayName",
-        "orgUnitPath",
-        "recoveryEmail",
-        "recoveryPhone",
-        "organizations.name",
-        "organizations.title",
-        "organizations.department",
-        "organizations.description",
-        "organizations.costCenter",
-        "organizations.location",
-        "organizations.symbol",
-        "organizations.domain",
-        "relations.manager",
-    ],
-    compare,
     relates: |target| target.starts_with("relations."),
-    pacer,
     capabilities: Capabilities {
+        page: 500,
         initial_password: InitialPassword::Generated,
         change_at_first_login: ChangeAtFirstLogin::Supported,
-        clears: true,
-        states: &[AccountState::Active, AccountState::Suspended],
         mark: "externalIds entry of type custom and customType bobsync",
-        page: 500,
-        listing_counts: false,
-        lags: true,
-        searches_marks: true,
-        defined_attributes: true,
-        says_when: false,
-        request_ids: false,
         tells_administrators: true,
-        answers_changes: true,
-        manager_apart: false,
-        ends_sessions: false,
-        licences: false,
+        lags: true,
+        defined_attributes: true,
+        phrases: Phrases {
+            address_holders: OTHERS,
+            hidden_holders: HIDDEN,
+            ..Capabilities::PLAIN.phrases
+        },
+        ..Capabilities::PLAIN
+    },
+    ..TABLE.catalog(&Table::fixed::<16>(TABLE.fields), |target| TABLE.compare(target), pacer)
+};
+
+const ADDRESS: Field = text("primaryEmail").compared(Compare::IgnoringCase);
+const INSIDE: At = At::Inside { whole: false };
+const MAIN: At = At::Entry(&Array { main: true, ..TYPED });
+
+const fn text(target: &'static str) -> Field {
+    Field::new(target, Form::TEXT)
+}
+
+/// Users of the Directory API (resource `User`). Null clears.
+pub(super) const TABLE: Table = Table {
+    fields: &[
+        ADDRESS.called(&["primary_user_email", "primary email", "email"]),
+        text("name.givenName").at(INSIDE),
+        text("name.familyName").at(INSIDE),
+        text("name.displayName").at(INSIDE),
+        text("orgUnitPath").called(&["invalid ou id", "invalid_ou_id", "org unit", "ou"]),
+        ADDRESS.of("recoveryEmail"),
+        text("recoveryPhone"),
+        // "custom" alone would be an entry of any customType: one of another system, or the mark.
+        text("phones.<type>").at(At::Entry(&PHONES)).except(&["custom"]),
+        text("organizations.name").at(MAIN),
+        text("organizations.title").at(MAIN),
+        text("organizations.department").at(MAIN),
+        text("organizations.description").at(MAIN),
+        text("organizations.costCenter").at(MAIN),
+        text("organizations.location").at(MAIN),
+        text("organizations.symbol").at(MAIN),
+        text("organizations.domain").at(MAIN),
+        text("relations.manager").at(At::Entry(&RELATIONS)).compared(Compare::PersonByEmail),
+        text("relations.<type>").at(At::Entry(&RELATIONS)).except(&["custom"]),
+        // The mark cannot be a target.
+        text("externalIds.<type>").at(At::Entry(&EXTERNAL_IDS)).except(&["custom", MARK]),
+        text(concat!(
+            "addresses.<type>.streetAddress|extendedAddress|locality|region|postalCode|country|",
+            "countryCode|poBox|formatted"
+        ))
+        .at(At::Entry(&ADDRESSES))
+        .except(&["custom"]),
+        text("locations.<type>.area|buildingId|floorName|floorSection|deskCode")
+            .at(At::Entry(&LOCATIONS))
+            .except(&["custom"]),
+        Field::new("customSchemas.<schema>.<field>", Form { read: custom, ..Form::TEXT })
+            .at(INSIDE)
+            .dashed(),
+    ],
+    mark: text("externalIds.bobsync").at(At::Entry(&EXTERNAL_IDS)),
+    id: &["id"],
+    names: ["primaryEmail", "primaryEmail"],
+    always: "id customerId primaryEmail suspended archived isAdmin isDelegatedAdmin \
+             name(givenName,familyName,displayName)",
+    // A list with no users has no `users` member.
+    users: Some(("users", true)),
+    error: Some("error"),
+    kept: &[CUSTOM],
+    shows_null: false,
+    access: |access| ("suspended", json!(access == Access::Suspended)),
+    hooks: Hooks {
+        state,
+        // An archived user is neither suspended nor active.
+        judged: |user, told| match told {
+            Some(AccountState::Active) if user.is_set("archived") => AccountState::Other,
+            told => told.unwrap_or(AccountState::Other),
+        },
+        administrator: |user| user.is_set("isAdmin") || user.is_set("isDelegatedAdmin"),
+        // A custom field with several values is replaced as a whole, like an array.
+        keeps: |name, json| name != CUSTOM || json.contains('['),
+        ..Hooks::NONE
     },
 };
 
-/// Where an attribute of a Directory API user is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target<'t> {
-    /// A text of the user itself.
-    Text(&'t str),
-    /// A text of `name`.
-    Name(&'t str),
-    /// The `value` of the first entry of this type.
-    Entry(Array, &'t str),
-    /// A part of the first entry of this type.
-    Part(Array, &'t str, &'t str),
-    /// A field of the primary or only organization.
-    Organization(&'t str),
-    /// A field of a custom schema.
-    Custom(&'t str, &'t str),
+/// The arrays, with the types that the Directory API lists for their entries (its reference of the
+/// resource `User`). `custom` itself is not in a list, because it does not say which entry is
+/// meant.
+const TYPED: Array = Array {
+    key: "type",
+    value: "value",
+    keys: "",
+    main: false,
+    empty: &["type", "primary", "customType", "sourceIsStructured"],
+    made: &[],
+};
+const PHONES: Array = Array {
+    keys: "assistant callback car company_main grand_central home home_fax isdn main mobile other \
+           other_fax pager radio telex tty_tdd work work_fax work_mobile work_pager",
+    ..TYPED
+};
+const RELATIONS: Array = Array {
+    keys: "admin_assistant assistant brother child domestic_partner dotted_line_manager \
+           exec_assistant father friend manager mother parent partner referred_by relative sister \
+           spouse",
+    ..TYPED
+};
+const EXTERNAL_IDS: Array =
+    Array { keys: "account customer login_id network organization", ..TYPED };
+const ADDRESSES: Array = Array { keys: "home other work", ..TYPED };
+const LOCATIONS: Array = Array { keys: "default desk", ..TYPED };
+
+/// Returns the state. Absence is no evidence: without the flag a user is neither suspended nor
+/// active.
+fn state(user: &Object<'_>) -> Option<AccountState> {
+    let state = |suspended| if suspended { AccountState::Suspended } else { AccountState::Active };
+    user.read("suspended").map(state)
 }
 
-/// The arrays of a user that a write replaces as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Array {
-    Phones,
-    Organizations,
-    Relations,
-    ExternalIds,
-    Addresses,
-    Locations,
+/// Returns the value of a custom field as text. For a field with several values it is the first of
+/// type `work`.
+fn custom(raw: &RawValue) -> Option<Cow<'_, str>> {
+    if !raw.get().starts_with('[') {
+        return scalar(raw.get());
+    }
+    let all: Vec<Value> = serde_json::from_str(raw.get()).ok()?;
+    let work = all.iter().find(|entry| is_work(entry))?;
+    scalar(&work["value"].to_string()).map(|text| Cow::Owned(text.into_owned()))
 }
 
-impl Array {
-    pub(super) const ALL: [Self; 6] = [
-        Self::Phones,
-        Self::Organizations,
-        Self::Relations,
-        Self::ExternalIds,
-        Self::Addresses,
-        Self::Locations,
-    ];
-
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::Phones => "phones",
-            Self::Organizations => "organizations",
-            Self::Relations => "relations",
-            Self::ExternalIds => "externalIds",
-            Self::Addresses => "addresses",
-            Self::Locations => "locations",
-        }
-    }
-
-    /// Returns whether an entry has parts and no value.
-    pub(super) const fn has_parts(self) -> bool {
-        matches!(self, Self::Addresses | Self::Locations)
-    }
-
-    /// Returns the types that the Directory API lists for entries (its reference of the resource
-    /// `User`). Any other type is the `customType` of a `custom` entry. `custom` itself is not in
-    /// the list, because it does not say which entry is meant.
-    pub(super) const fn types(self) -> &'static [&'static str] {
-        match self {
-            Self::Phones => &[
-                "assistant",
-                "callback",
-                "car",
-                "company_main",
-                "grand_central",
-                "home",
-                "home_fax",
-                "isdn",
-                "main",
-                "mobile",
-                "other",
-                "other_fax",
-                "pager",
-                "radio",
-                "telex",
-                "tty_tdd",
-                "work",
-                "work_fax",
-                "work_mobile",
-                "work_pager",
-            ],
-            Self::Organizations => &["domain_only", "school", "unknown", "work"],
-            Self::Relations => &[
-                "admin_assistant",
-                "assistant",
-                "brother",
-                "child",
-                "domestic_partner",
-                "dotted_line_manager",
-                "exec_assistant",
-                "father",
-                "friend",
-                "manager",
-                "mother",
-                "parent",
-                "partner",
-                "referred_by",
-                "relative",
-                "sister",
-                "spouse",
-            ],
-            Self::ExternalIds => &["account", "customer", "login_id", "network", "organization"],
-            Self::Addresses => &["home", "other", "work"],
-            Self::Locations => &["default", "desk"],
-        }
-    }
-}
-
-const ADDRESS: [&str; 9] = [
-    "streetAddress",
-    "extendedAddress",
-    "locality",
-    "region",
-    "postalCode",
-    "country",
-    "countryCode",
-    "poBox",
-    "formatted",
-];
-const LOCATION: [&str; 5] = ["area", "buildingId", "floorName", "floorSection", "deskCode"];
-const TEXTS: [&str; 4] = ["primaryEmail", "orgUnitPath", "recoveryEmail", "recoveryPhone"];
-const NAMES: [&str; 3] = ["givenName", "familyName", "displayName"];
-const ORGANIZATION: [&str; 8] =
-    ["name", "title", "department", "description", "costCenter", "location", "symbol", "domain"];
-
-/// Returns where a target is, or `None` if a Directory API user has no such attribute.
-pub(super) fn locate(target: &str) -> Option<Target<'_>> {
-    let word = |text: &str| {
-        (1..=64).contains(&text.len())
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    };
-    let Some((outer, inner)) = target.split_once('.') else {
-        return TEXTS.contains(&target).then_some(Target::Text(target));
-    };
-    match outer {
-        "name" => NAMES.contains(&inner).then_some(Target::Name(inner)),
-        // "custom" alone would be an entry of any customType: one of another system, or the mark.
-        "phones" | "relations" | "externalIds" if inner == "custom" => None,
-        "phones" => word(inner).then_some(Target::Entry(Array::Phones, inner)),
-        "relations" => word(inner).then_some(Target::Entry(Array::Relations, inner)),
-        // The mark cannot be a target.
-        "externalIds" => {
-            (word(inner) && inner != MARK).then_some(Target::Entry(Array::ExternalIds, inner))
-        }
-        "addresses" | "locations" => {
-            let (array, parts) = if outer == "addresses" {
-                (Array::Addresses, &ADDRESS[..])
-            } else {
-                (Array::Locations, &LOCATION[..])
-            };
-            let (kind, part) = inner.split_once('.')?;
-            (word(kind) && kind != "custom" && parts.contains(&part))
-                .then_some(Target::Part(array, kind, part))
-        }
-        "organizations" => ORGANIZATION.contains(&inner).then_some(Target::Organization(inner)),
-        "customSchemas" => {
-            let (schema, field) = inner.split_once('.')?;
-            let named = |text: &str| word(&text.replace('-', "_"));
-            (named(schema) && named(field)).then_some(Target::Custom(schema, field))
-        }
-        _ => None,
-    }
-}
-
-fn compare(target: &str) -> Option<Compare> {
-    Some(match locate(target)? {
-        Target::Text("primaryEmail" | "recoveryEmail") => Compare::IgnoringCase,
-        Target::Entry(Array::Relations, "manager") => Compare::PersonByEmail,
-        _ => Compare::Exact,
-    })
+/// Returns whether a value of a custom field with several values is the one that a target names.
+/// That is a value of type `work`, which is also Google's type if none is given.
+pub(super) fn is_work(entry: &Value) -> bool {
+    entry.is_object() && entry["type"].as_str().is_none_or(|kind| kind == "work")
 }
 
 /// Returns a pacer with the published limits: 2,400 queries a minute for each user and project, and
@@ -249,6 +174,7 @@ pub fn pacer() -> Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::{fixtures, reader::Reader};
 
     #[test]
     fn targets_are_found_where_the_directory_api_keeps_them() {
@@ -285,6 +211,28 @@ mod tests {
             ("isAdmin", None),
         ] {
             assert_eq!((CATALOG.compare)(target), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_protects_an_account_counts_in_any_form() {
+        let mapping = fixtures::mapping(&["primaryEmail", "phones.work"], 0);
+        let read = |user: Value| {
+            let answer = fixtures::answer(200, "application/json", user.to_string());
+            Reader::new(&TABLE, &mapping).one(&answer)
+        };
+        for (flag, counts) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(1), true),
+            (json!(false), false),
+            (Value::Null, false),
+        ] {
+            let account = read(json!({"id": "1", "isDelegatedAdmin": flag})).unwrap();
+            assert_eq!(account.administrator, counts, "{flag}");
+        }
+        for odd in [json!("1"), json!({"type": "work"})] {
+            assert!(read(json!({"id": "1", "phones": odd})).is_err(), "{odd}");
         }
     }
 }

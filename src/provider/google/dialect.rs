@@ -1,31 +1,10 @@
 //! How calls to Google are made: by a service account that acts for an administrator (domain-wide
 //! delegation).
 
-use std::{
-    fmt,
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
-
-use reqwest::{Method, RequestBuilder};
-use serde::Deserialize;
-use serde_json::json;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{CATALOG, Google, errors::judge};
-use crate::{
-    http::{
-        client::{Answer, Client, form},
-        secret::Secret,
-    },
-    provider::{
-        Catalog, Credential, Destination, Error, Keys, Provider,
-        answers::{Route, Sent},
-        assertion::{Algorithm, SigningKey, without_byte_order_mark},
-        call::{Dialect, Ties},
-        limits::Pacer,
-        token::{Granted, Token},
-    },
-};
+use crate::provider::prelude::*;
 
 /// The Directory API.
 pub const API: &str = "https://admin.googleapis.com";
@@ -45,24 +24,20 @@ const HOUR: Duration = Duration::from_secs(3600);
 /// A Google Workspace account, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
-    /// Scheme, host, port and a path prefix if any, without a trailing slash. Calls go to
-    /// `<base>/admin/directory/v1/...`.
-    pub base: String,
-    /// The same for the token service. Calls go to `<tokens>/token`.
-    pub tokens: String,
     /// The administrator who delegates rights to the service account.
     pub admin: String,
     /// Id of the account, or `my_customer`.
     pub customer: String,
     /// Organizational unit of new accounts.
     pub org_unit: String,
+    /// Scheme, host, port and a path prefix if any, without a trailing slash. Calls go to
+    /// `<base>/admin/directory/v1/...`.
+    pub base: String,
+    /// The same for the token service. Calls go to `<tokens>/token`.
+    pub tokens: String,
 }
 
 impl Destination for Tenant {
-    fn catalog(&self) -> &'static Catalog {
-        &CATALOG
-    }
-
     /// Returns the administrators' domain, because an administrator belongs to only one account.
     fn tenant(&self) -> String {
         let domain = self.admin.rsplit('@').next().unwrap_or_default().to_lowercase();
@@ -73,17 +48,13 @@ impl Destination for Tenant {
         Keys { required: &["serviceAccount.json"], optional: &[] }
     }
 
-    fn connect(
-        &self,
-        mut credential: Credential,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Box<dyn Provider>, Error> {
+    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
         let account = ServiceAccount::read(&credential.required("serviceAccount.json"))?;
-        match Google::new(self.clone(), account, &ties, &pacer) {
-            Ok(provider) => Ok(Box::new(provider)),
-            Err(error) => Err(Error::Unavailable { said: error.to_string() }),
-        }
+        Ok(Box::new(Google::new(self.clone(), account, &ties, &pacer)?))
+    }
+
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
     }
 }
 
@@ -114,12 +85,17 @@ impl ServiceAccount {
     pub fn read(file: &Secret) -> Result<Self, Error> {
         let refuse =
             |why: &str| Error::Unauthorized { said: format!("serviceAccount.json: {why}") };
-        let file: KeyFile = serde_json::from_str(without_byte_order_mark(file.expose())).map_err(|_| {
-            refuse("this is not the key file of a service account: JSON with client_email and private_key, as downloaded from Google Cloud")
-        })?;
+        let file: KeyFile =
+            serde_json::from_str(without_byte_order_mark(file.expose())).map_err(|_| {
+                refuse(
+                    "this is not the key file of a service account: JSON with client_email and \
+                private_key, as downloaded from Google Cloud",
+                )
+            })?;
         if !file.kind.is_empty() && file.kind != "service_account" {
             return Err(refuse(
-                "this is a key file of another kind; a service account's has \"type\": \"service_account\"",
+                "this is a key file of another kind; a service account's \
+                 has \"type\": \"service_account\"",
             ));
         }
         let key = SigningKey::read(&Secret::new(file.private_key)).map_err(refuse)?;
@@ -128,29 +104,11 @@ impl ServiceAccount {
 }
 
 /// One service account with one scope.
+#[derive(Debug)]
 pub(super) struct GoogleDialect {
-    tenant: Arc<Tenant>,
-    account: Arc<ServiceAccount>,
-    scope: &'static str,
-}
-
-impl GoogleDialect {
-    pub(super) fn new(
-        tenant: Arc<Tenant>,
-        account: Arc<ServiceAccount>,
-        scope: &'static str,
-    ) -> Self {
-        Self { tenant, account, scope }
-    }
-}
-
-impl fmt::Debug for GoogleDialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("GoogleDialect")
-            .field("tenant", &self.tenant)
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
-    }
+    pub(super) tenant: Arc<Tenant>,
+    pub(super) account: Arc<ServiceAccount>,
+    pub(super) scope: &'static str,
 }
 
 impl Dialect for GoogleDialect {
@@ -180,24 +138,7 @@ impl Dialect for GoogleDialect {
     }
 
     fn granted(&self, body: &[u8]) -> Option<Granted> {
-        #[derive(Deserialize)]
-        struct Answered {
-            access_token: String,
-            #[serde(default)]
-            expires_in: Option<u64>,
-        }
-        let answered: Answered = serde_json::from_slice(body)
-            .ok()
-            .filter(|answered: &Answered| !answered.access_token.trim().is_empty())?;
-        let lifetime = answered.expires_in.map_or(HOUR, Duration::from_secs).min(HOUR * 24);
-        Some(Granted { text: Secret::new(answered.access_token), lifetime, tenant: None })
-    }
-
-    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
-        match token {
-            Some(token) => request.bearer_auth(token.text.expose()),
-            None => request,
-        }
+        Granted::read(body, HOUR)
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {

@@ -1,18 +1,11 @@
 //! What Google's answers mean, by the reason in the error body: the same status means many things.
 
-use serde_json::Value;
+use super::catalog::{CUSTOM, MARK, TABLE};
+use crate::provider::prelude::*;
 
-use super::catalog::{MARK, Target, locate};
-use crate::{
-    http::client::Answer,
-    provider::{
-        Error,
-        answers::{ERROR_BODY, Purpose, Route, Sent, field, retry_after, without_words},
-    },
-};
-
-/// The organizational unit.
+/// The organizational unit, and the name of the address, which the provider's refusals name.
 const ORG_UNIT: &str = "orgUnitPath";
+const EMAIL: &str = "primaryEmail";
 
 /// Reasons that only mean "slow down", with any status (developers.google.com, "Directory API:
 /// Limits and Quotas", and what Google's own command line tool tries again).
@@ -25,145 +18,111 @@ const SLOW_DOWN: [&str; 6] = [
     "concurrentLimitExceeded",
 ];
 
+/// What a refusal means that is not about a value.
+const RULES: [Rule; 18] = [
+    // The token service refuses the key, the delegation, or the administrator (RFC 7523, 3.2, and
+    // developers.google.com, "Using OAuth 2.0 for Server to Server Applications").
+    Rule::on(&[], Means::Denied, NEEDS).of(TOKEN).code(&[
+        "unauthorized_client",
+        "access_denied",
+        "invalid_scope",
+    ]),
+    Rule::on(&[], Means::Denied, NO_SUBJECT)
+        .of(TOKEN)
+        .code(&["invalid_grant"])
+        .word(&["email or user"]),
+    Rule::on(&[400, 401, 403], Means::Unauthorized, "{said}").of(TOKEN),
+    Rule::on(&[403], Means::Denied, NEEDS).code(&[
+        "insufficientPermissions",
+        "accessNotConfigured",
+        "domainCannotUseApis",
+    ]),
+    // Only these calls name the account.
+    Rule::on(&[403], Means::Denied, NEEDS_ACCOUNT).of(LISTS),
+    Rule::on(&[400, 404], Means::Denied, NEEDS_ACCOUNT).of(LISTS).word(&["customer"]),
+    Rule::on(&[403, 404], Means::Rejected(EMAIL), "{said}").of(CREATE).code(&["domainNotFound"]),
+    // This is Google's own suspension, and no privilege ends it.
+    Rule::on(&[403], Means::Forbidden, "{said}")
+        .of(&[Purpose::Update])
+        .code(&["adminCannotUnsuspend"]),
+    Rule::on(&[403], Means::Forbidden, NOT_REACHED).of(ONE_USER),
+    // The refusal is about this account, which may be in a domain of another customer.
+    Rule::on(&[403], Means::Forbidden, NOT_THEIRS).of(CREATE),
+    Rule::on(&[403], Means::Denied, NEEDS),
+    // Google answers "User is deleted." for a user that can still be restored.
+    Rule::on(&[412], Means::NotFound, "")
+        .of(ONE_USER)
+        .code(&["conditionNotMet"])
+        .word(&["deleted"]),
+    // The text is "User creation is not complete". Nothing was applied, and a later try will
+    // succeed.
+    Rule::on(&[412], Means::Unavailable, "{said}").code(&["conditionNotMet"]),
+    // Another change of the same user is under way: "Conflicting requests. Please try again".
+    Rule::on(&[409], Means::Unavailable, STATUS).code(&["conflict"]),
+    Rule::on(&[409], Means::Unavailable, STATUS).word(&["conflicting request"]),
+    Rule::on(&[409], Means::Duplicate(EMAIL), "").sending(EMAIL),
+    Rule::on(&[409], Means::Unavailable, STATUS),
+    Rule::on(&[404], Means::Rejected(EMAIL), "{said}").of(CREATE).word(&["domain"]),
+];
+
+const TOKEN: &[Purpose] = &[Purpose::Token];
+const LISTS: &[Purpose] = &[Purpose::List, Purpose::Definitions];
+const CREATE: &[Purpose] = &[Purpose::Create];
+const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
+const NOT_REACHED: &str = "the administrator in adminEmail needs a role whose privileges over \
+    users reach this one; Google said: {said}";
+const NOT_THEIRS: &str = "the domain of primaryEmail has to be one of this Workspace's, and \
+    adminEmail an administrator who may make users in this organizational unit; Google said: \
+    {said}";
+const NO_SUBJECT: &str =
+    "the service account may not act for the user in adminEmail; Google said: {said}";
+const NEEDS: &str = "the service account needs domain-wide delegation for the scope {scope}, the \
+    project the Admin SDK API, and adminEmail has to be an administrator who may manage users; \
+    Google said: {said}";
+const NEEDS_ACCOUNT: &str = "the service account needs domain-wide delegation for the scope \
+    {scope}, the project the Admin SDK API, and adminEmail has to be an administrator who may \
+    manage users; Google said: {said}; if customer is set, it has to be that administrator's own \
+    account (my_customer)";
+
 /// Returns whether an answer grants the call, and if not, what to do about it. `scope` is the scope
 /// of the token.
 ///
 /// # Errors
 /// Every answer except a 2xx with JSON.
-pub(super) fn judge(
-    route: Route,
-    answer: &Answer,
-    sent: Sent<'_>,
-    scope: &str,
-) -> Result<(), Error> {
-    let status = answer.status.as_u16();
+pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) -> Judged {
     let body = Body::read(answer);
-    if matches!(status, 403 | 429 | 503) && body.slows_down() {
+    if matches!(answer.status.as_u16(), 403 | 429 | 503) && body.slows_down() {
         return Err(Error::Throttled { wait: retry_after(answer) });
     }
     if let Some(judged) = without_words(route, answer, retry_after(answer)) {
         return judged;
     }
-    let clean = sent.clean(&body.message);
-    let said = if clean.is_empty() { format!("HTTP {status}") } else { clean };
-    if route.purpose == Purpose::Token {
-        return Err(token_refused(status, &body, said, scope));
-    }
-    let reason = &*body.reason;
-    Err(match (status, reason, route.purpose) {
-        (401, ..) => Error::Unauthorized { said },
-        (403, "insufficientPermissions" | "accessNotConfigured" | "domainCannotUseApis", _) => {
-            denied(&said, scope)
-        }
-        // Only these calls name the account.
-        (403, _, Purpose::List | Purpose::Definitions) => denied_listing(&said, scope),
-        (400 | 404, _, Purpose::List | Purpose::Definitions)
-            if body.message.to_lowercase().contains("customer") =>
-        {
-            denied_listing(&said, scope)
-        }
-        (403 | 404, "domainNotFound", Purpose::Create) => {
-            Error::Rejected { field: Some("primaryEmail".to_owned()), said }
-        }
-        // This is Google's own suspension, and no privilege ends it.
-        (403, "adminCannotUnsuspend", Purpose::Update) => Error::Forbidden { said },
-        (403, _, Purpose::Update | Purpose::Find) => forbidden(&said),
-        // The refusal is about this account, which may be in a domain of another customer.
-        (403, _, Purpose::Create) => Error::Forbidden {
-            said: format!(
-                "the domain of primaryEmail has to be one of this Workspace's, and adminEmail an administrator who may make users in \
-                 this organizational unit; Google said: {said}"
-            ),
-        },
-        (403, ..) => denied(&said, scope),
-        (404, _, Purpose::Find | Purpose::Update) => Error::NotFound,
-        // Google answers "User is deleted." for a user that can still be restored.
-        (412, "conditionNotMet", Purpose::Find | Purpose::Update)
-            if body.message.to_lowercase().contains("deleted") =>
-        {
-            Error::NotFound
-        }
-        // The text is "User creation is not complete". Nothing was applied, and a later try will
-        // succeed.
-        (412, "conditionNotMet", _) => Error::Unavailable { said },
-        (_, _, Purpose::List | Purpose::Definitions) => {
-            Error::Unavailable { said: format!("HTTP {status}: {said}") }
-        }
-        // Another change of the same user is under way: "Conflicting requests. Please try again".
-        (409, ..) if body.conflicts() || !sent.targets(MARK).contains(&"primaryEmail") => {
-            Error::Unavailable { said: format!("HTTP 409: {said}") }
-        }
-        (409, ..) => Error::Duplicate { field: Some("primaryEmail".to_owned()) },
-        (404, _, Purpose::Create) if body.message.to_lowercase().contains("domain") => {
-            Error::Rejected { field: Some("primaryEmail".to_owned()), said }
-        }
-        (404, ..) => Error::Unavailable { said: format!("HTTP 404: {said}") },
-        _ => refused(&body, said, &sent),
-    })
+    let (code, scope) = (&*body.reason, [("{scope}", scope)]);
+    let refusal =
+        Refusal { code, names: &scope, ..Refusal::new(route, answer, sent, &body.message) };
+    Err(refusal.by(&RULES).unwrap_or_else(|| refused(refusal)))
 }
 
 /// Returns the error of a refused value: the initial password, an attribute, or the organizational
 /// unit that the settings name.
-fn refused(body: &Body, said: String, sent: &Sent<'_>) -> Error {
-    if let Some(refused) = sent.password_refused(&said, "password", &said) {
+fn refused(refusal: Refusal<'_>) -> Error {
+    if let Some(refused) = refusal.of_password("password", &refusal.said) {
         return refused;
     }
-    let texts = [&*said, &body.message];
-    if let Some(field) = field(&sent.targets(MARK), None, &texts, names) {
-        return Error::Rejected { field: Some(field), said };
+    if let Some(field) = refusal.field(&refusal.sent.targets(MARK), names) {
+        return Error::Rejected { field: Some(field), said: refusal.said };
     }
     // No row maps it, so it is not among what was written.
-    if matches!(sent, Sent::Create(..)) && field(&[ORG_UNIT], None, &texts, names).is_some() {
+    let is_new = matches!(refusal.sent, Sent::Create(..));
+    if is_new && refusal.field(&[ORG_UNIT], names).is_some() {
         let said = format!(
-            "this is provider.googleWorkspace.orgUnitPath of the settings; Google said: {said}"
+            "this is provider.googleWorkspace.orgUnitPath of the settings; Google said: {}",
+            refusal.said
         );
         return Error::Rejected { field: Some(ORG_UNIT.to_owned()), said };
     }
-    sent.password_refused(&body.message, "password", &said)
-        .unwrap_or(Error::Rejected { field: None, said })
-}
-
-/// Returns the error of the token service. It refuses the key, the delegation, or the administrator
-/// (RFC 7523, 3.2, and developers.google.com, "Using OAuth 2.0 for Server to Server Applications").
-fn token_refused(status: u16, body: &Body, said: String, scope: &str) -> Error {
-    let speaks_of_the_administrator = body.message.to_lowercase().contains("email or user");
-    match &*body.reason {
-        "unauthorized_client" | "access_denied" | "invalid_scope" => denied(&said, scope),
-        "invalid_grant" if speaks_of_the_administrator => Error::Denied {
-            said: format!(
-                "adminEmail is nobody whom the service account may act for; Google said: {said}"
-            ),
-        },
-        _ if matches!(status, 400 | 401 | 403) => Error::Unauthorized { said },
-        _ => Error::Unavailable { said: format!("HTTP {status}: {said}") },
-    }
-}
-
-/// Returns the error of a credential that may not do this to this account.
-fn forbidden(said: &str) -> Error {
-    let needs =
-        "the administrator in adminEmail needs a role whose privileges over users reach this one";
-    Error::Forbidden { said: format!("{needs}; Google said: {said}") }
-}
-
-/// Returns the error of a credential that may not make this kind of call.
-fn denied(said: &str, scope: &str) -> Error {
-    Error::Denied {
-        said: format!(
-            "the service account needs domain-wide delegation for the scope {scope}, the project the Admin SDK API, and adminEmail has to be \
-             an administrator who may manage users; Google said: {said}"
-        ),
-    }
-}
-
-/// Returns the same error for a call that names the account by `customer`.
-fn denied_listing(said: &str, scope: &str) -> Error {
-    denied(
-        &format!(
-            "{said}; if customer is set, it has to be that administrator's own account (my_customer)"
-        ),
-        scope,
-    )
+    let of_password = refusal.of_password("password", refusal.text);
+    of_password.unwrap_or(Error::Rejected { field: None, said: refusal.said })
 }
 
 /// What an error body says: `{error: {code, message, errors: [{reason, message}]}}` from the
@@ -176,30 +135,17 @@ struct Body {
 
 impl Body {
     fn read(answer: &Answer) -> Self {
-        if answer.status.is_success() || answer.body.len() > ERROR_BODY {
+        if answer.status.is_success() {
             return Self::default();
         }
-        let Ok(body) = serde_json::from_slice::<Value>(&answer.body) else {
-            return Self::default();
-        };
-        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let error = &body["error"];
-        if error.is_string() {
-            let description = text(&body["error_description"]);
-            let message = if description.is_empty() { text(error) } else { description };
-            return Self { reason: text(error), message };
+        let body = error_body(answer);
+        if let Some((reason, told)) = oauth_error(&body) {
+            return Self { message: if told.is_empty() { reason.clone() } else { told }, reason };
         }
-        let first = &error["errors"][0];
-        let message = text(&error["message"]);
-        Self {
-            reason: text(&first["reason"]),
-            message: if message.is_empty() { text(&first["message"]) } else { message },
-        }
-    }
-
-    /// Returns whether a 409 is about another change and not about an address.
-    fn conflicts(&self) -> bool {
-        self.reason == "conflict" || self.message.to_lowercase().contains("conflicting request")
+        let (error, first) = (&body["error"], &body["error"]["errors"][0]);
+        let told = [&error["message"], &first["message"]].map(text_of);
+        let message = told.into_iter().find(|text| !text.is_empty()).unwrap_or_default();
+        Self { reason: text_of(&first["reason"]), message }
     }
 
     fn slows_down(&self) -> bool {
@@ -213,51 +159,27 @@ impl Body {
 /// Returns the words by which a refusal may name an attribute, as in
 /// `Invalid Input: primary_user_email` or `Invalid Given Name`.
 fn names(target: &str) -> Vec<String> {
+    let Some(place) = TABLE.locate(target) else { return vec![target.to_owned()] };
+    let (outer, key, member) = (place.outer, place.key, place.member);
     let mut names = vec![target.to_owned()];
-    let both = |name: &str| [snake(name), snake(name).replace('_', " ")];
-    match locate(target) {
-        Some(Target::Text("primaryEmail")) => {
-            names.extend(["primary_user_email", "primary email", "email"].map(str::to_owned))
+    let last = if member.is_empty() { outer } else { member };
+    match place.field.at {
+        _ if !place.field.words.is_empty() => {}
+        At::Entry(array) if member == array.value => names.extend([key.to_owned(), snake(outer)]),
+        _ if outer == CUSTOM => {
+            names.extend([format!("{key}.{member}"), key.to_owned(), "custom_schema".to_owned()]);
+            names.push(member.to_owned());
         }
-        Some(Target::Text(ORG_UNIT)) => {
-            names.extend(["invalid ou id", "invalid_ou_id", "org unit", "ou"].map(str::to_owned))
-        }
-        Some(Target::Text(name)) => names.extend(both(name)),
-        Some(Target::Name(name)) => names.extend([name.to_owned()].into_iter().chain(both(name))),
-        Some(Target::Entry(array, kind)) => {
-            names.extend([
-                format!("{}.{kind}", array.name()),
-                kind.to_owned(),
-                snake(array.name()),
-                array.name().to_owned(),
-            ]);
-        }
-        Some(Target::Part(array, kind, part)) => {
-            let array = array.name();
-            names.extend([
-                format!("{array}.{kind}"),
-                format!("{array} {part}"),
-                part.to_owned(),
-                kind.to_owned(),
-                array.to_owned(),
-            ]);
-            names.extend(both(part));
-        }
-        Some(Target::Organization(name)) => names.extend(
-            [name.to_owned(), format!("organizations {name}"), "organizations".to_owned()]
-                .into_iter()
-                .chain(both(name)),
-        ),
-        Some(Target::Custom(schema, name)) => {
-            names.extend([
-                format!("{schema}.{name}"),
-                name.to_owned(),
-                schema.to_owned(),
-                "custom_schema".to_owned(),
-            ]);
-        }
-        None => {}
+        _ => names.extend([last.to_owned(), snake(last), snake(last).replace('_', " ")]),
     }
+    if place.array().is_some() {
+        names.push(outer.to_owned());
+        names.extend(Some(format!("{outer} {member}")).filter(|_| member != "value"));
+        names.extend(
+            [key.to_owned(), format!("{outer}.{key}")].into_iter().filter(|_| !key.is_empty()),
+        );
+    }
+    names.extend(place.field.words.iter().map(|word| (*word).to_owned()));
     names
 }
 

@@ -1,15 +1,12 @@
-use bytes::Bytes;
-use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::json;
 
 use super::*;
 use crate::{
-    domain::{
-        account::{AccountWrite, NewValue},
-        employee::Fields,
-        mapping::{Compare, Mapping, Row, Source},
+    domain::account::AccountWrite,
+    provider::{
+        answers::Password,
+        fixtures::{self, answer},
     },
-    provider::answers::Password,
 };
 
 const TARGETS: [&str; 10] = [
@@ -37,39 +34,16 @@ const VALUES: [&str; 10] = [
     "E-1007-Z",
 ];
 
-fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", media_type.parse().unwrap());
-    Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() }
-}
-
 fn refused(status: u16, reason: &str, message: &str) -> Answer {
-    let body = json!({"error": {"code": status, "message": message, "errors": [{"domain": "global", "reason": reason, "message": message}]}});
+    let body = json!({"error": {"code": status, "message": message,
+        "errors": [{"domain": "global", "reason": reason, "message": message}]}});
     answer(status, "application/json; charset=UTF-8", body.to_string())
 }
 
 fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
-    let row = |target: &str| Row {
-        target: target.into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    let mapping = Mapping {
-        rows: TARGETS.map(row).into(),
-        fields: Fields::default(),
-        email: 0,
-        username: 0,
-        manager: None,
-    };
-    let attributes =
-        VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
-    let write = AccountWrite {
-        attributes,
-        mark: Some("3332883894235038486".into()),
-        ..AccountWrite::default()
-    };
+    let mapping = fixtures::mapping(&TARGETS, 0);
+    let mark = Some("3332883894235038486".into());
+    let write = AccountWrite { mark, ..fixtures::write(&VALUES.map(Some)) };
     judge(
         route,
         answer,
@@ -204,21 +178,9 @@ fn rejected(
     password: Password<'_>,
     message: &str,
 ) -> (Option<String>, String) {
-    let row = |(target, _): &(&str, &str)| Row {
-        target: (*target).into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    let rows = targets.iter().map(row).collect();
-    let mapping = Mapping { rows, fields: Fields::default(), email: 0, username: 0, manager: None };
-    let attributes = targets
-        .iter()
-        .enumerate()
-        .map(|(row, (_, value))| (row, NewValue::Set((*value).into())))
-        .collect();
-    let write = AccountWrite { attributes, ..AccountWrite::default() };
+    let (names, values): (Vec<&str>, Vec<&str>) = targets.iter().copied().unzip();
+    let values: Vec<_> = values.into_iter().map(Some).collect();
+    let (mapping, write) = (fixtures::mapping(&names, 0), fixtures::write(&values));
     let sent = Sent::Create(&mapping, &write, password);
     match judge(Route::CREATE, &refused(400, "invalid", message), sent, "the-scope").unwrap_err() {
         Error::Rejected { field, said } => (field, said),
@@ -228,24 +190,8 @@ fn rejected(
 
 #[test]
 fn a_409_to_a_write_without_an_address_speaks_of_no_address() {
-    let row = Row {
-        target: "organizations.title".into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    let mapping = Mapping {
-        rows: vec![row],
-        fields: Fields::default(),
-        email: 0,
-        username: 0,
-        manager: None,
-    };
-    let titled = AccountWrite {
-        attributes: vec![(0, NewValue::Set("Lead".into()))],
-        ..AccountWrite::default()
-    };
+    let mapping = fixtures::mapping(&["organizations.title"], 0);
+    let titled = fixtures::write(&[Some("Lead")]);
     for write in [titled, AccountWrite::default()] {
         for (reason, message) in [
             ("duplicate", "Entity already exists."),
@@ -265,14 +211,9 @@ fn a_409_to_a_write_without_an_address_speaks_of_no_address() {
 
 #[test]
 fn the_providers_own_words_are_kept_and_the_persons_are_not() {
-    let mapping = Mapping {
-        rows: Vec::new(),
-        fields: Fields::default(),
-        email: 0,
-        username: 0,
-        manager: None,
-    };
-    let foreign = r#"{"externalIds": [{"type": "custom", "customType": "payroll", "value": "QX-Personnel-77"}]}"#;
+    let mapping = fixtures::mapping(&[], 0);
+    let foreign = r#"{"externalIds": [
+        {"type": "custom", "customType": "payroll", "value": "QX-Personnel-77"}]}"#;
     let write = AccountWrite { foreign: Some(foreign.into()), ..AccountWrite::default() };
     let said = Sent::Write(&mapping, &write)
         .clean("Invalid Input: custom_schema custom payroll QX-Personnel-77");

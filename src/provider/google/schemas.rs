@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 /// Fields by schema and name.
@@ -15,45 +14,21 @@ struct Field {
     several: bool,
 }
 
-/// The answer of the Directory API's `schemas.list`.
-#[derive(Deserialize)]
-struct Listed {
-    #[serde(default)]
-    schemas: Vec<ListedSchema>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListedSchema {
-    schema_name: String,
-    #[serde(default)]
-    fields: Vec<ListedField>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct ListedField {
-    field_name: String,
-    #[serde(default)]
-    field_type: String,
-    #[serde(default)]
-    multi_valued: bool,
-}
-
 impl Schemas {
     /// Reads the answer of `schemas.list`.
     pub(super) fn read(body: &[u8]) -> Option<Self> {
-        let listed: Listed = serde_json::from_slice(body).ok()?;
-        let fields = listed.schemas.into_iter().flat_map(|schema| {
-            let name = schema.schema_name;
-            schema.fields.into_iter().map(move |field| {
-                (
-                    (name.clone(), field.field_name),
-                    Field { kind: field.field_type.to_uppercase(), several: field.multi_valued },
-                )
-            })
-        });
-        Some(Self(fields.collect()))
+        let body: Value = serde_json::from_slice(body).ok().filter(Value::is_object)?;
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let mut all = HashMap::new();
+        for schema in body["schemas"].as_array().into_iter().flatten() {
+            for field in schema["fields"].as_array().into_iter().flatten() {
+                let kind = text(&field["fieldType"]).unwrap_or_default().to_uppercase();
+                let several = field["multiValued"] == true;
+                let name = (text(&schema["schemaName"])?, text(&field["fieldName"])?);
+                all.insert(name, Field { kind, several });
+            }
+        }
+        Some(Self(all))
     }
 
     pub(super) fn has(&self, schema: &str, field: &str) -> bool {

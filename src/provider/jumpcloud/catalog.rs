@@ -1,180 +1,114 @@
-//! What is known of JumpCloud before there is a connection: attributes, default map, addresses,
-//! limits.
+//! What is known of JumpCloud before there is a connection: attributes, default map, limits.
 
-use std::time::Duration;
-
-use crate::{
-    domain::{account::AccountState, mapping::Compare},
-    provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
-};
-
-/// The custom attribute that holds the mark.
-pub(super) const MARK: &str = "bobsyncEmployeeId";
-
-/// The only target that refers to another employee.
-pub(super) const MANAGER: &str = "manager";
+use crate::provider::prelude::*;
 
 /// JumpCloud, as the settings see it. The default map is Bob's own for JumpCloud (help.hibob.com,
 /// its integration guide).
 pub const CATALOG: Catalog = Catalog {
     name: "JumpCloud",
+    required: &["email", "username"],
     label: "jumpcloud",
     default_map: include_str!("default-map.json"),
-    required: &["email", "username"],
-    email: "email",
-    username: "username",
-    targets: &[
-        "email",
-        "username",
-        "firstname",
-        "middlename",
-        "lastname",
-        "displayname",
-        "jobTitle",
-        "department",
-        "company",
-        "costCenter",
-        "location",
-        "description",
-        "employeeIdentifier",
-        "employeeType",
-        "alternateEmail",
-        "managedAppleId",
-        "manager",
-    ],
-    compare,
-    relates: |_| false,
-    pacer,
     capabilities: Capabilities {
         initial_password: InitialPassword::Optional,
         change_at_first_login: ChangeAtFirstLogin::WithDefaultPassword,
-        clears: true,
         states: &[AccountState::Active, AccountState::Suspended, AccountState::Staged],
         mark: "custom attribute bobsyncEmployeeId",
-        page: 100,
         listing_counts: true,
         lags: true,
         searches_marks: false,
-        defined_attributes: false,
-        says_when: false,
-        request_ids: false,
         tells_administrators: true,
-        answers_changes: true,
-        manager_apart: false,
-        ends_sessions: false,
-        licences: false,
+        ..Capabilities::PLAIN
+    },
+    ..TABLE.catalog(&Table::fixed::<17>(TABLE.fields), |target| TABLE.compare(target), pacer)
+};
+
+/// Users of JumpCloud (JumpCloud API v1, `systemuserput` and `systemuserreturn`).
+pub(super) const TABLE: Table = Table {
+    fields: &[
+        // What is unique is cleared with null, because two empty texts may count as the same value.
+        Field::new("email", Form::TEXT).compared(Compare::IgnoringCase).called(&["e-mail"]),
+        Field::new("username", Form::TEXT).compared(Compare::Numbered).called(&["user name"]),
+        Field::new("firstname", Form::EMPTIED).called(&["first name"]),
+        Field::new("middlename", Form::EMPTIED).called(&["middle name"]),
+        Field::new("lastname", Form::EMPTIED).called(&["last name"]),
+        Field::new("displayname", Form::EMPTIED).called(&["display name"]),
+        Field::new("jobTitle", Form::EMPTIED).called(&["job title"]),
+        Field::new("department", Form::EMPTIED),
+        Field::new("company", Form::EMPTIED),
+        Field::new("costCenter", Form::EMPTIED).called(&["cost center"]),
+        Field::new("location", Form::EMPTIED),
+        Field::new("description", Form::EMPTIED),
+        Field::new("employeeIdentifier", Form::TEXT).called(&["employee identifier"]),
+        Field::new("employeeType", Form::EMPTIED).called(&["employee type"]),
+        ADDRESS.called(&["alternate email"]),
+        ADDRESS.of("managedAppleId").called(&["managed apple id"]),
+        // Null clears the manager, as JumpCloud's own PowerShell module does it.
+        Field::new("manager", Form::TEXT).compared(Compare::Person),
+        Field::new("phoneNumbers.<type>", Form::TEXT)
+            .at(At::Entry(&TYPED))
+            .called(&["phone number"]),
+        Field::new(
+            "addresses.<type>.poBox|extendedAddress|streetAddress|locality|region|\
+             postalCode|country",
+            Form::TEXT,
+        )
+        .at(At::Entry(&TYPED)),
+        // The mark cannot be a target.
+        CUSTOM.dashed().except(&[MARK]),
+    ],
+    mark: CUSTOM.of("attributes.bobsyncEmployeeId"),
+    id: &["_id", "id"],
+    names: ["email", "username"],
+    always: "_id email username state suspended restrictedFields admin externally_managed \
+             organization",
+    users: Some(("results", false)),
+    error: Some("message"),
+    kept: &["restrictedFields"],
+    shows_null: false,
+    hooks: Hooks {
+        state,
+        administrator: |user| user.some("admin").is_some(),
+        elsewhere: |user| user.is_set("externally_managed"),
+        keeps: |name, json| name != "restrictedFields" || json != "[]",
+        ..Hooks::NONE
+    },
+    // A new account may also be `STAGED`.
+    access: |access| match access {
+        Access::Active => ("state", json!("ACTIVATED")),
+        Access::Suspended => ("state", json!("SUSPENDED")),
     },
 };
 
-/// Where an attribute of a JumpCloud user is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Target<'t> {
-    /// A text of the user itself, or the manager's id.
-    Text(&'t str),
-    /// The number of the first entry of `phoneNumbers` of this type.
-    Phone(&'t str),
-    /// A part of the first entry of `addresses` of this type.
-    Address(&'t str, &'t str),
-    /// The value of the custom attribute of this name.
-    Custom(&'t str),
-}
+/// The custom attribute that holds the mark.
+pub(super) const MARK: &str = "bobsyncEmployeeId";
 
-/// The arrays of a user that a write replaces as a whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Array {
-    PhoneNumbers,
-    Addresses,
-    Attributes,
-}
+/// An address at which people log in or are reached.
+const ADDRESS: Field = Field::new("alternateEmail", Form::EMPTIED).compared(Compare::IgnoringCase);
 
-impl Array {
-    pub(super) const ALL: [Self; 3] = [Self::PhoneNumbers, Self::Addresses, Self::Attributes];
+/// A custom attribute.
+const CUSTOM: Field = Field::new("attributes.<name>", Form::TEXT).at(At::Entry(&NAMED));
 
-    pub(super) const fn name(self) -> &'static str {
-        match self {
-            Self::PhoneNumbers => "phoneNumbers",
-            Self::Addresses => "addresses",
-            Self::Attributes => "attributes",
-        }
-    }
+/// JumpCloud makes the ids of entries itself, and gives new ones with every write.
+const TYPED: Array = Array {
+    key: "type",
+    value: "number",
+    keys: "",
+    main: false,
+    empty: &["type"],
+    made: &["id", "_id"],
+};
+const NAMED: Array = Array { key: "name", value: "value", empty: &["name"], ..TYPED };
 
-    /// Returns the member that tells one entry from another.
-    pub(super) const fn key(self) -> &'static str {
-        match self {
-            Self::PhoneNumbers | Self::Addresses => "type",
-            Self::Attributes => "name",
-        }
-    }
-}
-
-impl<'t> Target<'t> {
-    /// Returns the array, the entry's key in it, and the entry's member that the target names.
-    /// Returns `None` if the target is in no array.
-    pub(super) const fn entry(self) -> Option<(Array, &'t str, &'t str)> {
-        match self {
-            Self::Text(_) => None,
-            Self::Phone(kind) => Some((Array::PhoneNumbers, kind, "number")),
-            Self::Address(kind, part) => Some((Array::Addresses, kind, part)),
-            Self::Custom(name) => Some((Array::Attributes, name, "value")),
-        }
-    }
-}
-
-/// Texts that can be written (JumpCloud API v1, `systemuserput`), with the words by which a refusal
-/// may name them.
-pub(super) const TEXTS: [(&str, &str); 17] = [
-    ("email", "e-mail"),
-    ("username", "user name"),
-    ("firstname", "first name"),
-    ("middlename", "middle name"),
-    ("lastname", "last name"),
-    ("displayname", "display name"),
-    ("jobTitle", "job title"),
-    ("department", "department"),
-    ("company", "company"),
-    ("costCenter", "cost center"),
-    ("location", "location"),
-    ("description", "description"),
-    ("employeeIdentifier", "employee identifier"),
-    ("employeeType", "employee type"),
-    ("alternateEmail", "alternate email"),
-    ("managedAppleId", "managed apple id"),
-    (MANAGER, "manager"),
-];
-
-/// Members of an address that can be written (JumpCloud API v1, `systemuserput`).
-const ADDRESS: [&str; 7] =
-    ["poBox", "extendedAddress", "streetAddress", "locality", "region", "postalCode", "country"];
-
-/// Returns where a target is, or `None` if a JumpCloud user has no such attribute.
-pub(super) fn locate(target: &str) -> Option<Target<'_>> {
-    let word = |text: &str, more: &[u8]| {
-        (1..=64).contains(&text.len())
-            && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || more.contains(&byte))
-    };
-    let Some((outer, inner)) = target.split_once('.') else {
-        return TEXTS.iter().any(|(name, _)| *name == target).then_some(Target::Text(target));
-    };
-    match outer {
-        "phoneNumbers" => word(inner, b"_").then_some(Target::Phone(inner)),
-        "addresses" => {
-            let (kind, part) = inner.split_once('.')?;
-            (word(kind, b"_") && ADDRESS.contains(&part)).then_some(Target::Address(kind, part))
-        }
-        // The mark cannot be a target.
-        "attributes" => (word(inner, b"_-") && inner != MARK).then_some(Target::Custom(inner)),
-        _ => None,
-    }
-}
-
-fn compare(target: &str) -> Option<Compare> {
-    Some(match locate(target)? {
-        Target::Text(MANAGER) => Compare::Person,
-        Target::Text("username") => Compare::Numbered,
-        Target::Text("email" | "alternateEmail" | "managedAppleId") => Compare::IgnoringCase,
-        Target::Text(_) | Target::Phone(_) | Target::Address(..) | Target::Custom(_) => {
-            Compare::Exact
-        }
+/// Returns the state. A user who is locked, or has not chosen a password yet, is not in another
+/// state: both can be true in addition to a state. `suspended` is the older form of the state.
+fn state(user: &Object<'_>) -> Option<AccountState> {
+    Some(match (user.text("state").as_deref(), user.read("suspended")) {
+        (Some("ACTIVATED"), _) | (None, Some(false)) => AccountState::Active,
+        (Some("SUSPENDED"), _) | (None, Some(true)) => AccountState::Suspended,
+        (Some("STAGED"), _) => AccountState::Staged,
+        (Some(_), _) => AccountState::Other,
+        (None, None) => return None,
     })
 }
 
@@ -188,6 +122,7 @@ pub fn pacer() -> Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::provider::{fixtures, reader::Reader};
 
     #[test]
     fn targets_are_found_where_jumpcloud_keeps_them() {
@@ -213,6 +148,28 @@ mod tests {
             ("sudo", None),
         ] {
             assert_eq!((CATALOG.compare)(target), expected, "{target}");
+        }
+    }
+
+    #[test]
+    fn what_protects_an_account_counts_in_any_form() {
+        let mapping = fixtures::mapping(&["email", "phoneNumbers.work"], 0);
+        let read = |user: Value| {
+            let answer = fixtures::answer(200, "application/json", user.to_string());
+            Reader::new(&TABLE, &mapping).one(&answer)
+        };
+        for (flag, counts) in [
+            (json!(true), true),
+            (json!("true"), true),
+            (json!(1), true),
+            (json!(false), false),
+            (Value::Null, false),
+        ] {
+            let account = read(json!({"_id": "1", "externally_managed": flag})).unwrap();
+            assert_eq!(account.elsewhere, counts, "{flag}");
+        }
+        for odd in [json!("1"), json!({"type": "work"})] {
+            assert!(read(json!({"_id": "1", "phoneNumbers": odd})).is_err(), "{odd}");
         }
     }
 }

@@ -1,24 +1,10 @@
 //! How calls to JumpCloud are made: with an administrator's API key in every call, and with the
 //! organization if the administrator has several.
 
-use std::{fmt, sync::Arc};
-
-use reqwest::{
-    RequestBuilder,
-    header::{CONTENT_TYPE, HeaderMap, HeaderValue},
-};
+use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderValue};
 
 use super::{CATALOG, JumpCloud, errors::judge};
-use crate::{
-    http::{client::Answer, secret::Secret},
-    provider::{
-        Catalog, Credential, Destination, Error, Keys, Provider,
-        answers::{Route, Sent},
-        call::{Dialect, Ties},
-        limits::Pacer,
-        token::Token,
-    },
-};
+use crate::provider::prelude::*;
 
 /// Where an organization is (jumpcloud.com, "JumpCloud API": each region has its own console).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,22 +32,18 @@ impl Region {
 /// A JumpCloud organization, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
+    /// Id of the organization. It is empty if the administrator has only one.
+    pub organization: String,
     /// Scheme, host, port and a path prefix if any, without a trailing slash. Calls go to
     /// `<base>/api/...`.
     pub base: String,
-    /// Id of the organization. It is empty if the administrator has only one.
-    pub organization: String,
-    /// Whether an active account that is created without a password is staged.
-    pub stages: bool,
     /// Whether the directory of an externally managed user is the user's master.
     pub mastered: bool,
+    /// Whether an active account that is created without a password is staged.
+    pub stages: bool,
 }
 
 impl Destination for Tenant {
-    fn catalog(&self) -> &'static Catalog {
-        &CATALOG
-    }
-
     fn tenant(&self) -> String {
         format!("{} {}", self.base, self.organization)
     }
@@ -70,19 +52,20 @@ impl Destination for Tenant {
         Keys { required: &["apiKey"], optional: &[] }
     }
 
-    fn connect(
-        &self,
-        mut credential: Credential,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Box<dyn Provider>, Error> {
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
+    }
+
+    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
         Ok(Box::new(JumpCloud::new(self.clone(), &credential.required("apiKey"), ties, pacer)?))
     }
 }
 
 /// One key at one organization.
+#[derive(Debug)]
 pub(super) struct JumpCloudDialect {
     pub(super) tenant: Tenant,
+    /// The key is marked as sensitive, so that it is not printed.
     headers: HeaderMap,
 }
 
@@ -92,32 +75,22 @@ impl JumpCloudDialect {
     /// # Errors
     /// [`Error::Unauthorized`] if the key cannot be valid. The error has nothing of it.
     pub(super) fn new(tenant: Tenant, key: &Secret) -> Result<Self, Error> {
-        let refuse = |said: &str| Error::Unauthorized { said: said.to_owned() };
-        let mut key = HeaderValue::from_str(key.expose().trim())
-            .ok()
-            .filter(|key| !key.is_empty())
-            .ok_or_else(|| {
-                refuse(
-                    "apiKey: this is no JumpCloud API key, which is one line of letters and digits",
-                )
-            })?;
+        let header = |text: &str, said: &str| {
+            HeaderValue::from_str(text).map_err(|_| Error::Unauthorized { said: said.to_owned() })
+        };
+        let no_key =
+            "apiKey: this is no JumpCloud API key, which is one line of letters and digits";
+        let key = Some(key.expose().trim()).filter(|key| !key.is_empty()).unwrap_or("\n");
+        let mut key = header(key, no_key)?;
         key.set_sensitive(true);
-        let mut headers = HeaderMap::from_iter([
-            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
-            (reqwest::header::HeaderName::from_static("x-api-key"), key),
-        ]);
+        let mut headers = HeaderMap::new();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert("x-api-key", key);
         if !tenant.organization.is_empty() {
-            let organization = HeaderValue::from_str(&tenant.organization)
-                .map_err(|_| refuse("organizationId: this is no id"))?;
+            let organization = header(&tenant.organization, "organizationId: this is no id")?;
             headers.insert("x-org-id", organization);
         }
         Ok(Self { tenant, headers })
-    }
-}
-
-impl fmt::Debug for JumpCloudDialect {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("JumpCloudDialect").field("tenant", &self.tenant).finish_non_exhaustive()
     }
 }
 

@@ -1,15 +1,9 @@
-use bytes::Bytes;
-use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::json;
 
 use super::*;
-use crate::{
-    domain::{
-        account::{AccountWrite, NewValue},
-        employee::Fields,
-        mapping::{Compare, Mapping, Row, Source},
-    },
-    provider::answers::Password,
+use crate::provider::{
+    answers::Password,
+    fixtures::{answer, mapping, write},
 };
 
 const TARGETS: [&str; 6] = [
@@ -23,38 +17,14 @@ const TARGETS: [&str; 6] = [
 const VALUES: [&str; 6] =
     ["noa.lind@example.com", "noa.lind", "Head of Nothing", "+44 20 7946 0000", "B-17-X", "E-4711"];
 
-fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", media_type.parse().unwrap());
-    Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() }
-}
-
 fn refused(status: u16, message: &str) -> Answer {
     answer(status, "application/json; charset=utf-8", json!({"message": message}).to_string())
 }
 
 fn judged(route: Route, answer: &Answer) -> Result<(), Error> {
-    let row = |target: &str| Row {
-        target: target.into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    let mapping = Mapping {
-        rows: TARGETS.map(row).into(),
-        fields: Fields::default(),
-        email: 0,
-        username: 1,
-        manager: None,
-    };
-    let attributes =
-        VALUES.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
-    let write = AccountWrite {
-        attributes,
-        mark: Some("3332883894235038486".into()),
-        ..AccountWrite::default()
-    };
+    let mapping = mapping(&TARGETS, 1);
+    let mut write = write(&VALUES.map(Some));
+    write.mark = Some("3332883894235038486".into());
     judge(route, answer, Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7")))
 }
 
@@ -158,8 +128,10 @@ fn a_refusal_names_its_attribute_and_no_value() {
             "{said}"
         );
     }
-    let body = json!({"code": 400, "message": "Password validation fail", "status": "INVALID_ARGUMENT", "details": [
-        {"fieldViolationsList": [{"field": "password", "description": "specialCharacter"}], "@type": "type.googleapis.com/google.rpc.BadRequest"}
+    let body = json!({"code": 400, "message": "Password validation fail",
+        "status": "INVALID_ARGUMENT", "details": [
+        {"fieldViolationsList": [{"field": "password", "description": "specialCharacter"}],
+            "@type": "type.googleapis.com/google.rpc.BadRequest"}
     ]});
     let refused = judged(Route::CREATE, &answer(400, "application/json", body.to_string()));
     let Err(Error::Rejected { field, said }) = refused else { panic!("{refused:?}") };

@@ -1,35 +1,17 @@
+use serde_json::json;
+
 use super::*;
-use crate::domain::{
-    employee::Fields,
-    mapping::{Compare, Row, Source},
+use crate::{
+    domain::account::{Access, NewValue},
+    provider::fixtures,
 };
 
 fn mapping(targets: &[&str]) -> Mapping {
-    let row = |target: &&str| Row {
-        target: (*target).into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    Mapping {
-        rows: targets.iter().map(row).collect(),
-        fields: Fields::default(),
-        email: 0,
-        username: 0,
-        manager: None,
-    }
+    fixtures::mapping(targets, 0)
 }
 
 fn write(values: &[Option<&str>], foreign: &Value) -> AccountWrite {
-    let value =
-        |text: Option<&str>| text.map_or(NewValue::Clear, |text| NewValue::Set(text.into()));
-    let attributes = values.iter().copied().map(value).enumerate().collect();
-    AccountWrite {
-        attributes,
-        foreign: Some(foreign.to_string().into()),
-        ..AccountWrite::default()
-    }
+    AccountWrite { foreign: Some(foreign.to_string().into()), ..fixtures::write(values) }
 }
 
 fn sent(targets: &[&str], values: &[Option<&str>], foreign: &Value) -> Value {
@@ -38,11 +20,13 @@ fn sent(targets: &[&str], values: &[Option<&str>], foreign: &Value) -> Value {
 
 #[test]
 fn arrays_are_sent_whole_without_the_ids_of_their_entries() {
-    let foreign = json!({"phoneNumbers": [{"id": "1", "type": "home", "number": "1"}, {"id": "2", "type": "work", "number": "2"}],
+    let foreign = json!({"phoneNumbers": [{"id": "1", "type": "home", "number": "1"},
+        {"id": "2", "type": "work", "number": "2"}],
                          "attributes": [{"_id": "7", "name": "shoe", "value": "46"}]});
     assert_eq!(
         sent(&["phoneNumbers.work", "phoneNumbers.mobile"], &[Some("3"), Some("4")], &foreign),
-        json!({"phoneNumbers": [{"type": "home", "number": "1"}, {"type": "work", "number": "3"}, {"type": "mobile", "number": "4"}]})
+        json!({"phoneNumbers": [{"type": "home", "number": "1"}, {"type": "work", "number": "3"},
+            {"type": "mobile", "number": "4"}]})
     );
     assert_eq!(
         sent(&["phoneNumbers.work"], &[None], &foreign),
@@ -63,13 +47,15 @@ fn arrays_are_sent_whole_without_the_ids_of_their_entries() {
     };
     assert_eq!(
         Value::Object(body(&mapping(&[]), &marked, false).unwrap()),
-        json!({"attributes": [{"name": "shoe", "value": "46"}, {"name": "bobsyncEmployeeId", "value": "4711"}]})
+        json!({"attributes": [{"name": "shoe", "value": "46"},
+            {"name": "bobsyncEmployeeId", "value": "4711"}]})
     );
 }
 
 #[test]
 fn an_address_with_nothing_left_in_it_goes() {
-    let one = json!({"addresses": [{"id": "9", "type": "work", "locality": "Paris", "region": null, "country": ""}]});
+    let one = json!({"addresses": [{"id": "9", "type": "work", "locality": "Paris", "region": null,
+        "country": ""}]});
     assert_eq!(sent(&["addresses.work.locality"], &[None], &one), json!({"addresses": []}));
     assert_eq!(
         sent(
@@ -96,7 +82,8 @@ fn texts_are_cleared_with_an_empty_text_and_what_is_unique_or_a_reference_with_n
 
 #[test]
 fn what_another_directory_masters_is_not_sent() {
-    let foreign = json!({"restrictedFields": [{"field": "jobTitle", "type": "active_directory"}, {"field": "phoneNumbers"}]});
+    let foreign = json!({"restrictedFields": [{"field": "jobTitle", "type": "active_directory"},
+        {"field": "phoneNumbers"}]});
     for target in ["jobTitle", "phoneNumbers.work"] {
         let refused = body(&mapping(&[target]), &write(&[Some("x")], &foreign), false);
         assert!(

@@ -1,12 +1,7 @@
 //! What is known of `OneLogin` before there is a connection: attributes, default map, addresses,
 //! limits.
 
-use std::time::Duration;
-
-use crate::{
-    domain::{account::AccountState, mapping::Compare},
-    provider::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, limits::Pacer},
-};
+use crate::provider::prelude::*;
 
 /// The prefix of targets that are custom attributes.
 pub(super) const CUSTOM: &str = "custom_attributes.";
@@ -19,95 +14,104 @@ pub(super) const MARK: &str = "external_id";
 /// has to be a custom attribute.
 pub const CATALOG: Catalog = Catalog {
     name: "OneLogin",
+    required: &["email", "username"],
     label: "onelogin",
     default_map: include_str!("default-map.json"),
-    required: &["email", "username"],
-    email: "email",
-    username: "username",
-    targets: &[
-        "email",
-        "username",
-        "firstname",
-        "lastname",
-        "phone",
-        "title",
-        "department",
-        "company",
-        "comment",
-        "preferred_locale_code",
-        "samaccountname",
-        "userprincipalname",
-        "distinguished_name",
-        "member_of",
-        "group_id",
-        "manager_user_id",
-    ],
-    compare,
-    relates: |_| false,
-    pacer,
     capabilities: Capabilities {
-        initial_password: InitialPassword::Unsupported,
-        change_at_first_login: ChangeAtFirstLogin::Unsupported,
-        clears: true,
         states: &[
             AccountState::Active,
             AccountState::Suspended,
             AccountState::Unactivated,
             AccountState::Other,
         ],
-        mark: "external_id",
-        page: 100,
+        mark: MARK,
         listing_counts: true,
-        lags: false,
-        searches_marks: true,
         defined_attributes: true,
         says_when: true,
         request_ids: true,
-        tells_administrators: false,
-        answers_changes: true,
-        manager_apart: false,
         ends_sessions: true,
         licences: true,
+        ..Capabilities::PLAIN
+    },
+    ..TABLE.catalog(&Table::fixed::<16>(TABLE.fields), |target| TABLE.compare(target), pacer)
+};
+
+/// Users of `OneLogin` (developers.onelogin.com, "Create User" and "User Resource"). An empty text
+/// clears an attribute, and null clears the manager ("Update User" and "Set Custom Attribute").
+pub(super) const TABLE: Table = Table {
+    fields: &[
+        text("email").compared(Compare::IgnoringCase).called(&["e-mail"]),
+        text("username").compared(Compare::IgnoringCase).called(&["user name"]),
+        text("firstname").called(&["first name"]),
+        text("lastname").called(&["last name"]),
+        text("phone").called(&["phone number"]),
+        text("title").called(&["job title"]),
+        text("department"),
+        text("company"),
+        text("comment").called(&["notes"]),
+        text("preferred_locale_code"),
+        text("samaccountname").called(&["sam account name"]),
+        text("userprincipalname").called(&["user principal name"]),
+        text("distinguished_name"),
+        text("member_of"),
+        Field::new("group_id", GROUP),
+        Field::new("manager_user_id", MANAGER).compared(Compare::Person),
+        // Either all custom attributes are sent or none, because a partial set replaces the others
+        // ("Create Custom Attribute": letters, digits and underscores).
+        text("custom_attributes.<shortname>").at(At::Inside { whole: true }),
+    ],
+    mark: text(MARK),
+    id: &["id"],
+    names: ["email", "username"],
+    always: "id external_id email username status state directory_id trusted_idp_id",
+    users: None,
+    error: None,
+    kept: &[],
+    shows_null: true,
+    hooks: Hooks {
+        state: |user| user.raw("status").map(|_| state(user.scalar("status").as_deref())),
+        judged,
+        // A directory that was set before is cleared with 0.
+        elsewhere: |user| {
+            let named = |name| user.scalar(name).is_some_and(|id| id != "0");
+            named("directory_id") || named("trusted_idp_id")
+        },
+        ..Hooks::NONE
+    },
+    access: |access| match access {
+        Access::Active => ("status", json!(1)),
+        Access::Suspended => ("status", json!(2)),
     },
 };
 
-/// The number of the user's group.
-pub(super) const GROUP: &str = "group_id";
+const fn text(target: &'static str) -> Field {
+    Field::new(target, Form::SCALAR)
+}
 
-/// Writable text attributes (developers.onelogin.com, "Create User"), with the words by which
-/// `OneLogin`'s refusals name them.
-pub(super) const TEXTS: [(&str, &str); 14] = [
-    ("email", "e-mail"),
-    ("username", "user name"),
-    ("firstname", "first name"),
-    ("lastname", "last name"),
-    ("phone", "phone number"),
-    ("title", "job title"),
-    ("department", "department"),
-    ("company", "company"),
-    ("comment", "notes"),
-    ("preferred_locale_code", "preferred locale code"),
-    ("samaccountname", "sam account name"),
-    ("userprincipalname", "user principal name"),
-    ("distinguished_name", "distinguished name"),
-    ("member_of", "member of"),
-];
+const GROUP: Form =
+    Form { write: |id| number(id, "a group is named by its number"), ..Form::SCALAR };
+const MANAGER: Form =
+    Form { write: |id| number(id, "the manager's account has no numeric id"), ..Form::SCALAR };
 
-/// The only target that refers to another employee.
-pub(super) const MANAGER: &str = "manager_user_id";
-
-fn compare(target: &str) -> Option<Compare> {
-    if let Some(shortname) = target.strip_prefix(CUSTOM) {
-        // developers.onelogin.com, "Create Custom Attribute": letters, digits and underscores.
-        let named = (1..=64).contains(&shortname.len())
-            && shortname.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
-        return named.then_some(Compare::Exact);
+/// Returns the state of a status: 0 unactivated, 1 active, 2 suspended, others are locks and
+/// passwords (developers.onelogin.com, "User Resource").
+fn state(status: Option<&str>) -> AccountState {
+    match status {
+        Some("0") => AccountState::Unactivated,
+        Some("1") => AccountState::Active,
+        Some("2") => AccountState::Suspended,
+        _ => AccountState::Other,
     }
-    match target {
-        "email" | "username" => Some(Compare::IgnoringCase),
-        MANAGER => Some(Compare::Person),
-        GROUP => Some(Compare::Exact),
-        _ => TEXTS.iter().any(|(name, _)| *name == target).then_some(Compare::Exact),
+}
+
+/// Returns the state of a user, who cannot log in without a licence (developers.onelogin.com, "User
+/// Resource": 3 is Unlicensed).
+fn judged(user: &Object<'_>, told: Option<AccountState>) -> AccountState {
+    match told {
+        Some(AccountState::Active) if user.scalar("state").as_deref() == Some("3") => {
+            AccountState::Unlicensed
+        }
+        told => told.unwrap_or(AccountState::Other),
     }
 }
 

@@ -1,29 +1,13 @@
 //! How calls to `OneLogin` are made: its address, its token, its window of calls.
 
-use std::{fmt, sync::Arc, time::Duration};
-
 use jiff::Timestamp;
-use reqwest::{Method, RequestBuilder, header::CONTENT_TYPE};
-use serde::Deserialize;
+use reqwest::header::CONTENT_TYPE;
 
 use super::{
     CATALOG, OneLogin,
-    errors::{denied, judge},
+    errors::{NEEDS, judge},
 };
-use crate::{
-    http::{
-        client::{Answer, Client},
-        secret::Secret,
-        waits::Waits,
-    },
-    provider::{
-        Catalog, Credential, Destination, Error, Keys, Provider,
-        answers::{Route, Sent},
-        call::{Dialect, Gate, Observer, Ties},
-        limits::{Pacer, Ticket},
-        token::{Granted, Token},
-    },
-};
+use crate::provider::prelude::*;
 
 /// developers.onelogin.com, "Generate Tokens": ten hours. It is used if the answer does not say.
 const PUBLISHED: Duration = Duration::from_secs(36_000);
@@ -38,10 +22,6 @@ pub struct Tenant {
 }
 
 impl Destination for Tenant {
-    fn catalog(&self) -> &'static Catalog {
-        &CATALOG
-    }
-
     fn tenant(&self) -> String {
         self.base.clone()
     }
@@ -55,82 +35,35 @@ impl Destination for Tenant {
         Keys { required: &["clientId", "clientSecret"], optional: &[] }
     }
 
-    fn connect(
-        &self,
-        mut credential: Credential,
-        ties: Ties,
-        pacer: Arc<Pacer>,
-    ) -> Result<Box<dyn Provider>, Error> {
-        let config = Config {
-            base: self.base.clone(),
-            client_id: credential.required("clientId").expose().to_owned(),
-            client_secret: credential.required("clientSecret"),
-            observer: ties.observer,
-            gate: ties.gate,
-            waits: ties.waits,
-            mastered: self.mastered,
-        };
-        match OneLogin::new(config, pacer) {
-            Ok(provider) => Ok(Box::new(provider)),
-            Err(error) => Err(Error::Unavailable { said: error.to_string() }),
-        }
+    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
+        let id = credential.required("clientId").expose().to_owned();
+        let secret = credential.required("clientSecret");
+        Ok(Box::new(OneLogin::new(self.clone(), id, secret, ties, pacer)?))
     }
-}
 
-/// How to reach one `OneLogin` account.
-#[derive(Clone)]
-pub struct Config {
-    /// Scheme, host, port and a path prefix if any. Calls go to `<base>/auth/...` and
-    /// `<base>/api/2/...`.
-    pub base: String,
-    /// The API credential's id.
-    pub client_id: String,
-    /// The API credential's secret.
-    pub client_secret: Secret,
-    /// Receives every HTTP call: `token`, `list`, `custom_attributes`, `find`, `create`, `update`.
-    pub observer: Observer,
-    /// Returns false if a write must not begin.
-    pub gate: Gate,
-    /// Receives the waits that calls meet.
-    pub waits: Waits,
-    /// Whether a directory that is named with a user is the user's master.
-    pub mastered: bool,
-}
-
-impl fmt::Debug for Config {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Config").field("base", &self.base).finish_non_exhaustive()
-    }
-}
-
-impl Config {
-    pub(super) fn split(self) -> (OneLoginDialect, Ties) {
-        let base = self.base.trim_end_matches('/').to_owned();
-        let dialect =
-            OneLoginDialect { base, client_id: self.client_id, client_secret: self.client_secret };
-        (dialect, Ties { observer: self.observer, gate: self.gate, waits: self.waits })
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
     }
 }
 
 /// One API credential at one account.
 pub(super) struct OneLoginDialect {
-    base: String,
-    client_id: String,
-    client_secret: Secret,
+    pub(super) tenant: Tenant,
+    pub(super) client_id: String,
+    pub(super) client_secret: Secret,
 }
 
 impl Dialect for OneLoginDialect {
     fn base(&self) -> &str {
-        &self.base
+        self.tenant.base.trim_end_matches('/')
     }
 
     /// Uses form 2 of developers.onelogin.com, "Generate Tokens", which needs no region.
     fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
         let (id, secret) = (&self.client_id, self.client_secret.expose());
         let request = http
-            .request(Method::POST, &format!("{}/auth/oauth2/v2/token", self.base))
-            .basic_auth(id, Some(secret));
-        let request = request
+            .request(Method::POST, &format!("{}/auth/oauth2/v2/token", self.base()))
+            .basic_auth(id, Some(secret))
             .header(CONTENT_TYPE, "application/json; charset=utf-8")
             .body(r#"{"grant_type":"client_credentials"}"#);
         Ok((request, Sent::Credential(id, secret)))
@@ -138,13 +71,6 @@ impl Dialect for OneLoginDialect {
 
     fn granted(&self, body: &[u8]) -> Option<Granted> {
         granted(body, Timestamp::now())
-    }
-
-    fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {
-        match token {
-            Some(token) => request.bearer_auth(token.text.expose()),
-            None => request,
-        }
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
@@ -165,18 +91,15 @@ impl Dialect for OneLoginDialect {
     /// Returns a missing permission. `OneLogin` answers 401 for routes that do not exist and for
     /// missing scopes, as it does for bad tokens.
     fn refused_write(&self, said: String) -> Error {
-        denied(&said)
+        Error::Denied { said: NEEDS.replace("{said}", &said) }
     }
 }
 
-/// What the token endpoint answers (developers.onelogin.com, "Generate Tokens").
+/// What the token endpoint says in addition (developers.onelogin.com, "Generate Tokens").
 #[derive(Deserialize)]
 struct Answered {
-    access_token: String,
     #[serde(default)]
     created_at: Option<String>,
-    #[serde(default)]
-    expires_in: Option<u64>,
     #[serde(default)]
     account_id: Option<u64>,
 }
@@ -184,16 +107,13 @@ struct Answered {
 /// Returns the token in a body. `OneLogin` returns the same token again until it ends, so the
 /// token's age counts, and not the time of asking.
 fn granted(body: &[u8], today: Timestamp) -> Option<Granted> {
-    let answered: Answered = serde_json::from_slice(body).ok()?;
-    let lifetime = answered.expires_in.map_or(PUBLISHED, Duration::from_secs).min(PUBLISHED * 24);
-    let created: Option<Timestamp> =
-        answered.created_at.as_deref().and_then(|text| text.parse().ok());
-    let age = created
-        .and_then(|created| Duration::try_from(today.duration_since(created)).ok())
-        .unwrap_or_default();
-    let text = Some(answered.access_token).filter(|text| !text.trim().is_empty())?;
-    let tenant = answered.account_id.map(|account| account.to_string().into());
-    Some(Granted { text: Secret::new(text), lifetime: lifetime.saturating_sub(age), tenant })
+    let granted = Granted::read(body, PUBLISHED)?;
+    let Answered { created_at, account_id } = serde_json::from_slice(body).ok()?;
+    let created: Option<Timestamp> = created_at.and_then(|text| text.parse().ok());
+    let age = created.and_then(|at| Duration::try_from(today.duration_since(at)).ok());
+    let lifetime = granted.lifetime.saturating_sub(age.unwrap_or_default());
+    let tenant = account_id.map(|account| account.to_string().into());
+    Some(Granted { lifetime, tenant, ..granted })
 }
 
 #[cfg(test)]
@@ -212,7 +132,9 @@ mod tests {
             (None, Some(600), 600),
             (Some("yesterday"), None, 36_000),
         ] {
-            let body = serde_json::json!({"access_token": "t", "created_at": created_at, "expires_in": expires_in}).to_string();
+            let body = serde_json::json!({"access_token": "t", "created_at": created_at,
+                "expires_in": expires_in})
+            .to_string();
             assert_eq!(
                 granted(body.as_bytes(), today).unwrap().lifetime.as_secs(),
                 seconds,

@@ -1,85 +1,47 @@
 //! What `OneLogin`'s answers mean: every form of error body, sorted by what to do about it.
 
-use std::time::Duration;
-
-use serde_json::Value;
-
-use super::catalog::{CUSTOM, MARK, TEXTS};
-use crate::{
-    http::client::Answer,
-    provider::{
-        Error,
-        answers::{ERROR_BODY, Purpose, Route, Sent, believed, field, retry_after, without_words},
-    },
-};
+use super::catalog::{CUSTOM, MARK, TABLE};
+use crate::provider::prelude::*;
 
 /// The wait after a refusal for the number of calls while the window has calls left.
 const SHORT_WAIT: Duration = Duration::from_secs(5);
+
+/// What a refusal means that is not about a value.
+const RULES: [Rule; 5] = [
+    Rule::on(&[400, 401, 403], Means::Unauthorized, "{said}").of(&[Purpose::Token]),
+    Rule::on(&[403], Means::Forbidden, "{said}").of(&[Purpose::Update]),
+    Rule::on(&[403], Means::Forbidden, "{said}").of(&[Purpose::Create]).word(&["account owner"]),
+    Rule::on(&[403], Means::Forbidden, NEEDS).of(&[Purpose::Create]),
+    Rule::on(&[403], Means::Denied, NEEDS),
+];
+
+/// The text of a missing permission.
+pub(super) const NEEDS: &str =
+    "the OneLogin API credential needs the scope \"Manage users\"; OneLogin said: {said}";
+
+/// Words about a value that another account has.
+const TAKEN: [&str; 2] = ["must be unique", "already been taken"];
 
 /// Returns whether an answer grants the call, and if not, what to do about it.
 ///
 /// # Errors
 /// Every answer except a 2xx with JSON.
 pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
-    let status = answer.status.as_u16();
     // developers.onelogin.com, "Generate Tokens": this is the answer to the credential of a deleted
     // user.
-    if status == 500 && route == Route::TOKEN {
-        return Err(
-            route.no_answer("HTTP 500 for the token; if this lasts, the OneLogin user who made the API credential may have been deleted")
-        );
+    if answer.status.as_u16() == 500 && route == Route::TOKEN {
+        return Err(route.no_answer(
+            "HTTP 500 for the token; if this lasts, the OneLogin user who made the API credential \
+             may have been deleted",
+        ));
     }
     if let Some(judged) = without_words(route, answer, wait(answer)) {
         return judged;
     }
     let (text, named) = read(&answer.body);
-    let clean = sent.clean(&text);
-    let said = if clean.is_empty() { format!("HTTP {status}") } else { clean };
-    Err(match (status, route.purpose) {
-        (400 | 401 | 403, Purpose::Token) | (401, _) => Error::Unauthorized { said },
-        (403, Purpose::Update) => Error::Forbidden { said },
-        (403, Purpose::Create) if speaks_of_the_owner(&text) => Error::Forbidden { said },
-        (403, Purpose::Create) => Error::Forbidden { said: needs(&said) },
-        (403, _) => denied(&said),
-        (404, Purpose::Find | Purpose::Update) => Error::NotFound,
-        (_, Purpose::Token | Purpose::List | Purpose::Definitions) => {
-            Error::Unavailable { said: format!("HTTP {status}: {said}") }
-        }
-        (404, Purpose::Create) => Error::Unavailable { said: format!("HTTP 404: {said}") },
-        _ => {
-            let field = field(&sent.targets(MARK), named.as_deref(), &[&said, &text], names);
-            let is_key = |field: &str| matches!(field, "email" | "username");
-            let key =
-                field.as_deref().is_none_or(is_key) && sent.targets(MARK).into_iter().any(is_key);
-            if status == 409 && !key {
-                // The call sent nothing that another account could have.
-                return Err(Error::Unavailable { said: format!("HTTP 409: {said}") });
-            }
-            if status == 409 || (key && speaks_of_a_duplicate(&text)) {
-                Error::Duplicate { field: field.filter(|_| key) }
-            } else {
-                Error::Rejected { field, said }
-            }
-        }
-    })
-}
-
-/// Returns the error of a credential that may not make this kind of call.
-pub(super) fn denied(said: &str) -> Error {
-    Error::Denied { said: needs(said) }
-}
-
-fn needs(said: &str) -> String {
-    format!("the OneLogin API credential needs the scope \"Manage users\"; OneLogin said: {said}")
-}
-
-fn speaks_of_the_owner(text: &str) -> bool {
-    text.to_lowercase().contains("account owner")
-}
-
-fn speaks_of_a_duplicate(text: &str) -> bool {
-    let text = text.to_lowercase();
-    text.contains("must be unique") || text.contains("already been taken")
+    let refusal = Refusal { named: named.as_deref(), ..Refusal::new(route, answer, sent, &text) };
+    let keys = (&["email", "username"][..], &TAKEN[..]);
+    Err(refusal.by(&RULES).unwrap_or_else(|| refusal.of_value(MARK, keys, names)))
 }
 
 /// Returns when to come back: `Retry-After`, else the seconds until the window resets
@@ -144,17 +106,13 @@ fn gather(value: &Value, depth: u8, said: &mut Vec<String>, field: &mut Option<S
 fn names(target: &str) -> Vec<String> {
     let mut names = vec![target.to_owned(), target.replace('_', " ")];
     if let Some(shortname) = target.strip_prefix(CUSTOM) {
-        names.extend([
-            shortname.to_owned(),
-            shortname.replace('_', " "),
-            format!("custom_attribute_{shortname}"),
-        ]);
+        names.extend([shortname.to_owned(), shortname.replace('_', " ")]);
+        names.push(format!("custom_attribute_{shortname}"));
     }
     // "Validation failed: Manager user must exist": the ending is left off, as Rails does.
     names.extend(target.strip_suffix("_id").map(|stem| stem.replace('_', " ")));
-    names.extend(
-        TEXTS.iter().filter(|(name, _)| *name == target).map(|(_, label)| (*label).to_owned()),
-    );
+    let words = TABLE.locate(target).map_or(&[][..], |place| place.field.words);
+    names.extend(words.iter().map(|word| (*word).to_owned()));
     names
 }
 

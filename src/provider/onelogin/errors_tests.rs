@@ -1,17 +1,12 @@
-use bytes::Bytes;
 use jiff::Timestamp;
 use proptest::prelude::*;
-use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::json;
 
 use super::*;
 use crate::{
-    domain::{
-        account::{AccountWrite, NewValue},
-        employee::Fields,
-        mapping::{Compare, Mapping, Row, Source},
-    },
+    domain::{account::AccountWrite, mapping::Mapping},
     http::scrub::shows,
+    provider::fixtures::{self, answer},
 };
 
 const TARGETS: [&str; 7] = [
@@ -34,32 +29,12 @@ const VALUES: [&str; 7] = [
 ];
 
 fn mapping() -> Mapping {
-    let row = |target: &str| Row {
-        target: target.into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    Mapping {
-        rows: TARGETS.map(row).into(),
-        fields: Fields::default(),
-        email: 0,
-        username: 1,
-        manager: None,
-    }
+    fixtures::mapping(&TARGETS, 1)
 }
 
 fn write(values: &[&str]) -> AccountWrite {
-    let attributes =
-        values.iter().enumerate().map(|(row, &value)| (row, NewValue::Set(value.into()))).collect();
-    AccountWrite { attributes, mark: Some("3332883894235038486".into()), ..AccountWrite::default() }
-}
-
-fn answer(status: u16, media_type: &str, body: impl Into<Bytes>) -> Answer {
-    let mut headers = HeaderMap::new();
-    headers.insert("content-type", media_type.parse().unwrap());
-    Answer { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() }
+    let values: Vec<_> = values.iter().copied().map(Some).collect();
+    AccountWrite { mark: Some("3332883894235038486".into()), ..fixtures::write(&values) }
 }
 
 fn json_answer(status: u16, body: &Value) -> Answer {
@@ -84,12 +59,14 @@ fn every_shape_of_body_is_understood() {
     for (status, body, expected) in [
         (
             422,
-            json!({"message": "Validation failed: Email must be unique within acme", "name": "UnprocessableEntityError", "statusCode": 422}),
+            json!({"message": "Validation failed: Email must be unique within acme",
+                "name": "UnprocessableEntityError", "statusCode": 422}),
             duplicate(Some("email")),
         ),
         (
             422,
-            json!({"message": "Validation failed: Username must be unique within acme", "statusCode": 422}),
+            json!({"message": "Validation failed: Username must be unique within acme",
+                "statusCode": 422}),
             duplicate(Some("username")),
         ),
         (
@@ -99,7 +76,8 @@ fn every_shape_of_body_is_understood() {
         ),
         (
             400,
-            json!({"status": 400, "error": "BadRequestError", "description": "User name has already been taken"}),
+            json!({"status": 400, "error": "BadRequestError",
+                "description": "User name has already been taken"}),
             duplicate(Some("username")),
         ),
         (409, json!({"message": "Conflict"}), duplicate(None)),
@@ -121,17 +99,20 @@ fn every_shape_of_body_is_understood() {
         ),
         (
             422,
-            json!({"code": 422, "message": "Validation Failed", "errors": [{"field": "title", "message": ["is too long", "is odd"]}]}),
+            json!({"code": 422, "message": "Validation Failed",
+                "errors": [{"field": "title", "message": ["is too long", "is odd"]}]}),
             rejected(Some("title"), "Validation Failed; is too long; is odd"),
         ),
         (
             400,
-            json!({"status": {"error": true, "code": 400, "type": "bad request", "message": {"attribute": "title", "description": "Title is incorrect"}}}),
+            json!({"status": {"error": true, "code": 400, "type": "bad request",
+                "message": {"attribute": "title", "description": "Title is incorrect"}}}),
             rejected(Some("title"), "Title is incorrect"),
         ),
         (
             400,
-            json!({"status": {"error": true, "code": 400, "type": "bad request", "message": "Wrong"}}),
+            json!({"status": {"error": true, "code": 400, "type": "bad request",
+                "message": "Wrong"}}),
             rejected(None, "Wrong"),
         ),
         (
@@ -297,11 +278,18 @@ proptest! {
             2 => json!({"errors": [{"field": text, "message": [text]}]}),
             _ => json!({"status": {"message": {"attribute": text, "description": text}}}),
         };
-        let error = judge(Route::UPDATE, &json_answer(status, &body), Sent::Write(&mapping, &write)).unwrap_err();
-        if let Error::Rejected { field: Some(field), .. } | Error::Duplicate { field: Some(field) } = &error {
+        let answer = json_answer(status, &body);
+        let error = judge(Route::UPDATE, &answer, Sent::Write(&mapping, &write)).unwrap_err();
+        if let Error::Rejected { field: Some(field), .. }
+        | Error::Duplicate { field: Some(field) } = &error
+        {
             prop_assert!(TARGETS.contains(&field.as_str()) || field == "external_id");
         }
-        if let Error::Rejected { said, .. } | Error::Forbidden { said } | Error::Denied { said } | Error::Unauthorized { said } = &error {
+        if let Error::Rejected { said, .. }
+        | Error::Forbidden { said }
+        | Error::Denied { said }
+        | Error::Unauthorized { said } = &error
+        {
             for value in values.iter().chain([&foreign]) {
                 // HTTP and the status may be there if nothing else is left.
                 let ours = format!("http {status}").contains(&value.trim().to_lowercase());

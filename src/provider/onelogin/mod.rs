@@ -1,45 +1,23 @@
 //! `OneLogin`, through the users API of developers.onelogin.com, version 2.
 //!
-//! [`catalog`] is known without a connection; `dialect` says how calls are made; `read` and `write`
-//! are the wire; `errors` turns refusals into what to do about them. This file has the calls.
+//! [`catalog`] is known without a connection; `dialect` says how calls are made; `errors` turns
+//! refusals into what to do about them. This file has the calls.
 
 pub mod catalog;
 
 mod dialect;
 mod errors;
-mod pages;
-mod read;
-mod write;
 
-use std::{collections::HashSet, sync::Arc};
-
-use futures::future::BoxFuture;
-use reqwest::Method;
-use serde::Deserialize;
+use std::collections::HashSet;
 
 pub use catalog::{CATALOG, base_for, pacer};
-pub use dialect::{Config, Tenant};
+pub use dialect::Tenant;
 
 use self::{
-    catalog::CUSTOM,
+    catalog::{CUSTOM, TABLE},
     dialect::OneLoginDialect,
-    pages::Pages,
-    read::Reader,
-    write::{body, confirmed},
 };
-use super::{
-    Capabilities, Error, Initial, Key, Left, Listing, Provider, Written,
-    answers::{Purpose, Route, Sent, request_id},
-    call::{Call, Service},
-    limits::Pacer,
-    listing::{Lister, unreadable},
-    remembered::{Remembered, undefined_in},
-};
-use crate::domain::{
-    account::{Access, Account, AccountState, AccountWrite},
-    mapping::{Compare, Mapping, equal},
-    priority::Urgency,
-};
+use crate::provider::prelude::*;
 
 const USERS: &str = "/api/2/users";
 
@@ -53,20 +31,22 @@ const DEFINITIONS: Route = Route::new("custom_attributes", Purpose::Definitions)
 pub struct OneLogin {
     service: Service<OneLoginDialect>,
     definitions: Remembered<HashSet<Box<str>>>,
-    /// Whether a directory that is named with a user is the user's master.
-    mastered: bool,
 }
 
 impl OneLogin {
     /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
-    /// The TLS settings of this machine cannot be used.
-    pub fn new(config: Config, pacer: Arc<Pacer>) -> Result<Self, reqwest::Error> {
-        let mastered = config.mastered;
-        let (dialect, ties) = config.split();
+    /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
+    pub fn new(
+        tenant: Tenant,
+        client_id: String,
+        client_secret: Secret,
+        ties: Ties,
+        pacer: Arc<Pacer>,
+    ) -> Result<Self, Error> {
+        let dialect = OneLoginDialect { tenant, client_id, client_secret };
         Ok(Self {
-            mastered,
             service: Service::new(dialect, ties, pacer)?,
             definitions: Remembered::default(),
         })
@@ -75,89 +55,29 @@ impl OneLogin {
     /// Returns the account. The settings decide whether a directory that is named with it is its
     /// master.
     fn ours<'a>(&self, account: Account<'a>) -> Account<'a> {
-        Account { elsewhere: account.elsewhere && self.mastered, ..account }
+        let mastered = self.service.dialect().tenant.mastered;
+        Account { elsewhere: account.elsewhere && mastered, ..account }
     }
 
-    async fn get(
+    /// Returns which of the custom attributes in these rows are not defined. `shown` are the rows
+    /// that a user showed, even with null: `OneLogin` shows every defined custom attribute with
+    /// every user.
+    async fn unavailable(
         &self,
-        route: Route,
-        path: &str,
-        query: &[(&str, &str)],
-        sent: Sent<'_>,
-    ) -> Result<crate::http::client::Answer, Error> {
-        self.service.call(&Call::get(route, path, query, sent)).await
-    }
-
-    async fn list_all(
-        &self,
-        mapping: &Mapping,
-        sink: &mut (dyn FnMut(Account<'_>) + Send),
-    ) -> Result<Listing, Error> {
-        let mut reader = Reader::new(mapping);
-        let fields = reader.fields();
-        let mut lister = Lister::<u64>::new(CATALOG.capabilities.page);
-        let mut pages = Pages::new(lister.size());
-        loop {
-            let answer = lister
-                .page(async |size| {
-                    let (limit, page) = (size.to_string(), pages.next(size).to_string());
-                    let query = [("limit", &*limit), ("page", &*page), ("fields", &*fields)];
-                    self.get(Route::LIST, USERS, &query, Sent::Nothing).await
-                })
-                .await?;
-            pages.are_of(lister.size());
-            let (mut rows, mut fresh, mut nameless) = (0, 0, false);
-            reader
-                .page(&answer.body, &mut |user| {
-                    rows += 1;
-                    let Some(account) = user.account() else {
-                        nameless = true;
-                        return;
-                    };
-                    match account.id.parse() {
-                        Ok(id) if lister.is_new(id) => {
-                            fresh += 1;
-                            sink(account);
-                        }
-                        Ok(_) => {}
-                        Err(_) => nameless = true,
-                    }
-                })
-                .map_err(unreadable)?;
-            if nameless {
-                return Err(unreadable("the listing holds an account without an id"));
-            }
-            if !pages.more(&answer, rows, fresh)? {
-                return Ok(Listing {
-                    accounts: lister.accounts(),
-                    whole: pages.whole(lister.accounts().into()),
-                    unavailable: self.unavailable(&reader, lister.accounts() == 0).await?,
-                });
-            }
+        custom: &[(usize, &str)],
+        shown: Option<HashSet<usize>>,
+    ) -> Result<Vec<usize>, Error> {
+        if custom.is_empty() {
+            return Ok(Vec::new());
         }
-    }
-
-    /// Returns the rows of custom attributes that are not defined.
-    async fn unavailable(&self, reader: &Reader<'_>, empty: bool) -> Result<Vec<usize>, Error> {
-        if !empty || reader.custom().is_empty() {
-            if !reader.custom().is_empty() {
-                // The users show what is defined, so an earlier answer may be out of date.
-                self.definitions.forget();
-            }
-            return Ok(reader
-                .custom()
-                .iter()
-                .map(|(_, row)| *row)
-                .filter(|&row| !reader.defined[row])
-                .collect());
-        }
-        let defined = self.defined().await?;
-        Ok(reader
-            .custom()
-            .iter()
-            .filter(|(shortname, _)| !defined.contains(*shortname))
-            .map(|(_, row)| *row)
-            .collect())
+        let Some(shown) = shown else {
+            let defined = self.defined().await?;
+            let missing = custom.iter().filter(|(_, name)| !defined.contains(*name));
+            return Ok(missing.map(|(row, _)| *row).collect());
+        };
+        // The users show what is defined, so an earlier answer may be out of date.
+        self.definitions.forget();
+        Ok(custom.iter().map(|(row, _)| *row).filter(|row| !shown.contains(row)).collect())
     }
 
     /// Returns the shortnames of the tenant's custom attributes. The set is empty if its
@@ -166,87 +86,52 @@ impl OneLogin {
         if let Some(defined) = self.definitions.get() {
             return Ok(defined);
         }
-        let defined: HashSet<_> =
-            match self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await
-            {
-                Ok(answer) => shortnames(&answer.body)
-                    .ok_or_else(|| unreadable("the answer is not a list of custom attributes"))?,
-                // The listing was granted with the same token, so the route is what is missing.
-                Err(Error::Unauthorized { .. } | Error::Denied { .. }) => HashSet::new(),
-                Err(error) => return Err(error),
-            };
+        let defined = match self.ask_for_definitions().await {
+            Ok(answer) => shortnames(&answer)
+                .ok_or_else(|| unreadable("the answer is not a list of custom attributes"))?,
+            // The listing was granted with the same token, so the route is what is missing.
+            Err(Error::Unauthorized { .. } | Error::Denied { .. }) => HashSet::new(),
+            Err(error) => return Err(error),
+        };
         self.definitions.set(defined.clone());
         Ok(defined)
     }
 
-    /// Asks which custom attributes there are now, and remembers the answer. Without an answer,
-    /// nothing is remembered.
-    async fn ask_again(&self) {
-        let answer =
-            self.get(DEFINITIONS, "/api/2/users/custom_attributes", &[], Sent::Nothing).await;
-        if let Some(defined) = answer.ok().and_then(|answer| shortnames(&answer.body)) {
-            self.definitions.set(defined);
-        }
+    async fn ask_for_definitions(&self) -> Result<Answer, Error> {
+        let path = "/api/2/users/custom_attributes";
+        self.service.get(DEFINITIONS, path, &[], Sent::Nothing).await
     }
 
-    async fn look_up(
+    /// Makes or changes an account.
+    async fn write(
         &self,
-        mapping: &Mapping,
-        key: Key<'_>,
-    ) -> Result<Vec<Account<'static>>, Error> {
-        let (Key::Id(text) | Key::Mark(text) | Key::Email(text)) = key;
-        // A filter with an empty value is no filter: the whole tenant would be the answer.
-        if text.trim().is_empty() {
-            return Err(Error::Rejected {
-                field: None,
-                said: "an account cannot be looked up by an empty key".to_owned(),
-            });
-        }
-        let mut reader = Reader::new(mapping);
-        if let Key::Id(id) = key {
-            let Some(path) = path_of(id) else { return Ok(Vec::new()) };
-            return match self.get(Route::FIND, &path, &[], Sent::Nothing).await {
-                Ok(answer) => {
-                    let account = reader
-                        .user(&answer.body)
-                        .map_err(unreadable)?
-                        .account()
-                        .map(Account::into_owned);
-                    let account = account
-                        .filter(|account| *account.id == *id)
-                        .ok_or_else(|| unreadable("the answer names another account"))?;
-                    Ok(vec![account])
-                }
-                Err(Error::NotFound) => Ok(Vec::new()),
-                // The refusal is about this account only.
-                Err(Error::Denied { said }) => Err(Error::Forbidden { said }),
-                Err(error) => Err(error),
-            };
-        }
-        let fields = reader.fields();
-        let filter = if matches!(key, Key::Mark(_)) { "external_id" } else { "email" };
-        let answer = match self
-            .get(Route::FIND, USERS, &[(filter, text), ("fields", &fields)], Sent::Key(text))
-            .await
+        (route, urgency): (Route, Urgency),
+        to: (Method, &str),
+        (mapping, write, id): Of<'_>,
+    ) -> Result<Written, Error> {
+        let is_new = id.is_none();
+        let body = writer::body(&TABLE, (mapping, write, is_new), |_, _, _| Ok(Own::Table))?;
+        let defined = self.definitions.get();
+        undefined_in(mapping, write, |target| {
+            let name = target.strip_prefix(CUSTOM).zip(defined.as_ref());
+            name.is_some_and(|(name, defined)| !defined.contains(name))
+        })?;
+        let call = Call::write(route, urgency, to, Some(body), Sent::Write(mapping, write));
+        let answer = self.service.call(&call).await;
+        if let Err(Error::Rejected { field: Some(field), .. }) = &answer
+            && field.starts_with(CUSTOM)
         {
-            // A filter that finds nothing is answered with an empty list. A 404 means a wrong
-            // address.
-            Err(Error::NotFound) => return Err(unreadable("HTTP 404 for the list of users")),
-            answer => answer?,
-        };
-        let mut found = Vec::new();
-        reader
-            .page(&answer.body, &mut |user| found.extend(user.account().map(Account::into_owned)))
-            .map_err(unreadable)?;
-        // An asterisk in a value is a wildcard.
-        found.retain(|account| match key {
-            Key::Email(_) => account
-                .email
-                .as_deref()
-                .is_some_and(|email| equal(Compare::IgnoringCase, email, text)),
-            _ => account.mark.as_deref().is_some_and(|mark| equal(Compare::Exact, mark, text)),
-        });
-        Ok(found)
+            // The attribute may be gone since the last listing. Without an answer, nothing is
+            // remembered.
+            self.definitions.forget();
+            if let Some(defined) =
+                self.ask_for_definitions().await.ok().as_ref().and_then(shortnames)
+            {
+                self.definitions.set(defined);
+            }
+        }
+        let answer = (&answer?, Some("x-request-id"));
+        Reader::new(&TABLE, mapping).written((mapping, write, id), None, answer)
     }
 
     /// Ends the sessions of a user who just lost access (developers.onelogin.com, "Log User Out").
@@ -254,18 +139,11 @@ impl OneLogin {
     /// still taken.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
         let path = format!("/api/1/users/{id}/logout");
-        let call = Call {
-            route: LOGOUT,
-            urgency,
-            method: Method::PUT,
-            path: &path,
-            query: &[],
-            body: Some(b"{}".to_vec()),
-            sent: Sent::Nothing,
-        };
-        let needs = "access is taken, and open sessions cannot be ended: the API credential needs the scope \"Manage users\" for logout";
-        match self.service.call(&call).await {
-            Ok(_) => Ok(()),
+        let to = (Method::PUT, &*path);
+        let call = Call::write(LOGOUT, urgency, to, Some(Map::new()), Sent::Nothing);
+        let needs = "access is taken, and open sessions cannot be ended: the API credential needs \
+            the scope \"Manage users\" for logout";
+        match repeatable(self.service.call(&call).await) {
             // A refusal of this call says nothing about the account.
             Err(
                 Error::Forbidden { said } | Error::Denied { said } | Error::Rejected { said, .. },
@@ -273,37 +151,8 @@ impl OneLogin {
             Err(Error::NotFound) => {
                 Err(Error::Forbidden { said: format!("{needs}; OneLogin said: HTTP 404") })
             }
-            // Ending sessions twice does no harm.
-            Err(Error::Unknown { said }) => Err(Error::Unavailable { said }),
-            Err(error) => Err(error),
+            outcome => outcome,
         }
-    }
-
-    async fn write(
-        &self,
-        call: Call<'_>,
-        mapping: &Mapping,
-        id: Option<&str>,
-        write: &AccountWrite,
-    ) -> Result<Written, Error> {
-        undefined_in(mapping, write, |target| {
-            let shortname = target.strip_prefix(CUSTOM);
-            shortname.is_some_and(|name| {
-                self.definitions.get().is_some_and(|defined| !defined.contains(name))
-            })
-        })?;
-        let answer = self.service.call(&call).await;
-        if let Err(Error::Rejected { field: Some(field), .. }) = &answer
-            && field.starts_with(CUSTOM)
-        {
-            // The attribute may be gone since the last listing.
-            self.definitions.forget();
-            self.ask_again().await;
-        }
-        let answer = answer?;
-        let account = confirmed(mapping, write, id, &answer.body)
-            .map_err(|said| Error::Unknown { said: said.to_owned() })?;
-        Ok(Written { account, request_id: request_id(&answer, "x-request-id"), left: None })
     }
 }
 
@@ -313,8 +162,8 @@ struct Definition {
     shortname: Box<str>,
 }
 
-fn shortnames(body: &[u8]) -> Option<HashSet<Box<str>>> {
-    let list: Vec<Definition> = serde_json::from_slice(body).ok()?;
+fn shortnames(answer: &Answer) -> Option<HashSet<Box<str>>> {
+    let list: Vec<Definition> = serde_json::from_slice(&answer.body).ok()?;
     Some(list.into_iter().map(|definition| definition.shortname).collect())
 }
 
@@ -323,119 +172,124 @@ fn path_of(id: &str) -> Option<String> {
     (!id.is_empty() && id.bytes().all(|b| b.is_ascii_digit())).then(|| format!("{USERS}/{id}"))
 }
 
-impl Provider for OneLogin {
+/// Returns what the headers say about the end of a listing. If they are missing, an `After-Cursor`
+/// decides, and otherwise the length of the page. The cursor itself is only an offset in another
+/// form and may not be sent with a page number. `Link` points at another version of the interface.
+fn counts(answer: &Answer) -> Counts {
+    Counts {
+        total: answer.number("total-count"),
+        pages: answer.number("total-pages"),
+        follows: answer.header("after-cursor").is_some_and(|cursor| !cursor.is_empty()),
+    }
+}
+
+impl Directory for OneLogin {
+    const CATALOG: &'static Catalog = &CATALOG;
+
     /// Returns the number of the account, which is the same under every address.
-    fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {
-        Box::pin(
-            async move { Some(format!("onelogin account {}", self.service.tenant(ask).await?)) },
-        )
+    async fn tenant(&self, ask: bool) -> Option<String> {
+        Some(format!("onelogin account {}", self.service.tenant(ask).await?))
     }
 
-    fn list<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        sink: &'a mut (dyn FnMut(Account<'_>) + Send),
-    ) -> BoxFuture<'a, Result<Listing, Error>> {
-        Box::pin(async move {
-            let mut ours = |account: Account<'_>| sink(self.ours(account));
-            self.list_all(mapping, &mut ours).await
-        })
-    }
-
-    fn find<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        key: Key<'a>,
-    ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
-        Box::pin(async move {
-            Ok(self
-                .look_up(mapping, key)
-                .await?
-                .into_iter()
-                .map(|account| self.ours(account))
-                .collect())
-        })
-    }
-
-    fn create<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        write: &'a AccountWrite,
-        _: &'a Initial<'a>,
-    ) -> BoxFuture<'a, Result<Written, Error>> {
-        Box::pin(async move {
-            let body = Some(body(mapping, write, true)?);
-            let (route, urgency, method) = (Route::CREATE, Urgency::Normal, Method::POST);
-            let call = Call {
-                route,
-                urgency,
-                method,
-                path: USERS,
-                query: &[],
-                body,
-                sent: Sent::Write(mapping, write),
-            };
-            self.write(call, mapping, None, write).await
-        })
-    }
-
-    fn update<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        id: &'a str,
-        write: &'a AccountWrite,
-        urgency: Urgency,
-    ) -> BoxFuture<'a, Result<Written, Error>> {
-        Box::pin(async move {
-            let path = path_of(id).ok_or(Error::NotFound)?;
-            let body = Some(body(mapping, write, false)?);
-            let call = Call {
-                route: Route::UPDATE,
-                urgency,
-                method: Method::PUT,
-                path: &path,
-                query: &[],
-                body,
-                sent: Sent::Write(mapping, write),
-            };
-            let written = self.write(call, mapping, Some(id), write).await?;
-            match write.access {
-                Some(Access::Suspended) => match self.end_sessions(id, urgency).await {
-                    Ok(()) => Ok(written),
-                    Err(error @ Error::Forbidden { .. }) => Ok(Written {
-                        left: Some(Left { error, rows: Vec::new(), sessions: true }),
-                        ..written
-                    }),
-                    Err(error) => Err(error),
-                },
-                Some(Access::Active) | None => Ok(written),
+    async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {
+        let reader = Reader::new(&TABLE, mapping);
+        // Without the fields, OneLogin leaves most attributes out of a listing.
+        let fields = reader.members().join(",");
+        let custom: Vec<_> =
+            reader.family("custom_attributes").map(|(row, place)| (row, place.member)).collect();
+        let mut shown = HashSet::new();
+        let mut lister = Lister::<u64>::new(CATALOG.capabilities.page);
+        let mut pages = Counted::new(lister.size());
+        let mut ours = |account: Account<'_>| sink(self.ours(account));
+        loop {
+            let asked = lister.page(async |size| {
+                let (limit, page) = (size.to_string(), pages.next(size).to_string());
+                let query = [("limit", &*limit), ("page", &*page), ("fields", &*fields)];
+                self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await
+            });
+            let answer = asked.await?;
+            let page = reader.page(&answer)?;
+            pages.are_of(lister.size());
+            shown.extend(
+                custom
+                    .iter()
+                    .map(|(row, _)| *row)
+                    .filter(|row| page.users.iter().any(|user| reader.shows(user, *row))),
+            );
+            let nameless = "the listing holds an account without an id";
+            let fresh = lister.take((&reader, nameless), &page, |id| id.parse().ok(), &mut ours)?;
+            if !pages.more(counts(&answer), page.users.len() as u64, fresh)? {
+                let shown = (lister.accounts() > 0).then_some(shown);
+                let unavailable = self.unavailable(&custom, shown).await?;
+                return Ok(lister.listing(pages.whole(lister.accounts().into()), unavailable));
             }
-        })
+        }
+    }
+
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
+        let reader = Reader::new(&TABLE, mapping);
+        let (filter, text) = match key {
+            Key::Id(id) => {
+                let Some(path) = path_of(id) else { return Ok(Vec::new()) };
+                let account = match self.service.get(Route::FIND, &path, &[], Sent::Nothing).await {
+                    Ok(answer) => reader.one(&answer)?,
+                    Err(Error::NotFound) => return Ok(Vec::new()),
+                    // The refusal is about this account only.
+                    Err(Error::Denied { said }) => return Err(Error::Forbidden { said }),
+                    Err(error) => return Err(error),
+                };
+                let same = *account.id == *id;
+                let same = same.then(|| vec![self.ours(account)]);
+                return same.ok_or_else(|| unreadable("the answer names another account"));
+            }
+            Key::Mark(mark) => ("external_id", mark),
+            Key::Email(email) => ("email", email),
+        };
+        let query = [(filter, text), ("fields", &*reader.members().join(","))];
+        let answer = self.service.get(Route::FIND, USERS, &query, Sent::Key(text)).await;
+        let mut found = reader.found(&searched(answer)?)?;
+        // An asterisk in a value is a wildcard.
+        keep_those_with(key, &mut found);
+        Ok(found.into_iter().map(|account| self.ours(account)).collect())
+    }
+
+    async fn create(&self, New { mapping, write, .. }: New<'_>) -> Result<Written, Error> {
+        let kind = (Route::CREATE, Urgency::Normal);
+        self.write(kind, (Method::POST, USERS), (mapping, write, None)).await
+    }
+
+    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
+        let Change { mapping, id, write, urgency } = change;
+        let path = path_of(id).ok_or(Error::NotFound)?;
+        let to = (Method::PUT, &*path);
+        let of = (mapping, write, Some(id));
+        let mut written = self.write((Route::UPDATE, urgency), to, of).await?;
+        if write.access == Some(Access::Suspended) {
+            match self.end_sessions(id, urgency).await {
+                Err(error @ Error::Forbidden { .. }) => {
+                    written.left = Some(Left { error, rows: Vec::new(), sessions: true });
+                }
+                outcome => outcome?,
+            }
+        }
+        Ok(written)
     }
 
     /// Reads the users by the filter `user_ids` (developers.onelogin.com, "List Users").
-    fn unlicensed<'a>(
-        &'a self,
-        mapping: &'a Mapping,
-        ids: &'a [&'a str],
-    ) -> BoxFuture<'a, Result<Vec<Box<str>>, Error>> {
-        Box::pin(async move {
-            let (all, limit) = (ids.join(","), ids.len().to_string());
-            let query = [("user_ids", &*all), ("fields", "id,status,state"), ("limit", &*limit)];
-            let answer = self.get(Route::FIND, USERS, &query, Sent::Nothing).await?;
-            let mut unlicensed = Vec::new();
-            Reader::new(mapping)
-                .page(&answer.body, &mut |user| {
-                    let lacks =
-                        user.account().filter(|account| account.state == AccountState::Unlicensed);
-                    unlicensed.extend(lacks.map(|account| account.id.into()));
-                })
-                .map_err(unreadable)?;
-            Ok(unlicensed)
-        })
-    }
-
-    fn capabilities(&self) -> &'static Capabilities {
-        &CATALOG.capabilities
+    async fn unlicensed(&self, mapping: &Mapping, ids: &[&str]) -> Result<Vec<Box<str>>, Error> {
+        let (all, limit) = (ids.join(","), ids.len().to_string());
+        let query = [("user_ids", &*all), ("fields", "id,status,state"), ("limit", &*limit)];
+        let answer = self.service.get(Route::FIND, USERS, &query, Sent::Nothing).await?;
+        let found = Reader::new(&TABLE, mapping).found(&answer)?;
+        let lacks = found.into_iter().filter(|one| one.state == AccountState::Unlicensed);
+        Ok(lacks.map(|account| account.id.into()).collect())
     }
 }
+
+#[cfg(test)]
+#[path = "read_tests.rs"]
+mod read_tests;
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod write_tests;

@@ -2,26 +2,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::domain::{
-    employee::Fields,
-    mapping::{Compare, Row, Source},
-};
+use crate::provider::{fixtures, json::Object};
 
 fn mapping(targets: &[&str]) -> Mapping {
-    let row = |target: &&str| Row {
-        target: (*target).into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    Mapping {
-        rows: targets.iter().map(row).collect(),
-        fields: Fields::default(),
-        email: 0,
-        username: 1,
-        manager: None,
-    }
+    fixtures::mapping(targets, 1)
 }
 
 const TARGETS: [&str; 6] = [
@@ -33,19 +17,29 @@ const TARGETS: [&str; 6] = [
     "custom_attributes.badge",
 ];
 
+fn answer(body: &str) -> Answer {
+    fixtures::answer(200, "application/json", body.to_owned())
+}
+
 fn read(mapping: &Mapping, user: &serde_json::Value) -> Account<'static> {
-    Reader::new(mapping).user(user.to_string().as_bytes()).unwrap().account().unwrap().into_owned()
+    Reader::new(&TABLE, mapping).one(&answer(&user.to_string())).unwrap()
+}
+
+fn members(mapping: &Mapping) -> String {
+    Reader::new(&TABLE, mapping).members().join(",")
 }
 
 #[test]
 fn a_user_becomes_an_account_in_the_mapping_s_columns() {
     let mapping = mapping(&TARGETS);
     let user = r#"{
-        "id": 190000123, "email": "Mia.Lang@example.com", "username": "mia", "title": null, "manager_user_id": 7, "status": 1, "state": 1,
+        "id": 190000123, "email": "Mia.Lang@example.com", "username": "mia", "title": null,
+        "manager_user_id": 7, "status": 1, "state": 1,
         "external_id": "4711", "company": {"odd": [1, 2]}, "role_ids": [1, 2], "firstname": "Mia",
-        "custom_attributes": {"work_cell": "+49 \"1\"", "cost_center": null, "t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}
+        "custom_attributes":
+        {"work_cell": "+49 \"1\"", "cost_center": null, "t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}
     }"#;
-    let account = Reader::new(&mapping).user(user.as_bytes()).unwrap().account().unwrap();
+    let account = Reader::new(&TABLE, &mapping).one(&answer(user)).unwrap();
     let text = |text: &'static str| Some(text.into());
     assert_eq!(
         account,
@@ -66,7 +60,10 @@ fn a_user_becomes_an_account_in_the_mapping_s_columns() {
             .into(),
             administrator: false,
             elsewhere: false,
-            foreign: text(r#"{"work_cell":"+49 \"1\"","t-shirt":"Größe M"}"#),
+            foreign: text(concat!(
+                r#"{"custom_attributes":{"work_cell": "+49 \"1\"", "cost_center": null, "#,
+                r#""t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}}"#
+            )),
         }
     );
 }
@@ -76,7 +73,8 @@ fn the_wire_is_not_strict() {
     let mapping = mapping(&TARGETS);
     let account = read(
         &mapping,
-        &json!({"id": "12", "manager_user_id": "9", "external_id": 4711, "title": true, "status": "2", "custom_attributes": null}),
+        &json!({"id": "12", "manager_user_id": "9", "external_id": 4711, "title": true,
+            "status": "2", "custom_attributes": null}),
     );
     assert_eq!(
         (&*account.id, account.mark.as_deref(), account.state),
@@ -87,10 +85,22 @@ fn the_wire_is_not_strict() {
         (Some("true"), Some("9"))
     );
     assert_eq!((account.foreign, account.email), (None, None));
-    for custom in [json!([]), json!({}), json!("text")] {
-        let user = json!({"id": 1, "custom_attributes": custom}).to_string();
-        let read = Reader::new(&mapping).user(user.as_bytes());
-        assert_eq!(read.is_ok(), !custom.is_string(), "{custom}");
+    for custom in [json!([]), json!({})] {
+        assert_eq!(
+            read(&mapping, &json!({"id": 1, "custom_attributes": custom})).attributes[4],
+            None
+        );
+    }
+}
+
+#[test]
+fn a_user_with_custom_attributes_in_an_unknown_form_is_not_read() {
+    let mapping = mapping(&TARGETS);
+    let reader = Reader::new(&TABLE, &mapping);
+    for custom in [json!("text"), json!(["text"]), json!(7)] {
+        let user = json!({"id": 1, "custom_attributes": custom});
+        assert!(reader.one(&answer(&user.to_string())).is_err(), "{user}");
+        assert!(reader.page(&answer(&json!([user]).to_string())).is_err(), "{user}");
     }
 }
 
@@ -113,12 +123,13 @@ fn statuses_are_active_suspended_unactivated_or_left_alone() {
 #[test]
 fn only_what_is_mapped_is_asked_for() {
     assert_eq!(
-        Reader::new(&mapping(&TARGETS)).fields(),
-        "id,external_id,email,username,status,state,directory_id,trusted_idp_id,title,manager_user_id,custom_attributes"
+        members(&mapping(&TARGETS)),
+        "id,external_id,email,username,status,state,directory_id,trusted_idp_id,title,\
+         manager_user_id,custom_attributes"
     );
     let plain = mapping(&["email", "username"]);
     assert_eq!(
-        Reader::new(&plain).fields(),
+        members(&plain),
         "id,external_id,email,username,status,state,directory_id,trusted_idp_id"
     );
     // A member that was not asked for is not kept either.
@@ -128,16 +139,16 @@ fn only_what_is_mapped_is_asked_for() {
 #[test]
 fn a_defined_custom_attribute_shows_with_null() {
     let mapping = mapping(&TARGETS);
-    let mut reader = Reader::new(&mapping);
-    let page = json!([{"id": 1, "custom_attributes": {"badge": null}}, {"id": 2}]).to_string();
-    let mut ids = Vec::new();
-    reader.page(page.as_bytes(), &mut |user| ids.extend(user.id)).unwrap();
-    assert_eq!((ids.len(), &reader.defined[4..]), (2, &[false, true][..]));
+    let reader = Reader::new(&TABLE, &mapping);
+    let page =
+        answer(&json!([{"id": 1, "custom_attributes": {"badge": null}}, {"id": 2}]).to_string());
+    let page = reader.page(&page).unwrap();
+    let shows = |row| page.users.iter().any(|user: &Object<'_>| reader.shows(user, row));
+    assert_eq!((page.users.len(), shows(4), shows(5)), (2, false, true));
 }
 
 #[test]
 fn whatever_is_not_a_list_of_users_is_refused() {
-    let mapping = mapping(&TARGETS);
     for bad in [
         "",
         "{}",
@@ -150,21 +161,33 @@ fn whatever_is_not_a_list_of_users_is_refused() {
         "[null]",
         "{\"users\":[]}",
     ] {
-        assert!(Reader::new(&mapping).page(bad.as_bytes(), &mut |_| {}).is_err(), "{bad}");
+        assert!(TABLE.page(&answer(bad)).is_none(), "{bad}");
     }
-    assert!(Reader::new(&mapping).page(b" [] ", &mut |_| {}).is_ok());
+    assert!(TABLE.page(&answer(" [] ")).is_some());
 }
 
 proptest! {
     #[test]
-    fn foreign_is_json_with_every_custom_attribute_that_has_a_value(
-        custom in proptest::collection::btree_map("\\PC{1,8}", proptest::option::of("\\PC{0,12}"), 0..8)
+    fn a_write_repeats_every_custom_attribute_that_has_a_value(
+        custom in proptest::collection::btree_map("\\PC{1,8}", proptest::option::of("\\PC{0,12}"),
+            0..8)
     ) {
         let mapping = mapping(&TARGETS);
         let account = read(&mapping, &json!({"id": 1, "custom_attributes": custom}));
-        let kept: std::collections::BTreeMap<_, _> =
-            custom.into_iter().filter_map(|(name, value)| Some((name, value.filter(|value| !value.trim().is_empty())?))).collect();
-        let read = account.foreign.map(|text| serde_json::from_str(&text).unwrap()).unwrap_or_default();
-        prop_assert_eq!(kept, read);
+        let mut kept: serde_json::Map<_, _> = custom
+            .into_iter()
+            .filter_map(|(name, value)| {
+                Some((name, json!(value.filter(|value| !value.trim().is_empty())?)))
+            })
+            .collect();
+        kept.insert("badge".to_owned(), json!("7"));
+        let write = AccountWrite {
+            foreign: account.foreign.map(|text| text.as_ref().into()),
+            attributes: vec![(5, crate::domain::account::NewValue::Set("7".into()))],
+            ..AccountWrite::default()
+        };
+        let sent = writer::body(&TABLE, (&mapping, &write, false), |_, _, _| Ok(Own::Table));
+        let sent = sent.unwrap();
+        prop_assert_eq!(sent["custom_attributes"].as_object(), Some(&kept));
     }
 }

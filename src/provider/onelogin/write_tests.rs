@@ -1,10 +1,7 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::{
-    employee::Fields,
-    mapping::{Compare, Row, Source},
-};
+use crate::{domain::account::NewValue, provider::fixtures};
 
 const TARGETS: [&str; 6] = [
     "email",
@@ -16,20 +13,22 @@ const TARGETS: [&str; 6] = [
 ];
 
 fn mapping() -> Mapping {
-    let row = |target: &str| Row {
-        target: target.into(),
-        source: Source::Field(0),
-        on_create_only: false,
-        compare: Compare::Exact,
-        required: false,
-    };
-    Mapping {
-        rows: TARGETS.map(row).into(),
-        fields: Fields::default(),
-        email: 0,
-        username: 1,
-        manager: Some(3),
-    }
+    fixtures::mapping(&TARGETS, 1)
+}
+
+fn body(write: &AccountWrite, new: bool) -> Result<Map<String, Value>, Error> {
+    writer::body(&TABLE, (&mapping(), write, new), |_, _, _| Ok(Own::Table))
+}
+
+fn confirmed(
+    write: &AccountWrite,
+    id: Option<&str>,
+    answer: &Value,
+) -> Result<Account<'static>, &'static str> {
+    let mapping = mapping();
+    let answer = fixtures::answer(200, "application/json", answer.to_string());
+    let state = write.access.map(state_of);
+    Reader::new(&TABLE, &mapping).confirmed(&mapping, write, (id, state), &answer)
 }
 
 fn set(row: usize, text: &str) -> (usize, NewValue) {
@@ -37,7 +36,7 @@ fn set(row: usize, text: &str) -> (usize, NewValue) {
 }
 
 fn sent(write: &AccountWrite, new: bool) -> Value {
-    serde_json::from_slice(&body(&mapping(), write, new).unwrap()).unwrap()
+    Value::Object(body(write, new).unwrap())
 }
 
 #[test]
@@ -56,7 +55,8 @@ fn a_create_sends_everything_that_has_a_value_and_no_password() {
         foreign: None,
     };
     let expected = json!({
-        "email": "a@example.com", "username": "a", "manager_user_id": 17, "custom_attributes": {"work_cell": "+44"}, "external_id": "4711", "status": 2
+        "email": "a@example.com", "username": "a", "manager_user_id": 17,
+        "custom_attributes": {"work_cell": "+44"}, "external_id": "4711", "status": 2
     });
     assert_eq!(sent(&write, true), expected);
 }
@@ -71,22 +71,18 @@ fn an_update_sends_only_the_keys_that_are_written() {
     );
     let access = AccountWrite {
         access: Some(Access::Active),
-        foreign: Some(r#"{"badge":"7"}"#.into()),
+        foreign: Some(r#"{"custom_attributes":{"badge":"7"}}"#.into()),
         ..AccountWrite::default()
     };
     assert_eq!(sent(&access, false), json!({"status": 1}));
-    assert!(matches!(
-        body(&mapping(), &AccountWrite::default(), false),
-        Err(Error::Rejected { .. })
-    ));
-    assert!(
-        matches!(body(&mapping(), &one(vec![set(3, "boss")]), false), Err(Error::Rejected { field: Some(field), .. }) if field == "manager_user_id")
-    );
+    assert!(matches!(body(&AccountWrite::default(), false), Err(Error::Rejected { .. })));
+    assert!(matches!(body(&one(vec![set(3, "boss")]), false),
+            Err(Error::Rejected { field: Some(field), .. }) if field == "manager_user_id"));
 }
 
 #[test]
 fn custom_attributes_go_out_whole_or_not_at_all() {
-    let foreign = Some(r#"{"badge":"7","shirt":"M"}"#.into());
+    let foreign = Some(r#"{"custom_attributes":{"badge":"7","shirt":"M","cell":null}}"#.into());
     let write = AccountWrite {
         attributes: vec![set(4, "+44")],
         foreign: foreign.clone(),
@@ -114,8 +110,7 @@ fn an_answer_confirms_only_the_account_and_the_status_that_were_asked_for() {
         access: Some(Access::Active),
         ..AccountWrite::default()
     };
-    let confirm =
-        |id, answer: &Value| confirmed(&mapping(), &write, id, answer.to_string().as_bytes());
+    let confirm = |id, answer: &Value| confirmed(&write, id, answer);
     assert!(confirm(Some("7"), &json!({"id": 7, "status": 1, "title": "Lead"})).is_ok());
     for wrong in [
         json!({"id": 8, "status": 1}),
@@ -144,7 +139,7 @@ fn a_short_answer_is_filled_from_what_was_sent() {
         access: Some(Access::Suspended),
         foreign: None,
     };
-    let account = confirmed(&mapping(), &write, None, br#"{"id":7,"title":"LEAD"}"#).unwrap();
+    let account = confirmed(&write, None, &json!({"id": 7, "title": "LEAD"})).unwrap();
     assert_eq!(
         (&*account.id, account.mark.as_deref(), account.state),
         ("7", Some("4711"), AccountState::Suspended)

@@ -25,56 +25,56 @@ pub(super) const INTEGRATION: Row = Row {
     name: "bobsync_integration_ready",
     kind: "gauge",
     labels: &["integration", "reason"],
-    help: "1 where Ready is True, else 0; one series for each integration, whose reason is that of \
-        Ready, such as PlanHeld or ProviderUnauthorized",
+    help: "1 if Ready is True, else 0. There is one series for each integration. Its reason is the \
+        reason of Ready, such as PlanHeld or ProviderUnauthorized",
 };
 pub(super) const EMPLOYEES: Row = Row {
     name: "bobsync_employees",
     kind: "gauge",
     labels: &["integration", "state"],
-    help: "Employees as their EmployeeSyncs are now; the state is in_sync, pending, held, frozen, \
-        failing or unmanaged",
+    help: "Employees by the state of their EmployeeSync: in_sync, pending, held, frozen, failing \
+        or unmanaged",
 };
 pub(super) const FAILING: Row = Row {
     name: "bobsync_failing_employees",
     kind: "gauge",
     labels: &["integration", "reason"],
-    help: "Employees who fail, by the reason of Ready on their EmployeeSync; a reason that nobody \
-        has is absent",
+    help: "Employees who fail, by the reason of Ready on their EmployeeSync. A reason that no \
+        employee has is absent",
 };
 pub(super) const UPCOMING: Row = Row {
     name: "bobsync_upcoming_transitions",
     kind: "gauge",
     labels: &["integration", "access", "within"],
-    help: "Employees whose access changes by itself within a day or a week; access is what it \
-        becomes, active or suspended",
+    help: "Employees with a date in Bob that changes their access within a day or a week. The \
+        label access is the new access, active or suspended",
 };
 pub(super) const HELD: Row = Row {
     name: "bobsync_held_changes",
     kind: "gauge",
     labels: &["integration", "kind"],
-    help: "Changes that a guard holds now, by what they are: create, reactivate, update or suspend",
+    help: "Changes that a guard holds now, by kind: create, reactivate, update or suspend",
 };
 pub(super) const BUDGET: Row = Row {
     name: "bobsync_budget_left",
     kind: "gauge",
     labels: &["integration", "kind"],
-    help: "Changes that the budget of this kind has room for now; absent where there is no limit",
+    help: "Changes that the budget of this kind allows now. Absent if there is no limit",
 };
 pub(super) const WINDOW: Row = Row {
     name: "bobsync_provider_window_left",
     kind: "gauge",
     labels: &["integration"],
-    help: "Calls that the provider's window has left, as far as it is known; integrations of one \
-        tenant share it",
+    help: "Calls that the provider's rate limit allows in its current window, if that is known. \
+        All integrations of one tenant share it",
 };
 pub(super) const UNSYNCED: Row = Row {
     name: "bobsync_oldest_unsynced_age_seconds",
     kind: "gauge",
     labels: &["integration"],
-    help: "Nobody has been out of sync for longer than this: since the oldest EmployeeSync that is \
-        not Ready became so, or since a pass last went through, whichever is longer ago. Grows \
-        when passes fail, hang or stop, and goes on after a restart",
+    help: "No employee has been out of sync for longer than this. It is the time since the oldest \
+        EmployeeSync that is not Ready became so, or the time since a full pass last succeeded, \
+        whichever is longer. It grows if passes fail, hang or stop, and it goes on after a restart",
 };
 pub(super) const OBJECTS: Row = Row {
     name: "bobsync_employee_sync_objects",

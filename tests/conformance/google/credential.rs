@@ -59,7 +59,7 @@ async fn a_missing_delegation_or_a_powerless_administrator_is_denied_and_a_wrong
     delegate(json!({"scopes": ["admin.directory.user"]})).await;
 
     for (admin, what) in [
-        (json!(null), "nobody whom the service account may act for"),
+        (json!(null), "the service account may not act for the user in adminEmail"),
         (json!("none"), "an administrator who may manage users"),
     ] {
         delegate(json!({"admins": {"admin@example.com": admin}})).await;

@@ -12,7 +12,9 @@ use bobsync::{
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
-        onelogin::{CATALOG, Config, OneLogin, pacer},
+        call::{Gate, Observer, Ties},
+        limits::Pacer,
+        onelogin::{self, CATALOG, OneLogin, pacer},
     },
 };
 use serde_json::{Map, Value, json};
@@ -88,6 +90,18 @@ impl Acme {
     }
 }
 
+/// How a connection is made.
+#[derive(Clone)]
+pub struct Config {
+    pub base: String,
+    pub client_id: String,
+    pub client_secret: Secret,
+    pub observer: Observer,
+    pub gate: Gate,
+    pub waits: Waits,
+    pub mastered: bool,
+}
+
 fn config(base: &str, outcomes: Outcomes) -> Config {
     Config {
         base: base.to_owned(),
@@ -101,7 +115,13 @@ fn config(base: &str, outcomes: Outcomes) -> Config {
 }
 
 pub fn connected(config: Config) -> OneLogin {
-    OneLogin::new(config, Arc::new(pacer())).unwrap()
+    paced(config, pacer())
+}
+
+pub fn paced(config: Config, pacer: Pacer) -> OneLogin {
+    let Config { base, client_id, client_secret, observer, gate, waits, mastered } = config;
+    let (tenant, ties) = (onelogin::Tenant { base, mastered }, Ties { observer, gate, waits });
+    OneLogin::new(tenant, client_id, client_secret, ties, Arc::new(pacer)).unwrap()
 }
 
 fn text(value: &Value) -> Option<Cow<'static, str>> {

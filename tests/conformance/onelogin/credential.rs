@@ -1,6 +1,6 @@
 //! OneLogin's token and its window of calls.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use bobsync::{
     domain::{
@@ -11,7 +11,7 @@ use bobsync::{
     provider::{
         Error, Initial, Key, Provider as _,
         limits::Pacer,
-        onelogin::{Config, OneLogin, pacer},
+        onelogin::{OneLogin, pacer},
     },
 };
 use serde_json::json;
@@ -22,7 +22,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::acme::{Acme, connected};
+use super::acme::{Acme, Config, connected, paced};
 use crate::tenant::{Tenant as _, account, creation, rows, update, write};
 
 async fn list(provider: &OneLogin, acme: &Acme) -> Result<(), Error> {
@@ -253,9 +253,7 @@ async fn what_onelogin_says_of_its_window_is_kept_and_the_reserve_is_for_the_urg
     let id = acme.make(&[account("noa")]).await.remove(0);
     acme.control.onelogin_limits(20, None).await.unwrap();
     // The pacer assumes 5,000 calls until OneLogin's first answer: 20, and 19 of them left.
-    let provider =
-        OneLogin::new(acme.config(), Arc::new(Pacer::new(5000, Duration::from_secs(3600))))
-            .unwrap();
+    let provider = paced(acme.config(), Pacer::new(5000, Duration::from_secs(3600)));
     list(&provider, &acme).await.unwrap();
     for number in 0..16 {
         let change = write(&[(rows::TITLE, Some(&format!("Title {number}")))]);

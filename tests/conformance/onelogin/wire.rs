@@ -5,12 +5,12 @@ use bobsync::{
         account::{Access, AccountState, AccountWrite},
         priority::Urgency,
     },
-    provider::{Error, Initial, Key, Provider as _, onelogin::Config},
+    provider::{Error, Initial, Key, Provider as _},
 };
 use serde_json::{Value, json};
 use simulators::{Fault, FaultKind, client::Service};
 
-use super::acme::{Acme, mapping};
+use super::acme::{Acme, Config, mapping};
 use crate::tenant::{Calls, Tenant as _, account, creation, listed, mark, rows, update, write};
 
 /// Returns the query parameters, decoded.

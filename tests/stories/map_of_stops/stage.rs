@@ -368,13 +368,16 @@ impl Stage {
                 return Looked(self);
             }
         }
+        // Where nothing waits, nothing happens too early either. Writes that are refused with all
+        // their tries follow each other for the employees of several passes.
+        let patience = if self.row.stops_nothing() { LONG_PATIENCE } else { PATIENCE };
         let began = Instant::now();
         loop {
             let found = self.deviations().await;
             if found.is_empty() {
                 return Looked(self);
             }
-            if began.elapsed() > PATIENCE {
+            if began.elapsed() > patience {
                 self.fail("while it lasts", &found).await;
             }
             tokio::time::sleep(PAUSE).await;

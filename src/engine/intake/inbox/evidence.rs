@@ -216,9 +216,9 @@ impl Inbox {
     }
 }
 
-/// Returns the conditions of an employee whose access evidence takes from now on, and whose account
-/// is open. They replace what was written before the evidence came. Returns `None` if they already
-/// say that something differs from the decision.
+/// Returns the conditions of an employee with an open account, from which evidence takes access
+/// from now on. They replace what was written before the evidence came. Returns `None` if they
+/// already say that something differs from the decision.
 fn still_open(
     status: &EmployeeSyncStatus,
     generation: i64,

@@ -256,10 +256,10 @@ impl Run<'_, '_, '_> {
                     } else {
                         format!("{target} or {username}")
                     };
+                    let holders = self.cx.provider.capabilities().phrases.hidden_holders;
                     conflict(&format!(
-                        "this {keys} is taken, and no account shows it: an alias, a group, a \
-                         deleted account or one out of reach has it; free \
-                         it there, or correct it in Bob"
+                        "this {keys} is in use, and no account shows it: {holders} has it; free it \
+                         there, or correct it in Bob"
                     ))
                 }
             });
@@ -279,19 +279,19 @@ impl Run<'_, '_, '_> {
             {
                 Err(conflict(&format!(
                     "the account {} has this {target} and belongs to employee {mark} in Bob: \
-                     correct one of the two in Bob, or hand the account \
-                 over by setting its mark to this employee's id",
+                     correct one of the two in Bob, or hand the account over by setting its mark \
+                     to this employee's id",
                     account.id
                 )))
             }
             Some(_) => Err(conflict(&format!(
-                "the account {} has this {target}, and bears the mark of another employee: correct \
-                 the mark there, or the value in Bob",
+                "the account {} has this {target} and the mark of another employee: correct the \
+                 mark there, or the value in Bob",
                 account.id
             ))),
             None if !self.cx.adopt => Err(conflict(&format!(
                 "the account {} has this {target}, and with spec.safety.adoption: Never an account \
-                 without a mark is not taken over",
+                 without a mark is not adopted",
                 account.id
             ))),
             None => self.bring_up(index, account, write, MatchedBy::Email, false).await,
@@ -383,8 +383,8 @@ impl Run<'_, '_, '_> {
         if !own && let Some(kind) = kind_of(&write) {
             let marked = account.mark.is_some();
             if !self.room.lock().take(kind, marked) {
-                let said = "the account is there already, and the budget has no room for what it \
-                    needs; the next plan holds it";
+                let said = "the account exists already, and the budget does not allow the change \
+                    that it needs; the next plan holds it";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
         }

@@ -1,5 +1,5 @@
 //! Accounts that were given access at a provider that hands out licences. The answer to the write
-//! says that there is a licence even if there is none left (developers.onelogin.com, "User
+//! says that there is a licence even if no licence is left (developers.onelogin.com, "User
 //! Resource": state 3). The accounts are read back in groups, because one read for each account
 //! would double the calls of a first pass.
 

@@ -49,11 +49,11 @@ impl Recorder<'_> {
     }
 
     /// Writes for each employee with an unfinished change of this pass that the change waits for
-    /// its turn.
-    pub async fn waiting(&self) {
+    /// its turn, if `which` accepts the change.
+    pub async fn waiting(&self, which: impl Fn(&Change) -> bool) {
         let mut writes = Vec::new();
         for (index, _) in (0..).zip(self.planned.people) {
-            if self.planned.change(index).is_some_and(Change::goes)
+            if self.planned.change(index).is_some_and(&which)
                 && !self.is_settled(index)
                 && !self.only_waits_for_a_manager(index)
             {

@@ -12,8 +12,8 @@ use crate::{
     engine::pass::outcome::Outcome,
 };
 
-/// Returns what is known of such values, or `None` if there is no such value. `left_alone` has the rows that are left as they are on every account.
-/// `window` is the window of the update budget.
+/// Returns what is known of such values, or `None` if there is no such value. `left_alone` has the
+/// rows that are left as they are on every account. `window` is the window of the update budget.
 #[must_use]
 pub fn after(
     planned: &Planned<'_>,

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::api::reasons::EmployeeReason;
+use crate::{api::reasons::EmployeeReason, cluster::roster::Standing};
 
 /// The totals of a pass.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// How many employees are managed and have an account now or later.
+    /// How many employees have an account now or later that is managed, or whose access an ended
+    /// employment takes.
     pub in_scope: u32,
     /// How many are in scope and Ready.
     pub ready: u32,
@@ -50,6 +51,26 @@ pub struct Changes {
 }
 
 impl Tally {
+    /// Counts one employee.
+    pub(super) fn count(&mut self, standing: Standing) {
+        match standing {
+            Standing::Uncounted => return,
+            Standing::Unmanaged => {
+                self.unmanaged += 1;
+                return;
+            }
+            Standing::Ready => self.ready += 1,
+            Standing::Unready(EmployeeReason::Pending) => self.pending += 1,
+            Standing::Unready(EmployeeReason::Held) => self.held += 1,
+            Standing::Unready(EmployeeReason::Frozen) => self.frozen += 1,
+            Standing::Unready(reason) => {
+                *self.reasons.entry(reason).or_default() += 1;
+                self.retry |= reason == EmployeeReason::Retrying;
+            }
+        }
+        self.in_scope += 1;
+    }
+
     /// Returns how many employees in scope fail.
     #[must_use]
     pub fn failing(&self) -> u32 {

@@ -3,7 +3,10 @@
 
 use super::{Recorder, Results};
 use crate::{
-    cluster::{roster::object_name, status::WriteError},
+    cluster::{
+        roster::{Standing, object_name},
+        status::WriteError,
+    },
     engine::pass::{report::Report, verdict::Verdict},
 };
 
@@ -37,7 +40,7 @@ impl Unwritten {
     #[must_use]
     pub fn told(&self) -> Option<String> {
         let (object, answer) = self.refused.as_ref()?;
-        Some(format!("{}.", words(self.refused(), "cannot be written", object, answer)))
+        Some(told(self.refused(), object, answer))
     }
 
     /// Returns the same for those that are tried again.
@@ -48,6 +51,13 @@ impl Unwritten {
         let again = if count == 1 { "it is tried again" } else { "they are tried again" };
         Some(format!("{}; {again}", words(count, "could not be written", object, answer)))
     }
+}
+
+/// Returns that this many objects are refused: the name of one of them, and what the API server
+/// said.
+#[must_use]
+pub fn told(count: usize, object: &str, answer: &str) -> String {
+    format!("{}.", words(count, "cannot be written", object, answer))
 }
 
 fn words(count: usize, what: &str, object: &str, answer: &str) -> String {
@@ -70,7 +80,7 @@ impl Recorder<'_> {
         }
         if error.is_followers() {
             tracing::debug!(integration = %self.integration.roster.key, employee,
-                "another process leads by now, and writes this status");
+                "another process leads now, and writes this status");
         } else {
             tracing::warn!(integration = %self.integration.roster.key, %error, employee,
                 "a status could not be written; the next pass writes it");
@@ -85,15 +95,21 @@ impl Recorder<'_> {
         });
         drop(results);
         let shown = verdict.is_some_and(|verdict| {
-            verdict.in_scope() && verdict.decision.managed || !verdict.reason().is_ready()
+            matches!(verdict.standing(), Standing::Ready | Standing::Unready(_))
         });
         if error.is_refused() && shown {
-            self.integration.roster.refused(employee);
+            self.integration.roster.refused(employee, error.why());
         }
     }
 
     /// Writes the results of this recorder into the report of the pass.
     pub fn end(self, report: &mut Report) {
+        if self.request.progress().is_some() {
+            // An object that was refused for an employee who is not in Bob any more is not tried
+            // again.
+            let employees = self.planned.people.iter().map(|person| person.employee.id()).collect();
+            self.integration.roster.refused_among(&employees);
+        }
         let Results { tally, unsettled, unwritten, .. } = self.results.into_inner();
         report.rest.unsettled = unsettled;
         report.unwritten = unwritten;

@@ -13,7 +13,7 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
     },
     domain::count::{counted, employees},
-    engine::waits::{Side, Told},
+    engine::waits::{Side, StillOpen, Told},
 };
 
 /// Returns the conditions of an integration that cannot be read. Conditions that this does not
@@ -144,7 +144,7 @@ pub fn with_waits(
 
 /// Returns the message about a pass over all employees that is under way.
 pub(super) fn under_way(progress: Option<&Progress>) -> String {
-    let under_way = "A pass over everybody is under way";
+    let under_way = "A full pass is running";
     let Some(Progress { step, done, of, eta, .. }) = progress else {
         return format!("{under_way}.");
     };
@@ -161,7 +161,7 @@ pub(super) fn under_way(progress: Option<&Progress>) -> String {
     };
     let eta = eta
         .as_ref()
-        .map(|eta| format!(", and all of them at this pace by {}", eta.0))
+        .map(|eta| format!(", and all of them by {} at this speed", eta.0))
         .unwrap_or_default();
     format!("{under_way}: {said}{eta}.")
 }
@@ -187,12 +187,13 @@ pub fn with_progress(
 /// The beginning of the message about evidence that is not carried out.
 const OPEN: &str = "Access is still open against evidence on record: ";
 
-/// Returns the same conditions with the number of employees that still have access against evidence
-/// on record. An earlier message about them is removed.
+/// Returns the same conditions with the employees that still have access against evidence on
+/// record: how many they are, and the names of some objects. An earlier message about them is
+/// removed.
 #[must_use]
 pub fn with_open(
     mut conditions: Vec<Condition>,
-    open: u32,
+    open: &StillOpen,
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -201,13 +202,21 @@ pub fn with_open(
         .filter(|known| known.status == "True")
         .map_or("", |known| &*known.message);
     let others = said.split(OPEN).next().unwrap_or_default().trim_end().to_owned();
-    if open == 0 && others.len() == said.len() {
+    if open.count == 0 && others.len() == said.len() {
         return conditions;
     }
-    let told = if open == 0 {
+    let told = if open.count == 0 {
         String::new()
     } else {
-        format!("{OPEN}{} (bobsync tries again).", employees(open))
+        let more = match open.count.saturating_sub(u32::try_from(open.named.len()).unwrap_or(0)) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(
+            "{OPEN}{}, {}{more} (bobsync tries again).",
+            employees(open.count),
+            open.named.join(", ")
+        )
     };
     let message =
         [others, told].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
@@ -259,7 +268,7 @@ pub fn begun_anew(before: &ProvisioningIntegrationStatus) -> ProvisioningIntegra
     for condition in
         status.conditions.iter_mut().filter(|condition| unavailable.contains(&&*condition.reason))
     {
-        "The controller has started anew; a pass over everybody is under way."
+        "The controller has started again; a full pass is running."
             .clone_into(&mut condition.message);
     }
     status
@@ -351,16 +360,13 @@ mod tests {
         );
         assert_eq!(
             words(writing.clone()),
-            "A pass over everybody is under way: 320 of 690 changes are made, and all of them at \
-             this pace by 2026-11-30T09:00:00Z."
+            "A full pass is running: 320 of 690 changes are made, and all of them by \
+             2026-11-30T09:00:00Z at this speed."
         );
         let one = progress(Step::Reading, 1, None, None);
-        assert_eq!(words(one), "A pass over everybody is under way: it has read 1 account so far.");
+        assert_eq!(words(one), "A full pass is running: it has read 1 account so far.");
         let statuses = progress(Step::Recording, 0, Some(1), None);
-        assert_eq!(
-            words(statuses),
-            "A pass over everybody is under way: 0 of 1 status is written."
-        );
+        assert_eq!(words(statuses), "A full pass is running: 0 of 1 status is written.");
         for reason in [
             IntegrationReason::Converged,
             IntegrationReason::PlanHeld,
@@ -413,16 +419,30 @@ mod tests {
         };
         for message in ["", "2 employees fail: 2 Rejected."] {
             let base = failing(message);
-            assert_eq!(with_open(base.clone(), 0, 3, at(200)), base);
-            let shown = with_open(with_open(base.clone(), 3, 3, at(200)), 7, 3, at(200));
+            let open = |count: u32| {
+                StillOpen::of((1..=count).rev().map(|id| format!("onelogin-{id}")).collect())
+            };
+            assert_eq!(with_open(base.clone(), &open(0), 3, at(200)), base);
+            let shown =
+                with_open(with_open(base.clone(), &open(3), 3, at(200)), &open(7), 3, at(200));
             assert_eq!((&*shown[0].status, &*shown[0].reason), ("True", "SomeFailing"));
             assert!(
-                shown[0].message.starts_with(message) && shown[0].message.contains(": 7 employees"),
+                shown[0].message.starts_with(message)
+                    && shown[0].message.ends_with(
+                        ": 7 employees, onelogin-1, onelogin-2, onelogin-3 and 4 more (bobsync \
+                         tries again)."
+                    ),
                 "{}",
                 shown[0].message
             );
             assert_eq!(shown[0].message.matches("Access is still open").count(), 1);
-            assert!(conditions::same(&with_open(shown, 0, 3, at(300)), &base));
+            let one = with_open(base.clone(), &open(1), 3, at(200));
+            assert!(
+                one[0].message.ends_with(": 1 employee, onelogin-1 (bobsync tries again)."),
+                "{}",
+                one[0].message
+            );
+            assert!(conditions::same(&with_open(shown, &open(0), 3, at(300)), &base));
         }
     }
 

@@ -130,7 +130,7 @@ pub fn with_counts(
 }
 
 /// The words of a message about a provider that refused several changes in a row.
-const REFUSES: &str = "refuses one change after another, and takes none of their kind";
+const REFUSES: &str = "refuses one change after another, and accepts none of that kind";
 /// The words between the share of failing employees and the message of the pass.
 const FAIL: &str = " in scope fail. ";
 
@@ -232,6 +232,7 @@ fn one_cause(
         // A leaver with an account that a person has to suspend is no mistake in the settings. The
         // other reasons are no failures.
         EmployeeReason::SuspendByHand
+        | EmployeeReason::NoIntegration
         | EmployeeReason::InSync
         | EmployeeReason::NotDue
         | EmployeeReason::AwaitingChange
@@ -423,10 +424,13 @@ mod tests {
             "Converged",
             "a guard says so itself"
         );
-        assert_eq!(word(&[]), "Converged", "a scope of nobody");
+        assert_eq!(word(&[]), "Converged", "a scope without an employee");
+        // An integration that comes back has not looked at its employees yet.
+        assert_eq!(word(&[(unready(EmployeeReason::NoIntegration), 7)]), "Converged");
+        let others = [EmployeeReason::SuspendByHand, EmployeeReason::NoIntegration];
         for reason in EmployeeReason::ALL
             .iter()
-            .filter(|reason| reason.is_failure() && **reason != EmployeeReason::SuspendByHand)
+            .filter(|reason| reason.is_failure() && !others.contains(reason))
         {
             assert_ne!(word(&[(unready(*reason), 7)]), "Converged", "{reason}");
         }

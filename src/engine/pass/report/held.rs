@@ -1,12 +1,15 @@
 //! What the status says of a plan that a guard holds.
 
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::{Report, kept};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
-        conditions::{self, Wanted},
-        integration::PlanSummary,
-        reasons::DetailReason,
+        conditions::{self, Wanted, merge},
+        integration::{BudgetStates, PlanSummary},
+        reasons::{DetailReason, IntegrationReason},
     },
     domain::{count::counted, guard::HeldPlan},
 };
@@ -43,13 +46,13 @@ pub(super) fn message(report: &Report) -> String {
     let because = because(report);
     if let Some(scope) = &report.scope {
         let next = if report.held.is_some() {
-            "; the rest is held for an approval of its own after that"
+            "; the rest needs an approval of its own after that"
         } else {
             ""
         };
         return format!(
-            "{because}\nNobody leaves until spec.approvedPlan is {}, or the setting is \
-             corrected{next}",
+            "{because}\nNo employee leaves management until spec.approvedPlan is {}, or the \
+             setting is corrected{next}",
             scope.digest
         );
     }
@@ -57,8 +60,8 @@ pub(super) fn message(report: &Report) -> String {
     let more = match report.absent.unconfirmed {
         0 => String::new(),
         count => format!(
-            "; {} missing from Bob's answer and asked about in the next passes, so wait with an \
-             approval: the digest changes with each of them who is gone",
+            "; {} missing from Bob's answer, and the next passes ask Bob about each, so wait with \
+             an approval: the digest changes with each one that was really deleted",
             counted(
                 u32::try_from(count).unwrap_or(u32::MAX),
                 "more employee is",
@@ -67,9 +70,44 @@ pub(super) fn message(report: &Report) -> String {
         ),
     };
     format!(
-        "{because}\nNothing of it is written until spec.approvedPlan is {digest}, or the cause is \
+        "{because}\nNo part of it is written until spec.approvedPlan is {digest}, or the cause is \
          gone{more}"
     )
+}
+
+/// Returns the status from the moment at which a person's approval released the held plan: nothing
+/// is held any more, and the changes go out one after another.
+#[must_use]
+pub fn released(
+    before: &ProvisioningIntegrationStatus,
+    now: Timestamp,
+) -> ProvisioningIntegrationStatus {
+    let mut status = ProvisioningIntegrationStatus { plan: None, ..before.clone() };
+    for budget in status.budgets.iter_mut().flat_map(|budgets| {
+        let BudgetStates { disables, reactivations, creates, updates } = budgets;
+        [disables, reactivations, creates, updates].into_iter().flatten()
+    }) {
+        budget.planned = 0;
+    }
+    let say = |kind, status, reason, message: &str| Wanted {
+        kind,
+        status,
+        reason,
+        message: message.to_owned(),
+    };
+    let (progressing, message) =
+        (IntegrationReason::Progressing.as_str(), "The approved plan goes out.");
+    let wanted = [
+        say(conditions::Type::Ready, false, progressing, message),
+        say(conditions::Type::Reconciling, true, progressing, message),
+        say(conditions::Type::PlanHeld, false, DetailReason::NothingHeld.as_str(), ""),
+    ];
+    for fresh in merge(&before.conditions, &wanted, 0, now) {
+        for known in status.conditions.iter_mut().filter(|known| known.type_ == fresh.type_) {
+            *known = Condition { observed_generation: known.observed_generation, ..fresh.clone() };
+        }
+    }
+    status
 }
 
 /// Returns the condition `PlanHeld`.

@@ -85,8 +85,8 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
         let employees = if forbidden == 1 { "employee" } else { "employees" };
         let _ = write!(
             message,
-            " Bob forbids the read of {forbidden} {employees} that it showed before; nothing rests \
-             on that."
+            " Bob forbids the read of {forbidden} {employees} that it showed before; bobsync does \
+             not act on that."
         );
     }
     Wanted { kind: conditions::Type::BobConnected, status: true, reason: reason.as_str(), message }
@@ -277,7 +277,7 @@ mod tests {
         let mapping = words(&after, "MappingComplete");
         assert!(
             mapping.0 == "SourceUnavailable"
-                && mapping.1.starts_with("Bob sends work.phone for nobody")
+                && mapping.1.starts_with("Bob sends work.phone for no employee")
                 && mapping.3 == at(100)
         );
         let all = after_some(&before, &moved(Some(&[])), at(200));

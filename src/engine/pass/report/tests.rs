@@ -43,8 +43,7 @@ fn reconciling(status: &ProvisioningIntegrationStatus) -> &str {
 }
 
 #[test]
-fn the_generation_moves_once_a_pass_or_its_refusal_has_spoken_of_it_and_reconciling_says_whether_it_is_through()
- {
+fn the_generation_moves_after_a_pass_or_its_refusal_and_reconciling_says_the_rest() {
     for (report, reconciles) in [
         (through(), "False"),
         (Report { held: Some(held()), ..through() }, "True"),

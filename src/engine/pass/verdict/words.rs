@@ -15,6 +15,18 @@ use crate::{
     engine::{pass::outcome::Failure, settings::words::named},
 };
 
+/// What a person does about an account that is still open and that bobsync does not suspend.
+const BY_HAND: &str = "; access is still open: suspend the account by hand";
+/// The same for an account that the settings protect.
+const BY_HAND_OR_UNLISTED: &str = "; access is still open: suspend the account by hand, or take \
+                                   it off that list, where it is there, to let bobsync do it";
+/// The same for an administrator who leaves.
+const BY_HAND_OR_SETTING: &str = "; access is still open: suspend the account by hand, or set \
+                                  spec.safety.administrators: Suspend to let bobsync do it";
+/// The same for an account that the provider does not let bobsync change.
+const BY_HAND_OR_RIGHT: &str = "; access is still open: suspend the account by hand, or give the \
+                                credential the right to do it (bobsync tries again by itself)";
+
 impl Verdict<'_> {
     /// Returns the `Ready` message: one sentence for a person.
     #[must_use]
@@ -28,13 +40,13 @@ impl Verdict<'_> {
             _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
             Trouble::Blocked(Block::ScopeFailed(failure)) => {
                 format!(
-                    "The expression in provisioning.scope failed for this employee: {failure}; who \
-                     was managed stays so, and no other employee is brought in."
+                    "The expression in provisioning.scope failed for this employee: {failure}; \
+                     employees who were managed stay managed, and others stay unmanaged."
                 )
             }
             _ if self.is_left_open() => {
                 let or = match &self.unreadable {
-                    _ if self.decision.why == Why::HandsOff => "take spec.suspend away".to_owned(),
+                    _ if self.decision.why == Why::HandsOff => "remove spec.suspend".to_owned(),
                     Some(field) => format!("correct {field}, or run a version that can read it"),
                     None => "run a version that can read the EmployeeSync".to_owned(),
                 };
@@ -43,10 +55,9 @@ impl Verdict<'_> {
                     {or}."
                 )
             }
-            _ if !self.decision.managed && !self.decision.only_ends_access() => format!(
-                "Not \
-                managed: {why}."
-            ),
+            _ if !self.decision.managed && !self.decision.only_ends_access() => {
+                format!("Not managed: {why}.")
+            }
             Trouble::Blocked(Block::ClaimedBy(other)) => {
                 let open = self.still_open("; access is still open until one of them takes it");
                 format!(
@@ -57,17 +68,11 @@ impl Verdict<'_> {
             Trouble::Blocked(Block::MappingFailed(row, failure)) => {
                 let (target, fields) =
                     (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
-                let from = if fields.is_empty() {
-                    String::new()
-                } else {
-                    format!(
-                        " (from \
-                    {fields})"
-                    )
-                };
+                let from =
+                    if fields.is_empty() { String::new() } else { format!(" (from {fields})") };
                 format!(
-                    "The target {target}{from} has no usable value: {failure}; the attribute \
-                    is left as it is."
+                    "The target {target}{from} has no usable value: {failure}; the attribute is \
+                     left as it is."
                 )
             }
             Trouble::Blocked(Block::Frozen(row)) => {
@@ -79,38 +84,40 @@ impl Verdict<'_> {
             }
             Trouble::Blocked(Block::UnknownTarget(target)) => {
                 format!(
-                    "This EmployeeSync pins {target} in spec.attributes, which the provider \
-                    does not have; the rest is in sync."
+                    "This EmployeeSync pins {target} in spec.attributes, which the provider does \
+                     not have; the rest is in sync."
                 )
             }
             Trouble::Blocked(Block::Conflict(conflict)) => {
-                let open = self.still_open("; access is still open: suspend the account by hand");
+                let open = self.still_open(BY_HAND);
                 format!("{}{open}.", self.conflict(conflict, mapping))
             }
             Trouble::Blocked(Block::Protected(by)) | Trouble::Failed(Failure::Protected(by)) => {
                 let account = match by {
                     ProtectedBy::Settings => {
-                        "The account is listed in \
-                        spec.safety.protectedAccounts, or bobsync acts as it"
+                        "The account is listed in spec.safety.protectedAccounts, or bobsync itself \
+                         uses this account"
                     }
                     ProtectedBy::Role => "The provider says that the account is an administrator's",
                 };
-                let open = self.still_open("; access is still open: suspend the account by hand");
+                let open = self.still_open(match by {
+                    ProtectedBy::Settings => BY_HAND_OR_UNLISTED,
+                    ProtectedBy::Role if self.decision.ends_access() => BY_HAND_OR_SETTING,
+                    // That setting is about employees who leave.
+                    ProtectedBy::Role => BY_HAND,
+                });
                 format!("{account}, and it is left as it is: {why}{open}.")
             }
             Trouble::Blocked(Block::ManagedElsewhere)
             | Trouble::Failed(Failure::ManagedElsewhere) => {
                 let open = if self.is_open() {
-                    format!(
-                        "; access is still open and has to be taken \
-                    there: {why}"
-                    )
+                    format!("; access is still open and has to be taken there: {why}")
                 } else {
                     String::new()
                 };
                 format!(
-                    "Another directory is the master of this account (it is synchronised from \
-                     there, or a guest): change it there{open}."
+                    "Another directory manages this account ({}): change it there{open}.",
+                    self.phrases.mastered
                 )
             }
             Trouble::Several(
@@ -133,9 +140,9 @@ impl Verdict<'_> {
                 let (target, fields) =
                     (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
                 let from = if fields.is_empty() {
-                    "the mapping gives none".to_owned()
+                    "the mapping gives no value".to_owned()
                 } else {
-                    format!("Bob has none in {fields}, or hides it")
+                    format!("Bob has no value in {fields}, or hides it")
                 };
                 format!(
                     "The required target {target} has no value: {from}, or spec.attributes of \
@@ -143,7 +150,7 @@ impl Verdict<'_> {
                 )
             }
             Trouble::Failed(Failure::Forbidden(said)) => {
-                let open = self.still_open("; access is still open: suspend the account by hand");
+                let open = self.still_open(BY_HAND_OR_RIGHT);
                 sentence(&format!("{}{open}", said.trim_end_matches('.')))
             }
             Trouble::Failed(
@@ -178,8 +185,7 @@ impl Verdict<'_> {
             Trouble::None if self.is_contested() => self.contested(),
             Trouble::None if self.drifted => {
                 format!(
-                    "Changed at the provider, and spec.safety.driftPolicy only reports it: \
-                    {}.",
+                    "Changed at the provider, and spec.safety.driftPolicy only reports it: {}.",
                     self.differs.join(", ")
                 )
             }
@@ -214,9 +220,8 @@ impl Verdict<'_> {
         let until = second(list.iter().map(|known| known.until).max().unwrap_or_default());
         format!(
             "Another writer at {} sets {names} back: written {most} times within the window of \
-             spec.safety.updates, and not again before {until}. Stop the other \
-             writer, unmap the attribute, or correct its value in Bob; then request a sync of this \
-             EmployeeSync.",
+             spec.safety.updates, and not again before {until}. Stop the other writer, remove the \
+             mapping row, or correct the value in Bob; then request a sync of this EmployeeSync.",
             self.provider
         )
     }
@@ -231,30 +236,29 @@ impl Verdict<'_> {
         let provider = self.provider;
         match conflict {
             Conflict::Stranger(account) if self.adopts => format!(
-                "The account {account} at {provider} has this employee's {keys}, bears no \
-                 employee's mark and cannot be taken over, because not \
-                 both are this employee's: free it there, or correct it in Bob"
+                "The account {account} at {provider} has this employee's {keys}, has no mark and \
+                 cannot be adopted, because its e-mail and its username are not both this \
+                 employee's: free it there, or correct it in Bob"
             ),
             Conflict::Stranger(account) => format!(
                 "The account {account} at {provider} has this employee's {keys}, and with \
-                 spec.safety.adoption: Never an account without a \
-                 mark is not taken over: free it there, or put the mark on it by hand"
+                 spec.safety.adoption: Never an account without a mark is not adopted: free it \
+                 there, or put the mark on it by hand"
             ),
             Conflict::Marked(account) => format!(
-                "The account {account} at {provider} has this employee's {keys}, and bears the \
-                 mark of nobody in Bob, or another number where \
-                 the mark goes: correct the mark there (markAttribute, where the provider has it, \
-                 names another place)"
+                "The account {account} at {provider} has this employee's {keys}, and its mark is \
+                 not the id of an employee in Bob: correct the mark there{}",
+                self.phrases.other_mark
             ),
             Conflict::Employee { account, employee } => format!(
                 "The account {account} at {provider} has this employee's {keys} and belongs to \
-                 employee {employee} in Bob: correct one of the \
-                 two in Bob, or hand the account over by setting its mark to this employee's id"
+                 employee {employee} in Bob: correct one of the two in Bob, or hand the account \
+                 over by setting its mark to this employee's id"
             ),
             Conflict::SameEmail(employee) => format!(
-                "Employee {employee} in Bob has the same {email}, and one account cannot be \
-                 both's: correct one of the two in Bob, or hand the \
-                 account over by setting its mark to this employee's id"
+                "Employee {employee} in Bob has the same {email}, and one account cannot belong to \
+                 both: correct one of the two in Bob, or hand the account over by setting its mark \
+                 to this employee's id"
             ),
             Conflict::Several => format!(
                 "Several accounts at {provider} have this employee's {keys}: leave one of them \
@@ -284,7 +288,7 @@ impl Verdict<'_> {
             ("", "") => (true, DetailReason::Equal, "Every mapped attribute is as decided.".into()),
             (kept, "") => {
                 let message =
-                    format!("As decided; the provider keeps these in a form of its own: {kept}.");
+                    format!("As decided; the provider keeps these in another form: {kept}.");
                 (true, DetailReason::KeptDifferently, message)
             }
             (_, changing) => {

@@ -1,0 +1,45 @@
+//! The vocabulary in which the provider folders are written.
+
+pub(super) use std::{borrow::Cow, sync::Arc, time::Duration};
+
+pub(super) use reqwest::{Method, RequestBuilder};
+pub(super) use serde::Deserialize;
+pub(super) use serde_json::{Map, Value, json};
+
+pub(super) use super::{
+    Capabilities, Catalog, ChangeAtFirstLogin, Connected, Credential, Destination, Error, Initial,
+    InitialPassword, Key, Keys, Left, Listing, Phrases, Written,
+    answers::{
+        ERROR_BODY, Password, Purpose, Route, Sent, believed, error_body, field, keep_those_with,
+        oauth_error, repeatable, request_id, retry_after, searched, text_of, unless_gone,
+        unreadable, without_words,
+    },
+    assertion::{Algorithm, SigningKey, without_byte_order_mark},
+    call::{Call, Dialect, IN_LINE, Judged, Service, Ties},
+    directory::{Change, Directory, Found, New, Of, One, Sink},
+    json::{Object, scalar, text as json_text},
+    limits::{Pacer, Ticket},
+    listing::{Counted, Counts, Lister, short},
+    passwords::First,
+    reader::{Reader, as_sent},
+    remembered::{Facts, Remembered, Whose, undefined_in},
+    rules::{Means, Refusal, Rule, STATUS},
+    table::{Array, At, Field, Form, Hooks, Place, Table, number},
+    token::{Granted, Token},
+    tries::settled,
+    writer,
+    writer::{
+        Members, Own, attributes, needs_foreign, nothing, object, places, state_of, with_foreign,
+    },
+};
+pub(super) use crate::{
+    domain::{
+        account::{Access, Account, AccountState, AccountWrite, NewValue},
+        mapping::{Compare, Mapping},
+        priority::Urgency,
+    },
+    http::{
+        client::{Answer, Client, encoded, form},
+        secret::Secret,
+    },
+};

@@ -1,0 +1,370 @@
+//! The attributes of a provider's users, as a table: a row for each target or family of targets,
+//! with its place in a user's JSON, how it compares, how it is read and written, and the words by
+//! which refusals call it. Reading, writing and judging use the same table.
+
+use std::borrow::Cow;
+
+use serde_json::{Value, json, value::RawValue};
+
+use super::{
+    Capabilities, Catalog,
+    json::{Object, scalar, text},
+    limits::Pacer,
+};
+use crate::domain::{
+    account::{Access, AccountState},
+    mapping::Compare,
+};
+
+/// A provider's users.
+#[derive(Clone, Copy)]
+pub(super) struct Table {
+    /// The targets.
+    pub(super) fields: &'static [Field],
+    /// Where the mark is.
+    pub(super) mark: Field,
+    /// The members that may hold the id. The first one that is there counts.
+    pub(super) id: &'static [&'static str],
+    /// The targets of the e-mail and of the username.
+    pub(super) names: [&'static str; 2],
+    /// Members that are asked for with every mapping, with blanks between them. A member may name
+    /// its parts in parentheses.
+    pub(super) always: &'static str,
+    /// The member of a page that holds the users, and whether a page without users may lack it. A
+    /// page without such a member is a list.
+    pub(super) users: Option<(&'static str, bool)>,
+    /// The member that only an error has, if a success may hide one.
+    pub(super) error: Option<&'static str>,
+    /// Members that a write needs again, although no row is in them.
+    pub(super) kept: &'static [&'static str],
+    /// Whether the answer to a write shows every member, so that null means that there is no value.
+    pub(super) shows_null: bool,
+    /// What every user says in addition to its attributes.
+    pub(super) hooks: Hooks,
+    /// The member that gives or takes access, and its value.
+    pub(super) access: fn(Access) -> (&'static str, Value),
+}
+
+/// What a user says in addition to its attributes. The defaults say nothing.
+#[derive(Clone, Copy)]
+pub(super) struct Hooks {
+    /// The state, if the answer tells it.
+    pub(super) state: fn(&Object<'_>) -> Option<AccountState>,
+    /// The state for decisions, if more than the told state counts.
+    pub(super) judged: fn(&Object<'_>, Option<AccountState>) -> AccountState,
+    /// Whether the account is an administrator's.
+    pub(super) administrator: fn(&Object<'_>) -> bool,
+    /// Whether another directory is the account's master.
+    pub(super) elsewhere: fn(&Object<'_>) -> bool,
+    /// Whether a member that is kept for a write holds something, by its name and its JSON.
+    pub(super) keeps: fn(&str, &str) -> bool,
+}
+
+impl Hooks {
+    pub(super) const NONE: Self = Self {
+        state: |_| None,
+        judged: |_, told| told.unwrap_or(AccountState::Other),
+        administrator: |_| false,
+        elsewhere: |_| false,
+        keeps: |_, _| true,
+    };
+}
+
+/// One target, or a family of targets of which tenants choose a part.
+#[derive(Clone, Copy)]
+pub(super) struct Field {
+    /// The target. A part in angle brackets is a word that tenants choose. A part with bars is one
+    /// of these words.
+    pub(super) target: &'static str,
+    pub(super) at: At,
+    pub(super) compare: Compare,
+    pub(super) form: Form,
+    /// Words by which refusals call the attribute.
+    pub(super) words: &'static [&'static str],
+    /// Words that no tenant may choose.
+    except: &'static [&'static str],
+    /// Whether a word that tenants choose may have dashes.
+    dashes: bool,
+    /// The rule of a name with a form of its own.
+    named: Option<fn(&str) -> bool>,
+}
+
+/// Where a value is in a user.
+#[derive(Clone, Copy)]
+pub(super) enum At {
+    /// A member of the user.
+    Member,
+    /// A member of an object. `whole` means that a write replaces the object as a whole.
+    Inside { whole: bool },
+    /// A member of an entry of an array, which a write replaces as a whole.
+    Entry(&'static Array),
+    /// A reference of its own, which is read and written in another way.
+    Reference,
+}
+
+/// An array of a user.
+#[derive(Clone, Copy)]
+pub(super) struct Array {
+    /// The member that tells one entry from another.
+    pub(super) key: &'static str,
+    /// The member that holds the value, if targets name no part of the entry.
+    pub(super) value: &'static str,
+    /// The keys that the provider lists, with blanks between them. Any other key is the
+    /// `customType` of a `custom` entry. Without a list, all keys are the provider's own.
+    pub(super) keys: &'static str,
+    /// Whether targets name no key, because one entry is used: the primary one, else the first of
+    /// type work, else the first.
+    pub(super) main: bool,
+    /// Members that say nothing about the employee: an entry with nothing else is removed.
+    pub(super) empty: &'static [&'static str],
+    /// Members that a write leaves out, because the provider makes them.
+    pub(super) made: &'static [&'static str],
+}
+
+/// How a value is read and written. `None` clears it.
+#[derive(Clone, Copy)]
+pub(super) struct Form {
+    pub(super) read: for<'a> fn(&'a RawValue) -> Option<Cow<'a, str>>,
+    pub(super) write: fn(Option<&str>) -> Result<Value, &'static str>,
+}
+
+impl Form {
+    /// A text. Null clears it.
+    pub(super) const TEXT: Self =
+        Self { read: |raw| text(raw.get()), write: |text| Ok(json!(text)) };
+    /// A text. An empty text clears it.
+    pub(super) const EMPTIED: Self =
+        Self { write: |text| Ok(json!(text.unwrap_or_default())), ..Self::TEXT };
+    /// A text that may come as a number or a flag. An empty text clears it.
+    pub(super) const SCALAR: Self = Self { read: |raw| scalar(raw.get()), ..Self::EMPTIED };
+}
+
+/// Returns a number, or null without a text.
+///
+/// # Errors
+/// The text is not a number, as `said` says.
+pub(super) fn number(text: Option<&str>, said: &'static str) -> Result<Value, &'static str> {
+    let number = text.map(|text| text.trim().parse::<u64>()).transpose();
+    number.map(|number| number.map_or(Value::Null, Value::from)).map_err(|_| said)
+}
+
+impl Field {
+    /// Returns a text that is a member of the user and compares exactly.
+    pub(super) const fn new(target: &'static str, form: Form) -> Self {
+        Self {
+            target,
+            at: At::Member,
+            compare: Compare::Exact,
+            form,
+            words: &[],
+            except: &[],
+            dashes: false,
+            named: None,
+        }
+    }
+
+    pub(super) const fn of(self, target: &'static str) -> Self {
+        Self { target, ..self }
+    }
+
+    pub(super) const fn at(self, at: At) -> Self {
+        Self { at, ..self }
+    }
+
+    pub(super) const fn compared(self, compare: Compare) -> Self {
+        Self { compare, ..self }
+    }
+
+    pub(super) const fn called(self, words: &'static [&'static str]) -> Self {
+        Self { words, ..self }
+    }
+
+    pub(super) const fn except(self, except: &'static [&'static str]) -> Self {
+        Self { except, ..self }
+    }
+
+    pub(super) const fn dashed(self) -> Self {
+        Self { dashes: true, ..self }
+    }
+
+    pub(super) const fn named(self, rule: fn(&str) -> bool) -> Self {
+        Self { named: Some(rule), ..self }
+    }
+
+    /// Returns whether the target has one fixed name.
+    const fn is_fixed(&self) -> bool {
+        let name = self.target.as_bytes();
+        let mut at = 0;
+        while at < name.len() {
+            if name[at] == b'<' || name[at] == b'|' {
+                return false;
+            }
+            at += 1;
+        }
+        true
+    }
+
+    fn fits(&self, pattern: &str, part: &str) -> bool {
+        if !pattern.starts_with('<') {
+            return pattern.split('|').any(|word| word == part);
+        }
+        let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || (self.dashes && b == b'-');
+        (1..=64).contains(&part.len()) && part.bytes().all(letter) && !self.except.contains(&part)
+    }
+
+    /// Returns where the target is, if it is this one or one of this family.
+    pub(super) fn place<'t>(&'static self, target: &'t str) -> Option<Place<'t>> {
+        let fits = match self.named {
+            Some(rule) => rule(target),
+            None => {
+                let mut parts = target.split('.');
+                let all = self
+                    .target
+                    .split('.')
+                    .all(|pattern| parts.next().is_some_and(|part| self.fits(pattern, part)));
+                all && parts.next().is_none()
+            }
+        };
+        fits.then(|| Place::of(self, target))
+    }
+}
+
+/// Where one target is.
+#[derive(Clone, Copy)]
+pub(super) struct Place<'t> {
+    pub(super) field: &'static Field,
+    pub(super) target: &'t str,
+    /// The member of the user.
+    pub(super) outer: &'t str,
+    /// The key of the entry, or the object within the object.
+    pub(super) key: &'t str,
+    /// The member of the entry or of the object.
+    pub(super) member: &'t str,
+    /// Whether the provider lists the key.
+    listed: bool,
+}
+
+impl<'t> Place<'t> {
+    pub(super) fn of(field: &'static Field, target: &'t str) -> Self {
+        let (outer, inner) = target.split_once('.').unwrap_or((target, ""));
+        let (key, member) = match (field.at, inner.split_once('.')) {
+            (At::Entry(array), None) if !array.main => (inner, array.value),
+            (_, None) => ("", inner),
+            (_, Some((key, member))) => (key, member),
+        };
+        let listed = match field.at {
+            At::Entry(array) => array.keys.is_empty() || array.keys.split(' ').any(|k| k == key),
+            _ => true,
+        };
+        Self { field, target, outer, key, member, listed }
+    }
+
+    /// Returns the array that the target is in.
+    pub(super) const fn array(&self) -> Option<&'static Array> {
+        match self.field.at {
+            At::Entry(array) => Some(array),
+            _ => None,
+        }
+    }
+
+    /// Returns whether a write replaces the outer member as a whole.
+    pub(super) const fn is_whole(&self) -> bool {
+        matches!(self.field.at, At::Entry(_) | At::Inside { whole: true })
+    }
+
+    /// Returns the position of the entry that the target names. `has` says whether a member of an
+    /// entry has a value, and `primary` whether the entry is the primary one.
+    pub(super) fn entry<E>(
+        &self,
+        entries: &[E],
+        has: impl Fn(&E, &str, &str) -> bool,
+        primary: impl Fn(&E) -> bool,
+    ) -> Option<usize> {
+        let array = self.array()?;
+        if array.main {
+            let work = || entries.iter().position(|entry| has(entry, array.key, "work"));
+            let first = (!entries.is_empty()).then_some(0);
+            return entries.iter().position(primary).or_else(work).or(first);
+        }
+        entries.iter().position(|entry| {
+            if self.listed {
+                return has(entry, array.key, self.key);
+            }
+            has(entry, array.key, "custom") && has(entry, "customType", self.key)
+        })
+    }
+
+    /// Returns a new entry without a value.
+    pub(super) fn new_entry(&self, array: &Array) -> Value {
+        if array.main {
+            json!({array.key: "work", "primary": true})
+        } else if self.listed {
+            json!({array.key: self.key})
+        } else {
+            json!({array.key: "custom", "customType": self.key})
+        }
+    }
+}
+
+impl Table {
+    /// Returns where the mark is.
+    pub(super) fn mark_place(&'static self) -> Place<'static> {
+        Place::of(&self.mark, self.mark.target)
+    }
+
+    /// Returns where a target is, or `None` if users have no such attribute.
+    pub(super) fn locate<'t>(&self, target: &'t str) -> Option<Place<'t>> {
+        self.fields.iter().find_map(|field| field.place(target))
+    }
+
+    /// Returns the words by which a refusal may name a target: the target, its parts, and the words
+    /// of the table.
+    pub(super) fn names(&self, target: &str) -> Vec<String> {
+        let words = self.locate(target).map_or(&[][..], |place| place.field.words);
+        let parts = target.split('.').filter(|part| *part != target);
+        [target].into_iter().chain(parts).chain(words.iter().copied()).map(str::to_owned).collect()
+    }
+
+    /// Returns the part of a catalog that follows from the table. `compare` asks the table.
+    pub(super) const fn catalog(
+        &self,
+        targets: &'static [&'static str],
+        compare: fn(&str) -> Option<Compare>,
+        pacer: fn() -> Pacer,
+    ) -> Catalog {
+        let [email, username] = self.names;
+        Catalog {
+            name: "",
+            label: "",
+            default_map: "",
+            required: &[],
+            email,
+            username,
+            targets,
+            compare,
+            relates: |_| false,
+            pacer,
+            capabilities: Capabilities::PLAIN,
+        }
+    }
+
+    /// Returns the targets with one fixed name. `N` is how many there are.
+    pub(super) const fn fixed<const N: usize>(fields: &[Field]) -> [&'static str; N] {
+        let mut names = [""; N];
+        let (mut at, mut found) = (0, 0);
+        while at < fields.len() {
+            if fields[at].is_fixed() {
+                names[found] = fields[at].target;
+                found += 1;
+            }
+            at += 1;
+        }
+        assert!(found == N, "the number of fixed targets");
+        names
+    }
+
+    /// Returns how values of a target compare, or `None` if users have no such attribute.
+    pub(super) fn compare(&self, target: &str) -> Option<Compare> {
+        self.locate(target).map(|place| place.field.compare)
+    }
+}
