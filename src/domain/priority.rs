@@ -146,8 +146,8 @@ struct Item {
 }
 
 impl Queue {
-    /// Returns the queue of the changes that go out. `since` says from when on an employee waits, in
-    /// seconds of the epoch. `failed` says whether a change failed when it was tried before.
+    /// Returns the queue of the changes that go out. `since` says from when on an employee waits,
+    /// in seconds of the epoch. `failed` says whether a change failed when it was tried before.
     #[must_use]
     pub fn new(
         planned: &Planned<'_>,

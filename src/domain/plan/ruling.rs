@@ -25,7 +25,7 @@ impl Ruling {
 /// The approval of a person that a change is part of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Approval {
-    /// There is none, or the change needs none.
+    /// No approval: the change needs none, or no person gave one.
     #[default]
     None,
     /// A held plan that this pass releases.

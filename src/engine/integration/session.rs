@@ -89,8 +89,7 @@ pub struct Session {
 pub struct Attempts {
     /// What the provider refused before.
     pub refusals: Refusals,
-    /// The employees whose access was to be taken by evidence alone, each with the time of the last
-    /// try.
+    /// The employees who were to lose access by evidence alone, each with the time of the last try.
     by_evidence: Mutex<HashMap<Box<str>, Instant>>,
     /// How many changes that are not urgent have had their turn.
     turns: AtomicU64,
