@@ -220,7 +220,7 @@ async fn a_revocation_that_cannot_be_carried_out_is_not_in_sync_and_is_counted()
     };
     until("it is counted", || async {
         let (status, message) = failing().await;
-        if status == "True" && message.contains("1 employee (") { Ok(()) } else { Err(message) }
+        if status == "True" && message.contains("1 employee, ") { Ok(()) } else { Err(message) }
     })
     .await;
     mended(&story).await;
