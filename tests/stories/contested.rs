@@ -34,15 +34,7 @@ async fn said(story: &Story, employee: &str) -> (String, String, String) {
 
 /// Returns how many warnings with this reason there are about an employee.
 async fn warnings(story: &Story, employee: &str, reason: &str) -> usize {
-    let events: kube::Api<k8s_openapi::api::events::v1::Event> =
-        kube::Api::namespaced(story.client.clone(), &story.namespace);
-    let events = events.list(&kube::api::ListParams::default()).await.expect("events").items;
-    let about = |event: &&k8s_openapi::api::events::v1::Event| {
-        let name = event.regarding.as_ref().and_then(|regarding| regarding.name.as_deref());
-        name == Some(&format!("onelogin-{employee}"))
-            && (event.reason.as_deref(), event.type_.as_deref()) == (Some(reason), Some("Warning"))
-    };
-    events.iter().filter(about).count()
+    story.warnings(&format!("onelogin-{employee}"), reason).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

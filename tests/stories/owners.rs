@@ -536,6 +536,8 @@ async fn a_pin_without_an_integration_says_so_until_there_is_one() {
     until_told(&story, &misspelt).await;
     until_told(&story, &foreign).await;
     assert_eq!(story.reason(&id).await, "HandsOff", "its integration exists");
+    story.warned(&misspelt, "NoIntegration").await;
+    story.warned(&foreign, "NoIntegration").await;
 
     story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
     until_told(&story, &name).await;
@@ -548,6 +550,7 @@ async fn a_pin_without_an_integration_says_so_until_there_is_one() {
     story.people().patch(&name, &PatchParams::default(), &patch).await.expect("another spec");
     until_told(&story, &name).await;
     assert_eq!(version(&misspelt).await, before);
+    story.warned(&name, "NoIntegration").await;
 
     // It is made while no controller runs, and its integration does not come.
     assert!(controller.stop().await);

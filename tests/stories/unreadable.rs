@@ -360,6 +360,7 @@ async fn an_integration_that_cannot_be_read_does_nothing_and_says_so() {
         .flatten()
         .find(|condition| condition["type"] == "Stalled");
     assert_eq!(stalled.map(|stalled| stalled["status"].clone()), Some(json!("True")));
+    story.warned("onelogin", "InvalidSettings").await;
     assert!(object.data["status"]["employees"].is_object(), "what else it says stays");
 
     story.simulated.change(&id, json!({"work.title": "Keeper of Settings"})).await;

@@ -8,6 +8,8 @@ use std::{
 };
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Resource as _;
 use tokio::{sync::watch, time::Instant};
 
 use super::shared::Shared;
@@ -19,6 +21,7 @@ use crate::{
         reasons::{DetailReason, EmployeeReason},
     },
     cluster::{
+        events::Events,
         roster::{Owner, met, same},
         status::WriteError,
     },
@@ -97,7 +100,21 @@ async fn say(
     if !is_left || is_said || !absent.borrow().contains(key) {
         return Ok(());
     }
-    writer.apply_person(&object, &status).await.map(drop)
+    writer.apply_person(&object, &status).await?;
+    announce(&shared.events, &object, &status.conditions);
+    Ok(())
+}
+
+/// Warns once when an object begins to have no integration.
+fn announce(events: &Events, object: &EmployeeSync, now: &[Condition]) {
+    let reason = EmployeeReason::NoIntegration;
+    let before = object.status.as_ref().map(|before| &*before.conditions).unwrap_or_default();
+    let is_known =
+        conditions::find(before, Type::Ready).is_some_and(|ready| ready.reason == reason.as_str());
+    if let (false, Some(ready)) = (is_known, conditions::find(now, Type::Ready)) {
+        let note = format!("{}. {}", ready.message, reason.what_to_do());
+        events.publish(object.object_ref(&()), true, reason.as_str(), "Sync", note);
+    }
 }
 
 /// Returns the status of an object without an integration. What the controller remembers of the

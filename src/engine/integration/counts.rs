@@ -12,13 +12,16 @@ use std::{
 };
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::{
+    api::core::v1::ObjectReference,
+    apimachinery::pkg::apis::meta::v1::{Condition, Time},
+};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
     api::{
-        ProvisioningIntegration, ProvisioningIntegrationStatus, conditions,
+        ProvisioningIntegrationStatus, conditions,
         integration::{BudgetState, BudgetStates},
         key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
@@ -195,13 +198,12 @@ const BEGINNINGS: [DetailReason; 9] = [
 /// Sends one event for each reason that has begun between two lists of conditions.
 pub fn announce(
     events: &Events,
-    object: &ProvisioningIntegration,
+    about: ObjectReference,
     before: &[Condition],
     after: &[Condition],
 ) {
     for (warning, reason, message) in begun(before, after) {
-        let about = kube::Resource::object_ref(object, &());
-        events.publish(about, warning, reason, "Sync", message);
+        events.publish(about.clone(), warning, reason, "Sync", message);
     }
 }
 

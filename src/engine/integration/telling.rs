@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
+use kube::Resource as _;
 use tokio::time::Instant;
 
 use super::{
@@ -111,6 +112,6 @@ pub async fn numbers(session: Arc<Session>, beat: Beat) {
             }
             session.reckoning.nudge();
         }
-        announce(&session.shared.events, &object, &before, said.told());
+        announce(&session.shared.events, object.object_ref(&()), &before, said.told());
     }
 }

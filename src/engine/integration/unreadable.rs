@@ -3,9 +3,12 @@
 
 use std::time::Duration;
 
-use super::shared::Shared;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use kube::Resource as _;
+
+use super::{counts, shared::Shared};
 use crate::{
-    api::{conditions, key::IntegrationKey, reasons::IntegrationReason},
+    api::{ProvisioningIntegration, conditions, key::IntegrationKey, reasons::IntegrationReason},
     cluster::lenient::Unreadable,
     engine::{
         pass::report::{self, Report},
@@ -41,12 +44,27 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
             return;
         }
         match shared.writer(&key).patch_unread(&key.name, metadata, generation, &conditions).await {
-            Ok(()) => return,
+            Ok(()) => {
+                counts::announce(&shared.events, about(metadata), &before.conditions, &conditions);
+                return;
+            }
             Err(error) => {
                 tracing::warn!(integration = %key, %error,
                     "the integration's status could not be written")
             }
         }
         tokio::time::sleep(AGAIN).await;
+    }
+}
+
+/// Returns a reference to an integration of which only the metadata can be read.
+fn about(metadata: &ObjectMeta) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(ProvisioningIntegration::api_version(&()).into_owned()),
+        kind: Some(ProvisioningIntegration::kind(&()).into_owned()),
+        name: metadata.name.clone(),
+        namespace: metadata.namespace.clone(),
+        uid: metadata.uid.clone(),
+        ..ObjectReference::default()
     }
 }

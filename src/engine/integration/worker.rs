@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
-use kube::ResourceExt as _;
+use kube::{Resource as _, ResourceExt as _};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 
 use super::{
@@ -714,7 +714,7 @@ impl Worker {
         };
         said.write(&self.shared.writer(&self.session.key), &self.session.key, generation, after)
             .await;
-        counts::announce(&self.shared.events, object, &before, said.told());
+        counts::announce(&self.shared.events, object.object_ref(&()), &before, said.told());
         if report.held.is_some() {
             self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();
         }

@@ -13,7 +13,7 @@ use std::{
 };
 
 use bobsync::api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions};
-use k8s_openapi::api::core::v1::Secret;
+use k8s_openapi::api::{core::v1::Secret, events::v1::Event};
 use kube::{
     Api, Client,
     api::{ListParams, Patch, PatchParams},
@@ -263,6 +263,28 @@ impl Story {
     pub async fn sync_ends_in(&self, reason: &str) -> ProvisioningIntegration {
         self.ask().await;
         self.ready(reason).await
+    }
+
+    /// Returns how many warnings with this reason there are about an object.
+    pub async fn warnings(&self, name: &str, reason: &str) -> usize {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), &self.namespace);
+        let events = events.list(&ListParams::default()).await.expect("events").items;
+        let about = |event: &&Event| {
+            let regarding = event.regarding.as_ref().and_then(|about| about.name.as_deref());
+            regarding == Some(name)
+                && (event.reason.as_deref(), event.type_.as_deref())
+                    == (Some(reason), Some("Warning"))
+        };
+        events.iter().filter(about).count()
+    }
+
+    /// Waits until there is one warning with this reason about an object.
+    pub async fn warned(&self, name: &str, reason: &str) {
+        until(&format!("a warning {reason} about {name}"), || async {
+            let count = self.warnings(name, reason).await;
+            if count == 1 { Ok(()) } else { Err(format!("{count}")) }
+        })
+        .await;
     }
 
     /// Returns the requests of this story's controller since the mark, except Leases.
