@@ -34,6 +34,7 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
     let report = Report { stop: Some(stop), ..Report::default() };
     shared.metrics.pass(&key, &report.figures(), shared.clock.now());
     let (generation, before) = (metadata.generation.unwrap_or(0), unreadable.integration_status());
+    let mut is_told = false;
     loop {
         shared.leadership.wait_to_lead().await;
         let conditions =
@@ -43,11 +44,12 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
         {
             return;
         }
+        // The write ends this task, because the watch brings the object anew.
+        if !std::mem::replace(&mut is_told, true) {
+            counts::announce(&shared.events, about(metadata), &before.conditions, &conditions);
+        }
         match shared.writer(&key).patch_unread(&key.name, metadata, generation, &conditions).await {
-            Ok(()) => {
-                counts::announce(&shared.events, about(metadata), &before.conditions, &conditions);
-                return;
-            }
+            Ok(()) => return,
             Err(error) => {
                 tracing::warn!(integration = %key, %error,
                     "the integration's status could not be written")
