@@ -28,8 +28,8 @@ pub(super) struct Reader<'m> {
     mark: Place<'m>,
     /// The members that arrays and objects of the mapping are in, and those that are kept.
     outers: Vec<&'m str>,
-    /// Those of them that a write replaces as a whole.
-    whole: Vec<&'m str>,
+    /// Those of them that a write replaces as a whole, and whether they are arrays.
+    whole: Vec<(&'m str, bool)>,
 }
 
 /// One page of a listing.
@@ -84,8 +84,11 @@ impl<'m> Reader<'m> {
         let mut reader = Self { table, rows, mark, outers: Vec::new(), whole: Vec::new() };
         reader.outers = reader.outers();
         let places = || reader.places().map(|(_, place)| place).chain([mark]);
-        let is_whole = |name: &&str| places().any(|place| place.outer == *name && place.is_whole());
-        reader.whole = reader.outers.iter().copied().filter(is_whole).collect();
+        let whole = |name: &&'m str| {
+            let place = places().find(|place| place.outer == *name && place.is_whole())?;
+            Some((*name, place.array().is_some()))
+        };
+        reader.whole = reader.outers.iter().filter_map(whole).collect();
         reader
     }
 
@@ -169,14 +172,13 @@ impl<'m> Reader<'m> {
     /// Returns the name of a member that a write replaces as a whole, if its form is not the one of
     /// the table. A write would lose what is in it.
     fn odd(&self, user: &Object<'_>) -> Option<&'m str> {
-        let places = || self.places().map(|(_, place)| place).chain([self.mark]);
-        self.whole.iter().copied().find(|name| {
+        let odd = self.whole.iter().find(|(name, is_array)| {
             let Some(json) = user.some(name).map(RawValue::get) else { return false };
-            let is_array = places().any(|place| place.outer == *name && place.array().is_some());
-            let fits = if is_array { json.starts_with('[') } else { json.starts_with('{') };
+            let fits = json.starts_with(if *is_array { '[' } else { '{' });
             // An empty list is also how some services write an object without members.
             !fits && json != "[]"
-        })
+        });
+        odd.map(|(name, _)| *name)
     }
 
     /// Returns the account, or `None` if the user has no id.
@@ -204,7 +206,7 @@ impl<'m> Reader<'m> {
     /// Returns the members that a write replaces as a whole, as one object.
     fn foreign(&self, user: &Object<'_>) -> Option<String> {
         let mut foreign = String::new();
-        for name in self.whole.iter().chain(self.table.kept) {
+        for name in self.whole.iter().map(|(name, _)| name).chain(self.table.kept) {
             let Some(raw) = user.some(name) else { continue };
             if (self.table.hooks.keeps)(name, raw.get()) {
                 foreign.push_str(if foreign.is_empty() { "{\"" } else { ",\"" });

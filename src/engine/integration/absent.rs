@@ -26,6 +26,7 @@ use crate::{
         status::WriteError,
     },
     domain::known::Met,
+    engine::pass::record::is_news,
     telemetry::health::Beat,
 };
 
@@ -108,10 +109,8 @@ async fn say(
 /// Warns once when an object begins to have no integration.
 fn announce(events: &Events, object: &EmployeeSync, now: &[Condition]) {
     let reason = EmployeeReason::NoIntegration;
-    let before = object.status.as_ref().map(|before| &*before.conditions).unwrap_or_default();
-    let is_known =
-        conditions::find(before, Type::Ready).is_some_and(|ready| ready.reason == reason.as_str());
-    if let (false, Some(ready)) = (is_known, conditions::find(now, Type::Ready)) {
+    let is_new = object.status.as_ref().is_none_or(|before| is_news(reason, before));
+    if let (true, Some(ready)) = (is_new, conditions::find(now, Type::Ready)) {
         let note = format!("{}. {}", ready.message, reason.what_to_do());
         events.publish(object.object_ref(&()), true, reason.as_str(), "Sync", note);
     }

@@ -15,6 +15,7 @@ use std::{
 
 use parking_lot::Mutex;
 
+pub use self::write::is_news;
 use self::write::{Moment, Seen, Write};
 pub use self::{
     early::unknown,

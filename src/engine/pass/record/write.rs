@@ -405,7 +405,7 @@ impl Recorder<'_> {
 }
 
 /// Returns whether a person should act for this reason, and the status before did not say so.
-fn is_news(reason: EmployeeReason, before: &EmployeeSyncStatus) -> bool {
+pub fn is_news(reason: EmployeeReason, before: &EmployeeSyncStatus) -> bool {
     let known = conditions::find(&before.conditions, conditions::Type::Ready)
         .is_some_and(|ready| ready.reason == reason.as_str());
     reason.is_stalled() && !known
