@@ -40,6 +40,17 @@ impl Simulated {
         simulated
     }
 
+    /// Returns the address of a provider by its name in the control API.
+    pub fn url(&self, name: &str) -> &str {
+        match name {
+            "onelogin" => &self.one_login,
+            "google" => &self.google,
+            "entra" => &self.entra,
+            "jumpcloud" => &self.jumpcloud,
+            other => panic!("no provider {other}"),
+        }
+    }
+
     /// Returns every address that a controller may call.
     pub fn endpoints(&self) -> Vec<String> {
         vec![
