@@ -2,7 +2,9 @@
 //! them. Each function returns one rule. Every rule about a provider holds for any spec of another
 //! provider.
 
-use kube::core::{Reason, Rule};
+use std::collections::BTreeSet;
+
+use kube::core::{Message, Reason, Rule};
 
 use super::provider::listed;
 
@@ -232,6 +234,21 @@ pub(super) fn known_targets(provider: &Targets) -> Rule {
         provider.name,
         listed(told.chain(provider.open_words).copied(), "or")
     ))
+}
+
+/// Requires of one row that some provider has its target. Unlike the rule about one provider, this
+/// one can say which row is meant.
+pub(super) fn known_to_a_provider() -> Rule {
+    let providers = [&ONE_LOGIN, &GOOGLE_WORKSPACE, &ENTRA_ID, &JUMP_CLOUD];
+    let names: BTreeSet<&str> = providers.iter().flat_map(|one| one.fixed).copied().collect();
+    let open = providers.map(|one| format!("({})", one.open.replace("m.target", "self.target")));
+    Rule::new(format!("self.target in {} || {}", list(names.into_iter()), open.join(" || ")))
+        .message(Message::Expression(
+            "'\"' + self.target + '\": no provider has such a target. The page of your provider in \
+             docs/providers lists its targets'"
+                .to_owned(),
+        ))
+        .field_path(".target")
 }
 
 /// Requires that the target that refers to the manager is mapped from the field that does.
