@@ -1,0 +1,247 @@
+//! Step 2 of a full pass. Bob is read by one search, and the employees that it lacks are read one
+//! by one. The provider's accounts are read by one listing, directly into the matcher.
+
+use jiff::Timestamp;
+
+use super::Source;
+use crate::{
+    api::reasons::IntegrationReason,
+    bob,
+    cluster::roster::Employees,
+    domain::{
+        employee::{self, Employee, SITE},
+        mapping::Mapping,
+        matching::Matcher,
+        missing::{Missing, Words},
+        safety::Read,
+        settings::Settings,
+    },
+    engine::{
+        pass::{
+            answered::{company, is_just_deleted, shown},
+            confirm::{Confirmed, Confirming},
+            last_read::LastRead,
+            report::{Absent, BobFound},
+        },
+        stop::{Stop, bob_stop, provider_stop},
+    },
+    provider::{Listing, Provider},
+};
+
+/// Reads all employees, and confirms which files are gone.
+///
+/// # Errors
+/// A [`Stop`]: without Bob there is no pass.
+pub async fn employees(
+    bob: &bob::Client,
+    settings: &Settings,
+    roster: Employees<'_>,
+    last: &LastRead,
+    now: Timestamp,
+) -> Result<Source, Stop> {
+    let fields = &settings.mapping.fields;
+    let mut people = bob.everybody(fields).await.map_err(bob_stop)?;
+    let mut unseen_fields = unseen(settings, &people);
+    if !unseen_fields.is_empty() && have_moved(bob, settings, &unseen_fields).await? {
+        people = bob.everybody(fields).await.map_err(bob_stop)?;
+        unseen_fields = unseen(settings, &people);
+    }
+    let in_bob = u32::try_from(people.employees.len()).unwrap_or(u32::MAX);
+    if let Some(stop) = blind(&people) {
+        return Err(stop);
+    }
+    let suspicion = settings.short_read.judge(&Read {
+        before: last.believed,
+        count: in_bob,
+        at: now,
+        suspicion: last.suspicion,
+        apart: last.apart,
+        asked: last.asked,
+    });
+    let company = company(settings, &people.employees);
+    let mut source = Source {
+        employees: people.employees,
+        company,
+        found: BobFound {
+            answered: Some(true),
+            in_bob: Some(in_bob),
+            suspicion,
+            unseen_fields,
+            ..BobFound::default()
+        },
+        ..Source::default()
+    };
+    roster.shown(shown(&source.employees));
+    let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
+    // Bob has reported a deletion that this answer does not show yet.
+    let mut just_deleted: foldhash::HashSet<Box<str>> = foldhash::HashSet::default();
+    roster.for_each(|employee, entry| {
+        if is_just_deleted(entry, now) {
+            just_deleted.insert(employee.into());
+        }
+    });
+    source.employees.retain(|present| !just_deleted.contains(present.id()));
+    {
+        let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
+        roster.for_each(|employee, entry| {
+            if !present.contains(employee) {
+                let list = if entry.file_deleted.is_some() {
+                    &mut gone
+                } else if entry.was_in_bob() {
+                    return missing.push(Missing {
+                        id: employee.into(),
+                        word: entry.lifecycle,
+                        absence: entry.absence,
+                    });
+                } else {
+                    &mut expected
+                };
+                list.push(employee.to_owned());
+            }
+        });
+    }
+    let still_missing: Vec<Box<str>>;
+    if suspicion.is_some() {
+        still_missing = missing.into_iter().map(|missing| missing.id).collect();
+        source.suspect = Some(format!(
+            "Bob answered with {in_bob} employees, and with {} in the last answer that bobsync \
+             believed; bobsync does not act on who is missing until a later answer says the same \
+             or a sync of the integration is requested",
+            last.believed
+        ));
+    } else {
+        let confirming = Confirming { bob, fields, roster, last, now };
+        let confirmed = confirming.run(Words::of(&source.employees), missing).await?;
+        source.suspect = confirmed.why_suspect();
+        roster.shown(shown(&confirmed.found));
+        source.employees.extend(confirmed.found);
+        let sites = source.employees.iter().filter_map(|employee| employee.values.get(SITE).text());
+        source.found.zones = Some(settings.zones.gaps(sites));
+        gone.extend(confirmed.gone.iter().map(|id| id.clone().into_string()));
+        source.deleted_now.extend(confirmed.gone);
+        still_missing = confirmed.missing;
+        source.found.absent = Absent {
+            unconfirmed: confirmed.unconfirmed,
+            forbidden: confirmed.forbidden,
+            again: confirmed.again,
+            memory: Some(confirmed.memory),
+            hides_leavers: confirmed.hides_leavers,
+        };
+    }
+    source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
+    source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
+    // Absence is no evidence, and it does not remove evidence: a leaver on record stays a leaver
+    // until Bob shows otherwise.
+    let left = |id: &str| {
+        settings.disabling_trigger
+            && roster.with(id, |entry| entry.is_some_and(|entry| entry.has_left(now)))
+    };
+    source
+        .employees
+        .extend(still_missing.iter().filter(|id| left(id)).map(|id| Employee::unread(id)));
+    Ok(source)
+}
+
+impl Confirmed {
+    /// Returns why the answer is not believed about missing employees, if a whole lifecycle status
+    /// is missing.
+    fn why_suspect(&self) -> Option<String> {
+        let lost = self.lost.join(", ");
+        (!lost.is_empty()).then(|| {
+            format!(
+                "Bob's answer has no employee with the lifecycle status {lost} any more, and \
+                 employees who had it are missing: the service user's permission group may have \
+                 lost the right to see it; bobsync does not act on who is missing, and for an \
+                 employee with a file that was really deleted, request a sync of the EmployeeSync"
+            )
+        })
+    }
+}
+
+/// Returns the fields that the settings or the decisions need and that Bob sent for no employee. A
+/// field that is empty for all employees did come, because Bob sends null.
+fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
+    if people.employees.is_empty() {
+        return Vec::new();
+    }
+    let fields = settings.mapping.fields.ids().iter().zip(&people.seen).enumerate();
+    let ends = [employee::TERMINATION, employee::LAST_DAY];
+    let decides =
+        |field| field == employee::START || (settings.disabling_trigger && ends.contains(&field));
+    fields
+        .filter(|(field, (_, seen))| !**seen && (settings.uses(*field) || decides(*field)))
+        .map(|(_, (id, _))| id.to_string())
+        .collect()
+}
+
+/// Asks Bob about fields that it sent for no employee. Returns whether one of them is to be looked
+/// for in another place. A field that is missing in its right place is hidden from the service
+/// user.
+///
+/// # Errors
+/// A [`Stop`] that names a field that does not exist, and those that may be meant.
+async fn have_moved(
+    bob: &bob::Client,
+    settings: &Settings,
+    unseen: &[String],
+) -> Result<bool, Stop> {
+    let ids: Vec<&str> = unseen.iter().map(String::as_str).collect();
+    let catalogue = match bob.catalogue(&ids).await {
+        Ok(catalogue) => catalogue,
+        Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
+        Err(error) => {
+            tracing::warn!(%error, "Bob did not say which fields it has; a field that came with no \
+                employee counts as hidden");
+            return Ok(false);
+        }
+    };
+    if let Some(id) = ids.iter().find(|id| !catalogue.has(id)) {
+        let place = match settings.mapping.fields.position(id) {
+            Some(field) if settings.mapping.uses(field) => "spec.mapping",
+            Some(_) | None => "spec.provisioning.scope",
+        };
+        let nearest = catalogue.nearest(id);
+        let hint = if nearest.is_empty() {
+            "see Bob's field ids".to_owned()
+        } else {
+            format!("did you mean {}?", nearest.join(" or "))
+        };
+        return Err(Stop::new(
+            IntegrationReason::InvalidSettings,
+            format!("In {place}: Bob has no field `{id}`; {hint}"),
+        ));
+    }
+    Ok(bob.look_where(&catalogue, &ids))
+}
+
+/// Returns a stop if the lifecycle is missing, because no employee can be judged without it. That
+/// is a missing permission and not a fact about employees.
+fn blind(people: &bob::People) -> Option<Stop> {
+    (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
+        Stop::new(
+            IntegrationReason::BobForbidden,
+            "Bob shows internal.lifecycleStatus of no employee, and without it bobsync cannot \
+             decide who has access: give the service user's permission group the right to view the \
+             Lifecycle category",
+        )
+    })
+}
+
+/// Lists the provider's accounts into the matcher. `one` is called for each account.
+///
+/// # Errors
+/// A [`Stop`]: without the listing there is no plan.
+pub async fn accounts(
+    provider: &dyn Provider,
+    mapping: &Mapping,
+    matcher: &mut Matcher<'_>,
+    one: &(dyn Fn() + Sync),
+) -> Result<Listing, Stop> {
+    provider
+        .list(mapping, &mut |account| {
+            one();
+            matcher.see(account);
+        })
+        .await
+        .map_err(|error| provider_stop(&error))
+}
