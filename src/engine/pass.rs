@@ -125,8 +125,8 @@ impl Pass<'_> {
         report
     }
 
-    /// Runs the steps of a full and of a partial pass. Only the steps that observe, and the one that
-    /// defers, ask which of the two it is.
+    /// Runs the steps of a full and of a partial pass. Only the steps that observe, and the one
+    /// that defers, ask which of the two it is.
     async fn steps(&self, report: &mut Report) -> Result<(), Early> {
         let (settings, requests) = (self.integration.settings(), self.requests());
         let began = Instant::now();
