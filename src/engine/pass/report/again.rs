@@ -77,7 +77,7 @@ mod tests {
             let stop = Some(Stop::new(*reason, "It is so"));
             let bob = BobFound { answered: Some(false), ..BobFound::default() };
             let provider = ProviderFound { answered: Some(false), ..ProviderFound::default() };
-            let status = after(&Report { stop, provider, bob, ..tried_again() });
+            let status = after(&Report { stop, bob, provider, ..tried_again() });
             assert_eq!(
                 status.next_try_at.map(|at| at.0.to_string()).as_deref(),
                 Some(DUE),
