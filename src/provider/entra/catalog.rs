@@ -31,10 +31,11 @@ pub const CATALOG: Catalog = Catalog {
                 cannot see",
             mastered: "it is synchronised from there, or a guest",
             other_mark: ", or name another place for marks in spec.provider.entraID.markAttribute",
+            ..Capabilities::PLAIN.phrases
         },
         ..Capabilities::PLAIN
     },
-    ..TABLE.catalog(&Table::fixed::<26>(TABLE.fields), |target| TABLE.compare(target), pacer)
+    ..Catalog::of(&TABLE, pacer)
 };
 
 /// Users of Microsoft Graph v1.0 (resource `user`): what a list of users shows and a write takes.
@@ -76,7 +77,8 @@ pub(super) const TABLE: Table = Table {
             "extensionAttribute15"
         ))
         .at(At::Inside { whole: false }),
-        text("extension_<appId>_<name>").named(is_extension),
+        text("extension_<appId without dashes>_<name>")
+            .named(is_extension, "extension_[0-9A-Fa-f]{32}_[A-Za-z0-9_]{1,85}"),
     ],
     // The settings may name another attribute.
     mark: text("employeeId"),
@@ -230,7 +232,7 @@ mod tests {
             ("id", None),
             ("skills", None),
         ] {
-            assert_eq!((CATALOG.compare)(target), expected, "{target}");
+            assert_eq!(CATALOG.compare(target), expected, "{target}");
         }
     }
 

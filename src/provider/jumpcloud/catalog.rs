@@ -20,7 +20,7 @@ pub const CATALOG: Catalog = Catalog {
         tells_administrators: true,
         ..Capabilities::PLAIN
     },
-    ..TABLE.catalog(&Table::fixed::<17>(TABLE.fields), |target| TABLE.compare(target), pacer)
+    ..Catalog::of(&TABLE, pacer)
 };
 
 /// Users of JumpCloud (JumpCloud API v1, `systemuserput` and `systemuserreturn`).
@@ -147,7 +147,7 @@ mod tests {
             ("password", None),
             ("sudo", None),
         ] {
-            assert_eq!((CATALOG.compare)(target), expected, "{target}");
+            assert_eq!(CATALOG.compare(target), expected, "{target}");
         }
     }
 

@@ -31,9 +31,15 @@ pub const CATALOG: Catalog = Catalog {
         request_ids: true,
         ends_sessions: true,
         licences: true,
+        phrases: Phrases {
+            without_password: "bobsync sets no password there, and OneLogin sends no mail for an \
+                account that its API creates. Employees log in by single sign-on from another \
+                system, or by an invitation that an administrator sends",
+            ..Capabilities::PLAIN.phrases
+        },
         ..Capabilities::PLAIN
     },
-    ..TABLE.catalog(&Table::fixed::<16>(TABLE.fields), |target| TABLE.compare(target), pacer)
+    ..Catalog::of(&TABLE, pacer)
 };
 
 /// Users of `OneLogin` (developers.onelogin.com, "Create User" and "User Resource"). An empty text
@@ -162,7 +168,7 @@ mod tests {
             ("password", None),
             ("Title", None),
         ] {
-            assert_eq!((CATALOG.compare)(target), compare, "{target}");
+            assert_eq!(CATALOG.compare(target), compare, "{target}");
         }
     }
 
