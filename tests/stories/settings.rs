@@ -1,7 +1,10 @@
 //! Every setting except dates: scope, expressions, existing employees, overrides, and what is
 //! refused.
 
-use bobsync::api::EmployeeSync;
+use bobsync::{
+    api::EmployeeSync,
+    engine::settings::targets::{those_who_ask_for_another_password, those_who_take_passwords},
+};
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -141,11 +144,12 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
             .await;
     assert!(
         password.contains("OneLogin takes no default password")
-            && password.contains("Google Workspace, Entra ID and JumpCloud"),
+            && password.contains(&format!("{} take one", those_who_take_passwords())),
         "{password}"
     );
     let first = refused(spec(json!({"changePasswordOnFirstLogin": true}))).await;
-    assert!(first.contains("Google Workspace, Entra ID and JumpCloud can"), "{first}");
+    let able = those_who_ask_for_another_password();
+    assert!(first.contains(&format!("{able} can")), "{first}");
     let mut two = spec(json!({}));
     two["mapping"] = json!([{"target": "email", "field": "root.email", "cel": "'x'"}, {"target": "username", "field": "root.email"}]);
     assert!(refused(two).await.contains("exactly one of field, formula and cel"));
