@@ -101,8 +101,8 @@ fn a_provider_is_a_table_and_a_few_hooks() {
     assert!((2_000..=most).contains(&lines), "{lines} lines of code in the provider folders");
 }
 
-/// The most lines of code of a folder, on average. The first four had 6,300 lines together, of which
-/// every third one was in another folder too. A text that is broken at 100 columns counts as
+/// The most lines of code of a folder, on average. The first four had 6,300 lines together, of
+/// which every third one was in another folder too. A text that is broken at 100 columns counts as
 /// several lines.
 const MOST_LINES: usize = 750;
 

@@ -1,5 +1,5 @@
-//! Several writes in one call: `$batch` (Microsoft Graph, "Combine multiple HTTP requests using JSON
-//! batching").
+//! Several writes in one call: `$batch` (Microsoft Graph, "Combine multiple HTTP requests using
+//! JSON batching").
 
 use std::collections::HashMap;
 

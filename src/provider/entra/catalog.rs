@@ -6,7 +6,6 @@ use crate::provider::prelude::*;
 /// Microsoft Entra ID, as the settings see it. Bob's own default map is not published
 /// (help.hibob.com shows it as an image), so the default map is one that bobsync defines.
 pub const CATALOG: Catalog = Catalog {
-    name: "Microsoft Entra ID",
     required: &["userPrincipalName", "displayName"],
     label: "entraid",
     default_map: include_str!("default-map.json"),
@@ -35,8 +34,12 @@ pub const CATALOG: Catalog = Catalog {
         },
         ..Capabilities::PLAIN
     },
+    name: "Microsoft Entra ID",
     ..Catalog::of(&TABLE, pacer)
 };
+
+/// The manager, which is a reference of its own.
+pub(super) const MANAGER: &str = "manager";
 
 /// Users of Microsoft Graph v1.0 (resource `user`): what a list of users shows and a write takes.
 /// Null clears.
@@ -93,9 +96,6 @@ pub(super) const TABLE: Table = Table {
     hooks: Hooks { state, elsewhere, ..Hooks::NONE },
     access: |access| ("accountEnabled", json!(access == Access::Active)),
 };
-
-/// The manager, which is a reference of its own.
-pub(super) const MANAGER: &str = "manager";
 
 /// The object that holds `extensionAttribute1` to `extensionAttribute15`.
 pub(super) const NUMBERED: &str = "onPremisesExtensionAttributes";

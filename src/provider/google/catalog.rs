@@ -17,7 +17,6 @@ const HIDDEN: &str = "an alias, a group, a deleted account or an account that bo
 /// Google Workspace, as the settings see it. The default map is Bob's own for Google Workspace
 /// (help.hibob.com, its integration guide).
 pub const CATALOG: Catalog = Catalog {
-    name: "Google Workspace",
     required: &["primaryEmail", "name.givenName", "name.familyName"],
     label: "googleworkspace",
     default_map: include_str!("default-map.json"),
@@ -36,6 +35,7 @@ pub const CATALOG: Catalog = Catalog {
         },
         ..Capabilities::PLAIN
     },
+    name: "Google Workspace",
     ..Catalog::of(&TABLE, pacer)
 };
 

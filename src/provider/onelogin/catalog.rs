@@ -6,14 +6,10 @@ use crate::provider::prelude::*;
 /// The prefix of targets that are custom attributes.
 pub(super) const CUSTOM: &str = "custom_attributes.";
 
-/// The attribute that holds the mark: OneLogin's field for the id in another system.
-pub(super) const MARK: &str = "external_id";
-
 /// `OneLogin`, as the settings see it. The default map is Bob's own for `OneLogin` (help.hibob.com,
 /// its integration guide). The "Work Cell" of that map is not an attribute of a `OneLogin` user and
 /// has to be a custom attribute.
 pub const CATALOG: Catalog = Catalog {
-    name: "OneLogin",
     required: &["email", "username"],
     label: "onelogin",
     default_map: include_str!("default-map.json"),
@@ -39,8 +35,12 @@ pub const CATALOG: Catalog = Catalog {
         },
         ..Capabilities::PLAIN
     },
+    name: "OneLogin",
     ..Catalog::of(&TABLE, pacer)
 };
+
+/// The attribute that holds the mark: OneLogin's field for the id in another system.
+pub(super) const MARK: &str = "external_id";
 
 /// Users of `OneLogin` (developers.onelogin.com, "Create User" and "User Resource"). An empty text
 /// clears an attribute, and null clears the manager ("Update User" and "Set Custom Attribute").
