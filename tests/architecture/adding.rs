@@ -26,11 +26,11 @@ const OTHERS: [(&str, &str); 18] = [
     ("tests/conformance/main.rs", "the module of its cases"),
     ("tests/conformance/words.rs", "what its refusals say"),
     ("tests/stories/left_open.rs", "a story that is told for each provider"),
-    ("tests/stories/main.rs", "the module of its story"),
     ("tests/stories/map_of_stops/", "each stop is tried with two providers"),
+    ("tests/stories/providers/every.rs", "a spec that names two providers"),
+    ("tests/stories/providers/mod.rs", "the module of its stories"),
     ("tests/stories/refusals.rs", "a story that is told for each provider"),
     ("tests/stories/sums.rs", "a story that is told for each provider"),
-    ("tests/stories/support/simulated.rs", "the address of its simulator"),
 ];
 
 /// Returns the files of the repository whose text names JumpCloud. Files with its name in their

@@ -1,10 +1,7 @@
 //! Every setting except dates: scope, expressions, existing employees, overrides, and what is
 //! refused.
 
-use bobsync::{
-    api::EmployeeSync,
-    engine::settings::targets::{those_who_ask_for_another_password, those_who_take_passwords},
-};
+use bobsync::api::EmployeeSync;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 
@@ -119,7 +116,7 @@ async fn a_scope_leaves_people_out_and_expressions_give_values() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
+async fn what_the_language_cannot_do_is_refused_with_a_way_out() {
     let story = Story::begin("refuse", 2).await;
     let refused = async |spec: Value| {
         let object = json!({"apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration", "metadata": {"name": "no"}, "spec": spec});
@@ -139,17 +136,6 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
             "provisioning": provisioning,
         })
     };
-    let password =
-        refused(spec(json!({"defaultPasswordSecretRef": {"name": "welcome", "key": "password"}})))
-            .await;
-    assert!(
-        password.contains("OneLogin takes no default password")
-            && password.contains(&format!("{} take one", those_who_take_passwords())),
-        "{password}"
-    );
-    let first = refused(spec(json!({"changePasswordOnFirstLogin": true}))).await;
-    let able = those_who_ask_for_another_password();
-    assert!(first.contains(&format!("{able} can")), "{first}");
     let mut two = spec(json!({}));
     two["mapping"] = json!([{"target": "email", "field": "root.email", "cel": "'x'"}, {"target": "username", "field": "root.email"}]);
     assert!(refused(two).await.contains("exactly one of field, formula and cel"));
