@@ -31,7 +31,7 @@ use super::{
 
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ChangeKind {
     /// A new account.
     Create,
     /// An account without a mark, found by e-mail. The first write sets the mark.
@@ -46,7 +46,7 @@ pub struct Change {
     /// The employee.
     pub person: PersonIndex,
     /// The kind of the change.
-    pub kind: Kind,
+    pub kind: ChangeKind,
     /// The account, or `None` for a new one.
     pub account: Option<Box<str>>,
     /// What to write.
@@ -77,7 +77,7 @@ impl Change {
     const fn new(write: AccountWrite) -> Self {
         Self {
             person: 0,
-            kind: Kind::Update,
+            kind: ChangeKind::Update,
             account: None,
             write,
             replaced: Vec::new(),
@@ -98,7 +98,7 @@ impl Change {
         let attributes: Vec<_> =
             self.write.attributes.iter().filter(|(row, _)| rows.contains(row)).cloned().collect();
         let write = AccountWrite { attributes, ..AccountWrite::default() };
-        let touched = self.kind != Kind::Create && !write.attributes.is_empty();
+        let touched = self.kind != ChangeKind::Create && !write.attributes.is_empty();
         touched.then(|| Self {
             person: self.person,
             account: self.account.clone(),
@@ -109,13 +109,13 @@ impl Change {
     /// Returns whether the change takes access away.
     #[must_use]
     pub fn suspends(&self) -> bool {
-        self.kind != Kind::Create && self.write.access == Some(Access::Suspended)
+        self.kind != ChangeKind::Create && self.write.access == Some(Access::Suspended)
     }
 
     /// Returns whether the change gives access back.
     #[must_use]
     pub fn reactivates(&self) -> bool {
-        self.kind != Kind::Create && self.write.access == Some(Access::Active)
+        self.kind != ChangeKind::Create && self.write.access == Some(Access::Active)
     }
 }
 
@@ -178,7 +178,7 @@ pub enum Manager {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The account that belongs to this employee.
-    pub account: Option<Held>,
+    pub account: Option<OwnAccount>,
     /// The manager attribute.
     pub manager: Manager,
     /// Why the employee cannot be brought in sync. A change may still take access away.
@@ -205,7 +205,7 @@ pub struct Standing {
 
 /// An account that belongs to an employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct OwnAccount {
     /// The provider's id of the account.
     pub id: Box<str>,
     /// Whether the account can be used.
@@ -551,7 +551,7 @@ impl Planning<'_> {
                 .retain(|(row, _)| *row != self.mapping.email && *row != self.mapping.username);
         }
         write.access = access;
-        let kind = if candidate.marked { Kind::Update } else { Kind::Adopt };
+        let kind = if candidate.marked { ChangeKind::Update } else { ChangeKind::Adopt };
         let replaced = candidate.replaced;
         Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) })
             .filter(|change| !change.write.is_empty())
@@ -573,14 +573,14 @@ impl Planning<'_> {
             foreign: None,
         };
         Change {
-            kind: Kind::Create,
+            kind: ChangeKind::Create,
             look_up_first: !self.whole || person.forgotten || person.known_account.is_some(),
             ..Change::new(write)
         }
     }
 }
 
-fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
+fn standing(account: Option<OwnAccount>, block: Option<Block>) -> Standing {
     Standing {
         account,
         manager: Manager::Nothing,
@@ -662,8 +662,8 @@ fn suspensions(accounts: Vec<Box<str>>) -> Option<Change> {
     Some(Change { also: accounts.collect(), ..suspension(first) })
 }
 
-fn held(candidate: &Candidate) -> Held {
-    Held {
+fn held(candidate: &Candidate) -> OwnAccount {
+    OwnAccount {
         id: candidate.account.clone(),
         state: candidate.state,
         marked: candidate.marked,
@@ -714,7 +714,7 @@ impl Plan {
             match change {
                 change if change.suspends() => counts.disables += 1,
                 change if change.reactivates() => counts.reactivations += 1,
-                Change { kind: Kind::Create, .. } => counts.creates += 1,
+                Change { kind: ChangeKind::Create, .. } => counts.creates += 1,
                 Change { .. } => counts.updates += 1,
             }
         }

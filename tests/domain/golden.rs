@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bobsync::domain::{
     account::{Access, Account, AccountState, NewValue},
     matching::Matcher,
-    plan::{Block, Kind, Manager, Plan},
+    plan::{Block, ChangeKind, Manager, Plan},
     safety::Protected,
 };
 use insta::assert_snapshot;
@@ -43,9 +43,9 @@ fn told(crowd: &Crowd, plan: &Plan) -> String {
     let mut text = String::new();
     for change in &plan.changes {
         let verb = match change.kind {
-            Kind::Create => "create an account",
-            Kind::Adopt => "adopt",
-            Kind::Update => "update",
+            ChangeKind::Create => "create an account",
+            ChangeKind::Adopt => "adopt",
+            ChangeKind::Update => "update",
         };
         let ids: Vec<String> =
             change.account.iter().chain(&change.also).map(|id| format!(" #{id}")).collect();

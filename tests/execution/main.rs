@@ -216,7 +216,7 @@ async fn carried_out_in_turn(
             pace: Pace {
                 halted,
                 waiting_since: since,
-                ..Pace::unhurried(&claims.everybody(), &Leadership::always(), turns)
+                ..Pace::unhurried(&claims.begin_full(), &Leadership::always(), turns)
             },
         },
         |_, outcome, _| {

@@ -300,7 +300,7 @@ async fn pass_with(
                 failed_before: &failed,
                 pause: &pause,
                 ..Pace::unhurried(
-                    &around.claims.everybody(),
+                    &around.claims.begin_full(),
                     &Leadership::always(),
                     &AtomicU64::new(0),
                 )
@@ -738,7 +738,7 @@ async fn a_throttled_call_stays_in_line_until_it_is_not_wanted_any_more() {
         let came = pass_with(&[wanted], around, |_| {
             let mut later = later.lock();
             assert!(later.is_none(), "nothing is asked for an outdated pass");
-            *later = Some(claims.people(["1"].into_iter()).0);
+            *later = Some(claims.begin_partial(["1"].into_iter()).0);
             Err(throttled())
         })
         .await;

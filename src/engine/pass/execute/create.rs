@@ -11,7 +11,7 @@ use crate::{
     api::employee_sync::{Action, MatchedBy},
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
-        budget::Kind,
+        budget::BudgetKind,
         mapping::{equal, key},
         matching::{PersonIndex, differences},
         plan::Change,
@@ -402,10 +402,10 @@ impl Run<'_, '_, '_> {
 }
 
 /// Returns the budget that counts a write to an account, or `None` if the write only sets the mark.
-fn kind_of(write: &AccountWrite) -> Option<Kind> {
+fn kind_of(write: &AccountWrite) -> Option<BudgetKind> {
     match write.access {
-        Some(Access::Suspended) => Some(Kind::Disable),
-        Some(Access::Active) => Some(Kind::Reactivate),
-        None => (!write.attributes.is_empty()).then_some(Kind::Update),
+        Some(Access::Suspended) => Some(BudgetKind::Disable),
+        Some(Access::Active) => Some(BudgetKind::Reactivate),
+        None => (!write.attributes.is_empty()).then_some(BudgetKind::Update),
     }
 }
