@@ -145,17 +145,20 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         would_hold,
         planned: stays,
         in_doubt: verdict == Verdict::Unjudged,
-        target_suspect: (suspect && !cx.sort.is_partial).then(|| {
-            format!(
-                "The provider listed {} accounts, and {lost} of the {known} recorded accounts are \
-                 missing, in the listing and by their ids; bobsync creates none of them again \
-                 until a pass half an interval later finds the same, or until a sync of the \
-                 integration is requested",
-                listing.accounts,
-                known = cx.known(planned.people),
-            )
-        }),
+        target_suspect: (suspect && !cx.sort.is_partial)
+            .then(|| missing_accounts(listing.accounts, lost, cx.known(planned.people))),
     }
+}
+
+/// Returns why a listing without so many recorded accounts is not believed, and what helps.
+#[must_use]
+pub fn missing_accounts(listed: u32, lost: usize, known: u32) -> String {
+    format!(
+        "The provider listed {listed} accounts, and {lost} of the {known} recorded accounts are \
+         missing, in the listing and by their ids; bobsync creates none of them again until a pass \
+         half an interval later finds the same, or until a sync of the integration is requested. \
+         Check which accounts the credential may see"
+    )
 }
 
 /// Returns how many changes there are of each kind of budget.

@@ -344,11 +344,7 @@ impl Recorder<'_> {
         let verdict = &write.verdict;
         let reason = verdict.reason();
         if is_news(reason, before) {
-            let note = format!(
-                "{} {}",
-                verdict.message(&self.integration.settings().mapping),
-                reason.what_to_do()
-            );
+            let note = verdict.message(&self.integration.settings().mapping);
             let action = if verdict.is_open() { action_word(Action::Suspend) } else { "Sync" };
             self.cluster.events.publish(reference(object), true, reason.as_str(), action, note);
         }
@@ -393,11 +389,7 @@ impl Recorder<'_> {
                     true,
                     reason.as_str(),
                     action_word(entry.action),
-                    format!(
-                        "{} {}",
-                        write.verdict.message(&self.integration.settings().mapping),
-                        reason.what_to_do()
-                    ),
+                    write.verdict.message(&self.integration.settings().mapping),
                 );
             }
         }

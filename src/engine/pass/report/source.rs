@@ -67,14 +67,14 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
         message = format!(
             "Bob shows {in_bob} employees, and has never shown one who is Hired or Terminated: the \
              access rights of the service user's permission group probably leave out these \
-             lifecycle statuses, so leavers would not be seen."
+             lifecycle statuses, so leavers would not be seen. Let it see every lifecycle status."
         );
         DetailReason::LifecyclesMissing
     } else if report.absent.hides_leavers {
         message = String::from(
             "Bob has shown employees who are Terminated, and shows none now: the access rights of \
              the service user's permission group have probably lost this lifecycle status, so \
-             employees who leave now are not seen.",
+             employees who leave now are not seen. Let it see every lifecycle status.",
         );
         DetailReason::LifecyclesMissing
     } else {
@@ -157,7 +157,7 @@ fn told(gaps: &Gaps) -> String {
         let one = sites.len() == 1;
         sentences.push(format!(
             "{} in Bob {} not in spec.bob.siteTimeZones, so dates of {employees} {} count in {}: \
-             {}.",
+             {}. List every site there as Bob writes it.",
             if one { "1 site".to_owned() } else { format!("{} sites", sites.len()) },
             if one { "is" } else { "are" },
             if employees == 1 { "employee" } else { "employees" },
@@ -171,7 +171,8 @@ fn told(gaps: &Gaps) -> String {
             None => site.to_string(),
         });
         sentences.push(format!(
-            "The list spec.bob.siteTimeZones has sites that no employee has: {}.",
+            "The list spec.bob.siteTimeZones has sites that no employee has: {}. Correct or remove \
+             them.",
             few(named.collect())
         ));
     }
