@@ -385,7 +385,7 @@ pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
     }
 }
 
-/// Returns whether the provider's address has invisible characters at its ends. Bobsync then writes
+/// Returns whether the provider's address has invisible characters at its ends. bobsync then writes
 /// it again without them.
 #[must_use]
 pub fn is_disguised(have: &str) -> bool {

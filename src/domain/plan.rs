@@ -687,7 +687,7 @@ fn access_of(person: &Person, candidate: &Candidate) -> Option<Access> {
             | AccountState::Unlicensed
             | AccountState::Other,
         ) => Some(Access::Suspended),
-        // Bobsync does not end the sessions of another account than the recorded one.
+        // bobsync does not end the sessions of another account than the recorded one.
         (Some(Access::Suspended), AccountState::Suspended)
             if person.sessions_open
                 && person

@@ -114,8 +114,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         approved: cx.approvals.approved_digest,
         released_before: cx.approvals.released_before,
     });
-    let would_hold =
-        held.plan.as_ref().filter(|_| dry_run).map(|plan| plan.because.replace('\n', "; "));
+    let would_hold = held.plan.as_ref().filter(|_| dry_run).map(|plan| plan.because.clone());
     let stays = rulings.iter().filter(|ruling| ruling.fate == Fate::Held || dry_run);
     let stays = counted(stays.filter_map(|ruling| ruling.budget));
     if dry_run {

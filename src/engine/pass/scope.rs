@@ -21,9 +21,14 @@ pub struct HeldScope {
     pub digest: String,
     /// The number of employees that would leave management.
     pub leaving: u32,
+    /// The first of them, by Bob's id.
+    pub employees: Vec<String>,
     /// Why it is held, in one sentence.
     pub because: String,
 }
+
+/// How many of these employees the status names.
+const NAMED: usize = 1_000;
 
 /// Says that the release of a plan was not stored, so no change of the plan may go out.
 pub(super) struct NotStored;
@@ -70,6 +75,7 @@ impl Pass<'_> {
         report.scope = Some(HeldScope {
             digest,
             leaving: shrink.count(),
+            employees: shrink.leaving().take(NAMED).map(str::to_owned).collect(),
             because: shrink.because(rule, left),
         });
         self.scope_memory(|memory| memory.judge(self.scope_settings(), true));

@@ -620,3 +620,27 @@ fn an_employee_whom_another_integration_manages_is_not_told_to_have_no_account()
         );
     }
 }
+
+/// The decision is about access. It gives no reason for a write of attributes.
+#[test]
+fn a_new_title_of_a_leaver_is_not_written_because_the_employment_ended() {
+    let planned = |planned| {
+        [
+            Trouble::Waiting { planned, dry_run: true },
+            Trouble::Waiting { planned, dry_run: false },
+            Trouble::Held { planned },
+        ]
+    };
+    let message = |trouble| {
+        let leaver = verdict(trouble, Why::Terminated, Some(AccountState::Suspended));
+        Verdict { differs: vec!["title".into()], ..leaver }.message(&mapping())
+    };
+    for trouble in planned(PlannedChange::Update) {
+        let message = message(trouble);
+        assert!(message.ends_with("update the account; not as decided: title."), "{message}");
+    }
+    for trouble in planned(PlannedChange::Suspend) {
+        let message = message(trouble);
+        assert!(message.contains("suspend the account; Bob's lifecycle status"), "{message}");
+    }
+}

@@ -373,13 +373,13 @@ impl Recorder<'_> {
                     return;
                 }
                 drop(results);
-                let why = write.verdict.decision.because();
+                let why = because(entry.action, write);
                 self.cluster.events.publish(
                     regarding,
                     false,
                     reason,
                     action_word(entry.action),
-                    format!("{done}{fields}: {why}."),
+                    format!("{done}{fields}{why}."),
                 );
             }
             OutcomeWord::Failed => {
@@ -392,6 +392,17 @@ impl Recorder<'_> {
                     write.verdict.message(&self.integration.settings().mapping),
                 );
             }
+        }
+    }
+}
+
+/// Returns why a change was made. The decision is about access, and gives no reason for a write of
+/// attributes.
+fn because(action: Action, write: &Write<'_>) -> String {
+    match action {
+        Action::Adopt | Action::Update => String::new(),
+        Action::Create | Action::Suspend | Action::Reactivate => {
+            format!(": {}", write.verdict.decision.because())
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The messages of a person's conditions. Each message is one or more sentences with a capital
 //! letter and a full stop.
 
-use super::{DetailReason, OPEN, Trouble, Verdict, second};
+use super::{DetailReason, OPEN, PlannedChange, Trouble, Verdict, second};
 use crate::{
     api::conditions::{followed_by, sentence},
     domain::{
@@ -163,16 +163,21 @@ impl Verdict<'_> {
             ) => followed_by(&sentence(said), AGAIN),
             Trouble::Failed(Failure::Conflict(said)) => sentence(said),
             Trouble::Waiting { planned, dry_run: true } => {
-                format!("Dry run: would {}; {why}.", planned.words())
+                format!("Dry run: would {}; {}.", planned.words(), self.because_of(*planned))
             }
             Trouble::Held { planned } => {
                 format!(
-                    "Held by a guard, see PlanHeld of the integration: would {}; {why}.",
-                    planned.words()
+                    "Held by a guard, see PlanHeld of the integration: would {}; {}.",
+                    planned.words(),
+                    self.because_of(*planned)
                 )
             }
             Trouble::Waiting { planned, dry_run: false } => {
-                format!("Waiting for its turn to {}; {why}.", planned.words())
+                format!(
+                    "Waiting for its turn to {}; {}.",
+                    planned.words(),
+                    self.because_of(*planned)
+                )
             }
             Trouble::RefusedBefore(_) => format!(
                 "The provider refused the last change. bobsync tries again by itself, and its \
@@ -216,6 +221,18 @@ impl Verdict<'_> {
         match self.unreadable.as_ref().filter(|_| self.decision.why == Why::Unreadable) {
             Some(field) => why.replacen("the spec of", &format!("{field} of"), 1),
             None => why,
+        }
+    }
+
+    /// Returns why this change is made. The decision is about access, and gives no reason for a
+    /// write of attributes.
+    fn because_of(&self, planned: PlannedChange) -> String {
+        match planned {
+            PlannedChange::Update if self.differs.is_empty() => "its mark is to be set".to_owned(),
+            PlannedChange::Update => format!("not as decided: {}", self.differs.join(", ")),
+            PlannedChange::Create(_) | PlannedChange::Suspend | PlannedChange::Reactivate => {
+                self.because()
+            }
         }
     }
 
