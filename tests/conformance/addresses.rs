@@ -19,7 +19,7 @@ fn at<T: Tenant>(tenant: &T, name: &str, email: &str) -> Person {
         .attributes
         .iter_mut()
         .enumerate()
-        .filter(|(row, _)| tenant.mapping().is_address(from.row))
+        .filter(|(row, _)| tenant.mapping().is_address(*row))
     {
         assert!(value.is_some(), "row {row} holds an address");
         *value = Some(email.to_owned().into());
