@@ -221,7 +221,8 @@ reasons! {
             has not written to it yet.", "Nothing. The first write adopts it. See `Ready`.";
         NotAdopted: "An account with this e-mail exists. The status shows it as it is, and bobsync \
             never writes to it.", "See `Ready`.";
-        NoAccount: "This integration has no account of the employee.", "Nothing. `Ready` says whether there should be one.";
+        NoAccount: "This integration has no account of the employee.",
+            "Nothing. `Ready` says whether there should be one.";
         Equal: "Every mapped attribute is as decided.", "Nothing.";
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
         KeptDifferently: "The provider keeps values in another form than bobsync sent (with single \

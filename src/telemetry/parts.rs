@@ -264,7 +264,8 @@ mod tests {
                 (reason, text.as_str()),
                 (
                     DetailReason::PartRestarted,
-                    "The part \"dates\" of the controller failed and was started again."
+                    "The part \"dates\" of the controller failed and was started again. Report it \
+                     as a defect, with the controller's log."
                 )
             );
             tokio::time::sleep(Duration::from_secs(4)).await;

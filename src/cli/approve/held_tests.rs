@@ -80,7 +80,8 @@ fn employees_who_would_leave_management_are_named_and_the_rest_can_be_seen() {
     let of = |count: u32, named: u32| {
         let ids: Vec<String> = (0..named).map(|id| id.to_string()).collect();
         let plan = json!({"digest": digest('a'), "creates": 0, "reactivations": 0, "updates": 0,
-            "disables": 0, "leaving": count, "leavingEmployees": ids, "heldBecause": "ScopeShrink"});
+            "disables": 0, "leaving": count, "leavingEmployees": ids,
+            "heldBecause": "ScopeShrink"});
         let held = Held::of(&integration(json!({}), json!({"plan": plan})), None).unwrap();
         held.describe(&"people/onelogin", Some(&People::default()))
     };

@@ -133,10 +133,10 @@ fn cases() -> Vec<(ProvisioningIntegrationStatus, &'static str)> {
             stopped(refusals_stop(&rejected)),
             "Correct the mapping, the values in Bob, or what the provider refuses",
         ),
-        (not_allowed("https://bob.example.com"), "ask its operator to allow it"),
+        (not_allowed("https://127.0.0.1:1"), "ask its operator to allow it"),
         (not_allowed("bob"), "write one such as https://"),
-        (not_allowed("http://bob.example.com"), "write https"),
-        (not_allowed("https://me@bob.example.com"), "write scheme, host, port and a path"),
+        (not_allowed("http://10.0.0.1"), "write https"),
+        (not_allowed("https://me@127.0.0.1:1"), "write scheme, host, port and a path"),
         (suspect(source, short_answer(2, 900)), "Check which employees the service user may see"),
         (
             suspect(source, lost_statuses(&["Terminated".to_owned()])),

@@ -201,7 +201,7 @@ pub fn lost_statuses(lost: &[String]) -> String {
         "Bob's answer has no employee with the lifecycle status {} any more, and employees who had \
          it are missing: the service user's permission group may have lost the right to see it; \
          bobsync does not act on who is missing. Let the group see every lifecycle status. For an \
-         employee whose file was really deleted, request a sync of the EmployeeSync",
+         employee with a file that was really deleted, request a sync of the EmployeeSync",
         lost.join(", ")
     )
 }

@@ -118,7 +118,8 @@ fn refused(refusal: Refusal<'_>) -> Error {
     let is_new = matches!(refusal.sent, Sent::Create(..));
     if is_new && refusal.field(&[ORG_UNIT], names).is_some() {
         let said = format!(
-            "this is provider.googleWorkspace.orgUnitPath of the settings: correct it there; Google said: {}",
+            "this is provider.googleWorkspace.orgUnitPath of the settings: correct it there; \
+             Google said: {}",
             refusal.said
         );
         return Error::Rejected { field: Some(ORG_UNIT.to_owned()), said };

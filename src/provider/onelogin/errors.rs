@@ -15,7 +15,7 @@ const RULES: [Rule; 5] = [
     Rule::on(&[403], Means::Denied, NEEDS),
 ];
 
-/// The text of a user whom the credential may not change.
+/// The text of a user that the credential may not change.
 const NOT_REACHED: &str = "no API credential may change the account owner, and for any other user \
     it needs the scope \"Manage users\"; OneLogin said: {said}";
 /// The text of a missing permission.

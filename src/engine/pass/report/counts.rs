@@ -189,7 +189,11 @@ pub(super) fn employees_failing(
         let _ = write!(message, " {count} {reason},");
     }
     message.pop();
-    message.push_str(". `kubectl get esync -o wide` shows what helps each of them.");
+    message.push('.');
+    // The status of an employee who is not recorded cannot say it.
+    if reasons.iter().any(|(reason, _)| *reason != EmployeeReason::NotRecorded) {
+        message.push_str(" `kubectl get esync -o wide` shows what helps each of them.");
+    }
     if let Some(told) = not_written
         .filter(|_| reasons.iter().any(|(reason, _)| *reason == EmployeeReason::NotRecorded))
     {

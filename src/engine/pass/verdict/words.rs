@@ -51,12 +51,14 @@ impl Verdict<'_> {
     fn in_words(&self, mapping: &Mapping) -> String {
         let why = self.because();
         match &self.trouble {
-            _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
+            _ if self.decision.why == Why::NotInBob => {
+                format!("Waiting: {why}. If the id is wrong, delete this EmployeeSync.")
+            }
             Trouble::Blocked(Block::ScopeFailed(failure)) => {
                 format!(
                     "The expression in provisioning.scope failed for this employee: {failure}; \
-                     employees who were managed stay managed, and others stay unmanaged. Correct the \
-                     expression, or in Bob the fields that it uses."
+                     employees who were managed stay managed, and others stay unmanaged. Correct \
+                     the expression, or in Bob the fields that it uses."
                 )
             }
             _ if self.is_left_open() => {
