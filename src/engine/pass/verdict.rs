@@ -556,7 +556,7 @@ impl Verdict<'_> {
                 } else {
                     DetailReason::NotAsDecided
                 },
-                match self.claimed_by() {
+                match self.claimed_by().filter(|_| !self.is_open()) {
                     Some(other) => managed_by(other),
                     None if self.access_as_decided => sentence(&why),
                     None => self.not_as_decided("Not as decided"),
