@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 
 use kube::core::{Message, Reason, Rule};
 
+use super::provider::listed;
+
 /// The targets of one provider, as the rules see them.
 pub(super) struct Targets {
     /// The field of `provider`.
@@ -198,13 +200,6 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", "))
 }
 
-/// Returns names as words, with `last` before the last one.
-fn words<'a>(names: impl Iterator<Item = &'a str>, last: &str) -> String {
-    let mut names: Vec<&str> = names.collect();
-    let end = names.pop().unwrap_or_default();
-    format!("{} {last} {end}", names.join(", "))
-}
-
 /// Requires that the mode is chosen. An integration that was stored without a mode may stay so.
 pub(super) fn mode_is_chosen() -> Rule {
     Rule::new("has(self.mode) || oldSelf.hasValue() && !has(oldSelf.value().mode)")
@@ -226,7 +221,7 @@ pub(super) fn required_targets(provider: &Targets) -> Rule {
             "{} requires the targets {}: add a mapping row for each, or remove `mapping` to use \
              the default map",
             provider.name,
-            words(provider.required.iter().copied(), "and")
+            listed(provider.required.iter().copied(), "and")
         ))
 }
 
@@ -237,7 +232,7 @@ pub(super) fn known_targets(provider: &Targets) -> Rule {
     each_row(provider, &format!("m.target in {names} || {}", provider.open)).message(&*format!(
         "{} has no such target: use {}",
         provider.name,
-        words(told.chain(provider.open_words).copied(), "or")
+        listed(told.chain(provider.open_words).copied(), "or")
     ))
 }
 

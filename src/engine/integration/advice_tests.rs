@@ -22,9 +22,12 @@ use crate::{
     engine::{
         pass::{
             guard::missing_accounts,
-            observe::{lost_statuses, short_answer},
+            observe::full::{lost_statuses, short_answer},
             record::{Tally, Unwritten},
-            report::{Reckoned, Report, after, unlisted, with_counts},
+            report::{
+                About, BobFound, GuardsFound, ProviderFound, Reckoned, Report, after, unlisted,
+                with_counts,
+            },
         },
         settings::endpoints::AllowedEndpoints,
         stop::{Stop, bob_stop, provider_stop, refusals_stop, secret_stop},
@@ -40,7 +43,8 @@ fn key(name: &str) -> IntegrationKey {
 }
 
 fn through() -> Report {
-    Report { tally: Some(Tally::default()), in_bob: Some(7), ..Report::default() }
+    let bob = BobFound { in_bob: Some(7), ..BobFound::default() };
+    Report { tally: Some(Tally::default()), bob, ..Report::default() }
 }
 
 fn status(report: &Report) -> ProvisioningIntegrationStatus {
@@ -53,7 +57,7 @@ fn message(status: &ProvisioningIntegrationStatus, kind: Type) -> (String, Strin
 }
 
 fn stopped(stop: Stop) -> ProvisioningIntegrationStatus {
-    status(&Report { stop: Some(stop), ..Report::default() })
+    status(&Report::stopped(stop))
 }
 
 /// Returns the status if all employees fail for this cause.
@@ -151,7 +155,10 @@ fn cases() -> Vec<(ProvisioningIntegrationStatus, &'static str)> {
             "give it the right",
         ),
         (
-            status(&Report { held: Some(held), ..through() }),
+            status(&Report {
+                guards: GuardsFound { held: Some(held), ..GuardsFound::default() },
+                ..through()
+            }),
             "until spec.approvedPlan is sha256:1, or the cause is gone",
         ),
     ]
@@ -193,31 +200,26 @@ fn every_other_condition_that_warns_says_what_helps() {
         failed: None,
     };
     let tally = |reason| Tally { reasons: BTreeMap::from([(reason, 1)]), ..Tally::default() };
+    let bob = |bob: BobFound| report(Report { bob, ..through() });
+    let unavailable_targets = vec!["custom_attributes.x".to_owned()];
+    let provider = ProviderFound { unavailable_targets, ..ProviderFound::default() };
+    let webhooks = Some(Err("Secret bob has no key x: add it".to_owned()));
+    let about = About { webhooks, ..About::default() };
     for (kind, status, helps) in [
         (
             Type::MappingComplete,
-            report(Report {
-                unavailable_targets: vec!["custom_attributes.x".to_owned()],
-                ..through()
-            }),
+            report(Report { provider, ..through() }),
             "Define what is missing there, or remove its mapping row",
         ),
         (
             Type::MappingComplete,
-            report(Report { unseen_fields: vec!["work.title".to_owned()], ..through() }),
+            bob(BobFound { unseen_fields: vec!["work.title".to_owned()], ..BobFound::default() }),
             "Let the service user view it",
         ),
-        (
-            Type::WebhooksAccepted,
-            report(Report {
-                webhooks: Some(Err("Secret bob has no key x: add it".to_owned())),
-                ..through()
-            }),
-            "add it",
-        ),
+        (Type::WebhooksAccepted, report(Report { about, ..through() }), "add it"),
         (
             Type::TimeZonesComplete,
-            report(Report { zones: Some(gaps), ..through() }),
+            bob(BobFound { zones: Some(gaps), ..BobFound::default() }),
             "List every site there as Bob writes it",
         ),
         (
