@@ -75,8 +75,10 @@ fn cases() -> Vec<(ProvisioningIntegrationStatus, &'static str)> {
     let said = || "no".to_owned();
     let (secret, of) = (|| "bob".to_owned(), || "serviceUserToken".to_owned());
     let secret_error = |error| stopped(secret_stop(&error));
-    let not_allowed = |endpoint| {
-        let refused = AllowedEndpoints::default().accept("spec.bob.endpoint", endpoint);
+    let not_allowed = |scheme, host| {
+        let endpoint =
+            if scheme == "bob" { scheme.to_owned() } else { format!("{scheme}//{host}") };
+        let refused = AllowedEndpoints::default().accept("spec.bob.endpoint", &endpoint);
         stopped(refused.expect_err("refused"))
     };
     let suspect = |reason, message| stopped(Stop::new(reason, message));
@@ -137,10 +139,10 @@ fn cases() -> Vec<(ProvisioningIntegrationStatus, &'static str)> {
             stopped(refusals_stop(&rejected)),
             "Correct the mapping, the values in Bob, or what the provider refuses",
         ),
-        (not_allowed("https://127.0.0.1:1"), "ask its operator to allow it"),
-        (not_allowed("bob"), "write one such as https://"),
-        (not_allowed("http://10.0.0.1"), "write https"),
-        (not_allowed("https://me@127.0.0.1:1"), "write scheme, host, port and a path"),
+        (not_allowed("https:", "127.0.0.1:1"), "ask its operator to allow it"),
+        (not_allowed("bob", ""), "write one such as"),
+        (not_allowed("http:", "10.0.0.1"), "write https"),
+        (not_allowed("https:", "me@127.0.0.1:1"), "write scheme, host, port and a path"),
         (suspect(source, short_answer(2, 900)), "Check which employees the service user may see"),
         (
             suspect(source, lost_statuses(&["Terminated".to_owned()])),
