@@ -366,13 +366,11 @@ impl Session {
     /// Returns the settings with a mapping row for every target that an `EmployeeSync` pins.
     fn with_pinned_targets(&self, validated: &Validated) -> Validated {
         let mut validated = validated.clone();
-        let compare = validated.target.catalog().compare;
+        let catalog = validated.target.catalog();
         let reserved = validated.target.destination.reserved();
         self.roster().sums(|sums| {
-            validated
-                .settings
-                .mapping
-                .pin_also(sums.pinned().filter(|target| Some(*target) != reserved), compare);
+            let pinned = sums.pinned().filter(|target| Some(*target) != reserved);
+            validated.settings.mapping.pin_also(pinned, |target| catalog.compare(target));
         });
         validated
     }

@@ -112,7 +112,7 @@ fn refused(refusal: Refusal<'_>) -> Error {
         return refused;
     }
     if let Some(field) = refusal.field(&refusal.sent.targets(MARK), names) {
-        return Error::Rejected { field: Some(field), said: refusal.said };
+        return Error::rejected(&field, refusal.said);
     }
     // No row maps it, so it is not among what was written.
     let is_new = matches!(refusal.sent, Sent::Create(..));
@@ -122,7 +122,7 @@ fn refused(refusal: Refusal<'_>) -> Error {
              Google said: {}",
             refusal.said
         );
-        return Error::Rejected { field: Some(ORG_UNIT.to_owned()), said };
+        return Error::rejected(ORG_UNIT, said);
     }
     let of_password = refusal.of_password("password", refusal.text);
     of_password.unwrap_or(Error::Rejected { field: None, said: refusal.said })
