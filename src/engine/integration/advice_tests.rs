@@ -75,7 +75,7 @@ fn cases() -> Vec<(ProvisioningIntegrationStatus, &'static str)> {
     let said = || "no".to_owned();
     let (secret, of) = (|| "bob".to_owned(), || "serviceUserToken".to_owned());
     let secret_error = |error| stopped(secret_stop(&error));
-    let not_allowed = |scheme, host| {
+    let not_allowed = |scheme: &str, host: &str| {
         let endpoint =
             if scheme == "bob" { scheme.to_owned() } else { format!("{scheme}//{host}") };
         let refused = AllowedEndpoints::default().accept("spec.bob.endpoint", &endpoint);
