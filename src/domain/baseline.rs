@@ -1,5 +1,5 @@
 //! The baseline of employees who were in Bob before the integration, for
-//! `existingEmployees: OnChange`. Bobsync leaves their accounts alone until Bob says something else
+//! `existingEmployees: OnChange`. bobsync leaves their accounts alone until Bob says something else
 //! about them.
 //!
 //! The status keeps what Bob said first as digests, so that it survives restarts and shows no

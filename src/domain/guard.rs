@@ -224,7 +224,7 @@ pub fn guard(sight: &Sight<'_>) -> (Held, Vec<Ruling>) {
     let plan = Some(HeldPlan {
         digest,
         counts,
-        because: because.join("\n"),
+        because: because.join("; "),
         only_fields: !over,
         restored: restored > 0,
     });

@@ -23,7 +23,7 @@ use super::{
     access::Missing,
     account::{Access, AccountState, AccountWrite, NewValue},
     kept::Left,
-    mapping::{Desired, Mapping, key_of},
+    mapping::{Desired, Mapping, Origin, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
     safety::ProtectedBy,
     why::Why,
@@ -148,10 +148,10 @@ pub enum Block {
     Protected(ProtectedBy),
     /// Another directory is the account's master.
     ManagedElsewhere,
-    /// The required row of this index has no value in Bob.
-    MissingAttribute(usize),
-    /// The row of this index has no usable value, for this reason. The attribute is left as it is.
-    MappingFailed(usize, Box<str>),
+    /// The required row has no value.
+    MissingAttribute(Origin),
+    /// The row has no usable value, for this reason. The attribute is left as it is.
+    MappingFailed(Origin, Box<str>),
     /// The expression of `provisioning.scope` failed, for this reason.
     ScopeFailed(Box<str>),
     /// The `EmployeeSync` pins a target that the provider does not have.
@@ -395,12 +395,15 @@ impl Planning<'_> {
                 None,
             );
         }
+        let origin = |row| Origin::of(row, &person.employee);
         let missing = |exists| {
-            mapping.missing_required(&person.employee, exists).map(Block::MissingAttribute)
+            let row = mapping.missing_required(&person.employee, exists);
+            row.map(|row| Block::MissingAttribute(origin(row)))
         };
         let failed = || {
-            let expression =
-                mapping.failed(&person.employee).map(|(row, why)| Block::MappingFailed(row, why));
+            let expression = mapping
+                .failed(&person.employee)
+                .map(|(row, why)| Block::MappingFailed(origin(row), why));
             let scope = || person.scope_failure.clone().map(Block::ScopeFailed);
             expression
                 .or_else(scope)
@@ -460,7 +463,9 @@ impl Planning<'_> {
                 let missing =
                     missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
                 let mut withheld = match missing {
-                    Some(Block::MissingAttribute(row) | Block::MappingFailed(row, _)) => vec![row],
+                    Some(Block::MissingAttribute(from) | Block::MappingFailed(from, _)) => {
+                        vec![from.row]
+                    }
                     _ => Vec::new(),
                 };
                 let taken = conflict.is_some();
@@ -508,7 +513,7 @@ impl Planning<'_> {
                     // An account can be made even if an attribute that is not required has no
                     // value.
                     let possible = |block: &Block| match block {
-                        Block::MappingFailed(row, _) => !mapping.rows[*row].required,
+                        Block::MappingFailed(from, _) => !mapping.rows[from.row].required,
                         Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
                         Block::Conflict(_)
                         | Block::ClaimedBy(_)
@@ -682,7 +687,7 @@ fn access_of(person: &Person, candidate: &Candidate) -> Option<Access> {
             | AccountState::Unlicensed
             | AccountState::Other,
         ) => Some(Access::Suspended),
-        // Bobsync does not end the sessions of another account than the recorded one.
+        // bobsync does not end the sessions of another account than the recorded one.
         (Some(Access::Suspended), AccountState::Suspended)
             if person.sessions_open
                 && person

@@ -98,11 +98,13 @@ pub async fn an_address_with_an_unseen_character_inside_is_refused_by_its_field_
         let (plan, outcomes) =
             pass(tenant, &[noa, at(tenant, "kim", &bad.replace("oa", "im"))]).await;
         for person in [0, 1] {
-            let Some(Block::MappingFailed(row, why)) = &plan.standings[person].block else {
+            let Some(Block::MappingFailed(from, why)) = &plan.standings[person].block else {
                 panic!("{:?}", plan.standings[person])
             };
             assert!(
-                tenant.mapping().is_address(*row) && why.contains("U+") && !why.contains("example"),
+                tenant.mapping().is_address(from.row)
+                    && why.contains("U+")
+                    && !why.contains("example"),
                 "{why}"
             );
         }

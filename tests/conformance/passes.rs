@@ -291,7 +291,7 @@ pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenan
     let (_, outcomes) = pass(tenant, &people).await;
     for person in [0, 2] {
         let Outcome::Done(done) = &outcomes[&person] else { panic!("{outcomes:?}") };
-        let Some((Failure::Rejected(said), left)) = &done.refused else { panic!("{done:?}") };
+        let Some((Failure::Rejected(said, _), left)) = &done.refused else { panic!("{done:?}") };
         assert!(
             said.contains(&*tenant.mapping().rows[rows::TITLE].target) && !said.contains("Words"),
             "{said}"

@@ -75,8 +75,8 @@ fn told(crowd: &Crowd, plan: &Plan) -> String {
     for (person, standing) in (0..).zip(&plan.standings) {
         let mut parts: Vec<String> = Vec::new();
         parts.extend(standing.block.as_ref().map(|block| match block {
-            Block::MissingAttribute(row) => {
-                format!("MissingAttribute, {}", mapping.rows[*row].target)
+            Block::MissingAttribute(from) => {
+                format!("MissingAttribute, {}", mapping.rows[from.row].target)
             }
             other => format!("{other:?}"),
         }));

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use bobsync::domain::{
     access::Missing,
     account::{Access, Account, AccountState, AccountWrite, NewValue},
-    mapping::{Mapping, key},
+    mapping::{Mapping, Origin, key},
     matching::{Matcher, Person, PersonIndex},
     plan::{Block, Change, ChangeKind, Conflict, Counts, Manager, Plan, Planned, Stage, plan},
     priority::Queue,
@@ -279,15 +279,16 @@ proptest! {
             // A leaver does not wait for an e-mail.
             let leaves = open && person.decision.existing == Some(Access::Suspended);
             let waits = waits_for(&crowd, one).filter(|_| !leaves);
+            let missing = |row| Block::MissingAttribute(Origin::of(row, &person.employee));
             let expected = match whose(&crowd, one) {
                 _ if !person.decision.managed => None,
                 Whose::Ambiguous => Some(Block::Ambiguous),
                 Whose::One { taken: true, .. } if waits.is_none() => Some(CONFLICT),
                 // An existing account keeps what Bob hides.
-                Whose::One { .. } => empty.map(Block::MissingAttribute),
-                Whose::None if creates => required.map(Block::MissingAttribute),
-                Whose::Taken if creates && waits.is_none() => Some(required.map_or(CONFLICT, Block::MissingAttribute)),
-                Whose::Taken if creates => required.map(Block::MissingAttribute),
+                Whose::One { .. } => empty.map(missing),
+                Whose::None if creates => required.map(missing),
+                Whose::Taken if creates && waits.is_none() => Some(required.map_or(CONFLICT, missing)),
+                Whose::Taken if creates => required.map(missing),
                 // An account without a mark that has a leaver's e-mail may be the leaver's.
                 Whose::Taken if one.stance == Stance::Left && standing.beside.is_some() => {
                     let free = |read: &&Account<'_>| read.mark.is_none() && read.state != AccountState::Suspended && read.email.as_deref().map(key) == one.wanted_email().map(key);

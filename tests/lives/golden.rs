@@ -265,12 +265,12 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
             Block::ManagedElsewhere => "ManagedElsewhere".to_owned(),
             Block::Ambiguous => "Ambiguous: several accounts match".to_owned(),
             Block::ClaimedBy(other) => format!("Conflict: {other} manages this employee"),
-            Block::MappingFailed(row, why) => format!("MappingFailed: {}: {why}", world.settings.mapping.rows[*row].target),
+            Block::MappingFailed(from, why) => format!("MappingFailed: {}: {why}", world.settings.mapping.rows[from.row].target),
             Block::ScopeFailed(why) => format!("MappingFailed: scope: {why}"),
             Block::Frozen(row) => format!("Frozen: {}", world.settings.mapping.rows[*row].target),
             Block::UnknownTarget(target) => format!("MappingFailed: the provider has no {target}"),
-            Block::MissingAttribute(row) => {
-                format!("MissingAttribute: the required target {} has no value in Bob", world.settings.mapping.rows[*row].target)
+            Block::MissingAttribute(from) => {
+                format!("MissingAttribute: the required target {} has no value in Bob", world.settings.mapping.rows[from.row].target)
             }
         };
         let _ = writeln!(out, "        {words}");

@@ -33,7 +33,7 @@ use self::{
     streaks::{Sort, Streaks},
 };
 use super::guard::Released;
-use super::outcome::{Done, Failure, Outcome};
+use super::outcome::{Done, Failure, Outcome, RefusedPart};
 use crate::{
     api::employee_sync::{Action, MatchedBy},
     cluster::leadership::Leadership,
@@ -489,7 +489,13 @@ impl<'c> Run<'_, '_, 'c> {
     /// Returns an error as a failure. `fields` has the rows that the error is about.
     fn failure(&self, error: &Error, fields: &[usize]) -> Failure {
         match error {
-            Error::Rejected { .. } => Failure::Rejected(error.to_string()),
+            Error::Rejected { field, .. } => {
+                let mapping = self.cx.planned.mapping;
+                let is_value =
+                    field.as_deref().is_none_or(|field| mapping.position(field).is_some());
+                let part = if is_value { RefusedPart::Value } else { RefusedPart::Other };
+                Failure::Rejected(error.to_string(), part)
+            }
             Error::Duplicate { field } => {
                 let mapping = self.cx.planned.mapping;
                 let mut keys = vec![mapping.email, mapping.username];
@@ -513,9 +519,7 @@ impl<'c> Run<'_, '_, 'c> {
             Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => {
                 Failure::Forbidden(error.to_string())
             }
-            Error::NotFound => Failure::Retrying(
-                "the account no longer exists; the next pass looks again".to_owned(),
-            ),
+            Error::NotFound => Failure::Retrying("the account no longer exists".to_owned()),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
                 let names = self.names(fields);
                 Failure::Retrying(if names.is_empty() {

@@ -114,8 +114,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         approved: cx.approvals.approved_digest,
         released_before: cx.approvals.released_before,
     });
-    let would_hold =
-        held.plan.as_ref().filter(|_| dry_run).map(|plan| plan.because.replace('\n', "; "));
+    let would_hold = held.plan.as_ref().filter(|_| dry_run).map(|plan| plan.because.clone());
     let stays = rulings.iter().filter(|ruling| ruling.fate == Fate::Held || dry_run);
     let stays = counted(stays.filter_map(|ruling| ruling.budget));
     if dry_run {
@@ -145,17 +144,20 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         would_hold,
         planned: stays,
         in_doubt: verdict == Verdict::Unjudged,
-        target_suspect: (suspect && !cx.sort.is_partial).then(|| {
-            format!(
-                "The provider listed {} accounts, and {lost} of the {known} recorded accounts are \
-                 missing, in the listing and by their ids; bobsync creates none of them again \
-                 until a pass half an interval later finds the same, or until a sync of the \
-                 integration is requested",
-                listing.accounts,
-                known = cx.known(planned.people),
-            )
-        }),
+        target_suspect: (suspect && !cx.sort.is_partial)
+            .then(|| missing_accounts(listing.accounts, lost, cx.known(planned.people))),
     }
+}
+
+/// Returns why a listing without so many recorded accounts is not believed, and what helps.
+#[must_use]
+pub fn missing_accounts(listed: u32, lost: usize, known: u32) -> String {
+    format!(
+        "The provider listed {listed} accounts, and {lost} of the {known} recorded accounts are \
+         missing, in the listing and by their ids; bobsync creates none of them again until a pass \
+         half an interval later finds the same, or until a sync of the integration is requested. \
+         Check which accounts the credential may see"
+    )
 }
 
 /// Returns how many changes there are of each kind of budget.

@@ -644,8 +644,9 @@ const fn action_word(action: Action) -> &'static str {
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(
-        "far too many accounts are missing from the provider's listing; bobsync creates no account \
-         only because the listing does not show it"
+        "far too many accounts are missing from the provider's listing, and bobsync creates no \
+         account only because the listing does not show it: TargetSuspect of the integration says \
+         how to go on"
             .to_owned(),
     ))
 }
