@@ -25,7 +25,7 @@ pub use self::{
 use super::{
     context::{Cluster, Integration, Request, Requests},
     outcome::{Failure, Outcome},
-    verdict::{PlannedChange, Proof, Trouble, Verdict},
+    verdict::{PlannedChange, Trouble, Verdict},
 };
 use crate::{
     api::{
@@ -43,8 +43,8 @@ use crate::{
         account::{Access, AccountState},
         drift::InPlace,
         employee::SITE,
+        evidence::{Found, Proof},
         kept::Kept,
-        known::Revoked,
         matching::PersonIndex,
         plan::{Approval, Block, Change, ChangeKind, Manager, Planned},
         set_back::Window,
@@ -238,7 +238,7 @@ impl Recorder<'_> {
         let judged = self.judge(index, trouble, outcome.as_ref());
         let Judged { verdict, seen, proof, .. } = &judged;
         self.count(verdict, outcome.as_ref());
-        if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
+        if seen.proof.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
             self.results.lock().tally.over.insert(id.into());
         }
         let settled = matches!(outcome, None | Some(Outcome::Done(_)))
@@ -456,29 +456,17 @@ impl Recorder<'_> {
     /// has found. `seen` is what was known when the verdict was made. For evidence that came or
     /// ended since then, the roster counts.
     fn proof(&self, index: PersonIndex, entry: Option<&Entry>, seen: Option<&Seen>) -> Proof {
-        let now = Seen::of(entry);
-        if seen.is_some_and(|seen| !seen.knows_evidence_of(&now)) {
-            return now.proof();
+        let now = entry.map(Entry::proof).unwrap_or_default();
+        if seen.is_some_and(|seen| seen.proof != now) {
+            return now;
         }
-        let Proof { revoked, file_deleted } = now.proof();
         let employee = &self.planned.person(index).employee;
-        let start = employee.start.date();
-        let found = || {
-            self.basis
-                .deleted_now
-                .contains(employee.id())
-                .then(|| to_the_second(self.cluster.clock.now()))
-        };
-        Proof {
-            file_deleted: if employee.deleted || employee.unread {
-                file_deleted.or_else(found)
-            } else {
-                None
-            },
-            revoked: revoked
-                .filter(|revoked| revoked.holds(start))
-                .map(|at| Revoked { start: at.start.or(start), ..at }),
-        }
+        let is_deleted_now = self.basis.deleted_now.contains(employee.id());
+        now.with(&Found {
+            is_hidden: employee.deleted || employee.unread,
+            deleted: is_deleted_now.then(|| to_the_second(self.cluster.clock.now())),
+            start: employee.start.date(),
+        })
     }
 
     /// Returns what is in place on the account now, if a change at the provider is only reported.
