@@ -278,7 +278,7 @@ impl Stage {
                 .await
                 .expect("calls")
                 .applied_writes;
-            // Passes over single employees run at the same time as the pass that answers: the
+            // Partial passes run at the same time as the pass that answers: the
             // silence may be a turn of another one.
             let unmoved = self.now().duration_since(moved).unsigned_abs()
                 < began.elapsed() + Duration::from_secs(1);
