@@ -123,7 +123,10 @@ async fn a_drip_of_single_leavers_is_held_once_the_window_is_spent() {
     story.simulated.forget_calls().await;
     for (number, id) in active.iter().enumerate() {
         let listed = story.simulated.calls("onelogin", "GET /api/2/users").await;
-        assert_eq!(listed, 0, "a partial pass that is within the budget needs no look at all employees");
+        assert_eq!(
+            listed, 0,
+            "a partial pass that is within the budget needs no look at all employees"
+        );
         story
             .simulated
             .change(

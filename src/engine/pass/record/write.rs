@@ -3,6 +3,7 @@
 
 use std::{num::NonZeroU64, time::Duration};
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Resource as _, ResourceExt as _};
 
@@ -500,8 +501,6 @@ fn is_expired(deleted: Option<Timestamp>, retention: Duration, now: Timestamp) -
 
 #[cfg(test)]
 mod tests {
-    use jiff::Timestamp;
-
     use super::*;
     use crate::{
         api::conditions::{Wanted, merge},
