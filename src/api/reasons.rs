@@ -189,10 +189,8 @@ reasons! {
              changed Secret within a minute. A provider may need some seconds until it accepts a \
              new secret.";
         ProviderForbidden: "The credential lacks a permission.",
-            "Give the credential the permission that the message names (OneLogin: Manage users; \
-             Google Workspace: domain-wide delegation, and an administrator who may manage users; \
-             Entra ID: the application permissions User.ReadWrite.All and User.RevokeSessions.All, \
-             with admin consent; JumpCloud: an administrator with a role that may manage users).";
+            "Give the credential the permission that the message names. The provider's page in \
+             docs/providers lists all rights that bobsync needs.";
         InvalidSettings: "The spec asks for something that is not possible, or the provider \
             refuses what the mapping gives for one employee after another, or the CRDs in the \
             cluster are older than this version of bobsync, so that the API server leaves out \
@@ -232,8 +230,7 @@ reasons! {
         AsDecided: "Access is as decided.", "Nothing.";
         NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
         AwaitingActivation: "The account was created and is staged. bobsync leaves it so until an \
-            administrator activates it.", "Activate it at the provider (JumpCloud: Users, \
-                Activate).";
+            administrator activates it.", "Activate it at the provider.";
         NotManaged: "The settings leave this employee out.", "See `Ready`.";
         Resolved: "The manager's account is known, or there is no manager to set.", "Nothing.";
         ManagerNotManaged: "The manager has no account that bobsync manages.",

@@ -200,7 +200,7 @@ impl Mapping {
     pub fn pin_also<'t>(
         &mut self,
         targets: impl Iterator<Item = &'t str>,
-        compare: fn(&str) -> Option<Compare>,
+        compare: impl Fn(&str) -> Option<Compare>,
     ) {
         for target in targets {
             if let Some(compare) = compare(target).filter(|_| self.position(target).is_none()) {

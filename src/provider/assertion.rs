@@ -1,7 +1,10 @@
 //! Signed requests for tokens: JSON Web Tokens (RFC 7519) with RSA signatures (RFC 7518, 3.3 and
 //! 3.5).
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::{
@@ -11,7 +14,13 @@ use ring::{
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Map, Value};
 
+use super::Error;
 use crate::http::secret::Secret;
+
+/// Returns the seconds since 1970, as claims about time have them.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
 
 /// How a token is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +106,7 @@ impl SigningKey {
         algorithm: Algorithm,
         header: &[(&str, &str)],
         claims: &Value,
-    ) -> Result<Secret, &'static str> {
+    ) -> Result<Secret, Error> {
         let own = [("alg", algorithm.name()), ("typ", "JWT")];
         let head: Map<String, Value> = own
             .iter()
@@ -110,7 +119,7 @@ impl SigningKey {
         let mut signature = vec![0; self.0.public().modulus_len()];
         self.0
             .sign(algorithm.encoding(), &SystemRandom::new(), message.as_bytes(), &mut signature)
-            .map_err(|_| "the request for a token cannot be signed here")?;
+            .map_err(|_| Error::unavailable("the request for a token cannot be signed here"))?;
         Ok(Secret::new(format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))
     }
 }

@@ -10,7 +10,7 @@ use bobsync::{
         matching::Matcher,
         plan::{Block, Conflict, Kind, Plan, plan},
     },
-    provider::jumpcloud,
+    engine::settings::targets::CATALOGS,
 };
 use serde_json::Value;
 
@@ -93,7 +93,12 @@ fn an_email_is_handed_over_in_one_plan_although_usernames_stay() {
 
 #[test]
 fn the_default_map_makes_a_username_of_the_display_name_or_else_of_the_email() {
-    let rows: Value = serde_json::from_str(jumpcloud::CATALOG.default_map).unwrap();
+    let numbered = |name| Some(Compare::Numbered) == name;
+    let (_, catalog) = CATALOGS
+        .iter()
+        .find(|(_, catalog)| numbered(catalog.compare(catalog.username)))
+        .expect("a provider whose usernames get numbers");
+    let rows: Value = serde_json::from_str(catalog.default_map).unwrap();
     let row = rows.as_array().unwrap().iter().find(|row| row["target"] == "username").unwrap();
     assert_eq!(row["apply"], "OnCreate");
     let mut fields = Fields::default();

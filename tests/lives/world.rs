@@ -385,7 +385,9 @@ impl World {
             .map(|(target, _)| target)
             .collect();
         self.settings = validated(&self.spec);
-        self.settings.mapping.pin_also(pinned.iter().map(|target| &**target), CATALOG.compare);
+        self.settings
+            .mapping
+            .pin_also(pinned.iter().map(|target| &**target), |target| CATALOG.compare(target));
         let mut listing: Vec<Listed> = self
             .accounts
             .iter()

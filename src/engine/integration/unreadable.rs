@@ -62,8 +62,7 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
 
 /// Returns the report of an integration on which no work is done for this reason.
 pub(super) fn stopped(message: String) -> Report {
-    let stop = Stop::new(IntegrationReason::InvalidSettings, message);
-    Report { stop: Some(stop), ..Report::default() }
+    Report::stopped(Stop::new(IntegrationReason::InvalidSettings, message))
 }
 
 /// Returns the conditions that say so, or `None` if the status has them already.

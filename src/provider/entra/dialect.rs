@@ -6,7 +6,6 @@ use reqwest::Url;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{CATALOG, Entra, Mark, errors::judge};
 use crate::provider::prelude::*;
@@ -126,7 +125,7 @@ impl App {
     /// [`Error::Unauthorized`] if they are not a credential. The error has nothing of their
     /// content.
     pub fn read(mut credential: Credential) -> Result<Self, Error> {
-        let refuse = |why: &str| Error::Unauthorized { said: why.to_owned() };
+        let refuse = |why: &str| Error::unauthorized(why);
         let client_id = credential.required("clientId").expose().trim().to_owned();
         let mut given =
             |key: &str| credential.take(key).filter(|value| !value.expose().trim().is_empty());
@@ -196,22 +195,6 @@ impl EntraDialect {
         format!("{}/v1.0{below}", self.prefix)
     }
 
-    /// Returns a path as it is written within a batch.
-    pub(super) fn within<'p>(&self, path: &'p str) -> &'p str {
-        path.strip_prefix(&*self.path("")).unwrap_or(path)
-    }
-
-    /// Returns the path and query of a link, if the link leads to the address of the calls.
-    pub(super) fn same_origin(&self, link: &str) -> Option<String> {
-        let url = Url::parse(link)
-            .ok()
-            .filter(|url| url.origin().ascii_serialization() == self.origin)?;
-        Some(match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        })
-    }
-
     fn audience(&self) -> String {
         format!("{}/{}/oauth2/v2.0/token", self.tenant.cloud.login, self.tenant.id)
     }
@@ -261,18 +244,16 @@ impl EntraDialect {
     /// Returns a signed request for a token (Microsoft identity platform, "Certificate
     /// credentials").
     fn assertion(&self, key: &SigningKey, thumbprint: &str) -> Result<Secret, Error> {
-        let unavailable = |said: &str| Error::Unavailable { said: said.to_owned() };
-        let mut unique = [0; 16];
-        SystemRandom::new()
-            .fill(&mut unique)
-            .map_err(|_| unavailable("there is no randomness for the request for a token"))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (mut unique, now) = ([0; 16], now());
+        SystemRandom::new().fill(&mut unique).map_err(|_| {
+            Error::unavailable("there is no randomness for the request for a token")
+        })?;
         let claims = json!({
             "iss": self.app.client_id, "sub": self.app.client_id,
             // The assertion is for this audience, even if the call goes to another address.
             "aud": self.audience(), "jti": BASE64_URL_SAFE_NO_PAD.encode(unique),
             "iat": now, "nbf": now, "exp": now + ASSERTED.as_secs(),
         });
-        key.sign(Algorithm::Ps256, &[("x5t#S256", thumbprint)], &claims).map_err(unavailable)
+        key.sign(Algorithm::Ps256, &[("x5t#S256", thumbprint)], &claims)
     }
 }

@@ -110,7 +110,7 @@ fn refused(refusal: Refusal<'_>) -> Error {
         return refused;
     }
     if let Some(field) = refusal.field(&refusal.sent.targets(MARK), names) {
-        return Error::Rejected { field: Some(field), said: refusal.said };
+        return Error::rejected(&field, refusal.said);
     }
     // No row maps it, so it is not among what was written.
     let is_new = matches!(refusal.sent, Sent::Create(..));
@@ -119,7 +119,7 @@ fn refused(refusal: Refusal<'_>) -> Error {
             "this is provider.googleWorkspace.orgUnitPath of the settings; Google said: {}",
             refusal.said
         );
-        return Error::Rejected { field: Some(ORG_UNIT.to_owned()), said };
+        return Error::rejected(ORG_UNIT, said);
     }
     let of_password = refusal.of_password("password", refusal.text);
     of_password.unwrap_or(Error::Rejected { field: None, said: refusal.said })

@@ -40,8 +40,8 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
     }
     let (text, named) = read(&answer.body);
     let refusal = Refusal { named: named.as_deref(), ..Refusal::new(route, answer, sent, &text) };
-    let keys = (&["email", "username"][..], &TAKEN[..]);
-    Err(refusal.by(&RULES).unwrap_or_else(|| refusal.of_value(MARK, keys, names)))
+    let of_value = |refusal: Refusal<'_>| refusal.of_value(MARK, &TABLE.names, &TAKEN, names);
+    Err(refusal.by(&RULES).unwrap_or_else(|| of_value(refusal)))
 }
 
 /// Returns when to come back: `Retry-After`, else the seconds until the window resets
