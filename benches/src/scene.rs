@@ -299,7 +299,7 @@ impl Scene {
     /// Applies the integration.
     pub async fn integrate(&self) -> Result<()> {
         let spec = json!({
-            "interval": "24h", "mode": "Enforce",
+            "mode": "Enforce",
             "bob": {
                 "credentialsSecretRef": {"name": "bob"}, "endpoint": self.world.bob_url(),
                 "webhookSecretRef": {"name": "hook", "key": "webhookSecret"},

@@ -350,7 +350,7 @@ pub struct ProvisioningIntegrationStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The mode in force: `spec.mode`, or Enforce if the integration was stored before `spec.mode`
-    /// was required.
+    /// was required. Absent while this version cannot read the spec, because no work is done then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`,
@@ -523,6 +523,10 @@ pub struct PlanSummary {
     /// Employees who would leave management.
     #[serde(default)]
     pub leaving: u32,
+    /// Who they are: the first 1000 of them, by Bob's employee id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), inner(length(max = 64)))]
+    pub leaving_employees: Vec<String>,
     /// Why the plan is held. Absent: it is the plan of a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_because: Option<String>,

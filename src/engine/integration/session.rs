@@ -37,7 +37,7 @@ use crate::{
     domain::{priority::Class, safety::Suspicion},
     engine::{
         intake::{
-            claims::Looking,
+            claims::PassHandle,
             dirty::{Causes, Waiting},
             inbox::Mailbox,
             revocations,
@@ -130,7 +130,7 @@ impl Session {
         &self,
         ready: &Arc<Ready>,
         wanted: PassRequest<'_>,
-        looking: &Looking<'_>,
+        looking: &PassHandle<'_>,
     ) -> Report {
         let Ready { object, connections, .. } = &**ready;
         let halted = || self.is_halted(object);

@@ -75,6 +75,7 @@ pub(super) fn news(
     let generation = metadata.generation.unwrap_or(0);
     let conditions = report::cannot_read(&before.conditions, report, generation, now);
     let is_said = before.observed_generation == Some(generation)
+        && before.mode.is_none()
         && conditions::same(&before.conditions, &conditions);
     (!is_said).then_some(conditions)
 }
