@@ -40,7 +40,10 @@ impl Run<'_, '_, '_> {
         if change.look_up_first
             && let Some(account) = self.by_mark(person).await?
         {
-            return self.bring_up(person, account, &write, MatchedBy::Mark, false).await;
+            let mut landed = self.bring_up(person, account, &write, MatchedBy::Mark, false).await?;
+            // The last try may have made the account, with a lost answer.
+            landed.only_found &= !(self.cx.pace.failed_before)(change);
+            return Ok(landed);
         }
         let initial = match &self.cx.initial {
             Ok(initial) => initial,
@@ -73,6 +76,7 @@ impl Run<'_, '_, '_> {
                         left,
                         sessions: None,
                         request_id,
+                        only_found: false,
                     });
                 }
                 Err(Ended::Refused(Error::Unknown { said })) => {
@@ -377,6 +381,7 @@ impl Run<'_, '_, '_> {
                 left,
                 sessions: None,
                 request_id: None,
+                only_found: !own,
             });
         }
         if !own && let Some(kind) = kind_of(&write) {
