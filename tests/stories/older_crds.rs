@@ -1,5 +1,5 @@
-//! CRDs that are older than the controller for a while: after a rollback, or after `kubectl apply` of
-//! an old file. The API server then leaves fields out of every object that it shows, and loses them
+//! CRDs that are older than the controller for a while: after a rollback, or after `kubectl apply`
+//! of an old file. The API server then leaves fields out of every object that it shows, and loses them
 //! when the object is written.
 
 use std::{collections::BTreeMap, time::Duration};

@@ -74,7 +74,7 @@ pub async fn tell(shared: Shared, absent: Absent, beat: Beat) {
                     continue;
                 }
                 let last = known.map(|known| &known.status);
-                match beat.during(say(&shared, &absent, &place, owned, last)).await {
+                match beat.during(say(&shared, &absent, &place.0, &place.1, owned, last)).await {
                     Err(error)
                         if !error.is_outdated() && !error.is_gone() && !error.is_followers() =>
                     {
@@ -105,7 +105,8 @@ struct Told {
 async fn say(
     shared: &Shared,
     absent: &Absent,
-    (key, employee): &(IntegrationKey, Box<str>),
+    key: &IntegrationKey,
+    employee: &str,
     owned: bool,
     last: Option<&EmployeeSyncStatus>,
 ) -> Result<Option<EmployeeSyncStatus>, WriteError> {
