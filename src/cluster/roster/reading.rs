@@ -12,8 +12,8 @@ use crate::{
         employee_sync::{Access, Because, EndReason, Evidence, EvidenceKind},
         integration::UserStatus,
         reasons::{DetailReason, EmployeeReason},
+        time::to_the_second,
     },
-    cluster::status::to_the_second,
     domain::{
         baseline::Baseline,
         ended::Ended,

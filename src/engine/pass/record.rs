@@ -33,11 +33,9 @@ use crate::{
         employee_sync::{Action, MatchedBy},
         integration,
         reasons::EmployeeReason,
+        time::to_the_second,
     },
-    cluster::{
-        roster::{Entry, Standing},
-        status::to_the_second,
-    },
+    cluster::roster::{Entry, Standing},
     domain::{
         access::{Decision, Missing},
         account::{Access, AccountState},

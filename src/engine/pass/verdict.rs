@@ -24,11 +24,9 @@ use crate::{
             MatchedBy, NextTransition,
         },
         reasons::{DetailReason, EmployeeReason},
+        time::to_the_second,
     },
-    cluster::{
-        roster::{Latest, Standing, evidence},
-        status::to_the_second,
-    },
+    cluster::roster::{Latest, Standing, evidence},
     domain::{
         access::{Decision, Missing, Transition},
         account::{Access, AccountState},

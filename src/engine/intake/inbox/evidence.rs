@@ -14,11 +14,12 @@ use crate::{
         employee_sync::Evidence,
         key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason},
+        time::to_the_second,
     },
     bob::webhook::Kind,
     cluster::{
         roster::{Entry, evidence},
-        status::{WriteError, Writer, to_the_second},
+        status::{WriteError, Writer},
     },
     domain::{
         evidence::{Proof, Report},
