@@ -355,6 +355,11 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
                     row.target
                 ));
             }
+            (Some(field), None, None)
+                if (catalog.labels)(&row.target) && REFERENCES.contains(&field.trim()) =>
+            {
+                Source::Field(fields.want_label(field.trim()))
+            }
             (Some(field), None, None) => Source::Field(fields.want(field)),
             (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {
                 return Err(format!(
@@ -408,7 +413,8 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
     }
     let (email, username) = (position(catalog.email)?, position(catalog.username)?);
     let manager = read.iter().position(|row| row.compare.is_person());
-    Ok(Mapping { rows: read, fields, email, username, manager })
+    let address = catalog.address.map(position).transpose()?;
+    Ok(Mapping { rows: read, fields, email, username, address, manager })
 }
 
 /// Returns whether a value depends on a field of Bob that has the number of an employee.
