@@ -2,7 +2,11 @@
 //! them. Each function returns one rule. Every rule about a provider holds for any spec of another
 //! provider.
 
-use kube::core::{Reason, Rule};
+use std::collections::BTreeSet;
+
+use kube::core::{Message, Reason, Rule};
+
+use super::provider::listed;
 
 /// The targets of one provider, as the rules see them.
 pub(super) struct Targets {
@@ -172,6 +176,50 @@ pub(super) const JUMP_CLOUD: Targets = Targets {
     manager: "manager",
 };
 
+/// Okta.
+pub(super) const OKTA: Targets = Targets {
+    field: "okta",
+    name: "Okta",
+    required: &["login", "email", "firstName", "lastName"],
+    fixed: &[
+        "login",
+        "email",
+        "secondEmail",
+        "firstName",
+        "lastName",
+        "middleName",
+        "honorificPrefix",
+        "honorificSuffix",
+        "title",
+        "displayName",
+        "nickName",
+        "profileUrl",
+        "mobilePhone",
+        "primaryPhone",
+        "streetAddress",
+        "city",
+        "state",
+        "zipCode",
+        "countryCode",
+        "postalAddress",
+        "preferredLanguage",
+        "locale",
+        "timezone",
+        "userType",
+        "employeeNumber",
+        "costCenter",
+        "organization",
+        "division",
+        "department",
+        "managerId",
+        "manager",
+    ],
+    unlisted: &[],
+    open: "m.target.matches('^[A-Za-z0-9_]{1,64}$')",
+    open_words: &["the variable name of an attribute of your own"],
+    manager: "managerId",
+};
+
 const MAPPING: &str = ".mapping";
 const DEFAULT_PASSWORD: &str = ".provisioning.defaultPasswordSecretRef";
 const CHANGE_PASSWORD: &str = ".provisioning.changePasswordOnFirstLogin";
@@ -196,13 +244,6 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", "))
 }
 
-/// Returns names as words, with `last` before the last one.
-fn words<'a>(names: impl Iterator<Item = &'a str>, last: &str) -> String {
-    let mut names: Vec<&str> = names.collect();
-    let end = names.pop().unwrap_or_default();
-    format!("{} {last} {end}", names.join(", "))
-}
-
 /// Requires that the mode is chosen. An integration that was stored without a mode may stay so.
 pub(super) fn mode_is_chosen() -> Rule {
     Rule::new("has(self.mode) || oldSelf.hasValue() && !has(oldSelf.value().mode)")
@@ -224,7 +265,7 @@ pub(super) fn required_targets(provider: &Targets) -> Rule {
             "{} requires the targets {}: add a mapping row for each, or remove `mapping` to use \
              the default map",
             provider.name,
-            words(provider.required.iter().copied(), "and")
+            listed(provider.required.iter().copied(), "and")
         ))
 }
 
@@ -235,8 +276,23 @@ pub(super) fn known_targets(provider: &Targets) -> Rule {
     each_row(provider, &format!("m.target in {names} || {}", provider.open)).message(&*format!(
         "{} has no such target: use {}",
         provider.name,
-        words(told.chain(provider.open_words).copied(), "or")
+        listed(told.chain(provider.open_words).copied(), "or")
     ))
+}
+
+/// Requires of one row that some provider has its target. Unlike the rule about one provider, this
+/// one can say which row is meant.
+pub(super) fn known_to_a_provider() -> Rule {
+    let providers = [&ONE_LOGIN, &GOOGLE_WORKSPACE, &ENTRA_ID, &JUMP_CLOUD, &OKTA];
+    let names: BTreeSet<&str> = providers.iter().flat_map(|one| one.fixed).copied().collect();
+    let open = providers.map(|one| format!("({})", one.open.replace("m.target", "self.target")));
+    Rule::new(format!("self.target in {} || {}", list(names.into_iter()), open.join(" || ")))
+        .message(Message::Expression(
+            "'\"' + self.target + '\": no provider has such a target. The page of your provider in \
+             docs/providers lists its targets'"
+                .to_owned(),
+        ))
+        .field_path(".target")
 }
 
 /// Requires that the target that refers to the manager is mapped from the field that does.
@@ -256,7 +312,7 @@ pub(super) fn one_login_takes_no_password() -> Rule {
             "OneLogin takes no default password: bobsync sets no password there, and OneLogin \
              sends no mail for an account that its API creates. Employees log in by single sign-on \
              from another system, or by an invitation that an administrator sends. Remove \
-             defaultPasswordSecretRef; Google Workspace, Entra ID and JumpCloud take one",
+             defaultPasswordSecretRef; Google Workspace, Entra ID, JumpCloud and Okta take one",
         )
         .field_path(DEFAULT_PASSWORD)
 }
@@ -266,7 +322,7 @@ pub(super) fn one_login_asks_for_no_password() -> Rule {
     if_provider(ONE_LOGIN.field, "!self.provisioning.changePasswordOnFirstLogin")
         .message(
             "OneLogin cannot ask for another password at the first login. Remove \
-             changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can",
+             changePasswordOnFirstLogin; Google Workspace, Entra ID, JumpCloud and Okta can",
         )
         .field_path(CHANGE_PASSWORD)
 }
@@ -306,18 +362,26 @@ pub(super) fn entra_mark_is_not_mapped() -> Rule {
     )
 }
 
-/// Refuses to have a password changed in `JumpCloud` that is not there.
-pub(super) fn jump_cloud_changes_a_password() -> Rule {
+/// Refuses a row for the attribute that bears the mark in Okta.
+pub(super) fn okta_mark_is_not_mapped() -> Rule {
+    each_row(&OKTA, "m.target != self.provider.okta.markAttribute").message(
+        "this target holds the mark: map another target, or name another attribute in \
+         provider.okta.markAttribute",
+    )
+}
+
+/// Refuses to have a password changed that is not there.
+pub(super) fn changes_a_password(provider: &Targets) -> Rule {
     if_provider(
-        JUMP_CLOUD.field,
+        provider.field,
         "!self.provisioning.changePasswordOnFirstLogin || \
          has(self.provisioning.defaultPasswordSecretRef)",
     )
-    .message(
-        "without a default password JumpCloud mails employees an invitation to choose one, so \
-         there is no password to change: set defaultPasswordSecretRef, or remove \
-         changePasswordOnFirstLogin",
-    )
+    .message(&*format!(
+        "without a default password {} mails employees an invitation to choose one, so there is no \
+         password to change: set defaultPasswordSecretRef, or remove changePasswordOnFirstLogin",
+        provider.name
+    ))
     .field_path(CHANGE_PASSWORD)
 }
 

@@ -533,14 +533,22 @@ fn okta() -> Vec<Row> {
         row(
             Updates,
             403,
-            said("E0000023", "Operation failed because user profile is mastered under another system", &[]),
+            said(
+                "E0000023",
+                "Operation failed because user profile is mastered under another system",
+                &[],
+            ),
             "another system is the master of this account: Operation failed because user profile is mastered under \
              another system",
         ),
         row(
             Updates,
             409,
-            said("E0000112", "Cannot update this user because they are still being activated.", &[]),
+            said(
+                "E0000112",
+                "Cannot update this user because they are still being activated.",
+                &[],
+            ),
             "the provider is unavailable: the account is changing its status: Cannot update this user because they are \
              still being activated.",
         ),

@@ -70,8 +70,7 @@ const SPECIAL: [&str; 2] = ["E0000005", "E0000010"];
 
 /// Returns the body of an error with this status.
 pub fn for_status(status: u16) -> Value {
-    let usual =
-        |row: &&(&str, u16, &str)| row.1 == status && !SPECIAL.contains(&row.0);
+    let usual = |row: &&(&str, u16, &str)| row.1 == status && !SPECIAL.contains(&row.0);
     let (code, _, summary) = KNOWN.iter().find(usual).unwrap_or(&KNOWN[4]);
     body(code, summary, &[])
 }

@@ -1,0 +1,13 @@
+//! The rules of the house that a compiler does not check. Each file holds the rules on one topic;
+//! [`source`] reads what they judge.
+
+mod forbidden;
+mod imports;
+mod lists;
+mod providers;
+mod rings;
+mod sizes;
+mod source;
+mod toolchain;
+mod unused;
+mod words;
