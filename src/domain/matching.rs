@@ -270,6 +270,8 @@ pub struct Matcher<'a> {
     /// accents for the same.
     by_letters: HashMap<String, Owners>,
     found: Vec<Found>,
+    /// How many accounts of employees have a value in place of a mark that is no mark.
+    foreign_marks: u32,
     /// Accounts on record that the matcher has not seen yet.
     unseen: HashSet<&'a str>,
     adopt: bool,
@@ -290,6 +292,7 @@ impl<'a> Matcher<'a> {
             by_address: HashMap::new(),
             by_letters: HashMap::new(),
             found: vec![Found::default(); people.len()],
+            foreign_marks: 0,
             unseen: people.iter().filter_map(|person| person.known_account.as_deref()).collect(),
             adopt,
             protected: None,
@@ -353,6 +356,13 @@ impl<'a> Matcher<'a> {
         self.by_id.get(id).copied()
     }
 
+    /// Returns how many accounts of managed employees have another system's value in place of a
+    /// mark.
+    #[must_use]
+    pub const fn foreign_marks(&self) -> u32 {
+        self.foreign_marks
+    }
+
     /// Returns the ids of accounts on record that the matcher did not see.
     pub fn unseen(&self) -> impl Iterator<Item = &'a str> {
         self.unseen.iter().copied()
@@ -369,6 +379,11 @@ impl<'a> Matcher<'a> {
             // to.
             None => self.by_account.get(&*account.id).copied(),
         };
+        let is_foreign = |mark: &Cow<'_, str>| owner.is_none() && !may_be_a_mark(mark);
+        let is_wanted = || email.as_deref().is_some_and(|key| self.by_email.contains_key(key));
+        if account.mark.as_ref().is_some_and(is_foreign) && is_wanted() {
+            self.foreign_marks += 1;
+        }
         let free = account.mark.is_none() && owner.is_none();
         let nobodys = if account.mark.is_none() { Holder::Stranger } else { Holder::Marked };
         let holder = || {
@@ -670,6 +685,12 @@ impl<'a> Matcher<'a> {
             }
         }
     }
+}
+
+/// Returns whether a text may be Bob's id of an employee, which is a number of 19 digits. Numbers
+/// that other systems give to employees are much shorter.
+fn may_be_a_mark(text: &str) -> bool {
+    text.len() >= 15 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Returns a login without accents.

@@ -76,6 +76,10 @@ use crate::{
 /// How many statuses are written at the same time.
 const RECORDED_AT_ONCE: usize = 32;
 
+/// How many accounts of employees may have another system's value where the mark should be. If
+/// there are more, the settings name the wrong attribute.
+const MOST_FOREIGN_MARKS: u32 = 10;
+
 /// How long an employee waits for a change that is under way before the next look.
 pub const SOON: Duration = Duration::from_millis(200);
 
@@ -178,6 +182,10 @@ impl Pass<'_> {
         let listing = listing.inspect_err(|_| self.leavers_do_not_wait(&people))?;
         self.look_up_unlisted(&people, &mut matcher).await?;
         report.provider = Some(true);
+        if let Some(stop) = self.mark_is_taken(&matcher) {
+            self.leavers_do_not_wait(&people);
+            return Err(stop);
+        }
         report.read_for = began.elapsed();
         report.unavailable_targets = listing
             .unavailable
@@ -246,6 +254,23 @@ impl Pass<'_> {
             report.stop = Some(Stop::new(IntegrationReason::TargetSuspect, message));
         }
         Ok(())
+    }
+
+    /// Returns the stop if many accounts have values of another system where the marks should be:
+    /// the settings name the wrong attribute, and no account is adopted by mistake.
+    fn mark_is_taken(&self, matcher: &Matcher<'_>) -> Option<Stop> {
+        let target = &self.integration.validated.target;
+        let attribute = target.destination.reserved()?;
+        let count = matcher.foreign_marks();
+        let chosen = target.catalog().capabilities.chosen_mark;
+        (chosen && count > MOST_FOREIGN_MARKS).then(|| {
+            let said = format!(
+                "In spec.provider: markAttribute names {attribute}, which has values that are no \
+                 marks of bobsync on {count} accounts of employees: name an attribute that nothing \
+                 else uses"
+            );
+            Stop { answered: true, ..Stop::new(IntegrationReason::InvalidSettings, said) }
+        })
     }
 
     /// Awaits a read, unless the pass has to end early: a newer spec has no use for that read.

@@ -430,6 +430,9 @@ pub struct Capabilities {
     pub emoji: bool,
     /// The states in which an account can be found.
     pub states: &'static [AccountState],
+    /// Whether the settings choose the attribute of the mark freely, so that it may be one that
+    /// another system uses.
+    pub chosen_mark: bool,
     /// Where the mark is and how it is written, for documentation and messages.
     pub mark: &'static str,
     /// How many accounts the largest page of a listing has.
@@ -489,6 +492,7 @@ impl Capabilities {
         emoji: true,
         states: &[AccountState::Active, AccountState::Suspended],
         mark: "",
+        chosen_mark: false,
         page: 100,
         listing_counts: false,
         lags: false,

@@ -20,6 +20,7 @@ pub const CATALOG: Catalog = Catalog {
         emoji: false,
         states: &[AccountState::Active, AccountState::Suspended, AccountState::Other],
         mark: "profile attribute that markAttribute names",
+        chosen_mark: true,
         page: 200,
         lags: true,
         defined_attributes: true,
