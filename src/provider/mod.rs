@@ -33,6 +33,7 @@ mod directory;
 #[cfg(test)]
 mod fixtures;
 mod json;
+mod links;
 mod listing;
 mod prelude;
 mod reader;

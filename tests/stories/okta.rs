@@ -314,7 +314,7 @@ async fn the_login_decides_who_is_adopted_and_the_email_only_without_one() {
                 user("shared@example.com", "noa@example.com"),
                 // No login is the one of `kim`, and one account has the e-mail.
                 user("kim.old@example.com", "kim@example.com"),
-                // Nobody knows which of two accounts is the one of `ola`.
+                // It is not known which of two accounts is the one of `ola`.
                 user("ola.1@example.com", "ola@example.com"),
                 user("ola.2@example.com", "ola@example.com"),
                 // Okta takes this login for the one of `zoe`.

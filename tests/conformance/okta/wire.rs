@@ -213,9 +213,9 @@ async fn mails_and_passwords_follow_the_settings() {
     let password = Secret::new("Correct-Horse-7-Battery");
     let with = |change| Initial { password: Some(&password), change_at_first_login: change };
     for (name, initial, sends, access, expected, sent, query) in [
-        ("a", Initial::default(), true, Access::Active, "PROVISIONED", 1, vec!["activate=true"]),
+        ("zza", Initial::default(), true, Access::Active, "PROVISIONED", 1, vec!["activate=true"]),
         (
-            "b",
+            "zzb",
             Initial::default(),
             false,
             Access::Active,
@@ -223,9 +223,9 @@ async fn mails_and_passwords_follow_the_settings() {
             0,
             vec!["activate=false", "sendEmail=false"],
         ),
-        ("c", with(false), true, Access::Active, "ACTIVE", 0, vec!["activate=true"]),
+        ("zzc", with(false), true, Access::Active, "ACTIVE", 0, vec!["activate=true"]),
         (
-            "d",
+            "zzd",
             with(true),
             true,
             Access::Active,
@@ -233,8 +233,8 @@ async fn mails_and_passwords_follow_the_settings() {
             0,
             vec!["activate=true&nextLogin=changePassword"],
         ),
-        ("e", with(true), true, Access::Suspended, "STAGED", 0, vec!["activate=false"]),
-        ("f", Initial::default(), true, Access::Suspended, "STAGED", 0, vec!["activate=false"]),
+        ("zze", with(true), true, Access::Suspended, "STAGED", 0, vec!["activate=false"]),
+        ("zzf", Initial::default(), true, Access::Suspended, "STAGED", 0, vec!["activate=false"]),
     ] {
         let (before, log) = (mails(&org).await, org.log().await.len());
         let okta = org.connected(Settings { mails: sends, ..org.settings() });
@@ -250,7 +250,7 @@ async fn mails_and_passwords_follow_the_settings() {
     }
     let weak = Secret::new("weak");
     let initial = Initial { password: Some(&weak), change_at_first_login: false };
-    let wanted = creation(&account("g"), Access::Active);
+    let wanted = creation(&account("zzg"), Access::Active);
     let refused = org.provider.create(&org.mapping, &wanted, &initial).await.unwrap_err();
     assert!(
         matches!(&refused, Error::Rejected { field: Some(field), said }
