@@ -1,6 +1,6 @@
 //! What all passes of one integration share: its place in the cluster, its mailbox, the refusals so
-//! far, and, after the first complete listing of the provider, everything that a pass over single
-//! employees needs to begin.
+//! far, and, after the first complete listing of the provider, everything that a partial pass needs
+//! to begin.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -45,7 +45,8 @@ use crate::{
         pass::{
             Pass, Scope,
             context::{
-                Begins, Cluster, Concurrent, Integration, Memory, Past, Request, Retries, Services,
+                Begins, Cluster, Concurrent, Integration, Memory, Neighbour, Past, Request,
+                Retries, Services,
             },
             initial_password::InitialPassword,
             last_read::LastRead,
@@ -61,6 +62,8 @@ use crate::{
 pub struct Session {
     /// The key of the integration.
     pub key: IntegrationKey,
+    /// What is known of the employees.
+    pub employees: Arc<Employees>,
     /// What all workers share.
     pub shared: Shared,
     /// The mailbox with the events of the integration.
@@ -118,8 +121,8 @@ pub struct PassRequest<'a> {
 
 impl Session {
     /// Returns what is known of the employees.
-    pub fn roster(&self) -> Employees<'_> {
-        self.shared.roster.of(&self.key)
+    pub fn roster(&self) -> &Employees {
+        &self.employees
     }
 
     /// Runs one pass.
@@ -137,7 +140,7 @@ impl Session {
             if Tenant::on_record(status).is_some_and(|known| !known.is_same(&shares)) {
                 self.roster().forget_accounts();
             }
-            revocations::remember(&self.shared.roster, &self.key, &status.revoked);
+            revocations::remember(self.roster(), &status.revoked);
             let restored = status.reactivations_held_since.is_some();
             (
                 status.employees.clone(),
@@ -164,6 +167,10 @@ impl Session {
         let created =
             object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let others = self.shared.tenants.others(&self.key, &shares, created);
+        let others: Vec<Neighbour> = others
+            .into_iter()
+            .map(|other| Neighbour { employees: self.shared.roster.of(&other.key), other })
+            .collect();
         let validated = self.with_pinned_targets(&ready.validated);
         let initial_password = InitialPassword::new(
             &self.shared.client,
@@ -206,10 +213,9 @@ impl Session {
                 initial_password: &initial_password,
             },
             request: Request {
-                scope: wanted.scope.unwrap_or(Scope::Everybody {
-                    listed: &listed,
-                    progress: &self.reckoning.progress,
-                }),
+                scope: wanted
+                    .scope
+                    .unwrap_or(Scope::Full { listed: &listed, progress: &self.reckoning.progress }),
                 trigger: wanted.trigger,
                 causes: wanted.causes,
                 deadline: Instant::now() + wanted.within,
@@ -256,7 +262,7 @@ impl Session {
             release: &release,
         };
         let mut report = pass.run().await;
-        report.tenant = Some(self.tenant(ready, false).await);
+        report.about.tenant = Some(self.tenant(ready, false).await);
         report.stop = report.stop.map(|stop| connections.name_secret(stop));
         if let Some(stop) = report
             .stop
@@ -268,8 +274,8 @@ impl Session {
         report
     }
 
-    /// Notes what a pass over single employees changed, and what it showed of Bob. The next write
-    /// of the numbers contains it.
+    /// Notes what a partial pass changed, and what it showed of Bob. The next write of the numbers
+    /// contains it.
     pub fn note_changes(&self, report: &Report) {
         let (Some(tally), now) = (&report.tally, self.shared.clock.now()) else { return };
         let shows = self
@@ -451,8 +457,7 @@ impl Session {
     }
 
     /// Returns the employees with a date that came and was not acted on, because no process ran or
-    /// no pass could be made. A pass over all employees looks at them as it would have done at that
-    /// date.
+    /// no pass could be made. A full pass looks at them as it would have done at that date.
     #[must_use]
     pub fn overdue(&self) -> Causes {
         let (now, began) = (self.shared.clock.now().as_second(), Instant::now());

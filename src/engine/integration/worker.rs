@@ -29,7 +29,7 @@ use crate::{
         reasons::{EmployeeReason, IntegrationReason},
     },
     cluster::{
-        roster::{Entry, Roster},
+        roster::{Employees, Entry},
         status::WRITE_WITHIN,
     },
     domain::{priority::Class, safety::Suspicion, settings::go_duration},
@@ -63,6 +63,7 @@ const LONGER: Duration = Duration::from_hours(2);
 /// The supervisor's handle of a worker.
 #[derive(Clone)]
 pub struct Handle {
+    employees: Arc<Employees>,
     object: watch::Sender<Arc<ProvisioningIntegration>>,
     mailbox: Arc<Mailbox>,
     said: Arc<Saying>,
@@ -100,18 +101,16 @@ impl Handle {
 
     /// Wakes the worker after a change of one employee: a sync request, or another spec, status or
     /// object.
-    pub fn wake(&self, roster: &Roster, key: &IntegrationKey, employee: &str) {
-        let requested = roster
-            .of(key)
-            .with(employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
+    pub fn wake(&self, employee: &str) {
+        // The change may be that the employee is no longer hands-off.
+        let (requested, revoked) = self.employees.with(employee, |entry| {
+            let requested = entry.is_some_and(|entry| entry.sync_requested.is_some());
+            (requested, entry.is_some_and(Entry::is_open_against_evidence))
+        });
         let trigger = if requested { Trigger::Manual } else { Trigger::Spec };
         if requested {
             self.mailbox.ask();
         }
-        // The change may be that the employee is no longer hands-off.
-        let revoked = roster
-            .of(key)
-            .with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
         let class = if revoked { Class::Revocation } else { Class::Mover };
         self.mailbox.dirty.add(employee, trigger, class, Instant::now());
     }
@@ -166,15 +165,13 @@ impl Worker {
     /// Returns a worker for this integration, and its handle.
     #[must_use]
     pub fn new(
-        key: IntegrationKey,
+        employees: Arc<Employees>,
         object: ProvisioningIntegration,
         shared: Shared,
     ) -> (Self, Handle) {
+        let key = employees.key.clone();
         let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
-        let (roster, tenants, clock) =
-            (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
-        let reckoning =
-            Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
+        let reckoning = Arc::new(Reckoning::new(employees.clone(), &shared));
         let ready = object
             .status
             .as_ref()
@@ -188,31 +185,27 @@ impl Worker {
             .with_waits(&waits)
             .with_reckoning(&reckoning);
         let sender = watch::Sender::new(Arc::new(object));
-        revocations::remember(&shared.roster, &key, &said.status.revoked);
+        revocations::remember(&employees, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
         let said = Arc::new(Saying::new(said, sender.subscribe()));
         let mailbox =
             shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
-        let handle = Handle { object: sender, mailbox, said, waits, reckoning };
-        (Self::with(key, &handle, answered, shared), handle)
+        let handle = Handle { employees, object: sender, mailbox, said, waits, reckoning };
+        (Self::with(&handle, answered, shared), handle)
     }
 
     /// Returns a worker in place of one that ended. It has the same lines, and keeps nothing else
     /// of the ended one.
-    pub async fn again(key: IntegrationKey, handle: &Handle, shared: Shared) -> Self {
+    pub async fn again(handle: &Handle, shared: Shared) -> Self {
         let answered = handle.said.lock().await.status.last_handled_sync_at.clone();
-        Self::with(key, handle, answered, shared)
+        Self::with(handle, answered, shared)
     }
 
-    fn with(
-        key: IntegrationKey,
-        handle: &Handle,
-        answered: Option<String>,
-        shared: Shared,
-    ) -> Self {
+    fn with(handle: &Handle, answered: Option<String>, shared: Shared) -> Self {
         let object = handle.object.subscribe();
         let session = Session {
-            key,
+            key: handle.employees.key.clone(),
+            employees: handle.employees.clone(),
             shared: shared.clone(),
             mailbox: handle.mailbox.clone(),
             said: handle.said.clone(),
@@ -273,7 +266,7 @@ impl Worker {
         while beside.join_next().await.is_some() {}
     }
 
-    /// Runs the passes over all employees.
+    /// Runs the full passes.
     async fn work(&mut self, beat: &Beat) {
         let mut led = false;
         loop {
@@ -313,7 +306,7 @@ impl Worker {
         self.session.take_up_evidence();
         // The garbage collector may be about to delete a pin, and its employee would be taken as
         // new.
-        owners::loosened(&self.shared, &self.session.key, beat).await;
+        owners::loosened(&self.session, beat).await;
     }
 
     /// Waits until a pass is due, and returns its trigger.
@@ -467,20 +460,20 @@ impl Worker {
             Err(stop) => {
                 self.secrets = Secrets::default();
                 self.serve_evidence_alone(&object).await;
-                (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10))
+                (Report::stopped(stop), Duration::from_mins(10))
             }
         };
         if report.tally.is_none() {
             partial::look_later(&self.session, &people);
         }
-        report.sync_handled.clone_from(&requested);
-        report.webhooks = self.session.signing.said();
+        report.about.sync_handled.clone_from(&requested);
+        report.about.webhooks = self.session.signing.said();
         if !matches!(report.cut, Some(Cut::Deadline | Cut::Halted)) {
             // Otherwise the next pass answers it. A pass that is tried again answers it then.
             self.answered = requested;
         }
-        if report.in_bob.is_some() {
-            self.suspicion = report.suspicion;
+        if report.bob.in_bob.is_some() {
+            self.suspicion = report.bob.suspicion;
         }
         self.finish(&object, &mut report, interval).await;
     }
@@ -511,7 +504,7 @@ impl Worker {
                     self.secrets =
                         Secrets::see(&self.shared.client, &self.session.key.namespace, validated)
                             .await;
-                    if report.bob == Some(false) {
+                    if report.bob.answered == Some(false) {
                         self.serve_evidence_alone(object).await;
                     }
                     return *report;
@@ -554,13 +547,10 @@ impl Worker {
             }
             attempt += 1;
         }
-        Report {
-            stop: Some(Stop::new(
-                IntegrationReason::ClusterUnavailable,
-                "the Secret changed while it was read; trying again",
-            )),
-            ..Report::default()
-        }
+        Report::stopped(Stop::new(
+            IntegrationReason::ClusterUnavailable,
+            "the Secret changed while it was read; trying again",
+        ))
     }
 
     /// Opens the provider for access that evidence takes, when nothing else can be used. The next
@@ -614,7 +604,7 @@ impl Worker {
             integration = %self.session.key,
             ?trigger,
             took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
-            in_bob = report.in_bob,
+            in_bob = report.bob.in_bob,
             created = report.tally.as_ref().map(|t| t.changes.created),
             updated = report.tally.as_ref().map(|t| t.changes.updated),
             reactivated = report.tally.as_ref().map(|t| t.changes.reactivated),
@@ -681,7 +671,7 @@ impl Worker {
                 .checked_add(jittered(interval, &self.session.key))
                 .ok()
                 .into_iter()
-                .chain(report.absent.again)
+                .chain(report.bob.absent.again)
                 .min(),
             retry: again.and_then(|(_, wait)| now.checked_add(wait).ok()),
             secrets: now.checked_add(if missing { MISSING_SECRET_POLL } else { SECRET_POLL }).ok(),
@@ -700,12 +690,12 @@ impl Worker {
         }
         let mut said = self.handle.said.lock().await;
         let before = said.told().to_vec();
-        if report.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
+        if report.bob.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
             self.session.reckoning.complete();
             self.session.forget_unknown();
         }
         // Only the roster knows what came while the pass was under way.
-        let revoked = self.shared.roster.of(&self.session.key).revoked();
+        let revoked = self.session.roster().revoked();
         let generation = object.metadata.generation.unwrap_or(0);
         let mode = Some(object.spec.mode());
         let after = |before: &_| {
@@ -715,7 +705,7 @@ impl Worker {
         said.write(&self.shared.writer(&self.session.key), &self.session.key, generation, after)
             .await;
         counts::announce(&self.shared.events, object.object_ref(&()), &before, said.told());
-        if report.held.is_some() {
+        if report.guards.held.is_some() {
             self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();
         }
     }

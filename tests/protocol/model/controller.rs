@@ -40,7 +40,7 @@ use bobsync::{
         pass::{
             Scope,
             context::{Begins, Cluster, Integration, Past, Request},
-            decide::{Deciding, everybody},
+            decide::{self, Deciding},
             execute::{Execution, Pace, execute},
             guard::{Approvals, Guarding, OtherPasses, Sort, release},
             observe,
@@ -165,12 +165,9 @@ pub fn run(heard: &Heard) -> Doing {
         }
     }
     let now = Timestamp::from_second(1_780_000_000).expect("a time");
-    let integration = Integration {
-        roster: roster.of(&around.key),
-        uid: "uid",
-        validated: &around.validated,
-        others: &[],
-    };
+    let known = roster.of(&around.key);
+    let integration =
+        Integration { roster: &known, uid: "uid", validated: &around.validated, others: &[] };
     let deciding = Deciding {
         integration,
         past: Past::default(),
@@ -179,12 +176,12 @@ pub fn run(heard: &Heard) -> Doing {
         now,
     };
     let (employees, deleted_now) = employees(heard, &settings.mapping);
-    let people = everybody(&deciding, employees);
+    let people = decide::all(&deciding, employees);
     let Some(listed) = &heard.listing else { return Doing::default() };
     let leadership = Leadership::always();
     let desk = Desk { listed, calls: Mutex::default() };
     let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt);
-    let listing = observe::accounts(&desk, &settings.mapping, &mut matcher, &|| ())
+    let listing = observe::full::accounts(&desk, &settings.mapping, &mut matcher, &|| ())
         .now_or_never()
         .expect("at once")
         .expect("a listing");
@@ -259,7 +256,7 @@ pub fn run(heard: &Heard) -> Doing {
             leadership: &leadership,
         },
         request: Request {
-            scope: Scope::Some { line: Line::Normal, unavailable: &[], on_evidence: false },
+            scope: Scope::Partial { line: Line::Normal, unavailable: &[], on_evidence: false },
             trigger: Trigger::Interval,
             causes: &Causes::default(),
             deadline: tokio::time::Instant::now() + Duration::from_hours(1),
@@ -278,7 +275,7 @@ pub fn run(heard: &Heard) -> Doing {
     for (who, outcome) in told.into_inner() {
         let id = people[who as usize].employee.id();
         let trouble = recorder.trouble(who, outcome.as_ref());
-        let status = roster.of(&around.key).with(id, |entry| {
+        let status = integration.roster.with(id, |entry| {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
             worth.then(|| {

@@ -1,7 +1,7 @@
 //! How a status is written: once, with the history lines that are owed, and never over what came in
 //! the meantime.
 
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -27,7 +27,6 @@ use crate::{
         why::Why,
     },
     engine::pass::{
-        observe::is_expired,
         outcome::Outcome,
         verdict::{Proof, Trouble, Verdict, part_text},
     },
@@ -199,7 +198,9 @@ impl Recorder<'_> {
         match self
             .cluster
             .writer
-            .delete_person(&self.cluster.writer.read_person(self.integration.roster.key, id).await?)
+            .delete_person(
+                &self.cluster.writer.read_person(&self.integration.roster.key, id).await?,
+            )
             .await
         {
             // A change of the object keeps it for now.
@@ -234,14 +235,14 @@ impl Recorder<'_> {
         let mut tries = 0;
         let (before, written, lines, changed) = loop {
             let object = if write.exists || tries > 0 {
-                self.cluster.writer.read_person(self.integration.roster.key, id).await?
+                self.cluster.writer.read_person(&self.integration.roster.key, id).await?
             } else {
                 let created = self
                     .cluster
                     .writer
-                    .create_person(self.integration.roster.key, self.integration.uid, id)
+                    .create_person(&self.integration.roster.key, self.integration.uid, id)
                     .await?;
-                self.integration.roster.all.wrote(&created, 0);
+                self.integration.roster.wrote(&created, 0);
                 created
             };
             if object.metadata.deletion_timestamp.is_some() {
@@ -257,7 +258,7 @@ impl Recorder<'_> {
             let lines: Vec<HistoryEntry> = lines.cloned().collect();
             let (status, changed) = self.status(write, id, &object, &before, &lines);
             if object.status.as_ref().is_some_and(|old| same(old, &status)) {
-                self.integration.roster.all.wrote(&object, if changed { 0 } else { write.hash });
+                self.integration.roster.wrote(&object, if changed { 0 } else { write.hash });
                 return Ok(());
             }
             self.integration.roster.writing(id, true);
@@ -274,7 +275,7 @@ impl Recorder<'_> {
                 written => break (before, written?, lines, changed),
             }
         };
-        self.integration.roster.all.wrote(&written, if changed { 0 } else { write.hash });
+        self.integration.roster.wrote(&written, if changed { 0 } else { write.hash });
         self.cluster.metrics.status_patch("EmployeeSync", "written");
         let done =
             write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
@@ -500,6 +501,11 @@ fn reference(object: &EmployeeSync) -> ObjectReference {
         uid: object.uid(),
         ..ObjectReference::default()
     }
+}
+
+/// Returns whether an employee that is gone has been kept for long enough.
+fn is_expired(deleted: Option<Timestamp>, retention: Duration, now: Timestamp) -> bool {
+    deleted.is_some_and(|at| now.duration_since(at).unsigned_abs() >= retention && now >= at)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Step 2 for single employees. Bob is read by one search with a filter for all of them. The
+//! Step 2 of a partial pass. Bob is read by one search with a filter for all of them. The
 //! provider is read by one look-up for each account on record. If Bob does not show an announced
 //! change yet, the employee is listed for another look: a read may be up to 20 s behind a change
 //! (apidocs.hibob.com, "Update employee").
@@ -11,7 +11,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use super::answered::{company, is_just_deleted, row, shown};
+use super::Source;
 use crate::{
     api::employee_sync::Trigger,
     bob,
@@ -27,6 +27,10 @@ use crate::{
     },
     engine::{
         intake::dirty::Causes,
+        pass::{
+            answered::{company, is_just_deleted, row, shown},
+            scope::Rest,
+        },
         stop::{Stop, bob_stop, provider_stop},
     },
     provider::{self, Key, Provider, call::BACK_IN_LINE},
@@ -61,6 +65,20 @@ pub struct Seen {
     pub fields: HashSet<Box<str>>,
 }
 
+impl From<Seen> for Source {
+    fn from(seen: Seen) -> Self {
+        let Seen { unseen, unread, in_doubt, .. } = seen;
+        Self {
+            employees: seen.employees,
+            rest: Rest { unseen, unread, in_doubt, ..Rest::default() },
+            company: seen.company,
+            deleted_now: seen.deleted_now,
+            searched: seen.searched,
+            ..Self::default()
+        }
+    }
+}
+
 /// Reads these employees. If an earlier look found no change for an employee, the employee is
 /// decided on only if there is a change now.
 ///
@@ -69,7 +87,7 @@ pub struct Seen {
 pub async fn employees(
     bob: &bob::Client,
     settings: &Settings,
-    roster: Employees<'_>,
+    roster: &Employees,
     wanted: &Causes,
     urgency: Urgency,
     now: Timestamp,
@@ -175,7 +193,7 @@ pub async fn employees(
 /// Returns which of these employees lose access by evidence on record and have an open account
 /// according to their status. Bob is not asked.
 #[must_use]
-pub fn by_evidence(roster: Employees<'_>, wanted: &Causes) -> Seen {
+pub fn by_evidence(roster: &Employees, wanted: &Causes) -> Seen {
     let mut seen = Seen::default();
     for id in wanted.keys() {
         let (takes, gone) = roster.with(id, |entry| {
@@ -220,7 +238,7 @@ async fn look_up(
 pub async fn accounts(
     provider: &dyn Provider,
     mapping: &Mapping,
-    roster: Employees<'_>,
+    roster: &Employees,
     seen: &mut Seen,
     wanted: StillWanted<'_>,
 ) -> Result<Vec<Account<'static>>, Stop> {
@@ -302,7 +320,7 @@ pub async fn accounts(
 pub async fn marked(
     provider: &dyn Provider,
     mapping: &Mapping,
-    roster: Employees<'_>,
+    roster: &Employees,
     seen: &mut Seen,
 ) -> Result<Vec<Account<'static>>, Stop> {
     let is_unknown = |employee: &&Employee| {
@@ -376,7 +394,7 @@ pub struct Managers {
 pub async fn managers(
     provider: &dyn Provider,
     mapping: &Mapping,
-    roster: Employees<'_>,
+    roster: &Employees,
     people: &[Person],
     wanted: StillWanted<'_>,
 ) -> Result<Managers, Stop> {
