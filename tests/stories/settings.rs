@@ -136,19 +136,6 @@ async fn what_the_language_cannot_do_is_refused_with_a_way_out() {
             "provisioning": provisioning,
         })
     };
-<<<<<<< HEAD
-    let password =
-        refused(spec(json!({"defaultPasswordSecretRef": {"name": "welcome", "key": "password"}})))
-            .await;
-    assert!(
-        password.contains("OneLogin takes no default password")
-            && password.contains("Google Workspace, Entra ID, JumpCloud and Okta"),
-        "{password}"
-    );
-    let first = refused(spec(json!({"changePasswordOnFirstLogin": true}))).await;
-    assert!(first.contains("Google Workspace, Entra ID, JumpCloud and Okta can"), "{first}");
-=======
->>>>>>> main
     let mut two = spec(json!({}));
     two["mapping"] = json!([{"target": "email", "field": "root.email", "cel": "'x'"}, {"target": "username", "field": "root.email"}]);
     assert!(refused(two).await.contains("exactly one of field, formula and cel"));

@@ -328,7 +328,8 @@ async fn what_okta_does_not_suspend_is_a_persons_work_until_the_settings_say_oth
     })
     .await;
     // A leave never deactivates.
-    let other = OKTA.all(&story)
+    let other = OKTA
+        .all(&story)
         .await
         .into_iter()
         .find(|user| user["status"] == "PROVISIONED")
@@ -487,4 +488,3 @@ async fn a_credential_that_cannot_work_is_told_with_what_is_wrong() {
     replace(&[("apiToken", "okta-token-1")]).await;
     story.ready("Converged").await;
 }
-

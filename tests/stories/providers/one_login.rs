@@ -124,8 +124,8 @@ impl Tenant for OneLogin {
         vec![
             (rules.changed("region", json!("Mars")), json!({}), "Unsupported value"),
             (one(), password.clone(), "OneLogin takes no default password"),
-            (one(), password, "Google Workspace, Entra ID and JumpCloud"),
-            (one(), first, "Google Workspace, Entra ID and JumpCloud can"),
+            (one(), password, "Google Workspace, Entra ID, JumpCloud and Okta"),
+            (one(), first, "Google Workspace, Entra ID, JumpCloud and Okta can"),
             rules.row("jobTitle", "work.title", "OneLogin has no such target"),
             rules.row("custom_attributes.", "work.title", "OneLogin has no such target"),
             rules.row("manager_user_id", "work.title", "manager_user_id refers to an employee"),
