@@ -284,7 +284,7 @@ impl Okta {
                 Err(error @ (Error::Rejected { .. } | Error::NotFound)) => Some(error),
                 Err(error) => return Err(error),
             };
-            user = self.settled(mapping, id).await?;
+            user = self.settled(mapping, whom.id).await?;
             match refused {
                 // Okta does not unlock users of another directory.
                 Some(Error::Rejected { .. })
