@@ -56,6 +56,8 @@ impl<'a> Found<'a> {
                 machine => human().or(machine),
             },
             (Some(b'{'), Kind::Reference) => member(machine, &["id"]),
+            (Some(b'{'), Kind::Name) => human().or_else(|| member(machine, &["displayName"])),
+            (_, Kind::Name) => human(),
             (Some(b'{'), Kind::Label) => {
                 human().or_else(|| member(machine, &["displayName", "name", "value"]))
             }
@@ -284,5 +286,15 @@ mod tests {
             let label = if nested.starts_with('{') { "" } else { r#""2 November""# };
             assert_eq!(show(Kind::Date, nested, "", label), expected, "{nested}");
         }
+    }
+
+    #[test]
+    fn the_name_of_an_employee_is_the_label_and_never_the_id() {
+        let id = "\"3332883884017713238\"";
+        assert_eq!(show(Kind::Name, id, "", "\"Ada Okoro\""), "'Ada Okoro'");
+        assert_eq!(show(Kind::Name, id, "", ""), show(Kind::Label, "", "", ""), "not shown");
+        assert_eq!(show(Kind::Name, "null", "", "null"), show(Kind::Label, "null", "", ""));
+        let object = r#"{"id": "3332883884017713238", "displayName": "Ada Okoro"}"#;
+        assert_eq!(show(Kind::Name, object, "", ""), "'Ada Okoro'");
     }
 }

@@ -5,13 +5,16 @@
 //! by e-mail. bobsync never touches an account with another employee's mark. Where two answers are
 //! possible, the matcher gives none.
 
+mod logins;
+
 use std::borrow::Cow;
 
 use foldhash::{HashMap, HashMapExt as _, HashSet};
 
+use self::logins::{Logins, may_be_a_mark};
 use super::{
     access::Decision,
-    account::{Access, Account, AccountState, AccountWrite, NewValue},
+    account::{Access, Account, AccountState, AccountWrite, NewValue, Phase},
     baseline::Baseline,
     drift::InPlace,
     employee::{BobStatus, Employee},
@@ -39,6 +42,9 @@ pub struct Person {
     /// Whether a suspended account may still have open sessions: the provider ends them by a
     /// separate call, and no status says yet that access was taken.
     pub sessions_open: bool,
+    /// Whether bobsync made the account on record, and its owner has to choose another password at
+    /// the first login.
+    pub first_login: bool,
     /// Another integration that manages this employee's account at the same tenant and comes before
     /// this one.
     pub claimed_by: Option<Box<str>>,
@@ -66,6 +72,8 @@ pub struct Candidate {
     pub account: Box<str>,
     /// Whether the account can be used.
     pub state: AccountState,
+    /// What else decisions have to know of the state.
+    pub phase: Phase,
     /// The manager that the account names now, by id or e-mail as the mapping has it.
     pub manager: Option<Box<str>>,
     /// The account's e-mail, if employees' accounts name their manager by e-mail.
@@ -103,6 +111,10 @@ pub struct Found {
     own_has: Keys,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
+    /// An account without a mark that has the e-mail, if logins decide and several accounts may
+    /// have one e-mail.
+    by_address: Option<Box<Candidate>>,
+    by_address_again: bool,
     /// Whether one of the accounts that may belong to this employee can be used.
     open: bool,
     taken: Taken,
@@ -255,7 +267,11 @@ pub struct Matcher<'a> {
     by_email: HashMap<Cow<'a, str>, Owners>,
     /// Only usernames that differ from the employee's e-mail.
     by_username: HashMap<Cow<'a, str>, Owners>,
+    /// What is wanted if logins decide.
+    logins: Logins,
     found: Vec<Found>,
+    /// How many accounts of employees have a value in place of a mark that is no mark.
+    foreign_marks: u32,
     /// Accounts on record that the matcher has not seen yet.
     unseen: HashSet<&'a str>,
     adopt: bool,
@@ -273,7 +289,9 @@ impl<'a> Matcher<'a> {
             by_account: HashMap::new(),
             by_email: HashMap::with_capacity(people.len()),
             by_username: HashMap::new(),
+            logins: Logins::default(),
             found: vec![Found::default(); people.len()],
+            foreign_marks: 0,
             unseen: people.iter().filter_map(|person| person.known_account.as_deref()).collect(),
             adopt,
             protected: None,
@@ -295,6 +313,7 @@ impl<'a> Matcher<'a> {
             if let Some(username) = username.filter(|username| Some(username) != email.as_ref()) {
                 own(&mut matcher.by_username, username, index);
             }
+            matcher.want_login(index, email.as_deref());
             if let Some(email) = email {
                 own(&mut matcher.by_email, email, index);
             }
@@ -330,6 +349,13 @@ impl<'a> Matcher<'a> {
         self.by_id.get(id).copied()
     }
 
+    /// Returns how many accounts of managed employees have another system's value in place of a
+    /// mark.
+    #[must_use]
+    pub const fn foreign_marks(&self) -> u32 {
+        self.foreign_marks
+    }
+
     /// Returns the ids of accounts on record that the matcher did not see.
     pub fn unseen(&self) -> impl Iterator<Item = &'a str> {
         self.unseen.iter().copied()
@@ -346,6 +372,11 @@ impl<'a> Matcher<'a> {
             // to.
             None => self.by_account.get(&*account.id).copied(),
         };
+        let is_foreign = |mark: &Cow<'_, str>| owner.is_none() && !may_be_a_mark(mark);
+        let is_wanted = || email.as_deref().is_some_and(|key| self.by_email.contains_key(key));
+        if account.mark.as_ref().is_some_and(is_foreign) && is_wanted() {
+            self.foreign_marks += 1;
+        }
         let free = account.mark.is_none() && owner.is_none();
         let nobodys = if account.mark.is_none() { Holder::Stranger } else { Holder::Marked };
         let holder = || {
@@ -374,6 +405,7 @@ impl<'a> Matcher<'a> {
                 None => found.take(holder()),
             }
         }
+        self.see_login(&account, email.as_deref(), owner, free, holder);
         // If the username equals the e-mail and no employee wants it only as a username, the code
         // above has already handled it.
         if let Some(name) =
@@ -472,7 +504,8 @@ impl<'a> Matcher<'a> {
         let employee = &self.people[person as usize].employee;
         let mut write = AccountWrite::default();
         let mut left = Vec::new();
-        if self.people[person as usize].decision.managed {
+        let decision = &self.people[person as usize].decision;
+        if decision.managed && !is_frozen(account.phase, decision.existing) {
             let known = self.people[person as usize].kept.as_deref();
             (write.attributes, left) = differences(self.mapping, employee, known, account);
             if !marked {
@@ -508,11 +541,12 @@ impl<'a> Matcher<'a> {
             .manager
             .is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
         let email = account.email.as_deref().filter(|_| by_email).map(Into::into);
-        let (account, state, elsewhere) = ((*account.id).into(), account.state, account.elsewhere);
-        let left = left.into();
+        let (state, phase, elsewhere) = (account.state, account.phase, account.elsewhere);
+        let (account, left) = ((*account.id).into(), left.into());
         Box::new(Candidate {
             account,
             state,
+            phase,
             manager,
             email,
             marked,
@@ -529,6 +563,7 @@ impl<'a> Matcher<'a> {
     #[must_use]
     pub fn finish(mut self) -> Vec<Match> {
         self.settle_shared_emails();
+        self.settle_addresses();
         self.found
             .into_iter()
             .map(|found| match found {
@@ -565,7 +600,13 @@ impl<'a> Matcher<'a> {
                 Found { by_email: Some(candidate), taken: Taken::No, .. } => {
                     Match::One { candidate, taken: Taken::No }
                 }
-                Found { by_email: None, taken: Taken::No, .. } => Match::None,
+                Found { taken: Taken::No, by_address_again: true, open, .. } => {
+                    Match::Ambiguous { in_use: Vec::new(), open, stays_open: open }
+                }
+                Found { taken: Taken::No, by_address: Some(candidate), .. } => {
+                    Match::One { candidate, taken: Taken::No }
+                }
+                Found { by_email: None, by_address: None, taken: Taken::No, .. } => Match::None,
             })
             .collect()
     }
@@ -598,13 +639,20 @@ impl<'a> Matcher<'a> {
     }
 }
 
-fn own<'a>(map: &mut HashMap<Cow<'a, str>, Owners>, key: Cow<'a, str>, person: PersonIndex) {
+fn own<K: Eq + std::hash::Hash>(map: &mut HashMap<K, Owners>, key: K, person: PersonIndex) {
     match map.entry(key) {
         std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().more.push(person),
         std::collections::hash_map::Entry::Vacant(entry) => {
             entry.insert(Owners { first: person, more: Vec::new() });
         }
     }
+}
+
+/// Returns whether the attributes of an account have to wait until it gets access. `decided` is the
+/// access that the account should have.
+#[must_use]
+pub fn is_frozen(phase: Phase, decided: Option<Access>) -> bool {
+    phase == Phase::Deactivated && decided != Some(Access::Active)
 }
 
 /// Rows that are not as desired and are not written, and why.

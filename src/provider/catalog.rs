@@ -22,6 +22,9 @@ pub struct Catalog {
     pub email: &'static str,
     /// The target that people log in with. It may be the e-mail.
     pub username: &'static str,
+    /// The target of an e-mail that decides only where no account has the username, because several
+    /// accounts may have the same. `None` if e-mails are unique.
+    pub address: Option<&'static str>,
     /// The targets.
     pub(super) table: &'static Table,
     /// Returns a pacer with the provider's published limits.
@@ -41,6 +44,7 @@ impl Catalog {
             required: &[],
             email,
             username,
+            address: None,
             table,
             pacer,
             capabilities: Capabilities::PLAIN,
@@ -65,6 +69,13 @@ impl Catalog {
     pub fn relates(&self, target: &str) -> bool {
         self.table.locate(target).is_some_and(|place| place.field.relates)
     }
+
+    /// Returns whether a target has the name of another employee: a reference to an employee gives
+    /// its label there.
+    #[must_use]
+    pub fn labels(&self, target: &str) -> bool {
+        self.table.locate(target).is_some_and(|place| place.field.labels)
+    }
 }
 
 /// What a provider can do. The conformance suite skips a case only if this table says so.
@@ -77,8 +88,13 @@ pub struct Capabilities {
     pub change_at_first_login: ChangeAtFirstLogin,
     /// Whether an attribute can be cleared.
     pub clears: bool,
+    /// Whether a text may have characters beyond three bytes of UTF-8, such as emoji.
+    pub emoji: bool,
     /// The states in which an account can be found.
     pub states: &'static [AccountState],
+    /// Whether the settings choose the attribute of the mark freely, so that it may be one that
+    /// another system uses.
+    pub chosen_mark: bool,
     /// Where the mark is and how it is written, for documentation and messages.
     pub mark: &'static str,
     /// How many accounts the largest page of a listing has.
@@ -103,6 +119,9 @@ pub struct Capabilities {
     pub answers_changes: bool,
     /// Whether a separate call sets a manager.
     pub manager_apart: bool,
+    /// Whether calls of their own give and take access. The account is read before and after them,
+    /// and after a change that finds no account.
+    pub access_apart: bool,
     /// Whether a suspension ends sessions by a separate call.
     pub ends_sessions: bool,
     /// Whether an account can be active and unusable because it has no licence.
@@ -134,8 +153,10 @@ impl Capabilities {
         initial_password: InitialPassword::Unsupported,
         change_at_first_login: ChangeAtFirstLogin::Unsupported,
         clears: true,
+        emoji: true,
         states: &[AccountState::Active, AccountState::Suspended],
         mark: "",
+        chosen_mark: false,
         page: 100,
         listing_counts: false,
         lags: false,
@@ -146,6 +167,7 @@ impl Capabilities {
         tells_administrators: false,
         answers_changes: true,
         manager_apart: false,
+        access_apart: false,
         ends_sessions: false,
         licences: false,
         phrases: Phrases {

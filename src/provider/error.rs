@@ -33,6 +33,24 @@ pub enum Error {
         /// What the provider said, without values.
         said: String,
     },
+    /// Another system is the master of what the write changes.
+    #[error("another system is the master of this account: {said}")]
+    Mastered {
+        /// What the provider said, without values.
+        said: String,
+    },
+    /// The provider cannot take access from an account in this state. A person has to do it.
+    #[error("{said}")]
+    ByHand {
+        /// What a person can do.
+        said: String,
+    },
+    /// The settings or the keys of the Secret cannot be carried out.
+    #[error("{said}")]
+    Misconfigured {
+        /// What is wrong, and what to do.
+        said: String,
+    },
     /// The credential may not make this kind of call at all, until its rights change.
     #[error("the credential lacks a permission: {said}")]
     Denied {
@@ -103,6 +121,9 @@ impl Error {
             Self::Rejected { said, .. }
             | Self::Conflict { said }
             | Self::Forbidden { said }
+            | Self::Mastered { said }
+            | Self::ByHand { said }
+            | Self::Misconfigured { said }
             | Self::Denied { said }
             | Self::Unauthorized { said }
             | Self::Unavailable { said }
@@ -121,10 +142,10 @@ impl Error {
     #[must_use]
     pub const fn category(&self) -> &'static str {
         match self {
-            Self::Rejected { .. } => "rejected",
+            Self::Rejected { .. } | Self::Misconfigured { .. } => "rejected",
             Self::Duplicate { .. } => "duplicate",
             Self::Conflict { .. } => "conflict",
-            Self::Forbidden { .. } => "forbidden",
+            Self::Forbidden { .. } | Self::Mastered { .. } | Self::ByHand { .. } => "forbidden",
             Self::Denied { .. } => "denied",
             Self::Unauthorized { .. } => "unauthorized",
             Self::NotFound => "not_found",

@@ -31,6 +31,7 @@ pub mod entra;
 pub mod google;
 pub mod jumpcloud;
 pub mod limits;
+pub mod okta;
 pub mod onelogin;
 pub mod passwords;
 pub mod token;
@@ -44,6 +45,7 @@ mod error;
 mod fixtures;
 mod json;
 mod lane;
+mod links;
 mod listing;
 mod prelude;
 mod reader;
@@ -159,6 +161,8 @@ pub enum Key<'a> {
     Mark(&'a str),
     /// The e-mail.
     Email(&'a str),
+    /// The mark, or an e-mail that several accounts may have ([`Catalog::address`]).
+    MarkOrAddress(&'a str, &'a str),
 }
 
 /// The result of a listing.

@@ -14,12 +14,13 @@ pub(super) use super::{
         oauth_error, repeatable, request_id, retry_after, searched, text_of, unless_gone,
         unreadable, without_words,
     },
-    assertion::{Algorithm, SigningKey, now, without_byte_order_mark},
+    assertion::{Algorithm, SigningKey, now, unique, without_byte_order_mark},
     call::{Call, Dialect, Judged, Service, Ties},
     directory::{Change, Directory, Found, New, Of, One, Sink},
     json::{Object, scalar, text as json_text},
     lane::{Batch, Lane, Request},
     limits::{Pacer, Ticket},
+    links::Address,
     listing::{Counted, Counts, Lister, nameless, path_of_link, short, sized},
     passwords::{First, is_crypt},
     reader::{Reader, as_sent},
@@ -35,7 +36,7 @@ pub(super) use super::{
 };
 pub(super) use crate::{
     domain::{
-        account::{Access, Account, AccountState, AccountWrite, NewValue},
+        account::{Access, Account, AccountState, AccountWrite, NewValue, Occasion, Phase},
         mapping::{Compare, Mapping},
         priority::Urgency,
     },

@@ -8,7 +8,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::json::{Object, scalar, text};
 use crate::domain::{
-    account::{Access, AccountState},
+    account::{Access, AccountState, Phase},
     mapping::Compare,
 };
 
@@ -37,9 +37,12 @@ pub(super) struct Table {
     pub(super) shows_null: bool,
     /// What every user says in addition to its attributes.
     pub(super) hooks: Hooks,
-    /// The member that gives or takes access, and its value.
-    pub(super) access: fn(Access) -> (&'static str, Value),
+    /// The member that gives or takes access, and its value. `None` if calls of their own do that.
+    pub(super) access: Option<Gives>,
 }
+
+/// Returns the member that gives or takes access, and its value.
+pub(super) type Gives = fn(Access) -> (&'static str, Value);
 
 /// What a user says in addition to its attributes. The defaults say nothing.
 #[derive(Clone, Copy)]
@@ -48,6 +51,8 @@ pub(super) struct Hooks {
     pub(super) state: fn(&Object<'_>) -> Option<AccountState>,
     /// The state for decisions, if more than the told state counts.
     pub(super) judged: fn(&Object<'_>, Option<AccountState>) -> AccountState,
+    /// What else decisions have to know of the state.
+    pub(super) phase: fn(&Object<'_>) -> Phase,
     /// Whether the account is an administrator's.
     pub(super) administrator: fn(&Object<'_>) -> bool,
     /// Whether another directory is the account's master.
@@ -60,6 +65,7 @@ impl Hooks {
     pub(super) const NONE: Self = Self {
         state: |_| None,
         judged: |_, told| told.unwrap_or(AccountState::Other),
+        phase: |_| Phase::Usual,
         administrator: |_| false,
         elsewhere: |_| false,
         keeps: |_, _| true,
@@ -77,6 +83,9 @@ pub struct Field {
     /// Whether the target names another employee in words by which that employee's account cannot
     /// be found.
     pub relates: bool,
+    /// Whether the target has the name of another employee: a reference to an employee gives its
+    /// label there.
+    pub labels: bool,
     pub(super) at: At,
     pub(super) form: Form,
     /// Words by which refusals call the attribute.
@@ -106,6 +115,8 @@ pub(super) enum At {
     Member,
     /// A member of an object. `whole` means that a write replaces the object as a whole.
     Inside { whole: bool },
+    /// A member of this object, which targets do not name.
+    Within(&'static str),
     /// A member of an entry of an array, which a write replaces as a whole.
     Entry(&'static Array),
     /// A reference of its own, which is read and written in another way.
@@ -166,6 +177,7 @@ impl Field {
             at: At::Member,
             compare: Compare::Exact,
             relates: false,
+            labels: false,
             form,
             words: &[],
             except: &[],
@@ -205,6 +217,10 @@ impl Field {
 
     pub(super) const fn relating(self) -> Self {
         Self { relates: true, ..self }
+    }
+
+    pub(super) const fn labelled(self) -> Self {
+        Self { labels: true, ..self }
     }
 
     /// Returns whether the target has one fixed name.
@@ -293,6 +309,9 @@ pub(super) struct Place<'t> {
 
 impl<'t> Place<'t> {
     pub(super) fn of(field: &'static Field, target: &'t str) -> Self {
+        if let At::Within(outer) = field.at {
+            return Self { field, target, outer, key: "", member: target, listed: true };
+        }
         let (outer, inner) = target.split_once('.').unwrap_or((target, ""));
         let (key, member) = match (field.at, inner.split_once('.')) {
             (At::Entry(array), None) if !array.main => (inner, array.value),

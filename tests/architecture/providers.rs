@@ -104,7 +104,7 @@ fn a_provider_is_a_table_and_a_few_hooks() {
 /// The most lines of code of a folder, on average. The first four had 6,300 lines together, of
 /// which every third one was in another folder too. A text that is broken at 100 columns counts as
 /// several lines.
-const MOST_LINES: usize = 750;
+const MOST_LINES: usize = 860;
 
 /// Lists of imports and modules, and lines without a word, are alike anyway.
 #[test]

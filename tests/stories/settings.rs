@@ -142,11 +142,11 @@ async fn what_the_language_cannot_do_is_refused_with_a_way_out() {
     // A misspelt target is named with its row, and the message lists the targets that there are.
     let mut misspelt = spec(json!({}));
     misspelt["mapping"] = json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"},
-        {"target": "tittle", "field": "work.title"}]);
+        {"target": "job.tittle", "field": "work.title"}]);
     let message = refused(misspelt).await;
     for says in [
         "spec.mapping[2].target",
-        "\"tittle\": no provider has such a target",
+        "\"job.tittle\": no provider has such a target",
         "OneLogin has no such target: use email,",
         "title, department",
     ] {

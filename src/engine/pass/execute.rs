@@ -483,7 +483,12 @@ impl<'c> Run<'_, '_, 'c> {
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
                 self.streaks.unreachable(sort, error)
             }
-            Error::Duplicate { .. } | Error::Conflict { .. } | Error::NotFound => {}
+            Error::Duplicate { .. }
+            | Error::Conflict { .. }
+            | Error::Mastered { .. }
+            | Error::ByHand { .. }
+            | Error::Misconfigured { .. }
+            | Error::NotFound => {}
         }
         Some(self.failure(error, fields))
     }
@@ -491,6 +496,9 @@ impl<'c> Run<'_, '_, 'c> {
     /// Returns an error as a failure. `fields` has the rows that the error is about.
     fn failure(&self, error: &Error, fields: &[usize]) -> Failure {
         match error {
+            Error::Mastered { .. } => Failure::ManagedElsewhere,
+            Error::ByHand { .. } => Failure::ByHand(error.to_string()),
+            Error::Misconfigured { .. } => Failure::Rejected(error.to_string(), RefusedPart::Other),
             Error::Rejected { field, .. } => {
                 let mapping = self.cx.planned.mapping;
                 let is_value =

@@ -19,7 +19,7 @@ use super::{
     scope::Rest,
 };
 use crate::{
-    api::employee_sync::Trigger,
+    api::{employee_sync::Trigger, reasons::IntegrationReason},
     cluster::roster::Entry,
     domain::{
         account::{Access, Account},
@@ -27,9 +27,13 @@ use crate::{
         matching::{Matcher, Person},
         priority::{Class, Urgency},
     },
-    engine::intake::dirty::Line,
+    engine::{intake::dirty::Line, stop::Stop},
     provider::Listing,
 };
+
+/// How many accounts of employees may have another system's value where the mark should be. If
+/// there are more, the settings name the wrong attribute.
+const MOST_FOREIGN_MARKS: u32 = 10;
 
 /// Bob, as one pass saw it.
 #[derive(Debug, Default)]
@@ -199,6 +203,10 @@ impl Pass<'_> {
                 let listing = self.listed(people, matcher).await?;
                 let listing = listing.inspect_err(|_| self.leavers_do_not_wait(people))?;
                 self.look_up_unlisted(people, matcher).await?;
+                if let Some(stop) = self.mark_is_taken(matcher) {
+                    self.leavers_do_not_wait(people);
+                    return Err(stop.into());
+                }
                 let unavailable = listing.unavailable.iter();
                 let unavailable = unavailable.map(|row| mapping.rows[*row].target.clone());
                 listed(unavailable.collect(), &self.unseen(people));
@@ -226,6 +234,23 @@ impl Pass<'_> {
                 Ok(Accounts { listing: Listing { unavailable, ..Listing::default() }, managers })
             }
         }
+    }
+
+    /// Returns the stop if many accounts have values of another system where the marks should be:
+    /// the settings name the wrong attribute, and no account is adopted by mistake.
+    fn mark_is_taken(&self, matcher: &Matcher<'_>) -> Option<Stop> {
+        let target = &self.integration.validated.target;
+        let attribute = target.destination.reserved()?;
+        let count = matcher.foreign_marks();
+        let chosen = target.catalog().capabilities.chosen_mark;
+        (chosen && count > MOST_FOREIGN_MARKS).then(|| {
+            let said = format!(
+                "In spec.provider: markAttribute names {attribute}, which has values that are no \
+                 marks of bobsync on {count} accounts of employees: name an attribute that nothing \
+                 else uses"
+            );
+            Stop { answered: true, ..Stop::new(IntegrationReason::InvalidSettings, said) }
+        })
     }
 
     /// Keeps what the answers showed, so that later passes can tell what is new in theirs.

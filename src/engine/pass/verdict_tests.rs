@@ -55,7 +55,7 @@ fn mapping() -> Mapping {
         row("title", title),
         row("company", Source::Expression(rule)),
     ];
-    Mapping { rows, fields, email: 0, username: 1, manager: None }
+    Mapping { rows, fields, email: 0, username: 1, address: None, manager: None }
 }
 
 fn decision(why: Why) -> Decision {

@@ -98,7 +98,8 @@ pub fn validate(
         })
         .collect::<Result<_, _>>()?;
     initial_password(catalog, provisioning).map_err(invalid)?;
-    let mut mapping = mapping(catalog, spec.mapping.as_deref()).map_err(invalid)?;
+    let reserved = target.destination.reserved();
+    let mut mapping = mapping(catalog, spec.mapping.as_deref(), reserved).map_err(invalid)?;
     if let Some(reserved) =
         target.destination.reserved().filter(|reserved| mapping.position(reserved).is_some())
     {
@@ -334,15 +335,21 @@ fn no_target(catalog: &Catalog, target: &str) -> String {
     format!("{} has no such target; {hint}", catalog.name)
 }
 
-/// Returns the rows of the spec, or the provider's default map. An error names the row.
-fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, String> {
-    let default: Vec<MappingRow>;
+/// Returns the rows of the spec, or the provider's default map without a row for the target that is
+/// `reserved` for the mark. An error names the row.
+fn mapping(
+    catalog: &Catalog,
+    rows: Option<&[MappingRow]>,
+    reserved: Option<&str>,
+) -> Result<Mapping, String> {
+    let mut default: Vec<MappingRow>;
     let rows = if let Some(rows) = rows {
         rows
     } else {
         default = serde_json::from_str(catalog.default_map).map_err(|error| {
             format!("spec.mapping: the default map of {}: {error}", catalog.name)
         })?;
+        default.retain(|row| Some(&*row.target) != reserved);
         &default
     };
     let mut fields = Fields::default();
@@ -367,7 +374,8 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
     }
     let (email, username) = (position(catalog.email)?, position(catalog.username)?);
     let manager = read.iter().position(|row| row.compare.is_person());
-    Ok(Mapping { rows: read, fields, email, username, manager })
+    let address = catalog.address.map(position).transpose()?;
+    Ok(Mapping { rows: read, fields, email, username, address, manager })
 }
 
 /// Returns one row of the spec, as decisions read it.
@@ -377,6 +385,11 @@ fn row_of(catalog: &Catalog, row: &MappingRow, fields: &mut Fields) -> Result<Ro
     let source = match (&row.field, &row.formula, &row.cel) {
         (Some(field), None, None) if compare.is_person() && field.trim() != MANAGER => {
             return Err(no_manager.to_owned());
+        }
+        (Some(field), None, None)
+            if catalog.labels(&row.target) && REFERENCES.contains(&field.trim()) =>
+        {
+            Source::Field(fields.want_label(field.trim()))
         }
         (Some(field), None, None) => Source::Field(fields.want(field)),
         (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {
@@ -452,8 +465,9 @@ mod tests {
             ("field", "work.secondLevelManager"),
             ("field", "work.manager"),
         ] {
-            let why = mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value)))
-                .unwrap_err();
+            let why =
+                mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value)), None)
+                    .unwrap_err();
             let place = format!("spec.mapping[{}].target \"relations.assistant\": ", {
                 rows("relations.assistant", kind, value).len() - 1
             });
@@ -464,15 +478,16 @@ mod tests {
             ("formula", "{work.title}"),
             ("cel", "employee.work.title"),
         ] {
-            mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value))).unwrap();
+            mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value)), None)
+                .unwrap();
         }
-        mapping(&google::CATALOG, Some(&rows("relations.manager", "field", "work.manager")))
+        mapping(&google::CATALOG, Some(&rows("relations.manager", "field", "work.manager")), None)
             .unwrap();
         // A target that is the account of a person accepts only the manager.
         for (_, catalog) in CATALOGS {
             let is_person =
                 |target: &&&str| catalog.compare(target).is_some_and(Compare::is_person);
-            let names = ["relations.manager", "manager_user_id", "manager"];
+            let names = ["relations.manager", "manager_user_id", "manager", "managerId"];
             let target = *names.iter().find(is_person).expect("each provider has managers");
             let mut rows: Vec<MappingRow> = serde_json::from_str(catalog.default_map).unwrap();
             rows.retain(|row| row.target != target);
@@ -482,18 +497,18 @@ mod tests {
             };
             rows.push(row("work.title"));
             assert!(
-                mapping(catalog, Some(&rows)).unwrap_err().contains("work.manager"),
+                mapping(catalog, Some(&rows), None).unwrap_err().contains("work.manager"),
                 "{target}"
             );
             *rows.last_mut().unwrap() = row("work.manager");
-            mapping(catalog, Some(&rows)).unwrap();
+            mapping(catalog, Some(&rows), None).unwrap();
         }
     }
 
     #[test]
     fn the_default_maps_are_valid_mappings() {
         for (_, catalog) in CATALOGS {
-            let mapping = mapping(catalog, None).unwrap();
+            let mapping = mapping(catalog, None, None).unwrap();
             assert!(
                 catalog.required.iter().all(|target| mapping.position(target).is_some()),
                 "{}",
@@ -565,8 +580,9 @@ mod tests {
                                           {"target": last, "field": "work.title"}]);
             serde_json::from_value::<Vec<MappingRow>>(rows).unwrap()
         };
-        let said =
-            |last: &str| mapping(&onelogin::CATALOG, Some(&rows(last))).map(drop).unwrap_err();
+        let said = |last: &str| {
+            mapping(&onelogin::CATALOG, Some(&rows(last)), None).map(drop).unwrap_err()
+        };
         assert_eq!(
             said("tittle"),
             "spec.mapping[2].target \"tittle\": OneLogin has no such target; did you mean title?"

@@ -2,8 +2,6 @@
 //! or a certificate, in one of Microsoft's clouds.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use reqwest::Url;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
 
@@ -172,27 +170,18 @@ impl App {
 pub(super) struct EntraDialect {
     tenant: Arc<Tenant>,
     app: App,
-    /// Scheme, host and port. A link to the next page is a whole address, so a path prefix is part
-    /// of each path.
-    origin: String,
-    prefix: String,
+    address: Address,
 }
 
 impl EntraDialect {
     pub(super) fn new(tenant: Arc<Tenant>, app: App) -> Self {
-        let (origin, prefix) = match Url::parse(&tenant.base) {
-            Ok(url) => {
-                (url.origin().ascii_serialization(), url.path().trim_end_matches('/').to_owned())
-            }
-            // The first call reports that this is not an address.
-            Err(_) => (tenant.base.clone(), String::new()),
-        };
-        Self { tenant, app, origin, prefix }
+        let address = Address::of(&tenant.base);
+        Self { tenant, app, address }
     }
 
     /// Returns the path of a call at the tenant's address.
     pub(super) fn path(&self, below: &str) -> String {
-        format!("{}/v1.0{below}", self.prefix)
+        self.address.path(&format!("/v1.0{below}"))
     }
 
     fn audience(&self) -> String {
@@ -202,7 +191,7 @@ impl EntraDialect {
 
 impl Dialect for EntraDialect {
     fn base(&self) -> &str {
-        &self.origin
+        &self.address.origin
     }
 
     fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
@@ -244,16 +233,13 @@ impl EntraDialect {
     /// Returns a signed request for a token (Microsoft identity platform, "Certificate
     /// credentials").
     fn assertion(&self, key: &SigningKey, thumbprint: &str) -> Result<Secret, Error> {
-        let (mut unique, now) = ([0; 16], now());
-        SystemRandom::new().fill(&mut unique).map_err(|_| {
-            Error::unavailable("there is no randomness for the request for a token")
-        })?;
+        let (unique, now) = (unique()?, now());
         let claims = json!({
             "iss": self.app.client_id, "sub": self.app.client_id,
             // The assertion is for this audience, even if the call goes to another address.
-            "aud": self.audience(), "jti": BASE64_URL_SAFE_NO_PAD.encode(unique),
+            "aud": self.audience(), "jti": unique,
             "iat": now, "nbf": now, "exp": now + ASSERTED.as_secs(),
         });
-        key.sign(Algorithm::Ps256, &[("x5t#S256", thumbprint)], &claims)
+        key.sign(Algorithm::Ps256, &[("x5t#S256", json!(thumbprint))], &claims)
     }
 }

@@ -62,8 +62,7 @@ pub(super) fn parts<'w>(tenant: &Tenant, of: Of<'w>) -> Result<Parts<'w>, Error>
         members.insert(attribute.to_owned(), json!(mark));
     }
     if let Some(access) = write.access {
-        let (member, value) = (TABLE.access)(access);
-        members.insert(member.to_owned(), value);
+        writer::put_access(&TABLE, access, &mut members);
     }
     let manager = places(&TABLE, mapping, write).find(|(place, _)| place.outer == MANAGER);
     let manager = manager.and_then(|(_, value)| match value {

@@ -122,8 +122,8 @@ impl Dialect for GoogleDialect {
             // The assertion is for this audience, even if the call goes to another address.
             "aud": format!("{TOKENS}/token"), "iat": now, "exp": now + HOUR.as_secs(),
         });
-        let header: &[(&str, &str)] = if key_id.is_empty() { &[] } else { &[("kid", key_id)] };
-        let assertion = key.sign(Algorithm::Rs256, header, &claims)?;
+        let header = if key_id.is_empty() { Vec::new() } else { vec![("kid", json!(key_id))] };
+        let assertion = key.sign(Algorithm::Rs256, &header, &claims)?;
         let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
         let request = form(
             http.request(Method::POST, &url),

@@ -233,7 +233,7 @@ impl Directory for JumpCloud {
         let found = match key {
             Key::Id(id) => Vec::from_iter(self.by_id(mapping, id).await?),
             Key::Email(email) => self.by_email(mapping, email).await?,
-            Key::Mark(_) => {
+            Key::Mark(_) | Key::MarkOrAddress(..) => {
                 let said = "JumpCloud has no search for custom attributes".to_owned();
                 return Err(Error::Rejected { field: None, said });
             }
@@ -247,8 +247,10 @@ impl Directory for JumpCloud {
         let mut members = body(of)?;
         let access = write.access.unwrap_or(Access::Active);
         let staged = access == Access::Active && initial.password.is_none() && self.tenant().stages;
-        let (state, value) = (TABLE.access)(access);
-        members.insert(state.to_owned(), if staged { json!("STAGED") } else { value });
+        writer::put_access(&TABLE, access, &mut members);
+        if staged {
+            members.insert("state".to_owned(), json!("STAGED"));
+        }
         let mut password = Password::Absent;
         // This asks JumpCloud to say why a password is refused (JumpCloud API v1, `User_Create`).
         let mut query: &[(&str, &str)] = &[];

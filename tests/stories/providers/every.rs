@@ -291,7 +291,7 @@ pub async fn what_the_provider_cannot_do_is_refused_with_a_way_out_and_so_is_ano
     let required = tenant.catalog().required[0];
     let alone = json!({"mapping": [{"target": required, "field": "root.email"}]});
     refused((rules.provider.clone(), alone, "requires the targets"), name).await;
-    for target in ["planet", "external_id", "id", "password"] {
+    for target in tenant.unknown_targets() {
         refused(rules.row(target, "work.title", "has no such target"), name).await;
     }
     let part = &rules.provider[rules.field()];

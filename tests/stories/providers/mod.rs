@@ -7,6 +7,7 @@ pub mod tenant;
 mod entra;
 mod google;
 mod jumpcloud;
+mod okta;
 mod one_login;
 
 use tenant::Tenant;
@@ -18,3 +19,4 @@ pub const ONE_LOGIN: Provider = &one_login::OneLogin;
 pub const GOOGLE: Provider = &google::Google;
 pub const ENTRA: Provider = &entra::Entra;
 pub const JUMPCLOUD: Provider = &jumpcloud::JumpCloud;
+pub const OKTA: Provider = &okta::Okta;

@@ -67,6 +67,11 @@ pub trait Tenant: Sync {
     /// from. The manager is not among them. The first row is the e-mail.
     fn rows(&self, user: &Value) -> Vec<(Value, &'static str)>;
 
+    /// Returns targets that the provider does not have.
+    fn unknown_targets(&self) -> &'static [&'static str] {
+        &["planet", "external_id", "id", "password"]
+    }
+
     /// Returns the target that has the title.
     fn title(&self) -> &'static str;
 

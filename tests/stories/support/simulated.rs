@@ -34,6 +34,12 @@ impl Simulated {
         simulated
             .put("/onelogin/custom-attributes", json!({"shortnames": ["work_cell", "badge"]}))
             .await;
+        let mark = json!({"title": "Employee in Bob", "type": "string"});
+        simulated.put("/okta/schema", json!({"custom": {"bobsyncEmployeeId": mark}})).await;
+        // New accounts are ACTIVE at once, and in lists. The stories of Okta also have other orgs.
+        simulated
+            .put("/okta/quirks", json!({"optionalPassword": true, "searchLagSeconds": 0}))
+            .await;
         simulated
     }
 

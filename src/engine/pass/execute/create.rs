@@ -13,8 +13,8 @@ use crate::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
         budget::BudgetKind,
         mapping::{equal, key},
-        matching::{PersonIndex, differences},
-        plan::Change,
+        matching::{PersonIndex, differences, is_frozen},
+        plan::{Change, occasion},
         safety::ProtectedBy,
     },
     engine::pass::outcome::Failure,
@@ -23,6 +23,9 @@ use crate::{
 
 /// How often a create is sent if its outcome stays unknown.
 const SENT: u32 = 2;
+
+/// The account with a person's mark, and accounts without a mark that may be the person's.
+type Known = (Option<Account<'static>>, Vec<Account<'static>>);
 
 impl Run<'_, '_, '_> {
     pub(super) async fn create(
@@ -37,13 +40,21 @@ impl Run<'_, '_, '_> {
         if names.iter().flatten().any(|name| self.cx.protected.names(name)) {
             return Err(Ended::Failed(Failure::Protected(ProtectedBy::Settings)));
         }
-        if change.look_up_first
-            && let Some(account) = self.by_mark(person).await?
-        {
-            let mut landed = self.bring_up(person, account, &write, MatchedBy::Mark, false).await?;
-            // The last try may have made the account, with a lost answer.
-            landed.only_found &= !(self.cx.pace.failed_before)(change);
-            return Ok(landed);
+        if change.look_up_first {
+            let (own, mut free) = self.by_mark(person).await?;
+            if let Some(account) = own {
+                let mut landed =
+                    self.bring_up(person, account, &write, MatchedBy::Mark, false).await?;
+                // The last try may have made the account, with a lost answer.
+                landed.only_found &= !(self.cx.pace.failed_before)(change);
+                return Ok(landed);
+            }
+            if free.len() > 1 && self.cx.adopt {
+                return Err(Ended::Failed(Failure::Ambiguous));
+            }
+            if let Some(account) = free.pop().filter(|_| self.cx.adopt) {
+                return self.bring_up(person, account, &write, MatchedBy::Email, false).await;
+            }
         }
         let initial = match &self.cx.initial {
             Ok(initial) => initial,
@@ -85,7 +96,7 @@ impl Run<'_, '_, '_> {
                     if let Some(wait) = tries.again() {
                         (self.cx.pace.pause)(wait).await;
                     }
-                    if let Some(account) = self.by_mark(person).await? {
+                    if let (Some(account), _) = self.by_mark(person).await? {
                         self.call(person, Sort::Creation, &mut Tries::all(), || {
                             self.cx.provider.finish(&account.id, initial)
                         })
@@ -172,7 +183,9 @@ impl Run<'_, '_, '_> {
     /// Returns the account with this person's mark, if there is one. The account on record is read
     /// first, because an account that cannot be read is not absent. If searches lag behind writes,
     /// a search by e-mail comes next. If the provider cannot search marks, nothing else is tried.
-    async fn by_mark(&self, index: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
+    ///
+    /// If logins decide, also returns the accounts without a mark that have the person's e-mail.
+    async fn by_mark(&self, index: PersonIndex) -> Result<Known, Ended> {
         let person = self.cx.planned.person(index);
         let mark = person.employee.id();
         let email = self.cx.planned.mapping.text(self.cx.planned.mapping.email, &person.employee);
@@ -180,17 +193,28 @@ impl Run<'_, '_, '_> {
         let by_email = self.cx.provider.capabilities().lags || !searches;
         let known = person.known_account.as_deref().map(Key::Id);
         let email = email.as_deref().filter(|_| by_email).map(Key::Email);
-        for key in [known, email, searches.then_some(Key::Mark(mark))].into_iter().flatten() {
-            let mut found = self.look(index, Sort::Creation, key, Tries::all()).await?;
-            found.retain(|account| account.mark.as_deref() == Some(mark));
-            if found.len() > 1 {
+        let address = self.cx.planned.mapping.address;
+        let address = address.and_then(|row| self.cx.planned.mapping.text(row, &person.employee));
+        let marked = match &address {
+            Some(address) => Key::MarkOrAddress(mark, address),
+            None => Key::Mark(mark),
+        };
+        let mut free = Vec::new();
+        for key in [known, email, searches.then_some(marked)].into_iter().flatten() {
+            let found = self.look(index, Sort::Creation, key, Tries::all()).await?;
+            let (mut own, others): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|account| account.mark.as_deref() == Some(mark));
+            if own.len() > 1 {
                 return Err(Ended::Failed(Failure::Ambiguous));
             }
-            if let Some(account) = found.pop() {
-                return Ok(Some(account));
+            if let Some(account) = own.pop() {
+                return Ok((Some(account), Vec::new()));
+            }
+            if matches!(key, Key::MarkOrAddress(..)) {
+                free = others.into_iter().filter(|account| account.mark.is_none()).collect();
             }
         }
-        Ok(None)
+        Ok((None, free))
     }
 
     /// Returns the accounts with this e-mail. If reads lag behind writes, an account that is `sure`
@@ -319,15 +343,18 @@ impl Run<'_, '_, '_> {
             return Err(Ended::Failed(Failure::ManagedElsewhere));
         }
         let person = self.cx.planned.person(index);
-        let (attributes, _) = differences(
-            self.cx.planned.mapping,
-            &person.employee,
-            person.kept.as_deref(),
-            &account,
-        );
-        let mut write = AccountWrite { attributes, ..AccountWrite::default() };
+        let frozen = is_frozen(account.phase, person.decision.existing);
+        let mut write = AccountWrite::default();
+        if !frozen {
+            (write.attributes, _) = differences(
+                self.cx.planned.mapping,
+                &person.employee,
+                person.kept.as_deref(),
+                &account,
+            );
+        }
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
-        if let Some(row) = self.cx.planned.mapping.manager {
+        if let Some(row) = self.cx.planned.mapping.manager.filter(|_| !frozen) {
             let have = account.attributes.get(row).and_then(Option::as_deref);
             write.attributes.extend(
                 wanted
@@ -349,7 +376,7 @@ impl Run<'_, '_, '_> {
         if !own {
             write.attributes.retain(|(row, _)| !self.cx.released.held.frozen.contains(row));
         }
-        write.mark = wanted.mark.clone().filter(|_| account.mark.is_none());
+        write.mark = wanted.mark.clone().filter(|_| account.mark.is_none() && !frozen);
         write.access = match (person.decision.existing, account.state) {
             (Some(Access::Suspended), state) if state != AccountState::Suspended => {
                 Some(Access::Suspended)
@@ -359,6 +386,7 @@ impl Run<'_, '_, '_> {
             }
             _ => None,
         };
+        write.occasion = occasion(person, write.access);
         // If an earlier try with a lost answer made the account, the action is the create.
         // Otherwise it is what is done to the account now.
         let made =

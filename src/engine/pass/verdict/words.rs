@@ -138,6 +138,7 @@ impl Verdict<'_> {
                 Failure::Rejected(said, _)
                 | Failure::Conflict(said)
                 | Failure::Forbidden(said)
+                | Failure::ByHand(said)
                 | Failure::Sessions(said)
                 | Failure::Retrying(said),
             ) => {
@@ -157,6 +158,10 @@ impl Verdict<'_> {
             Trouble::Failed(Failure::Forbidden(said)) => followed_by(&sentence(said), OR_LEAVE),
             Trouble::Failed(Failure::Rejected(said, RefusedPart::Value)) => {
                 followed_by(&sentence(said), CORRECT)
+            }
+            Trouble::Failed(Failure::ByHand(said)) => {
+                let open = self.still_open(BY_HAND);
+                sentence(&format!("{}{open}", said.trim_end_matches('.')))
             }
             Trouble::Failed(
                 Failure::Rejected(said, RefusedPart::Other)
