@@ -7,8 +7,8 @@ pub(super) use serde::Deserialize;
 pub(super) use serde_json::{Map, Value, json};
 
 pub(super) use super::{
-    Capabilities, Catalog, ChangeAtFirstLogin, Connected, Credential, Destination, Error, Initial,
-    InitialPassword, Key, Keys, Left, Listing, Phrases, Written,
+    Capabilities, Catalog, ChangeAtFirstLogin, Connected, Credential, Destination, Error, Identity,
+    Initial, InitialPassword, Key, Keys, Left, Listing, Phrases, TokenFile, Written,
     answers::{
         ERROR_BODY, Password, Purpose, Route, Sent, believed, error_body, field, keep_those_with,
         oauth_error, repeatable, request_id, retry_after, searched, text_of, unless_gone,

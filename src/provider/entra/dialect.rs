@@ -1,7 +1,8 @@
-//! How calls to Microsoft Graph are made: by an app registration that authenticates with a secret
-//! or a certificate, in one of Microsoft's clouds.
+//! How calls to Microsoft Graph are made: by an app registration that authenticates with a secret,
+//! with a certificate, or with the controller's own identity, in one of Microsoft's clouds.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use parking_lot::Mutex;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
 
@@ -15,6 +16,14 @@ const PUBLISHED: Duration = Duration::from_secs(3599);
 /// How long an assertion is good: "short-lived" (Microsoft identity platform, certificate
 /// credentials).
 const ASSERTED: Duration = Duration::from_secs(600);
+
+/// The audience of tokens that Microsoft takes from other issuers (Microsoft identity platform,
+/// "Workload identity federation").
+const EXCHANGE: &str = "api://AzureADTokenExchange";
+
+/// What kind of assertion proves who the app is (RFC 7523, 2.2).
+const ASSERTION_TYPE: (&str, &str) =
+    ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
 
 /// One of Microsoft's clouds (Microsoft Graph, "National cloud deployments").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +86,10 @@ impl Destination for Tenant {
         Some(self.mark.attribute())
     }
 
+    fn takes_identity(&self, keys: &[&str]) -> bool {
+        keys == ["clientId"]
+    }
+
     fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
         let app = App::read(credential)?;
         Ok(Box::new(Entra::new(self.clone(), app, ties, pacer)?))
@@ -114,6 +127,12 @@ enum Proof {
         /// SHA-256 of the certificate, in the form of `x5t#S256`.
         thumbprint: String,
     },
+    /// A token of the controller's service account, which the app trusts by a federated credential.
+    Federated {
+        file: TokenFile,
+        /// The token that was sent last. No text may show it, because it is good for some time.
+        sent: Mutex<Secret>,
+    },
 }
 
 impl App {
@@ -125,9 +144,23 @@ impl App {
     pub fn read(mut credential: Credential) -> Result<Self, Error> {
         let refuse = |why: &str| Error::unauthorized(why);
         let client_id = credential.required("clientId").expose().trim().to_owned();
+        let identity = credential.identity().clone();
+        // A key without a value is not the wish to do without it.
+        let is_alone = credential.keys().next().is_none();
         let mut given =
             |key: &str| credential.take(key).filter(|value| !value.expose().trim().is_empty());
         let proof = match (given("clientSecret"), given("clientCertificate"), given("clientKey")) {
+            (None, None, None) if is_alone => match identity {
+                Identity::Token(file) => {
+                    Proof::Federated { file, sent: Mutex::new(Secret::new("")) }
+                }
+                Identity::Absent(why) => {
+                    return Err(refuse(&format!(
+                        "set clientSecret, or clientCertificate and clientKey; a clientId alone \
+                         is for workload identity federation, and {why}"
+                    )));
+                }
+            },
             (Some(secret), None, None) => Proof::Secret(Secret::new(secret.expose().trim())),
             (None, Some(certificate), Some(key)) => {
                 let certificate = without_byte_order_mark(certificate.expose());
@@ -208,11 +241,14 @@ impl Dialect for EntraDialect {
             }
             Proof::Certificate { key, thumbprint } => {
                 assertion = self.assertion(key, thumbprint)?;
-                pairs.push((
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                ));
-                pairs.push(("client_assertion", assertion.expose()));
+                pairs.extend([ASSERTION_TYPE, ("client_assertion", assertion.expose())]);
+                ""
+            }
+            Proof::Federated { file, sent } => {
+                // The file is read for each request, because its token is replaced before it ends.
+                assertion = file.read()?;
+                pairs.extend([ASSERTION_TYPE, ("client_assertion", assertion.expose())]);
+                *sent.lock() = assertion.clone();
                 ""
             }
         };
@@ -225,7 +261,24 @@ impl Dialect for EntraDialect {
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
-        judge(route, answer, sent, self.tenant.mark.attribute())
+        let mark = self.tenant.mark.attribute();
+        let App { client_id, proof: Proof::Federated { sent: token, .. } } = &self.app else {
+            return judge(route, answer, sent, mark);
+        };
+        if route.purpose != Purpose::Token {
+            return judge(route, answer, sent, mark);
+        }
+        let token = token.lock();
+        match judge(route, answer, Sent::Credential(client_id, token.expose()), mark) {
+            Err(Error::Unauthorized { said }) => Err(Error::Unauthorized {
+                said: format!(
+                    "{said}; the app registration needs a federated credential with the issuer \
+                     and the subject of the controller's token, and the token needs the audience \
+                     {EXCHANGE}"
+                ),
+            }),
+            judged => judged,
+        }
     }
 }
 

@@ -119,6 +119,8 @@ impl Stage {
                 self.world.bob_url().to_owned(),
                 self.world.onelogin_url().to_owned(),
             ],
+            federated_token_file: None,
+            federated_namespace: Vec::new(),
             http_listen: "127.0.0.1:0".parse().expect("an address"),
             webhook_listen: "127.0.0.1:0".parse().expect("an address"),
             // A killed controller leaves no lease that the next one would have to wait for.
