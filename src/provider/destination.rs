@@ -28,8 +28,8 @@ pub trait Destination: fmt::Debug + Send + Sync {
         None
     }
 
-    /// Returns whether a Secret with these keys has no secret, so that the controller's own identity
-    /// is the credential.
+    /// Returns whether a Secret with these keys has no secret, so that the credential is the
+    /// controller's own identity.
     fn takes_identity(&self, _keys: &[&str]) -> bool {
         false
     }

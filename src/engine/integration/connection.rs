@@ -253,7 +253,10 @@ impl Target {
             return held_by(stop, &self.secret, names.iter());
         }
         let (secret, keys) = (&self.secret, names.join(", "));
-        let named = format!("The app is named in the Secret {secret}, key {keys}.");
+        let named = format!(
+            "The app is named in the Secret {secret}, key {keys}. It has to trust the token of the \
+             controller's service account."
+        );
         let message = conditions::followed_by(&conditions::sentence(&stop.message), &named);
         Stop { message, ..stop }
     }

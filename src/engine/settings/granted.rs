@@ -17,7 +17,7 @@ pub struct Granted {
 }
 
 impl Granted {
-    /// Returns these grants. An empty path is none.
+    /// Returns these grants. An empty path names no file.
     #[must_use]
     pub fn new(endpoints: AllowedEndpoints, token: Option<&Path>, trusted: Vec<String>) -> Self {
         let token = token.filter(|path| !path.as_os_str().is_empty()).map(TokenFile::new);
@@ -53,8 +53,8 @@ mod tests {
         let some = granted("/token", &["people", "school"]);
         assert_eq!([some.identity("people"), some.identity("school")], [token.clone(), token]);
         for refused in [some.identity("peo"), granted("/token", &[]).identity("peo")] {
-            let said = matches!(&refused, Identity::Absent(why) if why.contains("--federated-namespace peo"));
-            assert!(said, "{refused:?}");
+            let Identity::Absent(why) = &refused else { panic!("{refused:?}") };
+            assert!(why.contains("--federated-namespace peo"), "{why}");
         }
         for none in [Granted::default(), granted("", &["people"])] {
             assert_eq!(none.identity("people"), Identity::default());

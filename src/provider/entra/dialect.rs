@@ -2,7 +2,6 @@
 //! with a certificate, or with the controller's own identity, in one of Microsoft's clouds.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use parking_lot::Mutex;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
 
@@ -17,13 +16,8 @@ const PUBLISHED: Duration = Duration::from_secs(3599);
 /// credentials).
 const ASSERTED: Duration = Duration::from_secs(600);
 
-/// The audience of tokens that Microsoft takes from other issuers (Microsoft identity platform,
-/// "Workload identity federation").
-const EXCHANGE: &str = "api://AzureADTokenExchange";
-
-/// What kind of assertion proves who the app is (RFC 7523, 2.2).
-const ASSERTION_TYPE: (&str, &str) =
-    ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer");
+/// What a Secret without a credential needs.
+const SET: &str = "set clientSecret, or clientCertificate and clientKey";
 
 /// One of Microsoft's clouds (Microsoft Graph, "National cloud deployments").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,11 +122,7 @@ enum Proof {
         thumbprint: String,
     },
     /// A token of the controller's service account, which the app trusts by a federated credential.
-    Federated {
-        file: TokenFile,
-        /// The token that was sent last. No text may show it, because it is good for some time.
-        sent: Mutex<Secret>,
-    },
+    Federated(TokenFile),
 }
 
 impl App {
@@ -150,17 +140,7 @@ impl App {
         let mut given =
             |key: &str| credential.take(key).filter(|value| !value.expose().trim().is_empty());
         let proof = match (given("clientSecret"), given("clientCertificate"), given("clientKey")) {
-            (None, None, None) if is_alone => match identity {
-                Identity::Token(file) => {
-                    Proof::Federated { file, sent: Mutex::new(Secret::new("")) }
-                }
-                Identity::Absent(why) => {
-                    return Err(refuse(&format!(
-                        "set clientSecret, or clientCertificate and clientKey; a clientId alone \
-                         is for workload identity federation, and {why}"
-                    )));
-                }
-            },
+            (None, None, None) if is_alone => Proof::Federated(identity.token(SET)?),
             (Some(secret), None, None) => Proof::Secret(Secret::new(secret.expose().trim())),
             (None, Some(certificate), Some(key)) => {
                 let certificate = without_byte_order_mark(certificate.expose());
@@ -186,7 +166,7 @@ impl App {
                     }
                     (_, Some(_), _) => "clientCertificate needs its private key as clientKey",
                     (.., Some(_)) => "clientKey needs its certificate as clientCertificate",
-                    _ => "set clientSecret, or clientCertificate and clientKey",
+                    _ => SET,
                 };
                 return Err(refuse(said));
             }
@@ -233,25 +213,17 @@ impl Dialect for EntraDialect {
         let App { client_id, proof } = &self.app;
         let mut pairs =
             vec![("grant_type", "client_credentials"), ("client_id", client_id), ("scope", &scope)];
-        let assertion;
-        let secret = match proof {
-            Proof::Secret(secret) => {
-                pairs.push(("client_secret", secret.expose()));
-                secret.expose()
+        let mut secret = "";
+        let assertion = match proof {
+            Proof::Secret(shared) => {
+                secret = shared.expose();
+                pairs.push(("client_secret", secret));
+                None
             }
-            Proof::Certificate { key, thumbprint } => {
-                assertion = self.assertion(key, thumbprint)?;
-                pairs.extend([ASSERTION_TYPE, ("client_assertion", assertion.expose())]);
-                ""
-            }
-            Proof::Federated { file, sent } => {
-                // The file is read for each request, because its token is replaced before it ends.
-                assertion = file.read()?;
-                pairs.extend([ASSERTION_TYPE, ("client_assertion", assertion.expose())]);
-                *sent.lock() = assertion.clone();
-                ""
-            }
+            Proof::Certificate { key, thumbprint } => Some(self.assertion(key, thumbprint)?),
+            Proof::Federated(file) => Some(file.read()?),
         };
+        pairs.extend(assertion.iter().flat_map(asserted));
         Ok((form(http.request(Method::POST, &url), &pairs), Sent::Credential(client_id, secret)))
     }
 
@@ -261,24 +233,16 @@ impl Dialect for EntraDialect {
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
-        let mark = self.tenant.mark.attribute();
-        let App { client_id, proof: Proof::Federated { sent: token, .. } } = &self.app else {
-            return judge(route, answer, sent, mark);
+        let token;
+        let sent = match (&self.app.proof, sent) {
+            // A token of another issuer is good for some time, so no text may show it.
+            (Proof::Federated(file), Sent::Credential(client_id, _)) => {
+                token = file.last();
+                Sent::Credential(client_id, token.expose())
+            }
+            (_, sent) => sent,
         };
-        if route.purpose != Purpose::Token {
-            return judge(route, answer, sent, mark);
-        }
-        let token = token.lock();
-        match judge(route, answer, Sent::Credential(client_id, token.expose()), mark) {
-            Err(Error::Unauthorized { said }) => Err(Error::Unauthorized {
-                said: format!(
-                    "{said}; the app registration needs a federated credential with the issuer \
-                     and the subject of the controller's token, and the token needs the audience \
-                     {EXCHANGE}"
-                ),
-            }),
-            judged => judged,
-        }
+        judge(route, answer, sent, self.tenant.mark.attribute())
     }
 }
 

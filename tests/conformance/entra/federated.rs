@@ -118,7 +118,7 @@ async fn a_token_that_is_not_trusted_is_unauthorized_and_never_shown() {
         std::fs::write(&cluster.file, &token).unwrap();
         match list(&cluster.connected()).await {
             Err(Error::Unauthorized { said }) => {
-                assert!(said.contains(number) && said.contains(AUDIENCE), "{said}");
+                assert!(said.contains(number), "{said}");
                 assert!(!token.split('.').any(|part| said.contains(part)), "{said}");
             }
             other => panic!("{number}: {other:?}"),

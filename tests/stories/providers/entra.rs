@@ -358,7 +358,7 @@ async fn a_token_of_the_api_server_takes_the_place_of_a_secret() {
         })
         .await;
         let (_, message) = told().await;
-        assert!(message.contains("named in the Secret entra, key clientId"), "{message}");
+        assert!(message.contains("It has to trust the token of the controller"), "{message}");
         assert!(!message.contains("eyJ"), "{message}");
     };
 
@@ -378,7 +378,7 @@ async fn a_token_of_the_api_server_takes_the_place_of_a_secret() {
     std::fs::write(&file, &foreign).unwrap();
     unauthorized("a token for another audience", "AADSTS700212").await;
     let (_, message) = told().await;
-    assert!(message.contains("api://AzureADTokenExchange"), "{message}");
+    assert!(message.contains("https://vault.example.com"), "{message}");
 
     let right = projected(&story, "api://AzureADTokenExchange").await;
     std::fs::write(&file, &right).unwrap();
