@@ -3,8 +3,6 @@
 
 use std::{fs::File, io::Read as _, path::Path, sync::Arc};
 
-use parking_lot::Mutex;
-
 use super::Error;
 use crate::http::secret::Secret;
 
@@ -33,8 +31,7 @@ impl Identity {
     /// [`Error::Unauthorized`] if the integration may not authenticate as the controller.
     pub fn token(self, instead: &str) -> Result<TokenFile, Error> {
         match self {
-            // Each connection has its own last token.
-            Self::Token(file) => Ok(TokenFile::new(&file.path)),
+            Self::Token(file) => Ok(file),
             Self::Absent(why) => Err(Error::unauthorized(format!(
                 "{instead}; without them the credential is the token of the controller's service \
                  account, and {why}"
@@ -45,32 +42,14 @@ impl Identity {
 
 /// A file with a token of the controller's service account. Its content changes while the
 /// controller runs.
-#[derive(Clone, Debug)]
-pub struct TokenFile {
-    path: Arc<Path>,
-    /// The token that was read last.
-    last: Arc<Mutex<Option<Secret>>>,
-}
-
-impl PartialEq for TokenFile {
-    fn eq(&self, other: &Self) -> bool {
-        self.path == other.path
-    }
-}
-
-impl Eq for TokenFile {}
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenFile(Arc<Path>);
 
 impl TokenFile {
     /// Returns the file with this path. It is not read yet.
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        Self { path: path.into(), last: Arc::default() }
-    }
-
-    /// Returns the token that was read last, or an empty text.
-    #[must_use]
-    pub fn last(&self) -> Secret {
-        self.last.lock().clone().unwrap_or_else(|| Secret::new(""))
+        Self(path.into())
     }
 
     /// Reads the token that is in the file now.
@@ -81,11 +60,11 @@ impl TokenFile {
         let refuse = |why: &str| {
             Error::unauthorized(format!(
                 "the file {} with the token of the controller's service account {why}",
-                self.path.display()
+                self.0.display()
             ))
         };
         let mut text = String::new();
-        File::open(&self.path)
+        File::open(&self.0)
             .and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text))
             .map_err(|error| refuse(&format!("cannot be read: {error}")))?;
         // What is read is wiped, whether or not it is a token.
@@ -101,9 +80,7 @@ impl TokenFile {
         if token.split('.').count() != 3 || !token.split('.').all(is_part) {
             return Err(refuse("has no token in it, which is three parts with dots between them"));
         }
-        let token = Secret::new(token);
-        *self.last.lock() = Some(token.clone());
-        Ok(token)
+        Ok(Secret::new(token))
     }
 }
 
@@ -140,7 +117,6 @@ mod tests {
         for token in ["a.b-c.d_e", "another.to.ken"] {
             std::fs::write(&path, format!("{token}\n")).unwrap();
             assert_eq!(file.read().unwrap().expose(), token, "the file is read each time");
-            assert_eq!(file.last().expose(), token);
         }
         std::fs::remove_file(&path).unwrap();
     }

@@ -233,15 +233,6 @@ impl Dialect for EntraDialect {
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
-        let token;
-        let sent = match (&self.app.proof, sent) {
-            // A token of another issuer is good for some time, so no text may show it.
-            (Proof::Federated(file), Sent::Credential(client_id, _)) => {
-                token = file.last();
-                Sent::Credential(client_id, token.expose())
-            }
-            (_, sent) => sent,
-        };
         judge(route, answer, sent, self.tenant.mark.attribute())
     }
 }

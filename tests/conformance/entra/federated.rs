@@ -93,6 +93,11 @@ async fn a_trusted_token_opens_the_door_as_often_as_it_is_asked_for() {
     cluster.entra.revoke_tokens().await;
     list(&provider).await.unwrap();
     assert_eq!(cluster.entra.token_calls().await, 2);
+    // The file is read for each request.
+    std::fs::write(&cluster.file, cluster.token("one", "exp", json!(now() - 1))).unwrap();
+    cluster.entra.revoke_tokens().await;
+    let refused = list(&provider).await;
+    assert!(matches!(refused, Err(Error::Unauthorized { .. })), "{refused:?}");
     assert!(!format!("{:?}", cluster.connected().capabilities()).contains(&token));
     let log = cluster.entra.control.log(Service::Entra, 0).await.unwrap();
     let id = cluster.entra.app["tenantId"].as_str().unwrap();

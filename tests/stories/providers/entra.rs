@@ -377,8 +377,6 @@ async fn a_token_of_the_api_server_takes_the_place_of_a_secret() {
     let foreign = projected(&story, "https://vault.example.com").await;
     std::fs::write(&file, &foreign).unwrap();
     unauthorized("a token for another audience", "AADSTS700212").await;
-    let (_, message) = told().await;
-    assert!(message.contains("https://vault.example.com"), "{message}");
 
     let right = projected(&story, "api://AzureADTokenExchange").await;
     std::fs::write(&file, &right).unwrap();
