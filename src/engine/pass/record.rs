@@ -124,6 +124,7 @@ impl Recorder<'_> {
             let trouble = match self.planned.change(index) {
                 None => self.trouble(index, None),
                 Some(change) => match skip(change) {
+                    Some(_) if self.is_moot(index, change) => self.trouble(index, None),
                     Some(trouble) => trouble,
                     None => continue,
                 },
@@ -134,6 +135,26 @@ impl Recorder<'_> {
         }
         self.request.progress().iter().for_each(|progress| progress.record(waiting.len()));
         self.write_all(waiting).await;
+    }
+
+    /// Returns whether the change would only end the sessions of a suspended account, and another
+    /// pass has ended them since this pass decided.
+    fn is_moot(&self, index: PersonIndex, change: &Change) -> bool {
+        let standing = self.planned.standing(index);
+        let account = standing
+            .account
+            .as_ref()
+            .filter(|held| held.state == AccountState::Suspended && change.suspends());
+        let only_access = change.write.attributes.is_empty()
+            && change.write.mark.is_none()
+            && change.also.is_empty();
+        account.is_some_and(|held| {
+            only_access
+                && self
+                    .integration
+                    .roster
+                    .with(self.planned.id(index), |entry| ended_meanwhile(entry, &held.id))
+        })
     }
 
     /// Records one person with a change that was tried.
@@ -253,6 +274,7 @@ impl Recorder<'_> {
         self.integration.roster.with(self.planned.id(index), |entry| Judged {
             verdict: self.verdict(index, trouble, outcome, entry),
             known: entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
+            unknown: entry.is_none(),
             unrecorded: entry.is_some_and(|entry| entry.unrecorded),
             seen: Seen::of(entry),
             proof: self.proof(index, entry, None),
@@ -291,7 +313,8 @@ impl Recorder<'_> {
             .map(|(id, state, by)| {
                 let open = state == AccountState::Suspended
                     && planned.is_some_and(Change::suspends)
-                    && !refused;
+                    && !refused
+                    && !ended_meanwhile(entry, &id);
                 (id, if open { AccountState::Other } else { state }, by)
             });
         let mut manager = standing.manager;
@@ -585,6 +608,8 @@ struct Judged<'a> {
     verdict: Verdict<'a>,
     /// The hash of the verdict and the digest of the status, if there is an object.
     known: Option<(u64, u64)>,
+    /// Whether nothing is on record of the person.
+    unknown: bool,
     /// Whether the API server refused to write this person's status before.
     unrecorded: bool,
     seen: Seen,
@@ -594,6 +619,15 @@ struct Judged<'a> {
 /// Returns the account in the status.
 fn recorded_account(entry: Option<&Entry>) -> Option<(Cow<'static, str>, MatchedBy)> {
     entry.and_then(|entry| entry.account.as_ref()).map(|(id, by)| (Cow::Owned(id.to_string()), *by))
+}
+
+/// Returns whether the status says that access to this account was taken, with all sessions. A pass
+/// that decided before another pass recorded it must not tell that access is open.
+fn ended_meanwhile(entry: Option<&Entry>, account: &str) -> bool {
+    entry.is_some_and(|entry| {
+        entry.access == Some(api::Access::Suspended)
+            && entry.account.as_ref().is_some_and(|(known, _)| **known == *account)
+    })
 }
 
 /// Returns the state of the account according to the status.

@@ -67,12 +67,17 @@ impl Recorder<'_> {
         judged: Judged<'b>,
         outcome: Option<&Outcome>,
     ) -> Option<Write<'b>> {
-        let Judged { verdict, known, unrecorded, seen, proof } = judged;
+        let Judged { verdict, known, unknown, unrecorded, seen, proof } = judged;
         let person = self.planned.person(index);
         let id = person.employee.id();
         if outcome.is_none() && self.looking.is_outdated(id) {
             // A later pass has looked at this person, so the older findings do not replace the
             // newer ones.
+            return None;
+        }
+        if outcome.is_none() && unknown && person.employee.is_without_a_row() {
+            // Only the record named this person. It is gone since the pass decided, because another
+            // pass has found the retention to be over.
             return None;
         }
         let nothing_to_write = || {
