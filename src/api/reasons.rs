@@ -25,9 +25,10 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $meaning,)* }
             }
 
-            /// Returns what a person should do about it, whatever the case. Only the page has it:
-            /// what helps in one case is said by the message of the condition.
-            const fn what_to_do(self) -> &'static str {
+            /// Returns what a person should do about it, whatever the case. What helps in one case
+            /// is said by the message of the condition.
+            #[must_use]
+            pub const fn what_to_do(self) -> &'static str {
                 match self { $(Self::$variant => $todo,)* }
             }
         }

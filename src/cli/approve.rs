@@ -20,16 +20,15 @@ use serde_json::json;
 use self::held::{Held, People, field_manager};
 use crate::{
     api::{EmployeeSync, ProvisioningIntegration},
+    cli::connection::{self, Connection, TIMEOUT},
     cluster::{
-        connect::{self, CallError, bounded},
+        connect::{CallError, bounded},
         crds::Crds,
         lenient::{Lenient, cannot_read},
     },
     domain::settings::go_duration,
 };
 
-/// How long one call to the API server may take. It waits for an admission webhook for up to 30 s.
-const TIMEOUT: Duration = Duration::from_secs(35);
 /// How many EmployeeSyncs one answer of the API server has.
 const PAGE: u32 = 500;
 
@@ -39,10 +38,8 @@ pub struct Options {
     /// Name of the ProvisioningIntegration.
     #[arg(value_name = "INTEGRATION")]
     pub integration: String,
-    /// Namespace of the ProvisioningIntegration. Default: the namespace of the kubeconfig's
-    /// context.
-    #[arg(long, short, value_name = "NAME")]
-    pub namespace: Option<String>,
+    #[command(flatten)]
+    pub connection: Connection,
     /// Approves without a question, if the plan that is held now has this digest.
     #[arg(long, value_name = "DIGEST")]
     pub digest: Option<String>,
@@ -63,14 +60,8 @@ pub struct Options {
 /// # Errors
 /// A sentence for the person at the terminal: what prevents the approval, and what to do.
 pub fn main(options: Options) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| format!("cannot start: {e}"))?;
-    runtime.block_on(async {
-        connect::install_crypto();
-        let (client, default_namespace) = connect::client().await?;
-        let namespace = options.namespace.clone().unwrap_or(default_namespace);
+    connection::run(async {
+        let (client, namespace) = options.connection.open().await?;
         approve(&options, &Place { client, namespace, name: options.integration.clone() }).await
     })
 }

@@ -1,11 +1,21 @@
 //! The commands. `controller` runs in a cluster or outside it. `approve` releases a held plan.
-//! `sync` asks for a look now. `crds` prints the two CRDs.
+//! `sync` asks for a look now. `stop` and `resume` set `spec.suspend`. `who`, `upcoming`, `explain`
+//! and `version` only read the API server. `crds` prints the two CRDs.
 
 pub mod approve;
+pub mod connection;
 pub mod controller;
+pub mod explain;
+pub mod moment;
+pub mod people;
+pub mod stop;
 pub mod sync;
+pub mod table;
+pub mod upcoming;
+pub mod version;
+pub mod who;
 
-use clap::{CommandFactory as _, Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 /// Keeps the accounts at an identity provider as the Bob HR system says.
 #[derive(Debug, Parser)]
@@ -23,6 +33,24 @@ enum Command {
     Approve(approve::Options),
     /// Asks the controller to sync all employees of an integration, some of them, or one, now.
     Sync(sync::Options),
+    /// Shows how many employees are in which state, who they are, and who was changed.
+    Who(Box<who::Options>),
+    /// Shows for which employees access changes by a date, and when.
+    Upcoming(Box<upcoming::Options>),
+    /// Explains why an employee is so, in seven steps, and says what to do.
+    Explain(Box<explain::Options>),
+    /// Stops work on integrations: sets spec.suspend, and waits until nothing is under way.
+    Stop(stop::Options),
+    /// Lets stopped integrations work again.
+    Resume(stop::Options),
+    /// Shows the version of this program, of the controllers and of the CRDs.
+    Version(version::Options),
+    /// Prints the completion for a shell.
+    Completion {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
     /// Prints the two CustomResourceDefinitions as YAML.
     Crds,
     /// Prints a generated reference page of the documentation.
@@ -46,10 +74,24 @@ enum Page {
 /// # Errors
 /// A message for the person at the terminal.
 pub fn run() -> Result<(), String> {
-    match Cli::parse().command {
+    let program = program(std::env::args_os().next().as_deref());
+    let matches = Cli::command().bin_name(program).get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.command {
         Command::Controller(options) => controller::main(*options),
         Command::Approve(options) => approve::main(options),
         Command::Sync(options) => sync::main(options),
+        Command::Who(options) => who::main(*options),
+        Command::Upcoming(options) => upcoming::main(*options),
+        Command::Explain(options) => explain::main(*options),
+        Command::Stop(options) => stop::main(options, true),
+        Command::Resume(options) => stop::main(options, false),
+        Command::Version(options) => version::main(options),
+        Command::Completion { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "bobsync", &mut script);
+            table::print(&String::from_utf8_lossy(&script))
+        }
         Command::Crds => crate::engine::settings::rules::crds_yaml()
             .map_err(|e| e.to_string())
             .map(|yaml| print!("{yaml}")),
@@ -65,6 +107,13 @@ pub fn run() -> Result<(), String> {
             Ok(())
         }
     }
+}
+
+/// Returns the name that the usage shows: `kubectl bobsync` where kubectl calls the program as its
+/// plugin `kubectl-bobsync`.
+fn program(called: Option<&std::ffi::OsStr>) -> &'static str {
+    let name = called.map(std::path::Path::new).and_then(std::path::Path::file_stem);
+    if name.is_some_and(|name| name == "kubectl-bobsync") { "kubectl bobsync" } else { "bobsync" }
 }
 
 /// Returns `docs/flags.md`, made from the flags themselves: a table for each command that has any.

@@ -18,16 +18,15 @@ use tokio::time::Instant;
 
 use crate::{
     api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions},
+    cli::connection::{self, Connection, TIMEOUT},
     cluster::{
-        connect::{self, CallError, bounded},
+        connect::{CallError, bounded},
         crds::Crds,
         lenient::{Lenient, cannot_read},
     },
     domain::{mapping::key, settings::go_duration},
 };
 
-/// How long one call to the API server may take. It waits for an admission webhook for up to 30 s.
-const TIMEOUT: Duration = Duration::from_secs(35);
 /// How many EmployeeSyncs one answer of the API server has.
 const PAGE: u32 = 500;
 /// How many annotations are written at once.
@@ -44,9 +43,8 @@ pub struct Options {
     /// --employee names.
     #[arg(value_name = "INTEGRATION")]
     pub integration: Option<String>,
-    /// Namespace of the objects. Default: the namespace of the kubeconfig's context.
-    #[arg(long, short, value_name = "NAME")]
-    pub namespace: Option<String>,
+    #[command(flatten)]
+    pub connection: Connection,
     /// Only employees with these labels on their EmployeeSync.
     #[arg(long, short = 'l', value_name = "LABELS", conflicts_with = "employee",
         value_parser = selector)]
@@ -78,14 +76,8 @@ fn selector(text: &str) -> Result<String, &'static str> {
 /// # Errors
 /// A sentence for the person at the terminal.
 pub fn main(options: Options) -> Result<(), String> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|e| format!("cannot start: {e}"))?;
-    runtime.block_on(async {
-        connect::install_crypto();
-        let (client, default_namespace) = connect::client().await?;
-        let namespace = options.namespace.clone().unwrap_or(default_namespace);
+    connection::run(async {
+        let (client, namespace) = options.connection.open().await?;
         Crds::require_whole(client.clone()).await?;
         let value = jiff::Timestamp::now().to_string();
         let desk = Desk { client, namespace, options, value };

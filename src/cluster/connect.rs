@@ -1,8 +1,11 @@
 //! The connection to the API server, with the settings that the client library leaves to its user.
 
-use std::{sync::Once, time::Duration};
+use std::{path::Path, sync::Once, time::Duration};
 
-use kube::{Client, Config};
+use kube::{
+    Client, Config,
+    config::{KubeConfigOptions, Kubeconfig},
+};
 
 /// How long it may take to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -26,13 +29,41 @@ pub fn install_crypto() {
 /// # Errors
 /// A sentence for the person who starts the process: no configuration can be read.
 pub async fn client() -> Result<(Client, String), String> {
-    let config = Config::infer()
-        .await
-        .map_err(|error| format!("no Kubernetes API server is configured: {error}"))?;
+    client_of(None, None).await
+}
+
+/// Connects like [`client`], but with this context and this file, where they are given.
+///
+/// # Errors
+/// A sentence for the person who starts the process: no configuration can be read.
+pub async fn client_of(
+    context: Option<&str>,
+    file: Option<&Path>,
+) -> Result<(Client, String), String> {
+    let config = if context.is_none() && file.is_none() {
+        Config::infer().await.map_err(|error| error.to_string())
+    } else {
+        chosen(context, file).await.map_err(|error| error.to_string())
+    };
+    let config =
+        config.map_err(|error| format!("no Kubernetes API server is configured: {error}"))?;
     let namespace = config.default_namespace.clone();
     let client = with_settings(config)
         .map_err(|error| format!("the Kubernetes configuration cannot be used: {error}"))?;
     Ok((client, namespace))
+}
+
+/// Reads a kubeconfig with this context.
+async fn chosen(
+    context: Option<&str>,
+    file: Option<&Path>,
+) -> Result<Config, kube::config::KubeconfigError> {
+    let options =
+        KubeConfigOptions { context: context.map(str::to_owned), ..KubeConfigOptions::default() };
+    match file {
+        Some(file) => Config::from_custom_kubeconfig(Kubeconfig::read_from(file)?, &options).await,
+        None => Config::from_kubeconfig(&options).await,
+    }
 }
 
 /// Returns a client for this configuration, with the settings that every client of this process

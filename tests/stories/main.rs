@@ -39,6 +39,7 @@ mod process;
 mod progress;
 mod providers;
 mod proxies;
+mod questions;
 mod reading;
 mod refusals;
 mod rotation;
