@@ -44,7 +44,8 @@ impl Looking {
     /// Connects, and reads the integrations that are meant.
     ///
     /// # Errors
-    /// A sentence for the person at the terminal: what cannot be read, or that there is none.
+    /// A sentence for the person at the terminal: what cannot be read, or that there is no
+    /// integration.
     pub async fn begin(&self) -> Result<(Reader, Vec<Integration>), String> {
         let (client, namespace) = self.connection.open().await?;
         let namespace = (!self.all_namespaces).then_some(namespace);

@@ -124,9 +124,9 @@ impl Desk {
             if let Some(progress) =
                 object.status.as_ref().and_then(|status| status.progress.as_ref())
             {
-                let _ = write!(
+                let _ = writeln!(
                     said,
-                    "  under way: {:?}, {} done, since {}\n",
+                    "  under way: {:?}, {} done, since {}",
                     progress.step, progress.done, progress.since.0
                 );
             }

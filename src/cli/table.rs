@@ -275,8 +275,8 @@ impl Page {
 
     fn as_html(&self) -> String {
         let mut text = String::from(
-            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>bobsync</title>\
-             <style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}\
+            "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
+             <title>bobsync</title><style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}\
              th,td{border-bottom:1px solid #999;padding:.3em .8em;text-align:left;\
              vertical-align:top;unicode-bidi:isolate}</style></head><body>\n",
         );

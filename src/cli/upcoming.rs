@@ -30,7 +30,7 @@ pub struct Options {
     /// Employees who start.
     #[arg(long)]
     pub starts: bool,
-    /// Employees whose leave begins or ends.
+    /// Employees with a leave that begins or ends.
     #[arg(long)]
     pub leave: bool,
     #[command(flatten)]

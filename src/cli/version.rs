@@ -13,7 +13,7 @@ use super::{
 };
 use crate::cluster::{
     connect::bounded,
-    crds::{Crds, Look},
+    crds::{CrdLook, Crds},
 };
 
 const OWN: &str = env!("CARGO_PKG_VERSION");
@@ -50,11 +50,11 @@ pub fn main(options: Options) -> Result<(), String> {
         let (client, _) = options.connection.open().await?;
         let crds = Crds::new(client.clone());
         let look = match crds.look().await {
-            Look::Whole => "they have every field of this version".to_owned(),
-            Look::Older => crds.lacking().map_or_else(String::new, |lacking| {
+            CrdLook::Whole => "they have every field of this version".to_owned(),
+            CrdLook::Older => crds.lacking().map_or_else(String::new, |lacking| {
                 format!("other than this version: {} has no field {}", lacking.kind, lacking.field)
             }),
-            Look::Unanswered => "not found: the API server does not describe them".to_owned(),
+            CrdLook::Unanswered => "not found: the API server does not describe them".to_owned(),
         };
         let controllers = controllers(client, options.connection.namespace.as_deref()).await;
         show(options.output, Some(&look), &controllers)

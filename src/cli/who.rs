@@ -24,7 +24,7 @@ pub struct Options {
     /// Only employees with this access. Repeatable.
     #[arg(long, value_enum, value_name = "ACCESS")]
     pub access: Vec<AccessWord>,
-    /// Only employees whose access follows this: AccessRevoked, FileDeleted, Terminated,
+    /// Only employees with access that follows this: AccessRevoked, FileDeleted, Terminated,
     /// LastDayOfWork, TerminationDate, or the date that they wait for (StartDate, LeaveEnd).
     #[arg(long, value_enum, value_name = "CAUSE")]
     pub because: Option<Cause>,

@@ -21,12 +21,12 @@ use super::{
     Error,
     answers::{Purpose, Route, Sent, retry_after},
     limits::{Pacer, Ticket},
-    token::{Granted, Renewed, Token, Tokens},
+    token::{GrantedToken, Renewed, Token, Tokens},
 };
 use crate::{
     domain::priority::Urgency,
     http::{
-        client::{self, Answer, Failure},
+        client::{self, Answer, CallFailure},
         waits::Waits,
     },
 };
@@ -55,7 +55,7 @@ pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The hooks of every call of a connection.
 #[derive(Clone)]
-pub struct Ties {
+pub struct Hooks {
     /// Counts calls.
     pub observer: Observer,
     /// Returns false if a write must not begin. The write is then not sent, and fails as throttled.
@@ -97,7 +97,7 @@ pub trait Dialect: Send + Sync {
     }
 
     /// Returns the token in a body, if there is one.
-    fn granted(&self, _: &[u8]) -> Option<Granted> {
+    fn granted(&self, _: &[u8]) -> Option<GrantedToken> {
         None
     }
 
@@ -129,7 +129,7 @@ pub trait Dialect: Send + Sync {
 /// The service, as one credential reaches it.
 pub struct Service<D> {
     dialect: D,
-    ties: Ties,
+    hooks: Hooks,
     http: client::Client,
     pacer: Arc<Pacer>,
     tokens: Tokens,
@@ -204,12 +204,12 @@ impl<D: Dialect> Service<D> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
-    pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
+    pub fn new(dialect: D, hooks: Hooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let http = client::Client::new(dialect.base())
             .map_err(|error| Error::Unavailable { said: error.to_string() })?;
         Ok(Self {
             dialect,
-            ties,
+            hooks,
             http,
             pacer,
             tokens: Tokens::default(),
@@ -275,7 +275,7 @@ impl<D: Dialect> Service<D> {
 
     fn tell_wait(&self, urgency: Urgency, pacer: &Pacer) {
         if let Some(wait) = pacer.wait(urgency) {
-            (self.ties.waits)(wait);
+            (self.hooks.waits)(wait);
         }
     }
 
@@ -352,7 +352,7 @@ impl<D: Dialect> Service<D> {
                 return Err(error);
             }
         };
-        if call.route.writes() && !(self.ties.gate)() {
+        if call.route.writes() && !(self.hooks.gate)() {
             ticket.unused();
             return Err(Error::Throttled { wait: None });
         }
@@ -419,7 +419,7 @@ impl<D: Dialect> Service<D> {
     }
 
     /// Asks for a token in this turn. If a refusal says what the next request needs, asks again.
-    async fn token<'t>(&'t self, turn: &mut Option<Ticket<'t>>) -> Result<Granted, Error> {
+    async fn token<'t>(&'t self, turn: &mut Option<Ticket<'t>>) -> Result<GrantedToken, Error> {
         let mut asked = 1;
         let answer = loop {
             let (request, sent) = self.dialect.ask_for_a_token(&self.http)?;
@@ -447,11 +447,11 @@ impl<D: Dialect> Service<D> {
     ) -> Result<Answer, Error> {
         let patience = if route.purpose == Purpose::List { PATIENCE_WITH_LISTS } else { PATIENCE };
         let outcome = match self.http.send(request, patience).await {
-            Err(Failure::NotSent(said)) => {
+            Err(CallFailure::NotSent(said)) => {
                 ticket.unused();
                 Err(Error::Unavailable { said })
             }
-            Err(Failure::NoAnswer(said)) => Err(route.no_answer(said)),
+            Err(CallFailure::NoAnswer(said)) => Err(route.no_answer(said)),
             Ok(answer) => {
                 self.dialect.learn(&answer, &ticket);
                 return self.settle(route, answer, sent);
@@ -485,7 +485,7 @@ impl<D: Dialect> Service<D> {
             Ok(_) => self.pacer.granted(),
             Err(_) => {}
         }
-        (self.ties.observer)(route.name, outcome.as_ref().map_or_else(Error::category, |_| "ok"));
+        (self.hooks.observer)(route.name, outcome.as_ref().map_or_else(Error::category, |_| "ok"));
         outcome
     }
 
@@ -507,7 +507,7 @@ mod tests {
     use super::*;
     use crate::http::{
         secret::Secret,
-        waits::{Wait, Why},
+        waits::{Wait, WaitReason},
     };
 
     struct Silent;
@@ -540,9 +540,9 @@ mod tests {
             let told = told.clone();
             move |wait| told.lock().push(wait)
         });
-        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits };
+        let hooks = Hooks { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits };
         let pacer = Arc::new(Pacer::new(1, Duration::from_hours(1)));
-        let service = Service::new(Silent, ties, Arc::clone(&pacer)).expect("a client");
+        let service = Service::new(Silent, hooks, Arc::clone(&pacer)).expect("a client");
         let suspend = || {
             let (route, urgency, method, sent) =
                 (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
@@ -558,7 +558,7 @@ mod tests {
         );
         assert!(began.elapsed() <= 2 * IN_LINE, "{:?}", began.elapsed());
         let waits = told.lock();
-        let (why, until) = (Why::Spent, began + Duration::from_hours(1));
+        let (why, until) = (WaitReason::Spent, began + Duration::from_hours(1));
         assert!(
             !waits.is_empty() && waits.iter().all(|wait| *wait == Wait { until, why }),
             "{waits:?}"
@@ -581,8 +581,8 @@ mod tests {
             Ok((http.request(Method::POST, &format!("{}/token", self.0)), Sent::Nothing))
         }
 
-        fn granted(&self, _: &[u8]) -> Option<Granted> {
-            Some(Granted {
+        fn granted(&self, _: &[u8]) -> Option<GrantedToken> {
+            Some(GrantedToken {
                 text: Secret::new("t"),
                 lifetime: Duration::from_hours(1),
                 tenant: None,
@@ -622,7 +622,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_waits_for_another_token_is_asked_soon_whether_it_is_still_wanted() {
-        let ties = Ties {
+        let hooks = Hooks {
             observer: Arc::new(|_, _| ()),
             gate: Arc::new(|| true),
             waits: Arc::new(|_| ()),
@@ -631,7 +631,7 @@ mod tests {
         // turn.
         let pacer = Arc::new(Pacer::new(2, Duration::from_hours(1)));
         let service =
-            Arc::new(Service::new(Refusing(answering().await), ties, pacer).expect("a client"));
+            Arc::new(Service::new(Refusing(answering().await), hooks, pacer).expect("a client"));
         let calling = tokio::spawn(async move {
             let (route, urgency, method, sent) =
                 (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);

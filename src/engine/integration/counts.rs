@@ -53,7 +53,7 @@ pub struct Reckoning {
     tenants: Arc<Tenants>,
     clock: Clock,
     metrics: Arc<Metrics>,
-    settings: Mutex<Option<Settings>>,
+    settings: Mutex<Option<CountedSettings>>,
     /// Whether a full pass has completed in this process.
     complete: AtomicBool,
     /// The progress of the full pass that is under way.
@@ -65,7 +65,7 @@ pub struct Reckoning {
 }
 
 /// The settings that the numbers depend on.
-struct Settings {
+struct CountedSettings {
     budgets: Budgets,
     tenant: String,
 }
@@ -90,8 +90,10 @@ impl Reckoning {
 
     /// Stores the settings.
     pub fn settings(&self, validated: &Validated) {
-        let settings =
-            Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
+        let settings = CountedSettings {
+            budgets: validated.settings.budgets,
+            tenant: validated.target.tenant(),
+        };
         *self.settings.lock() = Some(settings);
     }
 
@@ -242,11 +244,11 @@ pub async fn tell_progress(reckoning: &Reckoning) -> Infallible {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::conditions::{Wanted, merge};
+    use crate::api::conditions::{ConditionUpdate, merge};
 
     fn said(kind: conditions::Type, status: bool, reason: &'static str) -> Vec<Condition> {
         let message = "It is so.".to_owned();
-        merge(&[], &[Wanted { kind, status, reason, message }], 1, Timestamp::UNIX_EPOCH)
+        merge(&[], &[ConditionUpdate { kind, status, reason, message }], 1, Timestamp::UNIX_EPOCH)
     }
 
     fn reasons(before: &[Condition], after: &[Condition]) -> Vec<(bool, &'static str)> {

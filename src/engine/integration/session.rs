@@ -20,10 +20,10 @@ use super::{
     again, approval,
     connection::Secrets,
     counts::Reckoning,
-    said::{Saying, same_spec},
     shared::Shared,
     signing::answer::Signing,
-    state::{self, Place, Ready},
+    state::{self, Ready, StateCell},
+    status::{Saying, same_spec},
 };
 use crate::{
     api::{
@@ -38,8 +38,8 @@ use crate::{
     engine::{
         intake::{
             claims::PassHandle,
-            dirty::{Causes, Waiting},
             inbox::Mailbox,
+            lines::{Causes, Waiting},
             revocations,
         },
         pass::{
@@ -54,7 +54,7 @@ use crate::{
             report::{self, Report},
         },
         settings::{tenants::Tenant, validate::Validated},
-        waits::{StillOpen, Waits},
+        waits::{IntegrationWaits, StillOpen},
     },
 };
 
@@ -73,13 +73,13 @@ pub struct Session {
     /// The integration as the watch shows it.
     pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
     /// The state of the integration.
-    pub place: Place,
+    pub place: StateCell,
     /// What was tried before.
     pub attempts: Attempts,
     /// Whether webhooks are accepted.
     pub signing: Signing,
     /// The waits that calls have met.
-    pub waits: Arc<Waits>,
+    pub waits: Arc<IntegrationWaits>,
     /// Whether a Secret has changed since the present pass read it. If so, the pass ends and begins
     /// again.
     pub rotated: watch::Sender<bool>,
@@ -130,7 +130,7 @@ impl Session {
         &self,
         ready: &Arc<Ready>,
         wanted: PassRequest<'_>,
-        looking: &PassHandle<'_>,
+        handle: &PassHandle<'_>,
     ) -> Report {
         let Ready { object, connections, .. } = &**ready;
         let halted = || self.is_halted(object);
@@ -191,7 +191,7 @@ impl Session {
                 unavailable,
             }));
             // This does not wait for the end of the pass, which may be hours away.
-            again::look_again(&self.mailbox.dirty, wanted.announced, unseen);
+            again::look_again(&self.mailbox.lines, wanted.announced, unseen);
         };
         let pass = Pass {
             integration: Integration {
@@ -249,7 +249,7 @@ impl Session {
             concurrent: Concurrent {
                 mailbox: &self.mailbox,
                 company: &self.reckoning.company,
-                looking,
+                handle,
                 turns: &self.attempts.turns,
                 retries: Retries {
                     refusals: &self.attempts.refusals,
@@ -280,7 +280,7 @@ impl Session {
         let (Some(tally), now) = (&report.tally, self.shared.clock.now()) else { return };
         let shows = self
             .said
-            .read(|status| !super::said::same(status, &report::after_some(status, report, now)));
+            .read(|status| !super::status::same(status, &report::after_some(status, report, now)));
         if shows {
             self.said.showed(report, now);
         }
@@ -450,7 +450,7 @@ impl Session {
             }
         });
         for employee in open {
-            self.mailbox.dirty.add(&employee, Trigger::Webhook, Class::Revocation, Instant::now());
+            self.mailbox.lines.add(&employee, Trigger::Webhook, Class::Revocation, Instant::now());
         }
     }
 

@@ -10,7 +10,7 @@ use super::{Inbox, Mailbox};
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus,
-        conditions::{self, Type, Wanted, find, merge},
+        conditions::{self, ConditionUpdate, Type, find, merge},
         employee_sync::Evidence,
         key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason},
@@ -22,7 +22,7 @@ use crate::{
         status::{WriteError, Writer},
     },
     domain::{
-        evidence::{Proof, Report},
+        evidence::{BobReport, Proof},
         known::Revoked,
         why::Why,
     },
@@ -67,9 +67,9 @@ impl Inbox {
         let known = mailbox.employees.get(employee);
         let before = known.as_ref().map_or_else(Proof::default, Entry::proof);
         let report = match kind {
-            Kind::AccessRevoked => Report::Revoked,
-            Kind::Deleted => Report::Deleted,
-            Kind::Activated => Report::Activated,
+            Kind::AccessRevoked => BobReport::Revoked,
+            Kind::Deleted => BobReport::Deleted,
+            Kind::Activated => BobReport::Activated,
             _ => return Ok(()),
         };
         let Some(after) = before.after(report, at, known.is_some()) else { return Ok(()) };
@@ -229,13 +229,13 @@ fn still_open(
     let why = why.sentence();
     let message = format!("Waiting for its turn to {}; {why}.", PlannedChange::Suspend.words());
     let wanted = [
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::Ready,
             status: false,
             reason: EmployeeReason::Pending.as_str(),
             message,
         },
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::AccessSynced,
             status: false,
             reason: DetailReason::NotAsDecided.as_str(),

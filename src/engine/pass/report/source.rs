@@ -9,11 +9,11 @@ use super::{Report, kept};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
-        conditions::{self, Wanted, merge},
+        conditions::{self, ConditionUpdate, merge},
         integration::Lifecycles,
         reasons::DetailReason,
     },
-    domain::{calendar::Gaps, missing::Memory},
+    domain::{calendar::Gaps, missing::StatusMemory},
 };
 
 /// If Bob shows at least this number of employees, some of them should be Hired or Terminated. An
@@ -27,8 +27,8 @@ const MOST_SITES: usize = 10;
 
 /// Returns what the status keeps of lifecycle statuses, in the form that decisions read.
 #[must_use]
-pub fn memory(kept: &Lifecycles) -> Memory {
-    Memory {
+pub fn memory(kept: &Lifecycles) -> StatusMemory {
+    StatusMemory {
         words: kept.shown.iter().map(String::as_str).collect(),
         incomplete: kept.incomplete,
         beyond_work: kept.hired_or_terminated,
@@ -38,7 +38,7 @@ pub fn memory(kept: &Lifecycles) -> Memory {
 
 /// Returns the same memory in the form of the status.
 #[must_use]
-pub fn lifecycles(memory: &Memory) -> Lifecycles {
+pub fn lifecycles(memory: &StatusMemory) -> Lifecycles {
     let mut shown: Vec<String> = memory
         .words
         .texts()
@@ -59,7 +59,7 @@ pub fn lifecycles(memory: &Memory) -> Lifecycles {
 }
 
 /// Returns the condition `BobConnected` after an answer of Bob.
-pub(super) fn bob_connected(report: &Report) -> Wanted {
+pub(super) fn bob_connected(report: &Report) -> ConditionUpdate {
     let mut message = "The last call succeeded.".to_owned();
     let only_at_work = report.bob.absent.memory.as_ref().is_some_and(|memory| !memory.beyond_work);
     let in_bob = report.bob.in_bob.unwrap_or(0);
@@ -89,7 +89,12 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
              not act on that."
         );
     }
-    Wanted { kind: conditions::Type::BobConnected, status: true, reason: reason.as_str(), message }
+    ConditionUpdate {
+        kind: conditions::Type::BobConnected,
+        status: true,
+        reason: reason.as_str(),
+        message,
+    }
 }
 
 /// Returns the condition that says whether every site of an employee is in `siteTimeZones`, and
@@ -97,14 +102,19 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
 pub(super) fn time_zones_complete(
     report: &Report,
     before: &ProvisioningIntegrationStatus,
-) -> Option<Wanted> {
+) -> Option<ConditionUpdate> {
     let kind = conditions::Type::TimeZonesComplete;
     let Some(gaps) = &report.bob.zones else { return kept(kind, before) };
     Some(if gaps.is_none() {
         let message = "Every site of an employee has its time zone.".to_owned();
-        Wanted { kind, status: true, reason: DetailReason::SitesHaveZones.as_str(), message }
+        ConditionUpdate {
+            kind,
+            status: true,
+            reason: DetailReason::SitesHaveZones.as_str(),
+            message,
+        }
     } else {
-        Wanted {
+        ConditionUpdate {
             kind,
             status: false,
             reason: DetailReason::SiteWithoutZone.as_str(),
@@ -209,7 +219,7 @@ mod tests {
             bob: BobFound {
                 in_bob: Some(in_bob),
                 absent: crate::engine::pass::report::Absent {
-                    memory: Some(Memory { beyond_work, ..Memory::default() }),
+                    memory: Some(StatusMemory { beyond_work, ..StatusMemory::default() }),
                     ..Default::default()
                 },
                 ..BobFound::default()
@@ -308,16 +318,16 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_what_is_read() {
-        let memory = Memory {
+        let memory = StatusMemory {
             words: ["Employed", "Parental leave"].into_iter().collect(),
             incomplete: true,
             beyond_work: true,
             leavers: true,
         };
         assert_eq!(crate::engine::pass::report::source::memory(&lifecycles(&memory)), memory);
-        let long = Memory {
+        let long = StatusMemory {
             words: ["Employed", &"x".repeat(101)].into_iter().collect(),
-            ..Memory::default()
+            ..StatusMemory::default()
         };
         assert!(lifecycles(&long).incomplete);
     }

@@ -27,7 +27,7 @@ use crate::{
     },
     engine::{
         pass::report::{self, BobFound, Report},
-        waits::Waits,
+        waits::IntegrationWaits,
     },
     telemetry::parts::Parts,
 };
@@ -41,7 +41,7 @@ const TRIES: u32 = 5;
 /// The status of an integration as it was last read or written, and the generation that the last
 /// write was about.
 #[derive(Default)]
-pub struct Said {
+pub struct IntegrationStatus {
     /// The status as passes wrote it.
     pub status: ProvisioningIntegrationStatus,
     /// The same status with what is written next to the passes, as the API server has it.
@@ -52,7 +52,7 @@ pub struct Said {
     /// The parts of the process whose state is also written into the status, next to the passes.
     parts: Option<Parts>,
     /// The waits that its calls have met.
-    waits: Option<Arc<Waits>>,
+    waits: Option<Arc<IntegrationWaits>>,
     /// The numbers of its employees.
     reckoning: Option<Arc<Reckoning>>,
     /// The conditions as they were last announced, except for waits.
@@ -69,7 +69,7 @@ pub struct Said {
 /// be written.
 #[derive(Default)]
 pub struct Saying {
-    said: tokio::sync::Mutex<Said>,
+    said: tokio::sync::Mutex<IntegrationStatus>,
     /// The status as the last holder of the lock left it.
     latest: Mutex<ProvisioningIntegrationStatus>,
     /// What the next write has to add.
@@ -88,15 +88,18 @@ struct Owed {
 }
 
 /// The status while no other writer may change it.
-pub struct Held<'a> {
-    said: MutexGuard<'a, Said>,
+pub struct LockedStatus<'a> {
+    said: MutexGuard<'a, IntegrationStatus>,
     of: &'a Saying,
 }
 
 impl Saying {
     /// Returns the status with the integration that the watch shows.
     #[must_use]
-    pub fn new(said: Said, object: watch::Receiver<Arc<ProvisioningIntegration>>) -> Self {
+    pub fn new(
+        said: IntegrationStatus,
+        object: watch::Receiver<Arc<ProvisioningIntegration>>,
+    ) -> Self {
         let latest = Mutex::new(said.status.clone());
         Self {
             said: tokio::sync::Mutex::new(said),
@@ -107,11 +110,11 @@ impl Saying {
     }
 
     /// Waits for the other writers, which may take as long as a call to the API server.
-    pub async fn lock(&self) -> Held<'_> {
+    pub async fn lock(&self) -> LockedStatus<'_> {
         self.held(self.said.lock().await)
     }
 
-    fn held<'a>(&'a self, mut said: MutexGuard<'a, Said>) -> Held<'a> {
+    fn held<'a>(&'a self, mut said: MutexGuard<'a, IntegrationStatus>) -> LockedStatus<'a> {
         if let Some(object) = self.object.as_ref().map(|object| object.borrow().clone()) {
             said.see(&object);
         }
@@ -123,7 +126,7 @@ impl Saying {
             said.status.last_pass = Some(last_pass);
         }
         drop(owed);
-        Held { said, of: self }
+        LockedStatus { said, of: self }
     }
 
     /// Reads the status without waiting for a write. While a write is under way, this is the status
@@ -162,21 +165,21 @@ impl Saying {
     }
 }
 
-impl Deref for Held<'_> {
-    type Target = Said;
+impl Deref for LockedStatus<'_> {
+    type Target = IntegrationStatus;
 
-    fn deref(&self) -> &Said {
+    fn deref(&self) -> &IntegrationStatus {
         &self.said
     }
 }
 
-impl DerefMut for Held<'_> {
-    fn deref_mut(&mut self) -> &mut Said {
+impl DerefMut for LockedStatus<'_> {
+    fn deref_mut(&mut self) -> &mut IntegrationStatus {
         &mut self.said
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for LockedStatus<'_> {
     fn drop(&mut self) {
         self.of.latest.lock().clone_from(&self.said.status);
     }
@@ -195,7 +198,7 @@ pub fn same_spec(a: &ProvisioningIntegration, b: &ProvisioningIntegration) -> bo
     a.metadata.generation == b.metadata.generation && a.spec == b.spec
 }
 
-impl Said {
+impl IntegrationStatus {
     /// Returns the status of this integration.
     #[must_use]
     pub fn of(object: &ProvisioningIntegration) -> Self {
@@ -212,7 +215,7 @@ impl Said {
 
     /// Returns the same status; every write now also contains the waits of calls.
     #[must_use]
-    pub fn with_waits(self, waits: &Arc<Waits>) -> Self {
+    pub fn with_waits(self, waits: &Arc<IntegrationWaits>) -> Self {
         Self { waits: Some(waits.clone()), ..self }
     }
 
@@ -530,7 +533,7 @@ mod tests {
     #[tokio::test]
     async fn who_reads_waits_for_no_write_and_sees_what_the_last_one_left() {
         let watched = watch::Sender::new(integration(7, 1));
-        let saying = Saying::new(Said::of(&watched.borrow()), watched.subscribe());
+        let saying = Saying::new(IntegrationStatus::of(&watched.borrow()), watched.subscribe());
         let seen = || saying.read(|status| status.observed_generation);
         assert_eq!(seen(), Some(1));
         let mut writing = saying.lock().await;
