@@ -1,0 +1,354 @@
+//! Any server that speaks SCIM 2.0 (RFC 7643, RFC 7644, RFC 9865).
+//!
+//! [`catalog`] is known without a connection; `dialect` says how calls are made; `discovery` is what
+//! a server says about itself; `write` makes new users, PATCHes and PUTs; `errors` turns refusals
+//! into what to do about them. This file has the calls.
+
+pub mod catalog;
+
+mod dialect;
+mod discovery;
+mod errors;
+mod write;
+
+pub use catalog::{CATALOG, Mark, pacer};
+pub use dialect::{Tenant, Updates, Way};
+
+use self::{
+    catalog::TABLE,
+    dialect::ScimDialect,
+    discovery::{Discovery, Hints},
+    errors::{CHANGED, EXPECTED, FILTER, NO_SUCH_CALL, is_about_filters},
+    write::{Writing, path, version, version_of},
+};
+use crate::provider::prelude::*;
+
+const USERS: &str = "/Users";
+
+/// The most users that a search may find. All but one have another value than was asked for.
+const FEW: &str = "10";
+
+/// One SCIM server, through one credential.
+pub struct Scim {
+    service: Service<ScimDialect>,
+    discovery: Discovery,
+}
+
+impl Scim {
+    /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
+    ///
+    /// # Errors
+    /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
+    pub fn new(tenant: Tenant, way: Way, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
+        let service = Service::new(ScimDialect::new(tenant, way), ties, pacer)?;
+        Ok(Self { service, discovery: Discovery::default() })
+    }
+
+    fn tenant(&self) -> &Tenant {
+        &self.service.dialect().tenant
+    }
+
+    fn reader<'m>(&self, mapping: &'m Mapping) -> Reader<'m> {
+        Reader::marked(&TABLE, mapping, self.tenant().mark.place())
+    }
+
+    async fn hints(&self, mapping: &Mapping) -> Arc<Hints> {
+        let missing = |hints: &Hints| !lacking(hints, mapping).is_empty();
+        self.discovery.hints(&self.service, missing).await
+    }
+
+    /// Reads every page by index. An index is no snapshot: the totals tell whether users came or
+    /// went in between (RFC 7644, 3.4.2.4).
+    async fn by_index(
+        &self,
+        reader: &Reader<'_>,
+        sink: Sink<'_>,
+    ) -> Result<(Lister<u128>, bool), Error> {
+        let mut lister = Lister::new(CATALOG.capabilities.page);
+        let mut pages = Counted::new(lister.size());
+        loop {
+            let start = (pages.rows() + 1).to_string();
+            let answer = lister
+                .page(async |size| {
+                    let query = [("startIndex", &*start), ("count", &*size.to_string())];
+                    self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await
+                })
+                .await?;
+            pages.are_of(lister.size());
+            let page = page_of(reader, &answer)?;
+            let rows = page.users.len() as u64;
+            let fresh = lister.take((reader, NAMELESS), &page, |id| Some(short(id)), sink)?;
+            let total: Option<u64> = page.rest.read("totalResults");
+            // Servers give fewer users than were asked for, and without a total only an empty page
+            // is the end.
+            let counts = Counts { total, follows: rows > 0, ..Counts::default() };
+            if !pages.more(counts, rows, fresh)? {
+                let whole = pages.whole(lister.accounts().into()) && !pages.repeats();
+                return Ok((lister, whole));
+            }
+        }
+    }
+
+    /// Reads every page by cursor (RFC 9865). A cursor belongs to one size of pages, so smaller
+    /// pages begin anew.
+    async fn by_cursor(
+        &self,
+        reader: &Reader<'_>,
+        sink: Sink<'_>,
+    ) -> Result<(Lister<u128>, bool), Error> {
+        let mut lister = Lister::new(CATALOG.capabilities.page);
+        let (mut cursor, mut total, mut steady) = (String::new(), None, true);
+        loop {
+            let begun = lister.size();
+            let answer = lister
+                .page(async |size| {
+                    let cursor = if size == begun { &*cursor } else { "" };
+                    let query = [("cursor", cursor), ("count", &*size.to_string())];
+                    self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await
+                })
+                .await?;
+            let page = page_of(reader, &answer)?;
+            lister.take((reader, NAMELESS), &page, |id| Some(short(id)), sink)?;
+            let said: Option<u64> = page.rest.read("totalResults");
+            steady &= said.is_none() || said == *total.get_or_insert(said);
+            let Some(next) = page.rest.text("nextCursor") else {
+                let all = total.flatten().is_none_or(|total| total == lister.accounts().into());
+                return Ok((lister, steady && all));
+            };
+            lister.goes_to(&next)?;
+            cursor = next.into_owned();
+        }
+    }
+
+    /// Reads one user. The read shows what was written, unlike a search.
+    async fn user(&self, id: &str) -> Result<Option<Answer>, Error> {
+        let Some(path) = path_of(id) else { return Ok(None) };
+        unless_gone(self.service.get(Route::FIND, &path, &[], Sent::Key(id)).await)
+    }
+
+    async fn by_id(&self, mapping: &Mapping, id: &str) -> Result<One, Error> {
+        let Some(answer) = self.user(id).await? else { return Ok(None) };
+        let account = self.reader(mapping).one(&answer)?;
+        let other = || unreadable("the answer names another user");
+        (*account.id == *id).then_some(Some(account)).ok_or_else(other)
+    }
+
+    /// Returns the users with this value in an attribute.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if the server has no such filter. [`Error::Unavailable`] if its answer
+    /// does not say who has the value: some servers ignore filters and answer everybody.
+    async fn search(
+        &self,
+        mapping: &Mapping,
+        (attribute, value): (&str, &str),
+        key: Key<'_>,
+    ) -> Result<Found, Error> {
+        let reader = self.reader(mapping);
+        let filter = format!("{attribute} eq {}", json!(value));
+        let query = [("filter", &*filter), ("count", FEW)];
+        let answer = self.service.get(Route::FIND, USERS, &query, Sent::Key(value)).await;
+        let answer = searched(answer)?;
+        let page = page_of(&reader, &answer)?;
+        let mut found = reader.found(&answer)?;
+        keep_those_with(key, &mut found);
+        let total = page.rest.read("totalResults").unwrap_or_default();
+        if found.is_empty() && (total > 0_u64 || !page.users.is_empty()) {
+            return Err(unreadable(
+                "the server answers a search with users that were not asked for, so it cannot say \
+                 that a user does not exist",
+            ));
+        }
+        Ok(found)
+    }
+
+    /// Returns the users with this login. Some servers compare it with its case, so a login that is
+    /// not found is looked for in lower case too.
+    async fn by_login(&self, mapping: &Mapping, login: &str) -> Result<Found, Error> {
+        let (login, lower, key) = (login.trim(), login.trim().to_lowercase(), Key::Email(login));
+        let found = self.search(mapping, ("userName", login), key).await?;
+        if found.is_empty() && lower != login {
+            return self.search(mapping, ("userName", &lower), key).await;
+        }
+        Ok(found)
+    }
+
+    /// Returns whether changes go by PATCH.
+    fn patches(&self, hints: &Hints) -> bool {
+        match self.tenant().updates {
+            Updates::Auto => {
+                hints.patch.unwrap_or(true) && !self.service.dialect().is_patchless()
+            }
+            Updates::Patch => true,
+            Updates::Put => false,
+        }
+    }
+
+    async fn patch(&self, change: Change<'_>, hints: &Hints, path: &str) -> Result<Written, Error> {
+        let Change { mapping, id, write, urgency } = change;
+        let needs = needs_foreign(&TABLE, mapping, write);
+        let mut write = with_foreign(write, needs, self.by_id(mapping, id)).await?;
+        let mut again = true;
+        loop {
+            let form = Writing { mapping, mark: self.tenant().mark, hints };
+            let body = form.patch(&write)?;
+            let (version, sent) = (version(&write), Sent::Write(mapping, &write));
+            let to = (Method::PATCH, path);
+            let call = Call::write(Route::UPDATE, urgency, to, Some(body), sent);
+            let call = Call { version: version.as_deref(), ..call };
+            match self.service.call(&call).await {
+                Err(Error::Unavailable { said }) if said == CHANGED && again => again = false,
+                outcome => return self.confirmed((mapping, &write, Some(id)), outcome?).await,
+            }
+            let now = AccountWrite { foreign: None, ..write.into_owned() };
+            write = Cow::Owned(with_foreign(&now, true, self.by_id(mapping, id)).await?.into_owned());
+        }
+    }
+
+    /// Writes the whole user, as it is right before that.
+    async fn put(&self, change: Change<'_>, hints: &Hints, path: &str) -> Result<Written, Error> {
+        let Change { mapping, id, write, urgency } = change;
+        let mut again = true;
+        loop {
+            let answer = self.user(id).await?.ok_or(Error::NotFound)?;
+            self.reader(mapping).one(&answer)?;
+            let user: Map<String, Value> = serde_json::from_slice(&answer.body)
+                .map_err(|_| unreadable("the answer is not a user"))?;
+            let form = Writing { mapping, mark: self.tenant().mark, hints };
+            let body = form.whole(write, &user)?;
+            let version = version_of(user.get("meta").unwrap_or_default());
+            let (to, sent) = ((Method::PUT, path), Sent::Write(mapping, write));
+            let call = Call::write(Route::UPDATE, urgency, to, Some(body), sent);
+            let call = Call { version: version.as_deref(), ..call };
+            match self.service.call(&call).await {
+                Err(Error::Unavailable { said }) if said == CHANGED && again => again = false,
+                outcome => return self.confirmed((mapping, write, Some(id)), outcome?).await,
+            }
+        }
+    }
+
+    /// Returns what the answer to a change confirms. An answer without the user confirms that the
+    /// server took the change, so the user is read.
+    async fn confirmed(&self, of: Of<'_>, answer: Answer) -> Result<Written, Error> {
+        let (mapping, write, id) = of;
+        let Some(id) = id.filter(|_| is_empty(&answer)) else {
+            return self.reader(mapping).written(of, None, (&answer, None));
+        };
+        let read = match self.user(id).await {
+            Ok(Some(read)) => read,
+            Ok(None) => return Err(Error::NotFound),
+            // The change is made. The next listing shows what became of it.
+            Err(_) => {
+                let account = as_sent(mapping, write, id.to_owned());
+                return Ok(Written { account, request_id: None, left: None });
+            }
+        };
+        self.reader(mapping).written(of, None, (&read, None))
+    }
+
+    /// Asks again what the server's schemas are if a refusal has named an attribute of an
+    /// extension. Returns the outcome.
+    async fn doubting<T>(&self, outcome: Result<T, Error>) -> Result<T, Error> {
+        if let Err(Error::Rejected { field: Some(name), .. }) = &outcome
+            && name.starts_with("urn:")
+        {
+            self.discovery.forget().await;
+        }
+        outcome
+    }
+}
+
+const NAMELESS: &str = "the listing holds a user without an id";
+
+/// Returns the page in an answer, and says what was expected if it is none.
+fn page_of<'a>(reader: &Reader<'_>, answer: &'a Answer) -> Result<reader::Page<'a>, Error> {
+    let none = |what: &str| unreadable(&format!("{what} came from /Users: {EXPECTED}"));
+    if TABLE.page(answer).is_none() {
+        return Err(none("no list of users"));
+    }
+    let page = reader.page(answer)?;
+    let total: Option<u64> = page.rest.read("totalResults");
+    if page.rest.raw("Resources").is_none() && total != Some(0) {
+        return Err(none("a list without Resources"));
+    }
+    Ok(page)
+}
+
+/// Returns whether the answer to a change shows nothing of the user.
+fn is_empty(answer: &Answer) -> bool {
+    let body = answer.body.trim_ascii();
+    let inner = body.strip_prefix(b"{").and_then(|body| body.strip_suffix(b"}"));
+    body.is_empty() || inner.is_some_and(|inner| inner.trim_ascii().is_empty())
+}
+
+/// Returns the rows with attributes that the server does not have.
+fn lacking(hints: &Hints, mapping: &Mapping) -> Vec<usize> {
+    (0..mapping.rows.len()).filter(|row| hints.lacks(&mapping.rows[*row].target)).collect()
+}
+
+/// Returns the address of one user. A text that could be another address is not an id.
+fn path_of(id: &str) -> Option<String> {
+    let plain = !id.is_empty() && !id.bytes().all(|b| b == b'.') && !id.starts_with(".search");
+    plain.then(|| format!("{USERS}/{}", encoded(id)))
+}
+
+impl Directory for Scim {
+    const CATALOG: &'static Catalog = &CATALOG;
+
+    async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {
+        let hints = self.hints(mapping).await;
+        let unavailable = lacking(&hints, mapping);
+        let mut reader = self.reader(mapping);
+        reader.leave_out(&unavailable);
+        let (lister, whole) = if hints.cursor {
+            self.by_cursor(&reader, sink).await?
+        } else {
+            self.by_index(&reader, sink).await?
+        };
+        Ok(lister.listing(whole, unavailable))
+    }
+
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
+        let place = self.tenant().mark.place();
+        match key {
+            Key::Id(id) => Ok(Vec::from_iter(self.by_id(mapping, id).await?)),
+            Key::Email(login) => match self.by_login(mapping, login).await {
+                Err(error) if is_about_filters(&error) => {
+                    Err(unreadable(&format!("the server has no filter on userName: {}", error.said())))
+                }
+                found => found,
+            },
+            Key::Mark(mark) => self.search(mapping, (&path(&place), mark), key).await,
+        }
+    }
+
+    async fn create(&self, new: New<'_>) -> Result<Written, Error> {
+        let New { mapping, write, initial } = new;
+        let hints = self.hints(mapping).await;
+        undefined_in(mapping, write, |target| hints.lacks(target))?;
+        let form = Writing { mapping, mark: self.tenant().mark, hints: &hints };
+        let body = form.user(write, initial.password)?;
+        let password =
+            initial.password.map_or(Password::Absent, |text| Password::Default(text.expose()));
+        let (to, sent) = ((Method::POST, USERS), Sent::Create(mapping, write, password));
+        let call = Call::write(Route::CREATE, Urgency::Normal, to, Some(body), sent);
+        let answer = self.doubting(self.service.call(&call).await).await?;
+        let state = state_of(write.access.unwrap_or(Access::Active));
+        self.reader(mapping).written((mapping, write, None), Some(state), (&answer, None))
+    }
+
+    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
+        let Change { mapping, id, write, .. } = change;
+        let path = path_of(id).ok_or(Error::NotFound)?;
+        let hints = self.hints(mapping).await;
+        undefined_in(mapping, write, |target| hints.lacks(target))?;
+        if self.patches(&hints) {
+            let outcome = self.patch(change, &hints, &path).await;
+            let lacks = matches!(&outcome, Err(Error::Unavailable { said }) if said == NO_SUCH_CALL);
+            if !lacks || self.patches(&hints) {
+                return self.doubting(outcome).await;
+            }
+        }
+        self.doubting(self.put(change, &hints, &path).await).await
+    }
+}
