@@ -2,7 +2,11 @@
 //! them. Each function returns one rule. Every rule about a provider holds for any spec of another
 //! provider.
 
-use kube::core::{Reason, Rule};
+use std::collections::BTreeSet;
+
+use kube::core::{Message, Reason, Rule};
+
+use super::provider::listed;
 
 /// The targets of one provider, as the rules see them.
 pub(super) struct Targets {
@@ -196,13 +200,6 @@ fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
     format!("[{}]", names.map(|name| format!("'{name}'")).collect::<Vec<_>>().join(", "))
 }
 
-/// Returns names as words, with `last` before the last one.
-fn words<'a>(names: impl Iterator<Item = &'a str>, last: &str) -> String {
-    let mut names: Vec<&str> = names.collect();
-    let end = names.pop().unwrap_or_default();
-    format!("{} {last} {end}", names.join(", "))
-}
-
 /// Requires that the mode is chosen. An integration that was stored without a mode may stay so.
 pub(super) fn mode_is_chosen() -> Rule {
     Rule::new("has(self.mode) || oldSelf.hasValue() && !has(oldSelf.value().mode)")
@@ -224,7 +221,7 @@ pub(super) fn required_targets(provider: &Targets) -> Rule {
             "{} requires the targets {}: add a mapping row for each, or remove `mapping` to use \
              the default map",
             provider.name,
-            words(provider.required.iter().copied(), "and")
+            listed(provider.required.iter().copied(), "and")
         ))
 }
 
@@ -235,8 +232,23 @@ pub(super) fn known_targets(provider: &Targets) -> Rule {
     each_row(provider, &format!("m.target in {names} || {}", provider.open)).message(&*format!(
         "{} has no such target: use {}",
         provider.name,
-        words(told.chain(provider.open_words).copied(), "or")
+        listed(told.chain(provider.open_words).copied(), "or")
     ))
+}
+
+/// Requires of one row that some provider has its target. Unlike the rule about one provider, this
+/// one can say which row is meant.
+pub(super) fn known_to_a_provider() -> Rule {
+    let providers = [&ONE_LOGIN, &GOOGLE_WORKSPACE, &ENTRA_ID, &JUMP_CLOUD];
+    let names: BTreeSet<&str> = providers.iter().flat_map(|one| one.fixed).copied().collect();
+    let open = providers.map(|one| format!("({})", one.open.replace("m.target", "self.target")));
+    Rule::new(format!("self.target in {} || {}", list(names.into_iter()), open.join(" || ")))
+        .message(Message::Expression(
+            "'\"' + self.target + '\": no provider has such a target. The page of your provider in \
+             docs/providers lists its targets'"
+                .to_owned(),
+        ))
+        .field_path(".target")
 }
 
 /// Requires that the target that refers to the manager is mapped from the field that does.

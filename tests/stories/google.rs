@@ -387,7 +387,11 @@ async fn no_relation_holds_bobs_number_of_a_person_however_the_row_is_written() 
         let integration = story.ready("InvalidSettings").await;
         let conditions = integration.status.unwrap().conditions;
         let ready = bobsync::api::conditions::find(&conditions, "Ready").unwrap();
-        assert!(ready.message.contains("`relations.assistant`"), "{}", ready.message);
+        assert!(
+            ready.message.contains("spec.mapping[3].target \"relations.assistant\": "),
+            "{}",
+            ready.message
+        );
         assert!(story.simulated.calls("google", "POST /admin/directory/v1/users").await == 0);
     }
 }

@@ -149,6 +149,19 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
     let mut two = spec(json!({}));
     two["mapping"] = json!([{"target": "email", "field": "root.email", "cel": "'x'"}, {"target": "username", "field": "root.email"}]);
     assert!(refused(two).await.contains("exactly one of field, formula and cel"));
+    // A misspelt target is named with its row, and the message lists the targets that there are.
+    let mut misspelt = spec(json!({}));
+    misspelt["mapping"] = json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"},
+        {"target": "tittle", "field": "work.title"}]);
+    let message = refused(misspelt).await;
+    for says in [
+        "spec.mapping[2].target",
+        "\"tittle\": no provider has such a target",
+        "OneLogin has no such target: use email,",
+        "title, department",
+    ] {
+        assert!(message.contains(says), "{message}");
+    }
     // A message does not print a regular expression.
     for (key, value, says) in [
         ("interval", json!("ten minutes"), "a duration of at least 1m, such as 10m"),

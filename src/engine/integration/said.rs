@@ -479,7 +479,8 @@ mod tests {
     fn integration(version: u64, generation: i64) -> Arc<ProvisioningIntegration> {
         let secret = serde_json::json!({"credentialsSecretRef": {"name": "secret"}});
         let spec = serde_json::json!({"mode": "Enforce", "bob": secret,
-            "provider": {"jumpCloud": secret}});
+            "provider": {"googleWorkspace": {"credentialsSecretRef": {"name": "secret"},
+                "adminEmail": "admin@example.com"}}});
         let mut object =
             ProvisioningIntegration::new("onelogin", serde_json::from_value(spec).expect("a spec"));
         object.metadata.resource_version = Some(version.to_string());

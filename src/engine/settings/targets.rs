@@ -1,15 +1,51 @@
-//! The provider of a spec, and the address of its tenant. This is the one place that knows every
-//! provider by its name. All other code uses a [`Destination`], whichever provider it is.
+//! The provider of a spec, and the address of its tenant. A file for each provider says how its
+//! part of a spec becomes a [`Destination`]. All other code uses the [`Destination`], whichever
+//! provider it is.
+
+mod entra;
+mod google;
+mod jumpcloud;
+mod onelogin;
 
 use std::{fmt, sync::Arc};
 
 use super::endpoints::AllowedEndpoints;
 use crate::{
-    api::{provider as api, reasons::IntegrationReason},
-    domain::visible::trimmed,
+    api::{
+        integration::SecretRef,
+        provider::{ConnectedDirectories, Provider, listed, name_one, providers},
+        reasons::IntegrationReason,
+    },
     engine::stop::Stop,
-    provider::{Catalog, Destination, entra, google, jumpcloud, onelogin},
+    provider::{self, Capabilities, Catalog, ChangeAtFirstLogin, Destination, InitialPassword},
 };
+
+/// One provider's part of a spec.
+trait Settings {
+    /// Returns the tenant that the settings name.
+    fn target(&self, allowed: &AllowedEndpoints) -> Result<Target, Stop>;
+
+    /// Returns the administrator that bobsync acts as, if the settings name one.
+    fn acts_as(&self) -> Option<&str> {
+        None
+    }
+}
+
+macro_rules! every {
+    ($($(#[$doc:meta])+ $module:ident $field:ident $Spec:ident $name:literal;)+) => {
+        /// Every provider: its field in `spec.provider`, and what is known of it without a
+        /// connection.
+        pub const CATALOGS: &[(&str, &Catalog)] = &[$(($name, &provider::$module::CATALOG)),+];
+
+        /// Returns the parts of a spec that are about a provider.
+        fn settings(provider: &Provider) -> Vec<&dyn Settings> {
+            let all: [Option<&dyn Settings>; _] =
+                [$(provider.$field.as_ref().map(|settings| settings as _)),+];
+            all.into_iter().flatten().collect()
+        }
+    };
+}
+providers!(every);
 
 /// The provider's tenant, and the Secret with its credential.
 #[derive(Clone)]
@@ -21,6 +57,10 @@ pub struct Target {
 }
 
 impl Target {
+    fn new(tenant: impl Destination + 'static, secret: &SecretRef) -> Self {
+        Self { destination: Arc::new(tenant), secret: secret.name.clone() }
+    }
+
     /// Returns what is known of the provider without a connection.
     #[must_use]
     pub fn catalog(&self) -> &'static Catalog {
@@ -56,158 +96,47 @@ fn invalid(message: &str) -> Stop {
 ///
 /// # Errors
 /// [`Stop`] with `InvalidSettings` or `EndpointNotAllowed`, and what to do.
-pub fn target(provider: &api::Provider, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
-    match provider {
-        api::Provider {
-            one_login: Some(spec),
-            google_workspace: None,
-            entra_id: None,
-            jump_cloud: None,
-        } => one_login(spec, allowed),
-        api::Provider {
-            one_login: None,
-            google_workspace: Some(spec),
-            entra_id: None,
-            jump_cloud: None,
-        } => google_workspace(spec, allowed),
-        api::Provider {
-            one_login: None,
-            google_workspace: None,
-            entra_id: Some(spec),
-            jump_cloud: None,
-        } => entra_id(spec, allowed),
-        api::Provider {
-            one_login: None,
-            google_workspace: None,
-            entra_id: None,
-            jump_cloud: Some(spec),
-        } => jump_cloud(spec, allowed),
-        _ => Err(invalid(
-            "spec.provider: name exactly one provider: oneLogin, googleWorkspace, entraID or \
-             jumpCloud",
-        )),
+pub fn target(provider: &Provider, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
+    match settings(provider)[..] {
+        [settings] => settings.target(allowed),
+        _ => Err(invalid(&format!("spec.provider: {}", name_one()))),
     }
 }
 
 /// Returns the administrator that bobsync acts as, if the settings name one. This account is
 /// protected like those of `safety.protectedAccounts`.
 #[must_use]
-pub fn acts_as(provider: &api::Provider) -> Option<&str> {
-    provider.google_workspace.as_ref().map(|google| google.admin_email.as_str())
+pub fn acts_as(provider: &Provider) -> Option<&str> {
+    settings(provider).into_iter().find_map(Settings::acts_as)
 }
 
-fn one_login(spec: &api::OneLogin, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
-    let base = if spec.endpoint.is_empty() {
-        let region = spec.region.map(|region| match region {
-            api::Region::US => "us",
-            api::Region::EU => "eu",
-        });
-        onelogin::base_for(region, spec.subdomain.as_deref()).ok_or_else(|| {
-            invalid(
-                "spec.provider.oneLogin: say where the OneLogin tenant is: set subdomain or region",
-            )
-        })?
-    } else {
-        allowed.accept("spec.provider.oneLogin.endpoint", &spec.endpoint)?
-    };
-    let destination = onelogin::Tenant { base, mastered: is_master(spec.connected_directories) };
-    Ok(Target {
-        destination: Arc::new(destination),
-        secret: spec.credentials_secret_ref.name.clone(),
-    })
+/// Returns the names of the providers that take a default password.
+#[must_use]
+pub fn those_who_take_passwords() -> String {
+    able(|can| can.initial_password != InitialPassword::Unsupported)
+}
+
+/// Returns the names of the providers that can ask for another password at the first login.
+#[must_use]
+pub fn those_who_ask_for_another_password() -> String {
+    able(|can| can.change_at_first_login != ChangeAtFirstLogin::Unsupported)
+}
+
+fn able(able: fn(&Capabilities) -> bool) -> String {
+    let all = CATALOGS.iter().filter(|(_, catalog)| able(&catalog.capabilities));
+    listed(all.map(|(_, catalog)| catalog.name), "and")
 }
 
 /// Returns whether a directory that is named with an account is its master.
-fn is_master(directories: api::ConnectedDirectories) -> bool {
-    directories == api::ConnectedDirectories::Master
-}
-
-fn google_workspace(
-    spec: &api::GoogleWorkspace,
-    allowed: &AllowedEndpoints,
-) -> Result<Target, Stop> {
-    let field = "spec.provider.googleWorkspace";
-    let (base, tokens) = both(
-        field,
-        Addresses { api: &spec.endpoint, tokens: &spec.token_endpoint },
-        Addresses { api: google::API, tokens: google::TOKENS },
-        allowed,
-    )?;
-    let destination = google::Tenant {
-        base,
-        tokens,
-        admin: trimmed(&spec.admin_email).to_owned(),
-        customer: spec.customer.clone(),
-        org_unit: spec.org_unit_path.clone(),
-    };
-    Ok(Target {
-        destination: Arc::new(destination),
-        secret: spec.credentials_secret_ref.name.clone(),
-    })
-}
-
-fn entra_id(spec: &api::EntraId, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
-    let field = "spec.provider.entraID";
-    let cloud = match spec.cloud {
-        api::Cloud::Global => entra::Cloud::GLOBAL,
-        api::Cloud::USGovernment => entra::Cloud::US_GOVERNMENT,
-        api::Cloud::USGovernmentDoD => entra::Cloud::US_GOVERNMENT_DOD,
-        api::Cloud::China => entra::Cloud::CHINA,
-    };
-    let (base, tokens) = both(
-        field,
-        Addresses { api: &spec.endpoint, tokens: &spec.token_endpoint },
-        Addresses { api: cloud.graph, tokens: cloud.login },
-        allowed,
-    )?;
-    let mark = entra::Mark::named(&spec.mark_attribute).ok_or_else(|| {
-        invalid(&format!(
-            "{field}.markAttribute: write employeeId, or extension_<appId without dashes>_<name>"
-        ))
-    })?;
-    let destination = entra::Tenant {
-        base,
-        tokens,
-        id: spec.tenant_id.clone(),
-        cloud,
-        usage_location: spec.usage_location.clone(),
-        mark,
-    };
-    Ok(Target {
-        destination: Arc::new(destination),
-        secret: spec.credentials_secret_ref.name.clone(),
-    })
-}
-
-fn jump_cloud(spec: &api::JumpCloud, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
-    let base = if spec.endpoint.is_empty() {
-        let region = match spec.region {
-            api::JumpCloudRegion::US => jumpcloud::Region::Us,
-            api::JumpCloudRegion::EU => jumpcloud::Region::Eu,
-            api::JumpCloudRegion::India => jumpcloud::Region::India,
-        };
-        region.base().to_owned()
-    } else {
-        allowed.accept("spec.provider.jumpCloud.endpoint", &spec.endpoint)?
-    };
-    let stages = spec.passwordless_state == api::PasswordlessState::Staged;
-    let destination = jumpcloud::Tenant {
-        base,
-        organization: spec.organization_id.clone(),
-        stages,
-        mastered: is_master(spec.connected_directories),
-    };
-    Ok(Target {
-        destination: Arc::new(destination),
-        secret: spec.credentials_secret_ref.name.clone(),
-    })
+fn is_master(directories: ConnectedDirectories) -> bool {
+    directories == ConnectedDirectories::Master
 }
 
 /// The addresses of an API and of its token service.
 #[derive(Clone, Copy)]
-struct Addresses<'a> {
-    api: &'a str,
-    tokens: &'a str,
+struct Addresses<T> {
+    api: T,
+    tokens: T,
 }
 
 /// Returns the addresses of an API and of its token service: both are the vendor's, or both are
@@ -215,19 +144,21 @@ struct Addresses<'a> {
 /// other way round.
 fn both(
     field: &str,
-    given: Addresses<'_>,
-    vendors: Addresses<'_>,
+    given: Addresses<&str>,
+    vendors: Addresses<&str>,
     allowed: &AllowedEndpoints,
-) -> Result<(String, String), Stop> {
+) -> Result<Addresses<String>, Stop> {
     match (given.api, given.tokens) {
-        ("", "") => Ok((vendors.api.to_owned(), vendors.tokens.to_owned())),
+        ("", "") => {
+            Ok(Addresses { api: vendors.api.to_owned(), tokens: vendors.tokens.to_owned() })
+        }
         ("", _) | (_, "") => Err(invalid(&format!(
             "{field}: set both endpoint and tokenEndpoint, or neither of them"
         ))),
-        (endpoint, tokens) => Ok((
-            allowed.accept(&format!("{field}.endpoint"), endpoint)?,
-            allowed.accept(&format!("{field}.tokenEndpoint"), tokens)?,
-        )),
+        (endpoint, tokens) => Ok(Addresses {
+            api: allowed.accept(&format!("{field}.endpoint"), endpoint)?,
+            tokens: allowed.accept(&format!("{field}.tokenEndpoint"), tokens)?,
+        }),
     }
 }
 

@@ -7,17 +7,8 @@ use cel::{Context, Program, Value};
 use kube::CustomResourceExt as _;
 use serde_json::json;
 
-use crate::{
-    api::ProvisioningIntegration,
-    provider::{Catalog, entra, google, jumpcloud, onelogin},
-};
-
-const PROVIDERS: [(&str, &Catalog); 4] = [
-    ("oneLogin", &onelogin::CATALOG),
-    ("googleWorkspace", &google::CATALOG),
-    ("entraID", &entra::CATALOG),
-    ("jumpCloud", &jumpcloud::CATALOG),
-];
+use super::CATALOGS;
+use crate::{api::ProvisioningIntegration, provider::Catalog};
 
 /// Returns the rules of the resource about the target of one row of this provider.
 fn rules(provider: &str) -> Vec<Program> {
@@ -106,7 +97,7 @@ fn names(catalog: &Catalog) -> Vec<String> {
 
 #[test]
 fn the_rules_of_the_resource_and_the_catalogs_know_the_same_targets() {
-    for (provider, catalog) in PROVIDERS {
+    for (provider, catalog) in CATALOGS.iter().copied() {
         let rules = rules(provider);
         assert!(rules.len() >= 2, "{provider}");
         let mut known = 0;

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     endpoints::AllowedEndpoints,
-    targets::{Target, acts_as, target},
+    targets::{
+        Target, acts_as, target, those_who_ask_for_another_password, those_who_take_passwords,
+    },
 };
 use crate::{
     api::{
@@ -96,8 +98,7 @@ pub fn validate(
         })
         .collect::<Result<_, _>>()?;
     initial_password(catalog, provisioning).map_err(invalid)?;
-    let mut mapping = mapping(catalog, spec.mapping.as_deref())
-        .map_err(|why| invalid(format!("spec.mapping: {why}")))?;
+    let mut mapping = mapping(catalog, spec.mapping.as_deref()).map_err(invalid)?;
     if let Some(reserved) =
         target.destination.reserved().filter(|reserved| mapping.position(reserved).is_some())
     {
@@ -283,13 +284,13 @@ fn percent(text: Option<&str>, default: u32) -> Result<u32, String> {
 
 /// Refuses settings for new accounts that the provider does not support.
 fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Result<(), String> {
-    let able = "Google Workspace, Entra ID and JumpCloud";
     let (name, can) = (catalog.name, &catalog.capabilities);
     let password = provisioning.default_password_secret_ref.is_some();
     if password && can.initial_password == InitialPassword::Unsupported {
         return Err(format!(
-            "spec.provisioning.defaultPasswordSecretRef: {name} takes no default password; {able} \
-             take one"
+            "spec.provisioning.defaultPasswordSecretRef: {name} takes no default password; {} take \
+             one",
+            those_who_take_passwords()
         ));
     }
     if provisioning.change_password_on_first_login {
@@ -297,7 +298,8 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
         match can.change_at_first_login {
             ChangeAtFirstLogin::Unsupported => {
                 return Err(format!(
-                    "{field}: {name} cannot ask for another password at the first login; {able} can"
+                    "{field}: {name} cannot ask for another password at the first login; {} can",
+                    those_who_ask_for_another_password()
                 ));
             }
             ChangeAtFirstLogin::WithDefaultPassword if !password => {
@@ -312,9 +314,9 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
     Ok(())
 }
 
-/// Returns the message for a row with a target that the provider does not have: the row, the
-/// target, and a similar target that may be meant.
-fn no_target(catalog: &Catalog, row: usize, target: &str) -> String {
+/// Returns the message for a target that the provider does not have, with a similar target that may
+/// be meant.
+fn no_target(catalog: &Catalog, target: &str) -> String {
     let likeness = |known: &&&str| {
         strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &known.to_lowercase())
     };
@@ -327,81 +329,36 @@ fn no_target(catalog: &Catalog, row: usize, target: &str) -> String {
         || "its page in docs/providers lists them".to_owned(),
         |known| format!("did you mean {known}?"),
     );
-    format!("row {row}, target \"{target}\": {} has no such target; {hint}", catalog.name)
+    format!("{} has no such target; {hint}", catalog.name)
 }
 
-/// Returns the rows of the spec, or the provider's default map.
+/// Returns the rows of the spec, or the provider's default map. An error names the row.
 fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, String> {
     let default: Vec<MappingRow>;
     let rows = if let Some(rows) = rows {
         rows
     } else {
-        default = serde_json::from_str(catalog.default_map)
-            .map_err(|error| format!("the default map of {}: {error}", catalog.name))?;
+        default = serde_json::from_str(catalog.default_map).map_err(|error| {
+            format!("spec.mapping: the default map of {}: {error}", catalog.name)
+        })?;
         &default
     };
     let mut fields = Fields::default();
     let mut read: Vec<Row> = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
-        let compare =
-            (catalog.compare)(&row.target).ok_or_else(|| no_target(catalog, index, &row.target))?;
-        if read.iter().any(|known| *known.target == *row.target) {
-            return Err(format!("the target `{}` is mapped twice", row.target));
-        }
-        let source = match (&row.field, &row.formula, &row.cel) {
-            (Some(field), None, None) if compare.is_person() && field.trim() != MANAGER => {
-                return Err(format!(
-                    "`{}` refers to an employee: map it from the field work.manager",
-                    row.target
-                ));
-            }
-            (Some(field), None, None) => Source::Field(fields.want(field)),
-            (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {
-                return Err(format!(
-                    "`{}` refers to an employee: map it from the field work.manager",
-                    row.target
-                ));
-            }
-            (None, Some(text), None) => Source::Formula(
-                formula(text, &mut fields).map_err(|why| format!("`{}`: {why}", row.target))?,
-            ),
-            (None, None, Some(text)) => Source::Expression(
-                Expression::compile(text, &mut fields)
-                    .map_err(|why| format!("`{}`: {why}", row.target))?,
-            ),
-            (None, None, None)
-            | (Some(_), Some(_), _)
-            | (Some(_), _, Some(_))
-            | (_, Some(_), Some(_)) => {
-                return Err(format!(
-                    "`{}` needs exactly one of field, formula and cel",
-                    row.target
-                ));
-            }
+        let twice = read.iter().any(|known| *known.target == *row.target);
+        let of_row = if twice {
+            Err("this target is mapped twice: remove one of the rows".to_owned())
+        } else {
+            row_of(catalog, row, &mut fields)
         };
-        if (catalog.relates)(&row.target)
-            && !compare.is_person()
-            && names_a_person(&source, &fields)
-        {
-            return Err(format!(
-                "`{}` would get an employee's id in Bob, because its value comes from a reference \
-                 to an employee ({}). Map it from a text field, such as that employee's e-mail",
-                row.target,
-                REFERENCES.join(", ")
-            ));
-        }
-        read.push(Row {
-            target: row.target.as_str().into(),
-            source,
-            on_create_only: row.apply == Apply::OnCreate,
-            compare,
-            required: catalog.required.contains(&row.target.as_str()),
-        });
+        let place = || format!("spec.mapping[{index}].target \"{}\"", row.target);
+        read.push(of_row.map_err(|why| format!("{}: {why}", place()))?);
     }
     let position = |target: &str| {
-        read.iter()
-            .position(|row| *row.target == *target)
-            .ok_or_else(|| format!("{} requires the target `{target}`", catalog.name))
+        read.iter().position(|row| *row.target == *target).ok_or_else(|| {
+            format!("spec.mapping: {} requires the target `{target}`: add a row", catalog.name)
+        })
     };
     for target in catalog.required {
         position(target)?;
@@ -409,6 +366,43 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
     let (email, username) = (position(catalog.email)?, position(catalog.username)?);
     let manager = read.iter().position(|row| row.compare.is_person());
     Ok(Mapping { rows: read, fields, email, username, manager })
+}
+
+/// Returns one row of the spec, as decisions read it.
+fn row_of(catalog: &Catalog, row: &MappingRow, fields: &mut Fields) -> Result<Row, String> {
+    let compare = (catalog.compare)(&row.target).ok_or_else(|| no_target(catalog, &row.target))?;
+    let no_manager = "it refers to an employee: map it from the field work.manager";
+    let source = match (&row.field, &row.formula, &row.cel) {
+        (Some(field), None, None) if compare.is_person() && field.trim() != MANAGER => {
+            return Err(no_manager.to_owned());
+        }
+        (Some(field), None, None) => Source::Field(fields.want(field)),
+        (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {
+            return Err(no_manager.to_owned());
+        }
+        (None, Some(text), None) => Source::Formula(formula(text, fields)?),
+        (None, None, Some(text)) => Source::Expression(Expression::compile(text, fields)?),
+        (None, None, None)
+        | (Some(_), Some(_), _)
+        | (Some(_), _, Some(_))
+        | (_, Some(_), Some(_)) => {
+            return Err("the row needs exactly one of field, formula and cel".to_owned());
+        }
+    };
+    if (catalog.relates)(&row.target) && !compare.is_person() && names_a_person(&source, fields) {
+        return Err(format!(
+            "it would get an employee's id in Bob, because its value comes from a reference to an \
+             employee ({}). Map it from a text field, such as that employee's e-mail",
+            REFERENCES.join(", ")
+        ));
+    }
+    Ok(Row {
+        target: row.target.as_str().into(),
+        source,
+        on_create_only: row.apply == Apply::OnCreate,
+        compare,
+        required: catalog.required.contains(&row.target.as_str()),
+    })
 }
 
 /// Returns whether a value depends on a field of Bob that has the number of an employee.
@@ -429,15 +423,11 @@ fn names_a_person(source: &Source, fields: &Fields) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{entra, google, jumpcloud, onelogin};
-
-    /// Every provider, and the rows of its default map.
-    const CATALOGS: [(&Catalog, usize); 4] = [
-        (&onelogin::CATALOG, 9),
-        (&google::CATALOG, 10),
-        (&entra::CATALOG, 11),
-        (&jumpcloud::CATALOG, 13),
-    ];
+    use crate::{
+        domain::mapping::Compare,
+        engine::settings::targets::CATALOGS,
+        provider::{google, onelogin},
+    };
 
     #[test]
     fn no_relation_holds_bobs_number_of_a_person_whatever_way_it_is_written() {
@@ -462,7 +452,10 @@ mod tests {
         ] {
             let why = mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value)))
                 .unwrap_err();
-            assert!(why.contains("`relations.assistant`"), "{value}: {why}");
+            let place = format!("spec.mapping[{}].target \"relations.assistant\": ", {
+                rows("relations.assistant", kind, value).len() - 1
+            });
+            assert!(why.starts_with(&place), "{value}: {why}");
         }
         for (kind, value) in [
             ("field", "work.reportsTo.email"),
@@ -474,12 +467,11 @@ mod tests {
         mapping(&google::CATALOG, Some(&rows("relations.manager", "field", "work.manager")))
             .unwrap();
         // A target that is the account of a person accepts only the manager.
-        for (catalog, target) in [
-            (&google::CATALOG, "relations.manager"),
-            (&onelogin::CATALOG, "manager_user_id"),
-            (&entra::CATALOG, "manager"),
-            (&jumpcloud::CATALOG, "manager"),
-        ] {
+        for (_, catalog) in CATALOGS {
+            let is_person =
+                |target: &&&str| (catalog.compare)(target).is_some_and(Compare::is_person);
+            let names = ["relations.manager", "manager_user_id", "manager"];
+            let target = *names.iter().find(is_person).expect("each provider has managers");
             let mut rows: Vec<MappingRow> = serde_json::from_str(catalog.default_map).unwrap();
             rows.retain(|row| row.target != target);
             let row = |field: &str| {
@@ -498,7 +490,7 @@ mod tests {
 
     #[test]
     fn the_default_maps_are_valid_mappings() {
-        for (catalog, rows) in CATALOGS {
+        for (_, catalog) in CATALOGS {
             let mapping = mapping(catalog, None).unwrap();
             assert!(
                 catalog.required.iter().all(|target| mapping.position(target).is_some()),
@@ -506,7 +498,9 @@ mod tests {
                 catalog.name
             );
             assert!(mapping.rows[mapping.email].required, "{}", catalog.name);
-            assert_eq!(mapping.rows.len(), rows, "{}", catalog.name);
+            let rows: Vec<MappingRow> = serde_json::from_str(catalog.default_map).unwrap();
+            assert_eq!(mapping.rows.len(), rows.len(), "{}", catalog.name);
+            assert!(rows.len() > 8, "{}", catalog.name);
         }
     }
 
@@ -573,7 +567,7 @@ mod tests {
             |last: &str| mapping(&onelogin::CATALOG, Some(&rows(last))).map(drop).unwrap_err();
         assert_eq!(
             said("tittle"),
-            "row 2, target \"tittle\": OneLogin has no such target; did you mean title?"
+            "spec.mapping[2].target \"tittle\": OneLogin has no such target; did you mean title?"
         );
         assert!(
             said("zzz")
