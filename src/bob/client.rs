@@ -111,7 +111,7 @@ impl fmt::Debug for Client {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Ask<'a> {
-    fields: &'a [Box<str>],
+    fields: &'a [&'a str],
     #[serde(skip_serializing_if = "Option::is_none")]
     filters: Option<[Filter<'a>; 1]>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -297,7 +297,7 @@ impl Client {
         let filters =
             ids.map(|values| [Filter { field_path: "root.id", operator: "equals", values }]);
         let ask = Ask {
-            fields: fields.ids(),
+            fields: &fields.asked(),
             filters,
             show_inactive: Some(true),
             human_readable: "APPEND",
@@ -313,7 +313,7 @@ impl Client {
 
     async fn read(&self, fields: &Fields, id: &str) -> Result<Option<Employee>, Error> {
         let ask = Ask {
-            fields: fields.ids(),
+            fields: &fields.asked(),
             filters: None,
             show_inactive: None,
             human_readable: "APPEND",

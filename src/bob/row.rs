@@ -19,6 +19,9 @@ pub(super) fn read(wanted: &Wanted, bytes: &[u8]) -> Option<Values> {
     let mut json = serde_json::Deserializer::from_str(text);
     json.deserialize_map(Top { wanted, found: &mut found }).ok()?;
     json.end().ok()?;
+    for (label, reference) in &wanted.labels {
+        found[*label] = found[*reference];
+    }
     let shown: Vec<Shown<'_>> =
         found.iter().zip(&wanted.kinds).map(|(found, kind)| found.show(*kind)).collect();
     Some(Values::from_cells(shown.iter().map(|shown| match shown {

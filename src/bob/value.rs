@@ -56,6 +56,8 @@ impl<'a> Found<'a> {
                 machine => human().or(machine),
             },
             (Some(b'{'), Kind::Reference) => member(machine, &["id"]),
+            (Some(b'{'), Kind::Name) => human().or_else(|| member(machine, &["displayName"])),
+            (_, Kind::Name) => human(),
             (Some(b'{'), Kind::Label) => {
                 human().or_else(|| member(machine, &["displayName", "name", "value"]))
             }

@@ -17,6 +17,8 @@ pub(super) enum Kind {
     Reference,
     /// A day that decides about access: the machine's value is always the value.
     Date,
+    /// The name of an employee: the label for people, and never the id.
+    Name,
     /// Everything else: the label for people is the value if there is one.
     Label,
 }
@@ -47,13 +49,15 @@ pub(super) struct Node {
 }
 
 /// The paths of all wanted fields.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Wanted {
     /// The nested form. The nodes are below a root without a name.
     pub nested: Node,
     /// The flat form.
     pub slash: Node,
     pub kinds: Box<[Kind]>,
+    /// The fields that are the name behind a reference, with the field of the reference.
+    pub labels: Vec<(usize, usize)>,
 }
 
 impl Wanted {
@@ -61,8 +65,11 @@ impl Wanted {
     /// ids say.
     pub fn new(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
         let mut wanted =
-            Self { nested: Node::default(), slash: Node::default(), kinds: Box::default() };
+            Self { labels: fields.labels().collect(), ..Self::default() };
         for (field, id) in fields.ids().iter().enumerate() {
+            if wanted.labels.iter().any(|(label, _)| *label == field) {
+                continue;
+            }
             let path = moved.get(id).map_or_else(|| plain_path(id), |path| &**path);
             let path: Vec<&str> = path.split('.').collect();
             wanted.nested.add(&path, field);
@@ -75,6 +82,9 @@ impl Wanted {
             person.person = true;
         }
         wanted.kinds = fields.ids().iter().map(|id| kind(id)).collect();
+        for (label, _) in &wanted.labels {
+            wanted.kinds[*label] = Kind::Name;
+        }
         wanted
     }
 }

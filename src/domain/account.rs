@@ -22,6 +22,20 @@ pub enum AccountState {
     Other,
 }
 
+/// What decisions have to know of an account besides its state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Phase {
+    /// Nothing special.
+    #[default]
+    Usual,
+    /// The account has no access, and its attributes can be neither compared nor written before it
+    /// gets access again.
+    Deactivated,
+    /// The account can be used, its owner has not logged in yet, and its password is still the one
+    /// that it got before its activation.
+    Unused,
+}
+
 /// Access as bobsync writes it to a provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Access {
@@ -46,6 +60,8 @@ pub struct Account<'a> {
     pub username: Option<Cow<'a, str>>,
     /// Whether the account can be used.
     pub state: AccountState,
+    /// What else decisions have to know of the state.
+    pub phase: Phase,
     /// The values of the mapping's targets, in row order. `None` means that the provider has no
     /// value; an empty value and null are the same. For a target that refers to an employee, the
     /// value is the id of that account.
@@ -72,6 +88,7 @@ impl Account<'_> {
             email: own(self.email),
             username: own(self.username),
             state: self.state,
+            phase: self.phase,
             attributes: self.attributes.into_iter().map(own).collect(),
             administrator: self.administrator,
             elsewhere: self.elsewhere,
@@ -89,6 +106,19 @@ pub enum NewValue {
     Clear,
 }
 
+/// The occasion for giving or taking access, as far as a provider makes a difference.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Occasion {
+    /// Any other occasion.
+    #[default]
+    Other,
+    /// Access is taken because the employment has ended.
+    Leaves,
+    /// Access is given to an account that bobsync made, and its owner has to choose another
+    /// password at the first login.
+    FirstLogin,
+}
+
 /// A write to the provider: a new account, or a change of one. It holds only what differs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AccountWrite {
@@ -98,6 +128,8 @@ pub struct AccountWrite {
     pub mark: Option<Box<str>>,
     /// The access to give or take.
     pub access: Option<Access>,
+    /// The occasion for giving or taking access.
+    pub occasion: Occasion,
     /// The [`Account::foreign`] of the account as it was read.
     pub foreign: Option<Box<str>>,
 }

@@ -52,7 +52,38 @@ impl Default for Fields {
     }
 }
 
+/// What follows the id of a reference to an employee, for the name of that employee as Bob shows
+/// it. It comes with the reference, so Bob is not asked for it.
+const LABEL: &str = "/label";
+
+/// Returns the id under which Bob knows a field.
+#[must_use]
+pub fn known_to_bob(id: &str) -> &str {
+    id.strip_suffix(LABEL).unwrap_or(id)
+}
+
 impl Fields {
+    /// Returns the index of the name behind this reference to an employee.
+    pub fn want_label(&mut self, reference: &str) -> FieldIndex {
+        self.want(reference);
+        self.want(&format!("{reference}{LABEL}"))
+    }
+
+    /// Returns the names of employees that are wanted: the index of each name, and of the
+    /// reference.
+    pub fn labels(&self) -> impl Iterator<Item = (FieldIndex, FieldIndex)> + '_ {
+        let label = |(field, id): (FieldIndex, &Box<str>)| {
+            Some((field, self.position(id.strip_suffix(LABEL)?)?))
+        };
+        self.ids.iter().enumerate().filter_map(label)
+    }
+
+    /// Returns the ids that Bob is asked for.
+    #[must_use]
+    pub fn asked(&self) -> Vec<&str> {
+        self.ids.iter().map(|id| &**id).filter(|id| !id.ends_with(LABEL)).collect()
+    }
+
     /// Returns the index of this field. Adds the field if it is new.
     pub fn want(&mut self, id: &str) -> FieldIndex {
         self.position(id).unwrap_or_else(|| {

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::{
-    employee::{Cell, Employee, FieldIndex, Fields},
+    employee::{Cell, Employee, FieldIndex, Fields, known_to_bob},
     expression::{Expression, Outcome},
     visible::{fault, trimmed, trimmed_of},
 };
@@ -82,6 +82,9 @@ pub struct Mapping {
     pub email: usize,
     /// The row of the account's username.
     pub username: usize,
+    /// The row of an e-mail that several accounts may have, if the provider has such a target. It
+    /// decides only where no account has the username.
+    pub address: Option<usize>,
     /// The row that refers to the manager, if there is one.
     pub manager: Option<usize>,
 }
@@ -222,7 +225,7 @@ impl Mapping {
     /// Returns the ids of the Bob fields that a row uses.
     #[must_use]
     pub fn fields_of(&self, row: usize) -> Vec<&str> {
-        let id = |field: FieldIndex| self.fields.ids().get(field).map_or("", |id| &**id);
+        let id = |field: FieldIndex| self.fields.ids().get(field).map_or("", |id| known_to_bob(id));
         match &self.rows[row].source {
             Source::Field(field) => vec![id(*field)],
             Source::Formula(parts) => parts

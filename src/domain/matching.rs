@@ -11,7 +11,7 @@ use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use super::{
     access::Decision,
-    account::{Access, Account, AccountState, AccountWrite, NewValue},
+    account::{Access, Account, AccountState, AccountWrite, NewValue, Phase},
     baseline::Baseline,
     drift::InPlace,
     employee::{BobStatus, Employee},
@@ -39,6 +39,9 @@ pub struct Person {
     /// Whether a suspended account may still have open sessions: the provider ends them by a
     /// separate call, and no status says yet that access was taken.
     pub sessions_open: bool,
+    /// Whether bobsync made the account on record, and its owner has to choose another password at
+    /// the first login.
+    pub first_login: bool,
     /// Another integration that manages this employee's account at the same tenant and comes before
     /// this one.
     pub claimed_by: Option<Box<str>>,
@@ -66,6 +69,8 @@ pub struct Candidate {
     pub account: Box<str>,
     /// Whether the account can be used.
     pub state: AccountState,
+    /// What else decisions have to know of the state.
+    pub phase: Phase,
     /// The manager that the account names now, by id or e-mail as the mapping has it.
     pub manager: Option<Box<str>>,
     /// The account's e-mail, if employees' accounts name their manager by e-mail.
@@ -103,6 +108,10 @@ pub struct Found {
     own_has: Keys,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
+    /// An account without a mark that has the e-mail, if logins decide and several accounts may
+    /// have one e-mail.
+    by_address: Option<Box<Candidate>>,
+    by_address_again: bool,
     /// Whether one of the accounts that may belong to this employee can be used.
     open: bool,
     taken: Taken,
@@ -255,6 +264,11 @@ pub struct Matcher<'a> {
     by_email: HashMap<Cow<'a, str>, Owners>,
     /// Only usernames that differ from the employee's e-mail.
     by_username: HashMap<Cow<'a, str>, Owners>,
+    /// The e-mails, if logins decide and several accounts may have one e-mail.
+    by_address: HashMap<Cow<'a, str>, Owners>,
+    /// Usernames without accents, if logins decide. The provider takes two that differ only in
+    /// accents for the same.
+    by_letters: HashMap<String, Owners>,
     found: Vec<Found>,
     /// Accounts on record that the matcher has not seen yet.
     unseen: HashSet<&'a str>,
@@ -273,6 +287,8 @@ impl<'a> Matcher<'a> {
             by_account: HashMap::new(),
             by_email: HashMap::with_capacity(people.len()),
             by_username: HashMap::new(),
+            by_address: HashMap::new(),
+            by_letters: HashMap::new(),
             found: vec![Found::default(); people.len()],
             unseen: people.iter().filter_map(|person| person.known_account.as_deref()).collect(),
             adopt,
@@ -294,6 +310,13 @@ impl<'a> Matcher<'a> {
             let username = username.filter(|_| !mapping.numbers_username(&person.employee));
             if let Some(username) = username.filter(|username| Some(username) != email.as_ref()) {
                 own(&mut matcher.by_username, username, index);
+            }
+            let address = mapping.address.and_then(|row| mapping.text(row, &person.employee));
+            if let Some(address) = address.map(key_of) {
+                own(&mut matcher.by_address, address, index);
+                if let Some(login) = &email {
+                    own(&mut matcher.by_letters, letters(login), index);
+                }
             }
             if let Some(email) = email {
                 own(&mut matcher.by_email, email, index);
@@ -372,6 +395,24 @@ impl<'a> Matcher<'a> {
                 Some(_) if found.by_email.is_some() => found.by_email_again = true,
                 Some(candidate) => found.by_email = Some(candidate),
                 None => found.take(holder()),
+            }
+        }
+        if let (Some(row), Some(login)) = (self.mapping.address, &email) {
+            let wants = self.by_letters.get(&letters(login)).map(|o| o.iter().collect::<Vec<_>>());
+            for person in wants.unwrap_or_default() {
+                let differs = !self.by_email.get(&**login).is_some_and(|o| o.iter().any(|p| p == person));
+                if differs && Some(person) != owner {
+                    self.found[person as usize].take(holder());
+                }
+            }
+            let address = account.attributes.get(row).and_then(Option::as_deref).map(key);
+            let wants = address.and_then(|address| self.by_address.get(&*address));
+            let wants: Vec<_> = wants.filter(|_| free && self.adopt).map(|o| o.iter().collect()).unwrap_or_default();
+            for person in wants {
+                let candidate = self.candidate(person, &account, false);
+                let found = &mut self.found[person as usize];
+                found.by_address_again |= found.by_address.is_some();
+                found.by_address = Some(candidate);
             }
         }
         // If the username equals the e-mail and no employee wants it only as a username, the code
@@ -472,7 +513,8 @@ impl<'a> Matcher<'a> {
         let employee = &self.people[person as usize].employee;
         let mut write = AccountWrite::default();
         let mut left = Vec::new();
-        if self.people[person as usize].decision.managed {
+        let decision = &self.people[person as usize].decision;
+        if decision.managed && !is_frozen(account.phase, decision.existing) {
             let known = self.people[person as usize].kept.as_deref();
             (write.attributes, left) = differences(self.mapping, employee, known, account);
             if !marked {
@@ -508,11 +550,12 @@ impl<'a> Matcher<'a> {
             .manager
             .is_some_and(|row| self.mapping.rows[row].compare == Compare::PersonByEmail);
         let email = account.email.as_deref().filter(|_| by_email).map(Into::into);
-        let (account, state, elsewhere) = ((*account.id).into(), account.state, account.elsewhere);
-        let left = left.into();
+        let (state, phase, elsewhere) = (account.state, account.phase, account.elsewhere);
+        let (account, left) = ((*account.id).into(), left.into());
         Box::new(Candidate {
             account,
             state,
+            phase,
             manager,
             email,
             marked,
@@ -529,6 +572,7 @@ impl<'a> Matcher<'a> {
     #[must_use]
     pub fn finish(mut self) -> Vec<Match> {
         self.settle_shared_emails();
+        self.settle_addresses();
         self.found
             .into_iter()
             .map(|found| match found {
@@ -565,9 +609,35 @@ impl<'a> Matcher<'a> {
                 Found { by_email: Some(candidate), taken: Taken::No, .. } => {
                     Match::One { candidate, taken: Taken::No }
                 }
-                Found { by_email: None, taken: Taken::No, .. } => Match::None,
+                Found { taken: Taken::No, by_address_again: true, open, .. } => {
+                    Match::Ambiguous { in_use: Vec::new(), open, stays_open: open }
+                }
+                Found { taken: Taken::No, by_address: Some(candidate), .. } => {
+                    Match::One { candidate, taken: Taken::No }
+                }
+                Found { by_email: None, by_address: None, taken: Taken::No, .. } => Match::None,
             })
             .collect()
+    }
+
+    /// Leaves an account that was found by its e-mail only to the one employee that it can belong
+    /// to: it is no match if its login is another employee's, or if several employees want it.
+    fn settle_addresses(&mut self) {
+        let mut wanted: HashMap<Box<str>, u32> = HashMap::new();
+        for found in &self.found {
+            for candidate in found.by_email.iter().chain(&found.by_address) {
+                *wanted.entry(candidate.account.clone()).or_default() += 1;
+            }
+        }
+        for found in &mut self.found {
+            let own = found.by_email.as_ref().map(|candidate| &candidate.account);
+            let other = |candidate: &Candidate| {
+                Some(&candidate.account) == own || wanted[&candidate.account] > 1
+            };
+            if found.by_address.as_deref().is_some_and(other) {
+                found.by_address = None;
+            }
+        }
     }
 
     /// Settles e-mails that several Bob profiles share. The e-mail stays with the profile that has
@@ -598,13 +668,25 @@ impl<'a> Matcher<'a> {
     }
 }
 
-fn own<'a>(map: &mut HashMap<Cow<'a, str>, Owners>, key: Cow<'a, str>, person: PersonIndex) {
+/// Returns a login without accents.
+fn letters(login: &str) -> String {
+    if login.is_ascii() { login.to_owned() } else { deunicode::deunicode(login).to_lowercase() }
+}
+
+fn own<K: Eq + std::hash::Hash>(map: &mut HashMap<K, Owners>, key: K, person: PersonIndex) {
     match map.entry(key) {
         std::collections::hash_map::Entry::Occupied(mut entry) => entry.get_mut().more.push(person),
         std::collections::hash_map::Entry::Vacant(entry) => {
             entry.insert(Owners { first: person, more: Vec::new() });
         }
     }
+}
+
+/// Returns whether the attributes of an account have to wait until it gets access. `decided` is the
+/// access that the account should have.
+#[must_use]
+pub fn is_frozen(phase: Phase, decided: Option<Access>) -> bool {
+    phase == Phase::Deactivated && decided != Some(Access::Active)
 }
 
 /// Rows that are not as desired and are not written, and why.

@@ -21,7 +21,7 @@ use foldhash::HashMap;
 
 use super::{
     access::Missing,
-    account::{Access, AccountState, AccountWrite, NewValue},
+    account::{Access, AccountState, AccountWrite, NewValue, Occasion, Phase},
     kept::Left,
     mapping::{Desired, Mapping, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
@@ -210,6 +210,8 @@ pub struct Held {
     pub id: Box<str>,
     /// Whether the account can be used.
     pub state: AccountState,
+    /// What else decisions have to know of the state.
+    pub phase: Phase,
     /// Whether the account already has the mark.
     pub marked: bool,
     /// The account's e-mail, if employees' accounts name their manager by e-mail.
@@ -288,6 +290,7 @@ pub fn plan_of_some<'a>(
         plan.standings.push(standing);
         if let Some(mut change) = change {
             change.person = index;
+            change.write.occasion = occasion(person, change.write.access);
             plan.standings[index as usize].change = Some(plan.changes.len());
             plan.changes.push(change);
         }
@@ -570,7 +573,7 @@ impl Planning<'_> {
             attributes,
             mark: Some(employee.id().into()),
             access: Some(access),
-            foreign: None,
+            ..AccountWrite::default()
         };
         Change {
             kind: Kind::Create,
@@ -666,6 +669,7 @@ fn held(candidate: &Candidate) -> Held {
     Held {
         id: candidate.account.clone(),
         state: candidate.state,
+        phase: candidate.phase,
         marked: candidate.marked,
         email: candidate.email.clone(),
     }
@@ -695,7 +699,23 @@ fn access_of(person: &Person, candidate: &Candidate) -> Option<Access> {
         (Some(Access::Active), AccountState::Suspended | AccountState::Unactivated) => {
             Some(Access::Active)
         }
+        // The account was activated, and its password is still to expire.
+        (Some(Access::Active), AccountState::Active)
+            if person.first_login && candidate.phase == Phase::Unused =>
+        {
+            Some(Access::Active)
+        }
         _ => None,
+    }
+}
+
+/// Returns the occasion for this access of a person's account.
+#[must_use]
+pub fn occasion(person: &Person, access: Option<Access>) -> Occasion {
+    match access {
+        Some(Access::Suspended) if person.decision.ends_access() => Occasion::Leaves,
+        Some(Access::Active) if person.first_login => Occasion::FirstLogin,
+        _ => Occasion::Other,
     }
 }
 

@@ -289,6 +289,7 @@ impl Pass<'_> {
             integration: self.integration,
             past: self.memory.past,
             ends_sessions: capabilities.ends_sessions,
+            change_at_first_login: self.integration.validated.change_password_on_first_login,
             now: self.cluster.clock.now(),
         }
     }

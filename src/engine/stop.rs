@@ -52,6 +52,7 @@ pub fn provider_stop(error: &provider::Error) -> Stop {
         provider::Error::Denied { .. } | provider::Error::Forbidden { .. } => {
             IntegrationReason::ProviderForbidden
         }
+        provider::Error::Misconfigured { .. } => IntegrationReason::InvalidSettings,
         _ => IntegrationReason::ProviderUnavailable,
     };
     let wait = if let provider::Error::Throttled { wait } = error { *wait } else { None };

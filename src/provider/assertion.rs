@@ -1,19 +1,22 @@
-//! Signed requests for tokens: JSON Web Tokens (RFC 7519) with RSA signatures (RFC 7518, 3.3 and
-//! 3.5).
+//! Signed requests for tokens: JSON Web Tokens (RFC 7519) with RSA and ECDSA signatures (RFC 7518,
+//! 3.3 to 3.5).
 
 use std::fmt;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::{
-    rand::SystemRandom,
-    signature::{RSA_PKCS1_SHA256, RSA_PSS_SHA256, RsaEncoding, RsaKeyPair},
+    rand::{SecureRandom as _, SystemRandom},
+    signature::{
+        ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _, RSA_PKCS1_SHA256,
+        RSA_PSS_SHA256, RsaEncoding, RsaKeyPair,
+    },
 };
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::http::secret::Secret;
 
-/// How a token is signed.
+/// How a token is signed with an RSA key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Algorithm {
     /// RSASSA-PKCS1-v1_5 with SHA-256.
@@ -38,8 +41,13 @@ impl Algorithm {
     }
 }
 
-/// An RSA key that signs. `Debug` does not show it.
-pub struct SigningKey(RsaKeyPair);
+/// A key that signs. `Debug` does not show it.
+pub enum SigningKey {
+    /// An RSA key.
+    Rsa(RsaKeyPair),
+    /// An elliptic-curve key of the curve P-256, which signs with ES256.
+    P256(EcdsaKeyPair),
+}
 
 impl fmt::Debug for SigningKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -72,47 +80,135 @@ fn no_key(pem: &str) -> &'static str {
     }
 }
 
+/// Returns 128 random bits as a text, for a token that is valid once.
+///
+/// # Errors
+/// This machine gives no randomness.
+pub fn unique() -> Result<String, &'static str> {
+    let mut unique = [0; 16];
+    let filled = SystemRandom::new().fill(&mut unique);
+    filled.map_err(|_| "there is no randomness for the request for a token")?;
+    Ok(BASE64_URL_SAFE_NO_PAD.encode(unique))
+}
+
 impl SigningKey {
-    /// Reads a private key in PEM: PKCS#8 or PKCS#1, 2048 to 4096 bits.
+    /// Reads a private RSA key in PEM: PKCS#8 or PKCS#1, 2048 to 4096 bits.
     ///
     /// # Errors
     /// What is wrong with the key, without any part of it.
     pub fn read(pem: &Secret) -> Result<Self, &'static str> {
         let pem = without_byte_order_mark(pem.expose());
-        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| no_key(pem))?;
+        Self::rsa(&der_of(pem)?)
+    }
+
+    /// Reads a private key in PEM: an RSA key as [`SigningKey::read`] does, or a P-256 key in
+    /// PKCS#8.
+    ///
+    /// # Errors
+    /// What is wrong with the key, without any part of it.
+    pub fn read_either(pem: &Secret) -> Result<Self, &'static str> {
+        let pem = without_byte_order_mark(pem.expose());
+        let der = der_of(pem)?;
         let pair = match &der {
+            PrivateKeyDer::Pkcs8(der) => EcdsaKeyPair::from_pkcs8(
+                &ECDSA_P256_SHA256_FIXED_SIGNING,
+                der.secret_pkcs8_der(),
+                &SystemRandom::new(),
+            )
+            .ok(),
+            PrivateKeyDer::Sec1(_) => {
+                return Err(
+                    "the private key is in the older form of elliptic-curve keys: give it as \
+                     PKCS#8 in PEM, as `openssl pkcs8 -topk8 -nocrypt -in KEY -out PKCS8` writes it",
+                );
+            }
+            _ => None,
+        };
+        match pair {
+            Some(pair) => Ok(Self::P256(pair)),
+            None => Self::rsa(&der).map_err(|_| {
+                "the private key is neither an RSA key of 2048 to 4096 bits nor an \
+                 elliptic-curve key of the curve P-256"
+            }),
+        }
+    }
+
+    /// Returns a new key of the curve P-256.
+    ///
+    /// # Errors
+    /// This machine gives no randomness.
+    pub fn generated() -> Result<Self, &'static str> {
+        let (curve, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
+        let pair = EcdsaKeyPair::generate_pkcs8(curve, &random)
+            .ok()
+            .and_then(|der| EcdsaKeyPair::from_pkcs8(curve, der.as_ref(), &random).ok());
+        pair.map(Self::P256).ok_or("there is no randomness for a key")
+    }
+
+    fn rsa(der: &PrivateKeyDer<'_>) -> Result<Self, &'static str> {
+        let pair = match der {
             PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
             PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
             _ => return Err("the private key is not an RSA key"),
         };
-        pair.map(Self).map_err(|_| "the private key is not an RSA key of 2048 to 4096 bits")
+        pair.map(Self::Rsa).map_err(|_| "the private key is not an RSA key of 2048 to 4096 bits")
     }
 
-    /// Returns a signed token with these claims. `header` is added to `alg` and `typ`.
+    /// Returns the public key as a JSON Web Key (RFC 7518, 6.2.1). It is null for an RSA key, which
+    /// no service asks for.
+    #[must_use]
+    pub fn public(&self) -> Value {
+        let Self::P256(pair) = self else { return Value::Null };
+        // The point is uncompressed: a byte 4, and two numbers of 32 bytes.
+        let numbers = pair.public_key().as_ref().get(1..).unwrap_or_default();
+        let (x, y) = numbers.split_at(numbers.len() / 2);
+        let encode = |number: &[u8]| BASE64_URL_SAFE_NO_PAD.encode(number);
+        json!({"kty": "EC", "crv": "P-256", "x": encode(x), "y": encode(y)})
+    }
+
+    /// Returns a signed token with these claims. `header` is added to `alg` and `typ`, and may
+    /// replace `typ`. `algorithm` is for an RSA key.
     ///
     /// # Errors
     /// This machine gives no randomness.
     pub fn sign(
         &self,
         algorithm: Algorithm,
-        header: &[(&str, &str)],
+        header: &[(&str, Value)],
         claims: &Value,
     ) -> Result<Secret, &'static str> {
-        let own = [("alg", algorithm.name()), ("typ", "JWT")];
+        let name = match self {
+            Self::Rsa(_) => algorithm.name(),
+            Self::P256(_) => "ES256",
+        };
+        let own = [("alg", json!(name)), ("typ", json!("JWT"))];
         let head: Map<String, Value> = own
             .iter()
             .chain(header)
-            .map(|(name, value)| ((*name).to_owned(), Value::from(*value)))
+            .map(|(name, value)| ((*name).to_owned(), value.clone()))
             .collect();
         let encode = |json: String| BASE64_URL_SAFE_NO_PAD.encode(json);
         let message =
             format!("{}.{}", encode(Value::Object(head).to_string()), encode(claims.to_string()));
-        let mut signature = vec![0; self.0.public().modulus_len()];
-        self.0
-            .sign(algorithm.encoding(), &SystemRandom::new(), message.as_bytes(), &mut signature)
-            .map_err(|_| "the request for a token cannot be signed here")?;
+        let random = SystemRandom::new();
+        let signed = match self {
+            Self::Rsa(pair) => {
+                let mut signature = vec![0; pair.public().modulus_len()];
+                pair.sign(algorithm.encoding(), &random, message.as_bytes(), &mut signature)
+                    .map(|()| signature)
+            }
+            Self::P256(pair) => pair
+                .sign(&random, message.as_bytes())
+                .map(|signature| signature.as_ref().to_vec()),
+        };
+        let signature = signed.map_err(|_| "the request for a token cannot be signed here")?;
         Ok(Secret::new(format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))
     }
+}
+
+/// Returns the key in PEM.
+fn der_of(pem: &str) -> Result<PrivateKeyDer<'static>, &'static str> {
+    PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|_| no_key(pem))
 }
 
 #[cfg(test)]

@@ -35,6 +35,9 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(30);
 const PATIENCE_WITH_LISTS: Duration = Duration::from_secs(60);
 
+/// How often a token is asked for if each refusal says what the next request needs.
+const MOST_ASKED: u32 = 4;
+
 /// How long a call waits in line before its caller is asked whether it still wants the call.
 pub const IN_LINE: Duration = Duration::from_secs(10);
 /// The pause before a caller that still wants a throttled call goes back in line. It is short,
@@ -80,6 +83,17 @@ pub trait Dialect: Send + Sync {
     /// The request cannot be made from this credential.
     fn ask_for_a_token(&self, _: &client::Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
         Err(Error::Unavailable { said: "the provider gives no tokens".to_owned() })
+    }
+
+    /// Returns whether the refusal of the last request for a token says what the next request
+    /// needs. The answer is true once for each such refusal.
+    fn asks_otherwise(&self) -> bool {
+        false
+    }
+
+    /// Returns the bucket of the pacer in which the provider counts a call.
+    fn bucket(&self, _route: Route, _method: &Method) -> usize {
+        0
     }
 
     /// Returns the token in a body, if there is one.
@@ -218,23 +232,31 @@ impl<D: Dialect> Service<D> {
     /// [`Error::Throttled`] if the wait is so long that the caller has to say whether it still
     /// wants the call.
     pub async fn turn(&self, urgency: Urgency) -> Result<Ticket<'_>, Error> {
-        self.in_line(urgency, self.pacer.admit(urgency)).await
+        self.in_line(urgency, &self.pacer, self.pacer.admit(urgency)).await
+    }
+
+    /// Waits for a turn to ask for a token.
+    async fn turn_for_a_token(&self) -> Result<Ticket<'_>, Error> {
+        let pacer = self.pacer.bucket(self.dialect.bucket(Route::TOKEN, &Method::POST));
+        self.in_line(Urgency::Urgent, pacer, pacer.admit(Urgency::Urgent)).await
     }
 
     /// Waits in line for a turn, at most [`IN_LINE`], and reports what it waits for.
     async fn in_line<T>(
         &self,
         urgency: Urgency,
+        pacer: &Pacer,
         turn: impl Future<Output = T>,
     ) -> Result<T, Error> {
-        self.tell_wait(urgency);
+        self.tell_wait(urgency, pacer);
         let outcome = tokio::time::timeout(IN_LINE, turn).await;
         // The wait may have begun in the meantime.
-        outcome.map_err(|_| self.tell_wait(urgency)).map_err(|()| Error::Throttled { wait: None })
+        let over = outcome.map_err(|_| self.tell_wait(urgency, pacer));
+        over.map_err(|()| Error::Throttled { wait: None })
     }
 
-    fn tell_wait(&self, urgency: Urgency) {
-        if let Some(wait) = self.pacer.wait(urgency) {
+    fn tell_wait(&self, urgency: Urgency, pacer: &Pacer) {
+        if let Some(wait) = pacer.wait(urgency) {
             (self.ties.waits)(wait);
         }
     }
@@ -291,15 +313,16 @@ impl<D: Dialect> Service<D> {
     ) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
         // The turn comes first: a token that is fetched before a long wait may have expired after
         // it.
+        let pacer = self.pacer.bucket(self.dialect.bucket(call.route, &call.method));
         let turn = async {
             let slot = if call.route.purpose == Purpose::Create {
                 Some(self.pacer.creation().await)
             } else {
                 None
             };
-            (slot, self.pacer.admit(call.urgency).await)
+            (slot, pacer.admit(call.urgency).await)
         };
-        let (_slot, ticket) = self.in_line(call.urgency, turn).await?;
+        let (_slot, ticket) = self.in_line(call.urgency, pacer, turn).await?;
         self.attempt(call, ticket).await
     }
 
@@ -359,7 +382,7 @@ impl<D: Dialect> Service<D> {
         if let Some(token) = self.tokens.good().await {
             return Ok(token);
         }
-        let mut turn = Some(self.turn(Urgency::Urgent).await?);
+        let mut turn = Some(self.turn_for_a_token().await?);
         let token = self.tokens.get(self.token(&mut turn)).await;
         turn.into_iter().for_each(Ticket::unused);
         token
@@ -367,7 +390,7 @@ impl<D: Dialect> Service<D> {
 
     /// Returns a token in place of one that was refused.
     async fn renewed(&self, refused: &Token, sent: Instant) -> Result<Renewed, Error> {
-        let mut turn = Some(self.turn(Urgency::Urgent).await?);
+        let mut turn = Some(self.turn_for_a_token().await?);
         let renewed = self.tokens.renew(refused, sent, self.token(&mut turn)).await;
         turn.into_iter().for_each(Ticket::unused);
         renewed
@@ -377,7 +400,7 @@ impl<D: Dialect> Service<D> {
     /// `ask` is true and there is no token.
     pub async fn tenant(&self, ask: bool) -> Option<Box<str>> {
         if ask && self.dialect.has_tokens() && self.tokens.good().await.is_none() {
-            let mut turn = Some(self.turn(Urgency::Urgent).await.ok()?);
+            let mut turn = Some(self.turn_for_a_token().await.ok()?);
             // The next call meets the same error and reports it.
             let _ = self.tokens.get(self.token(&mut turn)).await;
             turn.into_iter().for_each(Ticket::unused);
@@ -385,13 +408,20 @@ impl<D: Dialect> Service<D> {
         self.tokens.tenant().await
     }
 
-    /// Asks for a token in this turn.
-    async fn token(&self, turn: &mut Option<Ticket<'_>>) -> Result<Granted, Error> {
-        let (request, sent) = self.dialect.ask_for_a_token(&self.http)?;
-        let Some(ticket) = turn.take() else { return Err(Error::Throttled { wait: None }) };
-        let answer = self
-            .exchange(Route::TOKEN, request.header(ACCEPT, "application/json"), sent, ticket)
-            .await?;
+    /// Asks for a token in this turn. If a refusal says what the next request needs, asks again.
+    async fn token<'t>(&'t self, turn: &mut Option<Ticket<'t>>) -> Result<Granted, Error> {
+        let mut asked = 1;
+        let answer = loop {
+            let (request, sent) = self.dialect.ask_for_a_token(&self.http)?;
+            let Some(ticket) = turn.take() else { return Err(Error::Throttled { wait: None }) };
+            let request = request.header(ACCEPT, "application/json");
+            let answer = self.exchange(Route::TOKEN, request, sent, ticket).await;
+            if answer.is_ok() || !self.dialect.asks_otherwise() || asked == MOST_ASKED {
+                break answer?;
+            }
+            asked += 1;
+            *turn = Some(self.turn_for_a_token().await?);
+        };
         self.dialect.granted(&answer.body).ok_or_else(|| Error::Unavailable {
             said: "the answer to the request for a token has no token".to_owned(),
         })
@@ -429,7 +459,7 @@ impl<D: Dialect> Service<D> {
         if let Some(wait) = retry_after(&answer).filter(|_| answer.status.is_server_error()) {
             // The service is in trouble and says for how long. Urgent calls are still tried.
             self.pacer.hold_back(wait);
-            self.tell_wait(Urgency::Normal);
+            self.tell_wait(Urgency::Normal, &self.pacer);
         }
         let outcome = self.dialect.judge(route, &answer, sent).map(|()| answer);
         self.tell(route, outcome)
@@ -440,7 +470,7 @@ impl<D: Dialect> Service<D> {
         match &outcome {
             Err(Error::Throttled { wait }) => {
                 self.pacer.throttled(*wait);
-                self.tell_wait(Urgency::Urgent);
+                self.tell_wait(Urgency::Urgent, &self.pacer);
             }
             Ok(_) => self.pacer.granted(),
             Err(_) => {}

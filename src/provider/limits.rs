@@ -45,6 +45,8 @@ pub struct Pacer {
     first_wait: Option<Duration>,
     /// The limit of new accounts, if the provider counts them.
     creations: Option<Bursts>,
+    /// Windows of other calls, if the provider counts them apart.
+    buckets: Vec<Self>,
     state: Mutex<State>,
     /// The first caller in the line of an urgency holds its turnstile. The lock passes it on in
     /// order of arrival.
@@ -116,6 +118,7 @@ impl Pacer {
             length,
             first_wait: None,
             creations: None,
+            buckets: Vec::new(),
             state: Mutex::new(state),
             urgent: tokio::sync::Mutex::default(),
             normal: tokio::sync::Mutex::default(),
@@ -137,6 +140,20 @@ impl Pacer {
     #[must_use]
     pub fn creating(self, most: usize, within: Duration) -> Self {
         Self { creations: Some(Bursts::new(most, within)), ..self }
+    }
+
+    /// Adds a window for calls that the provider counts apart.
+    #[must_use]
+    pub fn with_bucket(mut self, limit: u32) -> Self {
+        self.buckets.push(Self::new(limit, self.length));
+        self
+    }
+
+    /// Returns the window of a bucket. Bucket 0 is this pacer itself. The others have numbers in
+    /// the order in which they were added.
+    #[must_use]
+    pub fn bucket(&self, number: usize) -> &Self {
+        number.checked_sub(1).and_then(|at| self.buckets.get(at)).unwrap_or(self)
     }
 
     /// Waits until another account may be made. The caller holds the slot while the call is under
@@ -175,6 +192,7 @@ impl Pacer {
     /// Makes all callers wait, because the provider refused a call for the number of calls. Without
     /// a time, each wait is longer than the one before.
     pub fn throttled(&self, wait: Option<Duration>) {
+        self.buckets.iter().for_each(|bucket| bucket.throttled(wait));
         let now = Instant::now();
         let mut state = self.lock();
         // Calls that were under way together are refused together.
@@ -193,6 +211,7 @@ impl Pacer {
 
     /// Makes normal calls wait, because the provider is in trouble and says for how long.
     pub fn hold_back(&self, wait: Duration) {
+        self.buckets.iter().for_each(|bucket| bucket.hold_back(wait));
         let mut state = self.lock();
         state.held_back_until =
             state.held_back_until.max(Some(Instant::now() + wait.min(LONGEST_WAIT)));
@@ -202,6 +221,7 @@ impl Pacer {
 
     /// Notes that a call was granted, so that the next refusal counts as the first.
     pub fn granted(&self) {
+        self.buckets.iter().for_each(Self::granted);
         self.lock().refusals = 0;
     }
 

@@ -23,6 +23,7 @@ pub mod entra;
 pub mod google;
 pub mod jumpcloud;
 pub mod limits;
+pub mod okta;
 pub mod onelogin;
 pub mod passwords;
 pub mod token;
@@ -211,6 +212,24 @@ pub enum Error {
         /// What the provider said, without values.
         said: String,
     },
+    /// Another system is the master of what the write changes.
+    #[error("another system is the master of this account: {said}")]
+    Mastered {
+        /// What the provider said, without values.
+        said: String,
+    },
+    /// The provider cannot take access from an account in this state. A person has to do it.
+    #[error("{said}")]
+    ByHand {
+        /// What a person can do.
+        said: String,
+    },
+    /// The settings or the keys of the Secret cannot be carried out.
+    #[error("{said}")]
+    Misconfigured {
+        /// What is wrong, and what to do.
+        said: String,
+    },
     /// The credential may not make this kind of call at all, until its rights change.
     #[error("the credential lacks a permission: {said}")]
     Denied {
@@ -256,6 +275,9 @@ impl Error {
             Self::Rejected { said, .. }
             | Self::Conflict { said }
             | Self::Forbidden { said }
+            | Self::Mastered { said }
+            | Self::ByHand { said }
+            | Self::Misconfigured { said }
             | Self::Denied { said }
             | Self::Unauthorized { said }
             | Self::Unavailable { said }
@@ -274,10 +296,10 @@ impl Error {
     #[must_use]
     pub const fn category(&self) -> &'static str {
         match self {
-            Self::Rejected { .. } => "rejected",
+            Self::Rejected { .. } | Self::Misconfigured { .. } => "rejected",
             Self::Duplicate { .. } => "duplicate",
             Self::Conflict { .. } => "conflict",
-            Self::Forbidden { .. } => "forbidden",
+            Self::Forbidden { .. } | Self::Mastered { .. } | Self::ByHand { .. } => "forbidden",
             Self::Denied { .. } => "denied",
             Self::Unauthorized { .. } => "unauthorized",
             Self::NotFound => "not_found",
@@ -374,6 +396,9 @@ pub struct Catalog {
     pub email: &'static str,
     /// The target that people log in with. It may be the e-mail.
     pub username: &'static str,
+    /// The target of an e-mail that decides only where no account has the username, because several
+    /// accounts may have the same. `None` if e-mails are unique.
+    pub address: Option<&'static str>,
     /// The targets that have one fixed name, for suggestions. Targets with a part that tenants
     /// choose are not in the list.
     pub targets: &'static [&'static str],
@@ -382,6 +407,9 @@ pub struct Catalog {
     /// Returns whether a target names another employee in words by which that employee's account
     /// cannot be found.
     pub relates: fn(&str) -> bool,
+    /// Returns whether a target has the name of another employee: a reference to an employee gives
+    /// its label there.
+    pub labels: fn(&str) -> bool,
     /// Returns a pacer with the provider's published limits.
     pub pacer: fn() -> Pacer,
     /// What the provider can do.

@@ -14,7 +14,7 @@ pub(super) use super::{
         oauth_error, repeatable, request_id, retry_after, searched, text_of, unless_gone,
         unreadable, without_words,
     },
-    assertion::{Algorithm, SigningKey, without_byte_order_mark},
+    assertion::{Algorithm, SigningKey, unique, without_byte_order_mark},
     call::{Call, Dialect, IN_LINE, Judged, Service, Ties},
     directory::{Change, Directory, Found, New, Of, One, Sink},
     json::{Object, scalar, text as json_text},
@@ -34,7 +34,7 @@ pub(super) use super::{
 };
 pub(super) use crate::{
     domain::{
-        account::{Access, Account, AccountState, AccountWrite, NewValue},
+        account::{Access, Account, AccountState, AccountWrite, NewValue, Occasion, Phase},
         mapping::{Compare, Mapping},
         priority::Urgency,
     },

@@ -8,13 +8,13 @@ use super::{
     Error, Written,
     answers::{request_id, unreadable},
     directory::Of,
-    json::{Object, object_in},
+    json::{Object, object_in, scalar},
     table::{At, Place, Table},
     writer::state_of,
 };
 use crate::{
     domain::{
-        account::{Account, AccountState, AccountWrite, NewValue},
+        account::{Account, AccountState, AccountWrite, NewValue, Phase},
         mapping::Mapping,
         visible::trimmed_of,
     },
@@ -26,6 +26,8 @@ pub(super) struct Reader<'m> {
     table: &'static Table,
     rows: Vec<Option<Place<'m>>>,
     mark: Place<'m>,
+    /// Where the e-mail and the username are.
+    names: [Option<Place<'static>>; 2],
     /// The members that arrays and objects of the mapping are in, and those that are kept.
     outers: Vec<&'m str>,
     /// Those of them that a write replaces as a whole, and whether they are arrays.
@@ -81,7 +83,8 @@ impl<'m> Reader<'m> {
     /// Returns a reader for a tenant that chooses where the mark is.
     pub(super) fn marked(table: &'static Table, mapping: &'m Mapping, mark: Place<'m>) -> Self {
         let rows = mapping.rows.iter().map(|row| table.locate(&row.target)).collect();
-        let mut reader = Self { table, rows, mark, outers: Vec::new(), whole: Vec::new() };
+        let names = table.names.map(|name| table.locate(name));
+        let mut reader = Self { table, rows, mark, names, outers: Vec::new(), whole: Vec::new() };
         reader.outers = reader.outers();
         let places = || reader.places().map(|(_, place)| place).chain([mark]);
         let whole = |name: &&'m str| {
@@ -99,7 +102,7 @@ impl<'m> Reader<'m> {
         for field in self.table.fields {
             let places = self.places().map(|(_, place)| place).chain([self.mark]);
             for place in places.filter(|place| !place.member.is_empty()) {
-                let same = field.target.split('.').next() == Some(place.outer);
+                let same = Place::of(field, field.target).outer == place.outer;
                 if same && !outers.contains(&place.outer) {
                     outers.push(place.outer);
                 }
@@ -183,7 +186,8 @@ impl<'m> Reader<'m> {
 
     /// Returns the account, or `None` if the user has no id.
     pub(super) fn account<'a>(&self, user: &Object<'a>) -> Option<Account<'a>> {
-        let Table { id, names: [email, username], hooks, .. } = self.table;
+        let Table { id, hooks, .. } = self.table;
+        let [email, username] = self.names;
         let id = id.iter().find_map(|name| user.scalar(name))?;
         let parts = Parts::of(user, &self.outers);
         let value = |place: &Place<'_>| {
@@ -193,9 +197,10 @@ impl<'m> Reader<'m> {
         Some(Account {
             id,
             mark: value(&self.mark).and_then(trimmed_of),
-            email: user.scalar(email),
-            username: user.scalar(username),
+            email: email.and_then(|place| scalar(parts.value(user, &place)?.get())),
+            username: username.and_then(|place| scalar(parts.value(user, &place)?.get())),
             state: (hooks.judged)(user, (hooks.state)(user)),
+            phase: (hooks.phase)(user),
             attributes: self.rows.iter().map(|place| value(place.as_ref()?)).collect(),
             administrator: (hooks.administrator)(user),
             elsewhere: (hooks.elsewhere)(user),
@@ -342,6 +347,7 @@ pub(super) fn as_sent(mapping: &Mapping, write: &AccountWrite, id: String) -> Ac
         email: sent(mapping.email),
         username: sent(mapping.username),
         state: write.access.map_or(AccountState::Other, state_of),
+        phase: Phase::Usual,
         attributes: attributes.into(),
         administrator: false,
         elsewhere: false,

@@ -74,6 +74,13 @@ impl<T: Copy> Facts<T> {
         known.insert(name.to_owned(), (Instant::now(), fact));
     }
 
+    /// Returns all facts that are not too old.
+    pub(super) fn all(&self) -> Vec<(String, T)> {
+        let known = self.known.lock();
+        let fresh = known.iter().filter(|(_, (at, _))| at.elapsed() < self.kept);
+        fresh.map(|(name, (_, fact))| (name.clone(), *fact)).collect()
+    }
+
     /// Forgets a fact, because an answer has contradicted it.
     pub(super) fn forget(&self, name: &str) {
         self.known.lock().remove(name);

@@ -27,6 +27,7 @@ pub(super) enum Means {
     Unauthorized,
     Denied,
     Forbidden,
+    Mastered,
     NotFound,
     /// Nothing was applied.
     Unavailable,
@@ -153,6 +154,7 @@ impl<'a> Refusal<'a> {
             Means::Unauthorized => Error::Unauthorized { said },
             Means::Denied => Error::Denied { said },
             Means::Forbidden => Error::Forbidden { said },
+            Means::Mastered => Error::Mastered { said },
             Means::NotFound => Error::NotFound,
             Means::Unavailable => Error::Unavailable { said },
             Means::NoAnswer => self.route.no_answer(said),

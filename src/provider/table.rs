@@ -12,7 +12,7 @@ use super::{
     limits::Pacer,
 };
 use crate::domain::{
-    account::{Access, AccountState},
+    account::{Access, AccountState, Phase},
     mapping::Compare,
 };
 
@@ -41,8 +41,8 @@ pub(super) struct Table {
     pub(super) shows_null: bool,
     /// What every user says in addition to its attributes.
     pub(super) hooks: Hooks,
-    /// The member that gives or takes access, and its value.
-    pub(super) access: fn(Access) -> (&'static str, Value),
+    /// The member that gives or takes access, and its value. `None` if calls of their own do that.
+    pub(super) access: Option<fn(Access) -> (&'static str, Value)>,
 }
 
 /// What a user says in addition to its attributes. The defaults say nothing.
@@ -52,6 +52,8 @@ pub(super) struct Hooks {
     pub(super) state: fn(&Object<'_>) -> Option<AccountState>,
     /// The state for decisions, if more than the told state counts.
     pub(super) judged: fn(&Object<'_>, Option<AccountState>) -> AccountState,
+    /// What else decisions have to know of the state.
+    pub(super) phase: fn(&Object<'_>) -> Phase,
     /// Whether the account is an administrator's.
     pub(super) administrator: fn(&Object<'_>) -> bool,
     /// Whether another directory is the account's master.
@@ -64,6 +66,7 @@ impl Hooks {
     pub(super) const NONE: Self = Self {
         state: |_| None,
         judged: |_, told| told.unwrap_or(AccountState::Other),
+        phase: |_| Phase::Usual,
         administrator: |_| false,
         elsewhere: |_| false,
         keeps: |_, _| true,
@@ -96,6 +99,8 @@ pub(super) enum At {
     Member,
     /// A member of an object. `whole` means that a write replaces the object as a whole.
     Inside { whole: bool },
+    /// A member of this object, which targets do not name.
+    Within(&'static str),
     /// A member of an entry of an array, which a write replaces as a whole.
     Entry(&'static Array),
     /// A reference of its own, which is read and written in another way.
@@ -246,6 +251,9 @@ pub(super) struct Place<'t> {
 
 impl<'t> Place<'t> {
     pub(super) fn of(field: &'static Field, target: &'t str) -> Self {
+        if let At::Within(outer) = field.at {
+            return Self { field, target, outer, key: "", member: target, listed: true };
+        }
         let (outer, inner) = target.split_once('.').unwrap_or((target, ""));
         let (key, member) = match (field.at, inner.split_once('.')) {
             (At::Entry(array), None) if !array.main => (inner, array.value),
@@ -340,9 +348,11 @@ impl Table {
             required: &[],
             email,
             username,
+            address: None,
             targets,
             compare,
             relates: |_| false,
+            labels: |_| false,
             pacer,
             capabilities: Capabilities::PLAIN,
         }

@@ -44,10 +44,17 @@ pub(super) fn body<'m>(
         put(&mut body, &foreign(write), &table.mark_place(), json!(mark));
     }
     if let Some(access) = write.access {
-        let (member, value) = (table.access)(access);
-        body.insert(member.to_owned(), value);
+        put_access(table, access, &mut body);
     }
     if body.is_empty() { Err(nothing()) } else { Ok(body) }
+}
+
+/// Puts the member that gives or takes access into a body, if there is one.
+pub(super) fn put_access(table: &Table, access: Access, body: &mut Map<String, Value>) {
+    if let Some(written) = table.access {
+        let (member, value) = written(access);
+        body.insert(member.to_owned(), value);
+    }
 }
 
 /// Returns the members of the attributes of a write, without mark and access.
@@ -155,6 +162,9 @@ pub(super) fn put(
     let had = || foreign.get(place.outer).cloned();
     match place.field.at {
         At::Member | At::Reference => drop(body.insert(place.outer.to_owned(), value)),
+        At::Within(_) => {
+            drop(object(body, place.outer).insert(place.member.to_owned(), value));
+        }
         At::Inside { whole } => {
             if whole && !body.contains_key(place.outer) {
                 let had = had().unwrap_or_default();

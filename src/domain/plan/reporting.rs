@@ -3,13 +3,13 @@
 
 use foldhash::HashMap;
 
-use super::{Block, Change, Elsewhere, Kind, Manager, Planned, Standing};
+use super::{Block, Change, Elsewhere, Held, Kind, Manager, Planned, Standing};
 use crate::domain::{
     account::{AccountWrite, NewValue},
     drift::InPlace,
     kept::{Left, text_of},
     mapping::{Compare, Desired, Mapping, equal},
-    matching::{Matcher, PersonIndex},
+    matching::{Matcher, PersonIndex, is_frozen},
 };
 
 /// Returns the manager of each employee, if the manager is one of the employees too.
@@ -50,6 +50,10 @@ impl Planned<'_> {
                 self.plan.standings[i].block,
                 Some(Block::Protected(_) | Block::ManagedElsewhere)
             ) {
+                continue;
+            }
+            let frozen = |held: &Held| is_frozen(held.phase, person.decision.existing);
+            if self.plan.standings[i].account.as_ref().is_some_and(frozen) {
                 continue;
             }
             if !creating && !mapping.keeps(row, &person.employee) {

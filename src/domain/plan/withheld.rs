@@ -20,10 +20,10 @@ impl Plan {
     /// Keeps only access in the changes of existing accounts. Drops all other changes.
     pub fn only_access(&mut self) {
         for change in &mut self.changes {
-            let AccountWrite { access, foreign, .. } = std::mem::take(&mut change.write);
+            let AccountWrite { access, occasion, foreign, .. } = std::mem::take(&mut change.write);
             change.manager = None;
             if change.kind != Kind::Create {
-                change.write = AccountWrite { access, foreign, ..AccountWrite::default() };
+                change.write = AccountWrite { access, occasion, foreign, ..AccountWrite::default() };
             }
         }
         self.without_empty_changes();

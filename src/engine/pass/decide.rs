@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::context::{Integration, Past};
 
 use crate::{
-    api::employee_sync::{Access, Action, HistoryEntry, OutcomeWord},
+    api::employee_sync::{Access, Action, HistoryEntry, MatchedBy, OutcomeWord},
     cluster::roster::{Employees, Entry, Hold},
     domain::{
         access::{Decision, InScope, decide_with, in_scope, unless_waiting},
@@ -33,6 +33,8 @@ pub struct Deciding<'a> {
     pub past: Past,
     /// Whether the provider ends sessions by a separate call.
     pub ends_sessions: bool,
+    /// Whether owners of new accounts have to choose another password at the first login.
+    pub change_at_first_login: bool,
     /// The present time.
     pub now: Timestamp,
 }
@@ -53,10 +55,9 @@ pub fn as_managed(cx: &Deciding<'_>, employee: Employee) -> Person {
 impl Deciding<'_> {
     fn one(&self, mut employee: Employee, mapped: &[FieldIndex], kept_in: bool) -> Person {
         let settings = self.integration.settings();
-        let (mut known, known_account, (access, several), (in_place, kept), unmet) =
+        let (mut known, (known_account, found_by), (access, several), (in_place, kept), unmet) =
             self.integration.roster.with(employee.id(), |entry| {
-                let account =
-                    entry.and_then(|entry| entry.account.as_ref()).map(|(id, _)| id.clone());
+                let account = entry.and_then(|entry| entry.account.clone()).unzip();
                 let access = (
                     entry.and_then(|entry| entry.access),
                     entry.is_some_and(|entry| entry.several),
@@ -109,6 +110,7 @@ impl Deciding<'_> {
             sessions_open: self.ends_sessions
                 && matches!(access, Some(Access::Active | Access::NotYet | Access::Absent))
                 && !self.is_suspended_unrecorded(employee.id()),
+            first_login: self.change_at_first_login && found_by == Some(MatchedBy::Created),
             claimed_by: claimed_by.map(|other| other.key.to_string().into()),
             scope_failure: scope_failure.map(|why| why.to_string().into()),
             unknown_target,

@@ -478,7 +478,12 @@ impl<'c> Run<'_, '_, 'c> {
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
                 self.streaks.unreachable(sort, error)
             }
-            Error::Duplicate { .. } | Error::Conflict { .. } | Error::NotFound => {}
+            Error::Duplicate { .. }
+            | Error::Conflict { .. }
+            | Error::Mastered { .. }
+            | Error::ByHand { .. }
+            | Error::Misconfigured { .. }
+            | Error::NotFound => {}
         }
         Some(self.failure(error, fields))
     }
@@ -486,7 +491,11 @@ impl<'c> Run<'_, '_, 'c> {
     /// Returns an error as a failure. `fields` has the rows that the error is about.
     fn failure(&self, error: &Error, fields: &[usize]) -> Failure {
         match error {
-            Error::Rejected { .. } => Failure::Rejected(error.to_string()),
+            Error::Rejected { .. } | Error::Misconfigured { .. } => {
+                Failure::Rejected(error.to_string())
+            }
+            Error::Mastered { .. } => Failure::ManagedElsewhere,
+            Error::ByHand { .. } => Failure::ByHand(error.to_string()),
             Error::Duplicate { field } => {
                 let mapping = self.cx.planned.mapping;
                 let mut keys = vec![mapping.email, mapping.username];

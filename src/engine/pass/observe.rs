@@ -209,8 +209,13 @@ fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
         |field| field == employee::START || (settings.disabling_trigger && ends.contains(&field));
     fields
         .filter(|(field, (_, seen))| !**seen && (settings.uses(*field) || decides(*field)))
-        .map(|(_, (id, _))| id.to_string())
-        .collect()
+        .map(|(_, (id, _))| employee::known_to_bob(id).to_owned())
+        .fold(Vec::new(), |mut ids, id| {
+            if !ids.contains(&id) {
+                ids.push(id);
+            }
+            ids
+        })
 }
 
 /// Asks Bob about fields that it sent for no employee. Returns whether one of them is to be looked

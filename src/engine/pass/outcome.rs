@@ -73,6 +73,8 @@ pub enum Failure {
     ManagedElsewhere,
     /// The credential may not change this account.
     Forbidden(String),
+    /// The provider cannot suspend an account in this state, so a person has to do it.
+    ByHand(String),
     /// Access is taken, but the credential may not end the open sessions.
     Sessions(String),
     /// The change is tried again without action by a person.

@@ -18,7 +18,7 @@ use crate::{
     cluster::roster::{Employees, Entry},
     domain::{
         account::{Account, AccountState},
-        employee::{Cell, Employee, LIFECYCLE},
+        employee::{Cell, Employee, LIFECYCLE, known_to_bob},
         mapping::{Compare, Desired, Mapping},
         matching::Person,
         missing::{Absence, Answer, Missing, Words},
@@ -90,7 +90,7 @@ pub async fn employees(
                 .iter()
                 .zip(&people.seen)
                 .filter(|(_, came)| **came)
-                .map(|(field, _)| field.clone()),
+                .map(|(field, _)| known_to_bob(field).into()),
         );
         found.extend(people.employees.into_iter().map(|employee| (employee.id().into(), employee)));
     }

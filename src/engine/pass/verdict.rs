@@ -186,10 +186,12 @@ impl Verdict<'_> {
             | Trouble::Several(_) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
             Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
-            Trouble::Failed(Failure::Forbidden(_)) if self.is_open() => {
+            Trouble::Failed(Failure::Forbidden(_) | Failure::ByHand(_)) if self.is_open() => {
                 EmployeeReason::SuspendByHand
             }
-            Trouble::Failed(Failure::Forbidden(_) | Failure::Sessions(_)) => {
+            Trouble::Failed(
+                Failure::Forbidden(_) | Failure::ByHand(_) | Failure::Sessions(_),
+            ) => {
                 EmployeeReason::Forbidden
             }
             Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,

@@ -365,7 +365,8 @@ fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, St
     }
     let (email, username) = (position(catalog.email)?, position(catalog.username)?);
     let manager = read.iter().position(|row| row.compare.is_person());
-    Ok(Mapping { rows: read, fields, email, username, manager })
+    let address = catalog.address.and_then(|target| position(target).ok());
+    Ok(Mapping { rows: read, fields, email, username, address, manager })
 }
 
 /// Returns one row of the spec, as decisions read it.
@@ -375,6 +376,11 @@ fn row_of(catalog: &Catalog, row: &MappingRow, fields: &mut Fields) -> Result<Ro
     let source = match (&row.field, &row.formula, &row.cel) {
         (Some(field), None, None) if compare.is_person() && field.trim() != MANAGER => {
             return Err(no_manager.to_owned());
+        }
+        (Some(field), None, None)
+            if (catalog.labels)(&row.target) && REFERENCES.contains(&field.trim()) =>
+        {
+            Source::Field(fields.want_label(field.trim()))
         }
         (Some(field), None, None) => Source::Field(fields.want(field)),
         (None, Some(_), None) | (None, None, Some(_)) if compare.is_person() => {

@@ -89,7 +89,7 @@ pub(super) const TABLE: Table = Table {
     shows_null: false,
     // Graph shows directory roles elsewhere. A change of an administrator's account is refused.
     hooks: Hooks { state, elsewhere, ..Hooks::NONE },
-    access: |access| ("accountEnabled", json!(access == Access::Active)),
+    access: Some(|access| ("accountEnabled", json!(access == Access::Active))),
 };
 
 /// The manager, which is a reference of its own.

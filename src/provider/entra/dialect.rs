@@ -3,7 +3,6 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use reqwest::Url;
-use ring::rand::{SecureRandom as _, SystemRandom};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -262,17 +261,14 @@ impl EntraDialect {
     /// credentials").
     fn assertion(&self, key: &SigningKey, thumbprint: &str) -> Result<Secret, Error> {
         let unavailable = |said: &str| Error::Unavailable { said: said.to_owned() };
-        let mut unique = [0; 16];
-        SystemRandom::new()
-            .fill(&mut unique)
-            .map_err(|_| unavailable("there is no randomness for the request for a token"))?;
+        let unique = unique().map_err(unavailable)?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
         let claims = json!({
             "iss": self.app.client_id, "sub": self.app.client_id,
             // The assertion is for this audience, even if the call goes to another address.
-            "aud": self.audience(), "jti": BASE64_URL_SAFE_NO_PAD.encode(unique),
+            "aud": self.audience(), "jti": unique,
             "iat": now, "nbf": now, "exp": now + ASSERTED.as_secs(),
         });
-        key.sign(Algorithm::Ps256, &[("x5t#S256", thumbprint)], &claims).map_err(unavailable)
+        key.sign(Algorithm::Ps256, &[("x5t#S256", json!(thumbprint))], &claims).map_err(unavailable)
     }
 }

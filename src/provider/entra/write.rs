@@ -68,8 +68,7 @@ pub(super) fn parts<'w>(
         members.insert(tenant.mark.attribute().to_owned(), json!(mark));
     }
     if let Some(access) = write.access {
-        let (member, value) = (TABLE.access)(access);
-        members.insert(member.to_owned(), value);
+        writer::put_access(&TABLE, access, &mut members);
     }
     let manager = places(&TABLE, mapping, write).find(|(place, _)| place.outer == MANAGER);
     let manager = manager.and_then(|(_, value)| match value {

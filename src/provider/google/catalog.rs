@@ -95,7 +95,7 @@ pub(super) const TABLE: Table = Table {
     error: Some("error"),
     kept: &[CUSTOM],
     shows_null: false,
-    access: |access| ("suspended", json!(access == Access::Suspended)),
+    access: Some(|access| ("suspended", json!(access == Access::Suspended))),
     hooks: Hooks {
         state,
         // An archived user is neither suspended nor active.

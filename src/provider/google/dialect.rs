@@ -125,9 +125,9 @@ impl Dialect for GoogleDialect {
             // The assertion is for this audience, even if the call goes to another address.
             "aud": format!("{TOKENS}/token"), "iat": now, "exp": now + HOUR.as_secs(),
         });
-        let header: &[(&str, &str)] = if key_id.is_empty() { &[] } else { &[("kid", key_id)] };
+        let header = if key_id.is_empty() { Vec::new() } else { vec![("kid", json!(key_id))] };
         let assertion = key
-            .sign(Algorithm::Rs256, header, &claims)
+            .sign(Algorithm::Rs256, &header, &claims)
             .map_err(|said| Error::Unavailable { said: said.to_owned() })?;
         let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
         let request = form(

@@ -74,10 +74,10 @@ pub(super) const TABLE: Table = Table {
         ..Hooks::NONE
     },
     // A new account may also be `STAGED`.
-    access: |access| match access {
+    access: Some(|access| match access {
         Access::Active => ("state", json!("ACTIVATED")),
         Access::Suspended => ("state", json!("SUSPENDED")),
-    },
+    }),
 };
 
 /// The custom attribute that holds the mark.

@@ -248,8 +248,10 @@ impl Directory for JumpCloud {
         let mut members = body(mapping, write, true)?;
         let access = write.access.unwrap_or(Access::Active);
         let staged = access == Access::Active && initial.password.is_none() && self.tenant().stages;
-        let (state, value) = (TABLE.access)(access);
-        members.insert(state.to_owned(), if staged { json!("STAGED") } else { value });
+        writer::put_access(&TABLE, access, &mut members);
+        if staged {
+            members.insert("state".to_owned(), json!("STAGED"));
+        }
         let mut password = Password::Absent;
         // This asks JumpCloud to say why a password is refused (JumpCloud API v1, `User_Create`).
         let mut query: &[(&str, &str)] = &[];

@@ -78,10 +78,10 @@ pub(super) const TABLE: Table = Table {
         },
         ..Hooks::NONE
     },
-    access: |access| match access {
+    access: Some(|access| match access {
         Access::Active => ("status", json!(1)),
         Access::Suspended => ("status", json!(2)),
-    },
+    }),
 };
 
 const fn text(target: &'static str) -> Field {

@@ -136,7 +136,11 @@ impl Run<'_, '_, '_> {
         };
         let (mut refused, mut ended) = (None, None);
         if mixed {
-            let alone = AccountWrite { access: rest.access.take(), ..AccountWrite::default() };
+            let alone = AccountWrite {
+                access: rest.access.take(),
+                occasion: rest.occasion,
+                ..AccountWrite::default()
+            };
             match self.update(&aim, &alone, Tries::all()).await {
                 Ok(written) => {
                     aim.before = written.account.state;
@@ -144,9 +148,12 @@ impl Run<'_, '_, '_> {
                 }
                 // The account itself may be out of reach, or only a part of the change: the
                 // provider may still accept the rest.
-                Err(Ended::Refused(error @ (Error::Forbidden { .. } | Error::Rejected { .. }))) => {
-                    refused = Some(error)
-                }
+                Err(Ended::Refused(
+                    error @ (Error::Forbidden { .. }
+                    | Error::Rejected { .. }
+                    | Error::ByHand { .. }
+                    | Error::Mastered { .. }),
+                )) => refused = Some(error),
                 Err(other) => return Err(other),
             }
             // An error about the whole write says nothing about the rest, unless it names a value.
@@ -342,7 +349,7 @@ impl Run<'_, '_, '_> {
             }
             // An attribute must not keep an account from its owner, or keep it from being used
             // again.
-            Error::Forbidden { .. }
+            Error::Forbidden { .. } | Error::Mastered { .. }
                 if parts > write.attributes.len() && !write.attributes.is_empty() =>
             {
                 Suspects::These(all())
@@ -480,7 +487,13 @@ impl Progress {
 fn may_be_a_part(error: &Error) -> bool {
     is_forbidden(error)
         || is_silence(error)
-        || matches!(error, Error::Rejected { .. } | Error::Duplicate { .. })
+        || matches!(
+            error,
+            Error::Rejected { .. }
+                | Error::Duplicate { .. }
+                | Error::ByHand { .. }
+                | Error::Mastered { .. }
+        )
 }
 
 const fn is_forbidden(error: &Error) -> bool {

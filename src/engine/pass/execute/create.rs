@@ -13,8 +13,8 @@ use crate::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
         budget::Kind,
         mapping::{equal, key},
-        matching::{PersonIndex, differences},
-        plan::Change,
+        matching::{PersonIndex, differences, is_frozen},
+        plan::{Change, occasion},
         safety::ProtectedBy,
     },
     engine::pass::outcome::Failure,
@@ -316,15 +316,18 @@ impl Run<'_, '_, '_> {
             return Err(Ended::Failed(Failure::ManagedElsewhere));
         }
         let person = self.cx.planned.person(index);
-        let (attributes, _) = differences(
-            self.cx.planned.mapping,
-            &person.employee,
-            person.kept.as_deref(),
-            &account,
-        );
-        let mut write = AccountWrite { attributes, ..AccountWrite::default() };
+        let frozen = is_frozen(account.phase, person.decision.existing);
+        let mut write = AccountWrite::default();
+        if !frozen {
+            (write.attributes, _) = differences(
+                self.cx.planned.mapping,
+                &person.employee,
+                person.kept.as_deref(),
+                &account,
+            );
+        }
         write.attributes.retain(|(row, _)| !self.cx.unavailable.contains(row));
-        if let Some(row) = self.cx.planned.mapping.manager {
+        if let Some(row) = self.cx.planned.mapping.manager.filter(|_| !frozen) {
             let have = account.attributes.get(row).and_then(Option::as_deref);
             write.attributes.extend(
                 wanted
@@ -346,7 +349,7 @@ impl Run<'_, '_, '_> {
         if !own {
             write.attributes.retain(|(row, _)| !self.cx.released.held.frozen.contains(row));
         }
-        write.mark = wanted.mark.clone().filter(|_| account.mark.is_none());
+        write.mark = wanted.mark.clone().filter(|_| account.mark.is_none() && !frozen);
         write.access = match (person.decision.existing, account.state) {
             (Some(Access::Suspended), state) if state != AccountState::Suspended => {
                 Some(Access::Suspended)
@@ -356,6 +359,7 @@ impl Run<'_, '_, '_> {
             }
             _ => None,
         };
+        write.occasion = occasion(person, write.access);
         // If an earlier try with a lost answer made the account, the action is the create.
         // Otherwise it is what is done to the account now.
         let made =

@@ -124,6 +124,7 @@ impl Verdict<'_> {
                 Failure::Rejected(said)
                 | Failure::Conflict(said)
                 | Failure::Forbidden(said)
+                | Failure::ByHand(said)
                 | Failure::Sessions(said)
                 | Failure::Retrying(said),
             ) => {
@@ -151,6 +152,10 @@ impl Verdict<'_> {
             }
             Trouble::Failed(Failure::Forbidden(said)) => {
                 let open = self.still_open(BY_HAND_OR_RIGHT);
+                sentence(&format!("{}{open}", said.trim_end_matches('.')))
+            }
+            Trouble::Failed(Failure::ByHand(said)) => {
+                let open = self.still_open(BY_HAND);
                 sentence(&format!("{}{open}", said.trim_end_matches('.')))
             }
             Trouble::Failed(
