@@ -11,6 +11,7 @@ pub mod entra;
 pub mod google;
 pub mod jumpcloud;
 pub mod onelogin;
+pub mod scim;
 
 /// Hands the list of providers to a macro: for each one its description in the resource, its
 /// module (here, in `provider` and in `engine::settings::targets`), its field in Rust, its type,
@@ -27,6 +28,9 @@ macro_rules! providers {
             entra entra_id EntraId "entraID";
             /// `JumpCloud`. bobsync uses its API, with an administrator's API key.
             jumpcloud jump_cloud JumpCloud "jumpCloud";
+            /// Any SCIM 2.0 server. bobsync uses its `/Users`, with a credential that may manage
+            /// users.
+            scim scim Scim "scim";
         }
     };
 }

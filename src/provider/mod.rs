@@ -6,7 +6,7 @@
 //!
 //! - `call`: one HTTP call, paced, with a token, judged, counted, repeated once with a fresh token
 //!   after a 401.
-//! - `limits`, `bursts`: say which call is next. `token`: one caller asks for a token, and all wait
+//! - `limits`, `bursts`, `slowdown`: say which call is next. `token`: one caller asks for a token, and all wait
 //!   for it. `assertion`: signed requests for tokens.
 //! - `tries`: how often a call is tried, and how long the pauses are.
 //! - `listing`: pages that failed or are too large, ids that come twice, listings that repeat
@@ -26,6 +26,7 @@ pub mod limits;
 pub mod okta;
 pub mod onelogin;
 pub mod passwords;
+pub mod scim;
 pub mod token;
 pub mod tries;
 
@@ -38,6 +39,7 @@ mod prelude;
 mod reader;
 mod remembered;
 mod rules;
+mod slowdown;
 mod table;
 mod writer;
 

@@ -90,7 +90,13 @@ pub(super) struct Field {
     dashes: bool,
     /// The rule of a name with a form of its own.
     named: Option<fn(&str) -> bool>,
+    /// The member of the user, the key and the member in it, if the target does not tell them by
+    /// its dots.
+    placed: Option<Placed>,
 }
+
+/// Returns the outer member, the key and the inner member of a target.
+pub(super) type Placed = for<'t> fn(&'t str) -> [&'t str; 3];
 
 /// Where a value is in a user.
 #[derive(Clone, Copy)]
@@ -165,6 +171,7 @@ impl Field {
             except: &[],
             dashes: false,
             named: None,
+            placed: None,
         }
     }
 
@@ -194,6 +201,10 @@ impl Field {
 
     pub(super) const fn named(self, rule: fn(&str) -> bool) -> Self {
         Self { named: Some(rule), ..self }
+    }
+
+    pub(super) const fn placed(self, placed: Placed) -> Self {
+        Self { placed: Some(placed), ..self }
     }
 
     /// Returns whether the target has one fixed name.
@@ -253,6 +264,10 @@ impl<'t> Place<'t> {
     pub(super) fn of(field: &'static Field, target: &'t str) -> Self {
         if let At::Within(outer) = field.at {
             return Self { field, target, outer, key: "", member: target, listed: true };
+        }
+        if let Some(placed) = field.placed {
+            let [outer, key, member] = placed(target);
+            return Self { field, target, outer, key, member, listed: true };
         }
         let (outer, inner) = target.split_once('.').unwrap_or((target, ""));
         let (key, member) = match (field.at, inner.split_once('.')) {

@@ -6,6 +6,7 @@ mod entra;
 mod google;
 mod jumpcloud;
 mod onelogin;
+mod scim;
 
 use std::{fmt, sync::Arc};
 

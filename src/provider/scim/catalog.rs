@@ -13,6 +13,7 @@ pub const CATALOG: Catalog = Catalog {
     required: &["userName"],
     label: "scim",
     default_map: include_str!("default-map.json"),
+    address: Some("emails.work"),
     capabilities: Capabilities {
         initial_password: InitialPassword::Optional,
         mark: "externalId, or the enterprise extension's employeeNumber",
@@ -72,16 +73,29 @@ pub(super) const TABLE: Table = Table {
     // A list without users may lack the member (RFC 7644, 3.4.2).
     users: Some(("Resources", true)),
     error: Some("detail"),
-    kept: &["meta"],
+    // The version, and what the user had: it shows whether the server has ignored a value.
+    kept: &[
+        "meta",
+        "userName",
+        "name",
+        "displayName",
+        "nickName",
+        "profileUrl",
+        "title",
+        "userType",
+        "preferredLanguage",
+        "locale",
+        "timezone",
+        ENTERPRISE,
+    ],
     shows_null: false,
     hooks: Hooks {
         state,
         // A server that does not show `active` lets the user in, as far as can be told.
         judged: |_, told| told.unwrap_or(AccountState::Active),
-        keeps: |_, json| json.contains("\"version\""),
         ..Hooks::NONE
     },
-    access: |access| ("active", json!(access == Access::Active)),
+    access: Some(|access| ("active", json!(access == Access::Active))),
 };
 
 /// The attribute that may hold the mark in place of `externalId`.

@@ -9,6 +9,7 @@ pub mod catalog;
 mod dialect;
 mod discovery;
 mod errors;
+mod ignored;
 mod write;
 
 pub use catalog::{CATALOG, Mark, pacer};
@@ -18,10 +19,11 @@ use self::{
     catalog::TABLE,
     dialect::ScimDialect,
     discovery::{Discovery, Hints},
-    errors::{CHANGED, EXPECTED, FILTER, NO_SUCH_CALL, is_about_filters},
+    errors::{CHANGED, EXPECTED, NO_SUCH_CALL, is_about_filters},
+    ignored::Ignored,
     write::{Writing, path, version, version_of},
 };
-use crate::provider::prelude::*;
+use crate::provider::{prelude::*, reader::Page};
 
 const USERS: &str = "/Users";
 
@@ -112,7 +114,7 @@ impl Scim {
             let said: Option<u64> = page.rest.read("totalResults");
             steady &= said.is_none() || said == *total.get_or_insert(said);
             let Some(next) = page.rest.text("nextCursor") else {
-                let all = total.flatten().is_none_or(|total| total == lister.accounts().into());
+                let all = total.flatten().is_none_or(|total| total == u64::from(lister.accounts()));
                 return Ok((lister, steady && all));
             };
             lister.goes_to(&next)?;
@@ -152,8 +154,8 @@ impl Scim {
         let page = page_of(&reader, &answer)?;
         let mut found = reader.found(&answer)?;
         keep_those_with(key, &mut found);
-        let total = page.rest.read("totalResults").unwrap_or_default();
-        if found.is_empty() && (total > 0_u64 || !page.users.is_empty()) {
+        let total: Option<u64> = page.rest.read("totalResults");
+        if found.is_empty() && (total.is_some_and(|total| total > 0) || !page.users.is_empty()) {
             return Err(unreadable(
                 "the server answers a search with users that were not asked for, so it cannot say \
                  that a user does not exist",
@@ -198,11 +200,23 @@ impl Scim {
             let call = Call { version: version.as_deref(), ..call };
             match self.service.call(&call).await {
                 Err(Error::Unavailable { said }) if said == CHANGED && again => again = false,
-                outcome => return self.confirmed((mapping, &write, Some(id)), outcome?).await,
+                outcome => {
+                    let had = self.before(mapping, &write);
+                    return self.confirmed((mapping, &write, Some(id)), had.as_ref(), outcome?).await;
+                }
             }
             let now = AccountWrite { foreign: None, ..write.into_owned() };
             write = Cow::Owned(with_foreign(&now, true, self.by_id(mapping, id)).await?.into_owned());
         }
+    }
+
+    /// Returns the account as it was before a write, as far as that was kept.
+    fn before(&self, mapping: &Mapping, write: &AccountWrite) -> Option<Account<'static>> {
+        let mut user: Map<String, Value> = serde_json::from_str(write.foreign.as_deref()?).ok()?;
+        user.insert("id".to_owned(), json!("-"));
+        let text = Value::Object(user).to_string();
+        let user: Object<'_> = serde_json::from_str(&text).ok()?;
+        Some(self.reader(mapping).account(&user)?.into_owned())
     }
 
     /// Writes the whole user, as it is right before that.
@@ -211,7 +225,7 @@ impl Scim {
         let mut again = true;
         loop {
             let answer = self.user(id).await?.ok_or(Error::NotFound)?;
-            self.reader(mapping).one(&answer)?;
+            let had = self.reader(mapping).one(&answer)?;
             let user: Map<String, Value> = serde_json::from_slice(&answer.body)
                 .map_err(|_| unreadable("the answer is not a user"))?;
             let form = Writing { mapping, mark: self.tenant().mark, hints };
@@ -222,28 +236,56 @@ impl Scim {
             let call = Call { version: version.as_deref(), ..call };
             match self.service.call(&call).await {
                 Err(Error::Unavailable { said }) if said == CHANGED && again => again = false,
-                outcome => return self.confirmed((mapping, write, Some(id)), outcome?).await,
+                outcome => {
+                    let of = (mapping, write, Some(id));
+                    return self.confirmed(of, Some(&had), outcome?).await;
+                }
             }
         }
     }
 
-    /// Returns what the answer to a change confirms. An answer without the user confirms that the
-    /// server took the change, so the user is read.
-    async fn confirmed(&self, of: Of<'_>, answer: Answer) -> Result<Written, Error> {
+    /// Returns what the answer to a change confirms. An answer without the user, or with the user as
+    /// it was, is not the last word: the user is read. `had` is the account before the change.
+    ///
+    /// # Errors
+    /// [`Error::Rejected`] if the server has answered with success and changed nothing.
+    async fn confirmed(
+        &self,
+        of: Of<'_>,
+        had: Option<&Account<'_>>,
+        answer: Answer,
+    ) -> Result<Written, Error> {
         let (mapping, write, id) = of;
-        let Some(id) = id.filter(|_| is_empty(&answer)) else {
-            return self.reader(mapping).written(of, None, (&answer, None));
-        };
+        let reader = self.reader(mapping);
+        let Some(id) = id else { return reader.written(of, None, (&answer, None)) };
+        if !is_empty(&answer) {
+            let told = reader.one(&answer).is_ok_and(|told| {
+                *told.id == *id && Ignored::of(mapping, write, had, &told).is_nothing()
+            });
+            // An answer that is no user is no confirmation.
+            if told || reader.one(&answer).is_err() {
+                return reader.written(of, None, (&answer, None));
+            }
+        }
         let read = match self.user(id).await {
             Ok(Some(read)) => read,
             Ok(None) => return Err(Error::NotFound),
-            // The change is made. The next listing shows what became of it.
+            // The change is made as far as can be told. The next listing shows what became of it.
             Err(_) => {
                 let account = as_sent(mapping, write, id.to_owned());
-                return Ok(Written { account, request_id: None, left: None });
+                let state = had.map_or(account.state, |had| had.state);
+                let state = write.access.map_or(state, state_of);
+                return Ok(Written {
+                    account: Account { state, ..account },
+                    request_id: None,
+                    left: None,
+                });
             }
         };
-        self.reader(mapping).written(of, None, (&read, None))
+        let account = reader.one(&read)?;
+        let ignored = Ignored::of(mapping, write, had, &account);
+        let left = ignored.left(mapping, write, self.tenant().mark)?;
+        Ok(Written { account, request_id: None, left })
     }
 
     /// Asks again what the server's schemas are if a refusal has named an attribute of an
@@ -261,7 +303,7 @@ impl Scim {
 const NAMELESS: &str = "the listing holds a user without an id";
 
 /// Returns the page in an answer, and says what was expected if it is none.
-fn page_of<'a>(reader: &Reader<'_>, answer: &'a Answer) -> Result<reader::Page<'a>, Error> {
+fn page_of<'a>(reader: &Reader<'_>, answer: &'a Answer) -> Result<Page<'a>, Error> {
     let none = |what: &str| unreadable(&format!("{what} came from /Users: {EXPECTED}"));
     if TABLE.page(answer).is_none() {
         return Err(none("no list of users"));
@@ -272,6 +314,16 @@ fn page_of<'a>(reader: &Reader<'_>, answer: &'a Answer) -> Result<reader::Page<'
         return Err(none("a list without Resources"));
     }
     Ok(page)
+}
+
+/// Returns the refusal of every change, because the server does not have the call.
+fn no_call(method: &str) -> Error {
+    let other = if method == "PUT" { "Patch" } else { "Put or Auto" };
+    let said = format!(
+        "the server does not have {method} for /Users; set spec.provider.scim.updates to \
+         {other} if it has the other one"
+    );
+    Error::Rejected { field: None, said }
 }
 
 /// Returns whether the answer to a change shows nothing of the user.
@@ -345,10 +397,16 @@ impl Directory for Scim {
         if self.patches(&hints) {
             let outcome = self.patch(change, &hints, &path).await;
             let lacks = matches!(&outcome, Err(Error::Unavailable { said }) if said == NO_SUCH_CALL);
-            if !lacks || self.patches(&hints) {
+            if !lacks {
                 return self.doubting(outcome).await;
             }
+            if self.patches(&hints) {
+                return Err(no_call("PATCH"));
+            }
         }
-        self.doubting(self.put(change, &hints, &path).await).await
+        match self.put(change, &hints, &path).await {
+            Err(Error::Unavailable { said }) if said == NO_SUCH_CALL => Err(no_call("PUT")),
+            outcome => self.doubting(outcome).await,
+        }
     }
 }

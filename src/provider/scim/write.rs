@@ -5,9 +5,15 @@ use super::{
     catalog::{Mark, TABLE, USER},
     discovery::Hints,
 };
-use crate::provider::{prelude::*, writer::put};
+use crate::provider::{
+    prelude::*,
+    writer::{put, put_access},
+};
 
 const PATCH_OP: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+/// The member that gives or takes access.
+pub(super) const ACTIVE: &str = "active";
 
 /// Members that only the server sets. A PUT does not need them (RFC 7643, 3.1 and 4.1.2).
 const SERVERS: [&str; 2] = ["meta", "groups"];
@@ -68,8 +74,7 @@ impl<'a> Writing<'a> {
             put(&mut body, &Map::new(), &place, value);
         }
         body.values_mut().filter_map(Value::as_array_mut).for_each(|all| one_is_primary(all, 0));
-        let (member, value) = (TABLE.access)(write.access.unwrap_or(Access::Active));
-        body.insert(member.to_owned(), value);
+        put_access(&TABLE, write.access.unwrap_or(Access::Active), &mut body);
         if let Some(password) = password {
             body.insert("password".to_owned(), json!(password.expose()));
         }
@@ -101,8 +106,7 @@ impl<'a> Writing<'a> {
         }
         operations.extend(arrays.into_iter().filter_map(Entries::added));
         if let Some(access) = write.access {
-            let (member, value) = (TABLE.access)(access);
-            operations.push(operation(member, Some(value)));
+            operations.push(operation(ACTIVE, Some(json!(access == Access::Active))));
         }
         if operations.is_empty() {
             return Err(nothing());
@@ -133,18 +137,16 @@ impl<'a> Writing<'a> {
             put(&mut body, &Map::new(), &place, value.unwrap_or_default());
             if let Some(all) = body.get_mut(place.outer).and_then(Value::as_array_mut) {
                 let made = all.iter().position(|value| is_new(place.outer, value));
-                one_is_primary(all, made.unwrap_or(all.len()));
+                let had = made.unwrap_or(all.len());
+                one_is_primary(all, had);
             }
         }
-        match (write.access, body.get("active").and_then(Value::as_str)) {
-            (Some(access), _) => {
-                let (member, value) = (TABLE.access)(access);
-                body.insert(member.to_owned(), value);
-            }
+        match (write.access, body.get(ACTIVE).and_then(Value::as_str)) {
+            (Some(access), _) => put_access(&TABLE, access, &mut body),
             // A server that shows a text takes the flag.
             (None, Some(text)) => {
                 let active = text.eq_ignore_ascii_case("true");
-                body.insert("active".to_owned(), json!(active));
+                body.insert(ACTIVE.to_owned(), json!(active));
             }
             (None, None) => {}
         }
