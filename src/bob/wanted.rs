@@ -64,8 +64,7 @@ impl Wanted {
     /// Returns the paths of these fields. `moved` has the paths of fields that are not where their
     /// ids say.
     pub fn new(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
-        let mut wanted =
-            Self { labels: fields.labels().collect(), ..Self::default() };
+        let mut wanted = Self { labels: fields.labels().collect(), ..Self::default() };
         for (field, id) in fields.ids().iter().enumerate() {
             if wanted.labels.iter().any(|(label, _)| *label == field) {
                 continue;

@@ -407,6 +407,7 @@ mod tests {
             required: false,
         };
         let mapping = Mapping {
+            address: None,
             rows: vec![row("title"), row("unit")],
             fields: Fields::default(),
             email: 0,

@@ -458,7 +458,7 @@ mod tests {
         let title = fields.want("work.title");
         let rows =
             vec![row("email", 1, Compare::IgnoringCase), row("title", title, Compare::Exact)];
-        let mapping = Mapping { rows, fields, email: 0, username: 0, manager: None };
+        let mapping = Mapping { address: None, rows, fields, email: 0, username: 0, manager: None };
         let says = |email: &str, title: &str| {
             let mut cells = vec![Cell::Null; mapping.fields.ids().len()];
             (cells[0], cells[1]) = (Cell::Text("1"), Cell::Text(email));

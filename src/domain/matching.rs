@@ -400,14 +400,18 @@ impl<'a> Matcher<'a> {
         if let (Some(row), Some(login)) = (self.mapping.address, &email) {
             let wants = self.by_letters.get(&letters(login)).map(|o| o.iter().collect::<Vec<_>>());
             for person in wants.unwrap_or_default() {
-                let differs = !self.by_email.get(&**login).is_some_and(|o| o.iter().any(|p| p == person));
+                let differs =
+                    !self.by_email.get(&**login).is_some_and(|o| o.iter().any(|p| p == person));
                 if differs && Some(person) != owner {
                     self.found[person as usize].take(holder());
                 }
             }
             let address = account.attributes.get(row).and_then(Option::as_deref).map(key);
             let wants = address.and_then(|address| self.by_address.get(&*address));
-            let wants: Vec<_> = wants.filter(|_| free && self.adopt).map(|o| o.iter().collect()).unwrap_or_default();
+            let wants: Vec<_> = wants
+                .filter(|_| free && self.adopt)
+                .map(|o| o.iter().collect())
+                .unwrap_or_default();
             for person in wants {
                 let candidate = self.candidate(person, &account, false);
                 let found = &mut self.found[person as usize];

@@ -413,6 +413,7 @@ mod tests {
             "x…x is refused, and so is …"
         );
         let mapping = Mapping {
+            address: None,
             rows: Vec::new(),
             fields: Fields::default(),
             email: 0,

@@ -197,9 +197,9 @@ impl SigningKey {
                 pair.sign(algorithm.encoding(), &random, message.as_bytes(), &mut signature)
                     .map(|()| signature)
             }
-            Self::P256(pair) => pair
-                .sign(&random, message.as_bytes())
-                .map(|signature| signature.as_ref().to_vec()),
+            Self::P256(pair) => {
+                pair.sign(&random, message.as_bytes()).map(|signature| signature.as_ref().to_vec())
+            }
         };
         let signature = signed.map_err(|_| "the request for a token cannot be signed here")?;
         Ok(Secret::new(format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))

@@ -23,6 +23,7 @@ pub(super) fn mapping(targets: &[&str], username: usize) -> Mapping {
         required: false,
     };
     Mapping {
+        address: None,
         rows: targets.iter().map(row).collect(),
         fields: Fields::default(),
         email: 0,

@@ -454,6 +454,8 @@ pub struct Capabilities {
     pub answers_changes: bool,
     /// Whether a separate call sets a manager.
     pub manager_apart: bool,
+    /// Whether calls of their own give and take access, with a read of the account before and after.
+    pub access_apart: bool,
     /// Whether a suspension ends sessions by a separate call.
     pub ends_sessions: bool,
     /// Whether an account can be active and unusable because it has no licence.
@@ -495,6 +497,7 @@ impl Capabilities {
         tells_administrators: false,
         answers_changes: true,
         manager_apart: false,
+        access_apart: false,
         ends_sessions: false,
         licences: false,
         phrases: Phrases {

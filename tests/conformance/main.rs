@@ -18,6 +18,7 @@ mod google;
 mod jumpcloud;
 mod kept;
 mod listing;
+mod okta;
 mod onelogin;
 mod passes;
 mod refusals;

@@ -207,6 +207,7 @@ pub fn account(name: &str) -> Account {
     let email: Cow<'static, str> = format!("{name}@example.com").into();
     let text = |text: &str| Some(text.to_owned().into());
     Account {
+        phase: bobsync::domain::account::Phase::Usual,
         id: "".into(),
         mark: text(&mark(name)),
         email: Some(email.clone()),
@@ -245,6 +246,7 @@ pub fn creation(account: &Account, access: Access) -> AccountWrite {
         Some((row, NewValue::Set(text.as_deref()?.into())))
     };
     AccountWrite {
+        occasion: bobsync::domain::account::Occasion::Other,
         attributes: account.attributes.iter().enumerate().filter_map(set).collect(),
         mark: account.mark.as_deref().map(Into::into),
         access: Some(access),

@@ -250,6 +250,7 @@ impl Stored {
     pub fn account(&self) -> Account<'static> {
         let text = |text: Option<&str>| text.map(|text| text.to_owned().into());
         Account {
+            phase: bobsync::domain::account::Phase::Usual,
             id: self.id.into(),
             mark: text(self.mark.as_deref()),
             email: text(self.email),
@@ -289,6 +290,7 @@ impl Crowd {
         };
         let username = if self.style.own_usernames { own } else { email };
         Mapping {
+            address: None,
             rows: vec![
                 row("email", email, Compare::IgnoringCase, true, self.style.once[EMAIL]),
                 row("username", username, Compare::IgnoringCase, true, self.style.once[USERNAME]),

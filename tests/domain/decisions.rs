@@ -236,6 +236,7 @@ pub fn settings(wishes: &Wishes) -> Settings {
         existing_employees: ExistingEmployees::NextPass,
         zones: Zones::new(wishes.default_zone, wishes.sites.iter().copied()).expect("known zones"),
         mapping: Mapping {
+            address: None,
             rows: vec![row],
             fields: Fields::default(),
             email: 0,

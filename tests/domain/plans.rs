@@ -68,6 +68,7 @@ impl Tenant {
                 let attributes = vec![None; self.mapping.rows.len()].into();
                 let (mark, state) = (None, AccountState::Unactivated);
                 self.accounts.push(Account {
+                    phase: bobsync::domain::account::Phase::Usual,
                     id: id.into(),
                     mark,
                     email: None,

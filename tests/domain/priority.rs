@@ -37,7 +37,7 @@ fn mapping() -> Mapping {
         row("manager", "about.buddy", Compare::Person),
         row("title", "work.title", Compare::Exact),
     ];
-    Mapping { rows, fields, email: EMAIL, username: EMAIL, manager: Some(MANAGER) }
+    Mapping { address: None, rows, fields, email: EMAIL, username: EMAIL, manager: Some(MANAGER) }
 }
 
 fn person(number: usize, why: Why) -> Person {

@@ -173,6 +173,7 @@ fn settings(user_status: UserStatus, create: Create, trigger: bool) -> Settings 
         access_ends: AccessEnds::EndOfDay,
         zones: Zones::new("UTC", []).expect("UTC"),
         mapping: Mapping {
+            address: None,
             rows: vec![row],
             fields: Fields::default(),
             email: 0,

@@ -68,6 +68,7 @@ fn answer(write: &AccountWrite, id: &str) -> Written {
         AccountState::Active
     };
     let account = Account {
+        phase: bobsync::domain::account::Phase::Usual,
         id: id.to_owned().into(),
         mark: write.mark.as_deref().map(|mark| mark.to_owned().into()),
         email: None,
@@ -146,7 +147,14 @@ fn mapping() -> Mapping {
         compare: Compare::IgnoringCase,
         required: true,
     };
-    Mapping { rows: vec![row], fields: Fields::default(), email: 0, username: 0, manager: None }
+    Mapping {
+        address: None,
+        rows: vec![row],
+        fields: Fields::default(),
+        email: 0,
+        username: 0,
+        manager: None,
+    }
 }
 
 fn person(id: &str, existing: Access, missing: Missing) -> Person {
@@ -162,6 +170,7 @@ fn account_of_kim() -> Account<'static> {
 fn account_of(id: &str, mark: &str) -> Account<'static> {
     let email = Some(format!("{mark}@example.com").into());
     Account {
+        phase: bobsync::domain::account::Phase::Usual,
         id: id.to_owned().into(),
         mark: Some(mark.to_owned().into()),
         email: email.clone(),

@@ -45,7 +45,7 @@ fn mapping() -> Mapping {
         required: field == 0,
     };
     let rows = ["email", "title", "phone"].iter().enumerate().map(row).collect();
-    Mapping { rows, fields: Fields::default(), email: 0, username: 0, manager: None }
+    Mapping { address: None, rows, fields: Fields::default(), email: 0, username: 0, manager: None }
 }
 
 /// The provider has this account, and its listing did not show it.
@@ -111,6 +111,7 @@ async fn met(
     let cells =
         [Cell::Text("1"), Cell::Text("noa@example.com"), Cell::Text("Baker"), Cell::Text("7")];
     let person = Person {
+        first_login: false,
         employee: Employee::from_values(Values::from_cells(cells.into_iter()))
             .expect("a row with an id"),
         decision: Decision {
@@ -136,6 +137,7 @@ async fn met(
     };
     let text = |text: &str| Some(text.to_owned().into());
     let account = Account {
+        phase: bobsync::domain::account::Phase::Usual,
         id: "a".into(),
         mark: marked.then(|| "1".into()),
         email: text("noa@example.com"),

@@ -57,7 +57,14 @@ fn mapping() -> Mapping {
         required: field == EMAIL,
     };
     let rows = targets.iter().enumerate().map(row).collect();
-    Mapping { rows, fields: Fields::default(), email: EMAIL, username: EMAIL, manager: None }
+    Mapping {
+        address: None,
+        rows,
+        fields: Fields::default(),
+        email: EMAIL,
+        username: EMAIL,
+        manager: None,
+    }
 }
 
 /// The expected values of these rows for one employee, and access.

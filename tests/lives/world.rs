@@ -68,6 +68,7 @@ fn decided(
     let decision =
         unless_waiting(settings, &known, decide(settings, &known, &employee, now), Some(now_says));
     Person {
+        first_login: false,
         decision,
         forgotten: false,
         known_account: object.and_then(|object| object.account.as_deref()).map(Into::into),
@@ -655,6 +656,7 @@ impl Account {
     /// Returns it as the listing shows it.
     fn listed<'a>(&'a self, id: &'a str, mapping: &Mapping) -> Listed<'a> {
         Listed {
+            phase: bobsync::domain::account::Phase::Usual,
             id: id.into(),
             mark: self.external_id.as_deref().map(Into::into),
             email: self.email.as_deref().map(Into::into),

@@ -23,7 +23,8 @@ impl Plan {
             let AccountWrite { access, occasion, foreign, .. } = std::mem::take(&mut change.write);
             change.manager = None;
             if change.kind != Kind::Create {
-                change.write = AccountWrite { access, occasion, foreign, ..AccountWrite::default() };
+                change.write =
+                    AccountWrite { access, occasion, foreign, ..AccountWrite::default() };
             }
         }
         self.without_empty_changes();

@@ -189,9 +189,7 @@ impl Verdict<'_> {
             Trouble::Failed(Failure::Forbidden(_) | Failure::ByHand(_)) if self.is_open() => {
                 EmployeeReason::SuspendByHand
             }
-            Trouble::Failed(
-                Failure::Forbidden(_) | Failure::ByHand(_) | Failure::Sessions(_),
-            ) => {
+            Trouble::Failed(Failure::Forbidden(_) | Failure::ByHand(_) | Failure::Sessions(_)) => {
                 EmployeeReason::Forbidden
             }
             Trouble::Failed(Failure::Retrying(_)) => EmployeeReason::Retrying,

@@ -47,7 +47,7 @@ fn mapping() -> Mapping {
     let (email, title) =
         (Source::Field(fields.want("root.email")), Source::Field(fields.want("work.title")));
     let rows = vec![row("email", email.clone()), row("username", email), row("title", title)];
-    Mapping { rows, fields, email: 0, username: 1, manager: None }
+    Mapping { address: None, rows, fields, email: 0, username: 1, manager: None }
 }
 
 fn decision(why: Why) -> Decision {

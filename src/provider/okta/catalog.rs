@@ -24,6 +24,7 @@ pub const CATALOG: Catalog = Catalog {
         defined_attributes: true,
         says_when: true,
         request_ids: true,
+        access_apart: true,
         ends_sessions: true,
         phrases: Phrases {
             hidden_holders: "an account whose login differs only in accents, or that bobsync \
@@ -120,7 +121,8 @@ fn phase(user: &Object<'_>) -> Phase {
 /// before the activation.
 pub(super) fn is_unused(user: &Object<'_>) -> bool {
     let time = |name: &str| user.text(name)?.parse::<Timestamp>().ok();
-    let set_before = time("passwordChanged").zip(time("activated")).is_some_and(|(set, on)| set <= on);
+    let set_before =
+        time("passwordChanged").zip(time("activated")).is_some_and(|(set, on)| set <= on);
     set_before && user.some("lastLogin").is_none()
 }
 

@@ -250,7 +250,8 @@ impl OktaDialect {
             "use_dpop_nonce" => {
                 self.proofs.needed.store(true, Ordering::Release);
                 let nonce = answer.header("dpop-nonce").map(str::to_owned);
-                nonce.is_some() && std::mem::replace(&mut *self.proofs.nonce.lock(), nonce.clone()) != nonce
+                nonce.is_some()
+                    && std::mem::replace(&mut *self.proofs.nonce.lock(), nonce.clone()) != nonce
             }
             _ => false,
         };
@@ -314,10 +315,7 @@ impl Dialect for OktaDialect {
             &[
                 ("grant_type", "client_credentials"),
                 ("scope", SCOPES),
-                (
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                ),
+                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
                 ("client_assertion", assertion.expose()),
             ],
         );
@@ -366,8 +364,7 @@ impl Dialect for OktaDialect {
     fn learn(&self, answer: &Answer, ticket: &Ticket<'_>) {
         self.learn_of_proofs(answer);
         let number = |name: &str| u32::try_from(answer.number(name)?).ok();
-        let (limit, remaining) =
-            (number("x-rate-limit-limit"), number("x-rate-limit-remaining"));
+        let (limit, remaining) = (number("x-rate-limit-limit"), number("x-rate-limit-remaining"));
         // A limit of 0 is the one of calls at the same time.
         if let (Some(limit @ 1..), Some(remaining), Some(reset)) =
             (limit, remaining, until_reset(answer))

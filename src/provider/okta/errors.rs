@@ -24,8 +24,11 @@ const RULES: [Rule; 19] = [
         .code(&["E0000010"]),
     Rule::on(&[400, 401], Means::Unauthorized, CLOCK).code(&["invalid_dpop_proof"]),
     Rule::on(&[], Means::Unavailable, "{said}").code(&["use_dpop_nonce"]),
-    Rule::on(&[400, 403], Means::Denied, SCOPE)
-        .code(&["invalid_scope", "consent_required", "insufficient_scope"]),
+    Rule::on(&[400, 403], Means::Denied, SCOPE).code(&[
+        "invalid_scope",
+        "consent_required",
+        "insufficient_scope",
+    ]),
     Rule::on(&[401], Means::Unauthorized, "{said}"),
     Rule::on(&[400], Means::Unauthorized, "{said}").of(&[Purpose::Token]),
     Rule::on(&[403], Means::Unauthorized, "{said}").code(&["E0000005"]),
@@ -83,9 +86,7 @@ pub(super) fn judge(
     }
     let body = Body::read(answer);
     let is_maintenance = answer.status.as_u16() == 503 && body.code == "E0000010";
-    if !is_maintenance
-        && let Some(judged) = without_words(route, answer, wait(answer))
-    {
+    if !is_maintenance && let Some(judged) = without_words(route, answer, wait(answer)) {
         return judged;
     }
     let taken = body.causes.iter().find_map(|cause| {

@@ -28,11 +28,8 @@ impl Okta {
     ) -> Result<Option<Map<String, Value>>, Error> {
         let is_own = |target: &str| !super::CATALOG.targets.contains(&target);
         let mut targets = write.attributes.iter().filter_map(|(row, _)| mapping.rows.get(*row));
-        let schema = if targets.any(|row| is_own(&row.target)) {
-            self.attributes().await?
-        } else {
-            None
-        };
+        let schema =
+            if targets.any(|row| is_own(&row.target)) { self.attributes().await? } else { None };
         let known = |schema: &Schema, target: &str| !is_own(target) || schema.has(target);
         undefined_in(mapping, write, |target| {
             schema.as_ref().is_some_and(|schema| !known(schema, target))
@@ -51,7 +48,10 @@ impl Okta {
     }
 
     /// Makes an account.
-    pub(super) async fn make(&self, New { mapping, write, initial }: New<'_>) -> Result<Written, Error> {
+    pub(super) async fn make(
+        &self,
+        New { mapping, write, initial }: New<'_>,
+    ) -> Result<Written, Error> {
         let mut body = self.profile(mapping, write, true).await?.ok_or_else(nothing)?;
         let (mut password, active) = (Password::Absent, write.access != Some(Access::Suspended));
         if let Some(default) = initial.password {
@@ -118,7 +118,8 @@ impl Okta {
             };
             match late {
                 Ok(late) => {
-                    account = Account { state: account.state, phase: account.phase, ..late.account };
+                    account =
+                        Account { state: account.state, phase: account.phase, ..late.account };
                     left = late.left;
                 }
                 Err(error) => left = Some(Left { error, rows: rows(), sessions: false }),

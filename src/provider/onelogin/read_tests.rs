@@ -44,6 +44,7 @@ fn a_user_becomes_an_account_in_the_mapping_s_columns() {
     assert_eq!(
         account,
         Account {
+            phase: crate::domain::account::Phase::Usual,
             id: "190000123".into(),
             mark: text("4711"),
             email: text("Mia.Lang@example.com"),

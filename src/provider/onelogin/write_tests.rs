@@ -49,6 +49,7 @@ fn a_create_sends_everything_that_has_a_value_and_no_password() {
         set(4, "+44"),
     ];
     let write = AccountWrite {
+        occasion: crate::domain::account::Occasion::Other,
         attributes,
         mark: Some("4711".into()),
         access: Some(Access::Suspended),
@@ -134,6 +135,7 @@ fn a_short_answer_is_filled_from_what_was_sent() {
     let attributes =
         vec![set(0, "a@example.com"), set(1, "a"), set(2, "Lead"), (4, NewValue::Clear)];
     let write = AccountWrite {
+        occasion: crate::domain::account::Occasion::Other,
         attributes,
         mark: Some("4711".into()),
         access: Some(Access::Suspended),

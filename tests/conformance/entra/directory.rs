@@ -56,6 +56,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
     };
     let name = targets.iter().position(|target| *target == "userPrincipalName").expect("required");
     Mapping {
+        address: None,
         rows: targets.iter().map(row).collect(),
         fields: Fields::default(),
         email: name,
@@ -243,6 +244,7 @@ impl Tenant for Directory {
             if name == "manager" { text(&user["manager"]["id"]) } else { text(&user[name]) }
         });
         Some(Account {
+            phase: bobsync::domain::account::Phase::Usual,
             id: id.to_owned().into(),
             mark: user["employeeId"].as_str().and_then(bob_id).map(Into::into),
             email: text(&user["userPrincipalName"]),

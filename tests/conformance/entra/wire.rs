@@ -25,6 +25,7 @@ use crate::{
 };
 
 const SUSPEND: AccountWrite = AccountWrite {
+    occasion: bobsync::domain::account::Occasion::Other,
     attributes: Vec::new(),
     mark: None,
     access: Some(Access::Suspended),
@@ -234,6 +235,7 @@ async fn a_create_sends_everything_but_the_manager_who_is_a_reference() {
     let attributes =
         values.iter().enumerate().map(|(row, text)| (row, NewValue::Set((*text).into()))).collect();
     let write = AccountWrite {
+        occasion: bobsync::domain::account::Occasion::Other,
         attributes,
         mark: Some(mark("noa").into()),
         access: Some(Access::Suspended),

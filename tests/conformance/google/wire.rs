@@ -128,6 +128,7 @@ async fn a_create_sends_everything_at_once_the_manager_by_email() {
     let attributes =
         values.iter().enumerate().map(|(row, text)| (row, NewValue::Set((*text).into()))).collect();
     let write = AccountWrite {
+        occasion: bobsync::domain::account::Occasion::Other,
         attributes,
         mark: Some(mark("noa").into()),
         access: Some(Access::Suspended),

@@ -53,6 +53,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
     };
     let email = targets.iter().position(|target| *target == "primaryEmail").expect("required");
     Mapping {
+        address: None,
         rows: targets.iter().map(row).collect(),
         fields: Fields::default(),
         email,
@@ -249,6 +250,7 @@ impl Tenant for Workspace {
             text(&user["name"]["familyName"]),
         ];
         Some(Account {
+            phase: bobsync::domain::account::Phase::Usual,
             id: id.to_owned().into(),
             mark: text(
                 &entry(&user, "externalIds", |entry| entry["customType"] == "bobsync")["value"],

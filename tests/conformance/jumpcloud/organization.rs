@@ -53,6 +53,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
     };
     let position = |wanted| targets.iter().position(|target| *target == wanted);
     Mapping {
+        address: None,
         rows: targets.iter().map(row).collect(),
         fields: Fields::default(),
         email: position("email").expect("required"),
@@ -215,6 +216,7 @@ impl Tenant for Organization {
             None => text(&user[*target]),
         };
         Some(Account {
+            phase: bobsync::domain::account::Phase::Usual,
             id: id.to_owned().into(),
             mark: text(attribute(&user, "bobsyncEmployeeId")),
             email: text(&user["email"]),

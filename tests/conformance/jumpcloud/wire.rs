@@ -186,6 +186,7 @@ async fn a_create_sends_everything_at_once_and_always_a_state() {
         values.iter().enumerate().map(|(row, text)| (row, NewValue::Set((*text).into()))).collect();
     let mapping = mapping(&targets);
     let write = AccountWrite {
+        occasion: bobsync::domain::account::Occasion::Other,
         attributes,
         mark: Some(mark("noa").into()),
         access: Some(Access::Suspended),

@@ -53,6 +53,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
         required: CATALOG.required.contains(target),
     };
     Mapping {
+        address: None,
         rows: targets.iter().map(row).collect(),
         fields: Fields::default(),
         email: position("email").expect("required"),
@@ -213,6 +214,7 @@ impl Tenant for Acme {
     async fn look(&self, id: &str) -> Option<Account> {
         let user = self.control.user(id.parse().unwrap()).await.ok()?;
         Some(Account {
+            phase: bobsync::domain::account::Phase::Usual,
             id: id.to_owned().into(),
             mark: text(&user["external_id"]),
             email: text(&user["email"]),

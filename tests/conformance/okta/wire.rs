@@ -1,0 +1,1 @@
+//! The exact calls of Okta.
