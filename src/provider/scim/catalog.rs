@@ -21,6 +21,8 @@ pub const CATALOG: Catalog = Catalog {
         lags: true,
         defined_attributes: true,
         says_when: true,
+        names_tenant: false,
+        suspects_gaps: true,
         phrases: Phrases {
             hidden_holders: "a group, a deleted account or an account that bobsync cannot see",
             ..Capabilities::PLAIN.phrases
@@ -235,7 +237,8 @@ mod tests {
             ("enterprise.manager.value", None),
             ("enterprise.shoe", None),
             (BADGE, Some(Compare::Exact)),
-            ("urn:x:y", Some(Compare::Exact)),
+            ("urn:x:u:y", Some(Compare::Exact)),
+            ("urn:x:y", None),
             ("urn:y", None),
             ("urn:x::y", None),
             ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", None),

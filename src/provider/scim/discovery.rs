@@ -80,11 +80,6 @@ impl Discovery {
     pub(super) async fn forget(&self) {
         *self.0.lock().await = None;
     }
-
-    /// Returns the hints if they were asked for.
-    pub(super) async fn known(&self) -> Option<Arc<Hints>> {
-        self.0.lock().await.as_ref().map(|known| Arc::clone(&known.hints))
-    }
 }
 
 impl Hints {
