@@ -176,6 +176,53 @@ pub(super) const JUMP_CLOUD: Targets = Targets {
     manager: "manager",
 };
 
+/// Servers that speak SCIM.
+pub(super) const SCIM: Targets = Targets {
+    field: "scim",
+    name: "SCIM",
+    required: &["userName"],
+    fixed: &[
+        "userName",
+        "name.givenName",
+        "name.familyName",
+        "name.middleName",
+        "name.formatted",
+        "name.honorificPrefix",
+        "name.honorificSuffix",
+        "displayName",
+        "nickName",
+        "profileUrl",
+        "title",
+        "userType",
+        "preferredLanguage",
+        "locale",
+        "timezone",
+        "enterprise.employeeNumber",
+        "enterprise.costCenter",
+        "enterprise.organization",
+        "enterprise.division",
+        "enterprise.department",
+        "enterprise.manager",
+    ],
+    unlisted: &[],
+    // The core schema and the enterprise extension have names of their own.
+    open: concat!(
+        "m.target.matches('",
+        "^(emails|phoneNumbers)[.][A-Za-z0-9_]{1,64}$",
+        "|^addresses[.][A-Za-z0-9_]{1,64}[.]",
+        "(formatted|streetAddress|locality|region|postalCode|country)$",
+        "|^urn(:[A-Za-z0-9_.$-]+){2,}:[A-Za-z][A-Za-z0-9_$-]{0,63}$') && !m.target.matches('",
+        "(?i)^urn:ietf:params:scim:schemas:(core|extension:enterprise):2[.]0:user:')",
+    ),
+    open_words: &[
+        "emails.<type>",
+        "phoneNumbers.<type>",
+        "addresses.<type>.<part>",
+        "<schema URN>:<attribute>",
+    ],
+    manager: "enterprise.manager",
+};
+
 const MAPPING: &str = ".mapping";
 const DEFAULT_PASSWORD: &str = ".provisioning.defaultPasswordSecretRef";
 const CHANGE_PASSWORD: &str = ".provisioning.changePasswordOnFirstLogin";
@@ -239,7 +286,7 @@ pub(super) fn known_targets(provider: &Targets) -> Rule {
 /// Requires of one row that some provider has its target. Unlike the rule about one provider, this
 /// one can say which row is meant.
 pub(super) fn known_to_a_provider() -> Rule {
-    let providers = [&ONE_LOGIN, &GOOGLE_WORKSPACE, &ENTRA_ID, &JUMP_CLOUD];
+    let providers = [&ONE_LOGIN, &GOOGLE_WORKSPACE, &ENTRA_ID, &JUMP_CLOUD, &SCIM];
     let names: BTreeSet<&str> = providers.iter().flat_map(|one| one.fixed).copied().collect();
     let open = providers.map(|one| format!("({})", one.open.replace("m.target", "self.target")));
     Rule::new(format!("self.target in {} || {}", list(names.into_iter()), open.join(" || ")))
@@ -316,6 +363,24 @@ pub(super) fn entra_mark_is_not_mapped() -> Rule {
         "this target holds the mark: map another target, or move the mark to a directory extension \
          with provider.entraID.markAttribute",
     )
+}
+
+/// Refuses a row for the attribute that bears the mark at a SCIM server.
+pub(super) fn scim_mark_is_not_mapped() -> Rule {
+    each_row(&SCIM, "m.target != self.provider.scim.markAttribute").message(
+        "this target holds the mark: map another target, or move the mark with \
+         provider.scim.markAttribute",
+    )
+}
+
+/// Refuses `changePasswordOnFirstLogin`, which SCIM does not have.
+pub(super) fn scim_asks_for_no_password() -> Rule {
+    if_provider(SCIM.field, "!self.provisioning.changePasswordOnFirstLogin")
+        .message(
+            "SCIM cannot ask for another password at the first login. Remove \
+             changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can",
+        )
+        .field_path(CHANGE_PASSWORD)
 }
 
 /// Refuses to have a password changed in `JumpCloud` that is not there.

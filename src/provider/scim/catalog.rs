@@ -167,16 +167,17 @@ fn extension(target: &str) -> [&str; 3] {
 /// Returns whether a target names an attribute of a server's own extension. The core schema and the
 /// enterprise extension have names of their own, so that no attribute has two.
 pub(super) fn is_extension(target: &str) -> bool {
-    let Some((urn, attribute)) = target.rsplit_once(':') else { return false };
     let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'$');
-    let in_urn = |b: u8| letter(b) || matches!(b, b':' | b'.');
-    urn.len() <= 200
-        && urn.starts_with("urn:")
-        && urn.bytes().all(in_urn)
-        && urn[4..].contains(':')
-        && !urn.ends_with(':')
-        && !urn.eq_ignore_ascii_case(USER)
-        && !urn.eq_ignore_ascii_case(ENTERPRISE)
+    let is_part = |part: &str| !part.is_empty() && part.bytes().all(|b| letter(b) || b == b'.');
+    let Some((urn, attribute)) = target.rsplit_once(':') else { return false };
+    let mut parts = urn.split(':');
+    let lower = target.to_ascii_lowercase();
+    let is_known = |urn: &str| lower.starts_with(&format!("{}:", urn.to_ascii_lowercase()));
+    parts.next() == Some("urn")
+        && parts.clone().count() >= 2
+        && parts.all(is_part)
+        && !is_known(USER)
+        && !is_known(ENTERPRISE)
         && (1..=64).contains(&attribute.len())
         && attribute.bytes().all(letter)
         && attribute.as_bytes()[0].is_ascii_alphabetic()
