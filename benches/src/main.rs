@@ -7,9 +7,10 @@
 //! - `process`: CPU time and memory of a process, from the kernel.
 //! - `parsing`: the cost of only parsing the two payloads of a pass.
 //! - `ratios`: the measurements, one function each. `decisions`: the cost of one decision.
-//! - `events`: from an event to the account. `webhooks`: how many a core accepts. `limits`: a flood
-//!   of joiners against the provider's limit. `safety`: what must never happen, counted over the
-//!   walk through the protocol and a company's life with faults, both from `tests/`.
+//! - `events`: from an event to the account. `webhooks`: how many a core accepts. `roster`: what one
+//!   integration costs another. `limits`: a flood of joiners against the provider's limit.
+//!   `safety`: what must never happen, counted over the walk through the protocol and a company's
+//!   life with faults, both from `tests/`.
 
 mod decisions;
 mod events;
@@ -20,6 +21,7 @@ mod process;
 #[path = "../../tests/protocol/model/mod.rs"]
 mod protocol;
 mod ratios;
+mod roster;
 mod safety;
 mod scene;
 #[path = "../../tests/soak/run/mod.rs"]
@@ -65,6 +67,7 @@ enum Part {
     Providers,
     Limits,
     Webhooks,
+    Roster,
     Overtaking,
     Events,
     Safety,
@@ -135,6 +138,10 @@ async fn main() -> Result<()> {
     if options.wants(Part::Webhooks) {
         eprintln!("bench: webhooks");
         ratios.extend(webhooks::measure().await?);
+    }
+    if options.wants(Part::Roster) {
+        eprintln!("bench: two integrations in one process");
+        ratios.extend(roster::measure().await?);
     }
     if options.wants(Part::Overtaking) && options.joiners > 0 {
         eprintln!("bench: a leaver behind {} joiners", options.joiners);

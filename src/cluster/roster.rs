@@ -1,6 +1,8 @@
 //! What the controller remembers of every `EmployeeSync`: a compact row in place of the object. The
 //! rows come from the watch and from the controller's own writes. The newer one counts.
 
+#[cfg(test)]
+mod apart_tests;
 mod asked;
 mod employees;
 mod figures;
@@ -8,17 +10,19 @@ mod latest;
 mod objects;
 mod people;
 mod reading;
+mod seen;
 mod standing;
 mod tries;
 #[cfg(test)]
 mod versions_tests;
+pub(crate) mod visited;
 
 use std::{num::NonZeroU64, sync::Arc};
 
 use foldhash::HashMap;
 use jiff::Timestamp;
 use kube::ResourceExt as _;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 pub use self::{
@@ -41,7 +45,7 @@ use self::{
 use crate::{
     api::{
         EmployeeSync, SYNC_REQUESTED,
-        employee_sync::{Access, Because, EvidenceKind, HistoryEntry, MatchedBy},
+        employee_sync::{Access, Because, EvidenceKind, MatchedBy},
         key::IntegrationKey,
     },
     domain::{
@@ -146,120 +150,115 @@ pub enum News {
     Wake,
 }
 
-/// Every `EmployeeSync` of every integration.
+/// Every `EmployeeSync` of every integration. Each integration has a lock of its own, and none is
+/// held for long: what one integration does delays no other.
 #[derive(Clone, Default)]
 pub struct Roster {
-    rows: Arc<Mutex<Rows>>,
-    /// History lines that could not be written when their changes were made. They are lost with the
-    /// process.
-    owed: Arc<Mutex<Owed>>,
+    /// The integrations that exist or that an object names. This lock is held only to find one, to
+    /// add one or to remove one.
+    integrations: Arc<Mutex<HashMap<IntegrationKey, Arc<Employees>>>>,
     /// Notified of every pin that has an owner.
     owned_pin: Arc<Notify>,
 }
 
-type Rows = HashMap<IntegrationKey, People>;
-type Owed = HashMap<IntegrationKey, HashMap<Box<str>, Vec<HistoryEntry>>>;
-
 impl Roster {
-    fn rows(&self) -> MutexGuard<'_, Rows> {
-        self.rows.lock()
+    /// Returns what is known of the employees of this integration. If nothing is known of it, that
+    /// stays so: what the result then takes in is known to no other caller.
+    #[must_use]
+    pub fn of(&self, key: &IntegrationKey) -> Arc<Employees> {
+        self.find(key).unwrap_or_else(|| Arc::new(Employees::of(key.clone())))
+    }
+
+    /// Notes that an integration of this name exists, and returns what is known of its employees.
+    pub fn come(&self, key: &IntegrationKey) -> Arc<Employees> {
+        self.among(key, |employees, people| {
+            people.come();
+            employees.clone()
+        })
+    }
+
+    /// Forgets an integration that is gone, and everything that no object shows. Objects and
+    /// revocations that outlive the integration stay known, with what they say, until they are gone
+    /// as well.
+    pub fn leave(&self, key: &IntegrationKey) {
+        if let Some(employees) = self.find(key) {
+            employees.rows().leave();
+            self.drop_if_empty(&employees);
+        }
+    }
+
+    fn find(&self, key: &IntegrationKey) -> Option<Arc<Employees>> {
+        self.integrations.lock().get(key).cloned()
+    }
+
+    /// Returns every integration of `namespace` (all namespaces if `None`).
+    fn within(&self, namespace: Option<&str>) -> Vec<Arc<Employees>> {
+        let all = self.integrations.lock();
+        let within = |key: &IntegrationKey| namespace.is_none_or(|n| *n == *key.namespace);
+        all.iter().filter(|(key, _)| within(key)).map(|(_, employees)| employees.clone()).collect()
+    }
+
+    /// Calls `change` for an integration, which is added if nothing is known of it.
+    fn among<T>(
+        &self,
+        key: &IntegrationKey,
+        change: impl FnOnce(&Arc<Employees>, &mut People) -> T,
+    ) -> T {
+        loop {
+            let employees = self
+                .integrations
+                .lock()
+                .entry(key.clone())
+                .or_insert_with(|| Arc::new(Employees::of(key.clone())))
+                .clone();
+            let mut people = employees.rows();
+            if !people.is_dropped() {
+                return change(&employees, &mut people);
+            }
+            // It was dropped after it was found here.
+            drop(people);
+            self.remove(&employees);
+        }
+    }
+
+    /// Drops an integration that is gone, once nothing is known of it any more.
+    fn drop_if_empty(&self, employees: &Arc<Employees>) {
+        if employees.rows().drop_if_empty() {
+            self.remove(employees);
+        }
+    }
+
+    fn remove(&self, employees: &Arc<Employees>) {
+        let mut all = self.integrations.lock();
+        if all.get(&employees.key).is_some_and(|known| Arc::ptr_eq(known, employees)) {
+            all.remove(&employees.key);
+        }
     }
 
     /// Takes in an object that the watch or a write brought.
     pub fn see(&self, object: &EmployeeSync) -> News {
         let Some((key, employee)) = key_of(object) else { return News::Nothing };
         let fresh = entry(object);
-        let mut rows = self.rows();
-        if fresh.tie() == Some(Tie::Untie) {
+        let untie = fresh.tie() == Some(Tie::Untie);
+        let news = self.among(&key, |_, people| people.see(employee, fresh, is_of_another(object)));
+        if untie {
             self.owned_pin.notify_one();
         }
-        let people = rows.entry(key).or_default();
-        match people.get(&employee) {
-            Some(known) if known.version >= fresh.version => {
-                // After a change of the CRD, the same version may have other fields.
-                let other = known.exists
-                    && known.version == fresh.version
-                    && known.overrides != fresh.overrides;
-                if !other && !known.unheard {
-                    return News::Nothing;
-                }
-                people.change(&employee, |entry| {
-                    entry.unheard = false;
-                    if other {
-                        entry.overrides = fresh.overrides;
-                    }
-                });
-                News::Wake
-            }
-            Some(known) if known.exists => {
-                let same_status = known.digest == fresh.digest;
-                let ours = same_status || known.writing;
-                // An answer to a request is not a request.
-                let asked =
-                    fresh.sync_requested.is_some() && known.sync_requested != fresh.sync_requested;
-                let same_spec = known.generation == fresh.generation && !known.unheard;
-                let news = if same_spec && ours && !asked { News::Nothing } else { News::Wake };
-                let verdict = if same_status { known.verdict } else { 0 };
-                let (writing, unrecorded) = (known.writing, known.unrecorded);
-                let fresh = Entry { unrecorded, writing, verdict, ..fresh.after(known) };
-                people.put(employee, fresh);
-                news
-            }
-            known => {
-                // An object that a person or Git wrote has neither a status nor an owner. The
-                // controller's own object will soon have a status.
-                let written_by_somebody =
-                    object.status.is_none() && object.owner_references().is_empty();
-                let news = if written_by_somebody { News::Wake } else { News::Nothing };
-                let fresh = match known {
-                    Some(known) => Entry { unrecorded: known.unrecorded, ..fresh.after(known) },
-                    None => fresh,
-                };
-                people.put(employee, fresh);
-                news
-            }
-        }
-    }
-
-    /// Takes in what the controller has just written, with the verdict behind it.
-    pub fn wrote(&self, object: &EmployeeSync, verdict: u64) {
-        let Some((key, employee)) = key_of(object) else { return };
-        let fresh = Entry { verdict, ..entry(object) };
-        let mut rows = self.rows();
-        let people = rows.entry(key).or_default();
-        match people.aside(&employee) {
-            Some(known)
-                if known.version > fresh.version
-                    || !known.exists && known.version == fresh.version =>
-            {
-                known.writing = false
-            }
-            Some(known) => {
-                let unheard = known.unheard || fresh.asks_other_than(known);
-                let fresh = Entry { unheard, ..fresh.after(known) };
-                people.put(employee, fresh);
-            }
-            None => {
-                let unheard = fresh.asks_other_than(&Entry { generation: 1, ..Entry::default() });
-                people.put(employee, Entry { unheard, ..fresh });
-            }
-        }
+        news
     }
 
     /// Takes out an object that was deleted. Returns its integration and its employee, because the
     /// object is made again while the employee exists.
     pub fn gone(&self, object: &EmployeeSync) -> Option<(IntegrationKey, Box<str>)> {
         let (key, employee) = key_of(object)?;
-        let mut rows = self.rows();
-        let people = rows.get_mut(&key)?;
+        let employees = self.find(&key)?;
         let version = version(object);
+        let mut people = employees.rows();
         // This is an older object of the same name: the known one is newer.
         people.get(&employee).filter(|entry| entry.exists && entry.version <= version)?;
         people.lose(&employee, version);
-        if people.is_empty() {
-            rows.remove(&key);
-        }
-        drop(rows);
+        drop(people);
+        self.drop_if_empty(&employees);
         Some((key, employee))
     }
 
@@ -267,12 +266,10 @@ impl Roster {
     /// list that is requested now is not older.
     #[must_use]
     pub fn newest(&self, namespace: Option<&str>) -> u64 {
-        let rows = self.rows();
-        let people = rows
-            .iter()
-            .filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace))
-            .map(|(_, people)| people);
-        people.flat_map(|people| people.iter().map(|(_, entry)| entry.version)).max().unwrap_or(0)
+        let newest = |employees: Arc<Employees>| {
+            employees.rows().iter().map(|(_, entry)| entry.version).max()
+        };
+        self.within(namespace).into_iter().filter_map(newest).max().unwrap_or(0)
     }
 
     /// Takes in a complete list of `namespace` (all namespaces if `None`) that has this `version`
@@ -284,33 +281,40 @@ impl Roster {
         version: u64,
         listed: &std::collections::HashSet<(Arc<str>, Box<str>)>,
     ) -> Vec<IntegrationKey> {
-        let (mut rows, mut woken) = (self.rows(), Vec::new());
-        for (key, people) in
-            rows.iter_mut().filter(|(key, _)| namespace.is_none_or(|n| *n == *key.namespace))
-        {
+        let mut woken = Vec::new();
+        for employees in self.within(namespace) {
+            let key = &employees.key;
             let unlisted = |employee: &str| {
                 !listed.contains(&(key.namespace.clone(), object_name(&key.name, employee).into()))
             };
             let gone = |entry: &Entry| entry.exists && entry.version <= version;
+            let mut people = employees.rows();
             let lost: Vec<Box<str>> = people
                 .iter()
                 .filter(|(employee, entry)| gone(entry) && unlisted(employee))
                 .map(|(employee, _)| employee.into())
                 .collect();
             lost.iter().for_each(|employee| people.lose(employee, version));
+            drop(people);
             if !lost.is_empty() {
                 woken.push(key.clone());
             }
+            self.drop_if_empty(&employees);
         }
-        rows.retain(|_, people| !people.is_empty());
         woken
     }
 
     /// Returns the number of objects of all integrations.
     #[must_use]
     pub fn objects(&self) -> usize {
-        self.rows().values().map(|people| people.sums().objects).sum()
+        self.within(None).iter().map(|employees| employees.count()).sum()
     }
+}
+
+/// Returns whether a person or Git wrote this object: it has neither a status nor an owner. The
+/// controller's own object will soon have a status.
+fn is_of_another(object: &EmployeeSync) -> bool {
+    object.status.is_none() && object.owner_references().is_empty()
 }
 
 fn entry(object: &EmployeeSync) -> Entry {

@@ -230,7 +230,7 @@ impl Supervisor {
             Seen::Person(..) | Seen::People(_) if !self.shared.leadership.is_leader() => {}
             Seen::Person(key, employee) => {
                 if let Some(running) = self.workers.get(&key) {
-                    running.handle.wake(&self.shared.roster, &key, &employee);
+                    running.handle.wake(&employee);
                 }
             }
             Seen::People(key) => {
@@ -289,11 +289,11 @@ impl Supervisor {
                 running.handle.clone()
             }
             None => {
+                let employees = self.shared.roster.come(&key);
                 if !self.resumed.remove(&key) {
-                    self.shared.roster.of(&key).forget_lost();
+                    employees.forget_lost();
                 }
-                self.shared.roster.of(&key).come();
-                let (worker, handle) = Worker::new(key.clone(), object, self.shared.clone());
+                let (worker, handle) = Worker::new(employees, object, self.shared.clone());
                 let task = self.tasks.spawn(worker.run());
                 self.keys.insert(task.id(), key.clone());
                 self.workers
@@ -323,12 +323,11 @@ impl Supervisor {
         };
         self.shared.parts.ended("passes", Some(&key), panicked);
         self.shared.roster.of(&key).settle();
-        let (handle, shared, wait, again) =
-            (running.handle.clone(), self.shared.clone(), running.wait, key.clone());
+        let (handle, shared, wait) = (running.handle.clone(), self.shared.clone(), running.wait);
         running.wait = (wait * 2).min(LONGEST);
         running.task = self.tasks.spawn(async move {
             tokio::time::sleep(wait).await;
-            Box::pin(Worker::again(again, &handle, shared).await.run()).await;
+            Box::pin(Worker::again(&handle, shared).await.run()).await;
         });
         self.keys.insert(running.task.id(), key);
     }
@@ -342,8 +341,8 @@ impl Supervisor {
             running.task.abort();
             self.shared.parts.forget(&key);
             self.shared.inbox.close(&key);
-            self.shared.roster.of(&key).settle();
         }
+        self.shared.roster.come(&key).settle();
         let (uid, mut telling) = (object.metadata.uid.clone(), JoinSet::new());
         telling.spawn(unreadable::tell(self.shared.clone(), key.clone(), object));
         self.unreadable.insert(key, (uid, telling));
@@ -360,7 +359,7 @@ impl Supervisor {
             self.shared.parts.forget(key);
             self.shared.inbox.close(key);
         }
-        self.shared.roster.of(key).leave();
+        self.shared.roster.leave(key);
     }
 
     /// Makes every integration write what has to be said next to its passes.

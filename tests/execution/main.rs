@@ -309,7 +309,7 @@ async fn a_look_up_that_is_throttled_stays_in_line_as_long_as_it_is_wanted() {
         let provider = Noting { throttled: times.into(), ..Noting::default() };
         let (asked, mut seen) = (AtomicU32::new(0), seen());
         let wanted = || asked.fetch_add(1, Ordering::Relaxed) < wanted_for;
-        let accounts = single::accounts(&provider, &mapping, roster.of(&key), &mut seen, &wanted)
+        let accounts = single::accounts(&provider, &mapping, &roster.of(&key), &mut seen, &wanted)
             .await
             .expect("no stop");
         assert_eq!(

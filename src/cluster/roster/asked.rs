@@ -1,5 +1,7 @@
 //! What a pass asks about one employee.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 
 use super::{Employees, Entry, Latest, Standing};
@@ -19,33 +21,34 @@ pub enum Hold {
     Account,
 }
 
-impl Employees<'_> {
+impl Employees {
     /// Returns which of the other integrations manages every employee of this one who is not Ready
     /// for this reason. Returns `None` if there is no such employee, or if one of these employees
     /// is managed by none of the others.
     #[must_use]
     pub fn who_manages_all(
-        self,
+        &self,
         reason: EmployeeReason,
-        others: &[IntegrationKey],
+        others: &[Arc<Self>],
     ) -> Option<IntegrationKey> {
-        let rows = self.all.rows();
-        let is_so = |entry: &&Entry| entry.counted() == Standing::Unready(reason);
-        let employees = rows
-            .get(self.key)?
-            .iter()
-            .filter(|(_, entry)| is_so(entry))
-            .map(|(employee, _)| employee);
-        let manages = |other: &&IntegrationKey, employee: &str| {
-            rows.get(*other)
-                .and_then(|people| people.get(employee))
-                .is_some_and(|entry| entry.hold() > Hold::None)
+        let is_so = |entry: &Entry| entry.counted() == Standing::Unready(reason);
+        let manages = |other: &&Arc<Self>, employee: &str| {
+            other.with(employee, |entry| entry.is_some_and(|entry| entry.hold() > Hold::None))
+        };
+        // No two integrations are locked at once.
+        let employees: Vec<Box<str>> = {
+            let people = self.rows();
+            if others.is_empty() || people.sums().counts.of(reason) == 0 {
+                return None;
+            }
+            let so = people.iter().filter(|(_, entry)| is_so(entry));
+            so.map(|(employee, _)| employee.into()).collect()
         };
         let mut found = None;
         for employee in employees {
-            found = Some(others.iter().find(|other| manages(other, employee))?);
+            found = Some(others.iter().find(|other| manages(other, &employee))?);
         }
-        found.cloned()
+        found.map(|other| other.key.clone())
     }
 }
 

@@ -14,7 +14,8 @@ impl People for Roster {
     }
 
     fn figures(&self, key: &IntegrationKey, now: i64) -> Figures {
-        let counts = self.of(key).sums(|sums| sums.counts.clone());
+        let employees = self.of(key);
+        let counts = employees.sums(|sums| sums.counts.clone());
         let states = [
             ("in_sync", counts.ready),
             ("pending", counts.pending()),
@@ -25,7 +26,7 @@ impl People for Roster {
         ];
         let failing = counts.failing().collect();
         let mut figures = Figures { states, failing, ..Figures::default() };
-        self.of(key).for_each(|_, entry| {
+        employees.for_each(|_, entry| {
             if matches!(entry.standing, Standing::Unready(_)) {
                 let since = [figures.unready_since, entry.unready_since()];
                 figures.unready_since = since.into_iter().flatten().min();

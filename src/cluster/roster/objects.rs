@@ -4,12 +4,13 @@
 use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
 };
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::{Employees, Entry, Roster, people::People, reading::overrides};
+use super::{Employees, Entry, Roster, reading::overrides};
 use crate::api::{EmployeeSync, INTEGRATION_LABEL, ProvisioningIntegration, key::IntegrationKey};
 
 /// Returns `metadata.resourceVersion` as a number, to tell older versions from newer ones.
@@ -165,18 +166,17 @@ impl Roster {
     /// be read, is being deleted, or does not exist.
     #[must_use]
     pub fn owned_pins(&self) -> Vec<(IntegrationKey, Box<str>)> {
-        let rows = self.rows();
-        let of = |(key, people): (&IntegrationKey, &People)| {
-            let pins = people.to_tie(Tie::Untie).into_iter();
-            pins.map(|employee| (key.clone(), employee)).collect::<Vec<_>>()
+        let of = |employees: Arc<Employees>| {
+            let pins = employees.to_tie(Tie::Untie).into_iter();
+            pins.map(|employee| (employees.key.clone(), employee)).collect::<Vec<_>>()
         };
-        rows.iter().flat_map(of).collect()
+        self.within(None).into_iter().flat_map(of).collect()
     }
 
     /// Returns every integration that an object names, or of which something else is known.
     #[must_use]
     pub fn integrations(&self) -> Vec<IntegrationKey> {
-        self.rows().keys().cloned().collect()
+        self.integrations.lock().keys().cloned().collect()
     }
 
     /// Completes when a pin with an owner was seen since the last call.
@@ -185,19 +185,18 @@ impl Roster {
     }
 }
 
-impl Employees<'_> {
+impl Employees {
     /// Returns whether nothing is written to this employee's object any more. `uid`: the uid of the
     /// integration.
     #[must_use]
-    pub fn is_leaving(self, employee: &str, uid: &str) -> bool {
+    pub fn is_leaving(&self, employee: &str, uid: &str) -> bool {
         self.with(employee, |entry| entry.is_some_and(|entry| entry.is_leaving(uid)))
     }
 
     /// Notes that the API server refuses the object of this employee, or its status, and what it
     /// said. What is on record is then not the present state.
-    pub fn refused(self, employee: &str, answer: &str) {
-        let mut rows = self.all.rows();
-        let people = rows.entry(self.key.clone()).or_default();
+    pub fn refused(&self, employee: &str, answer: &str) {
+        let mut people = self.rows();
         people.refusal = Some((object_name(&self.key.name, employee).into(), answer.into()));
         if people.get(employee).is_none() {
             people.put(employee.into(), Entry { generation: 1, ..Entry::default() });
@@ -207,24 +206,21 @@ impl Employees<'_> {
 
     /// Returns an object that the API server refused, and what it said, if that is known.
     #[must_use]
-    pub fn refusal(self) -> Option<(Box<str>, Box<str>)> {
-        self.all.rows().get(self.key).and_then(|people| people.refusal.clone())
+    pub fn refusal(&self) -> Option<(Box<str>, Box<str>)> {
+        self.rows().refusal.clone()
     }
 
     /// Notes that there is nothing to write for this employee: what is on record is the present
     /// state.
-    pub fn recorded(self, employee: &str) {
-        if let Some(people) = self.all.rows().get_mut(self.key) {
-            people.change(employee, |entry| entry.unrecorded = false);
-        }
+    pub fn recorded(&self, employee: &str) {
+        self.rows().change(employee, |entry| entry.unrecorded = false);
     }
 
     /// Keeps the note that an object is refused only for these employees. A pass over all employees
     /// calls this with those that it looked at. It has removed the note of each of them whose
     /// status it could write, but a pass over single employees may have set it since.
-    pub fn refused_among(self, employees: &HashSet<&str>) {
-        let mut rows = self.all.rows();
-        let Some(people) = rows.get_mut(self.key) else { return };
+    pub fn refused_among(&self, employees: &HashSet<&str>) {
+        let mut people = self.rows();
         let others =
             |(employee, entry): &(&str, &Entry)| entry.unrecorded && !employees.contains(employee);
         let over: Vec<Box<str>> =
@@ -235,19 +231,19 @@ impl Employees<'_> {
     /// Returns the employees with an object that no integration owns, with the version of each
     /// object. The garbage collector deletes the others with their integration.
     #[must_use]
-    pub fn without_owner(self) -> Vec<(Box<str>, u64)> {
-        let rows = self.all.rows();
+    pub fn without_owner(&self) -> Vec<(Box<str>, u64)> {
         let is_left = |(_, entry): &(&str, &Entry)| {
             entry.exists && !entry.going && !matches!(entry.owner, Owner::Integration(_))
         };
-        let left = rows.get(self.key).into_iter().flat_map(|people| people.iter().filter(is_left));
+        let people = self.rows();
+        let left = people.iter().filter(is_left);
         left.map(|(employee, entry)| (employee.into(), entry.version)).collect()
     }
 
     /// Returns the employees of this integration whose objects need this change.
     #[must_use]
-    pub fn to_tie(self, wanted: Tie) -> Vec<Box<str>> {
-        self.all.rows().get(self.key).into_iter().flat_map(|people| people.to_tie(wanted)).collect()
+    pub fn to_tie(&self, wanted: Tie) -> Vec<Box<str>> {
+        self.rows().to_tie(wanted)
     }
 }
 
@@ -340,7 +336,7 @@ mod tests {
         assert_eq!(roster.of(&key()).to_tie(Tie::Untie), ["7".into()]);
         assert_eq!(roster.of(&key()).to_tie(Tie::Tie), []);
         // The pin is still known when its integration is gone.
-        roster.of(&key()).leave();
+        roster.leave(&key());
         assert_eq!(roster.owned_pins(), [(key(), "7".into())]);
         roster.gone(&object(json!({}), Some("now"), true));
     }

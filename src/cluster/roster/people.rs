@@ -6,8 +6,11 @@ use std::{collections::BTreeMap, sync::Arc};
 use foldhash::HashMap;
 use tokio::sync::Notify;
 
-use super::{Counts, Entry, Tie};
-use crate::domain::budget::Kind;
+use super::{Counts, Entry, Latest, Tie, visited};
+use crate::{
+    api::employee_sync::{HISTORY, HistoryEntry},
+    domain::budget::Kind,
+};
 
 const KINDS: [Kind; 4] = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update];
 
@@ -99,8 +102,12 @@ pub(super) struct People {
     news: Arc<Notify>,
     /// An object that the API server refused, and what it said. The latest refusal counts.
     pub refusal: Option<(Box<str>, Box<str>)>,
-    /// Whether their integration is gone.
-    left: bool,
+    /// History lines that could not be written when their changes were made.
+    owed: HashMap<Box<str>, Vec<HistoryEntry>>,
+    /// Whether their integration exists.
+    integrated: bool,
+    /// Whether the roster no longer has them.
+    dropped: bool,
 }
 
 impl People {
@@ -109,7 +116,10 @@ impl People {
     }
 
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
-        self.rows.iter().map(|(employee, entry)| (&**employee, entry))
+        self.rows.iter().map(|(employee, entry)| {
+            visited::one();
+            (&**employee, entry)
+        })
     }
 
     /// Returns the notification of every change that affects a sum.
@@ -165,7 +175,8 @@ impl People {
     /// stays. For an employee who is gone from Bob it stays as long as access is still to be taken.
     pub fn lose(&mut self, employee: &str, version: u64) {
         let gone = |entry: &Entry| {
-            entry.file_deleted.is_some() && !entry.is_open() || self.left && entry.revoked.is_none()
+            entry.file_deleted.is_some() && !entry.is_open()
+                || !self.integrated && entry.revoked.is_none()
         };
         if self.rows.get(employee).is_some_and(gone) {
             self.remove(employee);
@@ -176,19 +187,57 @@ impl People {
 
     /// Notes that the integration is gone: only objects and revocations stay known.
     pub fn leave(&mut self) {
-        self.left = true;
+        self.integrated = false;
+        self.forget_owed();
         self.sift(|_, entry| entry.exists || entry.revoked.is_some());
         self.rows.shrink_to_fit();
     }
 
     /// Notes that the integration exists.
     pub const fn come(&mut self) {
-        self.left = false;
+        self.integrated = true;
     }
 
-    /// Returns whether no entry is left of an integration that is gone.
-    pub fn is_empty(&self) -> bool {
-        self.left && self.rows.is_empty()
+    /// Notes that the roster no longer has them, if their integration does not exist and nothing is
+    /// known of any employee. Returns whether that is so.
+    pub fn drop_if_empty(&mut self) -> bool {
+        self.dropped |= !self.integrated && self.rows.is_empty();
+        self.dropped
+    }
+
+    /// Returns whether the roster no longer has them.
+    pub const fn is_dropped(&self) -> bool {
+        self.dropped
+    }
+
+    /// Stores these lines for the next status of this employee, in place of those stored before.
+    pub fn owe(&mut self, employee: &str, mut lines: Vec<HistoryEntry>) {
+        lines.truncate(HISTORY);
+        self.change(employee, |entry| {
+            let mut owed = Latest::default();
+            lines.iter().for_each(|line| owed.take(line, entry.awaited_start));
+            entry.latest = entry.latest.or_later(&owed);
+        });
+        if lines.is_empty() {
+            self.owed.remove(employee);
+        } else {
+            self.owed.insert(employee.into(), lines);
+        }
+    }
+
+    /// Returns whether lines are stored for an employee.
+    pub fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// Returns the lines that are stored for this employee.
+    pub fn owed(&self, employee: &str) -> Vec<HistoryEntry> {
+        self.owed.get(employee).cloned().unwrap_or_default()
+    }
+
+    /// Forgets all stored lines.
+    pub fn forget_owed(&mut self) {
+        self.owed = HashMap::default();
     }
 
     pub fn remove(&mut self, employee: &str) {
@@ -200,7 +249,10 @@ impl People {
 
     /// Changes every entry, and removes those for which `keep` returns false.
     pub fn sift(&mut self, mut keep: impl FnMut(&str, &mut Entry) -> bool) {
-        self.rows.retain(|employee, entry| keep(employee, entry));
+        self.rows.retain(|employee, entry| {
+            visited::one();
+            keep(employee, entry)
+        });
         self.sums = Sums::default();
         for entry in self.rows.values() {
             self.sums.count(entry, true);

@@ -114,7 +114,7 @@ impl Counts {
             .filter(|(reason, _)| reason.is_failure())
     }
 
-    fn of(&self, reason: EmployeeReason) -> u32 {
+    pub(super) fn of(&self, reason: EmployeeReason) -> u32 {
         self.unready.get(&reason).copied().unwrap_or(0)
     }
 

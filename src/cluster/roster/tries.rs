@@ -3,12 +3,10 @@
 use super::{Employees, Entry};
 use crate::domain::kept::Kept;
 
-impl Employees<'_> {
+impl Employees {
     /// Remembers what was sent to this employee's account and not yet seen to be in place.
-    pub fn tried(self, employee: &str, kept: Option<&Kept>) {
-        if let Some(entry) =
-            self.all.rows().get_mut(self.key).and_then(|people| people.aside(employee))
-        {
+    pub fn tried(&self, employee: &str, kept: Option<&Kept>) {
+        if let Some(entry) = self.rows().aside(employee) {
             let known =
                 entry.kept.take().map(|known| *known).unwrap_or_default().with_writes_of(kept);
             entry.kept = (!known.is_empty()).then(|| Box::new(known));

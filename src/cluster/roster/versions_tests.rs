@@ -18,6 +18,13 @@ fn key() -> IntegrationKey {
     IntegrationKey { namespace: "people".into(), name: "onelogin".into() }
 }
 
+/// Returns a roster that knows of the integration.
+fn existing() -> Roster {
+    let roster = Roster::default();
+    roster.come(&key());
+    roster
+}
+
 fn object(version: u64, suspend: bool) -> EmployeeSync {
     let integration_ref = IntegrationRef { name: "onelogin".to_owned() };
     let spec = EmployeeSyncSpec {
@@ -52,7 +59,7 @@ fn known(roster: &Roster) -> (bool, bool) {
 
 #[test]
 fn an_object_that_is_newer_than_the_list_is_not_gone() {
-    let roster = Roster::default();
+    let roster = existing();
     assert_eq!(roster.see(&object(5, true)), News::Wake);
     assert_eq!(roster.newest(Some("people")), 5);
     assert_eq!(
@@ -70,7 +77,7 @@ fn an_object_that_is_newer_than_the_list_is_not_gone() {
         "the list is as new, and does not have it"
     );
     assert_eq!(known(&roster), (false, false));
-    roster.wrote(&object(5, true), 0);
+    roster.of(&key()).wrote(&object(5, true), 0);
     assert_eq!(known(&roster), (false, false), "an answer that was under way brings nothing back");
     roster.see(&object(6, true));
     assert_eq!(known(&roster), (true, true), "another one");
@@ -78,7 +85,7 @@ fn an_object_that_is_newer_than_the_list_is_not_gone() {
 
 #[test]
 fn an_older_object_that_went_takes_nothing_with_it() {
-    let roster = Roster::default();
+    let roster = existing();
     roster.see(&object(8, true));
     assert_eq!(roster.gone(&object(7, false)), None);
     assert_eq!(known(&roster), (true, true));
@@ -98,7 +105,7 @@ fn the_memory_of_a_deleted_file_outlives_its_object_until_access_is_taken() {
         "account": {"id": "1", "matchedBy": "Mark"}, "evidence": deleted})
     };
     for (access, stays) in [("Active", true), ("Suspended", false)] {
-        let roster = Roster::default();
+        let roster = existing();
         roster.see(&with_status(object(5, false), status(access)));
         roster.gone(&object(6, false));
         assert_eq!(roster.of(&key()).get(EMPLOYEE).is_some(), stays, "{access}");
@@ -107,7 +114,7 @@ fn the_memory_of_a_deleted_file_outlives_its_object_until_access_is_taken() {
 
 #[test]
 fn an_account_that_was_only_found_is_nobodys() {
-    let roster = Roster::default();
+    let roster = existing();
     let condition = |reason: &str| {
         json!([{"type": "Provisioned", "status": "True",
         "reason": reason, "message": "", "lastTransitionTime": "2026-11-20T10:00:00Z"}])
@@ -145,7 +152,7 @@ fn a_leaver_on_record_is_one_until_bob_shows_another_status() {
     };
     let terminated =
         "Not as decided yet: Bob's lifecycle status (internal.lifecycleStatus) is Terminated.";
-    let roster = Roster::default();
+    let roster = existing();
     roster.see(&with_status(object(1, false), status(terminated)));
     assert!(has_left(&roster), "as a process that has just begun reads it");
     assert_eq!(
@@ -184,17 +191,17 @@ fn is_open(roster: &Roster) -> bool {
 fn an_object_that_has_evidence_alone_says_nothing_of_the_account() {
     let account = json!({"id": "31", "matchedBy": "Created"});
     let evidence = json!({"kind": "AccessRevoked", "observedAt": "2026-01-01T00:00:00Z"});
-    let roster = Roster::default();
+    let roster = existing();
     let at_work = with_status(object(5, false), json!({"access": "Active", "account": account}));
     roster.see(&at_work);
     roster.gone(&EmployeeSync {
         metadata: ObjectMeta { resource_version: Some("6".to_owned()), ..at_work.metadata.clone() },
         ..at_work
     });
-    roster.wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
+    roster.of(&key()).wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
     assert!(is_open(&roster), "the account is there, whatever became of the object");
-    let unknown = Roster::default();
-    unknown.wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
+    let unknown = existing();
+    unknown.of(&key()).wrote(&with_status(object(7, false), json!({ "evidence": evidence })), 0);
     assert!(is_open(&unknown), "nothing is known of an account");
     unknown.of(&key()).without_account(None);
     assert!(is_open(&unknown), "a full pass says so in the status");
@@ -209,7 +216,7 @@ fn a_status_of_a_spec_that_kept_hands_off_does_not_keep_evidence_from_the_accoun
         "account": {"id": "31", "matchedBy": "Created"},
         "evidence": {"kind": "AccessRevoked", "observedAt": "2026-01-01T00:00:00Z"},
     });
-    let roster = Roster::default();
+    let roster = existing();
     roster.see(&with_status(object(5, true), status.clone()));
     assert!(!is_open(&roster), "hands off");
     let mut lifted = with_status(object(6, false), status.clone());
@@ -244,7 +251,7 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
     for number in 0..100 {
         let name = format!("onelogin-{number}");
         let key = IntegrationKey { namespace: "people".into(), name: name.as_str().into() };
-        roster.of(&key).come();
+        roster.come(&key);
         let people: Vec<EmployeeSync> = (0..20).map(|id| employee(&name, id)).collect();
         people.iter().for_each(|object| _ = roster.see(object));
         // Half of them are deleted before their integration, and half after it.
@@ -254,7 +261,7 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
             (10, 20),
             "they come back while it is there"
         );
-        roster.of(&key).leave();
+        roster.leave(&key);
         assert_eq!(
             roster.of(&key).sums(|sums| (sums.objects, sums.counts.ready)),
             (10, 10),
@@ -262,14 +269,14 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
         );
         people[10..].iter().for_each(|object| drop(roster.gone(object)));
     }
-    assert_eq!(roster.rows().len(), 0);
+    assert_eq!(roster.integrations(), []);
     // One object has evidence that no read of Bob would show.
-    roster.of(&key()).come();
+    roster.come(&key());
     let revoked =
         json!({"evidence": {"kind": "AccessRevoked", "observedAt": "2026-03-01T00:00:00Z"}});
     roster.see(&with_status(object(1, false), revoked));
     roster.gone(&object(2, false));
-    roster.of(&key()).leave();
+    roster.leave(&key());
     assert_eq!(
         roster.of(&key()).revoked().len(),
         1,
@@ -280,10 +287,10 @@ fn nothing_is_left_of_an_integration_that_is_gone_but_objects_and_revocations() 
 /// After a change of the CRD, the API server shows other fields of the same version.
 #[test]
 fn a_spec_that_the_same_version_shows_differently_counts_and_the_status_stays() {
-    let roster = Roster::default();
+    let roster = existing();
     let account = json!({"access": "Active", "account": {"id": "31", "matchedBy": "Created"}});
     roster.see(&object(4, false));
-    roster.wrote(&with_status(object(5, false), account.clone()), 17);
+    roster.of(&key()).wrote(&with_status(object(5, false), account.clone()), 17);
     let of_status = |roster: &Roster| {
         let entry = roster.of(&key()).get(EMPLOYEE).expect("known");
         (entry.digest, entry.verdict, entry.account.is_some())
@@ -322,10 +329,10 @@ fn a_spec_that_came_with_the_answer_to_a_write_is_news_once_the_watch_brings_it(
     // The first event that comes after the write may be older than the write, or its own.
     for event in [6, 7, 8] {
         for changed in [second(7, true), asking(7)] {
-            let roster = Roster::default();
+            let roster = existing();
             roster.see(&object(5, false));
-            roster.wrote(&changed, 0);
-            roster.wrote(&EmployeeSync { status: None, ..changed.clone() }, 0);
+            roster.of(&key()).wrote(&changed, 0);
+            roster.of(&key()).wrote(&EmployeeSync { status: None, ..changed.clone() }, 0);
             let with_version = |version: u64| {
                 let mut object = changed.clone();
                 object.metadata.resource_version = Some(version.to_string());
@@ -334,15 +341,15 @@ fn a_spec_that_came_with_the_answer_to_a_write_is_news_once_the_watch_brings_it(
             assert_eq!(roster.see(&with_version(event)), News::Wake, "{event}");
             assert_eq!(roster.see(&with_version(7)), News::Nothing, "{event}");
         }
-        let roster = Roster::default();
+        let roster = existing();
         roster.see(&object(5, false));
-        roster.wrote(&object(7, false), 0);
+        roster.of(&key()).wrote(&object(7, false), 0);
         assert_eq!(roster.see(&object(event, false)), News::Nothing, "only a status was written");
-        let roster = Roster::default();
-        roster.wrote(&object(7, true), 0);
+        let roster = existing();
+        roster.of(&key()).wrote(&object(7, true), 0);
         assert_eq!(roster.see(&object(event, true)), News::Wake, "a person made the object first");
-        let roster = Roster::default();
-        roster.wrote(&object(7, false), 0);
+        let roster = existing();
+        roster.of(&key()).wrote(&object(7, false), 0);
         assert_eq!(roster.see(&object(7, false)), News::Nothing, "the controller made it");
     }
 }
@@ -356,7 +363,7 @@ fn a_refused_status_counts_as_not_recorded_until_it_is_written_or_needs_no_write
         })
     };
     let refused = || {
-        let roster = Roster::default();
+        let roster = existing();
         roster.see(&object(5, false));
         roster.of(&key()).refused(EMPLOYEE, "exceeded quota");
         assert!(failing(&roster));
@@ -373,7 +380,7 @@ fn a_refused_status_counts_as_not_recorded_until_it_is_written_or_needs_no_write
     roster.of(&key()).refused_among(&HashSet::from(["8"]));
     assert!(!failing(&roster), "the employee is not in Bob any more");
     let ends: [fn(&Roster); 3] = [
-        |roster| roster.wrote(&object(6, false), 1),
+        |roster| roster.of(&key()).wrote(&object(6, false), 1),
         |roster| roster.of(&key()).confirm(EMPLOYEE, 1),
         |roster| roster.of(&key()).recorded(EMPLOYEE),
     ];

@@ -34,7 +34,7 @@ use crate::{
     bob::webhook::{self, Event, SigningSecrets},
     cluster::{
         leadership::Leadership,
-        roster::{Entry, Roster},
+        roster::{Employees, Entry, Roster},
         watch::Scope,
     },
     domain::{ledger::Ledger, priority::Class},
@@ -74,6 +74,8 @@ struct Inner {
 /// The mailbox of one integration.
 pub struct Mailbox {
     uid: String,
+    /// What is known of the employees.
+    employees: Arc<Employees>,
     /// The immediate revocations in the integration's status.
     revoked: Arc<dyn Revocations>,
     /// The employees to look at.
@@ -324,6 +326,7 @@ impl Inbox {
     ) -> Arc<Mailbox> {
         let mailbox = Arc::new(Mailbox {
             uid,
+            employees: self.0.roster.of(key),
             revoked,
             dirty: Dirty::default(),
             claims: Claims::default(),
@@ -439,10 +442,8 @@ impl Inbox {
                 tracing::warn!(integration = %key, error,
                     "evidence from Bob could not be written; Bob is asked to send it again");
                 // Evidence in the employee's own status is acted on before Bob sends it again.
-                if self
-                    .0
-                    .roster
-                    .of(key)
+                if mailbox
+                    .employees
                     .with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
                 {
                     mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());

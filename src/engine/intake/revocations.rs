@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use crate::{
     api::{integration::RevokedAccess, key::IntegrationKey},
     cluster::{
-        roster::Roster,
+        roster::Employees,
         status::{WriteError, Writer},
     },
     domain::known::Revoked,
@@ -86,10 +86,10 @@ pub fn is_over(list: &[RevokedAccess], employee: &str, at: Timestamp) -> bool {
 }
 
 /// Gives the roster the revocations that only the integration's status has.
-pub fn remember(roster: &Roster, key: &IntegrationKey, list: &[RevokedAccess]) {
+pub fn remember(employees: &Employees, list: &[RevokedAccess]) {
     for one in list.iter().filter(|one| one.ended_at.is_none()) {
         let start = one.start_date.as_deref().and_then(|date| date.parse().ok());
-        roster.of(key).remember(&one.employee_id, Revoked { at: one.observed_at.0, start });
+        employees.remember(&one.employee_id, Revoked { at: one.observed_at.0, start });
     }
 }
 

@@ -23,16 +23,16 @@ use crate::{
     api::{
         ProvisioningIntegrationStatus, conditions,
         integration::{BudgetState, BudgetStates},
-        key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
     },
     cluster::{
         events::Events,
-        roster::{Counts, Roster, Sums},
+        roster::{Counts, Employees, Roster, Sums},
     },
     domain::budget::{Account, Budget, Budgets, Kind},
     engine::{
         clock::Clock,
+        integration::shared::Shared,
         pass::{company::Company, record::told, report::Reckoned},
         progress::{self, Counting},
         settings::{
@@ -48,7 +48,7 @@ pub(super) const APART: Duration = progress::APART;
 
 /// Computes the numbers of the employees of one integration.
 pub struct Reckoning {
-    key: IntegrationKey,
+    employees: Arc<Employees>,
     roster: Roster,
     tenants: Arc<Tenants>,
     clock: Clock,
@@ -73,21 +73,15 @@ struct Settings {
 impl Reckoning {
     /// Returns the reckoning of this integration; its settings are not known yet.
     #[must_use]
-    pub fn new(
-        key: IntegrationKey,
-        roster: Roster,
-        tenants: Arc<Tenants>,
-        clock: Clock,
-        metrics: Arc<Metrics>,
-    ) -> Self {
+    pub fn new(employees: Arc<Employees>, shared: &Shared) -> Self {
         Self {
-            key,
-            roster,
-            tenants,
-            progress: Counting::new(clock.clone()),
+            employees,
+            roster: shared.roster.clone(),
+            tenants: shared.tenants.clone(),
+            progress: Counting::new(shared.clock.clone()),
             company: Company::default(),
-            clock,
-            metrics,
+            clock: shared.clock.clone(),
+            metrics: shared.metrics.clone(),
             settings: Mutex::default(),
             complete: AtomicBool::new(false),
             news: Notify::new(),
@@ -114,7 +108,7 @@ impl Reckoning {
 
     /// Passes the status of the integration to the metrics.
     pub fn said(&self, status: &ProvisioningIntegrationStatus) {
-        self.metrics.said(&self.key, status);
+        self.metrics.said(&self.employees.key, status);
     }
 
     /// Computes the numbers for an integration with this status.
@@ -122,7 +116,8 @@ impl Reckoning {
     pub fn reckon(&self, status: &ProvisioningIntegrationStatus) -> Reckoned {
         let settings = self.settings.lock();
         let (now, planned) = (self.clock.now(), status.budgets.clone().unwrap_or_default());
-        let (counts, budgets) = self.roster.of(&self.key).sums(|sums| {
+        let key = &self.employees.key;
+        let (counts, budgets) = self.employees.sums(|sums| {
             (
                 sums.counts.clone(),
                 settings.as_ref().map(|settings| states(sums, &settings.budgets, &planned, now)),
@@ -133,16 +128,16 @@ impl Reckoning {
         let known = status.employees.as_ref().map_or(0, |employees| employees.in_scope);
         let counts = Some(counts)
             .filter(|counts| self.complete.load(Ordering::Acquire) || counts.in_scope() >= known);
-        let learned = self.tenants.learned(&self.key);
+        let learned = self.tenants.learned(key);
         let tenant =
             settings.as_ref().map(|settings| Tenant { settings: settings.tenant.clone(), learned });
         let others = tenant
-            .map(|tenant| self.tenants.others(&self.key, &tenant, Timestamp::MAX))
+            .map(|tenant| self.tenants.others(key, &tenant, Timestamp::MAX))
             .unwrap_or_default();
-        let others: Vec<IntegrationKey> = others.into_iter().map(|other| other.key).collect();
-        let taken_by = self.roster.of(&self.key).who_manages_all(EmployeeReason::Conflict, &others);
+        let others: Vec<_> = others.iter().map(|other| self.roster.of(&other.key)).collect();
+        let taken_by = self.employees.who_manages_all(EmployeeReason::Conflict, &others);
         let refused = counts.as_ref().map_or(0, Counts::not_recorded) as usize;
-        let refusal = self.roster.of(&self.key).refusal().filter(|_| refused > 0);
+        let refusal = self.employees.refusal().filter(|_| refused > 0);
         let not_written = refusal.map(|(object, answer)| told(refused, &object, &answer));
         Reckoned { counts, taken_by, not_written, budgets }
     }

@@ -57,12 +57,12 @@ pub async fn loosen(shared: Shared, beat: Beat) {
 
 /// Waits until no pin of this integration has an owner. A pin whose owner cannot be removed delays
 /// the work only for a few seconds.
-pub async fn loosened(shared: &Shared, key: &IntegrationKey, beat: &Beat) {
+pub async fn loosened(session: &Session, beat: &Beat) {
     let until = Instant::now() + FIRST;
     while Instant::now() < until
-        && shared.leadership.is_leader()
-        && !*shared.stopping.borrow()
-        && !shared.roster.of(key).to_tie(Tie::Untie).is_empty()
+        && session.shared.leadership.is_leader()
+        && !*session.shared.stopping.borrow()
+        && !session.roster().to_tie(Tie::Untie).is_empty()
     {
         beat.during(tokio::time::sleep(GLANCE)).await;
     }
@@ -84,7 +84,7 @@ pub async fn keep(session: Arc<Session>, beat: Beat) {
         }
         let (key, uid) = (&session.key, session.object.borrow().uid().unwrap_or_default());
         let writer = session.shared.writer(key);
-        for employee in session.shared.roster.of(key).to_tie(Tie::Tie) {
+        for employee in session.roster().to_tie(Tie::Tie) {
             if failed(key, beat.during(writer.tie(key, &uid, &employee)).await) {
                 wait = AGAIN;
                 break;

@@ -45,7 +45,8 @@ use crate::{
         pass::{
             Pass, Scope,
             context::{
-                Begins, Cluster, Concurrent, Integration, Memory, Past, Request, Retries, Services,
+                Begins, Cluster, Concurrent, Integration, Memory, Neighbour, Past, Request,
+                Retries, Services,
             },
             initial_password::InitialPassword,
             last_read::LastRead,
@@ -61,6 +62,8 @@ use crate::{
 pub struct Session {
     /// The key of the integration.
     pub key: IntegrationKey,
+    /// What is known of the employees.
+    pub employees: Arc<Employees>,
     /// What all workers share.
     pub shared: Shared,
     /// The mailbox with the events of the integration.
@@ -118,8 +121,8 @@ pub struct PassRequest<'a> {
 
 impl Session {
     /// Returns what is known of the employees.
-    pub fn roster(&self) -> Employees<'_> {
-        self.shared.roster.of(&self.key)
+    pub fn roster(&self) -> &Employees {
+        &self.employees
     }
 
     /// Runs one pass.
@@ -137,7 +140,7 @@ impl Session {
             if Tenant::on_record(status).is_some_and(|known| !known.is_same(&shares)) {
                 self.roster().forget_accounts();
             }
-            revocations::remember(&self.shared.roster, &self.key, &status.revoked);
+            revocations::remember(self.roster(), &status.revoked);
             let restored = status.reactivations_held_since.is_some();
             (
                 status.employees.clone(),
@@ -164,6 +167,10 @@ impl Session {
         let created =
             object.metadata.creation_timestamp.as_ref().map_or(Timestamp::MAX, |time| time.0);
         let others = self.shared.tenants.others(&self.key, &shares, created);
+        let others: Vec<Neighbour> = others
+            .into_iter()
+            .map(|other| Neighbour { employees: self.shared.roster.of(&other.key), other })
+            .collect();
         let validated = self.with_pinned_targets(&ready.validated);
         let initial_password = InitialPassword::new(
             &self.shared.client,

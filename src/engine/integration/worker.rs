@@ -29,7 +29,7 @@ use crate::{
         reasons::{EmployeeReason, IntegrationReason},
     },
     cluster::{
-        roster::{Entry, Roster},
+        roster::{Employees, Entry},
         status::WRITE_WITHIN,
     },
     domain::{priority::Class, safety::Suspicion, settings::go_duration},
@@ -63,6 +63,7 @@ const LONGER: Duration = Duration::from_hours(2);
 /// The supervisor's handle of a worker.
 #[derive(Clone)]
 pub struct Handle {
+    employees: Arc<Employees>,
     object: watch::Sender<Arc<ProvisioningIntegration>>,
     mailbox: Arc<Mailbox>,
     said: Arc<Saying>,
@@ -100,18 +101,16 @@ impl Handle {
 
     /// Wakes the worker after a change of one employee: a sync request, or another spec, status or
     /// object.
-    pub fn wake(&self, roster: &Roster, key: &IntegrationKey, employee: &str) {
-        let requested = roster
-            .of(key)
-            .with(employee, |entry| entry.is_some_and(|entry| entry.sync_requested.is_some()));
+    pub fn wake(&self, employee: &str) {
+        // The change may be that the employee is no longer hands-off.
+        let (requested, revoked) = self.employees.with(employee, |entry| {
+            let requested = entry.is_some_and(|entry| entry.sync_requested.is_some());
+            (requested, entry.is_some_and(Entry::is_open_against_evidence))
+        });
         let trigger = if requested { Trigger::Manual } else { Trigger::Spec };
         if requested {
             self.mailbox.ask();
         }
-        // The change may be that the employee is no longer hands-off.
-        let revoked = roster
-            .of(key)
-            .with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence));
         let class = if revoked { Class::Revocation } else { Class::Mover };
         self.mailbox.dirty.add(employee, trigger, class, Instant::now());
     }
@@ -166,15 +165,13 @@ impl Worker {
     /// Returns a worker for this integration, and its handle.
     #[must_use]
     pub fn new(
-        key: IntegrationKey,
+        employees: Arc<Employees>,
         object: ProvisioningIntegration,
         shared: Shared,
     ) -> (Self, Handle) {
+        let key = employees.key.clone();
         let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
-        let (roster, tenants, clock) =
-            (shared.roster.clone(), shared.tenants.clone(), shared.clock.clone());
-        let reckoning =
-            Arc::new(Reckoning::new(key.clone(), roster, tenants, clock, shared.metrics.clone()));
+        let reckoning = Arc::new(Reckoning::new(employees.clone(), &shared));
         let ready = object
             .status
             .as_ref()
@@ -188,31 +185,27 @@ impl Worker {
             .with_waits(&waits)
             .with_reckoning(&reckoning);
         let sender = watch::Sender::new(Arc::new(object));
-        revocations::remember(&shared.roster, &key, &said.status.revoked);
+        revocations::remember(&employees, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
         let said = Arc::new(Saying::new(said, sender.subscribe()));
         let mailbox =
             shared.inbox.open(&key, sender.borrow().uid().unwrap_or_default(), said.clone());
-        let handle = Handle { object: sender, mailbox, said, waits, reckoning };
-        (Self::with(key, &handle, answered, shared), handle)
+        let handle = Handle { employees, object: sender, mailbox, said, waits, reckoning };
+        (Self::with(&handle, answered, shared), handle)
     }
 
     /// Returns a worker in place of one that ended. It has the same lines, and keeps nothing else
     /// of the ended one.
-    pub async fn again(key: IntegrationKey, handle: &Handle, shared: Shared) -> Self {
+    pub async fn again(handle: &Handle, shared: Shared) -> Self {
         let answered = handle.said.lock().await.status.last_handled_sync_at.clone();
-        Self::with(key, handle, answered, shared)
+        Self::with(handle, answered, shared)
     }
 
-    fn with(
-        key: IntegrationKey,
-        handle: &Handle,
-        answered: Option<String>,
-        shared: Shared,
-    ) -> Self {
+    fn with(handle: &Handle, answered: Option<String>, shared: Shared) -> Self {
         let object = handle.object.subscribe();
         let session = Session {
-            key,
+            key: handle.employees.key.clone(),
+            employees: handle.employees.clone(),
             shared: shared.clone(),
             mailbox: handle.mailbox.clone(),
             said: handle.said.clone(),
@@ -313,7 +306,7 @@ impl Worker {
         self.session.take_up_evidence();
         // The garbage collector may be about to delete a pin, and its employee would be taken as
         // new.
-        owners::loosened(&self.shared, &self.session.key, beat).await;
+        owners::loosened(&self.session, beat).await;
     }
 
     /// Waits until a pass is due, and returns its trigger.
@@ -705,7 +698,7 @@ impl Worker {
             self.session.forget_unknown();
         }
         // Only the roster knows what came while the pass was under way.
-        let revoked = self.shared.roster.of(&self.session.key).revoked();
+        let revoked = self.session.roster().revoked();
         let generation = object.metadata.generation.unwrap_or(0);
         let mode = Some(object.spec.mode());
         let after = |before: &_| {

@@ -63,7 +63,7 @@ pub struct Confirming<'a> {
     /// The fields to ask for.
     pub fields: &'a Fields,
     /// What is known of every `EmployeeSync`.
-    pub roster: Employees<'a>,
+    pub roster: &'a Employees,
     /// What is known of earlier reads.
     pub last: &'a LastRead,
     /// The present time.

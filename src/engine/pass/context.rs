@@ -1,6 +1,10 @@
 //! What a pass works with, in groups. The raw spec is not part of it.
 
-use std::{collections::HashMap, sync::atomic::AtomicU64, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
 
 use futures::future::BoxFuture;
 use jiff::civil::Date;
@@ -32,13 +36,22 @@ pub type Requests = HashMap<Box<str>, Box<str>>;
 #[derive(Clone, Copy)]
 pub struct Integration<'a> {
     /// What is known of its employees. It has the key of the integration.
-    pub roster: Employees<'a>,
+    pub roster: &'a Employees,
     /// The uid of its object, for owner references.
     pub uid: &'a str,
     /// Its validated settings.
     pub validated: &'a Validated,
     /// All other integrations of the same tenant, the oldest first.
-    pub others: &'a [Other],
+    pub others: &'a [Neighbour],
+}
+
+/// Another integration of the same tenant.
+#[derive(Clone, Debug)]
+pub struct Neighbour {
+    /// What is known of its employees.
+    pub employees: Arc<Employees>,
+    /// What the tenant knows of it.
+    pub other: Other,
 }
 
 impl<'a> Integration<'a> {

@@ -5,7 +5,7 @@ use std::cell::OnceCell;
 
 use jiff::Timestamp;
 
-use super::context::{Integration, Past};
+use super::context::{Integration, Neighbour, Past};
 
 use crate::{
     api::employee_sync::{Access, Action, HistoryEntry, MatchedBy, OutcomeWord},
@@ -167,18 +167,18 @@ impl Deciding<'_> {
     /// written to one, or neither has, the older one keeps the person. If the settings of this
     /// integration leave the person out, any other integration may manage the person.
     fn claimed_by(&self, managed: bool, employee: &str) -> Option<&Other> {
-        let hold = |roster: Employees<'_>| {
+        let hold = |roster: &Employees| {
             roster.with(employee, |entry| entry.map_or(Hold::None, Entry::hold))
         };
         let own = if managed { hold(self.integration.roster) } else { Hold::None };
-        let manages = |other: &&Other| {
-            let theirs = hold(self.integration.roster.all.of(&other.key));
+        let manages = |neighbour: &&Neighbour| {
+            let theirs = hold(&neighbour.employees);
             theirs > Hold::None
                 && (!managed
                     || theirs == Hold::Account && theirs > own
-                    || theirs >= own.max(Hold::Intent) && other.elder)
+                    || theirs >= own.max(Hold::Intent) && neighbour.other.elder)
         };
-        self.integration.others.iter().find(manages)
+        self.integration.others.iter().find(manages).map(|neighbour| &neighbour.other)
     }
 }
 

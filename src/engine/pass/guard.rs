@@ -31,7 +31,7 @@ use crate::{
 /// What the step works with.
 pub struct Guarding<'a> {
     /// What is known of the employees, including the changes that went out lately.
-    pub roster: Employees<'a>,
+    pub roster: &'a Employees,
     /// The validated settings.
     pub validated: &'a Validated,
     /// The sync requests of single employees.

@@ -75,7 +75,7 @@ pub struct Absent {
 pub async fn employees(
     bob: &bob::Client,
     settings: &Settings,
-    roster: Employees<'_>,
+    roster: &Employees,
     last: &LastRead,
     now: Timestamp,
 ) -> Result<Source, Stop> {
@@ -111,34 +111,7 @@ pub async fn employees(
         zones: None,
     };
     roster.shown(shown(&source.employees));
-    let (mut missing, mut gone, mut expected) = (Vec::new(), Vec::new(), Vec::new());
-    // Bob has reported a deletion that this answer does not show yet.
-    let mut just_deleted: foldhash::HashSet<Box<str>> = foldhash::HashSet::default();
-    roster.for_each(|employee, entry| {
-        if is_just_deleted(entry, now) {
-            just_deleted.insert(employee.into());
-        }
-    });
-    source.employees.retain(|present| !just_deleted.contains(present.id()));
-    {
-        let present: foldhash::HashSet<&str> = source.employees.iter().map(Employee::id).collect();
-        roster.for_each(|employee, entry| {
-            if !present.contains(employee) {
-                let list = if entry.file_deleted.is_some() {
-                    &mut gone
-                } else if entry.was_in_bob() {
-                    return missing.push(Missing {
-                        id: employee.into(),
-                        word: entry.lifecycle,
-                        absence: entry.absence,
-                    });
-                } else {
-                    &mut expected
-                };
-                list.push(employee.to_owned());
-            }
-        });
-    }
+    let Apart { missing, mut gone, expected } = compare(roster, &mut source.employees, now);
     let still_missing: Vec<Box<str>>;
     if suspicion.is_some() {
         still_missing = missing.into_iter().map(|missing| missing.id).collect();
@@ -156,7 +129,7 @@ pub async fn employees(
         source.employees.extend(confirmed.found);
         let sites = source.employees.iter().filter_map(|employee| employee.values.get(SITE).text());
         source.zones = Some(settings.zones.gaps(sites));
-        gone.extend(confirmed.gone.iter().map(|id| id.clone().into_string()));
+        gone.extend(confirmed.gone.iter().cloned());
         source.deleted_now.extend(confirmed.gone);
         still_missing = confirmed.missing;
         source.absent = Absent {
@@ -179,6 +152,49 @@ pub async fn employees(
         .employees
         .extend(still_missing.iter().filter(|id| left(id)).map(|id| Employee::unread(id)));
     Ok(source)
+}
+
+/// The employees that the roster knows and that Bob does not show.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Apart {
+    /// They were in Bob.
+    pub missing: Vec<Missing>,
+    /// Their file is deleted.
+    pub gone: Vec<Box<str>>,
+    /// They were never in Bob.
+    pub expected: Vec<Box<str>>,
+}
+
+/// Compares Bob's answer with the roster, in one walk. Bob may have reported deletions that its
+/// answer does not show yet: these employees are removed from the answer.
+pub fn compare(roster: &Employees, answer: &mut Vec<Employee>, now: Timestamp) -> Apart {
+    let mut apart = Apart::default();
+    let mut just_deleted: foldhash::HashSet<Box<str>> = foldhash::HashSet::default();
+    {
+        let present: foldhash::HashSet<&str> = answer.iter().map(Employee::id).collect();
+        roster.for_each(|employee, entry| {
+            let deleted = is_just_deleted(entry, now);
+            if deleted {
+                just_deleted.insert(employee.into());
+            }
+            if present.contains(employee) && !deleted {
+                return;
+            }
+            if entry.file_deleted.is_some() {
+                apart.gone.push(employee.into());
+            } else if entry.was_in_bob() {
+                apart.missing.push(Missing {
+                    id: employee.into(),
+                    word: entry.lifecycle,
+                    absence: entry.absence,
+                });
+            } else {
+                apart.expected.push(employee.into());
+            }
+        });
+    }
+    answer.retain(|present| !just_deleted.contains(present.id()));
+    apart
 }
 
 impl Confirmed {
@@ -298,4 +314,81 @@ pub fn is_expired(
     now: Timestamp,
 ) -> bool {
     deleted.is_some_and(|at| now.duration_since(at).unsigned_abs() >= retention && now >= at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        api::{EmployeeSync, key::IntegrationKey},
+        cluster::roster::{Roster, visited},
+    };
+
+    fn now() -> Timestamp {
+        "2026-11-20T10:00:30Z".parse().expect("a time")
+    }
+
+    fn key() -> IntegrationKey {
+        IntegrationKey { namespace: "people".into(), name: "onelogin".into() }
+    }
+
+    fn object(id: &str, status: serde_json::Value) -> EmployeeSync {
+        serde_json::from_value(serde_json::json!({
+            "metadata": {"name": format!("onelogin-{id}"), "namespace": "people",
+                "resourceVersion": "1"},
+            "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": id},
+            "status": status,
+        }))
+        .expect("an EmployeeSync")
+    }
+
+    fn deleted(at: &str) -> serde_json::Value {
+        serde_json::json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"},
+            "evidence": {"kind": "FileDeleted", "observedAt": at}})
+    }
+
+    #[test]
+    fn who_was_just_deleted_is_taken_out_and_who_is_missing_is_sorted() {
+        let roster = Roster::default();
+        let managed =
+            || serde_json::json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}});
+        for (id, status) in [
+            ("here", managed()),
+            ("just", deleted("2026-11-20T10:00:00Z")),
+            ("back", deleted("2026-11-19T10:00:00Z")),
+            ("gone", deleted("2026-11-19T10:00:00Z")),
+            ("away", managed()),
+            ("pinned", serde_json::Value::Null),
+        ] {
+            roster.see(&object(id, status));
+        }
+        let mut answer: Vec<Employee> =
+            ["here", "just", "back", "new"].map(Employee::expected).into();
+        let mut apart = compare(&roster.of(&key()), &mut answer, now());
+        let left: Vec<&str> = answer.iter().map(Employee::id).collect();
+        assert_eq!(left, ["here", "back", "new"]);
+        apart.gone.sort_unstable();
+        assert_eq!(apart.gone, ["gone".into(), "just".into()]);
+        assert_eq!(apart.expected, ["pinned".into()]);
+        assert_eq!(apart.missing.iter().map(|missing| &*missing.id).collect::<Vec<_>>(), ["away"]);
+    }
+
+    #[test]
+    fn a_deletion_adds_no_walk_over_the_employees() {
+        for (people, deletions) in [(200, 0), (200, 100), (800, 400)] {
+            let roster = Roster::default();
+            let id = |place: usize| place.to_string();
+            for place in 0..people {
+                let at =
+                    if place < deletions { "2026-11-20T10:00:00Z" } else { "2020-01-01T00:00:00Z" };
+                roster.see(&object(&id(place), deleted(at)));
+            }
+            let mut answer: Vec<Employee> =
+                (0..people).map(|place| Employee::expected(&id(place))).collect();
+            let employees = roster.of(&key());
+            let (apart, rows) = visited::during(|| compare(&employees, &mut answer, now()));
+            assert_eq!((apart.gone.len(), answer.len()), (deletions, people - deletions));
+            assert_eq!(rows, people, "{deletions} deletions among {people} employees");
+        }
+    }
 }

@@ -540,7 +540,7 @@ impl Recorder<'_> {
                     Action::Suspend => tally.changes.disabled += 1,
                 }
                 self.cluster.metrics.change(
-                    self.integration.roster.key,
+                    &self.integration.roster.key,
                     action_word(done.action),
                     "succeeded",
                 );
@@ -548,7 +548,7 @@ impl Recorder<'_> {
             Some(Outcome::Failed { action, .. }) => {
                 tally.changes.failed += 1;
                 self.cluster.metrics.change(
-                    self.integration.roster.key,
+                    &self.integration.roster.key,
                     action_word(*action),
                     "failed",
                 );

@@ -69,7 +69,7 @@ pub struct Seen {
 pub async fn employees(
     bob: &bob::Client,
     settings: &Settings,
-    roster: Employees<'_>,
+    roster: &Employees,
     wanted: &Causes,
     urgency: Urgency,
     now: Timestamp,
@@ -175,7 +175,7 @@ pub async fn employees(
 /// Returns which of these employees lose access by evidence on record and have an open account
 /// according to their status. Bob is not asked.
 #[must_use]
-pub fn by_evidence(roster: Employees<'_>, wanted: &Causes) -> Seen {
+pub fn by_evidence(roster: &Employees, wanted: &Causes) -> Seen {
     let mut seen = Seen::default();
     for id in wanted.keys() {
         let (takes, gone) = roster.with(id, |entry| {
@@ -220,7 +220,7 @@ async fn look_up(
 pub async fn accounts(
     provider: &dyn Provider,
     mapping: &Mapping,
-    roster: Employees<'_>,
+    roster: &Employees,
     seen: &mut Seen,
     wanted: StillWanted<'_>,
 ) -> Result<Vec<Account<'static>>, Stop> {
@@ -302,7 +302,7 @@ pub async fn accounts(
 pub async fn marked(
     provider: &dyn Provider,
     mapping: &Mapping,
-    roster: Employees<'_>,
+    roster: &Employees,
     seen: &mut Seen,
 ) -> Result<Vec<Account<'static>>, Stop> {
     let is_unknown = |employee: &&Employee| {
@@ -376,7 +376,7 @@ pub struct Managers {
 pub async fn managers(
     provider: &dyn Provider,
     mapping: &Mapping,
-    roster: Employees<'_>,
+    roster: &Employees,
     people: &[Person],
     wanted: StillWanted<'_>,
 ) -> Result<Managers, Stop> {

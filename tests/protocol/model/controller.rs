@@ -165,12 +165,9 @@ pub fn run(heard: &Heard) -> Doing {
         }
     }
     let now = Timestamp::from_second(1_780_000_000).expect("a time");
-    let integration = Integration {
-        roster: roster.of(&around.key),
-        uid: "uid",
-        validated: &around.validated,
-        others: &[],
-    };
+    let known = roster.of(&around.key);
+    let integration =
+        Integration { roster: &known, uid: "uid", validated: &around.validated, others: &[] };
     let deciding = Deciding { integration, past: Past::default(), ends_sessions: false, now };
     let (employees, deleted_now) = employees(heard, &settings.mapping);
     let people = everybody(&deciding, employees);
@@ -272,7 +269,7 @@ pub fn run(heard: &Heard) -> Doing {
     for (who, outcome) in told.into_inner() {
         let id = people[who as usize].employee.id();
         let trouble = recorder.trouble(who, outcome.as_ref());
-        let status = roster.of(&around.key).with(id, |entry| {
+        let status = integration.roster.with(id, |entry| {
             let verdict = recorder.verdict(who, trouble, outcome.as_ref(), entry);
             let worth = entry.is_some() || verdict.in_scope();
             worth.then(|| {

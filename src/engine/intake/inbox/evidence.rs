@@ -57,7 +57,7 @@ impl Inbox {
             return Ok(());
         }
         let _guard = mailbox.claims.record(employee).await;
-        let known = self.0.roster.of(key).get(employee);
+        let known = mailbox.employees.get(employee);
         let (deleted, revoked) =
             known.as_ref().map_or((None, None), |entry| (entry.file_deleted, entry.revoked));
         let evidence = match kind {
@@ -85,7 +85,7 @@ impl Inbox {
                 .change(&self.writer(key), key, &|list| revocations::ended(list, employee, at))
                 .await?;
         }
-        self.0.roster.of(key).writing(employee, true);
+        mailbox.employees.writing(employee, true);
         let written = tokio::time::timeout(
             OBJECT_WITHIN,
             self.write(key, mailbox, employee, evidence.as_ref()),
@@ -93,12 +93,12 @@ impl Inbox {
         .await;
         let refused = match written {
             Ok(Ok(Some(object))) => {
-                self.0.roster.wrote(&object, 0);
+                mailbox.employees.wrote(&object, 0);
                 self.say_open(key, mailbox, employee, &object).await;
                 None
             }
             Ok(Ok(None)) => {
-                self.0.roster.of(key).forget_revocation(employee);
+                mailbox.employees.forget_revocation(employee);
                 None
             }
             Ok(Err(error)) => Some(error),
@@ -108,7 +108,7 @@ impl Inbox {
             )),
         };
         if refused.is_some() {
-            self.0.roster.of(key).writing(employee, false);
+            mailbox.employees.writing(employee, false);
         }
         match (kind, refused) {
             (Kind::AccessRevoked, refused) => {
@@ -124,7 +124,7 @@ impl Inbox {
                 if let Some(error) = refused {
                     tracing::warn!(integration = %key, employee, %error,
                         "evidence from Bob is in the integration's status alone");
-                    self.0.roster.of(key).remember(employee, revoked);
+                    mailbox.employees.remember(employee, revoked);
                 }
             }
             (_, Some(error)) => return Err(error),
@@ -143,7 +143,7 @@ impl Inbox {
         employee: &str,
         object: &EmployeeSync,
     ) {
-        let gone = self.0.roster.of(key).with(employee, |entry| {
+        let gone = mailbox.employees.with(employee, |entry| {
             entry
                 .filter(|entry| entry.is_open_against_evidence())
                 .map(|entry| entry.file_deleted.is_some())
@@ -160,13 +160,13 @@ impl Inbox {
         let reason = find(&conditions, Type::Ready).map(|ready| ready.reason.clone());
         let (writer, status) =
             (self.writer(key), EmployeeSyncStatus { reason, conditions, ..status });
-        self.0.roster.of(key).writing(employee, true);
+        mailbox.employees.writing(employee, true);
         match tokio::time::timeout(SAID_WITHIN, writer.apply_person(object, &status)).await {
-            Ok(Ok(object)) => self.0.roster.wrote(&object, 0),
+            Ok(Ok(object)) => mailbox.employees.wrote(&object, 0),
             Ok(Err(_)) | Err(_) => {
                 tracing::debug!(integration = %key, employee,
                     "that access is still open could not be said");
-                self.0.roster.of(key).writing(employee, false);
+                mailbox.employees.writing(employee, false);
             }
         }
     }
@@ -184,7 +184,7 @@ impl Inbox {
         employee: &str,
         evidence: Option<&Evidence>,
     ) -> Result<Option<EmployeeSync>, WriteError> {
-        if self.0.roster.of(key).is_leaving(employee, &mailbox.uid) {
+        if mailbox.employees.is_leaving(employee, &mailbox.uid) {
             return if evidence.is_none() {
                 Ok(None)
             } else {

@@ -199,7 +199,9 @@ impl Recorder<'_> {
         match self
             .cluster
             .writer
-            .delete_person(&self.cluster.writer.read_person(self.integration.roster.key, id).await?)
+            .delete_person(
+                &self.cluster.writer.read_person(&self.integration.roster.key, id).await?,
+            )
             .await
         {
             // A change of the object keeps it for now.
@@ -234,14 +236,14 @@ impl Recorder<'_> {
         let mut tries = 0;
         let (before, written, lines, changed) = loop {
             let object = if write.exists || tries > 0 {
-                self.cluster.writer.read_person(self.integration.roster.key, id).await?
+                self.cluster.writer.read_person(&self.integration.roster.key, id).await?
             } else {
                 let created = self
                     .cluster
                     .writer
-                    .create_person(self.integration.roster.key, self.integration.uid, id)
+                    .create_person(&self.integration.roster.key, self.integration.uid, id)
                     .await?;
-                self.integration.roster.all.wrote(&created, 0);
+                self.integration.roster.wrote(&created, 0);
                 created
             };
             if object.metadata.deletion_timestamp.is_some() {
@@ -257,7 +259,7 @@ impl Recorder<'_> {
             let lines: Vec<HistoryEntry> = lines.cloned().collect();
             let (status, changed) = self.status(write, id, &object, &before, &lines);
             if object.status.as_ref().is_some_and(|old| same(old, &status)) {
-                self.integration.roster.all.wrote(&object, if changed { 0 } else { write.hash });
+                self.integration.roster.wrote(&object, if changed { 0 } else { write.hash });
                 return Ok(());
             }
             self.integration.roster.writing(id, true);
@@ -274,7 +276,7 @@ impl Recorder<'_> {
                 written => break (before, written?, lines, changed),
             }
         };
-        self.integration.roster.all.wrote(&written, if changed { 0 } else { write.hash });
+        self.integration.roster.wrote(&written, if changed { 0 } else { write.hash });
         self.cluster.metrics.status_patch("EmployeeSync", "written");
         let done =
             write.history.as_ref().is_some_and(|entry| entry.outcome == OutcomeWord::Succeeded);
