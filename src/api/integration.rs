@@ -16,11 +16,12 @@ pub use super::secrets::{SecretKeyRef, SecretRef};
 use super::{
     provider::Provider,
     rules::{
-        ENTRA_ID, GOOGLE_WORKSPACE, JUMP_CLOUD, ONE_LOGIN, SCIM, entra_mark_is_not_mapped,
-        google_entries_are_named, google_relations_hold_texts, jump_cloud_changes_a_password,
+        ENTRA_ID, GOOGLE_WORKSPACE, JUMP_CLOUD, OKTA, ONE_LOGIN, SCIM, changes_a_password,
+        entra_mark_is_not_mapped, google_entries_are_named, google_relations_hold_texts,
         jump_cloud_stages_without_password, known_targets, manager_from_work_manager,
-        mode_is_chosen, one_login_asks_for_no_password, one_login_takes_no_password,
-        required_targets, scim_asks_for_no_password, scim_mark_is_not_mapped,
+        mode_is_chosen, okta_mark_is_not_mapped, one_login_asks_for_no_password,
+        one_login_takes_no_password, required_targets, scim_asks_for_no_password,
+        scim_mark_is_not_mapped,
     },
 };
 
@@ -71,8 +72,13 @@ use super::{
 #[x_kube(validation = required_targets(&JUMP_CLOUD))]
 #[x_kube(validation = known_targets(&JUMP_CLOUD))]
 #[x_kube(validation = manager_from_work_manager(&JUMP_CLOUD))]
-#[x_kube(validation = jump_cloud_changes_a_password())]
+#[x_kube(validation = changes_a_password(&JUMP_CLOUD))]
 #[x_kube(validation = jump_cloud_stages_without_password())]
+#[x_kube(validation = required_targets(&OKTA))]
+#[x_kube(validation = known_targets(&OKTA))]
+#[x_kube(validation = manager_from_work_manager(&OKTA))]
+#[x_kube(validation = okta_mark_is_not_mapped())]
+#[x_kube(validation = changes_a_password(&OKTA))]
 #[x_kube(validation = required_targets(&SCIM))]
 #[x_kube(validation = known_targets(&SCIM))]
 #[x_kube(validation = manager_from_work_manager(&SCIM))]

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 pub mod entra;
 pub mod google;
 pub mod jumpcloud;
+pub mod okta;
 pub mod onelogin;
 pub mod scim;
 
@@ -28,6 +29,8 @@ macro_rules! providers {
             entra entra_id EntraId "entraID";
             /// `JumpCloud`. bobsync uses its API, with an administrator's API key.
             jumpcloud jump_cloud JumpCloud "jumpCloud";
+            /// Okta. bobsync uses its management API, with a service app or an API token.
+            okta okta Okta "okta";
             /// Any SCIM 2.0 server. bobsync uses its `/Users`, with a credential that may manage
             /// users.
             scim scim Scim "scim";

@@ -176,6 +176,50 @@ pub(super) const JUMP_CLOUD: Targets = Targets {
     manager: "manager",
 };
 
+/// Okta.
+pub(super) const OKTA: Targets = Targets {
+    field: "okta",
+    name: "Okta",
+    required: &["login", "email", "firstName", "lastName"],
+    fixed: &[
+        "login",
+        "email",
+        "secondEmail",
+        "firstName",
+        "lastName",
+        "middleName",
+        "honorificPrefix",
+        "honorificSuffix",
+        "title",
+        "displayName",
+        "nickName",
+        "profileUrl",
+        "mobilePhone",
+        "primaryPhone",
+        "streetAddress",
+        "city",
+        "state",
+        "zipCode",
+        "countryCode",
+        "postalAddress",
+        "preferredLanguage",
+        "locale",
+        "timezone",
+        "userType",
+        "employeeNumber",
+        "costCenter",
+        "organization",
+        "division",
+        "department",
+        "managerId",
+        "manager",
+    ],
+    unlisted: &[],
+    open: "m.target.matches('^[A-Za-z0-9_]{1,64}$')",
+    open_words: &["the variable name of an attribute of your own"],
+    manager: "managerId",
+};
+
 /// Servers that speak SCIM.
 pub(super) const SCIM: Targets = Targets {
     field: "scim",
@@ -286,7 +330,7 @@ pub(super) fn known_targets(provider: &Targets) -> Rule {
 /// Requires of one row that some provider has its target. Unlike the rule about one provider, this
 /// one can say which row is meant.
 pub(super) fn known_to_a_provider() -> Rule {
-    let providers = [&ONE_LOGIN, &GOOGLE_WORKSPACE, &ENTRA_ID, &JUMP_CLOUD, &SCIM];
+    let providers = [&ONE_LOGIN, &GOOGLE_WORKSPACE, &ENTRA_ID, &JUMP_CLOUD, &OKTA, &SCIM];
     let names: BTreeSet<&str> = providers.iter().flat_map(|one| one.fixed).copied().collect();
     let open = providers.map(|one| format!("({})", one.open.replace("m.target", "self.target")));
     Rule::new(format!("self.target in {} || {}", list(names.into_iter()), open.join(" || ")))
@@ -315,7 +359,7 @@ pub(super) fn one_login_takes_no_password() -> Rule {
             "OneLogin takes no default password: bobsync sets no password there, and OneLogin \
              sends no mail for an account that its API creates. Employees log in by single sign-on \
              from another system, or by an invitation that an administrator sends. Remove \
-             defaultPasswordSecretRef; Google Workspace, Entra ID and JumpCloud take one",
+             defaultPasswordSecretRef; Google Workspace, Entra ID, JumpCloud and Okta take one",
         )
         .field_path(DEFAULT_PASSWORD)
 }
@@ -325,7 +369,7 @@ pub(super) fn one_login_asks_for_no_password() -> Rule {
     if_provider(ONE_LOGIN.field, "!self.provisioning.changePasswordOnFirstLogin")
         .message(
             "OneLogin cannot ask for another password at the first login. Remove \
-             changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can",
+             changePasswordOnFirstLogin; Google Workspace, Entra ID, JumpCloud and Okta can",
         )
         .field_path(CHANGE_PASSWORD)
 }
@@ -365,6 +409,14 @@ pub(super) fn entra_mark_is_not_mapped() -> Rule {
     )
 }
 
+/// Refuses a row for the attribute that bears the mark in Okta.
+pub(super) fn okta_mark_is_not_mapped() -> Rule {
+    each_row(&OKTA, "m.target != self.provider.okta.markAttribute").message(
+        "this target holds the mark: map another target, or name another attribute in \
+         provider.okta.markAttribute",
+    )
+}
+
 /// Refuses a row for the attribute that bears the mark at a SCIM server.
 pub(super) fn scim_mark_is_not_mapped() -> Rule {
     each_row(&SCIM, "m.target != self.provider.scim.markAttribute").message(
@@ -383,18 +435,18 @@ pub(super) fn scim_asks_for_no_password() -> Rule {
         .field_path(CHANGE_PASSWORD)
 }
 
-/// Refuses to have a password changed in `JumpCloud` that is not there.
-pub(super) fn jump_cloud_changes_a_password() -> Rule {
+/// Refuses to have a password changed that is not there.
+pub(super) fn changes_a_password(provider: &Targets) -> Rule {
     if_provider(
-        JUMP_CLOUD.field,
+        provider.field,
         "!self.provisioning.changePasswordOnFirstLogin || \
          has(self.provisioning.defaultPasswordSecretRef)",
     )
-    .message(
-        "without a default password JumpCloud mails employees an invitation to choose one, so \
-         there is no password to change: set defaultPasswordSecretRef, or remove \
-         changePasswordOnFirstLogin",
-    )
+    .message(&*format!(
+        "without a default password {} mails employees an invitation to choose one, so there is no \
+         password to change: set defaultPasswordSecretRef, or remove changePasswordOnFirstLogin",
+        provider.name
+    ))
     .field_path(CHANGE_PASSWORD)
 }
 

@@ -428,6 +428,8 @@ pub struct Capabilities {
     pub change_at_first_login: ChangeAtFirstLogin,
     /// Whether an attribute can be cleared.
     pub clears: bool,
+    /// Whether a text may have characters beyond three bytes of UTF-8, such as emoji.
+    pub emoji: bool,
     /// The states in which an account can be found.
     pub states: &'static [AccountState],
     /// Where the mark is and how it is written, for documentation and messages.
@@ -458,7 +460,8 @@ pub struct Capabilities {
     pub answers_changes: bool,
     /// Whether a separate call sets a manager.
     pub manager_apart: bool,
-    /// Whether calls of their own give and take access, with a read of the account before and after.
+    /// Whether calls of their own give and take access. The account is read before and after them,
+    /// and after a change that finds no account.
     pub access_apart: bool,
     /// Whether a suspension ends sessions by a separate call.
     pub ends_sessions: bool,
@@ -489,6 +492,7 @@ impl Capabilities {
         initial_password: InitialPassword::Unsupported,
         change_at_first_login: ChangeAtFirstLogin::Unsupported,
         clears: true,
+        emoji: true,
         states: &[AccountState::Active, AccountState::Suspended],
         mark: "",
         page: 100,

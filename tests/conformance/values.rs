@@ -2,7 +2,7 @@
 
 use bobsync::{domain::mapping::equal, provider::Error};
 
-use crate::tenant::{Tenant, account, listed, rows, update, write};
+use crate::tenant::{Tenant, account, can, listed, rows, update, write};
 
 pub async fn names_of_the_whole_world_come_back_as_they_were_written<T: Tenant>(tenant: &T) {
     let id = tenant.make(&[account("noa")]).await.remove(0);
@@ -15,6 +15,9 @@ pub async fn names_of_the_whole_world_come_back_as_they_were_written<T: Tenant>(
         "👩‍🚀 Lead",
         "a\\b{c}",
     ] {
+        if text.chars().any(|c| c.len_utf8() > 3) && !can::<T>("emoji in texts", |can| can.emoji) {
+            continue;
+        }
         for row in [rows::TITLE, rows::DEPARTMENT, rows::EXTENSION, rows::FIRST] {
             let (written, _) = update(tenant, &id, &write(&[(row, Some(text))])).await;
             assert_eq!(

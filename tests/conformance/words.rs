@@ -493,6 +493,131 @@ fn jumpcloud() -> Vec<Row> {
     ]
 }
 
+fn okta() -> Vec<Row> {
+    use Calls::{Creates, Reads, Tokens, Updates};
+    let said = |code: &str, summary: &str, causes: &[&str]| {
+        let causes: Vec<Value> =
+            causes.iter().map(|cause| json!({"errorSummary": cause})).collect();
+        json!({"errorCode": code, "errorSummary": summary, "errorLink": code,
+            "errorId": "oae5f1e7c0b9d10a4b3", "errorCauses": causes})
+    };
+    let invalid = |field: &str, causes: &[&str]| {
+        said("E0000001", &format!("Api validation failed: {field}"), causes)
+    };
+    vec![
+        row(
+            Updates,
+            400,
+            invalid("title", &["title: Leiterin Prüfwesen is too long"]),
+            "the provider refused title: title: … is too long",
+        ),
+        row(
+            Updates,
+            400,
+            invalid("updateUser", &["Property name 'badge' is not defined in profile"]),
+            "the provider refused badge: Property name 'badge' is not defined in profile",
+        ),
+        row(
+            Updates,
+            400,
+            said("E0000003", "The request body was not well-formed.", &[]),
+            "the provider refused the change: The request body was not well-formed.",
+        ),
+        row(
+            Updates,
+            403,
+            said("E0000006", "You do not have permission to perform the requested action", &[]),
+            "the credential may not change this account: the API token or the service app needs an administrator role \
+             that may change this user; Okta said: You do not have permission to perform the requested action",
+        ),
+        row(
+            Updates,
+            403,
+            said(
+                "E0000023",
+                "Operation failed because user profile is mastered under another system",
+                &[],
+            ),
+            "another system is the master of this account: Operation failed because user profile is mastered under \
+             another system",
+        ),
+        row(
+            Updates,
+            409,
+            said(
+                "E0000112",
+                "Cannot update this user because they are still being activated.",
+                &[],
+            ),
+            "the provider is unavailable: the account is changing its status: Cannot update this user because they are \
+             still being activated.",
+        ),
+        row(
+            Updates,
+            503,
+            said("E0000010", "Service is in read only mode", &[]),
+            "the provider is unavailable: Okta is in maintenance and takes no changes now: Service is in read only mode",
+        ),
+        row(
+            Updates,
+            403,
+            json!(PAGE),
+            "the outcome of the write is unknown: HTTP 403 with an HTML page, such as a firewall, a proxy or a log-in sends",
+        ),
+        row(
+            Creates,
+            400,
+            invalid(
+                "login",
+                &["login: An object with this field already exists in the current organization"],
+            ),
+            "another account has this login",
+        ),
+        row(
+            Creates,
+            400,
+            invalid(
+                "email",
+                &["email: An object with this field already exists in the current organization"],
+            ),
+            "another account has this email",
+        ),
+        row(
+            Tokens,
+            401,
+            json!({"error": "invalid_client", "error_description": format!("The client_assertion {TOKEN} is invalid.")}),
+            "the provider refused the credential: The client_assertion … is invalid.",
+        ),
+        row(
+            Tokens,
+            400,
+            json!({"error": "consent_required", "error_description": "You are not allowed any of the requested scopes."}),
+            "the credential lacks a permission: grant the service app the scopes okta.users.manage okta.users.read \
+             okta.schemas.read in Okta, tab Okta API Scopes of the app; Okta said: You are not allowed any of the \
+             requested scopes.",
+        ),
+        row(
+            Reads,
+            401,
+            said("E0000011", "Invalid token provided", &[]),
+            "the provider refused the credential: Invalid token provided",
+        ),
+        row(
+            Reads,
+            403,
+            said("E0000006", "You do not have permission to perform the requested action", &[]),
+            "the credential lacks a permission: the API token or the service app needs an administrator role that may \
+             manage users; Okta said: You do not have permission to perform the requested action",
+        ),
+        row(
+            Reads,
+            400,
+            said("E0000031", "Invalid search criteria.", &[]),
+            "the provider is unavailable: HTTP 400: Invalid search criteria.",
+        ),
+    ]
+}
+
 fn scim() -> Vec<Row> {
     use Calls::{Creates, Reads, Updates};
     let said = |status: u16, kind: &str, detail: &str| {
@@ -577,6 +702,7 @@ pub async fn a_refusal_says_what_is_wrong_and_nothing_of_an_employee<T: Tenant>(
         ("Google Workspace", google()),
         ("Microsoft Entra ID", entra()),
         ("JumpCloud", jumpcloud()),
+        ("Okta", okta()),
         ("SCIM", scim()),
     ];
     let (_, table) = table

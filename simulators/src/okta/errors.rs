@@ -65,10 +65,13 @@ pub fn explained(status: u16, code: &str, summary: &str) -> Answer {
     Answer::json(status, &body(code, summary, &[summary.to_owned()]))
 }
 
+/// Codes that say more than that a call of this status was refused.
+const SPECIAL: [&str; 2] = ["E0000005", "E0000010"];
+
 /// Returns the body of an error with this status.
 pub fn for_status(status: u16) -> Value {
-    let (code, _, summary) =
-        KNOWN.iter().find(|(_, known, _)| *known == status).unwrap_or(&KNOWN[4]);
+    let usual = |row: &&(&str, u16, &str)| row.1 == status && !SPECIAL.contains(&row.0);
+    let (code, _, summary) = KNOWN.iter().find(usual).unwrap_or(&KNOWN[4]);
     body(code, summary, &[])
 }
 

@@ -136,11 +136,7 @@ impl Service for Okta {
     }
 
     fn is_secret(&self, call: &Call) -> bool {
-        let password = || {
-            let body: Value = serde_json::from_slice(&call.body).unwrap_or_default();
-            body["credentials"].get("password").is_some()
-        };
-        call.path == "/oauth2/v1/token" || password()
+        call.path == "/oauth2/v1/token"
     }
 
     fn error_body(&self, status: u16) -> Value {

@@ -5,6 +5,7 @@
 mod entra;
 mod google;
 mod jumpcloud;
+mod okta;
 mod onelogin;
 mod scim;
 

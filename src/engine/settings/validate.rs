@@ -98,7 +98,8 @@ pub fn validate(
         })
         .collect::<Result<_, _>>()?;
     initial_password(catalog, provisioning).map_err(invalid)?;
-    let mut mapping = mapping(catalog, spec.mapping.as_deref()).map_err(invalid)?;
+    let reserved = target.destination.reserved();
+    let mut mapping = mapping(catalog, spec.mapping.as_deref(), reserved).map_err(invalid)?;
     if let Some(reserved) =
         target.destination.reserved().filter(|reserved| mapping.position(reserved).is_some())
     {
@@ -332,15 +333,21 @@ fn no_target(catalog: &Catalog, target: &str) -> String {
     format!("{} has no such target; {hint}", catalog.name)
 }
 
-/// Returns the rows of the spec, or the provider's default map. An error names the row.
-fn mapping(catalog: &Catalog, rows: Option<&[MappingRow]>) -> Result<Mapping, String> {
-    let default: Vec<MappingRow>;
+/// Returns the rows of the spec, or the provider's default map without a row for the target that is
+/// `reserved` for the mark. An error names the row.
+fn mapping(
+    catalog: &Catalog,
+    rows: Option<&[MappingRow]>,
+    reserved: Option<&str>,
+) -> Result<Mapping, String> {
+    let mut default: Vec<MappingRow>;
     let rows = if let Some(rows) = rows {
         rows
     } else {
         default = serde_json::from_str(catalog.default_map).map_err(|error| {
             format!("spec.mapping: the default map of {}: {error}", catalog.name)
         })?;
+        default.retain(|row| Some(&*row.target) != reserved);
         &default
     };
     let mut fields = Fields::default();
@@ -456,8 +463,9 @@ mod tests {
             ("field", "work.secondLevelManager"),
             ("field", "work.manager"),
         ] {
-            let why = mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value)))
-                .unwrap_err();
+            let why =
+                mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value)), None)
+                    .unwrap_err();
             let place = format!("spec.mapping[{}].target \"relations.assistant\": ", {
                 rows("relations.assistant", kind, value).len() - 1
             });
@@ -468,9 +476,10 @@ mod tests {
             ("formula", "{work.title}"),
             ("cel", "employee.work.title"),
         ] {
-            mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value))).unwrap();
+            mapping(&google::CATALOG, Some(&rows("relations.assistant", kind, value)), None)
+                .unwrap();
         }
-        mapping(&google::CATALOG, Some(&rows("relations.manager", "field", "work.manager")))
+        mapping(&google::CATALOG, Some(&rows("relations.manager", "field", "work.manager")), None)
             .unwrap();
         // A target that is the account of a person accepts only the manager.
         for (_, catalog) in CATALOGS {
@@ -486,18 +495,18 @@ mod tests {
             };
             rows.push(row("work.title"));
             assert!(
-                mapping(catalog, Some(&rows)).unwrap_err().contains("work.manager"),
+                mapping(catalog, Some(&rows), None).unwrap_err().contains("work.manager"),
                 "{target}"
             );
             *rows.last_mut().unwrap() = row("work.manager");
-            mapping(catalog, Some(&rows)).unwrap();
+            mapping(catalog, Some(&rows), None).unwrap();
         }
     }
 
     #[test]
     fn the_default_maps_are_valid_mappings() {
         for (_, catalog) in CATALOGS {
-            let mapping = mapping(catalog, None).unwrap();
+            let mapping = mapping(catalog, None, None).unwrap();
             assert!(
                 catalog.required.iter().all(|target| mapping.position(target).is_some()),
                 "{}",
@@ -569,8 +578,9 @@ mod tests {
                                           {"target": last, "field": "work.title"}]);
             serde_json::from_value::<Vec<MappingRow>>(rows).unwrap()
         };
-        let said =
-            |last: &str| mapping(&onelogin::CATALOG, Some(&rows(last))).map(drop).unwrap_err();
+        let said = |last: &str| {
+            mapping(&onelogin::CATALOG, Some(&rows(last)), None).map(drop).unwrap_err()
+        };
         assert_eq!(
             said("tittle"),
             "spec.mapping[2].target \"tittle\": OneLogin has no such target; did you mean title?"

@@ -17,6 +17,7 @@ pub const CATALOG: Catalog = Catalog {
         initial_password: InitialPassword::Optional,
         change_at_first_login: ChangeAtFirstLogin::WithDefaultPassword,
         // The others are PROVISIONED, PASSWORD_EXPIRED, LOCKED_OUT and RECOVERY.
+        emoji: false,
         states: &[AccountState::Active, AccountState::Suspended, AccountState::Other],
         mark: "profile attribute that markAttribute names",
         page: 200,

@@ -54,7 +54,7 @@ const RULES: [Rule; 19] = [
 const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
 const CLOCK: &str = "Okta refused the proof of possession (DPoP), and the clock of this machine may \
     be wrong; Okta said: {said}";
-const SCOPE: &str = "grant the service app the scope {scope} in Okta, tab Okta API Scopes of the \
+const SCOPE: &str = "grant the service app the scopes {scope} in Okta, tab Okta API Scopes of the \
     app; Okta said: {said}";
 const SCHEMAS: &str = "the attributes of users cannot be read: the API token or the service app \
     needs an administrator role that may read the profile schema (scope okta.schemas.read); Okta \
@@ -85,8 +85,9 @@ pub(super) fn judge(
         return Ok(());
     }
     let body = Body::read(answer);
-    let is_maintenance = answer.status.as_u16() == 503 && body.code == "E0000010";
-    if !is_maintenance && let Some(judged) = without_words(route, answer, wait(answer)) {
+    // Okta carries out no write in this mode.
+    let is_refused = route.writes() && answer.status.as_u16() == 503 && body.code == "E0000010";
+    if !is_refused && let Some(judged) = without_words(route, answer, wait(answer)) {
         return judged;
     }
     let taken = body.causes.iter().find_map(|cause| {
@@ -116,8 +117,8 @@ fn wait(answer: &Answer) -> Option<Duration> {
         let chance = RandomState::new().hash_one(0_u8) % 800;
         return Some(Duration::from_millis(200 + chance));
     }
-    let reset = retry_after(answer).or_else(|| until_reset(answer));
-    reset.map(|wait| believed(wait.as_secs().min(LONGEST)))
+    let reset = || Some(believed(until_reset(answer)?.as_secs().min(LONGEST)));
+    retry_after(answer).or_else(reset)
 }
 
 /// Returns the time until the window of calls is over. Okta names the second of the epoch, which is
@@ -163,19 +164,9 @@ impl Body {
         }
     }
 
-    /// Returns everything that was said, with the code.
+    /// Returns what was said. The causes say more than the summary.
     fn text(&self) -> String {
-        let causes: Vec<&str> =
-            self.causes.iter().map(String::as_str).filter(|cause| *cause != self.summary).collect();
-        let said = match (&*self.summary, &causes[..]) {
-            (summary, []) => summary.to_owned(),
-            (summary, causes) => format!("{summary} ({})", causes.join("; ")),
-        };
-        match &*self.code {
-            "" => said,
-            code if said.is_empty() => code.to_owned(),
-            code => format!("{said} ({code})"),
-        }
+        if self.causes.is_empty() { self.summary.clone() } else { self.causes.join("; ") }
     }
 }
 

@@ -279,8 +279,7 @@ impl Tenant for Org {
     }
 
     async fn undefine(&self) {
-        let custom = json!({MARK: {"title": "Employee in Bob", "type": "string"}});
-        self.put("/schema", json!({"custom": custom})).await;
+        self.put("/schema", json!({"custom": {"badge": null}})).await;
     }
 
     async fn revoke_tokens(&self) {

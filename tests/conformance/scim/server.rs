@@ -16,7 +16,7 @@ use bobsync::{
         scim::{self, CATALOG, Mark, Scim, Updates, Way, pacer},
     },
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
 use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, rows, ties, untold, write};

@@ -168,7 +168,13 @@ pub fn run(heard: &Heard) -> Doing {
     let known = roster.of(&around.key);
     let integration =
         Integration { roster: &known, uid: "uid", validated: &around.validated, others: &[] };
-    let deciding = Deciding { integration, past: Past::default(), ends_sessions: false, now };
+    let deciding = Deciding {
+        integration,
+        past: Past::default(),
+        ends_sessions: false,
+        change_at_first_login: false,
+        now,
+    };
     let (employees, deleted_now) = employees(heard, &settings.mapping);
     let people = everybody(&deciding, employees);
     let Some(listed) = &heard.listing else { return Doing::default() };

@@ -1,0 +1,42 @@
+//! The org at Okta.
+
+use super::{Settings, Stop, Target, invalid};
+use crate::{
+    api::provider::okta::{Leavers, NotSuspendable, Okta},
+    engine::settings::endpoints::AllowedEndpoints,
+    provider::okta::{self, Tenant},
+};
+
+impl Settings for Okta {
+    fn target(&self, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
+        let domain = self.domain.to_lowercase();
+        // The API server checks this too, except for objects from before the rule.
+        let is_host = domain.bytes().all(|b| b.is_ascii_alphanumeric() || b"-.".contains(&b));
+        if !is_host || domain.contains("-admin.okta") {
+            return Err(invalid(
+                "spec.provider.okta.domain: write the host of the org alone, such as \
+                 acme.okta.com, without https://, a path and -admin",
+            ));
+        }
+        let base = if self.endpoint.is_empty() {
+            format!("https://{domain}")
+        } else {
+            allowed.accept("spec.provider.okta.endpoint", &self.endpoint)?
+        };
+        let tenant = Tenant {
+            domain,
+            base,
+            mark: self.mark_attribute.clone(),
+            leavers: match self.leavers {
+                Leavers::Suspend => okta::Leavers::Suspend,
+                Leavers::Deactivate => okta::Leavers::Deactivate,
+            },
+            not_suspendable: match self.not_suspendable {
+                NotSuspendable::Deactivate => okta::NotSuspendable::Deactivate,
+                NotSuspendable::Report => okta::NotSuspendable::Report,
+            },
+            mails: self.activation_email,
+        };
+        Ok(Target::new(tenant, &self.credentials_secret_ref))
+    }
+}
