@@ -635,7 +635,7 @@ fn scim() -> Vec<Row> {
             Updates,
             400,
             said(400, "invalidValue", "Attribute 'department' does not take \"Ministry of Walks\""),
-            "the provider refused enterprise.department: Attribute 'department' does not take …",
+            "the provider refused enterprise.department: Attribute … does not take …",
         ),
         row(
             Updates,

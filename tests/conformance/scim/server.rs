@@ -154,8 +154,11 @@ fn user(account: &Account) -> Value {
         "userName": value(0), "title": value(2), "externalId": account.mark.as_deref(),
         "name": {"givenName": value(6), "familyName": value(7)},
         "active": account.state == AccountState::Active,
-        ENTERPRISE: {"department": value(3)}, COMPANY: {"badge": value(5)},
+        ENTERPRISE: {"department": value(3)},
     });
+    if account.attributes[rows::EXTENSION].is_some() {
+        user[COMPANY] = json!({"badge": value(rows::EXTENSION)});
+    }
     if account.attributes[rows::MANAGER].is_some() {
         user[ENTERPRISE]["manager"] = json!({"value": value(rows::MANAGER)});
     }

@@ -66,12 +66,12 @@ async fn a_create_and_a_change_have_exactly_these_requests() {
         json!({
             "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
             "Operations": [
+                {"op": "replace", "path": "emails[type eq \"work\"].value",
+                    "value": "noa.2@example.com"},
                 {"op": "remove", "path": "title"},
                 {"op": "replace", "path": format!("{ENTERPRISE}:department"), "value": "Sales"},
                 {"op": "replace", "path": format!("{COMPANY}:badge"), "value": "B-8"},
                 {"op": "remove", "path": "name.givenName"},
-                {"op": "replace", "path": "emails[type eq \"work\"].value",
-                    "value": "noa.2@example.com"},
                 {"op": "replace", "path": "active", "value": false},
             ],
         })
