@@ -19,7 +19,7 @@ use bobsync::{
         clock::Clock,
         intake::inbox::{Inbox, Received},
         integration::said::Saying,
-        pass::observe::compare,
+        pass::observe::full::compare,
     },
     http::secret::Secret,
 };

@@ -56,7 +56,7 @@ pub struct LostMemory {
 }
 
 impl LostMemory {
-    /// Judges a full look at all employees.
+    /// Judges a full pass.
     pub fn everybody(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
         if !self.is_too_many(rule, lost, moment) {
             (self.suspicion, self.believed) = (None, false);
@@ -79,8 +79,8 @@ impl LostMemory {
         if self.believed { Verdict::Gone } else { Verdict::Suspect }
     }
 
-    /// Judges a look at some of the employees, after each of their accounts was looked up. Notes
-    /// the employees for which an account may be made again.
+    /// Judges a partial pass, after each account of its employees was looked up. Notes the
+    /// employees for which an account may be made again.
     pub fn some(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
         if lost.missing.is_empty() || self.believed {
             return Verdict::Gone;

@@ -5,10 +5,13 @@
 //! by e-mail. Bobsync never touches an account with another employee's mark. Where two answers are
 //! possible, the matcher gives none.
 
+mod logins;
+
 use std::borrow::Cow;
 
 use foldhash::{HashMap, HashMapExt as _, HashSet};
 
+use self::logins::{Logins, may_be_a_mark};
 use super::{
     access::Decision,
     account::{Access, Account, AccountState, AccountWrite, NewValue, Phase},
@@ -264,12 +267,11 @@ pub struct Matcher<'a> {
     by_email: HashMap<Cow<'a, str>, Owners>,
     /// Only usernames that differ from the employee's e-mail.
     by_username: HashMap<Cow<'a, str>, Owners>,
-    /// The e-mails, if logins decide and several accounts may have one e-mail.
-    by_address: HashMap<Cow<'a, str>, Owners>,
-    /// Usernames without accents, if logins decide. The provider takes two that differ only in
-    /// accents for the same.
-    by_letters: HashMap<String, Owners>,
+    /// What is wanted if logins decide.
+    logins: Logins,
     found: Vec<Found>,
+    /// How many accounts of employees have a value in place of a mark that is no mark.
+    foreign_marks: u32,
     /// Accounts on record that the matcher has not seen yet.
     unseen: HashSet<&'a str>,
     adopt: bool,
@@ -287,9 +289,9 @@ impl<'a> Matcher<'a> {
             by_account: HashMap::new(),
             by_email: HashMap::with_capacity(people.len()),
             by_username: HashMap::new(),
-            by_address: HashMap::new(),
-            by_letters: HashMap::new(),
+            logins: Logins::default(),
             found: vec![Found::default(); people.len()],
+            foreign_marks: 0,
             unseen: people.iter().filter_map(|person| person.known_account.as_deref()).collect(),
             adopt,
             protected: None,
@@ -311,13 +313,7 @@ impl<'a> Matcher<'a> {
             if let Some(username) = username.filter(|username| Some(username) != email.as_ref()) {
                 own(&mut matcher.by_username, username, index);
             }
-            let address = mapping.address.and_then(|row| mapping.text(row, &person.employee));
-            if let Some(address) = address.map(key_of) {
-                own(&mut matcher.by_address, address, index);
-                if let Some(login) = &email {
-                    own(&mut matcher.by_letters, letters(login), index);
-                }
-            }
+            matcher.want_login(index, email.as_deref());
             if let Some(email) = email {
                 own(&mut matcher.by_email, email, index);
             }
@@ -353,6 +349,13 @@ impl<'a> Matcher<'a> {
         self.by_id.get(id).copied()
     }
 
+    /// Returns how many accounts of managed employees have another system's value in place of a
+    /// mark.
+    #[must_use]
+    pub const fn foreign_marks(&self) -> u32 {
+        self.foreign_marks
+    }
+
     /// Returns the ids of accounts on record that the matcher did not see.
     pub fn unseen(&self) -> impl Iterator<Item = &'a str> {
         self.unseen.iter().copied()
@@ -369,6 +372,11 @@ impl<'a> Matcher<'a> {
             // to.
             None => self.by_account.get(&*account.id).copied(),
         };
+        let is_foreign = |mark: &Cow<'_, str>| owner.is_none() && !may_be_a_mark(mark);
+        let is_wanted = || email.as_deref().is_some_and(|key| self.by_email.contains_key(key));
+        if account.mark.as_ref().is_some_and(is_foreign) && is_wanted() {
+            self.foreign_marks += 1;
+        }
         let free = account.mark.is_none() && owner.is_none();
         let nobodys = if account.mark.is_none() { Holder::Stranger } else { Holder::Marked };
         let holder = || {
@@ -397,28 +405,7 @@ impl<'a> Matcher<'a> {
                 None => found.take(holder()),
             }
         }
-        if let (Some(row), Some(login)) = (self.mapping.address, &email) {
-            let wants = self.by_letters.get(&letters(login)).map(|o| o.iter().collect::<Vec<_>>());
-            for person in wants.unwrap_or_default() {
-                let differs =
-                    !self.by_email.get(&**login).is_some_and(|o| o.iter().any(|p| p == person));
-                if differs && Some(person) != owner {
-                    self.found[person as usize].take(holder());
-                }
-            }
-            let address = account.attributes.get(row).and_then(Option::as_deref).map(key);
-            let wants = address.and_then(|address| self.by_address.get(&*address));
-            let wants: Vec<_> = wants
-                .filter(|_| free && self.adopt)
-                .map(|o| o.iter().collect())
-                .unwrap_or_default();
-            for person in wants {
-                let candidate = self.candidate(person, &account, false);
-                let found = &mut self.found[person as usize];
-                found.by_address_again |= found.by_address.is_some();
-                found.by_address = Some(candidate);
-            }
-        }
+        self.see_login(&account, email.as_deref(), (owner, free), &holder);
         // If the username equals the e-mail and no employee wants it only as a username, the code
         // above has already handled it.
         if let Some(name) =
@@ -624,26 +611,6 @@ impl<'a> Matcher<'a> {
             .collect()
     }
 
-    /// Leaves an account that was found by its e-mail only to the one employee that it can belong
-    /// to: it is no match if its login is another employee's, or if several employees want it.
-    fn settle_addresses(&mut self) {
-        let mut wanted: HashMap<Box<str>, u32> = HashMap::new();
-        for found in &self.found {
-            for candidate in found.by_email.iter().chain(&found.by_address) {
-                *wanted.entry(candidate.account.clone()).or_default() += 1;
-            }
-        }
-        for found in &mut self.found {
-            let own = found.by_email.as_ref().map(|candidate| &candidate.account);
-            let other = |candidate: &Candidate| {
-                Some(&candidate.account) == own || wanted[&candidate.account] > 1
-            };
-            if found.by_address.as_deref().is_some_and(other) {
-                found.by_address = None;
-            }
-        }
-    }
-
     /// Settles e-mails that several Bob profiles share. The e-mail stays with the profile that has
     /// the account with this e-mail, else with the only profile that is active in Bob. For all
     /// others it is taken.
@@ -670,11 +637,6 @@ impl<'a> Matcher<'a> {
             }
         }
     }
-}
-
-/// Returns a login without accents.
-fn letters(login: &str) -> String {
-    if login.is_ascii() { login.to_owned() } else { deunicode::deunicode(login).to_lowercase() }
 }
 
 fn own<K: Eq + std::hash::Hash>(map: &mut HashMap<K, Owners>, key: K, person: PersonIndex) {

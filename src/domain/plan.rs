@@ -252,17 +252,17 @@ pub struct Counts {
 /// Makes the plan from what the matcher saw. `whole` says whether the listing was consistent.
 #[must_use]
 pub fn plan(matcher: Matcher<'_>, whole: bool) -> Planned<'_> {
-    plan_of_some(matcher, whole, &|_| None)
+    plan_partial(matcher, whole, &|_| None)
 }
 
 /// Returns the value by which accounts name an employee who is not part of a plan and has an
 /// account: its id or its e-mail, as the mapping has it.
 pub type Elsewhere<'a> = &'a dyn Fn(&str) -> Option<Box<str>>;
 
-/// Makes the plan for some of the employees. `elsewhere` gives the accounts of managers who are not
+/// Makes the plan of a partial pass. `elsewhere` gives the accounts of managers who are not
 /// among them.
 #[must_use]
-pub fn plan_of_some<'a>(
+pub fn plan_partial<'a>(
     matcher: Matcher<'a>,
     whole: bool,
     elsewhere: Elsewhere<'_>,

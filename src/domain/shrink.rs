@@ -138,7 +138,7 @@ pub struct ScopeMemory {
     left: HashMap<Box<str>, i64>,
 }
 
-/// What a look at some of the employees may do.
+/// What a partial pass may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The employees leave.
@@ -165,8 +165,8 @@ impl ScopeMemory {
         u32::try_from(others.count()).unwrap_or(u32::MAX)
     }
 
-    /// Judges a look at some of the employees. Notes the employees who leave.
-    pub fn some(
+    /// Judges a partial pass. Notes the employees who leave.
+    pub fn partial(
         &mut self,
         settings: u64,
         shrink: &Shrink<'_>,
@@ -218,7 +218,7 @@ mod tests {
         };
         let mut memory = ScopeMemory::default();
         let some = |memory: &mut ScopeMemory, id, settings, now| {
-            memory.some(settings, &one(id), RULE, 20, now - 600, now)
+            memory.partial(settings, &one(id), RULE, 20, now - 600, now)
         };
         assert_eq!(
             some(&mut memory, "1", 7, 1000),

@@ -1,5 +1,5 @@
-//! Progress of the pass over all employees that is under way. It is counted in memory, shown once
-//! the pass has taken some seconds, and dropped with the pass. A shorter pass shows no progress.
+//! Progress of the full pass that is under way. It is counted in memory, shown once the pass has
+//! taken some seconds, and dropped with the pass. A shorter pass shows no progress.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use crate::{
 /// this interval.
 pub const APART: Duration = Duration::from_secs(5);
 
-/// Counts what the pass over all employees has done.
+/// Counts what the full pass has done.
 pub struct Counting {
     clock: Clock,
     run: Mutex<Option<Run>>,
@@ -73,7 +73,7 @@ impl Part {
     }
 }
 
-/// A pass over all employees that is under way. Dropping it ends the pass.
+/// A full pass that is under way. Dropping it ends the pass.
 pub struct UnderWay<'a>(&'a Counting);
 
 impl Drop for UnderWay<'_> {

@@ -119,7 +119,7 @@ impl SigningKey {
             PrivateKeyDer::Sec1(_) => {
                 return Err(
                     "the private key is in the older form of elliptic-curve keys: give it as \
-                     PKCS#8 in PEM, as `openssl pkcs8 -topk8 -nocrypt -in KEY -out PKCS8` writes it",
+                     PKCS#8 in PEM, as `openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW` writes it",
                 );
             }
             _ => None,

@@ -207,7 +207,6 @@ impl Pacer {
     /// Makes all callers wait, because the provider refused a call for the number of calls. Without
     /// a time, each wait is longer than the one before.
     pub fn throttled(&self, wait: Option<Duration>) {
-        self.buckets.iter().for_each(|bucket| bucket.throttled(wait));
         let now = Instant::now();
         let mut state = self.lock();
         // The ticket of the call has made all others slower.
@@ -223,6 +222,13 @@ impl Pacer {
         };
         let wait = wait.unwrap_or_else(|| self.first_wait.map_or(DEFAULT_WAIT, doubled));
         let until = now + wait.min(LONGEST_WAIT);
+        drop(state);
+        self.buckets.iter().chain([self]).for_each(|bucket| bucket.block(until));
+    }
+
+    /// Makes all callers of this window wait until then.
+    fn block(&self, until: Instant) {
+        let mut state = self.lock();
         state.blocked_until = state.blocked_until.max(Some(until));
         drop(state);
         self.changed.notify_waiters();
@@ -230,17 +236,17 @@ impl Pacer {
 
     /// Makes normal calls wait, because the provider is in trouble and says for how long.
     pub fn hold_back(&self, wait: Duration) {
-        self.buckets.iter().for_each(|bucket| bucket.hold_back(wait));
-        let mut state = self.lock();
-        state.held_back_until =
-            state.held_back_until.max(Some(Instant::now() + wait.min(LONGEST_WAIT)));
-        drop(state);
-        self.changed.notify_waiters();
+        let until = Instant::now() + wait.min(LONGEST_WAIT);
+        for bucket in self.buckets.iter().chain([self]) {
+            let mut state = bucket.lock();
+            state.held_back_until = state.held_back_until.max(Some(until));
+            drop(state);
+            bucket.changed.notify_waiters();
+        }
     }
 
     /// Notes that a call was granted, so that the next refusal counts as the first.
     pub fn granted(&self) {
-        self.buckets.iter().for_each(Self::granted);
         let mut state = self.lock();
         state.refusals = 0;
         if let Some(slowdown) = &mut state.slowdown {

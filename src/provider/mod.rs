@@ -34,6 +34,7 @@ mod directory;
 #[cfg(test)]
 mod fixtures;
 mod json;
+mod links;
 mod listing;
 mod prelude;
 mod reader;
@@ -432,6 +433,9 @@ pub struct Capabilities {
     pub emoji: bool,
     /// The states in which an account can be found.
     pub states: &'static [AccountState],
+    /// Whether the settings choose the attribute of the mark freely, so that it may be one that
+    /// another system uses.
+    pub chosen_mark: bool,
     /// Where the mark is and how it is written, for documentation and messages.
     pub mark: &'static str,
     /// How many accounts the largest page of a listing has.
@@ -495,6 +499,7 @@ impl Capabilities {
         emoji: true,
         states: &[AccountState::Active, AccountState::Suspended],
         mark: "",
+        chosen_mark: false,
         page: 100,
         listing_counts: false,
         lags: false,

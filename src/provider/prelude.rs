@@ -19,6 +19,7 @@ pub(super) use super::{
     directory::{Change, Directory, Found, New, Of, One, Sink},
     json::{Object, scalar, text as json_text},
     limits::{Pacer, Ticket},
+    links::Address,
     listing::{Counted, Counts, Lister, short},
     passwords::First,
     reader::{Reader, as_sent},

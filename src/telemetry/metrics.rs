@@ -463,7 +463,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a pass over some of the employees. `stop` is the reason for which it ended early.
+    /// Counts a partial pass. `stop` is the reason for which it ended early.
     pub fn partial_pass(&self, stop: Option<IntegrationReason>) {
         let outcome = stop.map_or("Partial", IntegrationReason::as_str);
         self.passes.get_or_create(&labels(&PASSES, [outcome.into()])).inc();

@@ -9,7 +9,11 @@ use crate::{
     engine::{
         clock::{Clock, ClockHand},
         intake::inbox::Received,
-        pass::{execute::Cut, record::Tally, report::Report},
+        pass::{
+            execute::Cut,
+            record::Tally,
+            report::{BobFound, ProviderFound, Report},
+        },
         stop::Stop,
     },
     provider::limits::Pacer,
@@ -20,11 +24,15 @@ fn key(name: &str) -> IntegrationKey {
     IntegrationKey { namespace: Arc::from("people"), name: Arc::from(name) }
 }
 
+fn bob(answered: bool) -> BobFound {
+    BobFound { answered: Some(answered), ..BobFound::default() }
+}
+
 fn went_well() -> Report {
     let tally = Tally { in_scope: 3, ready: 3, unmanaged: 1, ..Tally::default() };
     Report {
-        bob: Some(true),
-        provider: Some(true),
+        bob: bob(true),
+        provider: ProviderFound { answered: Some(true), ..ProviderFound::default() },
         tally: Some(tally),
         took: Duration::from_secs(4),
         ..Report::default()
@@ -189,7 +197,7 @@ fn a_pass_moves_its_integration_only() {
     ["onelogin", "other"].into_iter().for_each(|name| metrics.begin(&key(name), None, now()));
     metrics.pass(&key("onelogin"), &went_well().figures(), now());
     let stop = Stop::new(IntegrationReason::BobUnavailable, "noa.lind@example.com");
-    let failed = Report { stop: Some(stop), bob: Some(false), ..Report::default() };
+    let failed = Report { bob: bob(false), ..Report::stopped(stop) };
     metrics.pass(&key("other"), &failed.figures(), now());
     let page = metrics.render();
     assert_eq!(value(&page, r#"bobsync_passes_total{outcome="Converged"}"#), Some(1.0));

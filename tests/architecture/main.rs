@@ -8,6 +8,7 @@ mod providers;
 mod rings;
 mod sizes;
 mod source;
+mod steps;
 mod toolchain;
 mod unused;
 mod words;

@@ -10,7 +10,7 @@ use crate::source::{Source, none, read, sources};
 fn nobody_else_asks_which_provider_it_is() {
     let rooms =
         ["bob", "cli", "cluster", "domain", "engine", "http", "provider", "server", "telemetry"];
-    let names = ["onelogin", "google", "entra", "jumpcloud"];
+    let names = ["onelogin", "google", "entra", "jumpcloud", "okta"];
     let fields = [
         ".one_login",
         ".google_workspace",
@@ -66,7 +66,7 @@ fn every_host_that_is_called_is_on_the_page_of_hosts() {
 }
 
 /// The folders of the providers.
-const FOLDERS: [&str; 4] = ["entra", "google", "jumpcloud", "onelogin"];
+const FOLDERS: [&str; 5] = ["entra", "google", "jumpcloud", "okta", "onelogin"];
 
 /// Returns the lines of code of a provider's folder: without tests, comments and blanks.
 fn lines_of(folder: &str) -> Vec<Vec<String>> {
@@ -88,9 +88,9 @@ fn a_provider_is_a_table_and_a_few_hooks() {
     assert!((2_000..=MOST_LINES).contains(&lines), "{lines} lines of code in the provider folders");
 }
 
-/// The four folders had 6,300 lines of code, of which every third one was in another folder too. A
-/// text that is broken at 100 columns counts as several lines.
-const MOST_LINES: usize = 3_170;
+/// The first four folders had 6,300 lines of code, of which every third one was in another folder
+/// too, and have 3,170 now. A text that is broken at 100 columns counts as several lines.
+const MOST_LINES: usize = 4_330;
 
 /// Lists of imports and modules, and lines without a word, are alike anyway.
 #[test]

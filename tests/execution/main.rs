@@ -30,8 +30,8 @@ use bobsync::{
         pass::{
             execute::{Execution, Pace, Summary, execute},
             guard::Released,
+            observe::partial,
             outcome::Outcome,
-            single,
         },
         stop::Stop,
     },
@@ -301,15 +301,15 @@ async fn a_look_up_that_is_throttled_stays_in_line_as_long_as_it_is_wanted() {
         "status": {"account": {"id": "k", "matchedBy": "Mark"}, "access": "Active"},
     });
     roster.see(&serde_json::from_value(object).expect("an EmployeeSync"));
-    let seen = || single::Seen {
+    let seen = || partial::Seen {
         employees: vec![person("2", Access::Suspended, Missing::Never).employee],
-        ..single::Seen::default()
+        ..partial::Seen::default()
     };
     for (times, wanted_for, found) in [(1_000, u32::MAX, 1), (u32::MAX, 1_000, 0)] {
         let provider = Noting { throttled: times.into(), ..Noting::default() };
         let (asked, mut seen) = (AtomicU32::new(0), seen());
         let wanted = || asked.fetch_add(1, Ordering::Relaxed) < wanted_for;
-        let accounts = single::accounts(&provider, &mapping, &roster.of(&key), &mut seen, &wanted)
+        let accounts = partial::accounts(&provider, &mapping, &roster.of(&key), &mut seen, &wanted)
             .await
             .expect("no stop");
         assert_eq!(

@@ -2,8 +2,8 @@
 //! worlds: two employees, two controllers, a provider with unique addresses, the statuses in the
 //! API server, the lease.
 //!
-//! **What is real.** A pass is the engine's own code: `engine::decide::everybody`,
-//! `engine::observe::accounts` into `domain::matching::Matcher`, `domain::plan::plan`,
+//! **What is real.** A pass is the engine's own code: `engine::pass::decide::all`,
+//! `engine::pass::observe::full::accounts` into `domain::matching::Matcher`, `domain::plan::plan`,
 //! `engine::guard::release`, `engine::execute::execute` with `cluster::leadership::Leadership`, and
 //! what `engine::record::Recorder` says of each outcome. These tests contain no copy of it, so they
 //! notice every line that is removed from the engine. A future cannot be copied at a branch, so

@@ -33,6 +33,7 @@ mod meanwhile;
 mod memory;
 mod midnights;
 mod modes;
+mod okta;
 mod operations;
 mod outages;
 mod owners;

@@ -141,22 +141,22 @@ async fn what_onelogin_or_the_language_cannot_do_is_refused_with_a_way_out() {
             .await;
     assert!(
         password.contains("OneLogin takes no default password")
-            && password.contains("Google Workspace, Entra ID and JumpCloud"),
+            && password.contains("Google Workspace, Entra ID, JumpCloud and Okta"),
         "{password}"
     );
     let first = refused(spec(json!({"changePasswordOnFirstLogin": true}))).await;
-    assert!(first.contains("Google Workspace, Entra ID and JumpCloud can"), "{first}");
+    assert!(first.contains("Google Workspace, Entra ID, JumpCloud and Okta can"), "{first}");
     let mut two = spec(json!({}));
     two["mapping"] = json!([{"target": "email", "field": "root.email", "cel": "'x'"}, {"target": "username", "field": "root.email"}]);
     assert!(refused(two).await.contains("exactly one of field, formula and cel"));
     // A misspelt target is named with its row, and the message lists the targets that there are.
     let mut misspelt = spec(json!({}));
     misspelt["mapping"] = json!([{"target": "email", "field": "root.email"}, {"target": "username", "field": "root.email"},
-        {"target": "tittle", "field": "work.title"}]);
+        {"target": "job.tittle", "field": "work.title"}]);
     let message = refused(misspelt).await;
     for says in [
         "spec.mapping[2].target",
-        "\"tittle\": no provider has such a target",
+        "\"job.tittle\": no provider has such a target",
         "OneLogin has no such target: use email,",
         "title, department",
     ] {

@@ -216,9 +216,9 @@ impl Employees {
         self.rows().change(employee, |entry| entry.unrecorded = false);
     }
 
-    /// Keeps the note that an object is refused only for these employees. A pass over all employees
-    /// calls this with those that it looked at. It has removed the note of each of them whose
-    /// status it could write, but a pass over single employees may have set it since.
+    /// Keeps the note that an object is refused only for these employees. A full pass calls this
+    /// with those that it looked at. It has removed the note of each of them whose status it could
+    /// write, but a partial pass may have set it since.
     pub fn refused_among(&self, employees: &HashSet<&str>) {
         let mut people = self.rows();
         let others =

@@ -371,7 +371,7 @@ fn a_refused_status_counts_as_not_recorded_until_it_is_written_or_needs_no_write
     };
     let told = ("onelogin-7".into(), "exceeded quota".into());
     assert_eq!(refused().of(&key()).refusal(), Some(told));
-    // Another writer changes the object, or a pass over all employees leaves it to another pass.
+    // Another writer changes the object, or a full pass leaves it to another pass.
     let roster = refused();
     roster.see(&object(6, true));
     assert!(failing(&roster));

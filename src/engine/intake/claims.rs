@@ -27,7 +27,7 @@ struct State {
     epoch: Epoch,
     /// The passes that are under way.
     open: BTreeSet<Epoch>,
-    /// The latest pass over single employees that looked at each employee.
+    /// The latest partial pass that looked at each employee.
     latest: HashMap<Box<str>, Epoch>,
     /// The employees with a change under way, its record included.
     writing: HashSet<Box<str>>,
@@ -73,7 +73,7 @@ impl Claims {
         self.state.lock()
     }
 
-    /// Begins a pass over all employees.
+    /// Begins a full pass.
     pub fn everybody(&self) -> Looking<'_> {
         let mut state = self.lock();
         state.epoch += 1;
@@ -82,9 +82,9 @@ impl Claims {
         Looking { of: self, epoch }
     }
 
-    /// Begins a pass over single employees. Earlier passes begin nothing more for them. Returns
-    /// those with a change under way now: what is read of them may soon be old, so they are to be
-    /// looked at again.
+    /// Begins a partial pass. Earlier passes begin nothing more for its employees. Returns those
+    /// with a change under way now: what is read of them may soon be old, so they are to be looked
+    /// at again.
     pub fn people<'p>(
         &self,
         people: impl Iterator<Item = &'p str>,
@@ -254,8 +254,8 @@ mod tests {
     proptest! {
         /// The model keeps every look. In every order: at most one write for one employee is under
         /// way; `Outdated` is returned exactly if a later pass has looked; `Busy` is returned
-        /// exactly if no later pass has looked and a write is under way; and a pass over single
-        /// employees learns at its beginning of every write that is under way.
+        /// exactly if no later pass has looked and a write is under way; and a partial pass learns
+        /// at its beginning of every write that is under way.
         #[test]
         fn both_answers_are_right_in_every_order(steps in steps()) {
             let claims = Claims::default();

@@ -2,8 +2,8 @@
 //!
 //! - `inbox`: the events that Bob pushes, and which of them are evidence. `revocations`: immediate
 //!   revocations in the integration's status.
-//! - `dirty`: which employees are to be looked at, and when. `claims`: handles a pass over single
-//!   employees that meets a pass over all.
+//! - `dirty`: which employees are to be looked at, and when. `claims`: handles a partial pass that
+//!   meets a full pass.
 
 pub mod claims;
 pub mod dirty;

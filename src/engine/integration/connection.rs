@@ -9,7 +9,10 @@ use crate::{
     bob::{self},
     cluster::secrets::{self, SecretError},
     engine::{
-        pass::{execute::WRITE_TIMEOUT, report::Report},
+        pass::{
+            execute::WRITE_TIMEOUT,
+            report::{BobFound, ProviderFound, Report},
+        },
         settings::{targets::Target, validate::Validated},
         stop::{Stop, provider_stop},
         waits::{Side, Waits},
@@ -290,11 +293,13 @@ async fn version(client: &kube::Client, namespace: &str, name: &str) -> Option<O
 }
 
 fn no_bob(stop: Stop) -> Box<Report> {
-    Box::new(Report { bob: Some(false), stop: Some(stop), ..Report::default() })
+    let bob = BobFound { answered: Some(false), ..BobFound::default() };
+    Box::new(Report { bob, ..Report::stopped(stop) })
 }
 
 fn no_provider(stop: Stop) -> Box<Report> {
-    Box::new(Report { provider: Some(false), stop: Some(stop), ..Report::default() })
+    let provider = ProviderFound { answered: Some(false), ..ProviderFound::default() };
+    Box::new(Report { provider, ..Report::stopped(stop) })
 }
 
 /// Returns the report for a Secret that cannot be read. A Secret that the API server does not
@@ -302,9 +307,7 @@ fn no_provider(stop: Stop) -> Box<Report> {
 fn no_secret(error: &SecretError, missing: impl FnOnce(Stop) -> Box<Report>) -> Box<Report> {
     let stop = secret_stop(error);
     match error {
-        SecretError::Unavailable { .. } => {
-            Box::new(Report { stop: Some(stop), ..Report::default() })
-        }
+        SecretError::Unavailable { .. } => Box::new(Report::stopped(stop)),
         _ => missing(stop),
     }
 }

@@ -54,9 +54,9 @@ pub struct Reckoning {
     clock: Clock,
     metrics: Arc<Metrics>,
     settings: Mutex<Option<Settings>>,
-    /// Whether a pass over all employees has completed in this process.
+    /// Whether a full pass has completed in this process.
     complete: AtomicBool,
-    /// The progress of the pass over all employees that is under way.
+    /// The progress of the full pass that is under way.
     pub progress: Counting,
     /// What all answers of Bob together showed.
     pub company: Company,
@@ -95,8 +95,7 @@ impl Reckoning {
         *self.settings.lock() = Some(settings);
     }
 
-    /// Notes that a pass over all employees has completed: an employee without a status has one
-    /// again.
+    /// Notes that a full pass has completed: an employee without a status has one again.
     pub fn complete(&self) {
         self.complete.store(true, Ordering::Release);
     }
@@ -144,7 +143,7 @@ impl Reckoning {
 }
 
 /// Returns how much of every budget is used. `before`: how many changes of each kind are planned,
-/// as the last pass over all employees found it.
+/// as the last full pass found it.
 fn states(sums: &Sums, budgets: &Budgets, before: &BudgetStates, now: Timestamp) -> BudgetStates {
     let state = |kind: Kind, before: &Option<BudgetState>| {
         let budget = budgets.of(kind)?;

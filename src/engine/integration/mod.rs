@@ -1,10 +1,10 @@
 //! What drives the passes of one integration.
 //!
 //! - `state`: the state of an integration, which employees are served then, and when the next pass
-//!   is due. `worker`: runs the passes over all employees when they are due.
-//! - `session`: what all passes of an integration share. `partial`: passes over single employees,
-//!   at once and at the same time as the pass over all. `again`: further looks.
-//!   `connection`: clients, made from Secrets. `pacers`: limits that integrations share.
+//!   is due. `worker`: runs the full passes when they are due.
+//! - `session`: what all passes of an integration share. `partial`: partial passes, at once and at
+//!   the same time as the full pass. `again`: further looks. `connection`: clients, made from
+//!   Secrets. `pacers`: limits that integrations share.
 //! - `said`: the status of the integration, in one place for all writers. `counts`: its numbers.
 //!   `telling`: writes the numbers and the waits whenever they change.
 //! - `approval`: a held plan that a person released, recorded before any of its changes goes out.

@@ -1,7 +1,7 @@
-//! Passes over single employees: at once, and at the same time as a full pass. Each line of the
-//! mailbox is served separately, so that a suspension waits for no update. Work that could not be
-//! finished goes into the line again: after 5, 15 and 30 seconds if Bob does not show a change yet,
-//! and after growing waits if a change failed. Each employee has a wait of its own.
+//! Partial passes: at once, and at the same time as a full pass. Each line of the mailbox is served
+//! separately, so that a suspension waits for no update. Work that could not be finished goes into
+//! the line again: after 5, 15 and 30 seconds if Bob does not show a change yet, and after growing
+//! waits if a change failed. Each employee has a wait of its own.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,8 +26,7 @@ use crate::{
 /// How long a pass may begin changes that are not urgent. After it, employees who came in the
 /// meantime get their turn.
 const TURN: Duration = Duration::from_secs(15);
-/// A pass over single employees that takes longer than this is stuck: a service asks for an hour at
-/// most.
+/// A partial pass that takes longer than this is stuck: a service asks for an hour at most.
 const LONGEST: Duration = Duration::from_mins(90);
 /// The wait after a pass without an answer, and the first one after a failed change.
 pub const RETRY: Duration = Duration::from_secs(10);
@@ -305,7 +304,7 @@ async fn look(
         trigger,
         causes: &causes,
         announced: &causes,
-        scope: Some(Scope::Some { line, unavailable, on_evidence }),
+        scope: Some(Scope::Partial { line, unavailable, on_evidence }),
         forgiving: causes
             .values()
             .any(|waiting| matches!(waiting.trigger, Trigger::Manual | Trigger::Spec)),
@@ -329,7 +328,7 @@ async fn look(
     );
     if on_evidence {
         refused(session, &report);
-        if report.held.is_some() {
+        if report.guards.held.is_some() {
             session.mailbox.dirty.add_everybody(Trigger::Webhook, Instant::now());
         }
     } else {
@@ -399,13 +398,13 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
         look_again(dirty, causes, &report.rest.unseen);
     }
     if report.rest.renamed || report.rest.in_doubt {
-        // Only a pass over all employees knows who reports to them, and who else is in Bob.
+        // Only a full pass knows who reports to them, and who else is in Bob.
         dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
     }
-    if report.held.is_some() && line == Line::Normal {
+    if report.guards.held.is_some() && line == Line::Normal {
         // A held plan is reported for the integration as a whole, and approved as a whole.
         dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
-    } else if report.held.is_some() {
+    } else if report.guards.held.is_some() {
         dirty.add_everybody(Trigger::Webhook, now);
     }
 }

@@ -22,7 +22,7 @@ use crate::{
     },
     cluster::status::{WriteError, Writer},
     engine::{
-        pass::report::{self, Report},
+        pass::report::{self, BobFound, Report},
         waits::Waits,
     },
     telemetry::parts::Parts,
@@ -68,7 +68,7 @@ pub struct Saying {
     object: Option<watch::Receiver<Arc<ProvisioningIntegration>>>,
 }
 
-/// Results of passes over single employees that wait for the next write.
+/// Results of partial passes that wait for the next write.
 #[derive(Default)]
 struct Owed {
     last_pass: Option<LastPass>,
@@ -125,18 +125,19 @@ impl Saying {
         look(&self.latest.lock())
     }
 
-    /// Notes what a pass over single employees changed. The next write contains it.
+    /// Notes what a partial pass changed. The next write contains it.
     pub fn passed(&self, last_pass: LastPass) {
         self.owed.lock().last_pass = Some(last_pass);
     }
 
-    /// Notes what a pass over single employees showed of Bob. The next write contains it.
+    /// Notes what a partial pass showed of Bob. The next write contains it.
     pub fn showed(&self, report: &Report, at: Timestamp) {
         let mut owed = self.owed.lock();
-        let before = owed.showed.take().and_then(|(before, _)| before.unseen_now);
-        let unseen_now = report.unseen_now.clone().or(before);
-        owed.showed =
-            Some((Report { unseen_now, zones: report.zones.clone(), ..Report::default() }, at));
+        let before = owed.showed.take().and_then(|(before, _)| before.bob.unseen_now);
+        let unseen_now = report.bob.unseen_now.clone().or(before);
+        let zones = report.bob.zones.clone();
+        let bob = BobFound { unseen_now, zones, ..BobFound::default() };
+        owed.showed = Some((Report { bob, ..Report::default() }, at));
     }
 
     /// Notes that the list of immediate revocations has to be written with the next numbers.

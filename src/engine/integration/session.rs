@@ -1,6 +1,6 @@
 //! What all passes of one integration share: its place in the cluster, its mailbox, the refusals so
-//! far, and, after the first complete listing of the provider, everything that a pass over single
-//! employees needs to begin.
+//! far, and, after the first complete listing of the provider, everything that a partial pass needs
+//! to begin.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -213,10 +213,9 @@ impl Session {
                 initial_password: &initial_password,
             },
             request: Request {
-                scope: wanted.scope.unwrap_or(Scope::Everybody {
-                    listed: &listed,
-                    progress: &self.reckoning.progress,
-                }),
+                scope: wanted
+                    .scope
+                    .unwrap_or(Scope::Full { listed: &listed, progress: &self.reckoning.progress }),
                 trigger: wanted.trigger,
                 causes: wanted.causes,
                 deadline: Instant::now() + wanted.within,
@@ -263,7 +262,7 @@ impl Session {
             release: &release,
         };
         let mut report = pass.run().await;
-        report.tenant = Some(self.tenant(ready, false).await);
+        report.about.tenant = Some(self.tenant(ready, false).await);
         report.stop = report.stop.map(|stop| connections.name_secret(stop));
         if let Some(stop) = report
             .stop
@@ -275,8 +274,8 @@ impl Session {
         report
     }
 
-    /// Notes what a pass over single employees changed, and what it showed of Bob. The next write
-    /// of the numbers contains it.
+    /// Notes what a partial pass changed, and what it showed of Bob. The next write of the numbers
+    /// contains it.
     pub fn note_changes(&self, report: &Report) {
         let (Some(tally), now) = (&report.tally, self.shared.clock.now()) else { return };
         let shows = self
@@ -458,8 +457,7 @@ impl Session {
     }
 
     /// Returns the employees with a date that came and was not acted on, because no process ran or
-    /// no pass could be made. A pass over all employees looks at them as it would have done at that
-    /// date.
+    /// no pass could be made. A full pass looks at them as it would have done at that date.
     #[must_use]
     pub fn overdue(&self) -> Causes {
         let (now, began) = (self.shared.clock.now().as_second(), Instant::now());

@@ -1,5 +1,5 @@
 //! The secrets that webhooks are signed with. They are read next to the passes, so that a new
-//! secret is valid within twenty seconds, even if a pass over all employees takes long.
+//! secret is valid within twenty seconds, even if a full pass takes long.
 
 pub mod answer;
 

@@ -28,7 +28,7 @@ const BOB_REFUSED: SignedDuration = SignedDuration::from_hours(1);
 /// asks for them.
 const APART: SignedDuration = SignedDuration::from_secs(5);
 
-/// What passes over single employees begin with.
+/// What partial passes begin with.
 pub struct Ready {
     /// The integration as it was validated.
     pub object: Arc<ProvisioningIntegration>,
@@ -81,8 +81,7 @@ pub enum Hold<R> {
 pub enum State<R> {
     /// The settings are new to this process, and the provider has not been listed with them.
     Starting(Hold<R>),
-    /// The provider has been listed with these settings, and an event causes a pass over single
-    /// employees.
+    /// The provider has been listed with these settings, and an event causes a partial pass.
     Running(R),
     /// A pass was stopped before it had looked at all employees, or a credential was refused.
     Waiting(Trouble, Hold<R>),
@@ -95,8 +94,7 @@ pub enum State<R> {
 pub struct Trouble {
     /// The reason of the stop.
     pub reason: IntegrationReason,
-    /// Whether a full pass has met the problem. Until then, only a pass over single employees has
-    /// met it.
+    /// Whether a full pass has met the problem. Until then, only a partial pass has met it.
     pub met: bool,
 }
 
@@ -207,9 +205,8 @@ impl<R: Clone> State<R> {
         self.wait(Trouble { reason, met: true });
     }
 
-    /// Takes in that a pass over single employees met a refused credential. While Bob or the
-    /// settings cannot be used, this changes nothing: the next full pass comes when they may be
-    /// asked again.
+    /// Takes in that a partial pass met a refused credential. While Bob or the settings cannot be
+    /// used, this changes nothing: the next full pass comes when they may be asked again.
     fn refuse(&mut self, reason: IntegrationReason) {
         if !matches!(self, Self::Waiting(trouble, _) if trouble.rests_on_bob_alone()) {
             self.wait(Trouble { reason, met: false });
@@ -426,7 +423,7 @@ impl Place {
         self.0.borrow().ready()
     }
 
-    /// Returns whether passes over single employees use the settings of a listing.
+    /// Returns whether partial passes use the settings of a listing.
     #[must_use]
     pub fn is_running(&self) -> bool {
         matches!(*self.0.borrow(), State::Running(_))
@@ -469,7 +466,7 @@ impl Place {
         self.0.send_replace(State::Running(ready));
     }
 
-    /// Takes in that a pass over single employees met a refused credential.
+    /// Takes in that a partial pass met a refused credential.
     pub fn refuse(&self, reason: IntegrationReason) {
         self.0.send_modify(|state| state.refuse(reason));
     }

@@ -31,7 +31,7 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
     tracing::warn!(integration = %key, field = unreadable.field,
         "the spec of an integration cannot be read: no work is done on it");
     let stop = Stop::new(IntegrationReason::InvalidSettings, message);
-    let report = Report { stop: Some(stop), ..Report::default() };
+    let report = Report::stopped(stop);
     shared.metrics.pass(&key, &report.figures(), shared.clock.now());
     let (generation, before) = (metadata.generation.unwrap_or(0), unreadable.integration_status());
     let mut is_told = false;

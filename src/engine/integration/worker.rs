@@ -266,7 +266,7 @@ impl Worker {
         while beside.join_next().await.is_some() {}
     }
 
-    /// Runs the passes over all employees.
+    /// Runs the full passes.
     async fn work(&mut self, beat: &Beat) {
         let mut led = false;
         loop {
@@ -460,20 +460,20 @@ impl Worker {
             Err(stop) => {
                 self.secrets = Secrets::default();
                 self.serve_evidence_alone(&object).await;
-                (Report { stop: Some(stop), ..Report::default() }, Duration::from_mins(10))
+                (Report::stopped(stop), Duration::from_mins(10))
             }
         };
         if report.tally.is_none() {
             partial::look_later(&self.session, &people);
         }
-        report.sync_handled.clone_from(&requested);
-        report.webhooks = self.session.signing.said();
+        report.about.sync_handled.clone_from(&requested);
+        report.about.webhooks = self.session.signing.said();
         if !matches!(report.cut, Some(Cut::Deadline | Cut::Halted)) {
             // Otherwise the next pass answers it. A pass that is tried again answers it then.
             self.answered = requested;
         }
-        if report.in_bob.is_some() {
-            self.suspicion = report.suspicion;
+        if report.bob.in_bob.is_some() {
+            self.suspicion = report.bob.suspicion;
         }
         self.finish(&object, &mut report, interval).await;
     }
@@ -504,7 +504,7 @@ impl Worker {
                     self.secrets =
                         Secrets::see(&self.shared.client, &self.session.key.namespace, validated)
                             .await;
-                    if report.bob == Some(false) {
+                    if report.bob.answered == Some(false) {
                         self.serve_evidence_alone(object).await;
                     }
                     return *report;
@@ -547,13 +547,10 @@ impl Worker {
             }
             attempt += 1;
         }
-        Report {
-            stop: Some(Stop::new(
-                IntegrationReason::ClusterUnavailable,
-                "the Secret changed while it was read; trying again",
-            )),
-            ..Report::default()
-        }
+        Report::stopped(Stop::new(
+            IntegrationReason::ClusterUnavailable,
+            "the Secret changed while it was read; trying again",
+        ))
     }
 
     /// Opens the provider for access that evidence takes, when nothing else can be used. The next
@@ -607,7 +604,7 @@ impl Worker {
             integration = %self.session.key,
             ?trigger,
             took_ms = u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
-            in_bob = report.in_bob,
+            in_bob = report.bob.in_bob,
             created = report.tally.as_ref().map(|t| t.changes.created),
             updated = report.tally.as_ref().map(|t| t.changes.updated),
             reactivated = report.tally.as_ref().map(|t| t.changes.reactivated),
@@ -674,7 +671,7 @@ impl Worker {
                 .checked_add(jittered(interval, &self.session.key))
                 .ok()
                 .into_iter()
-                .chain(report.absent.again)
+                .chain(report.bob.absent.again)
                 .min(),
             retry: again.and_then(|(_, wait)| now.checked_add(wait).ok()),
             secrets: now.checked_add(if missing { MISSING_SECRET_POLL } else { SECRET_POLL }).ok(),
@@ -693,7 +690,7 @@ impl Worker {
         }
         let mut said = self.handle.said.lock().await;
         let before = said.told().to_vec();
-        if report.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
+        if report.bob.in_bob.is_some() && report.tally.is_some() && !report.is_unfinished() {
             self.session.reckoning.complete();
             self.session.forget_unknown();
         }
@@ -708,7 +705,7 @@ impl Worker {
         said.write(&self.shared.writer(&self.session.key), &self.session.key, generation, after)
             .await;
         counts::announce(&self.shared.events, object.object_ref(&()), &before, said.told());
-        if report.held.is_some() {
+        if report.guards.held.is_some() {
             self.times.interval = self.times.interval.into_iter().chain(said.next_release()).min();
         }
     }

@@ -1,5 +1,5 @@
 //! What Bob's answers showed of the company as a whole: the site of each employee, and the fields
-//! that Bob sent for no employee. With it, passes over single employees keep the status correct.
+//! that Bob sent for no employee. With it, partial passes keep the status correct.
 
 use std::{collections::BTreeMap, hash::BuildHasher as _};
 
@@ -61,7 +61,7 @@ impl Company {
 
     /// Takes in an answer about all employees. For employees that are `newer` than the answer, what
     /// is known stays.
-    pub fn see_everybody<'a>(
+    pub fn see_all<'a>(
         &self,
         employees: impl Iterator<Item = &'a Employee>,
         newer: impl Fn(&str) -> bool,
@@ -138,11 +138,11 @@ mod tests {
         company.see_some([employee("1", "Tokyo")].iter());
         assert_eq!(told(), None);
         let all = [employee("1", "Berlin"), employee("2", " Oslo "), employee("3", "")];
-        company.see_everybody(all.iter(), |_| false);
+        company.see_all(all.iter(), |_| false);
         assert_eq!(told().as_deref(), Some(""));
         company.see_some([employee("2", "Tokyo"), employee("3", "Tokyo")].iter());
         assert_eq!(told().as_deref(), Some("Tokyo 2, no Oslo"));
-        company.see_everybody(all.iter(), |id| id == "2");
+        company.see_all(all.iter(), |id| id == "2");
         assert_eq!(
             told().as_deref(),
             Some("Tokyo 1, no Oslo"),
@@ -150,7 +150,7 @@ mod tests {
         );
         company.see_some([Employee::gone("2"), employee("4", "Oslo")].iter());
         assert_eq!(told().as_deref(), Some(""));
-        company.see_everybody(all[..1].iter(), |_| false);
+        company.see_all(all[..1].iter(), |_| false);
         assert_eq!(told().as_deref(), Some("no Oslo"));
     }
 

@@ -23,9 +23,8 @@ use crate::{
 const WITHIN: Duration = Duration::from_secs(60);
 /// When the next pass begins while employees wait for their turn: Bob's minute is over then.
 const NEXT_MINUTE: Duration = Duration::from_secs(61);
-/// How many free reads of Bob's minute are left to passes over single employees. Without them, an
-/// event or a date that needs a read of Bob would wait until a full pass asked for every missing
-/// employee.
+/// How many free reads of Bob's minute are left to partial passes. Without them, an event or a date
+/// that needs a read of Bob would wait until a full pass asked for every missing employee.
 const LEFT_FOR_SINGLE: usize = 10;
 /// How many reads of Bob's minute are then left to a full pass, if no other pass reads: forty reads
 /// are not urgent ones.

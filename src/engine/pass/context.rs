@@ -12,7 +12,7 @@ use tokio::time::Instant;
 
 use super::{
     company::Company, initial_password::InitialPassword, last_read::LastRead, refusals::Refusals,
-    whom::Scope,
+    scope::Scope,
 };
 use crate::{
     api::{employee_sync::Trigger, integration::Approved},
@@ -95,26 +95,26 @@ pub struct Request<'a> {
     pub scope: Scope<'a>,
     /// What woke the pass.
     pub trigger: Trigger,
-    /// The causes for single employees. A pass over some employees is about exactly these.
+    /// The causes for single employees. A partial pass is about exactly these.
     pub causes: &'a Causes,
     /// The time after which changes that are not urgent no longer begin.
     pub deadline: Instant,
 }
 
 impl<'a> Request<'a> {
-    /// Returns where a pass over all employees counts what it has done.
+    /// Returns where a full pass counts what it has done.
     #[must_use]
     pub const fn progress(&self) -> Option<&'a Counting> {
         match self.scope {
-            Scope::Everybody { progress, .. } => Some(progress),
-            Scope::Some { .. } => None,
+            Scope::Full { progress, .. } => Some(progress),
+            Scope::Partial { .. } => None,
         }
     }
 
     /// Returns whether the pass is about some of the employees.
     #[must_use]
     pub const fn is_partial(&self) -> bool {
-        matches!(self.scope, Scope::Some { .. })
+        matches!(self.scope, Scope::Partial { .. })
     }
 }
 

@@ -41,7 +41,7 @@ pub struct Deciding<'a> {
 
 /// Decides for all employees.
 #[must_use]
-pub fn everybody(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
+pub fn all(cx: &Deciding<'_>, employees: Vec<Employee>) -> Vec<Person> {
     let mapped = mapped(&cx.integration.settings().mapping);
     employees.into_iter().map(|employee| cx.one(employee, &mapped, false)).collect()
 }

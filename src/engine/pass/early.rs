@@ -6,9 +6,9 @@ use std::{collections::HashSet, time::Duration};
 use tokio::sync::oneshot;
 
 use super::{
-    Pass,
+    Early, Pass,
     context::Requests,
-    observe,
+    observe::full,
     record::{ApprovedParts, Basis, Recorder, unknown},
 };
 use crate::{
@@ -29,14 +29,14 @@ const APPROVED: Duration = Duration::from_secs(2);
 
 impl Pass<'_> {
     /// Lists the provider's accounts. If that takes long or is not possible now, the statuses of
-    /// employees without one yet say that they wait. Returns `None` if the pass ends early.
+    /// employees without one yet say that they wait.
     pub(super) async fn listed(
         &self,
         people: &[Person],
         matcher: &mut Matcher<'_>,
-    ) -> Option<Result<Listing, Stop>> {
+    ) -> Result<Result<Listing, Stop>, Early> {
         let read_one = || self.request.progress().iter().for_each(|progress| progress.read_one());
-        let listing = self.unless_halted(observe::accounts(
+        let listing = self.unless_halted(full::accounts(
             self.services.provider,
             &self.integration.settings().mapping,
             matcher,
@@ -47,7 +47,7 @@ impl Pass<'_> {
             Ok(listing) => listing,
             Err(_) => tokio::join!(listing, self.unlisted(people)).0,
         };
-        if matches!(&listing, Some(Err(stop))
+        if matches!(&listing, Ok(Err(stop))
             if stop.reason == IntegrationReason::ProviderUnavailable)
         {
             self.unlisted(people).await;

@@ -78,7 +78,7 @@ pub struct Sort {
     /// Whether the plan is about some of the employees.
     pub is_partial: bool,
     /// Whether events started the pass. What such passes release is summed over an interval,
-    /// because a pass over all employees would find all of it at once.
+    /// because a full pass would find all of it at once.
     pub by_events: bool,
 }
 

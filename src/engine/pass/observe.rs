@@ -1,394 +1,369 @@
-//! Step 2: reads Bob and the provider. Bob is read by one search, and the employees that it lacks
-//! are read one by one. The provider's accounts are read by one listing, directly into the matcher.
+//! Step 2: reads Bob and the provider. A full pass reads all employees by one search and all
+//! accounts by one listing. A partial pass reads some employees and looks up each account on
+//! record. A partial pass on evidence does not ask Bob. The results have the same form, so no later
+//! step has to ask which of these it was.
+
+pub mod full;
+pub mod partial;
+mod unlisted;
 
 use std::collections::HashSet;
 
-use jiff::Timestamp;
+use tokio::time::Instant;
 
 use super::{
-    answered::{company, is_just_deleted, shown},
-    confirm::{Confirmed, Confirming},
-    last_read::LastRead,
+    Early, Pass, Scope, answered,
+    context::Requests,
+    execute::Cut,
+    report::{BobFound, Report},
+    scope::Rest,
 };
-use crate::engine::stop::{bob_stop, provider_stop};
 use crate::{
-    api::reasons::IntegrationReason,
-    bob,
-    cluster::roster::Employees,
+    api::{employee_sync::Trigger, reasons::IntegrationReason},
+    cluster::roster::Entry,
     domain::{
-        calendar::Gaps,
-        employee::{self, Employee, SITE},
-        mapping::Mapping,
-        matching::Matcher,
-        missing::{Memory, Missing, Words},
-        safety::{Read, Suspicion},
-        settings::Settings,
+        account::{Access, Account},
+        employee::Employee,
+        matching::{Matcher, Person},
+        priority::{Class, Urgency},
     },
-    engine::stop::Stop,
-    provider::{Listing, Provider},
+    engine::{intake::dirty::Line, stop::Stop},
+    provider::Listing,
 };
 
+/// How many accounts of employees may have another system's value where the mark should be. If
+/// there are more, the settings name the wrong attribute.
+const MOST_FOREIGN_MARKS: u32 = 10;
+
 /// Bob, as one pass saw it.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Source {
-    /// All employees in the answer, employees with a file that is confirmed to be gone, and leavers
-    /// on record that Bob does not show.
+    /// The employees to decide on: those in Bob's answer, employees with a file that is confirmed
+    /// to be gone, and leavers on record that Bob does not show.
     pub employees: Vec<Employee>,
-    /// How many employees the search returned.
-    pub in_bob: u32,
+    /// What the report says of Bob.
+    pub found: BobFound,
+    /// The employees that the pass will not finish.
+    pub rest: Rest,
     /// Why the answer is not believed about missing employees, if it is not.
     pub suspect: Option<String>,
-    /// The doubt to remember for the next read.
-    pub suspicion: Option<Suspicion>,
-    /// The requested fields that Bob sent for no employee.
-    pub unseen_fields: Vec<String>,
     /// The id of the company in Bob, if events are to be compared with it.
     pub company: Option<u64>,
     /// The employees with a file that this pass confirmed to be gone.
     pub deleted_now: HashSet<Box<str>>,
-    /// What was found about the employees that the answer lacks.
-    pub absent: Absent,
-    /// The sites in the answer without a time zone in the settings, and the time zones there
-    /// without a site.
-    pub zones: Option<Gaps>,
+    /// The accounts that were looked up. A full pass lists all accounts later.
+    pub accounts: Vec<Account<'static>>,
+    /// The employees for which a search looked for all accounts with their mark.
+    pub searched: HashSet<Box<str>>,
+    /// Whether the pass may take access and do nothing else, because Bob was not asked.
+    pub only_access: bool,
 }
 
-/// The employees that Bob's answer lacks.
-#[derive(Clone, Debug, Default)]
-pub struct Absent {
-    /// How many wait to be asked for one by one.
-    pub unconfirmed: usize,
-    /// How many the service user may no longer read.
-    pub forbidden: usize,
-    /// When the next pass has something to confirm.
-    pub again: Option<Timestamp>,
-    /// What is to be remembered of lifecycle statuses, or `None` if the answer is not believed.
-    pub memory: Option<Memory>,
-    /// Whether Bob has shown Terminated employees before and shows none now.
-    pub hides_leavers: bool,
+/// The accounts, as one pass saw them.
+#[derive(Debug, Default)]
+pub struct Accounts {
+    /// What is known of them together. The matcher has seen each of them.
+    pub listing: Listing,
+    /// The managers that are not among the employees of the pass.
+    pub managers: partial::Managers,
 }
 
-/// Reads all employees, and confirms which files are gone.
-///
-/// # Errors
-/// A [`Stop`]: without Bob there is no pass.
-pub async fn employees(
-    bob: &bob::Client,
-    settings: &Settings,
-    roster: &Employees,
-    last: &LastRead,
-    now: Timestamp,
-) -> Result<Source, Stop> {
-    let fields = &settings.mapping.fields;
-    let mut people = bob.everybody(fields).await.map_err(bob_stop)?;
-    let mut unseen_fields = unseen(settings, &people);
-    if !unseen_fields.is_empty() && have_moved(bob, settings, &unseen_fields).await? {
-        people = bob.everybody(fields).await.map_err(bob_stop)?;
-        unseen_fields = unseen(settings, &people);
-    }
-    let in_bob = u32::try_from(people.employees.len()).unwrap_or(u32::MAX);
-    if let Some(stop) = blind(&people) {
-        return Err(stop);
-    }
-    let suspicion = settings.short_read.judge(&Read {
-        before: last.believed,
-        count: in_bob,
-        at: now,
-        suspicion: last.suspicion,
-        apart: last.apart,
-        asked: last.asked,
-    });
-    let company = company(settings, &people.employees);
-    let mut source = Source {
-        employees: people.employees,
-        in_bob,
-        suspect: None,
-        suspicion,
-        unseen_fields,
-        company,
-        deleted_now: HashSet::new(),
-        absent: Absent::default(),
-        zones: None,
-    };
-    roster.shown(shown(&source.employees));
-    let Apart { missing, mut gone, expected } = compare(roster, &mut source.employees, now);
-    let still_missing: Vec<Box<str>>;
-    if suspicion.is_some() {
-        still_missing = missing.into_iter().map(|missing| missing.id).collect();
-        source.suspect = Some(format!(
-            "Bob answered with {in_bob} employees, and with {} in the last answer that bobsync \
-             believed; bobsync does not act on who is missing until a later answer says the same \
-             or a sync of the integration is requested",
-            last.believed
-        ));
-    } else {
-        let confirming = Confirming { bob, fields, roster, last, now };
-        let confirmed = confirming.run(Words::of(&source.employees), missing).await?;
-        source.suspect = confirmed.why_suspect();
-        roster.shown(shown(&confirmed.found));
-        source.employees.extend(confirmed.found);
-        let sites = source.employees.iter().filter_map(|employee| employee.values.get(SITE).text());
-        source.zones = Some(settings.zones.gaps(sites));
-        gone.extend(confirmed.gone.iter().cloned());
-        source.deleted_now.extend(confirmed.gone);
-        still_missing = confirmed.missing;
-        source.absent = Absent {
-            unconfirmed: confirmed.unconfirmed,
-            forbidden: confirmed.forbidden,
-            again: confirmed.again,
-            memory: Some(confirmed.memory),
-            hides_leavers: confirmed.hides_leavers,
-        };
-    }
-    source.employees.extend(gone.iter().map(|id| Employee::gone(id)));
-    source.employees.extend(expected.iter().map(|id| Employee::expected(id)));
-    // Absence is no evidence, and it does not remove evidence: a leaver on record stays a leaver
-    // until Bob shows otherwise.
-    let left = |id: &str| {
-        settings.disabling_trigger
-            && roster.with(id, |entry| entry.is_some_and(|entry| entry.has_left(now)))
-    };
-    source
-        .employees
-        .extend(still_missing.iter().filter(|id| left(id)).map(|id| Employee::unread(id)));
-    Ok(source)
-}
-
-/// The employees that the roster knows and that Bob does not show.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Apart {
-    /// They were in Bob.
-    pub missing: Vec<Missing>,
-    /// Their file is deleted.
-    pub gone: Vec<Box<str>>,
-    /// They were never in Bob.
-    pub expected: Vec<Box<str>>,
-}
-
-/// Compares Bob's answer with the roster, in one walk. Bob may have reported deletions that its
-/// answer does not show yet: these employees are removed from the answer.
-pub fn compare(roster: &Employees, answer: &mut Vec<Employee>, now: Timestamp) -> Apart {
-    let mut apart = Apart::default();
-    let mut just_deleted: foldhash::HashSet<Box<str>> = foldhash::HashSet::default();
-    {
-        let present: foldhash::HashSet<&str> = answer.iter().map(Employee::id).collect();
-        roster.for_each(|employee, entry| {
-            let deleted = is_just_deleted(entry, now);
-            if deleted {
-                just_deleted.insert(employee.into());
-            }
-            if present.contains(employee) && !deleted {
-                return;
-            }
-            if entry.file_deleted.is_some() {
-                apart.gone.push(employee.into());
-            } else if entry.was_in_bob() {
-                apart.missing.push(Missing {
-                    id: employee.into(),
-                    word: entry.lifecycle,
-                    absence: entry.absence,
-                });
-            } else {
-                apart.expected.push(employee.into());
-            }
+impl Source {
+    /// Takes out the employees that this read says nothing about, and notes for which of the others
+    /// all accounts were found.
+    pub fn restrict(&self, people: &mut Vec<Person>) {
+        people.retain(|person| {
+            !self.only_access || person.decision.existing == Some(Access::Suspended)
         });
-    }
-    answer.retain(|present| !just_deleted.contains(present.id()));
-    apart
-}
-
-impl Confirmed {
-    /// Returns why the answer is not believed about missing employees, if a whole lifecycle status
-    /// is missing.
-    fn why_suspect(&self) -> Option<String> {
-        let lost = self.lost.join(", ");
-        (!lost.is_empty()).then(|| {
-            format!(
-                "Bob's answer has no employee with the lifecycle status {lost} any more, and \
-                 employees who had it are missing: the service user's permission group may have \
-                 lost the right to see it; bobsync does not act on who is missing, and for an \
-                 employee with a file that was really deleted, request a sync of the EmployeeSync"
-            )
-        })
+        people
+            .iter_mut()
+            .for_each(|person| person.several &= !self.searched.contains(person.employee.id()));
     }
 }
 
-/// Returns the fields that the settings or the decisions need and that Bob sent for no employee. A
-/// field that is empty for all employees did come, because Bob sends null.
-fn unseen(settings: &Settings, people: &bob::People) -> Vec<String> {
-    if people.employees.is_empty() {
-        return Vec::new();
-    }
-    let fields = settings.mapping.fields.ids().iter().zip(&people.seen).enumerate();
-    let ends = [employee::TERMINATION, employee::LAST_DAY];
-    let decides =
-        |field| field == employee::START || (settings.disabling_trigger && ends.contains(&field));
-    fields
-        .filter(|(field, (_, seen))| !**seen && (settings.uses(*field) || decides(*field)))
-        .map(|(_, (id, _))| employee::known_to_bob(id).to_owned())
-        .fold(Vec::new(), |mut ids, id| {
-            if !ids.contains(&id) {
-                ids.push(id);
+impl Pass<'_> {
+    /// Returns the sync requests of single employees that existed before Bob was read.
+    pub(super) fn requests(&self) -> Requests {
+        let mut requests = Requests::new();
+        let mut look = |employee: &str, entry: &Entry| {
+            if let Some(requested) = &entry.sync_requested {
+                requests.insert(employee.into(), requested.clone());
             }
-            ids
-        })
-}
-
-/// Asks Bob about fields that it sent for no employee. Returns whether one of them is to be looked
-/// for in another place. A field that is missing in its right place is hidden from the service
-/// user.
-///
-/// # Errors
-/// A [`Stop`] that names a field that does not exist, and those that may be meant.
-async fn have_moved(
-    bob: &bob::Client,
-    settings: &Settings,
-    unseen: &[String],
-) -> Result<bool, Stop> {
-    let ids: Vec<&str> = unseen.iter().map(String::as_str).collect();
-    let catalogue = match bob.catalogue(&ids).await {
-        Ok(catalogue) => catalogue,
-        Err(error @ bob::Error::Unauthorized) => return Err(bob_stop(error)),
-        Err(error) => {
-            tracing::warn!(%error, "Bob did not say which fields it has; a field that came with no \
-                employee counts as hidden");
-            return Ok(false);
+        };
+        match self.request.scope {
+            Scope::Full { .. } => self.integration.roster.for_each(look),
+            // A pass that reads Bob answers the sync requests.
+            Scope::Partial { on_evidence: true, .. } => {}
+            Scope::Partial { on_evidence: false, .. } => {
+                self.request.causes.keys().for_each(|employee| {
+                    self.integration.roster.with(employee, |entry| {
+                        entry.into_iter().for_each(|entry| look(employee, entry))
+                    });
+                })
+            }
         }
-    };
-    if let Some(id) = ids.iter().find(|id| !catalogue.has(id)) {
-        let place = match settings.mapping.fields.position(id) {
-            Some(field) if settings.mapping.uses(field) => "spec.mapping",
-            Some(_) | None => "spec.provisioning.scope",
-        };
-        let nearest = catalogue.nearest(id);
-        let hint = if nearest.is_empty() {
-            "see Bob's field ids".to_owned()
-        } else {
-            format!("did you mean {}?", nearest.join(" or "))
-        };
-        return Err(Stop::new(
-            IntegrationReason::InvalidSettings,
-            format!("In {place}: Bob has no field `{id}`; {hint}"),
-        ));
+        requests
     }
-    Ok(bob.look_where(&catalogue, &ids))
-}
 
-/// Returns a stop if the lifecycle is missing, because no employee can be judged without it. That
-/// is a missing permission and not a fact about employees.
-fn blind(people: &bob::People) -> Option<Stop> {
-    (!people.employees.is_empty() && !people.seen[employee::LIFECYCLE]).then(|| {
-        Stop::new(
-            IntegrationReason::BobForbidden,
-            "Bob shows internal.lifecycleStatus of no employee, and without it bobsync cannot \
-             decide who has access: give the service user's permission group the right to view the \
-             Lifecycle category",
+    /// Reads the employees of the pass. A partial pass also looks up their accounts.
+    pub(super) async fn observe_bob(&self) -> Result<Source, Early> {
+        match self.request.scope {
+            Scope::Full { .. } => self.read_all().await,
+            Scope::Partial { on_evidence: true, .. } => self.take_evidence().await,
+            Scope::Partial { line, .. } => self.read_some(line).await,
+        }
+    }
+
+    async fn read_all(&self) -> Result<Source, Early> {
+        let source = self
+            .unless_halted(full::employees(
+                self.services.bob,
+                self.integration.settings(),
+                self.integration.roster,
+                &self.memory.last_read,
+                self.cluster.clock.now(),
+            ))
+            .await??;
+        self.concurrent.mailbox.company(source.company);
+        Ok(source)
+    }
+
+    async fn read_some(&self, line: Line) -> Result<Source, Early> {
+        if self.integration.validated.dry_run {
+            // `partial` starts no such pass for a dry run. A dry run writes nothing, whatever
+            // started it.
+            return Err(Early::Idle);
+        }
+        let (settings, roster) = (self.integration.settings(), self.integration.roster);
+        let urgency = match line {
+            Line::Urgent => Urgency::Urgent,
+            Line::Normal => Urgency::Normal,
+        };
+        let mut seen = partial::employees(
+            self.services.bob,
+            settings,
+            roster,
+            self.request.causes,
+            urgency,
+            self.cluster.clock.now(),
+            self.memory.last_read.apart,
         )
-    })
-}
-
-/// Lists the provider's accounts into the matcher. `one` is called for each account.
-///
-/// # Errors
-/// A [`Stop`]: without the listing there is no plan.
-pub async fn accounts(
-    provider: &dyn Provider,
-    mapping: &Mapping,
-    matcher: &mut Matcher<'_>,
-    one: &(dyn Fn() + Sync),
-) -> Result<Listing, Stop> {
-    provider
-        .list(mapping, &mut |account| {
-            one();
-            matcher.see(account);
-        })
-        .await
-        .map_err(|error| provider_stop(&error))
-}
-
-/// Returns whether an employee that is gone has been kept for long enough.
-#[must_use]
-pub fn is_expired(
-    deleted: Option<Timestamp>,
-    retention: std::time::Duration,
-    now: Timestamp,
-) -> bool {
-    deleted.is_some_and(|at| now.duration_since(at).unsigned_abs() >= retention && now >= at)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        api::{EmployeeSync, key::IntegrationKey},
-        cluster::roster::{Roster, visited},
-    };
-
-    fn now() -> Timestamp {
-        "2026-11-20T10:00:30Z".parse().expect("a time")
+        .await?;
+        self.concurrent.mailbox.company(seen.company);
+        let accounts = partial::accounts(
+            self.services.provider,
+            &settings.mapping,
+            roster,
+            &mut seen,
+            &|| self.is_wanted(),
+        )
+        .await?;
+        let unseen_now = self.concurrent.company.shown(|field| seen.fields.contains(field));
+        let found = BobFound { answered: Some(true), unseen_now, ..BobFound::default() };
+        Ok(Source { found, accounts, ..Source::from(seen) })
     }
 
-    fn key() -> IntegrationKey {
-        IntegrationKey { namespace: "people".into(), name: "onelogin".into() }
-    }
-
-    fn object(id: &str, status: serde_json::Value) -> EmployeeSync {
-        serde_json::from_value(serde_json::json!({
-            "metadata": {"name": format!("onelogin-{id}"), "namespace": "people",
-                "resourceVersion": "1"},
-            "spec": {"integrationRef": {"name": "onelogin"}, "employeeId": id},
-            "status": status,
-        }))
-        .expect("an EmployeeSync")
-    }
-
-    fn deleted(at: &str) -> serde_json::Value {
-        serde_json::json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"},
-            "evidence": {"kind": "FileDeleted", "observedAt": at}})
-    }
-
-    #[test]
-    fn who_was_just_deleted_is_taken_out_and_who_is_missing_is_sorted() {
-        let roster = Roster::default();
-        let managed =
-            || serde_json::json!({"access": "Active", "account": {"id": "1", "matchedBy": "Mark"}});
-        for (id, status) in [
-            ("here", managed()),
-            ("just", deleted("2026-11-20T10:00:00Z")),
-            ("back", deleted("2026-11-19T10:00:00Z")),
-            ("gone", deleted("2026-11-19T10:00:00Z")),
-            ("away", managed()),
-            ("pinned", serde_json::Value::Null),
-        ] {
-            roster.see(&object(id, status));
+    /// Takes the access that evidence on record takes, and does nothing else. The pass does not ask
+    /// Bob, so an employee who has to lose access at once does not wait for an answer of Bob. A
+    /// pass that reads the rows of these employees finds everything else that they need.
+    async fn take_evidence(&self) -> Result<Source, Early> {
+        let (settings, roster) = (self.integration.settings(), self.integration.roster);
+        let mut seen = partial::by_evidence(roster, self.request.causes);
+        if self.integration.validated.dry_run
+            || !settings.disabling_trigger
+            || seen.employees.is_empty()
+        {
+            return Err(Early::Idle);
         }
-        let mut answer: Vec<Employee> =
-            ["here", "just", "back", "new"].map(Employee::expected).into();
-        let mut apart = compare(&roster.of(&key()), &mut answer, now());
-        let left: Vec<&str> = answer.iter().map(Employee::id).collect();
-        assert_eq!(left, ["here", "back", "new"]);
-        apart.gone.sort_unstable();
-        assert_eq!(apart.gone, ["gone".into(), "just".into()]);
-        assert_eq!(apart.expected, ["pinned".into()]);
-        assert_eq!(apart.missing.iter().map(|missing| &*missing.id).collect::<Vec<_>>(), ["away"]);
+        let mut accounts = partial::accounts(
+            self.services.provider,
+            &settings.mapping,
+            roster,
+            &mut seen,
+            &|| self.is_wanted(),
+        )
+        .await?;
+        accounts.extend(
+            partial::marked(self.services.provider, &settings.mapping, roster, &mut seen).await?,
+        );
+        Ok(Source { accounts, only_access: true, ..Source::from(seen) })
     }
 
-    #[test]
-    fn a_deletion_adds_no_walk_over_the_employees() {
-        for (people, deletions) in [(200, 0), (200, 100), (800, 400)] {
-            let roster = Roster::default();
-            let id = |place: usize| place.to_string();
-            for place in 0..people {
-                let at =
-                    if place < deletions { "2026-11-20T10:00:00Z" } else { "2020-01-01T00:00:00Z" };
-                roster.see(&object(&id(place), deleted(at)));
+    /// Shows all accounts to the matcher. A full pass lists them; a partial pass has looked them up
+    /// and looks up the managers of these employees.
+    pub(super) async fn observe_accounts(
+        &self,
+        people: &[Person],
+        matcher: &mut Matcher<'_>,
+        source: &mut Source,
+    ) -> Result<Accounts, Early> {
+        let mapping = &self.integration.settings().mapping;
+        match self.request.scope {
+            Scope::Full { listed, .. } => {
+                let listing = self.listed(people, matcher).await?;
+                let listing = listing.inspect_err(|_| self.leavers_do_not_wait(people))?;
+                self.look_up_unlisted(people, matcher).await?;
+                if let Some(stop) = self.mark_is_taken(matcher) {
+                    self.leavers_do_not_wait(people);
+                    return Err(stop.into());
+                }
+                let unavailable = listing.unavailable.iter();
+                let unavailable = unavailable.map(|row| mapping.rows[*row].target.clone());
+                listed(unavailable.collect(), &self.unseen(people));
+                Ok(Accounts { listing, ..Accounts::default() })
             }
-            let mut answer: Vec<Employee> =
-                (0..people).map(|place| Employee::expected(&id(place))).collect();
-            let employees = roster.of(&key());
-            let (apart, rows) = visited::during(|| compare(&employees, &mut answer, now()));
-            assert_eq!((apart.gone.len(), answer.len()), (deletions, people - deletions));
-            assert_eq!(rows, people, "{deletions} deletions among {people} employees");
+            Scope::Partial { unavailable, .. } => {
+                std::mem::take(&mut source.accounts)
+                    .into_iter()
+                    .for_each(|account| matcher.see(account));
+                let managers = if source.only_access {
+                    partial::Managers::default()
+                } else {
+                    partial::managers(
+                        self.services.provider,
+                        mapping,
+                        self.integration.roster,
+                        people,
+                        &|| self.is_wanted(),
+                    )
+                    .await?
+                };
+                let rows = 0..mapping.rows.len();
+                let unavailable =
+                    rows.filter(|row| unavailable.contains(&mapping.rows[*row].target)).collect();
+                Ok(Accounts { listing: Listing { unavailable, ..Listing::default() }, managers })
+            }
         }
+    }
+
+    /// Returns the stop if many accounts have values of another system where the marks should be:
+    /// the settings name the wrong attribute, and no account is adopted by mistake.
+    fn mark_is_taken(&self, matcher: &Matcher<'_>) -> Option<Stop> {
+        let target = &self.integration.validated.target;
+        let attribute = target.destination.reserved()?;
+        let count = matcher.foreign_marks();
+        let chosen = target.catalog().capabilities.chosen_mark;
+        (chosen && count > MOST_FOREIGN_MARKS).then(|| {
+            let said = format!(
+                "In spec.provider: markAttribute names {attribute}, which has values that are no \
+                 marks of bobsync on {count} accounts of employees: name an attribute that nothing \
+                 else uses"
+            );
+            Stop { answered: true, ..Stop::new(IntegrationReason::InvalidSettings, said) }
+        })
+    }
+
+    /// Keeps what the answers showed, so that later passes can tell what is new in theirs.
+    pub(super) fn remember(&self, people: &[Person], listing: &Listing, report: &mut Report) {
+        self.looked_at(people);
+        let employees = people.iter().map(|person| &person.employee);
+        let (company, looking) = (self.concurrent.company, self.concurrent.looking);
+        match self.request.scope {
+            Scope::Full { .. } => {
+                if report.bob.zones.is_some() {
+                    company.see_all(employees, |id| looking.is_outdated(id));
+                }
+                company.hide(&report.bob.unseen_fields);
+            }
+            Scope::Partial { on_evidence: true, .. } => {}
+            Scope::Partial { on_evidence: false, .. } => {
+                company.see_some(employees.filter(|employee| !looking.is_outdated(employee.id())));
+                report.bob.zones = company.gaps(&self.integration.settings().zones);
+            }
+        }
+        if listing.whole {
+            self.integration.roster.without_account(None);
+        }
+    }
+
+    /// Returns whether a look-up that waits for its turn is still wanted.
+    fn is_wanted(&self) -> bool {
+        let urgent = matches!(self.request.scope, Scope::Partial { line: Line::Urgent, .. });
+        !(self.concurrent.halted)()
+            && self.cluster.leadership.is_leader()
+            && (urgent || Instant::now() < self.request.deadline)
+    }
+
+    /// Awaits a read, unless the pass has to end early: a newer spec has no use for that read.
+    pub(super) async fn unless_halted<T>(
+        &self,
+        reading: impl Future<Output = T>,
+    ) -> Result<T, Early> {
+        tokio::select! {
+            read = reading => Ok(read),
+            () = (self.concurrent.halting)() => Err(Early::Cut(Cut::Halted)),
+        }
+    }
+
+    /// Puts employees into the urgent line if they lose access and their account is on record as
+    /// open. The urgent line looks up such an account by its id, so a failed listing does not leave
+    /// access open.
+    fn leavers_do_not_wait(&self, people: &[Person]) {
+        if self.integration.validated.dry_run {
+            return;
+        }
+        let now = Instant::now();
+        let known = |person: &Person| {
+            person.known_account.is_some() && (person.known_active || person.sessions_open)
+        };
+        let open = |person: &&Person| person.several || known(person);
+        for person in people
+            .iter()
+            .filter(open)
+            .filter(|person| person.decision.existing == Some(Access::Suspended))
+        {
+            self.concurrent.mailbox.dirty.add(
+                person.employee.id(),
+                Trigger::Retry,
+                Class::Leaver,
+                now,
+            );
+        }
+    }
+
+    /// Returns the employees that an event announced and that Bob shows unchanged or does not show.
+    fn unseen(&self, people: &[Person]) -> Vec<Box<str>> {
+        if self.request.causes.is_empty() {
+            return Vec::new();
+        }
+        let is_other = |employee: &Employee| {
+            let known = self
+                .integration
+                .roster
+                .with(employee.id(), |entry| entry.map_or(0, |entry| entry.row));
+            known != answered::row(employee)
+        };
+        let employees = people
+            .iter()
+            .map(|person| &person.employee)
+            .filter(|employee| self.request.causes.contains_key(employee.id()) && !employee.unread);
+        let changed: HashSet<&str> =
+            employees.filter(|employee| is_other(employee)).map(Employee::id).collect();
+        self.request
+            .causes
+            .keys()
+            .filter(|employee| !changed.contains(&***employee))
+            .cloned()
+            .collect()
+    }
+
+    /// Remembers what Bob said of these employees, so that a pass after the next event can tell
+    /// whether Bob shows the change.
+    fn looked_at(&self, people: &[Person]) {
+        let rows: Vec<(&str, u64)> = people
+            .iter()
+            .map(|person| &person.employee)
+            .filter(|employee| {
+                !employee.is_without_a_row() && !self.concurrent.looking.is_outdated(employee.id())
+            })
+            .map(|employee| (employee.id(), answered::row(employee)))
+            .collect();
+        self.integration.roster.looked(rows.into_iter());
+        // Employees who had no row when Bob was read before have one now.
+        let employees =
+            people.iter().map(|person| &person.employee).filter(|employee| !employee.expected);
+        self.integration
+            .roster
+            .shown(employees.flat_map(|employee| answered::shown(std::slice::from_ref(employee))));
     }
 }

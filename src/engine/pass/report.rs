@@ -4,6 +4,7 @@
 mod again;
 mod beside;
 mod counts;
+mod found;
 mod held;
 mod source;
 
@@ -15,32 +16,25 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 pub use self::{
     beside::{begun_anew, cannot_read, timed, with_open, with_parts, with_progress, with_waits},
     counts::{Reckoned, with_counts},
+    found::{About, Absent, BobFound, GuardsFound, ProviderFound},
     held::released,
     source::{after_some, memory},
 };
 use super::{
-    HeldScope, Rest,
+    Rest,
     execute::Cut,
-    observe::Absent,
     record::{Tally, Unwritten},
 };
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
         conditions::{self, Wanted, merge},
-        integration::{Approved, BudgetState, BudgetStates, EmployeeCounts, LastPass, PlanSummary},
+        integration::{Approved, BudgetState, BudgetStates, EmployeeCounts, LastPass},
         reasons::{DetailReason, IntegrationReason},
     },
     cluster::status::to_the_second,
-    domain::{
-        calendar::Gaps, count::counted, guard::HeldPlan, known::Revoked, plan::Counts,
-        safety::Suspicion,
-    },
-    engine::{
-        intake::revocations,
-        settings::{tenants::Tenant, words::named},
-        stop::Stop,
-    },
+    domain::{count::counted, known::Revoked, plan::Counts},
+    engine::{intake::revocations, settings::words::named, stop::Stop},
     telemetry::metrics::PassFigures,
 };
 
@@ -49,58 +43,22 @@ use crate::{
 pub struct Report {
     /// Why the pass ended early, or why its findings are not believed.
     pub stop: Option<Stop>,
-    /// Whether Bob answered; `None` if it was not asked.
-    pub bob: Option<bool>,
-    /// Whether the provider answered; `None` if it was not asked.
-    pub provider: Option<bool>,
-    /// The provider's name, if the settings could be read.
-    pub provider_name: Option<&'static str>,
-    /// The mapped targets that the provider does not have.
-    pub unavailable_targets: Vec<String>,
-    /// The mapped fields that Bob sent for no employee.
-    pub unseen_fields: Vec<String>,
-    /// For a pass over single employees: the fields that Bob still sent for no employee. `None`
-    /// unless Bob sent one of the unseen fields now.
-    pub unseen_now: Option<Vec<String>>,
-    /// What was found about the employees that Bob's answer lacks.
-    pub absent: Absent,
-    /// The sites without a time zone and the time zones without a site, or `None` if that is not
-    /// known.
-    pub zones: Option<Gaps>,
-    /// The number of all employees in Bob's answer.
-    pub in_bob: Option<u32>,
-    /// The doubt about Bob's answer, if the answer is too short to be believed yet.
-    pub suspicion: Option<Suspicion>,
-    /// The totals of the pass, or `None` if the pass did not come that far.
-    pub tally: Option<Tally>,
-    /// The plan of a dry run.
-    pub plan: Option<PlanSummary>,
-    /// What a guard would hold of a dry run's plan, in one sentence.
-    pub would_hold: Option<String>,
-    /// What a guard holds.
-    pub held: Option<HeldPlan>,
-    /// The employees that a guard keeps managed.
-    pub scope: Option<HeldScope>,
-    /// For each kind of budget, how many changes did not go out: a guard holds them, or the pass
-    /// writes nothing.
-    pub planned: Option<Counts>,
-    /// The tenant that the pass was about.
-    pub tenant: Option<Tenant>,
-    /// Whether the pass was to write nothing.
-    pub dry_run: bool,
-    /// Whether a first pass that was not completed does not count (`existingEmployees: OnChange`).
-    pub first_must_be_whole: bool,
-    /// When a pass that was stopped, or that left work undone, is tried again.
-    pub again: Option<Timestamp>,
     /// Why the pass ended with changes left to do, if it did.
     pub cut: Option<Cut>,
+    /// When a pass that was stopped, or that left work undone, is tried again.
+    pub again: Option<Timestamp>,
+    /// What the pass was about.
+    pub about: About,
+    /// What the pass found out about Bob.
+    pub bob: BobFound,
+    /// What the pass found out about the provider.
+    pub provider: ProviderFound,
+    /// What the guards found.
+    pub guards: GuardsFound,
+    /// The totals of the pass, or `None` if the pass did not come that far.
+    pub tally: Option<Tally>,
     /// What could not be written about the employees.
     pub unwritten: Unwritten,
-    /// The sync request that this pass answers.
-    pub sync_handled: Option<String>,
-    /// Whether webhooks are accepted, and the reason if they are not. `None` if the settings ask
-    /// for no webhooks.
-    pub webhooks: Option<Result<(), String>>,
     /// The employees that the pass did not finish.
     pub rest: Rest,
     /// How long the pass took.
@@ -110,6 +68,12 @@ pub struct Report {
 }
 
 impl Report {
+    /// Returns the report of a pass that was stopped before it began.
+    #[must_use]
+    pub fn stopped(stop: Stop) -> Self {
+        Self { stop: Some(stop), ..Self::default() }
+    }
+
     /// Returns whether the pass ended with changes left to do, or with statuses left to write.
     #[must_use]
     pub fn is_unfinished(&self) -> bool {
@@ -125,14 +89,14 @@ impl Report {
             None => "Converged",
         };
         let through = self.stop.is_none() && !self.is_unfinished() && self.tally.is_some();
-        PassFigures { outcome, took: self.bob.map(|_| self.took), through }
+        PassFigures { outcome, took: self.bob.answered.map(|_| self.took), through }
     }
 
     /// Returns whether the plan was carried out. A status that could not be written is not a change
     /// that is left to do.
     #[must_use]
     pub fn is_carried_out(&self) -> bool {
-        self.tally.is_some() && self.cut.is_none() && self.stop.is_none() && !self.dry_run
+        self.tally.is_some() && self.cut.is_none() && self.stop.is_none() && !self.about.dry_run
     }
 
     /// Returns whether this pass answers a sync request: the pass is completed, or a person has to
@@ -202,15 +166,20 @@ pub fn after(
             }
         },
     ];
-    wanted.extend(connection(conditions::Type::BobConnected, report.bob, report, before));
-    wanted.extend(connection(conditions::Type::ProviderConnected, report.provider, report, before));
+    wanted.extend(connection(conditions::Type::BobConnected, report.bob.answered, report, before));
+    wanted.extend(connection(
+        conditions::Type::ProviderConnected,
+        report.provider.answered,
+        report,
+        before,
+    ));
     wanted.extend(source::time_zones_complete(report, before));
-    wanted.extend(webhooks_accepted(report.webhooks.as_ref()));
+    wanted.extend(webhooks_accepted(report.about.webhooks.as_ref()));
     wanted.extend(mapping_complete(report, before));
     wanted.extend(held::condition(report, before));
     wanted.extend(employees_failing(report, before));
     wanted.iter_mut().for_each(|one| {
-        one.message = named(&one.message, report.provider_name.unwrap_or("the provider"))
+        one.message = named(&one.message, report.provider.name.unwrap_or("the provider"))
     });
     let mut status = ProvisioningIntegrationStatus {
         mode: before.mode,
@@ -225,7 +194,7 @@ pub fn after(
         last_pass: before.last_pass.clone(),
         progress: None,
         next_try_at: again::due(report).map(Time),
-        plan: match (&report.plan, held::summary(report), &report.tally) {
+        plan: match (&report.guards.plan, held::summary(report), &report.tally) {
             (Some(plan), _, _) => Some(plan.clone()),
             (None, Some(held), Some(_)) => Some(held),
             (None, None, Some(_)) => None,
@@ -233,17 +202,20 @@ pub fn after(
             (None, _, None) => before.plan.clone(),
         },
         budgets: report
+            .guards
             .planned
             .map_or_else(|| before.budgets.clone(), |planned| Some(planned_of(planned))),
         first_pass_at: before
             .first_pass_at
             .clone()
             .or_else(|| report.is_carried_out().then(|| Time(to_the_second(now)))),
-        reactivations_held_since: match (&report.held, &report.tally) {
+        reactivations_held_since: match (&report.guards.held, &report.tally) {
             (Some(held), Some(_)) if held.restored => {
                 before.reactivations_held_since.clone().or_else(|| Some(Time(to_the_second(now))))
             }
-            (_, Some(_)) if !report.dry_run && !report.is_unfinished() && report.stop.is_none() => {
+            (_, Some(_))
+                if !report.about.dry_run && !report.is_unfinished() && report.stop.is_none() =>
+            {
                 None
             }
             _ => before.reactivations_held_since.clone(),
@@ -252,9 +224,9 @@ pub fn after(
         tenant_named: before.tenant_named.clone(),
         approved: before.approved.clone().map(|approved| {
             let through = report.tally.is_some()
-                && report.in_bob.is_some()
+                && report.bob.in_bob.is_some()
                 && !report.is_unfinished()
-                && !report.dry_run;
+                && !report.about.dry_run;
             Approved { leaving: approved.leaving && !through, ..approved }
         }),
         revoked: report.tally.as_ref().map_or_else(
@@ -262,6 +234,7 @@ pub fn after(
             |tally| revocations::after(&before.revoked, &tally.over, revoked, now),
         ),
         lifecycles: report
+            .bob
             .absent
             .memory
             .as_ref()
@@ -269,31 +242,30 @@ pub fn after(
             .or_else(|| before.lifecycles.clone()),
         // If there is no request, the field is removed: another writer may have written it.
         last_handled_sync_at: if report.answers_requests() {
-            report.sync_handled.clone()
+            report.about.sync_handled.clone()
         } else {
             before.last_handled_sync_at.clone()
         },
     };
     // Until a pass is completed, some statuses may still show accounts of the previous tenant.
     if report.tally.is_some()
-        && report.in_bob.is_some()
+        && report.bob.in_bob.is_some()
         && !report.is_unfinished()
         && report.stop.is_none()
     {
-        status.tenant = report.tenant.as_ref().map(|tenant| tenant.told().to_owned());
-        status.tenant_named = report.tenant.as_ref().map(|tenant| tenant.settings.clone());
+        status.tenant = report.about.tenant.as_ref().map(|tenant| tenant.told().to_owned());
+        status.tenant_named = report.about.tenant.as_ref().map(|tenant| tenant.settings.clone());
     }
-    if let (Some(tally), Some(in_bob)) = (&report.tally, report.in_bob) {
+    if let (Some(tally), Some(in_bob)) = (&report.tally, report.bob.in_bob) {
         // A short answer must not become the measure for the next answer.
-        let in_bob = if report.suspicion.is_some() {
+        let in_bob = if report.bob.suspicion.is_some() {
             before.employees.as_ref().map_or(in_bob, |counts| counts.in_bob)
         } else {
             in_bob
         };
-        // The employees that wait for a change are known only after a pass over all employees was
-        // completed.
-        let counts =
-            before.employees.is_some() || !(report.first_must_be_whole && report.is_unfinished());
+        // The employees that wait for a change are known only after a full pass was completed.
+        let counts = before.employees.is_some()
+            || !(report.about.first_must_be_whole && report.is_unfinished());
         status.employees = counts.then_some(EmployeeCounts {
             in_bob,
             in_scope: tally.in_scope,
@@ -445,10 +417,12 @@ fn reason(report: &Report) -> IntegrationReason {
     match &report.stop {
         Some(stop) => stop.reason,
         None if report.is_unfinished() => IntegrationReason::Progressing,
-        None if (report.held.is_some() || report.scope.is_some()) && !report.dry_run => {
+        None if (report.guards.held.is_some() || report.guards.scope.is_some())
+            && !report.about.dry_run =>
+        {
             IntegrationReason::PlanHeld
         }
-        None if report.dry_run => IntegrationReason::DryRun,
+        None if report.about.dry_run => IntegrationReason::DryRun,
         None => IntegrationReason::Converged,
     }
 }
@@ -458,21 +432,24 @@ fn message(report: &Report, reason: IntegrationReason) -> String {
         Some(stop) if stop.answered => counts::refuses(&stop.message),
         Some(stop) => stop.message.clone(),
         None => match reason {
-            IntegrationReason::DryRun => report.plan.as_ref().map_or_else(String::new, |plan| {
-                let held = report
-                    .would_hold
-                    .as_ref()
-                    .map(|because| format!("; a guard would hold part of it: {because}"))
-                    .unwrap_or_default();
-                format!(
-                    "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; \
+            IntegrationReason::DryRun => {
+                report.guards.plan.as_ref().map_or_else(String::new, |plan| {
+                    let held = report
+                        .guards
+                        .would_hold
+                        .as_ref()
+                        .map(|because| format!("; a guard would hold part of it: {because}"))
+                        .unwrap_or_default();
+                    format!(
+                        "Dry run: would create {}, reactivate {}, update {} and suspend {}{held}; \
                      nothing was written to the provider",
-                    plan.creates,
-                    plan.reactivations,
-                    plan.updates,
-                    counted(plan.disables, "account", "accounts")
-                )
-            }),
+                        plan.creates,
+                        plan.reactivations,
+                        plan.updates,
+                        counted(plan.disables, "account", "accounts")
+                    )
+                })
+            }
             IntegrationReason::PlanHeld => held::message(report),
             IntegrationReason::Progressing => unfinished_message(report),
             _ => report.tally.as_ref().map_or_else(String::new, |tally| {
@@ -542,7 +519,7 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
     if report.tally.is_none() {
         return kept(kind, before);
     }
-    Some(mapped(&report.unavailable_targets, &report.unseen_fields))
+    Some(mapped(&report.provider.unavailable_targets, &report.bob.unseen_fields))
 }
 
 fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {

@@ -1,141 +1,52 @@
-//! Between the decisions and the plan: if the settings would take too many employees out of
-//! management at once, these employees stay managed.
+//! The employees that a pass is about, and those that it did not finish.
 
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
-use super::{Pass, decide, guard::before, report::Report};
 use crate::{
-    cluster::roster::Entry,
-    domain::{
-        expression::Expression,
-        known::Met,
-        matching::Person,
-        shrink::{Shrink, Verdict, is_by_setting},
-    },
+    domain::priority::Class,
+    engine::{intake::dirty::Line, progress::Counting},
 };
 
-/// A shrinking scope that is held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HeldScope {
-    /// The digest by which a person approves it.
-    pub digest: String,
-    /// The number of employees that would leave management.
-    pub leaving: u32,
-    /// Why it is held, in one sentence.
-    pub because: String,
+/// Receives the targets that the provider does not have, and the employees that Bob shows
+/// unchanged.
+pub type Listed<'a> = &'a (dyn Fn(Vec<Box<str>>, &[Box<str>]) + Sync);
+
+/// The employees that a pass is about.
+#[derive(Clone, Copy)]
+pub enum Scope<'a> {
+    /// All employees.
+    Full {
+        /// Receives the targets that the provider does not have and the employees without a change
+        /// in Bob, as soon as both are known.
+        listed: Listed<'a>,
+        /// Counts how far the pass is.
+        progress: &'a Counting,
+    },
+    /// The employees for which there is a cause.
+    Partial {
+        /// The line in which these employees waited. The urgent line waits for suspensions only.
+        line: Line,
+        /// The targets that the provider does not have.
+        unavailable: &'a [Box<str>],
+        /// Whether the pass does not ask Bob: it takes access by the evidence on record and does
+        /// nothing else.
+        on_evidence: bool,
+    },
 }
 
-/// Says that the release of a plan was not stored, so no change of the plan may go out.
-pub(super) struct NotStored;
-
-impl Pass<'_> {
-    /// Judges how many employees the settings leave out, in a look at all employees. Employees that
-    /// may not leave are decided again, as if the settings still managed them. Returns the digest
-    /// of what was released now.
-    pub(super) async fn keep_in(
-        &self,
-        people: &mut [Person],
-        report: &mut Report,
-    ) -> Result<Option<String>, NotStored> {
-        let settings = self.integration.settings();
-        let rule = settings.scope_shrink;
-        let shrink = self.shrink(people);
-        let since = before(self.cluster.clock.now(), self.integration.validated.interval);
-        let left = self.scope_memory(|memory| memory.left(since, &shrink));
-        let after =
-            self.memory.last_approval.map_or(self.integration.uid, |released| &released.digest);
-        let over = shrink.is_over(rule, left, None);
-        // What was approved before continues after an interruption, for exactly the same employees.
-        let continues = || {
-            self.memory.last_approval.is_some_and(|last| {
-                last.leaving
-                    && last
-                        .after
-                        .as_deref()
-                        .is_some_and(|after| shrink.digest(after) == last.digest)
-            })
-        };
-        if !over || !self.integration.validated.dry_run && continues() {
-            self.scope_memory(|memory| memory.judge(self.scope_settings(), false));
-            return Ok(None);
-        }
-        let digest = shrink.digest(after);
-        if self.memory.approved_digest == Some(&digest) && !self.integration.validated.dry_run {
-            if !(self.release)(digest.clone(), true).await {
-                return Err(NotStored);
-            }
-            self.scope_memory(|memory| memory.judge(self.scope_settings(), false));
-            return Ok(Some(digest));
-        }
-        report.scope = Some(HeldScope {
-            digest,
-            leaving: shrink.count(),
-            because: shrink.because(rule, left),
-        });
-        self.scope_memory(|memory| memory.judge(self.scope_settings(), true));
-        self.stay(people);
-        Ok(None)
-    }
-
-    /// Judges the same in a look at some employees: they leave only as far as a look at all
-    /// employees would have let them leave.
-    pub(super) fn keep_some_in(&self, people: &mut [Person], report: &mut Report) {
-        let settings = self.integration.settings();
-        let shrink = self.shrink(people);
-        if shrink.count() == 0 {
-            return;
-        }
-        let now = self.cluster.clock.now();
-        let since = before(now, self.integration.validated.interval);
-        let now = now.as_second();
-        let managed = self.integration.roster.sums(|sums| sums.managed);
-        let verdict = self.scope_memory(|memory| {
-            memory.some(self.scope_settings(), &shrink, settings.scope_shrink, managed, since, now)
-        });
-        if verdict != Verdict::LetGo {
-            report.rest.in_doubt |= verdict == Verdict::Unjudged;
-            self.stay(people);
-        }
-    }
-
-    /// Returns the employees that the settings leave out now.
-    fn shrink<'b>(&self, people: &'b [Person]) -> Shrink<'b> {
-        let mut shrink = Shrink::default();
-        for person in people.iter().filter(|person| !person.employee.is_without_a_row()) {
-            let id = person.employee.id();
-            shrink.see(id, self.was_managed(id), &person.decision);
-        }
-        shrink
-    }
-
-    fn was_managed(&self, employee: &str) -> bool {
-        let managed = |entry: &Entry| entry.met == Some(Met::Managed);
-        self.integration.roster.with(employee, |entry| entry.is_some_and(managed))
-    }
-
-    /// Decides again for the employees that were managed and that the settings leave out now. Ended
-    /// employments are included.
-    fn stay(&self, people: &mut [Person]) {
-        let deciding = self.deciding();
-        for person in people.iter_mut().filter(|person| is_by_setting(&person.decision)) {
-            if self.was_managed(person.employee.id()) {
-                *person = decide::as_managed(&deciding, person.employee.clone());
-            }
-        }
-    }
-
-    fn scope_memory<T>(
-        &self,
-        with: impl FnOnce(&mut crate::domain::shrink::ScopeMemory) -> T,
-    ) -> T {
-        with(&mut self.concurrent.mailbox.noted.scope.lock())
-    }
-
-    /// Returns a hash that is equal for settings that leave out the same employees.
-    fn scope_settings(&self) -> u64 {
-        let settings = self.integration.settings();
-        let mut hash = DefaultHasher::new();
-        (&settings.email_domains, settings.scope.as_ref().map(Expression::source)).hash(&mut hash);
-        hash.finish()
-    }
+/// The employees that a partial pass did not finish.
+#[derive(Clone, Debug, Default)]
+pub struct Rest {
+    /// The employees that Bob does not show with their change yet.
+    pub unseen: Vec<Box<str>>,
+    /// The employees for which Bob or the provider gave no answer.
+    pub unread: Vec<Box<str>>,
+    /// The employees with a change for the other line, each with the class of that change.
+    pub deferred: Vec<(Box<str>, Class)>,
+    /// The employees with an unfinished change. The flag says whether the change was tried and
+    /// failed for now.
+    pub unsettled: Vec<(Box<str>, bool)>,
+    /// Whether only an answer about all employees can judge what Bob answered about one of them.
+    pub in_doubt: bool,
+    /// Whether an employee has another e-mail. The accounts of the employee's reports name the
+    /// manager by that e-mail.
+    pub renamed: bool,
 }

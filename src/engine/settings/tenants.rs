@@ -19,7 +19,7 @@ pub struct Tenants(Mutex<HashMap<IntegrationKey, Tenancy>>);
 struct Tenancy {
     tenant: Tenant,
     created: Timestamp,
-    /// Whether its last pass over all employees had no result, or no pass can begin.
+    /// Whether its last full pass had no result, or no pass can begin.
     idle: bool,
 }
 
@@ -117,8 +117,7 @@ impl Tenants {
         }
     }
 
-    /// Stores whether the pass over all employees had no result, so that no employee's access would
-    /// be taken.
+    /// Stores whether the full pass had no result, so that no employee's access would be taken.
     pub fn idle(&self, key: &IntegrationKey, idle: bool) {
         if let Some(tenancy) = self.lock().get_mut(key) {
             tenancy.idle = idle;

@@ -2,7 +2,6 @@
 //! or a certificate, in one of Microsoft's clouds.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
-use reqwest::Url;
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -172,27 +171,18 @@ impl App {
 pub(super) struct EntraDialect {
     tenant: Arc<Tenant>,
     app: App,
-    /// Scheme, host and port. A link to the next page is a whole address, so a path prefix is part
-    /// of each path.
-    origin: String,
-    prefix: String,
+    address: Address,
 }
 
 impl EntraDialect {
     pub(super) fn new(tenant: Arc<Tenant>, app: App) -> Self {
-        let (origin, prefix) = match Url::parse(&tenant.base) {
-            Ok(url) => {
-                (url.origin().ascii_serialization(), url.path().trim_end_matches('/').to_owned())
-            }
-            // The first call reports that this is not an address.
-            Err(_) => (tenant.base.clone(), String::new()),
-        };
-        Self { tenant, app, origin, prefix }
+        let address = Address::of(&tenant.base);
+        Self { tenant, app, address }
     }
 
     /// Returns the path of a call at the tenant's address.
     pub(super) fn path(&self, below: &str) -> String {
-        format!("{}/v1.0{below}", self.prefix)
+        self.address.path(&format!("/v1.0{below}"))
     }
 
     /// Returns a path as it is written within a batch.
@@ -200,15 +190,12 @@ impl EntraDialect {
         path.strip_prefix(&*self.path("")).unwrap_or(path)
     }
 
-    /// Returns the path and query of a link, if the link leads to the address of the calls.
-    pub(super) fn same_origin(&self, link: &str) -> Option<String> {
-        let url = Url::parse(link)
-            .ok()
-            .filter(|url| url.origin().ascii_serialization() == self.origin)?;
-        Some(match url.query() {
-            Some(query) => format!("{}?{query}", url.path()),
-            None => url.path().to_owned(),
-        })
+    /// Returns the path and query of a link to the next page.
+    ///
+    /// # Errors
+    /// The link leads to another address.
+    pub(super) fn next(&self, link: &str) -> Result<String, Error> {
+        self.address.next(link, None)
     }
 
     fn audience(&self) -> String {
@@ -218,7 +205,7 @@ impl EntraDialect {
 
 impl Dialect for EntraDialect {
     fn base(&self) -> &str {
-        &self.origin
+        &self.address.origin
     }
 
     fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {

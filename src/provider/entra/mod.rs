@@ -518,13 +518,7 @@ impl Directory for Entra {
             let Some(link) = page.rest.text("@odata.nextLink") else {
                 return Ok(lister.listing(!lister.repeats(), unavailable));
             };
-            let next = self.graph.dialect().same_origin(&link);
-            path = next.ok_or_else(|| {
-                unreadable(
-                    "the next page of the listing is said to be at another address, which is not \
-                     called",
-                )
-            })?;
+            path = self.graph.dialect().next(&link)?;
         }
     }
 

@@ -14,17 +14,18 @@ pub const CATALOG: Catalog = Catalog {
     address: Some("email"),
     labels: |target| target == "manager",
     capabilities: Capabilities {
-        initial_password: InitialPassword::Optional,
         change_at_first_login: ChangeAtFirstLogin::WithDefaultPassword,
+        initial_password: InitialPassword::Optional,
         // The others are PROVISIONED, PASSWORD_EXPIRED, LOCKED_OUT and RECOVERY.
         emoji: false,
         states: &[AccountState::Active, AccountState::Suspended, AccountState::Other],
         mark: "profile attribute that markAttribute names",
+        chosen_mark: true,
         page: 200,
         lags: true,
+        request_ids: true,
         defined_attributes: true,
         says_when: true,
-        request_ids: true,
         access_apart: true,
         ends_sessions: true,
         phrases: Phrases {
@@ -183,7 +184,7 @@ mod tests {
             ("DEPROVISIONED", AccountState::Suspended, Phase::Deactivated),
             ("SOMETHING_NEW", AccountState::Other, Phase::Usual),
         ] {
-            let user = json!({"id": "00u1", "status": status, "profile": {"login": "noa@example.com"},
+            let user = json!({"id": "00u1", "status": status, "profile": {"login": "noa"},
                 "activated": after, "passwordChanged": before, "lastLogin": null});
             assert_eq!(read(user), (state, phase), "{status}");
         }

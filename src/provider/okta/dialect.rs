@@ -4,10 +4,7 @@
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
-use reqwest::{
-    Url,
-    header::{AUTHORIZATION, HeaderValue},
-};
+use reqwest::header::{AUTHORIZATION, HeaderValue};
 use sha2::{Digest as _, Sha256};
 use std::{
     sync::atomic::{AtomicBool, Ordering},
@@ -69,6 +66,10 @@ pub struct Tenant {
 }
 
 impl Destination for Tenant {
+    fn catalog(&self) -> &'static Catalog {
+        &CATALOG
+    }
+
     fn tenant(&self) -> String {
         format!("{} {}", self.base, self.domain.to_lowercase())
     }
@@ -84,10 +85,6 @@ impl Destination for Tenant {
     fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
         Ok(Box::new(Okta::new(self.clone(), Caller::read(credential)?, ties, pacer)?))
     }
-
-    fn catalog(&self) -> &'static Catalog {
-        &CATALOG
-    }
 }
 
 /// How calls are authorised.
@@ -102,9 +99,9 @@ pub enum Caller {
 /// A service app and its key.
 #[derive(Debug)]
 pub struct App {
-    client_id: String,
-    key_id: String,
     key: SigningKey,
+    key_id: String,
+    client_id: String,
 }
 
 impl Caller {
@@ -112,7 +109,7 @@ impl Caller {
     ///
     /// # Errors
     /// [`Error::Misconfigured`] if there are both kinds of credentials, [`Error::Unauthorized`] if
-    /// there is none that can be valid. No error has anything of their content.
+    /// no kind can be valid. No error has anything of their content.
     pub fn read(mut credential: Credential) -> Result<Self, Error> {
         let refuse = |why: &str| Error::Unauthorized { said: why.to_owned() };
         let mut given =
@@ -168,10 +165,7 @@ pub(super) struct OktaDialect {
     pub(super) tenant: Arc<Tenant>,
     caller: Caller,
     proofs: Proofs,
-    /// Scheme, host and port. A link to the next page is a whole address, so a path prefix is part
-    /// of each path.
-    origin: String,
-    prefix: String,
+    address: Address,
 }
 
 impl OktaDialect {
@@ -180,40 +174,28 @@ impl OktaDialect {
     /// # Errors
     /// [`Error::Unavailable`] if this machine gives no randomness.
     pub(super) fn new(tenant: Arc<Tenant>, caller: Caller) -> Result<Self, Error> {
-        let (origin, prefix) = match Url::parse(&tenant.base) {
-            Ok(url) => {
-                (url.origin().ascii_serialization(), url.path().trim_end_matches('/').to_owned())
-            }
-            // The first call reports that this is not an address.
-            Err(_) => (tenant.base.clone(), String::new()),
-        };
+        let address = Address::of(&tenant.base);
         let proofs = Proofs {
             key: SigningKey::generated().map_err(unreadable)?,
             needed: AtomicBool::new(false),
             nonce: Mutex::default(),
             told: AtomicBool::new(false),
         };
-        Ok(Self { tenant, caller, proofs, origin, prefix })
+        Ok(Self { tenant, caller, proofs, address })
     }
 
-    /// Returns the path of a call at the tenant's address.
+    /// Returns the path of a call.
     pub(super) fn path(&self, below: &str) -> String {
-        format!("{}{below}", self.prefix)
+        self.address.path(below)
     }
 
-    /// Returns the path and query of a link, if the link leads to the org or to the address of the
+    /// Returns the path and query of a link to the next page, at the org or at the address of the
     /// calls.
-    pub(super) fn same_origin(&self, link: &str) -> Option<String> {
-        let url = Url::parse(link).ok()?;
-        let query = url.query().map_or_else(String::new, |query| format!("?{query}"));
-        let origin = url.origin().ascii_serialization();
-        if origin == self.origin {
-            Some(format!("{}{query}", url.path()))
-        } else if origin == self.vendor("") {
-            Some(format!("{}{}{query}", self.prefix, url.path()))
-        } else {
-            None
-        }
+    ///
+    /// # Errors
+    /// The link leads to another address.
+    pub(super) fn next(&self, link: &str) -> Result<String, Error> {
+        self.address.next(link, Some(&self.vendor("")))
     }
 
     /// Returns the address of a path at the org itself.
@@ -266,7 +248,7 @@ impl OktaDialect {
         let built = request.try_clone().and_then(|request| request.build().ok());
         let proof = built.and_then(|built| {
             let path = built.url().path();
-            let path = path.strip_prefix(&*self.prefix).unwrap_or(path);
+            let path = path.strip_prefix(&*self.address.prefix).unwrap_or(path);
             self.proof(built.method().as_str(), path, Some(token)).ok()
         });
         let request = match proof {
@@ -289,7 +271,7 @@ fn seconds() -> u64 {
 
 impl Dialect for OktaDialect {
     fn base(&self) -> &str {
-        &self.origin
+        &self.address.origin
     }
 
     fn has_tokens(&self) -> bool {
@@ -309,7 +291,7 @@ impl Dialect for OktaDialect {
         });
         let assertion =
             key.sign(Algorithm::Rs256, &[("kid", json!(key_id))], &claims).map_err(unreadable)?;
-        let url = format!("{}{}", self.origin, self.path(TOKENS));
+        let url = format!("{}{}", self.address.origin, self.path(TOKENS));
         let request = form(
             http.request(Method::POST, &url),
             &[

@@ -52,8 +52,8 @@ const RULES: [Rule; 19] = [
 ];
 
 const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
-const CLOCK: &str = "Okta refused the proof of possession (DPoP), and the clock of this machine may \
-    be wrong; Okta said: {said}";
+const CLOCK: &str = "Okta refused the proof of possession (DPoP), and the clock of this machine \
+    may be wrong; Okta said: {said}";
 const SCOPE: &str = "grant the service app the scopes {scope} in Okta, tab Okta API Scopes of the \
     app; Okta said: {said}";
 const SCHEMAS: &str = "the attributes of users cannot be read: the API token or the service app \
@@ -84,7 +84,7 @@ pub(super) fn judge(
     if route == SESSIONS && answer.status.is_success() && answer.body.is_empty() {
         return Ok(());
     }
-    let body = Body::read(answer);
+    let body = if answer.status.is_success() { Body::default() } else { Body::read(answer) };
     // Okta carries out no write in this mode.
     let is_refused = route.writes() && answer.status.as_u16() == 503 && body.code == "E0000010";
     if !is_refused && let Some(judged) = without_words(route, answer, wait(answer)) {
@@ -133,8 +133,8 @@ pub(super) fn until_reset(answer: &Answer) -> Option<Duration> {
 /// What an error body, or the header of a refused access token, says.
 #[derive(Debug, Default)]
 struct Body {
-    code: String,
     summary: String,
+    code: String,
     causes: Vec<String>,
     /// The scope that was missing, or all.
     scope: String,
@@ -142,9 +142,6 @@ struct Body {
 
 impl Body {
     fn read(answer: &Answer) -> Self {
-        if answer.status.is_success() {
-            return Self::default();
-        }
         let challenge = answer.header("www-authenticate").unwrap_or_default();
         let scope = within(challenge, "scope").unwrap_or(SCOPES).to_owned();
         if let Some(error) = within(challenge, "error") {

@@ -59,14 +59,14 @@ impl Okta {
     pub fn new(
         tenant: Tenant,
         caller: Caller,
-        ties: Ties,
+        hooks: Ties,
         pacer: Arc<Pacer>,
     ) -> Result<Self, Error> {
         let tenant = Arc::new(tenant);
         let dialect = OktaDialect::new(Arc::clone(&tenant), caller)?;
         Ok(Self {
             tenant,
-            service: Service::new(dialect, ties, pacer)?,
+            service: Service::new(dialect, hooks, pacer)?,
             schema: Remembered::default(),
             id: OnceLock::new(),
             written: Facts::new(LAG),
@@ -191,6 +191,12 @@ impl Okta {
 /// A search for users, which Okta counts as a listing.
 const SEARCH: Route = Route::new("find", Purpose::Find);
 
+/// Returns the accounts that have this key: Okta takes the first part of a login for it, too.
+fn those_with(key: Key<'_>, mut found: Found) -> Found {
+    keep_those_with(key, &mut found);
+    found
+}
+
 fn changed(user: &Object<'_>) -> Option<Timestamp> {
     user.text("lastUpdated")?.parse().ok()
 }
@@ -254,12 +260,7 @@ impl Directory for Okta {
                 }
             }
             let Some(link) = next_page(&answer) else { break };
-            path = self.service.dialect().same_origin(link).ok_or_else(|| {
-                unreadable(
-                    "the next page of the listing is said to be at another address, which is not \
-                     called",
-                )
-            })?;
+            path = self.service.dialect().next(link)?;
         }
         let whole = !lister.repeats();
         for (id, _) in self.written.all() {
@@ -274,7 +275,7 @@ impl Directory for Okta {
     }
 
     async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
-        let mut found = match key {
+        let found = match key {
             Key::Id(id) => {
                 let found = self.by_id(mapping, id).await?;
                 return Ok(found.into_iter().map(|(account, _)| account).collect());
@@ -290,8 +291,7 @@ impl Directory for Okta {
             },
             Key::Mark(mark) => self.by_attribute(mapping, &self.tenant.mark, mark).await?,
         };
-        keep_those_with(key, &mut found);
-        Ok(found)
+        Ok(those_with(key, found))
     }
 
     async fn create(&self, new: New<'_>) -> Result<Written, Error> {

@@ -54,8 +54,10 @@ mod tests {
             "id": "https://acme.okta.com/meta/schemas/user/osc1",
             "definitions": {
                 "base": {"properties": {"login": {"type": "string"}}},
-                "custom": {"properties": {"floor": {"type": "integer"}, "remote": {"type": "boolean"},
-                    "share": {"type": "number"}, "teams": {"type": "array"}}},
+                "custom": {"properties": {
+                    "floor": {"type": "integer"}, "remote": {"type": "boolean"},
+                    "share": {"type": "number"}, "teams": {"type": "array"},
+                }},
             },
         });
         let schema = Schema::read(body.to_string().as_bytes()).unwrap();

@@ -22,8 +22,7 @@ impl Okta {
     /// Returns the profile of a write. `None` if there is nothing to write.
     async fn profile(
         &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
+        (mapping, write): (&Mapping, &AccountWrite),
         new: bool,
     ) -> Result<Option<Map<String, Value>>, Error> {
         let is_own = |target: &str| !super::CATALOG.targets.contains(&target);
@@ -52,7 +51,7 @@ impl Okta {
         &self,
         New { mapping, write, initial }: New<'_>,
     ) -> Result<Written, Error> {
-        let mut body = self.profile(mapping, write, true).await?.ok_or_else(nothing)?;
+        let mut body = self.profile((mapping, write), true).await?.ok_or_else(nothing)?;
         let (mut password, active) = (Password::Absent, write.access != Some(Access::Suspended));
         if let Some(default) = initial.password {
             password = Password::Default(default.expose());
@@ -89,7 +88,7 @@ impl Okta {
     pub(super) async fn change(&self, change: Change<'_>) -> Result<Written, Error> {
         let Change { mapping, write, id, urgency } = change;
         self.service.dialect().user(id).ok_or(Error::NotFound)?;
-        let mut body = self.profile(mapping, write, false).await?;
+        let mut body = self.profile((mapping, write), false).await?;
         if write.access.is_none() {
             let body = body.ok_or_else(nothing)?;
             return self.post(change, body).await;
@@ -158,7 +157,7 @@ impl Okta {
             answer => answer?,
         };
         let (account, _) = self.told(mapping, &answer, Some(id))?;
-        let left = self.ignored(mapping, write, &account, &answer)?;
+        let left = self.ignored((mapping, write), &account, &answer)?;
         match left {
             Some(left) if left.rows.len() == write.attributes.len() => Err(left.error),
             left => Ok(Written { account, request_id: request_id(&answer, REQUEST), left }),
@@ -200,8 +199,7 @@ impl Okta {
     /// The mark was not changed.
     fn ignored(
         &self,
-        mapping: &Mapping,
-        write: &AccountWrite,
+        (mapping, write): (&Mapping, &AccountWrite),
         account: &Account<'_>,
         answer: &Answer,
     ) -> Result<Option<Left>, Error> {
@@ -336,7 +334,8 @@ fn advice(status: &str, occasion: Occasion) -> String {
         ""
     };
     format!(
-        "Okta suspends only ACTIVE accounts, and this one is {status}: deactivate it in Okta{setting}"
+        "Okta suspends only ACTIVE accounts, and this one is {status}: deactivate it in \
+         Okta{setting}"
     )
 }
 

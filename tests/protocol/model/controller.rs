@@ -40,7 +40,7 @@ use bobsync::{
         pass::{
             Scope,
             context::{Begins, Cluster, Integration, Past, Request},
-            decide::{Deciding, everybody},
+            decide::{self, Deciding},
             execute::{Execution, Pace, execute},
             guard::{Approvals, Guarding, OtherPasses, Sort, release},
             observe,
@@ -176,12 +176,12 @@ pub fn run(heard: &Heard) -> Doing {
         now,
     };
     let (employees, deleted_now) = employees(heard, &settings.mapping);
-    let people = everybody(&deciding, employees);
+    let people = decide::all(&deciding, employees);
     let Some(listed) = &heard.listing else { return Doing::default() };
     let leadership = Leadership::always();
     let desk = Desk { listed, calls: Mutex::default() };
     let mut matcher = Matcher::new(&settings.mapping, &people, settings.adopt);
-    let listing = observe::accounts(&desk, &settings.mapping, &mut matcher, &|| ())
+    let listing = observe::full::accounts(&desk, &settings.mapping, &mut matcher, &|| ())
         .now_or_never()
         .expect("at once")
         .expect("a listing");
@@ -256,7 +256,7 @@ pub fn run(heard: &Heard) -> Doing {
             leadership: &leadership,
         },
         request: Request {
-            scope: Scope::Some { line: Line::Normal, unavailable: &[], on_evidence: false },
+            scope: Scope::Partial { line: Line::Normal, unavailable: &[], on_evidence: false },
             trigger: Trigger::Interval,
             causes: &Causes::default(),
             deadline: tokio::time::Instant::now() + Duration::from_hours(1),

@@ -14,6 +14,7 @@ pub struct Simulated {
     pub google: String,
     pub entra: String,
     pub jumpcloud: String,
+    pub okta: String,
     control: String,
     http: reqwest::Client,
     /// Ends with the last story that it is part of.
@@ -30,6 +31,7 @@ impl Simulated {
             google: world.google_url().to_owned(),
             entra: world.entra_url().to_owned(),
             jumpcloud: world.jumpcloud_url().to_owned(),
+            okta: world.okta_url().to_owned(),
             control: world.control_url().to_owned(),
             http: reqwest::Client::new(),
             _world: Arc::new(world),
@@ -48,6 +50,7 @@ impl Simulated {
             self.google.clone(),
             self.entra.clone(),
             self.jumpcloud.clone(),
+            self.okta.clone(),
         ]
     }
 

@@ -1,7 +1,7 @@
 //! How a status is written: once, with the history lines that are owed, and never over what came in
 //! the meantime.
 
-use std::num::NonZeroU64;
+use std::{num::NonZeroU64, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -27,7 +27,6 @@ use crate::{
         why::Why,
     },
     engine::pass::{
-        observe::is_expired,
         outcome::Outcome,
         verdict::{Proof, Trouble, Verdict, part_text},
     },
@@ -502,6 +501,11 @@ fn reference(object: &EmployeeSync) -> ObjectReference {
         uid: object.uid(),
         ..ObjectReference::default()
     }
+}
+
+/// Returns whether an employee that is gone has been kept for long enough.
+fn is_expired(deleted: Option<Timestamp>, retention: Duration, now: Timestamp) -> bool {
+    deleted.is_some_and(|at| now.duration_since(at).unsigned_abs() >= retention && now >= at)
 }
 
 #[cfg(test)]

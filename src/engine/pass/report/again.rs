@@ -42,7 +42,11 @@ mod tests {
     use crate::{
         api::{ProvisioningIntegrationStatus, conditions},
         engine::{
-            pass::{execute::Cut, record::Tally},
+            pass::{
+                execute::Cut,
+                record::Tally,
+                report::{BobFound, ProviderFound},
+            },
             stop::Stop,
         },
     };
@@ -71,8 +75,9 @@ mod tests {
             .filter(|reason| !reason.is_ready() && **reason != IntegrationReason::PlanHeld);
         for reason in stops {
             let stop = Some(Stop::new(*reason, "It is so"));
-            let status =
-                after(&Report { stop, provider: Some(false), bob: Some(false), ..tried_again() });
+            let bob = BobFound { answered: Some(false), ..BobFound::default() };
+            let provider = ProviderFound { answered: Some(false), ..ProviderFound::default() };
+            let status = after(&Report { stop, bob, provider, ..tried_again() });
             assert_eq!(
                 status.next_try_at.map(|at| at.0.to_string()).as_deref(),
                 Some(DUE),
@@ -103,13 +108,13 @@ mod tests {
     #[test]
     fn what_is_in_order_says_nothing_of_a_next_try() {
         let tally = Some(Tally { in_scope: 3, ready: 2, retry: true, ..Tally::default() });
-        let converged = after(&Report { tally: tally.clone(), in_bob: Some(3), ..tried_again() });
+        let bob = BobFound { in_bob: Some(3), ..BobFound::default() };
+        let converged = after(&Report { tally: tally.clone(), bob: bob.clone(), ..tried_again() });
         assert_eq!(
             (converged.next_try_at, &*converged.conditions[0].message),
             (None, "2 of 3 employees in scope are in sync.")
         );
-        let unfinished =
-            after(&Report { tally, in_bob: Some(3), cut: Some(Cut::Halted), ..tried_again() });
+        let unfinished = after(&Report { tally, bob, cut: Some(Cut::Halted), ..tried_again() });
         assert_eq!(unfinished.conditions[0].reason, "Progressing");
         assert!(
             unfinished.conditions[0].message.ends_with(&format!("Next try at {DUE}.")),

@@ -142,7 +142,7 @@ pub fn with_waits(
     conditions
 }
 
-/// Returns the message about a pass over all employees that is under way.
+/// Returns the message about a full pass that is under way.
 pub(super) fn under_way(progress: Option<&Progress>) -> String {
     let under_way = "A full pass is running";
     let Some(Progress { step, done, of, eta, .. }) = progress else {

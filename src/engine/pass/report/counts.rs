@@ -1,5 +1,5 @@
 //! The numbers of an integration. They are put over what its passes said, because they are sums
-//! over all its employees, and passes over single employees change them too.
+//! over all its employees, and partial passes change them too.
 
 use std::fmt::Write as _;
 

@@ -17,8 +17,8 @@ use crate::{
 /// Returns what is held, for `status.plan`. If a shrinking scope is held, its digest comes first,
 /// because the rest of what is held depends on which employees are managed.
 pub(super) fn summary(report: &Report) -> Option<PlanSummary> {
-    let counts = report.held.as_ref().map(|held| held.counts).unwrap_or_default();
-    let digest = match (&report.scope, &report.held) {
+    let counts = report.guards.held.as_ref().map(|held| held.counts).unwrap_or_default();
+    let digest = match (&report.guards.scope, &report.guards.held) {
         (Some(scope), _) => scope.digest.clone(),
         (None, Some(held)) => held.digest.clone(),
         (None, None) => return None,
@@ -29,14 +29,14 @@ pub(super) fn summary(report: &Report) -> Option<PlanSummary> {
         reactivations: counts.reactivations,
         updates: counts.updates,
         disables: counts.disables,
-        leaving: report.scope.as_ref().map_or(0, |scope| scope.leaving),
+        leaving: report.guards.scope.as_ref().map_or(0, |scope| scope.leaving),
         held_because: Some(because(report)),
     })
 }
 
 fn because(report: &Report) -> String {
-    let scope = report.scope.as_ref().map(|scope| &*scope.because);
-    let held = report.held.as_ref().map(|held| &*held.because);
+    let scope = report.guards.scope.as_ref().map(|scope| &*scope.because);
+    let held = report.guards.held.as_ref().map(|held| &*held.because);
     let both: Vec<&str> = scope.into_iter().chain(held).collect();
     both.join("\n")
 }
@@ -44,8 +44,8 @@ fn because(report: &Report) -> String {
 /// Returns the sentence for a person, without the full stop.
 pub(super) fn message(report: &Report) -> String {
     let because = because(report);
-    if let Some(scope) = &report.scope {
-        let next = if report.held.is_some() {
+    if let Some(scope) = &report.guards.scope {
+        let next = if report.guards.held.is_some() {
             "; the rest needs an approval of its own after that"
         } else {
             ""
@@ -56,8 +56,8 @@ pub(super) fn message(report: &Report) -> String {
             scope.digest
         );
     }
-    let Some(HeldPlan { digest, .. }) = &report.held else { return String::new() };
-    let more = match report.absent.unconfirmed {
+    let Some(HeldPlan { digest, .. }) = &report.guards.held else { return String::new() };
+    let more = match report.bob.absent.unconfirmed {
         0 => String::new(),
         count => format!(
             "; {} missing from Bob's answer, and the next passes ask Bob about each, so wait with \
@@ -113,10 +113,10 @@ pub fn released(
 /// Returns the condition `PlanHeld`.
 pub(super) fn condition(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
     let kind = conditions::Type::PlanHeld;
-    if report.tally.is_none() || report.dry_run {
+    if report.tally.is_none() || report.about.dry_run {
         return kept(kind, before);
     }
-    let reason = match (&report.scope, &report.held) {
+    let reason = match (&report.guards.scope, &report.guards.held) {
         (Some(_), _) => DetailReason::ScopeShrink,
         (None, Some(held)) if held.restored => DetailReason::RestoredWithoutStatus,
         (None, Some(held)) if held.only_fields => DetailReason::FieldBlackout,

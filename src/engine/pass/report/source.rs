@@ -61,8 +61,8 @@ pub fn lifecycles(memory: &Memory) -> Lifecycles {
 /// Returns the condition `BobConnected` after an answer of Bob.
 pub(super) fn bob_connected(report: &Report) -> Wanted {
     let mut message = "The last call succeeded.".to_owned();
-    let only_at_work = report.absent.memory.as_ref().is_some_and(|memory| !memory.beyond_work);
-    let in_bob = report.in_bob.unwrap_or(0);
+    let only_at_work = report.bob.absent.memory.as_ref().is_some_and(|memory| !memory.beyond_work);
+    let in_bob = report.bob.in_bob.unwrap_or(0);
     let reason = if only_at_work && in_bob >= SOME_SIZE {
         message = format!(
             "Bob shows {in_bob} employees, and has never shown one who is Hired or Terminated: the \
@@ -70,7 +70,7 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
              lifecycle statuses, so leavers would not be seen."
         );
         DetailReason::LifecyclesMissing
-    } else if report.absent.hides_leavers {
+    } else if report.bob.absent.hides_leavers {
         message = String::from(
             "Bob has shown employees who are Terminated, and shows none now: the access rights of \
              the service user's permission group have probably lost this lifecycle status, so \
@@ -80,7 +80,7 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
     } else {
         DetailReason::Connected
     };
-    let forbidden = report.absent.forbidden;
+    let forbidden = report.bob.absent.forbidden;
     if forbidden > 0 {
         let employees = if forbidden == 1 { "employee" } else { "employees" };
         let _ = write!(
@@ -99,7 +99,7 @@ pub(super) fn time_zones_complete(
     before: &ProvisioningIntegrationStatus,
 ) -> Option<Wanted> {
     let kind = conditions::Type::TimeZonesComplete;
-    let Some(gaps) = &report.zones else { return kept(kind, before) };
+    let Some(gaps) = &report.bob.zones else { return kept(kind, before) };
     Some(if gaps.is_none() {
         let message = "Every site of an employee has its time zone.".to_owned();
         Wanted { kind, status: true, reason: DetailReason::SitesHaveZones.as_str(), message }
@@ -113,8 +113,7 @@ pub(super) fn time_zones_complete(
     })
 }
 
-/// Returns the status after a pass over single employees. It changes what a pass over all employees
-/// would also say about Bob.
+/// Returns the status after a partial pass. It changes what a full pass would also say about Bob.
 #[must_use]
 pub fn after_some(
     before: &ProvisioningIntegrationStatus,
@@ -126,11 +125,12 @@ pub fn after_some(
             .is_some_and(|known| known.reason == reason.as_str())
     };
     let hidden = report
+        .bob
         .unseen_now
         .as_ref()
         .filter(|_| is(conditions::Type::MappingComplete, DetailReason::SourceUnavailable));
     let mapping = hidden.map(|unseen| super::mapped(&[], unseen));
-    let zones = report.zones.as_ref().and_then(|_| time_zones_complete(report, before));
+    let zones = report.bob.zones.as_ref().and_then(|_| time_zones_complete(report, before));
     let mut status = before.clone();
     for condition in &mut status.conditions {
         let wanted = mapping.iter().chain(&zones).find(|wanted| wanted.kind == condition.type_);
@@ -181,6 +181,7 @@ fn told(gaps: &Gaps) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::pass::report::{BobFound, ProviderFound};
 
     #[test]
     fn gaps_are_told_with_sites_numbers_and_what_may_be_meant() {
@@ -203,10 +204,13 @@ mod tests {
     #[test]
     fn a_company_that_is_never_seen_to_hire_or_leave_is_told() {
         let report = |in_bob, beyond_work| Report {
-            in_bob: Some(in_bob),
-            absent: crate::engine::pass::observe::Absent {
-                memory: Some(Memory { beyond_work, ..Memory::default() }),
-                ..Default::default()
+            bob: BobFound {
+                in_bob: Some(in_bob),
+                absent: crate::engine::pass::report::Absent {
+                    memory: Some(Memory { beyond_work, ..Memory::default() }),
+                    ..Default::default()
+                },
+                ..BobFound::default()
             },
             ..Report::default()
         };
@@ -214,7 +218,7 @@ mod tests {
         assert_eq!(bob_connected(&report(200, true)).reason, "Connected");
         assert_eq!(bob_connected(&report(49, false)).reason, "Connected");
         let mut hides_leavers = report(12, true);
-        hides_leavers.absent.hides_leavers = true;
+        hides_leavers.bob.absent.hides_leavers = true;
         let told = bob_connected(&hides_leavers);
         assert!(
             told.status
@@ -238,9 +242,15 @@ mod tests {
                 |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect::<Vec<_>>();
             let report = Report {
                 tally: Some(crate::engine::pass::record::Tally::default()),
-                unavailable_targets: owned(unavailable),
-                unseen_fields: owned(unseen),
-                zones: Some(gaps(&[])),
+                provider: ProviderFound {
+                    unavailable_targets: owned(unavailable),
+                    ..ProviderFound::default()
+                },
+                bob: BobFound {
+                    unseen_fields: owned(unseen),
+                    zones: Some(gaps(&[])),
+                    ..BobFound::default()
+                },
                 ..Report::default()
             };
             crate::engine::pass::report::after(
@@ -261,8 +271,11 @@ mod tests {
             )
         };
         let moved = |unseen: Option<&[&str]>| Report {
-            zones: Some(gaps(&[("Tokyo", 1)])),
-            unseen_now: unseen.map(|list| list.iter().map(|&text| text.to_owned()).collect()),
+            bob: BobFound {
+                zones: Some(gaps(&[("Tokyo", 1)])),
+                unseen_now: unseen.map(|list| list.iter().map(|&text| text.to_owned()).collect()),
+                ..BobFound::default()
+            },
             ..Report::default()
         };
         let before = said(&[], &["work.title", "work.phone"]);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::api::reasons::EmployeeReason;
+use crate::{api::reasons::EmployeeReason, domain::guard::HeldPlan};
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(second).expect("a time")
@@ -9,24 +9,25 @@ fn at(second: i64) -> Timestamp {
 fn through() -> Report {
     Report {
         tally: Some(Tally { in_scope: 30, ready: 30, ..Tally::default() }),
-        in_bob: Some(30),
+        bob: BobFound { in_bob: Some(30), ..BobFound::default() },
         ..Report::default()
     }
 }
 
 fn stopped(reason: IntegrationReason) -> Report {
-    Report { stop: Some(Stop::new(reason, "for a reason")), ..Report::default() }
+    Report::stopped(Stop::new(reason, "for a reason"))
 }
 
-fn held() -> HeldPlan {
+fn held() -> GuardsFound {
     let (digest, because) = ("sha256:1".to_owned(), "8 suspensions planned".to_owned());
-    HeldPlan {
+    let held = HeldPlan {
         digest,
         counts: crate::domain::plan::Counts::default(),
         because,
         only_fields: false,
         restored: false,
-    }
+    };
+    GuardsFound { held: Some(held), ..GuardsFound::default() }
 }
 
 /// The status of generation 9 after one that spoke of generation 8.
@@ -46,7 +47,7 @@ fn reconciling(status: &ProvisioningIntegrationStatus) -> &str {
 fn the_generation_moves_after_a_pass_or_its_refusal_and_reconciling_says_the_rest() {
     for (report, reconciles) in [
         (through(), "False"),
-        (Report { held: Some(held()), ..through() }, "True"),
+        (Report { guards: held(), ..through() }, "True"),
         (Report { cut: Some(Cut::Deadline), ..through() }, "True"),
         (stopped(IntegrationReason::BobUnavailable), "True"),
         (stopped(IntegrationReason::TargetSuspect), "True"),
@@ -77,12 +78,12 @@ fn the_generation_moves_after_a_pass_or_its_refusal_and_reconciling_says_the_res
 #[test]
 fn a_sync_request_is_echoed_by_the_pass_that_answers_it_and_by_none_that_was_cut_off() {
     let asked = |report: Report| {
-        after_report(&Report { sync_handled: Some("now".to_owned()), ..report })
-            .last_handled_sync_at
+        let about = About { sync_handled: Some("now".to_owned()), ..About::default() };
+        after_report(&Report { about, ..report }).last_handled_sync_at
     };
     for report in [
         through(),
-        Report { held: Some(held()), ..through() },
+        Report { guards: held(), ..through() },
         stopped(IntegrationReason::BobUnauthorized),
     ] {
         assert_eq!(asked(report.clone()).as_deref(), Some("now"), "{report:?}");

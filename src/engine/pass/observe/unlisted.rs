@@ -3,13 +3,15 @@
 
 use futures::{StreamExt as _, stream};
 
-use super::Pass;
 use crate::{
     domain::{
         matching::{Matcher, Person},
         safety::ShortRead,
     },
-    engine::stop::{Stop, provider_stop},
+    engine::{
+        pass::Pass,
+        stop::{Stop, provider_stop},
+    },
     provider::{Error, Key},
 };
 

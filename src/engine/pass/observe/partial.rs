@@ -1,4 +1,4 @@
-//! Step 2 for single employees. Bob is read by one search with a filter for all of them. The
+//! Step 2 of a partial pass. Bob is read by one search with a filter for all of them. The
 //! provider is read by one look-up for each account on record. If Bob does not show an announced
 //! change yet, the employee is listed for another look: a read may be up to 20 s behind a change
 //! (apidocs.hibob.com, "Update employee").
@@ -11,7 +11,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use super::answered::{company, is_just_deleted, row, shown};
+use super::Source;
 use crate::{
     api::employee_sync::Trigger,
     bob,
@@ -27,6 +27,10 @@ use crate::{
     },
     engine::{
         intake::dirty::Causes,
+        pass::{
+            answered::{company, is_just_deleted, row, shown},
+            scope::Rest,
+        },
         stop::{Stop, bob_stop, provider_stop},
     },
     provider::{self, Key, Provider, call::BACK_IN_LINE},
@@ -59,6 +63,20 @@ pub struct Seen {
     pub in_doubt: bool,
     /// The fields that Bob sent for at least one of these employees.
     pub fields: HashSet<Box<str>>,
+}
+
+impl From<Seen> for Source {
+    fn from(seen: Seen) -> Self {
+        let Seen { unseen, unread, in_doubt, .. } = seen;
+        Self {
+            employees: seen.employees,
+            rest: Rest { unseen, unread, in_doubt, ..Rest::default() },
+            company: seen.company,
+            deleted_now: seen.deleted_now,
+            searched: seen.searched,
+            ..Self::default()
+        }
+    }
 }
 
 /// Reads these employees. If an earlier look found no change for an employee, the employee is
