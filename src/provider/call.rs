@@ -635,9 +635,7 @@ mod tests {
         let calling = tokio::spawn(async move {
             let (route, urgency, method, sent) =
                 (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
-            service
-                .call(&Call::write(route, urgency, (method, "/7"), None, sent))
-                .await
+            service.call(&Call::write(route, urgency, (method, "/7"), None, sent)).await
         });
         // Both calls are answered. After that only time passes.
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -10,7 +10,7 @@ use crate::source::{Source, none, read, sources};
 fn nobody_else_asks_which_provider_it_is() {
     let rooms =
         ["bob", "cli", "cluster", "domain", "engine", "http", "provider", "server", "telemetry"];
-    let names = ["onelogin", "google", "entra", "jumpcloud", "okta"];
+    let names = ["onelogin", "google", "entra", "jumpcloud", "okta", "scim"];
     let fields = [
         ".one_login",
         ".google_workspace",
@@ -66,7 +66,7 @@ fn every_host_that_is_called_is_on_the_page_of_hosts() {
 }
 
 /// The folders of the providers.
-const FOLDERS: [&str; 5] = ["entra", "google", "jumpcloud", "okta", "onelogin"];
+const FOLDERS: [&str; 6] = ["entra", "google", "jumpcloud", "okta", "onelogin", "scim"];
 
 /// Returns the lines of code of a provider's folder: without tests, comments and blanks.
 fn lines_of(folder: &str) -> Vec<Vec<String>> {

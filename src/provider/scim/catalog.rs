@@ -274,7 +274,10 @@ mod tests {
         }));
         let attributes: Vec<_> = account.attributes.iter().map(Option::as_deref).collect();
         assert_eq!(attributes, [Some("noa@example.com"), Some("9"), Some("Ops"), Some("3")]);
-        assert_eq!((account.mark.as_deref(), account.email.as_deref()), (Some("4711"), attributes[0]));
+        assert_eq!(
+            (account.mark.as_deref(), account.email.as_deref()),
+            (Some("4711"), attributes[0])
+        );
         assert!(account.foreign.is_some_and(|kept| kept.contains("W/")));
         for (active, state) in [
             (json!(true), AccountState::Active),

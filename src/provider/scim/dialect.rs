@@ -118,9 +118,7 @@ impl Way {
         let half = |there: &str, missing: &str| wrong(format!("{there} also needs {missing}"));
         let way = match (token, basic, client) {
             (Some(token), ..) => Self::Bearer(token),
-            (_, (Some(name), Some(password)), _) => {
-                Self::Basic(name.expose().to_owned(), password)
-            }
+            (_, (Some(name), Some(password)), _) => Self::Basic(name.expose().to_owned(), password),
             (.., (Some(id), Some(secret))) => Self::Client(id.expose().to_owned(), secret),
             (_, (Some(_), None), _) => return Err(half("username", "password")),
             (_, (None, Some(_)), _) => return Err(half("password", "username")),
@@ -252,7 +250,9 @@ mod tests {
 
     #[test]
     fn a_secret_has_the_keys_of_one_way() {
-        assert!(matches!(read(&[("token", " t-1\n")], false), Ok(Way::Bearer(t)) if t.expose() == "t-1"));
+        assert!(
+            matches!(read(&[("token", " t-1\n")], false), Ok(Way::Bearer(t)) if t.expose() == "t-1")
+        );
         assert!(matches!(read(&[("username", "u"), ("password", "p")], false), Ok(Way::Basic(..))));
         let client = [("clientId", "c"), ("clientSecret", "s")];
         assert!(matches!(read(&client, true), Ok(Way::Client(..))));

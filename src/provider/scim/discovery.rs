@@ -210,7 +210,10 @@ mod tests {
         ] {
             assert_eq!(hints.lacks(target), lacks, "{target}");
         }
-        assert_eq!((hints.kind("urn:x:u:floor"), hints.kind("urn:other:u:b")), (Some("integer"), None));
+        assert_eq!(
+            (hints.kind("urn:x:u:floor"), hints.kind("urn:other:u:b")),
+            (Some("integer"), None)
+        );
         assert!(!Hints::default().lacks("nickName"));
     }
 

@@ -71,7 +71,9 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: Mark) -
         }
         200..=299 if route.purpose == Purpose::List && !answer.is_json() => {
             let what = if answer.is_html() { "an HTML page" } else { "something that is not JSON" };
-            return Err(Error::Unavailable { said: format!("{what} came from /Users: {EXPECTED}") });
+            return Err(Error::Unavailable {
+                said: format!("{what} came from /Users: {EXPECTED}"),
+            });
         }
         _ => {}
     }
@@ -125,7 +127,8 @@ impl Body {
             return Self { text, code };
         }
         // Some gateways in front of a server have words of their own.
-        let texts = [&body["detail"], &body["message"], &body["title"], &body["description"], &body];
+        let texts =
+            [&body["detail"], &body["message"], &body["title"], &body["description"], &body];
         let text = texts.into_iter().map(text_of).find(|text| !text.is_empty());
         Self { text: text.unwrap_or_default(), code: text_of(&body["scimType"]) }
     }

@@ -73,7 +73,10 @@ fn a_refusal_names_the_attribute_or_the_password_and_no_value() {
         ("title is too long", Some("title")),
         ("The value of department is wrong: Ops", Some("enterprise.department")),
         ("An e-mail address is malformed: noa@example.com", Some("emails.work")),
-        ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", Some("enterprise.department")),
+        (
+            "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department",
+            Some("enterprise.department"),
+        ),
         ("password is too weak: Correct-Horse-7", Some("password")),
         ("Something is wrong with noa.lind@example.com", None),
     ] {

@@ -59,7 +59,8 @@ impl Ignored {
         if self.is_nothing() {
             return Ok(None);
         }
-        let mut names: Vec<&str> = self.rows.iter().map(|row| &*mapping.rows[*row].target).collect();
+        let mut names: Vec<&str> =
+            self.rows.iter().map(|row| &*mapping.rows[*row].target).collect();
         names.extend(self.mark.then(|| mark.attribute()));
         names.extend(self.access.then_some(ACTIVE));
         let said = "the server answered with success and did not change it".to_owned();

@@ -178,9 +178,7 @@ impl Scim {
     /// Returns whether changes go by PATCH.
     fn patches(&self, hints: &Hints) -> bool {
         match self.tenant().updates {
-            Updates::Auto => {
-                hints.patch.unwrap_or(true) && !self.service.dialect().is_patchless()
-            }
+            Updates::Auto => hints.patch.unwrap_or(true) && !self.service.dialect().is_patchless(),
             Updates::Patch => true,
             Updates::Put => false,
         }
@@ -202,11 +200,14 @@ impl Scim {
                 Err(Error::Unavailable { said }) if said == CHANGED && again => again = false,
                 outcome => {
                     let had = self.before(mapping, &write);
-                    return self.confirmed((mapping, &write, Some(id)), had.as_ref(), outcome?).await;
+                    return self
+                        .confirmed((mapping, &write, Some(id)), had.as_ref(), outcome?)
+                        .await;
                 }
             }
             let now = AccountWrite { foreign: None, ..write.into_owned() };
-            write = Cow::Owned(with_foreign(&now, true, self.by_id(mapping, id)).await?.into_owned());
+            write =
+                Cow::Owned(with_foreign(&now, true, self.by_id(mapping, id)).await?.into_owned());
         }
     }
 
@@ -365,9 +366,10 @@ impl Directory for Scim {
         match key {
             Key::Id(id) => Ok(Vec::from_iter(self.by_id(mapping, id).await?)),
             Key::Email(login) => match self.by_login(mapping, login).await {
-                Err(error) if is_about_filters(&error) => {
-                    Err(unreadable(&format!("the server has no filter on userName: {}", error.said())))
-                }
+                Err(error) if is_about_filters(&error) => Err(unreadable(&format!(
+                    "the server has no filter on userName: {}",
+                    error.said()
+                ))),
                 found => found,
             },
             Key::Mark(mark) => self.search(mapping, (&path(&place), mark), key).await,
@@ -396,7 +398,8 @@ impl Directory for Scim {
         undefined_in(mapping, write, |target| hints.lacks(target))?;
         if self.patches(&hints) {
             let outcome = self.patch(change, &hints, &path).await;
-            let lacks = matches!(&outcome, Err(Error::Unavailable { said }) if said == NO_SUCH_CALL);
+            let lacks =
+                matches!(&outcome, Err(Error::Unavailable { said }) if said == NO_SUCH_CALL);
             if !lacks {
                 return self.doubting(outcome).await;
             }

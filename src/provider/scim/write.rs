@@ -28,10 +28,7 @@ pub(super) struct Writing<'a> {
 
 impl<'a> Writing<'a> {
     /// Returns the places that a write names, with their new values. `None` clears.
-    fn values(
-        self,
-        write: &'a AccountWrite,
-    ) -> Result<Vec<(Place<'a>, Option<Value>)>, Error> {
+    fn values(self, write: &'a AccountWrite) -> Result<Vec<(Place<'a>, Option<Value>)>, Error> {
         let own = places(&TABLE, self.mapping, write).map(|(place, value)| {
             let value = match value {
                 NewValue::Set(text) => Some(self.value(&place, text)?),
@@ -46,9 +43,15 @@ impl<'a> Writing<'a> {
     /// Returns a text in the type of its attribute, if the server says that it is no text.
     fn value(self, place: &Place<'_>, text: &str) -> Result<Value, Error> {
         let read = match self.hints.kind(place.target) {
-            Some("integer") if place.outer.starts_with("urn:") => text.parse::<i64>().map(Value::from).ok(),
-            Some("boolean") if place.outer.starts_with("urn:") => text.parse::<bool>().map(Value::from).ok(),
-            Some("decimal") if place.outer.starts_with("urn:") => text.parse::<f64>().map(Value::from).ok(),
+            Some("integer") if place.outer.starts_with("urn:") => {
+                text.parse::<i64>().map(Value::from).ok()
+            }
+            Some("boolean") if place.outer.starts_with("urn:") => {
+                text.parse::<bool>().map(Value::from).ok()
+            }
+            Some("decimal") if place.outer.starts_with("urn:") => {
+                text.parse::<f64>().map(Value::from).ok()
+            }
             _ => Some(json!(text)),
         };
         read.ok_or_else(|| Error::Rejected {
@@ -62,11 +65,7 @@ impl<'a> Writing<'a> {
     ///
     /// # Errors
     /// A value that cannot be written.
-    pub(super) fn user(
-        self,
-        write: &AccountWrite,
-        password: Option<&Secret>,
-    ) -> Members {
+    pub(super) fn user(self, write: &AccountWrite, password: Option<&Secret>) -> Members {
         let mut body = Map::new();
         for (place, value) in self.values(write)? {
             // A new account has nothing to clear.

@@ -30,13 +30,30 @@ fn replaced(targets: &[&str], values: &[Option<&str>], user: &Value) -> Value {
 #[test]
 fn a_new_user_names_every_schema_that_it_uses_and_one_value_of_each_attribute_is_primary() {
     let targets = [
-        "userName", "emails.work", "emails.home", "phoneNumbers.mobile", "name.givenName",
-        "enterprise.manager", "enterprise.department", BADGE, "addresses.work.locality",
-        "addresses.work.country", "title",
+        "userName",
+        "emails.work",
+        "emails.home",
+        "phoneNumbers.mobile",
+        "name.givenName",
+        "enterprise.manager",
+        "enterprise.department",
+        BADGE,
+        "addresses.work.locality",
+        "addresses.work.country",
+        "title",
     ];
     let values = [
-        Some("noa@x"), Some("noa@x"), Some("noa@y"), Some("+44"), Some("Noa"), Some("7"),
-        Some("Ops"), Some("A-7"), Some("Paris"), Some("FR"), None,
+        Some("noa@x"),
+        Some("noa@x"),
+        Some("noa@y"),
+        Some("+44"),
+        Some("Noa"),
+        Some("7"),
+        Some("Ops"),
+        Some("A-7"),
+        Some("Paris"),
+        Some("FR"),
+        None,
     ];
     let mut write = fixtures::write(&values);
     write.mark = Some("4711".into());
@@ -63,8 +80,7 @@ fn a_new_user_names_every_schema_that_it_uses_and_one_value_of_each_attribute_is
 
 #[test]
 fn a_patch_has_one_operation_for_each_path() {
-    let targets =
-        ["title", "name.givenName", "enterprise.department", "enterprise.manager", BADGE];
+    let targets = ["title", "name.givenName", "enterprise.department", "enterprise.manager", BADGE];
     let urn = ENTERPRISE;
     assert_eq!(
         operations(&targets, &[Some("T"), Some("N"), Some("D"), Some("7"), Some("B")], &json!({})),
@@ -119,7 +135,8 @@ fn a_value_of_an_attribute_with_several_is_addressed_by_its_type_or_added_whole(
             [{"type": "work", "value": "c@x"}, {"type": "home", "value": "d@x"}]}]),
         "another value is the primary one"
     );
-    let two = json!({"emails": [{"type": "work", "value": "a\"@x"}, {"type": "work", "value": "b"}]});
+    let two =
+        json!({"emails": [{"type": "work", "value": "a\"@x"}, {"type": "work", "value": "b"}]});
     assert_eq!(
         operations(&targets[..1], &[Some("c@x")], &two),
         json!([{"op": "replace",
@@ -127,8 +144,12 @@ fn a_value_of_an_attribute_with_several_is_addressed_by_its_type_or_added_whole(
         "the second value of the type stays"
     );
     assert_eq!(
-        operations(&targets, &[None, Some("d@x")], &json!({"emails":
-            [{"type": "work", "value": "a@x", "primary": true}]})),
+        operations(
+            &targets,
+            &[None, Some("d@x")],
+            &json!({"emails":
+            [{"type": "work", "value": "a@x", "primary": true}]})
+        ),
         json!([{"op": "remove", "path": "emails[type eq \"work\"]"},
             {"op": "add", "path": "emails",
                 "value": [{"type": "home", "value": "d@x", "primary": true}]}])
@@ -168,8 +189,13 @@ fn a_put_keeps_what_is_not_ours_and_leaves_out_what_is_cleared() {
         "urn:other:User": {"their": "own"},
     });
     let targets = [
-        "title", "name.givenName", "emails.work", "emails.other", "phoneNumbers.work",
-        "enterprise.manager", BADGE,
+        "title",
+        "name.givenName",
+        "emails.work",
+        "emails.other",
+        "phoneNumbers.work",
+        "enterprise.manager",
+        BADGE,
     ];
     let values = [None, Some("N"), None, Some("o@x"), None, Some("9"), None];
     assert_eq!(

@@ -246,7 +246,9 @@ impl Tenant for Server {
             (COMPANY, &["badge"]),
             ("name", &["givenName", "familyName"]),
         ] {
-            let Some(held) = members.get_mut(holder).and_then(Value::as_object_mut) else { continue };
+            let Some(held) = members.get_mut(holder).and_then(Value::as_object_mut) else {
+                continue;
+            };
             held.retain(|name, _| !parts.contains(&name.as_str()));
             if held.is_empty() {
                 members.remove(holder);

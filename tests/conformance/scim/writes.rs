@@ -91,7 +91,11 @@ async fn every_dialect_makes_the_same_of_a_change_and_keeps_what_is_not_ours() {
         (Updates::Patch, json!({"routes": {"patchAnnounced": false}}), &["PATCH"]),
         (Updates::Put, json!({}), &["GET", "PUT"]),
         (Updates::Put, json!({"values": {"etags": false}}), &["GET", "PUT"]),
-        (Updates::Put, json!({"writes": {"putMerges": true, "noDefaultActive": true}}), &["GET", "PUT"]),
+        (
+            Updates::Put,
+            json!({"writes": {"putMerges": true, "noDefaultActive": true}}),
+            &["GET", "PUT"],
+        ),
         (Updates::Put, json!({"values": {"activeIsText": true}}), &["GET", "PUT"]),
         (Updates::Auto, json!({"errors": {"plainJson": true}}), &["PATCH"]),
     ] {
@@ -103,7 +107,10 @@ async fn every_dialect_makes_the_same_of_a_change_and_keeps_what_is_not_ours() {
         let provider = server.updating(updates);
         let change = if quirks["writes"]["putMerges"] == true {
             // Such a server cannot clear anything.
-            AccountWrite { attributes: write(&[(rows::DEPARTMENT, Some("Sales"))]).attributes, ..mixed() }
+            AccountWrite {
+                attributes: write(&[(rows::DEPARTMENT, Some("Sales"))]).attributes,
+                ..mixed()
+            }
         } else {
             mixed()
         };
@@ -157,9 +164,14 @@ async fn a_user_who_was_changed_in_between_is_read_again_once() {
         let id = server.make(&[account("noa")]).await.remove(0);
         let foreign = listed(&server, &id).await.foreign.map(|foreign| foreign.as_ref().into());
         let change = AccountWrite { foreign, ..mixed() };
-        server.edit(&id, json!({"nickName": "Other", "emails": [
+        server
+            .edit(
+                &id,
+                json!({"nickName": "Other", "emails": [
             {"type": "home", "value": "home@example.org", "primary": true},
-            {"type": "work", "value": "noa@example.com"}]})).await;
+            {"type": "work", "value": "noa@example.com"}]}),
+            )
+            .await;
         let rest = server.rest(&id).await;
         let before = server.methods().await.len();
         let provider = server.updating(updates);
@@ -219,7 +231,10 @@ async fn a_success_without_the_change_is_rejected() {
         let written = update(&server, &provider, &id, &change).await.unwrap();
         let left = written.left.expect("a part is left");
         assert_eq!(left.rows, [rows::TITLE, rows::DEPARTMENT]);
-        assert_eq!(server.look(&id).await.unwrap().attributes[rows::FIRST].as_deref(), Some("Noah"));
+        assert_eq!(
+            server.look(&id).await.unwrap().attributes[rows::FIRST].as_deref(),
+            Some("Noah")
+        );
     }
 }
 
@@ -308,7 +323,10 @@ async fn the_mark_may_be_the_employee_number() {
     let wanted = creation(&account("noa"), Access::Active);
     let made = provider.create(&server.mapping, &wanted, &Initial::default()).await.unwrap();
     let stored = server.stored(&made.account.id).await;
-    assert_eq!((&stored[ENTERPRISE]["employeeNumber"], &stored["externalId"]), (&json!(mark("noa")), &Value::Null));
+    assert_eq!(
+        (&stored[ENTERPRISE]["employeeNumber"], &stored["externalId"]),
+        (&json!(mark("noa")), &Value::Null)
+    );
     let key = mark("noa");
     let found = provider.find(&server.mapping, bobsync::provider::Key::Mark(&key)).await.unwrap();
     assert_eq!((found.len(), found[0].mark.as_deref()), (1, Some(&*key)));
