@@ -115,6 +115,18 @@ impl World {
         &self.bob.0
     }
 
+    /// Returns the providers: names in the control API, and addresses.
+    pub fn providers(&self) -> [(&'static str, &str); 6] {
+        [
+            ("onelogin", &self.onelogin.0),
+            ("google", &self.google.0),
+            ("entra", &self.entra.0),
+            ("jumpcloud", &self.jumpcloud.0),
+            ("okta", &self.okta.0),
+            ("scim", &self.scim.0),
+        ]
+    }
+
     pub fn onelogin_url(&self) -> &str {
         &self.onelogin.0
     }

@@ -49,7 +49,8 @@ impl Address {
         };
         relative().ok_or_else(|| {
             unreadable(
-                "the next page of the listing is said to be at another address, which is not called",
+                "the next page of the listing is said to be at another address, which is not \
+                 called",
             )
         })
     }

@@ -24,10 +24,7 @@ use testbed::{
     proxy::{Act, Method},
 };
 
-use crate::{
-    first_sync::expected,
-    support::{Controller, Story, ready, until},
-};
+use crate::support::{Controller, Story, expected::expected, ready, until};
 
 /// Where the process dies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

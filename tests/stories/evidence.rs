@@ -13,6 +13,7 @@ use crate::{
         until_status,
     },
     budgets::staff,
+    providers::ENTRA,
     support::{Controller, Simulated, Story, condition, ready, until},
 };
 
@@ -108,22 +109,13 @@ async fn a_rotated_secret_of_the_provider_is_used_for_evidence() {
     let story = Story::begin("rotated", 2).await;
     story.secret("hook", &[("webhookSecret", SECRET)]).await;
     let people = staff(&story, 4).await;
-    let app = story.simulated.get("/entra/app").await;
-    let client = app["clientId"].as_str().unwrap().to_owned();
-    story
-        .secret(
-            "entra",
-            &[("clientId", &client), ("clientSecret", app["clientSecret"].as_str().unwrap())],
-        )
-        .await;
+    let provider = ENTRA.prepare(&story).await;
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    let url = &story.simulated.entra;
-    let provider = json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
     story.integrate(hooked(json!({"provider": provider}))).await;
     story.ready("Converged").await;
     bob_refuses(&story).await;
     story.simulated.put("/entra/app", json!({"clientSecret": "another~Secret-1"})).await;
-    story.secret("entra", &[("clientId", &client), ("clientSecret", "another~Secret-1")]).await;
+    ENTRA.prepare(&story).await;
     // The controller sees a rotation within a minute.
     tokio::time::sleep(Duration::from_secs(30)).await;
     // The token that the old secret gave ends.

@@ -6,7 +6,8 @@ use serde_json::{Value, json};
 
 use crate::{
     budgets::leave,
-    refusals::{At, begin, email},
+    providers::{ENTRA, JUMPCLOUD, ONE_LOGIN, Provider},
+    refusals::{begin, email},
     support::{Controller, Story, condition, until},
 };
 
@@ -60,23 +61,14 @@ async fn is_counted(story: &Story, reason: &str) {
 }
 
 /// Another directory is the master of the account.
-async fn a_leaver_whom_another_directory_masters_is_told_as_open(at: At) {
+async fn a_leaver_whom_another_directory_masters_is_told_as_open(at: Provider) {
     let (story, people) = begin(at, "mastered", 4).await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"interval": "24h", "provider": at.provider(&story)})).await;
     story.ready("Converged").await;
     let account = at.account(&story, &email(0)).await.expect("an account");
-    let (id, mastered) = match at {
-        At::OneLogin => (account["id"].to_string(), json!({"directory_id": 7})),
-        At::Entra => {
-            (account["id"].as_str().unwrap().to_owned(), json!({"onPremisesSyncEnabled": true}))
-        }
-        At::JumpCloud => {
-            (account["_id"].as_str().unwrap().to_owned(), json!({"externally_managed": true}))
-        }
-        At::Google => unreachable!("it does not say so"),
-    };
-    story.simulated.patch(&format!("/{}/users/{id}", at.name()), mastered).await;
+    let mastered = at.mastered().expect("the provider tells it");
+    story.simulated.patch(&at.path(&account), mastered).await;
     let before = at.account(&story, &email(0)).await;
     story.simulated.change(&people[0], json!({"work.title": "Keeper of Lamps"})).await;
     leave(&story, &people[..1]).await;
@@ -94,23 +86,23 @@ async fn a_leaver_whom_another_directory_masters_is_told_as_open(at: At) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaver_whom_another_directory_masters_is_told_as_open_at_onelogin() {
-    Box::pin(a_leaver_whom_another_directory_masters_is_told_as_open(At::OneLogin)).await;
+    Box::pin(a_leaver_whom_another_directory_masters_is_told_as_open(ONE_LOGIN)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaver_whom_another_directory_masters_is_told_as_open_at_entra() {
-    Box::pin(a_leaver_whom_another_directory_masters_is_told_as_open(At::Entra)).await;
+    Box::pin(a_leaver_whom_another_directory_masters_is_told_as_open(ENTRA)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaver_whom_another_directory_masters_is_told_as_open_at_jumpcloud() {
-    Box::pin(a_leaver_whom_another_directory_masters_is_told_as_open(At::JumpCloud)).await;
+    Box::pin(a_leaver_whom_another_directory_masters_is_told_as_open(JUMPCLOUD)).await;
 }
 
 /// Two accounts without a mark have the leaver's e-mail: it is not known which is the right one.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaver_whom_several_accounts_match_is_told_as_open() {
-    let (story, people) = begin(At::OneLogin, "several", 4).await;
+    let (story, people) = begin(ONE_LOGIN, "several", 4).await;
     let user = |name: &str| json!({"email": email(0), "username": name, "firstname": "Robin", "lastname": "Vale", "status": 1});
     for name in ["robin.one", "robin.two"] {
         story.simulated.post("/onelogin/users", user(name)).await;
@@ -135,7 +127,7 @@ async fn a_leaver_whom_several_accounts_match_is_told_as_open() {
 /// Another integration of the same tenant manages the leaver, and its budget holds the suspension.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_leaver_whom_another_integration_keeps_is_told_as_open() {
-    let (story, people) = begin(At::OneLogin, "claimed", 4).await;
+    let (story, people) = begin(ONE_LOGIN, "claimed", 4).await;
     let _controller = Controller::start(&story).await;
     let held = json!({"disables": {"max": "0%", "atLeast": 0}});
     let first = story.integrate(json!({"interval": "24h", "safety": held})).await;

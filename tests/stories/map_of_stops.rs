@@ -29,7 +29,6 @@ mod controller;
 mod provider;
 mod stage;
 mod table;
-pub mod tenant;
 
 /// The only two rows that stop a leaver: more tries would do harm or could not succeed.
 const STOPPED: [&str; 2] = ["bob_refuses_the_service_user", "provider_refuses_the_credential"];

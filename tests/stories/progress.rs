@@ -8,10 +8,11 @@ use bobsync::api::{
     integration::{Progress, Step},
 };
 use jiff::Timestamp;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::{
     budgets::staff,
+    providers::GOOGLE,
     support::{Controller, Story, until},
 };
 
@@ -42,27 +43,15 @@ async fn until_written(story: &Story, done: u32) -> (Progress, String) {
 
 /// Returns how many accounts bear a mark.
 async fn made(story: &Story) -> u32 {
-    let users = story.simulated.get("/google/users").await;
-    let marked = |user: &&Value| {
-        user["externalIds"]
-            .as_array()
-            .is_some_and(|ids| ids.iter().any(|id| id["customType"] == "bobsync"))
-    };
-    u32::try_from(
-        users.as_array().map(Vec::as_slice).unwrap_or_default().iter().filter(marked).count(),
-    )
-    .unwrap()
+    u32::try_from(GOOGLE.accounts(story).await.len()).unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_long_pass_tells_how_far_it_is_in_few_writes_until_it_is_over() {
     let story = Story::begin("progress", 4).await;
-    let key = story.simulated.get("/google/service-account").await;
-    story.secret("google", &[("serviceAccount.json", &key.to_string())]).await;
+    let provider = GOOGLE.prepare(&story).await;
     staff(&story, 300).await;
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    let url = &story.simulated.google;
-    let provider = json!({"googleWorkspace": {"credentialsSecretRef": {"name": "google"}, "adminEmail": "admin@example.com", "endpoint": url, "tokenEndpoint": url}});
     let mark = story.mark().await;
     let began = Instant::now();
     story.integrate(json!({"provider": provider})).await;

@@ -7,146 +7,9 @@ use serde_json::{Value, json};
 
 use crate::{
     budgets::{leave, staff},
+    providers::{ENTRA, GOOGLE, JUMPCLOUD, ONE_LOGIN, Provider},
     support::{Controller, Moving, Story, condition, ready, until},
 };
-
-/// One provider in these stories.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum At {
-    OneLogin,
-    Google,
-    Entra,
-    JumpCloud,
-}
-
-impl At {
-    /// Returns its name in the control API and of its Secret.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::OneLogin => "onelogin",
-            Self::Google => "google",
-            Self::Entra => "entra",
-            Self::JumpCloud => "jumpcloud",
-        }
-    }
-
-    /// Returns the target that holds the title.
-    const fn title(self) -> &'static str {
-        match self {
-            Self::OneLogin => "title",
-            Self::Google => "organizations.title",
-            Self::Entra | Self::JumpCloud => "jobTitle",
-        }
-    }
-
-    /// Returns how an update is sent.
-    const fn update(self) -> (&'static str, &'static str) {
-        match self {
-            Self::OneLogin => ("PUT", "/api/2/users/"),
-            Self::Google => ("PUT", "/admin/directory/v1/users/"),
-            Self::Entra => ("PATCH", "/v1.0/users/"),
-            Self::JumpCloud => ("PUT", "/api/systemusers/"),
-        }
-    }
-
-    pub(crate) fn provider(self, story: &Story) -> Value {
-        let secret = json!({"name": self.name()});
-        match self {
-            Self::OneLogin => {
-                json!({"oneLogin": {"region": "US", "endpoint": story.simulated.one_login, "credentialsSecretRef": secret}})
-            }
-            Self::Google => {
-                let url = &story.simulated.google;
-                json!({"googleWorkspace": {"credentialsSecretRef": secret, "adminEmail": "admin@example.com", "endpoint": url, "tokenEndpoint": url}})
-            }
-            Self::Entra => {
-                let url = &story.simulated.entra;
-                json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": secret, "endpoint": url, "tokenEndpoint": url}})
-            }
-            Self::JumpCloud => {
-                json!({"jumpCloud": {"credentialsSecretRef": secret, "endpoint": story.simulated.jumpcloud}})
-            }
-        }
-    }
-
-    async fn secret(self, story: &Story) {
-        match self {
-            // The Secret exists already.
-            Self::OneLogin => {}
-            Self::Google => {
-                let key = story.simulated.get("/google/service-account").await;
-                story.secret("google", &[("serviceAccount.json", &key.to_string())]).await;
-            }
-            Self::Entra => {
-                let app = story.simulated.get("/entra/app").await;
-                let text = |key: &str| app[key].as_str().expect("a text").to_owned();
-                story
-                    .secret(
-                        "entra",
-                        &[("clientId", &text("clientId")), ("clientSecret", &text("clientSecret"))],
-                    )
-                    .await;
-            }
-            Self::JumpCloud => story.secret("jumpcloud", &[("apiKey", "jumpcloud-key-1")]).await,
-        }
-    }
-
-    async fn users(self, story: &Story) -> Vec<Value> {
-        story
-            .simulated
-            .get(&format!("/{}/users", self.name()))
-            .await
-            .as_array()
-            .cloned()
-            .unwrap_or_default()
-    }
-
-    /// Returns the account with this e-mail.
-    pub(crate) async fn account(self, story: &Story, email: &str) -> Option<Value> {
-        let key = match self {
-            Self::OneLogin | Self::JumpCloud => "email",
-            Self::Google => "primaryEmail",
-            Self::Entra => "userPrincipalName",
-        };
-        self.users(story).await.into_iter().find(|user| user[key] == email)
-    }
-
-    /// Returns whether an account, or the body of an update, is suspended.
-    fn is_suspended(self, user: &Value) -> bool {
-        match self {
-            Self::OneLogin => user["status"] == 2,
-            Self::Google => user["suspended"] == true,
-            Self::Entra => user["accountEnabled"] == false,
-            Self::JumpCloud => user["state"] == "SUSPENDED",
-        }
-    }
-
-    /// Makes the provider refuse every write to these accounts with 403.
-    async fn protect(self, story: &Story, accounts: &[Value]) {
-        let ids: Vec<&Value> = accounts
-            .iter()
-            .map(|user| &user[if self == Self::JumpCloud { "_id" } else { "id" }])
-            .collect();
-        assert!(ids.iter().all(|id| !id.is_null()), "{accounts:?}");
-        match self {
-            Self::OneLogin => {
-                for id in ids {
-                    let fault = json!({"kind": "status", "status": 403, "method": "PUT", "exactPath": format!("/api/2/users/{id}")});
-                    story.simulated.post("/onelogin/faults", fault).await;
-                }
-            }
-            Self::Google => {
-                drop(story.simulated.put("/google/directory", json!({"protected": ids})).await)
-            }
-            Self::Entra => {
-                drop(story.simulated.put("/entra/directory", json!({"restricted": ids})).await)
-            }
-            Self::JumpCloud => drop(
-                story.simulated.put("/jumpcloud/organization", json!({"protected": ids})).await,
-            ),
-        }
-    }
-}
 
 /// Returns the e-mail of the employee with this number, as [`staff`] makes them.
 pub(crate) fn email(number: usize) -> String {
@@ -154,14 +17,18 @@ pub(crate) fn email(number: usize) -> String {
 }
 
 /// Begins a story with a company of this size, and the Secret of this provider.
-pub(crate) async fn begin(at: At, name: &str, count: usize) -> (Story, Vec<String>) {
+pub(crate) async fn begin(at: Provider, name: &str, count: usize) -> (Story, Vec<String>) {
     let story = Story::begin(&format!("{name}-{}", at.name()), 0).await;
-    at.secret(&story).await;
+    at.prepare(&story).await;
     let people = staff(&story, count).await;
     (story, people)
 }
 
-async fn until_suspended(story: &Story, at: At, numbers: impl IntoIterator<Item = usize> + Clone) {
+async fn until_suspended(
+    story: &Story,
+    at: Provider,
+    numbers: impl IntoIterator<Item = usize> + Clone,
+) {
     until("whoever leaves gets out", || async {
         let mut open = Vec::new();
         for number in numbers.clone() {
@@ -199,7 +66,7 @@ async fn said(story: &Story) -> (String, String) {
 
 /// The credential may not change three accounts, and there is nothing else to do: the integration
 /// works on.
-async fn three_refused_accounts_silence_nothing(at: At) {
+async fn three_refused_accounts_silence_nothing(at: Provider) {
     let (story, people) = begin(at, "three", 12).await;
     let moving = Moving::start(&story, "2026-12-01T10:00:00Z").await;
     let safety = json!({"disables": {"max": "100%", "atLeast": 12}});
@@ -258,22 +125,22 @@ async fn three_refused_accounts_silence_nothing(at: At) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_refused_accounts_silence_nothing_at_onelogin() {
-    Box::pin(three_refused_accounts_silence_nothing(At::OneLogin)).await;
+    Box::pin(three_refused_accounts_silence_nothing(ONE_LOGIN)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_refused_accounts_silence_nothing_at_google() {
-    Box::pin(three_refused_accounts_silence_nothing(At::Google)).await;
+    Box::pin(three_refused_accounts_silence_nothing(GOOGLE)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_refused_accounts_silence_nothing_at_entra() {
-    Box::pin(three_refused_accounts_silence_nothing(At::Entra)).await;
+    Box::pin(three_refused_accounts_silence_nothing(ENTRA)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_refused_accounts_silence_nothing_at_jumpcloud() {
-    Box::pin(three_refused_accounts_silence_nothing(At::JumpCloud)).await;
+    Box::pin(three_refused_accounts_silence_nothing(JUMPCLOUD)).await;
 }
 
 /// Without the right to end sessions every leaver of a day is still disabled, and the right is
@@ -281,7 +148,7 @@ async fn three_refused_accounts_silence_nothing_at_jumpcloud() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_the_right_to_end_sessions_every_leaver_is_disabled_and_the_right_is_noticed_by_itself()
  {
-    let at = At::Entra;
+    let at = ENTRA;
     let (story, people) = begin(at, "sessions", 30).await;
     story.simulated.put("/entra/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
     let _controller = Controller::start(&story).await;
@@ -321,7 +188,7 @@ async fn without_the_right_to_end_sessions_every_leaver_is_disabled_and_the_righ
 /// noticed by itself.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_right_that_is_given_back_at_the_provider_is_noticed_by_itself() {
-    let at = At::Entra;
+    let at = ENTRA;
     let (story, people) = begin(at, "consent", 8).await;
     let grant = async |permissions: &[&str]| {
         drop(story.simulated.put("/entra/app", json!({"permissions": permissions})).await)
@@ -363,7 +230,7 @@ async fn a_right_that_is_given_back_at_the_provider_is_noticed_by_itself() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn refused_creates_are_told_in_the_words_of_the_provider_and_keep_neither_joiners_nor_leavers_waiting()
  {
-    let at = At::Google;
+    let at = GOOGLE;
     let (story, people) = begin(at, "creates", 6).await;
     let moving = Moving::start(&story, "2026-12-01T10:00:00Z").await;
     story.integrate(json!({"interval": "10m", "provider": at.provider(&story)})).await;
@@ -416,7 +283,7 @@ async fn refused_creates_are_told_in_the_words_of_the_provider_and_keep_neither_
 /// A directory without room for another user.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_directory_keeps_no_leaver_in_and_joiners_are_made_once_there_is_room() {
-    let at = At::Entra;
+    let at = ENTRA;
     let (story, people) = begin(at, "full", 30).await;
     let moving = Moving::start(&story, "2026-12-01T10:00:00Z").await;
     let room = async |most: usize| {
@@ -425,7 +292,7 @@ async fn a_full_directory_keeps_no_leaver_in_and_joiners_are_made_once_there_is_
     room(4).await;
     story.integrate(json!({"interval": "10m", "provider": at.provider(&story)})).await;
     until("some have an account, and the others are refused", || async {
-        let count = at.users(&story).await.len();
+        let count = at.all(&story).await.len();
         let mut refused = 0;
         for id in &people {
             let Some(person) = story.person(id).await else { continue };
@@ -444,7 +311,7 @@ async fn a_full_directory_keeps_no_leaver_in_and_joiners_are_made_once_there_is_
     })
     .await;
     let made: Vec<usize> = {
-        let users = at.users(&story).await;
+        let users = at.all(&story).await;
         (0..30)
             .filter(|number| users.iter().any(|user| user["userPrincipalName"] == email(*number)))
             .collect()
@@ -455,7 +322,7 @@ async fn a_full_directory_keeps_no_leaver_in_and_joiners_are_made_once_there_is_
     room(100).await;
     moving.to(&story, "2026-12-01T10:40:00Z").await;
     until("all have an account", || async {
-        let count = at.users(&story).await.len();
+        let count = at.all(&story).await.len();
         if count == 30 { Ok(()) } else { Err(count.to_string()) }
     })
     .await;
@@ -465,12 +332,12 @@ async fn a_full_directory_keeps_no_leaver_in_and_joiners_are_made_once_there_is_
 }
 
 /// A leaver has a value that breaks the provider: access is written alone, with the second write.
-async fn a_value_that_breaks_the_provider_keeps_no_leaver_in(at: At) {
+async fn a_value_that_breaks_the_provider_keeps_no_leaver_in(at: Provider) {
     let (story, people) = begin(at, "breaks", 6).await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"interval": "24h", "provider": at.provider(&story)})).await;
     story.ready("Converged").await;
-    let (method, path) = at.update();
+    let (method, path) = (at.update(), format!("{}/", at.users()));
     let broken = json!({"kind": "status", "status": 500, "method": method, "pathPrefix": path, "bodyContains": "Xylophonist"});
     story.simulated.post(&format!("/{}/faults", at.name()), broken).await;
     let log = async || {
@@ -519,28 +386,28 @@ async fn a_value_that_breaks_the_provider_keeps_no_leaver_in(at: At) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_breaks_the_provider_keeps_no_leaver_in_at_onelogin() {
-    Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(At::OneLogin)).await;
+    Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(ONE_LOGIN)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_breaks_the_provider_keeps_no_leaver_in_at_google() {
-    Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(At::Google)).await;
+    Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(GOOGLE)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_breaks_the_provider_keeps_no_leaver_in_at_entra() {
-    Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(At::Entra)).await;
+    Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(ENTRA)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_breaks_the_provider_keeps_no_leaver_in_at_jumpcloud() {
-    Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(At::JumpCloud)).await;
+    Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(JUMPCLOUD)).await;
 }
 
 /// At Google a rename is written alone before the suspension, and may never succeed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rename_that_never_gets_through_keeps_no_leaver_in() {
-    let at = At::Google;
+    let at = GOOGLE;
     let (story, people) = begin(at, "rename", 6).await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({"interval": "24h", "provider": at.provider(&story)})).await;
@@ -590,7 +457,7 @@ async fn refused_and_connected(story: &Story, share: &str) {
 }
 
 /// The mapping makes a value that the provider refuses for every employee.
-async fn a_value_that_is_refused_for_all_is_no_outage(at: At) {
+async fn a_value_that_is_refused_for_all_is_no_outage(at: Provider) {
     const COUNT: usize = 48;
     let (story, people) = begin(at, "for-all", COUNT).await;
     let refuse = async |rules: Value| {
@@ -606,7 +473,7 @@ async fn a_value_that_is_refused_for_all_is_no_outage(at: At) {
         .integrate(json!({"interval": "24h", "provider": at.provider(&story), "safety": {"updates": much, "fieldBlackout": much}}))
         .await;
     story.ready("InvalidSettings").await;
-    assert_eq!(at.users(&story).await.len(), COUNT, "the accounts are made without it");
+    assert_eq!(at.all(&story).await.len(), COUNT, "the accounts are made without it");
     for turn in 0..3 {
         story.sync().await;
         refused_and_connected(&story, &format!("{COUNT} of {COUNT} employees in scope")).await;
@@ -635,23 +502,23 @@ async fn a_value_that_is_refused_for_all_is_no_outage(at: At) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_is_refused_for_all_is_no_outage_at_onelogin() {
-    Box::pin(a_value_that_is_refused_for_all_is_no_outage(At::OneLogin)).await;
+    Box::pin(a_value_that_is_refused_for_all_is_no_outage(ONE_LOGIN)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_is_refused_for_all_is_no_outage_at_google() {
-    Box::pin(a_value_that_is_refused_for_all_is_no_outage(At::Google)).await;
+    Box::pin(a_value_that_is_refused_for_all_is_no_outage(GOOGLE)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_value_that_is_refused_for_all_is_no_outage_at_entra() {
-    Box::pin(a_value_that_is_refused_for_all_is_no_outage(At::Entra)).await;
+    Box::pin(a_value_that_is_refused_for_all_is_no_outage(ENTRA)).await;
 }
 
 /// The domain of every address is not the customer's: no account is made.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_address_that_is_refused_for_all_is_no_outage_and_counts_do_not_go_back() {
-    let at = At::Google;
+    let at = GOOGLE;
     let (story, _) = begin(at, "domain", 60).await;
     let refuse = async |rules: Value| {
         drop(story.simulated.put("/google/refuse", json!({"rules": rules})).await)
@@ -674,7 +541,7 @@ async fn an_address_that_is_refused_for_all_is_no_outage_and_counts_do_not_go_ba
     story.sync().await;
     // Passes over single employees make some of them.
     until("all have an account", || async {
-        let count = at.users(&story).await.len();
+        let count = at.all(&story).await.len();
         if count == 60 { Ok(()) } else { Err(count.to_string()) }
     })
     .await;

@@ -15,6 +15,7 @@ use crate::{
         until_status,
     },
     budgets::{leave, staff, suspended},
+    providers::ENTRA,
     support::{Controller, Moving, Story, until},
 };
 
@@ -374,17 +375,8 @@ async fn budgets_and_hands_off_hold_for_what_evidence_takes_without_bob() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_secret_that_the_provider_knows_only_after_a_while_converges_by_itself() {
     let story = Story::begin("late-secret", 6).await;
-    let app = story.simulated.get("/entra/app").await;
-    let client = app["clientId"].as_str().unwrap().to_owned();
-    story
-        .secret(
-            "entra",
-            &[("clientId", &client), ("clientSecret", app["clientSecret"].as_str().unwrap())],
-        )
-        .await;
+    let provider = ENTRA.prepare(&story).await;
     let _controller = Controller::start(&story).await;
-    let url = &story.simulated.entra;
-    let provider = json!({"entraID": {"tenantId": "example.com", "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
     story.integrate(json!({"interval": "1m", "provider": provider})).await;
     story.ready("Converged").await;
     story.simulated.put("/entra/app", json!({"clientSecret": "another~Secret-1"})).await;
@@ -392,7 +384,7 @@ async fn a_secret_that_the_provider_knows_only_after_a_while_converges_by_itself
     let fault = json!({"kind": "status", "status": 401, "times": 3, "method": "POST", "pathPrefix": "/example.com/oauth2",
         "headers": {"Content-Type": "application/json"}, "body": body.to_string()});
     story.simulated.post("/entra/faults", fault).await;
-    story.secret("entra", &[("clientId", &client), ("clientSecret", "another~Secret-1")]).await;
+    ENTRA.prepare(&story).await;
     story.ready("ProviderUnauthorized").await;
     within(Duration::from_secs(60), "the integration converges by itself", || async {
         let reason = reason_of(&story).await;

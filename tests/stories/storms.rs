@@ -16,8 +16,7 @@ use testbed::{ControlPlane, Options};
 
 use crate::{
     budgets::staff,
-    first_sync::expected,
-    support::{Controller, Story, name, ready, until},
+    support::{Controller, Story, expected::expected, name, ready, until},
 };
 
 fn spec() -> Value {

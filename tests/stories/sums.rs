@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     budgets::{leave, staff},
     counts::{agree, said, status},
-    map_of_stops::tenant::{Account, Tenant},
+    providers::{ENTRA, GOOGLE, JUMPCLOUD, ONE_LOGIN, Provider, tenant::Account},
     support::{Controller, Story, ready, until},
 };
 
@@ -15,13 +15,13 @@ use crate::{
 struct Dice(u64);
 
 impl Dice {
-    fn seeded(tenant: Tenant) -> Self {
+    fn seeded(tenant: Provider) -> Self {
         let seed = std::env::var("SUMS_SEED")
             .ok()
             .and_then(|seed| seed.parse().ok())
             .unwrap_or(20_261_130_u64);
         eprintln!("SUMS_SEED={seed}");
-        Self(seed.wrapping_add(tenant.service().len() as u64))
+        Self(seed.wrapping_add(tenant.name().len() as u64))
     }
 
     fn below(&mut self, of: usize) -> usize {
@@ -33,12 +33,12 @@ impl Dice {
 
 struct World {
     story: Story,
-    tenant: Tenant,
+    tenant: Provider,
     people: Vec<String>,
 }
 
 impl World {
-    async fn begin(tenant: Tenant, dice: &mut Dice) -> (Self, Controller) {
+    async fn begin(tenant: Provider, dice: &mut Dice) -> (Self, Controller) {
         let story = Story::begin("sums", dice.below(4)).await;
         let people = staff(&story, 6 + dice.below(12)).await;
         let controller = Controller::start(&story).await;
@@ -72,7 +72,7 @@ impl World {
     /// Makes an event for one employee.
     async fn happen(&self, what: usize, id: &str, step: usize) {
         let bob = &self.story.simulated;
-        let faults = format!("/{}/faults", self.tenant.service());
+        let faults = format!("/{}/faults", self.tenant.name());
         match what {
             0 | 1 => bob.change(id, json!({"work.title": format!("Keeper {step}")})).await,
             2 => leave(&self.story, &[id.to_owned()]).await,
@@ -152,7 +152,7 @@ impl World {
 
 /// Plays a world. After each step all numbers agree within the promised five seconds, and each
 /// green status is true.
-async fn whatever_happens_the_numbers_are_the_sums_and_green_is_true(tenant: Tenant) {
+async fn whatever_happens_the_numbers_are_the_sums_and_green_is_true(tenant: Provider) {
     let mut dice = Dice::seeded(tenant);
     let (world, _controller) = World::begin(tenant, &mut dice).await;
     for step in 0..14 {
@@ -181,10 +181,10 @@ macro_rules! worlds {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $name() {
-                whatever_happens_the_numbers_are_the_sums_and_green_is_true(Tenant::$tenant).await;
+                whatever_happens_the_numbers_are_the_sums_and_green_is_true($tenant).await;
             }
         )*
     };
 }
 
-worlds!(a_world_with_onelogin: OneLogin, a_world_with_google: Google, a_world_with_entra: Entra, a_world_with_jumpcloud: JumpCloud);
+worlds!(a_world_with_onelogin: ONE_LOGIN, a_world_with_google: GOOGLE, a_world_with_entra: ENTRA, a_world_with_jumpcloud: JUMPCLOUD);

@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use crate::{
     attempts::{begin, deliver, hooked, until_status},
     budgets::leave,
-    first_sync::expected,
-    support::{Controller, Story, condition, ready, until},
+    providers::ENTRA,
+    support::{Controller, Story, condition, expected::expected, ready, until},
 };
 
 /// Returns reason and message of a condition of the integration.
@@ -166,19 +166,10 @@ async fn a_first_pass_that_has_to_wait_for_an_hour_says_so_and_everybody_has_an_
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_listing_that_may_not_begin_is_told_and_the_message_goes_with_the_wait() {
     let story = Story::begin("told-entra", 12).await;
-    let app = story.simulated.get("/entra/app").await;
-    let word = |key: &str| app[key].as_str().unwrap().to_owned();
-    story
-        .secret(
-            "entra",
-            &[("clientId", &word("clientId")), ("clientSecret", &word("clientSecret"))],
-        )
-        .await;
+    let provider = ENTRA.prepare(&story).await;
     let limited = json!({"kind": "status", "status": 429, "method": "GET", "pathPrefix": "/v1.0/users", "times": 1, "headers": {"Retry-After": "25"}});
     story.simulated.post("/entra/faults", limited).await;
     let controller = Controller::start(&story).await;
-    let url = &story.simulated.entra;
-    let provider = json!({"entraID": {"tenantId": word("tenantId"), "credentialsSecretRef": {"name": "entra"}, "endpoint": url, "tokenEndpoint": url}});
     story.integrate(json!({"provider": provider})).await;
     let end = waits_for(&story, "ProviderUnavailable", "Entra ID asked for a pause").await;
     everybody_waits(&story).await;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     budgets::{held, leave, staff, suspended},
+    providers::GOOGLE,
     support::{Controller, Story, condition, ready, until},
 };
 
@@ -205,27 +206,17 @@ async fn an_address_that_is_protected_gets_no_account_and_nonsense_is_refused() 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_administrator_as_whom_bobsync_acts_is_protected() {
     let story = Story::begin("google-admin", 2).await;
-    let key = story.simulated.get("/google/service-account").await;
-    story.secret("google", &[("serviceAccount.json", &key.to_string())]).await;
+    let provider = GOOGLE.prepare(&story).await;
     let hire = json!({"root.email": "admin@example.com", "work.startDate": "2022-03-01", "internal.lifecycleStatus": "Employed", "internal.status": "Active"});
     let boss = story.simulated.hire(hire).await;
     let account = json!({"primaryEmail": "admin@example.com", "name": {"givenName": "Ad", "familyName": "Min"}, "password": "Welcome-24-7"});
     story.simulated.post("/google/users", account).await;
     let _controller = Controller::start(&story).await;
-    let url = &story.simulated.google;
-    let google = json!({"credentialsSecretRef": {"name": "google"}, "adminEmail": "admin@example.com", "endpoint": url, "tokenEndpoint": url});
-    story.integrate(json!({"provider": {"googleWorkspace": google}})).await;
+    story.integrate(json!({"provider": provider})).await;
     story.ready("Converged").await;
     leave(&story, std::slice::from_ref(&boss)).await;
     story.sync().await;
-    let users = story.simulated.get("/google/users").await;
-    let account = users
-        .as_array()
-        .unwrap()
-        .iter()
-        .find(|user| user["primaryEmail"] == "admin@example.com")
-        .cloned()
-        .unwrap();
+    let account = GOOGLE.account(&story, "admin@example.com").await.expect("an account");
     assert_eq!(account["suspended"], false);
     assert_eq!(story.reason(&boss).await, "SuspendByHand");
 }

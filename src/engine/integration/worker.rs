@@ -678,7 +678,9 @@ impl Worker {
             tried: self.times.tried,
         };
         report.again = self.times.retry;
-        self.session.place.end(stop.map(|stop| stop.reason), report.tally.is_some());
+        // If both services answered, single employees can be served.
+        let looked = report.tally.is_some() || stop.is_some_and(|stop| stop.answered);
+        self.session.place.end(stop.map(|stop| stop.reason), looked);
         self.shared.tenants.idle(&self.session.key, stop.is_some() && report.tally.is_none());
         self.shared.metrics.pass(&self.session.key, &report.figures(), now);
         if report.stop.is_none() && !report.is_unfinished() {

@@ -13,8 +13,8 @@ use testbed::proxy::{Act, Method};
 use super::{
     stage::{Done, Extras, Stage},
     table::{Ends, Row},
-    tenant::Tenant,
 };
+use crate::providers::{ENTRA, GOOGLE, JUMPCLOUD, ONE_LOGIN, Provider};
 
 rows!(
     api_server_refuses_statuses,
@@ -28,7 +28,7 @@ rows!(
     api_server_hides_the_secrets,
 );
 
-async fn proxied(row: Row, tenant: Tenant) -> Stage {
+async fn proxied(row: Row, tenant: Provider) -> Stage {
     Stage::set_with(row, tenant, Extras { proxied: true, ..Extras::default() }).await
 }
 
@@ -46,26 +46,26 @@ async fn with(mut stage: Stage, status: u16, method: Method, path: &str) -> Done
 }
 
 async fn api_server_refuses_statuses(row: Row) -> Done {
-    let stage = proxied(row, Tenant::OneLogin).await;
+    let stage = proxied(row, ONE_LOGIN).await;
     let path = format!("{}/*/status", objects(&stage));
     with(stage, 500, Method::PATCH, &path).await
 }
 
 async fn api_server_says_conflict(row: Row) -> Done {
-    let stage = proxied(row, Tenant::Google).await;
+    let stage = proxied(row, GOOGLE).await;
     let path = format!("{}/*/status", objects(&stage));
     with(stage, 409, Method::PATCH, &path).await
 }
 
 /// A quota is reached, or a policy refuses.
 async fn api_server_refuses_objects(row: Row) -> Done {
-    let stage = proxied(row, Tenant::Entra).await;
+    let stage = proxied(row, ENTRA).await;
     let path = objects(&stage);
     with(stage, 403, Method::POST, &path).await
 }
 
 async fn api_server_refuses_the_integrations_status(row: Row) -> Done {
-    let stage = proxied(row, Tenant::JumpCloud).await;
+    let stage = proxied(row, JUMPCLOUD).await;
     let path = format!(
         "/apis/bobsync.dev/v1alpha1/namespaces/{}/provisioningintegrations/*/status",
         stage.story.namespace
@@ -75,7 +75,7 @@ async fn api_server_refuses_the_integrations_status(row: Row) -> Done {
 
 /// Longer than writes may begin without a renewed Lease: another replica may lead meanwhile.
 async fn api_server_is_away(row: Row) -> Done {
-    let mut stage = proxied(row, Tenant::OneLogin).await;
+    let mut stage = proxied(row, ONE_LOGIN).await;
     stage.proxy().down();
     tokio::time::sleep(Duration::from_secs(33)).await;
     stage.people_move().await;
@@ -86,7 +86,7 @@ async fn api_server_is_away(row: Row) -> Done {
 
 /// Another process has taken the Lease, and gives it back.
 async fn lease_is_held_by_another(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::JumpCloud).await;
+    let mut stage = Stage::set(row, JUMPCLOUD).await;
     let leases: Api<Lease> = Api::namespaced(stage.story.client.clone(), &stage.story.system);
     let hold = async |holder: &str, seconds: u32| {
         let now = jiff::Timestamp::now().strftime("%Y-%m-%dT%H:%M:%S.%6fZ").to_string();
@@ -107,7 +107,7 @@ async fn lease_is_held_by_another(row: Row) -> Done {
 
 /// A right is removed while the controller runs: lists and watches are refused.
 async fn api_server_does_not_list(row: Row) -> Done {
-    let stage = proxied(row, Tenant::Entra).await;
+    let stage = proxied(row, ENTRA).await;
     let path = objects(&stage);
     stage.proxy().rule(Act::Status(403), Method::GET, &path, None);
     stage.proxy().expire_watches();
@@ -115,7 +115,7 @@ async fn api_server_does_not_list(row: Row) -> Done {
 }
 
 async fn api_server_breaks_watches(row: Row) -> Done {
-    let mut stage = proxied(row, Tenant::Google).await;
+    let mut stage = proxied(row, GOOGLE).await;
     stage.proxy().expire_watches();
     stage.people_move().await;
     stage.proxy().expire_watches();
@@ -124,7 +124,7 @@ async fn api_server_breaks_watches(row: Row) -> Done {
 }
 
 async fn api_server_hides_the_secrets(row: Row) -> Done {
-    let stage = proxied(row, Tenant::JumpCloud).await;
+    let stage = proxied(row, JUMPCLOUD).await;
     let path = format!("/api/v1/namespaces/{}/secrets/*", stage.story.namespace);
     with(stage, 403, Method::GET, &path).await
 }

@@ -5,8 +5,8 @@ use serde_json::{Value, json};
 use super::{
     stage::{DEPARTMENT, Done, Extras, Stage, TITLE, Wanted, starter},
     table::{Ends, Row},
-    tenant::Tenant,
 };
+use crate::providers::{ENTRA, GOOGLE, JUMPCLOUD, ONE_LOGIN, Provider};
 
 rows!(
     bob_refuses_the_service_user,
@@ -30,7 +30,7 @@ async fn fault(stage: &Stage, fault: Value) {
 }
 
 /// Sets a fault of Bob that ends by itself.
-async fn with(row: Row, tenant: Tenant, what: Value) -> Done {
+async fn with(row: Row, tenant: Provider, what: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     fault(&stage, what).await;
     stage.people_move().await;
@@ -40,7 +40,7 @@ async fn with(row: Row, tenant: Tenant, what: Value) -> Done {
 }
 
 async fn bob_refuses_the_service_user(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::OneLogin).await;
+    let mut stage = Stage::set(row, ONE_LOGIN).await;
     stage
         .story
         .simulated
@@ -58,7 +58,7 @@ async fn bob_refuses_the_service_user(row: Row) -> Done {
 }
 
 async fn bob_forbids_every_read(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::JumpCloud).await;
+    let mut stage = Stage::set(row, JUMPCLOUD).await;
     stage.story.simulated.put("/bob/permissions", json!({"status": 403})).await;
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
@@ -67,33 +67,28 @@ async fn bob_forbids_every_read(row: Row) -> Done {
 }
 
 async fn bob_is_down(row: Row) -> Done {
-    with(row, Tenant::Google, json!({"kind": "status", "status": 503})).await
+    with(row, GOOGLE, json!({"kind": "status", "status": 503})).await
 }
 
 async fn bob_does_not_answer(row: Row) -> Done {
-    with(row, Tenant::JumpCloud, json!({"kind": "hold"})).await
+    with(row, JUMPCLOUD, json!({"kind": "hold"})).await
 }
 
 async fn bob_is_slow(row: Row) -> Done {
-    with(row, Tenant::Entra, json!({"kind": "delay", "delayMs": 2500})).await
+    with(row, ENTRA, json!({"kind": "delay", "delayMs": 2500})).await
 }
 
 async fn bob_answers_half(row: Row) -> Done {
-    with(row, Tenant::OneLogin, json!({"kind": "truncate", "pathPrefix": "/v1/people/search"}))
-        .await
+    with(row, ONE_LOGIN, json!({"kind": "truncate", "pathPrefix": "/v1/people/search"})).await
 }
 
 async fn bob_answers_with_a_page(row: Row) -> Done {
-    with(row, Tenant::JumpCloud, json!({"kind": "html", "status": 403})).await
+    with(row, JUMPCLOUD, json!({"kind": "html", "status": 403})).await
 }
 
 async fn bob_throttles(row: Row) -> Done {
-    with(
-        row,
-        Tenant::Google,
-        json!({"kind": "status", "status": 429, "headers": {"Retry-After": "5"}}),
-    )
-    .await
+    with(row, GOOGLE, json!({"kind": "status", "status": 429, "headers": {"Retry-After": "5"}}))
+        .await
 }
 
 fn on_leave(email: &str) -> Value {
@@ -114,7 +109,7 @@ async fn hide(stage: &Stage, how: &str) {
 
 /// One of two employees on parental leave is hidden, so the status itself is still seen.
 async fn bob_hides_an_employee(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::OneLogin).await;
+    let mut stage = Stage::set(row, ONE_LOGIN).await;
     let hidden = stage.story.simulated.hire(on_leave("hidden@example.com")).await;
     stage.pass_until_account(&hidden).await;
     stage.concerns(&hidden, Wanted::Title);
@@ -127,7 +122,7 @@ async fn bob_hides_an_employee(row: Row) -> Done {
 }
 
 async fn bob_hides_a_lifecycle_status(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Entra).await;
+    let mut stage = Stage::set(row, ENTRA).await;
     let hidden = stage.story.simulated.hire(on_leave("hidden@example.com")).await;
     let other = stage.story.simulated.hire(on_leave("other@example.com")).await;
     stage.pass_until_account(&hidden).await;
@@ -142,16 +137,16 @@ async fn bob_hides_a_lifecycle_status(row: Row) -> Done {
 }
 
 async fn bob_answers_empty(row: Row) -> Done {
-    serves(row, Tenant::Google, 0).await
+    serves(row, GOOGLE, 0).await
 }
 
 /// The joiner comes last, and is not in the answer.
 async fn bob_answers_short(row: Row) -> Done {
-    serves(row, Tenant::OneLogin, 12).await
+    serves(row, ONE_LOGIN, 12).await
 }
 
 /// Makes Bob answer only `first` of almost forty employees.
-async fn serves(row: Row, tenant: Tenant, first: usize) -> Done {
+async fn serves(row: Row, tenant: Provider, first: usize) -> Done {
     let mut stage = Stage::set_with(row, tenant, Extras { fillers: 30, ..Extras::default() }).await;
     stage.story.simulated.put("/bob/serve", json!({"first": first})).await;
     stage.people_move().await;
@@ -160,7 +155,7 @@ async fn serves(row: Row, tenant: Tenant, first: usize) -> Done {
     looked.ends(Ends::ByItself).await
 }
 
-async fn hides_fields(row: Row, tenant: Tenant, fields: &[&str], concerns: bool) -> Done {
+async fn hides_fields(row: Row, tenant: Provider, fields: &[&str], concerns: bool) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     if concerns {
         let employee = stage.people[4].clone();
@@ -175,9 +170,9 @@ async fn hides_fields(row: Row, tenant: Tenant, fields: &[&str], concerns: bool)
 }
 
 async fn bob_hides_a_mapped_field(row: Row) -> Done {
-    hides_fields(row, Tenant::JumpCloud, &["work.department"], true).await
+    hides_fields(row, JUMPCLOUD, &["work.department"], true).await
 }
 
 async fn bob_hides_the_lifecycle_field(row: Row) -> Done {
-    hides_fields(row, Tenant::Google, &["internal.lifecycleStatus", "internal.status"], false).await
+    hides_fields(row, GOOGLE, &["internal.lifecycleStatus", "internal.status"], false).await
 }

@@ -5,11 +5,11 @@ use serde_json::{Value, json};
 use super::{
     stage::{DEPARTMENT, Done, Extras, Stage, Wanted},
     table::{Ends, Row},
-    tenant::Tenant,
 };
 use crate::{
     attempts::{approve, pin},
     budgets::leave,
+    providers::{ENTRA, GOOGLE, JUMPCLOUD, ONE_LOGIN, Provider},
 };
 
 rows!(
@@ -26,7 +26,7 @@ rows!(
 );
 
 async fn controller_restarts(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Google).await;
+    let mut stage = Stage::set(row, GOOGLE).await;
     stage.people_move().await;
     stage.stop().await;
     stage.start().await;
@@ -36,7 +36,7 @@ async fn controller_restarts(row: Row) -> Done {
 
 async fn guard_holds_a_flood_of_leavers(row: Row) -> Done {
     let mut stage =
-        Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 6, ..Extras::default() }).await;
+        Stage::set_with(row, ONE_LOGIN, Extras { fillers: 6, ..Extras::default() }).await;
     leave(&stage.story, &stage.people[8..]).await;
     stage.pass_until_the_integration_is("PlanHeld").await;
     stage.people_move().await;
@@ -47,8 +47,7 @@ async fn guard_holds_a_flood_of_leavers(row: Row) -> Done {
 
 /// Many employees get the same department by mistake.
 async fn guard_freezes_an_attribute(row: Row) -> Done {
-    let mut stage =
-        Stage::set_with(row, Tenant::Google, Extras { fillers: 20, ..Extras::default() }).await;
+    let mut stage = Stage::set_with(row, GOOGLE, Extras { fillers: 20, ..Extras::default() }).await;
     let one = stage.people.last().expect("someone").clone();
     stage.concerns(&one, Wanted::Department);
     for id in &stage.people[4..] {
@@ -62,11 +61,11 @@ async fn guard_freezes_an_attribute(row: Row) -> Done {
 
 async fn person_leaves_out_everyone(row: Row) -> Done {
     let domains = |domain: &str| json!({"provisioning": {"emailDomains": [domain]}});
-    with(row, Tenant::Entra, (domains("exmaple.com"), "Converged"), domains("example.com")).await
+    with(row, ENTRA, (domains("exmaple.com"), "Converged"), domains("example.com")).await
 }
 
 /// Applies a spec that stops something, and later the right one again.
-async fn with(row: Row, tenant: Tenant, (wrong, reason): (Value, &str), right: Value) -> Done {
+async fn with(row: Row, tenant: Provider, (wrong, reason): (Value, &str), right: Value) -> Done {
     let stage = Stage::set(row, tenant).await;
     stage.respec_until(wrong, reason).await;
     corrected(stage, right).await
@@ -75,7 +74,7 @@ async fn with(row: Row, tenant: Tenant, (wrong, reason): (Value, &str), right: V
 /// Does the same in a process that has never worked with a right spec.
 async fn with_and_a_restart(
     row: Row,
-    tenant: Tenant,
+    tenant: Provider,
     (wrong, reason): (Value, &str),
     right: Value,
 ) -> Done {
@@ -94,20 +93,18 @@ async fn corrected(mut stage: Stage, right: Value) -> Done {
 }
 
 async fn person_suspends_the_integration(row: Row) -> Done {
-    with(row, Tenant::JumpCloud, (json!({"suspend": true}), "Suspended"), json!({"suspend": false}))
-        .await
+    with(row, JUMPCLOUD, (json!({"suspend": true}), "Suspended"), json!({"suspend": false})).await
 }
 
 async fn person_asks_for_a_dry_run(row: Row) -> Done {
-    with(row, Tenant::Google, (json!({"mode": "DryRun"}), "DryRun"), json!({"mode": "Enforce"}))
-        .await
+    with(row, GOOGLE, (json!({"mode": "DryRun"}), "DryRun"), json!({"mode": "Enforce"})).await
 }
 
 async fn person_breaks_the_settings(row: Row) -> Done {
     let scope = |text: &str| json!({"provisioning": {"scope": text}});
     with_and_a_restart(
         row,
-        Tenant::Entra,
+        ENTRA,
         (scope("employee.work.site ="), "InvalidSettings"),
         scope("employee.work.site != 'Contractors'"),
     )
@@ -116,12 +113,11 @@ async fn person_breaks_the_settings(row: Row) -> Done {
 
 async fn person_names_a_missing_secret(row: Row) -> Done {
     let secret = |name: &str| json!({"bob": {"credentialsSecretRef": {"name": name}}});
-    with_and_a_restart(row, Tenant::OneLogin, (secret("nowhere"), "SecretNotFound"), secret("bob"))
-        .await
+    with_and_a_restart(row, ONE_LOGIN, (secret("nowhere"), "SecretNotFound"), secret("bob")).await
 }
 
 async fn person_keeps_hands_off_an_employee(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::JumpCloud).await;
+    let mut stage = Stage::set(row, JUMPCLOUD).await;
     let one = stage.people[4].clone();
     pin(&stage.story, &one, json!({"suspend": true})).await;
     stage.concerns(&one, Wanted::Closed);
@@ -143,7 +139,7 @@ async fn expression_fails_for_a_leaver(row: Row) -> Done {
     ]);
     let mut stage = Stage::set_with(
         row,
-        Tenant::Entra,
+        ENTRA,
         Extras { spec: json!({"mapping": mapping}), ..Extras::default() },
     )
     .await;

@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::{
     stage::{DEPARTMENT, Done, Extras, Stage, TITLE, Wanted},
     table::{Ends, Row},
-    tenant::Tenant,
 };
-use crate::budgets::leave;
+use crate::{
+    budgets::leave,
+    providers::{ENTRA, GOOGLE, JUMPCLOUD, ONE_LOGIN, Provider},
+};
 
 rows!(
     provider_refuses_the_credential,
@@ -37,7 +39,7 @@ rows!(
 );
 
 /// Sets a fault of the provider that ends by itself.
-async fn with(row: Row, tenant: Tenant, fault: Value) -> Done {
+async fn with(row: Row, tenant: Provider, fault: Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     stage.fault(fault).await;
     stage.people_move().await;
@@ -47,7 +49,7 @@ async fn with(row: Row, tenant: Tenant, fault: Value) -> Done {
 }
 
 /// Sets a fault that strikes one employee's account.
-async fn of_one(row: Row, tenant: Tenant, wanted: Wanted, fault: impl Fn(&str) -> Value) -> Done {
+async fn of_one(row: Row, tenant: Provider, wanted: Wanted, fault: impl Fn(&str) -> Value) -> Done {
     let mut stage = Stage::set(row, tenant).await;
     let one = stage.people[4].clone();
     let path = stage.path(&one).await;
@@ -68,7 +70,7 @@ async fn of_one(row: Row, tenant: Tenant, wanted: Wanted, fault: impl Fn(&str) -
 }
 
 async fn provider_refuses_the_credential(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::JumpCloud).await;
+    let mut stage = Stage::set(row, JUMPCLOUD).await;
     stage.story.simulated.put("/jumpcloud/credentials", json!({"apiKey": "jumpcloud-key-2"})).await;
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
@@ -83,7 +85,7 @@ async fn provider_refuses_the_credential(row: Row) -> Done {
 
 /// The administrator's consent is removed and given again.
 async fn provider_forbids_everything(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Google).await;
+    let mut stage = Stage::set(row, GOOGLE).await;
     stage
         .story
         .simulated
@@ -103,7 +105,7 @@ async fn provider_forbids_everything(row: Row) -> Done {
 async fn provider_refuses_one_account(row: Row) -> Done {
     of_one(
         row,
-        Tenant::Google,
+        GOOGLE,
         Wanted::Title,
         |path| json!({"kind": "status", "status": 403, "pathPrefix": path}),
     )
@@ -113,7 +115,7 @@ async fn provider_refuses_one_account(row: Row) -> Done {
 async fn provider_refuses_creates(row: Row) -> Done {
     with(
         row,
-        Tenant::OneLogin,
+        ONE_LOGIN,
         json!({"kind": "status", "status": 403, "method": "POST", "exactPath": "/api/2/users"}),
     )
     .await
@@ -127,7 +129,7 @@ async fn provider_refuses_a_kind_of_write(row: Row) -> Done {
         fillers: 26,
         proxied: false,
     };
-    let mut stage = Stage::set_with(row, Tenant::OneLogin, extras).await;
+    let mut stage = Stage::set_with(row, ONE_LOGIN, extras).await;
     stage
         .fault(json!({"kind": "status", "status": 403, "method": "PUT", "bodyContains": TITLE}))
         .await;
@@ -141,7 +143,7 @@ async fn provider_refuses_a_kind_of_write(row: Row) -> Done {
 }
 
 async fn provider_refuses_a_value(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::OneLogin).await;
+    let mut stage = Stage::set(row, ONE_LOGIN).await;
     let one = stage.people[4].clone();
     stage
         .story
@@ -161,7 +163,7 @@ async fn provider_refuses_a_value(row: Row) -> Done {
 
 /// The leaver also has a new title, and the provider breaks at each write with it.
 async fn provider_breaks_at_a_value(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Entra).await;
+    let mut stage = Stage::set(row, ENTRA).await;
     stage.fault(json!({"kind": "status", "status": 500, "bodyContains": DEPARTMENT})).await;
     let leaver = stage.people[0].clone();
     stage.concerns(&leaver, Wanted::Department);
@@ -173,7 +175,7 @@ async fn provider_breaks_at_a_value(row: Row) -> Done {
 }
 
 async fn provider_has_no_licence_left(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::OneLogin).await;
+    let mut stage = Stage::set(row, ONE_LOGIN).await;
     let count = stage.story.simulated.accounts().await.len();
     stage.story.simulated.put("/onelogin/quirks", json!({"licences": count - 5})).await;
     stage.people_move().await;
@@ -188,7 +190,7 @@ async fn provider_has_no_licence_left(row: Row) -> Done {
 }
 
 async fn provider_has_no_quota_left(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Entra).await;
+    let mut stage = Stage::set(row, ENTRA).await;
     stage.story.simulated.put("/entra/directory", json!({"quota": 1})).await;
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
@@ -197,19 +199,19 @@ async fn provider_has_no_quota_left(row: Row) -> Done {
 }
 
 async fn provider_throttles(row: Row) -> Done {
-    with(row, Tenant::Entra, json!({"kind": "status", "status": 429, "pathPrefix": "/v1.0", "headers": {"Retry-After": "20"}})).await
+    with(row, ENTRA, json!({"kind": "status", "status": 429, "pathPrefix": "/v1.0", "headers": {"Retry-After": "20"}})).await
 }
 
 async fn provider_is_down(row: Row) -> Done {
-    with(row, Tenant::OneLogin, json!({"kind": "reset"})).await
+    with(row, ONE_LOGIN, json!({"kind": "reset"})).await
 }
 
 async fn provider_does_not_answer(row: Row) -> Done {
-    with(row, Tenant::Entra, json!({"kind": "hold"})).await
+    with(row, ENTRA, json!({"kind": "hold"})).await
 }
 
 async fn provider_fails_every_write(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Google).await;
+    let mut stage = Stage::set(row, GOOGLE).await;
     for method in ["POST", "PUT", "PATCH"] {
         stage
             .fault(
@@ -226,7 +228,7 @@ async fn provider_fails_every_write(row: Row) -> Done {
 async fn provider_fails_the_listing(row: Row) -> Done {
     with(
         row,
-        Tenant::JumpCloud,
+        JUMPCLOUD,
         json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/systemusers"}),
     )
     .await
@@ -235,7 +237,7 @@ async fn provider_fails_the_listing(row: Row) -> Done {
 /// Pages after the first one fail from time to time.
 async fn provider_lists_with_gaps(row: Row) -> Done {
     let mut stage =
-        Stage::set_with(row, Tenant::OneLogin, Extras { fillers: 40, ..Extras::default() }).await;
+        Stage::set_with(row, ONE_LOGIN, Extras { fillers: 40, ..Extras::default() }).await;
     stage.story.simulated.put("/onelogin/quirks", json!({"pageSizeCap": 5})).await;
     for (after, times) in [(3, 2), (8, 3), (20, 1)] {
         let page = json!({"kind": "status", "status": 503, "method": "GET", "exactPath": "/api/2/users", "after": after, "times": times});
@@ -253,7 +255,7 @@ async fn provider_lists_short(row: Row) -> Done {
         "kind": "status", "status": 200, "headers": {"Content-Type": "application/json"}, "body": "[]", "method": "GET",
         "exactPath": "/api/2/users",
     });
-    with(row, Tenant::OneLogin, empty).await
+    with(row, ONE_LOGIN, empty).await
 }
 
 /// A process that has just begun reads the custom schemas.
@@ -268,7 +270,7 @@ async fn provider_fails_the_definitions(row: Row) -> Done {
     let mapping: Vec<Value> =
         mapped.iter().map(|(target, field)| json!({"target": target, "field": field})).collect();
     let extras = Extras { spec: json!({"mapping": mapping}), ..Extras::default() };
-    let mut stage = Stage::set_with(row, Tenant::Google, extras).await;
+    let mut stage = Stage::set_with(row, GOOGLE, extras).await;
     stage.stop().await;
     stage.fault(json!({"kind": "status", "status": 503, "method": "GET", "pathPrefix": "/admin/directory/v1/customer"})).await;
     stage.start().await;
@@ -280,7 +282,7 @@ async fn provider_fails_the_definitions(row: Row) -> Done {
 
 /// An administrator deletes the accounts of a leaver and of the mover.
 async fn provider_has_lost_an_account(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Google).await;
+    let mut stage = Stage::set(row, GOOGLE).await;
     for employee in [&stage.people[0], &stage.people[3]] {
         let account = stage.account(employee).await.expect("an account");
         stage.story.simulated.delete(&format!("/google/users/{}", account.id)).await;
@@ -295,7 +297,7 @@ async fn provider_says_conflict(row: Row) -> Done {
     let error = json!({"error": {"code": 409, "message": "Conflicting requests. Please try again.", "errors": [
         {"domain": "global", "reason": "conflict", "message": "Conflicting requests. Please try again."},
     ]}});
-    of_one(row, Tenant::Google, Wanted::Closed, |path| {
+    of_one(row, GOOGLE, Wanted::Closed, |path| {
         let headers = json!({"Content-Type": "application/json"});
         json!({"kind": "status", "status": 409, "method": "PUT", "pathPrefix": path, "headers": headers, "body": error.to_string()})
     })
@@ -304,7 +306,7 @@ async fn provider_says_conflict(row: Row) -> Done {
 
 /// The address of a second joiner belongs to a group.
 async fn provider_has_the_address_elsewhere(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Google).await;
+    let mut stage = Stage::set(row, GOOGLE).await;
     stage.story.simulated.put("/google/directory", json!({"groups": ["taken@example.com"]})).await;
     let second = stage.story.simulated.hire(super::stage::starter("taken@example.com")).await;
     stage.concerns(&second, Wanted::Open);
@@ -315,11 +317,11 @@ async fn provider_has_the_address_elsewhere(row: Row) -> Done {
 }
 
 async fn provider_is_slow(row: Row) -> Done {
-    with(row, Tenant::JumpCloud, json!({"kind": "delay", "delayMs": 1200})).await
+    with(row, JUMPCLOUD, json!({"kind": "delay", "delayMs": 1200})).await
 }
 
 async fn provider_loses_answers(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::OneLogin).await;
+    let mut stage = Stage::set(row, ONE_LOGIN).await;
     for method in ["POST", "PUT"] {
         stage
             .fault(
@@ -334,7 +336,7 @@ async fn provider_loses_answers(row: Row) -> Done {
 }
 
 async fn provider_protects_an_administrator(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Google).await;
+    let mut stage = Stage::set(row, GOOGLE).await;
     let administrator = stage.people[4].clone();
     let user =
         format!("/google/users/{}", stage.account(&administrator).await.expect("an account").id);
@@ -349,7 +351,7 @@ async fn provider_protects_an_administrator(row: Row) -> Done {
 
 /// The app lacks the right to end sessions.
 async fn provider_keeps_sessions(row: Row) -> Done {
-    let mut stage = Stage::set(row, Tenant::Entra).await;
+    let mut stage = Stage::set(row, ENTRA).await;
     stage.story.simulated.put("/entra/app", json!({"permissions": ["User.ReadWrite.All"]})).await;
     stage.story.simulated.post("/entra/tokens/revoke", Value::Null).await;
     stage.people_move().await;

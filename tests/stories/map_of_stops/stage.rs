@@ -10,13 +10,11 @@ use serde_json::{Value, json};
 use simulators::bob::webhooks::{event, send};
 use testbed::Proxy;
 
-use super::{
-    table::{Ends, Goes, Row, Sign, Then},
-    tenant::{Account, Tenant},
-};
+use super::table::{Ends, Goes, Row, Sign, Then};
 use crate::{
     attempts::SECRET,
     budgets::{leave, staff},
+    providers::{Provider, tenant::Account},
     support::{Moving, Story, condition, until},
 };
 
@@ -61,7 +59,7 @@ pub struct Extras {
 
 pub struct Stage {
     pub story: Story,
-    pub tenant: Tenant,
+    pub tenant: Provider,
     /// Employees at work. The leaver, the announced leaver, the revoked one and the mover come
     /// first; the rest is free.
     pub people: Vec<String>,
@@ -84,12 +82,12 @@ pub struct Done(());
 
 impl Stage {
     /// Starts a company at rest.
-    pub async fn set(row: Row, tenant: Tenant) -> Self {
+    pub async fn set(row: Row, tenant: Provider) -> Self {
         Self::set_with(row, tenant, Extras::default()).await
     }
 
     /// Starts a company at rest, with extras.
-    pub async fn set_with(row: Row, tenant: Tenant, extras: Extras) -> Self {
+    pub async fn set_with(row: Row, tenant: Provider, extras: Extras) -> Self {
         let story = Story::begin("map", 0).await;
         story.secret("hook", &[("webhookSecret", SECRET)]).await;
         let people = staff(&story, 8 + extras.fillers).await;
@@ -177,12 +175,12 @@ impl Stage {
 
     /// Sets a fault of the provider.
     pub async fn fault(&self, fault: Value) {
-        self.story.simulated.post(&format!("/{}/faults", self.tenant.service()), fault).await;
+        self.story.simulated.post(&format!("/{}/faults", self.tenant.name()), fault).await;
     }
 
     /// Ends the provider's faults.
     pub async fn mended(&self) {
-        self.story.simulated.delete(&format!("/{}/faults", self.tenant.service())).await;
+        self.story.simulated.delete(&format!("/{}/faults", self.tenant.name())).await;
     }
 
     /// Returns the account that bears this employee's mark.

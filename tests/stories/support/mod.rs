@@ -2,6 +2,7 @@
 //! four.
 
 pub mod controller;
+pub mod expected;
 pub mod moving;
 pub mod proxies;
 pub mod rules;
@@ -331,7 +332,8 @@ where
     }
 }
 
-fn merge(into: &mut Value, from: Value) {
+/// Merges a JSON value over another one.
+pub fn merge(into: &mut Value, from: Value) {
     match (into, from) {
         (Value::Object(into), Value::Object(from)) => {
             for (key, value) in from {

@@ -11,10 +11,8 @@ use simulators::{Options, World};
 pub struct Simulated {
     pub bob: String,
     pub one_login: String,
-    pub google: String,
-    pub entra: String,
-    pub jumpcloud: String,
-    pub okta: String,
+    /// Names in the control API, and addresses.
+    providers: Vec<(&'static str, String)>,
     control: String,
     http: reqwest::Client,
     /// Ends with the last story that it is part of.
@@ -28,10 +26,7 @@ impl Simulated {
         let simulated = Self {
             bob: world.bob_url().to_owned(),
             one_login: world.onelogin_url().to_owned(),
-            google: world.google_url().to_owned(),
-            entra: world.entra_url().to_owned(),
-            jumpcloud: world.jumpcloud_url().to_owned(),
-            okta: world.okta_url().to_owned(),
+            providers: world.providers().map(|(name, url)| (name, url.to_owned())).to_vec(),
             control: world.control_url().to_owned(),
             http: reqwest::Client::new(),
             _world: Arc::new(world),
@@ -39,19 +34,23 @@ impl Simulated {
         simulated
             .put("/onelogin/custom-attributes", json!({"shortnames": ["work_cell", "badge"]}))
             .await;
+        let mark = json!({"title": "Employee in Bob", "type": "string"});
+        simulated.put("/okta/schema", json!({"custom": {"bobsyncEmployeeId": mark}})).await;
+        // New accounts are ACTIVE at once. The stories of Okta also have the other orgs.
+        simulated.put("/okta/quirks", json!({"optionalPassword": true})).await;
         simulated
+    }
+
+    /// Returns the address of a provider by its name in the control API.
+    pub fn url(&self, name: &str) -> &str {
+        let found = self.providers.iter().find(|(own, _)| *own == name);
+        &found.unwrap_or_else(|| panic!("no provider {name}")).1
     }
 
     /// Returns every address that a controller may call.
     pub fn endpoints(&self) -> Vec<String> {
-        vec![
-            self.bob.clone(),
-            self.one_login.clone(),
-            self.google.clone(),
-            self.entra.clone(),
-            self.jumpcloud.clone(),
-            self.okta.clone(),
-        ]
+        let providers = self.providers.iter().map(|(_, url)| url.clone());
+        std::iter::once(self.bob.clone()).chain(providers).collect()
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
