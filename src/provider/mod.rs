@@ -6,8 +6,8 @@
 //!
 //! - `call`: one HTTP call, paced, with a token, judged, counted, repeated once with a fresh token
 //!   after a 401.
-//! - `limits`, `bursts`, `slowdown`: say which call is next. `token`: one caller asks for a token, and all wait
-//!   for it. `assertion`: signed requests for tokens.
+//! - `limits`, `bursts`, `slowdown`: say which call is next. `token`: one caller asks for a token,
+//!   and all wait for it. `assertion`: signed requests for tokens.
 //! - `tries`: how often a call is tried, and how long the pauses are.
 //! - `listing`: pages that failed or are too large, ids that come twice, listings that repeat
 //!   without end. `remembered`: what a tenant defines itself.

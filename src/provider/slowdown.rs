@@ -32,7 +32,7 @@ struct Pace {
 }
 
 impl Slowdown {
-    /// Returns a pace that is none yet, and becomes so many calls a second.
+    /// Returns no pace yet. The first refusal makes it so many calls a second.
     pub(super) const fn to(calls: u32) -> Self {
         Self { first: Duration::from_millis(1000 / calls as u64), pace: None }
     }

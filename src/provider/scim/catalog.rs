@@ -90,13 +90,13 @@ pub(super) const TABLE: Table = Table {
         "timezone",
         ENTERPRISE,
     ],
-    shows_null: false,
     hooks: Hooks {
         state,
         // A server that does not show `active` lets the user in, as far as can be told.
         judged: |_, told| told.unwrap_or(AccountState::Active),
         ..Hooks::NONE
     },
+    shows_null: false,
     access: Some(|access| ("active", json!(access == Access::Active))),
 };
 
@@ -137,12 +137,12 @@ const INSIDE: At = At::Inside { whole: false };
 
 /// Values that their `type` tells apart (RFC 7643, 2.4).
 const VALUES: Array = Array {
+    keys: "",
     key: "type",
     value: "value",
-    keys: "",
+    made: &[],
     main: false,
     empty: &["type", "primary", "display"],
-    made: &[],
 };
 
 const fn text(target: &'static str) -> Field {

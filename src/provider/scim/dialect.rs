@@ -27,24 +27,19 @@ pub enum Updates {
 /// A SCIM server, as the settings name it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
+    /// Which calls change accounts.
+    pub updates: Updates,
+    /// Where the mark is written.
+    pub mark: Mark,
     /// The SCIM base URL without a trailing slash. Calls go to `<base>/Users`.
     pub base: String,
     /// The whole URL of the token service, or nothing.
     pub tokens: String,
     /// The scope that a token is asked for with, or nothing.
     pub scope: String,
-    /// Which calls change accounts.
-    pub updates: Updates,
-    /// Where the mark is written.
-    pub mark: Mark,
 }
 
 impl Destination for Tenant {
-    /// The address is all that tells one server from another.
-    fn tenant(&self) -> String {
-        self.base.clone()
-    }
-
     fn keys(&self) -> Keys {
         Keys {
             required: &[],
@@ -52,8 +47,9 @@ impl Destination for Tenant {
         }
     }
 
-    fn reserved(&self) -> Option<&str> {
-        Some(self.mark.attribute())
+    /// Returns the address, which is all that tells one server from another.
+    fn tenant(&self) -> String {
+        self.base.clone()
     }
 
     fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
@@ -63,6 +59,10 @@ impl Destination for Tenant {
 
     fn catalog(&self) -> &'static Catalog {
         &CATALOG
+    }
+
+    fn reserved(&self) -> Option<&str> {
+        Some(self.mark.attribute())
     }
 }
 

@@ -1,5 +1,5 @@
-//! What a server says about itself (RFC 7644, 4): hints, and no more. A server that says nothing, or
-//! something wrong, is used all the same.
+//! What a server says about itself (RFC 7644, 4). These are hints, and no more. A server that says
+//! nothing, or something wrong, is used without them.
 
 use std::collections::HashMap;
 
@@ -17,7 +17,7 @@ pub(super) const DISCOVERY: Route = Route::new("discovery", Purpose::Definitions
 /// How long the two calls may take together. A leaver does not wait for hints.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How long an answer stands that was none, or that says that a mapped attribute is missing.
+/// How long a missing answer counts, or an answer without a mapped attribute.
 const DOUBTED: Duration = Duration::from_secs(600);
 
 /// What the server says about itself.
@@ -64,8 +64,8 @@ impl Discovery {
     ) -> Arc<Hints> {
         let mut known = self.0.lock().await;
         if let Some(known) = &*known {
-            let stands = known.whole && !missing(&known.hints);
-            if stands || known.at.elapsed() < DOUBTED {
+            let lasts = known.whole && !missing(&known.hints);
+            if lasts || known.at.elapsed() < DOUBTED {
                 return Arc::clone(&known.hints);
             }
         }

@@ -80,7 +80,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: Mark) -
     if let Some(judged) = without_words(route, answer, retry_after(answer)) {
         return judged;
     }
-    let Body { text, code } = Body::read(answer);
+    let (code, text) = told(answer);
     let refusal = Refusal {
         code: &code,
         names: &[("{expected}", EXPECTED)],
@@ -112,26 +112,17 @@ pub(super) fn is_about_filters(error: &Error) -> bool {
     matches!(error, Error::Rejected { field: Some(field), .. } if field == FILTER)
 }
 
-/// What an error body says.
-#[derive(Debug, Default)]
-struct Body {
-    text: String,
-    code: String,
-}
-
-impl Body {
-    fn read(answer: &Answer) -> Self {
-        let body = error_body(answer);
-        if let Some((code, said)) = oauth_error(&body) {
-            let text = if said.is_empty() { code.clone() } else { said };
-            return Self { text, code };
-        }
-        // Some gateways in front of a server have words of their own.
-        let texts =
-            [&body["detail"], &body["message"], &body["title"], &body["description"], &body];
-        let text = texts.into_iter().map(text_of).find(|text| !text.is_empty());
-        Self { text: text.unwrap_or_default(), code: text_of(&body["scimType"]) }
+/// Returns the code of an error body, and what it says.
+fn told(answer: &Answer) -> (String, String) {
+    let all = error_body(answer);
+    if let Some((code, said)) = oauth_error(&all) {
+        let said = if said.is_empty() { code.clone() } else { said };
+        return (code, said);
     }
+    // Some gateways in front of a server have words of their own.
+    let texts = [&all["detail"], &all["message"], &all["title"], &all["description"], &all];
+    let said = texts.into_iter().map(text_of).find(|text| !text.is_empty());
+    (text_of(&all["scimType"]), said.unwrap_or_default())
 }
 
 #[cfg(test)]

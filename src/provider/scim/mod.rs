@@ -1,8 +1,8 @@
 //! Any server that speaks SCIM 2.0 (RFC 7643, RFC 7644, RFC 9865).
 //!
-//! [`catalog`] is known without a connection; `dialect` says how calls are made; `discovery` is what
-//! a server says about itself; `write` makes new users, PATCHes and PUTs; `errors` turns refusals
-//! into what to do about them. This file has the calls.
+//! [`catalog`] is known without a connection; `dialect` says how calls are made; `discovery` is
+//! what a server says about itself; `write` makes new users, PATCHes and PUTs; `ignored` finds what
+//! a server did not change; `errors` turns refusals into what to do. This file has the calls.
 
 pub mod catalog;
 
@@ -70,12 +70,11 @@ impl Scim {
         let mut pages = Counted::new(lister.size());
         loop {
             let start = (pages.rows() + 1).to_string();
-            let answer = lister
-                .page(async |size| {
-                    let query = [("startIndex", &*start), ("count", &*size.to_string())];
-                    self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await
-                })
-                .await?;
+            let asked = lister.page(async |size| {
+                let query = [("startIndex", &*start), ("count", &*size.to_string())];
+                self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await
+            });
+            let answer = asked.await?;
             pages.are_of(lister.size());
             let page = page_of(reader, &answer)?;
             let rows = page.users.len() as u64;
@@ -139,12 +138,12 @@ impl Scim {
     ///
     /// # Errors
     /// [`Error::Rejected`] if the server has no such filter. [`Error::Unavailable`] if its answer
-    /// does not say who has the value: some servers ignore filters and answer everybody.
+    /// does not say who has the value: some servers ignore filters and list all users.
     async fn search(
         &self,
-        mapping: &Mapping,
-        (attribute, value): (&str, &str),
         key: Key<'_>,
+        (attribute, value): (&str, &str),
+        mapping: &Mapping,
     ) -> Result<Found, Error> {
         let reader = self.reader(mapping);
         let filter = format!("{attribute} eq {}", json!(value));
@@ -168,9 +167,9 @@ impl Scim {
     /// not found is looked for in lower case too.
     async fn by_login(&self, mapping: &Mapping, login: &str) -> Result<Found, Error> {
         let (login, lower, key) = (login.trim(), login.trim().to_lowercase(), Key::Email(login));
-        let found = self.search(mapping, ("userName", login), key).await?;
+        let found = self.search(key, ("userName", login), mapping).await?;
         if found.is_empty() && lower != login {
-            return self.search(mapping, ("userName", &lower), key).await;
+            return self.search(key, ("userName", &lower), mapping).await;
         }
         Ok(found)
     }
@@ -245,8 +244,8 @@ impl Scim {
         }
     }
 
-    /// Returns what the answer to a change confirms. An answer without the user, or with the user as
-    /// it was, is not the last word: the user is read. `had` is the account before the change.
+    /// Returns what the answer to a change confirms. An answer without the user, or with the user
+    /// as it was, is not the last word: the user is read. `had` is the account before the change.
     ///
     /// # Errors
     /// [`Error::Rejected`] if the server has answered with success and changed nothing.
@@ -303,7 +302,7 @@ impl Scim {
 
 const NAMELESS: &str = "the listing holds a user without an id";
 
-/// Returns the page in an answer, and says what was expected if it is none.
+/// Returns the page in an answer, and says what was expected if there is no page in it.
 fn page_of<'a>(reader: &Reader<'_>, answer: &'a Answer) -> Result<Page<'a>, Error> {
     let none = |what: &str| unreadable(&format!("{what} came from /Users: {EXPECTED}"));
     if TABLE.page(answer).is_none() {
@@ -372,7 +371,7 @@ impl Directory for Scim {
                 ))),
                 found => found,
             },
-            Key::Mark(mark) => self.search(mapping, (&path(&place), mark), key).await,
+            Key::Mark(mark) => self.search(key, (&path(&place), mark), mapping).await,
         }
     }
 
