@@ -359,7 +359,7 @@ pub(super) fn one_login_takes_no_password() -> Rule {
             "OneLogin takes no default password: bobsync sets no password there, and OneLogin \
              sends no mail for an account that its API creates. Employees log in by single sign-on \
              from another system, or by an invitation that an administrator sends. Remove \
-             defaultPasswordSecretRef; Google Workspace, Entra ID, JumpCloud and Okta take one",
+             defaultPasswordSecretRef; Google Workspace, Entra ID, JumpCloud, Okta and SCIM take one",
         )
         .field_path(DEFAULT_PASSWORD)
 }
@@ -430,7 +430,7 @@ pub(super) fn scim_asks_for_no_password() -> Rule {
     if_provider(SCIM.field, "!self.provisioning.changePasswordOnFirstLogin")
         .message(
             "SCIM cannot ask for another password at the first login. Remove \
-             changePasswordOnFirstLogin; Google Workspace, Entra ID and JumpCloud can",
+             changePasswordOnFirstLogin; Google Workspace, Entra ID, JumpCloud and Okta can",
         )
         .field_path(CHANGE_PASSWORD)
 }

@@ -455,6 +455,8 @@ pub struct Capabilities {
     pub names_tenant: bool,
     /// Whether a listing that is not whole is reported as suspect.
     pub suspects_gaps: bool,
+    /// Whether a taken value that no account with the e-mail explains is looked for by the mark too.
+    pub looks_twice: bool,
     /// Whether answers to writes have a request id, for the provider's support.
     pub request_ids: bool,
     /// Whether the provider says which accounts are administrators' accounts.
@@ -508,6 +510,7 @@ impl Capabilities {
         says_when: false,
         names_tenant: true,
         suspects_gaps: false,
+        looks_twice: false,
         request_ids: false,
         tells_administrators: false,
         answers_changes: true,

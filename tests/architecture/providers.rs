@@ -89,7 +89,7 @@ fn a_provider_is_a_table_and_a_few_hooks() {
 }
 
 /// The first four folders had 6,300 lines of code, of which every third one was in another folder
-/// too, and have 3,170 now. A text that is broken at 100 columns counts as several lines.
+/// too, and have 3,170 now. Okta has 1,180 and SCIM 1,210. A text that is broken at 100 columns counts as several lines.
 const MOST_LINES: usize = 5_530;
 
 /// Lists of imports and modules, and lines without a word, are alike anyway.

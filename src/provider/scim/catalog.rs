@@ -23,6 +23,7 @@ pub const CATALOG: Catalog = Catalog {
         says_when: true,
         names_tenant: false,
         suspects_gaps: true,
+        looks_twice: true,
         phrases: Phrases {
             hidden_holders: "a group, a deleted account or an account that bobsync cannot see",
             ..Capabilities::PLAIN.phrases

@@ -5,17 +5,23 @@ use std::time::{Duration, Instant};
 use bobsync::{
     domain::{
         account::{Access, AccountState, AccountWrite},
+        matching::Matcher,
         priority::Urgency,
     },
+    engine::pass::outcome::{Failure, Outcome},
     provider::{
         Error, Initial, Provider, Written,
         scim::{Mark, Scim, Tenant as Settings, Updates},
     },
 };
 use serde_json::{Value, json};
+use simulators::{Fault, FaultKind};
 
 use super::server::{COMPANY, ENTERPRISE, Server, TOKEN, bearer, mapping};
-use crate::tenant::{Tenant, account, creation, listed, mark, rows, write};
+use crate::{
+    passes::{active, done, execute_plan},
+    tenant::{Calls, Tenant, account, creation, listed, mark, rows, write},
+};
 
 /// Changes an account by this connection, with what the plan knows of it.
 async fn update(
@@ -299,6 +305,35 @@ async fn a_taken_name_is_told_whatever_form_the_refusal_has() {
         let made = server.provider.create(&server.mapping, &wanted, &Initial::default()).await;
         let field = field.map(str::to_owned);
         assert_eq!(made, Err(Error::Duplicate { field }), "{quirks}");
+    }
+}
+
+#[tokio::test]
+async fn a_taken_value_is_looked_for_by_the_login_and_then_by_the_mark() {
+    for filters in [json!(null), json!(["userName"])] {
+        let server = Server::start().await;
+        let mut renamed = account("renamed");
+        renamed.mark = Some(mark("noa").into());
+        let id = server.make(&[renamed]).await.remove(0);
+        server.quirks(json!({"filters": {"attributes": filters}})).await;
+        let taken = json!({"status": "409", "scimType": "uniqueness", "detail": "It exists."});
+        let fault = Fault::new(FaultKind::Status).status(409).body(taken);
+        server.fault(Calls::Creates, fault).await;
+        // The plan did not see the account.
+        let (people, mapping) = ([active("noa")], crate::passes::mapping(&server));
+        let plan = bobsync::domain::plan::plan(Matcher::new(&mapping, &people, true), true);
+        let (_, outcomes) = execute_plan(&server, plan, &[]).await;
+        let searches = server.log().await.into_iter();
+        let searches = searches.filter(|(_, _, query, _)| query.contains("filter=")).count();
+        assert_eq!(searches, 2, "{filters}");
+        if filters.is_null() {
+            assert_eq!(done(&outcomes, 0), id);
+        } else {
+            let Outcome::Failed { failure: Failure::Conflict(said), .. } = &outcomes[&0] else {
+                panic!("{outcomes:?}")
+            };
+            assert!(said.contains("no account shows it"), "{said}");
+        }
     }
 }
 

@@ -74,7 +74,8 @@ impl Tenant for Scim {
     /// The body of an update has its operations.
     fn is_suspended(&self, user: &Value) -> bool {
         let operations = user["Operations"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let takes = |operation: &Value| operation["path"] == "active" && operation["value"] == false;
+        let takes =
+            |operation: &Value| operation["path"] == "active" && operation["value"] == false;
         user["active"] == false || operations.iter().any(takes)
     }
 
@@ -223,7 +224,10 @@ async fn a_secret_of_two_kinds_and_an_address_that_is_no_scim_server_say_what_to
 async fn a_token_service_gives_tokens_and_its_scope_is_named() {
     let story = Scene::without_secret(SCIM, "tokens", 4).await;
     story.secret("scim", &[("clientId", "scim-client"), ("clientSecret", "scim-secret-1")]).await;
-    story.simulated.put("/scim/credentials", json!({"ways": ["oauth"], "scopeRequired": true})).await;
+    story
+        .simulated
+        .put("/scim/credentials", json!({"ways": ["oauth"], "scopeRequired": true}))
+        .await;
     let _controller = Controller::start(&story).await;
     story.integrate(json!({})).await;
     let said = message(&story.ready("InvalidSettings").await);
@@ -265,7 +269,10 @@ async fn a_server_without_patch_is_changed_by_put_and_loses_nothing() {
     story.ready("Converged").await;
     let (id, _) = story.simulated.somebody().await;
     let path = story.path(&story.account(&id).await);
-    story.simulated.patch(&path, json!({"nickName": "Keeper", ENTERPRISE: {"division": "West"}})).await;
+    story
+        .simulated
+        .patch(&path, json!({"nickName": "Keeper", ENTERPRISE: {"division": "West"}}))
+        .await;
     story.simulated.change(&id, json!({"work.title": "Head of Lighthouses"})).await;
     story.sync().await;
     story.simulated.change(&id, leaves()).await;
@@ -295,7 +302,8 @@ async fn a_listing_with_gaps_and_filters_that_are_ignored_make_no_account() {
     let id = story.simulated.hire(joins("late.riser@example.com")).await;
     let said = message(&story.sync_ends_in("TargetSuspect").await);
     assert!(said.contains("listing"), "{said}");
-    let made = |users: &[Value]| users.iter().any(|user| user["userName"] == "late.riser@example.com");
+    let made =
+        |users: &[Value]| users.iter().any(|user| user["userName"] == "late.riser@example.com");
     assert!(!made(&story.users().await), "no account on the word of such a server");
     assert!(story.users().await.len() < before);
     assert_eq!(story.reason(&id).await, "Retrying");

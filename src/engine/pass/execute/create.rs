@@ -177,7 +177,15 @@ impl Run<'_, '_, '_> {
         let known = person.known_account.as_deref().map(Key::Id);
         let email = email.as_deref().filter(|_| by_email).map(Key::Email);
         for key in [known, email, searches.then_some(Key::Mark(mark))].into_iter().flatten() {
-            let mut found = self.look(index, Sort::Creation, key, Tries::all()).await?;
+            let mut found = match self.look(index, Sort::Creation, key, Tries::all()).await {
+                // This service has no search for marks, and the login has been looked up.
+                Err(Ended::Refused(Error::Rejected { .. }))
+                    if matches!(key, Key::Mark(_)) && by_email =>
+                {
+                    Vec::new()
+                }
+                found => found?,
+            };
             found.retain(|account| account.mark.as_deref() == Some(mark));
             if found.len() > 1 {
                 return Err(Ended::Failed(Failure::Ambiguous));
@@ -238,6 +246,15 @@ impl Run<'_, '_, '_> {
         let mut found = self.by_email(index, &email, doubtful || other.is_none()).await?;
         if found.len() > 1 {
             return Err(Ended::Failed(Failure::Ambiguous));
+        }
+        if found.is_empty() && self.cx.provider.capabilities().looks_twice {
+            let mark = person.employee.id();
+            found = match self.look(index, Sort::Creation, Key::Mark(mark), Tries::all()).await {
+                // This service has no search for marks.
+                Err(Ended::Refused(Error::Rejected { .. })) => Vec::new(),
+                found => found?,
+            };
+            found.retain(|account| account.mark.as_deref() == Some(mark));
         }
         let Some(account) = found.pop() else {
             if doubtful && self.cx.provider.capabilities().lags {
