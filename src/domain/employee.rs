@@ -72,10 +72,8 @@ impl Fields {
     /// Returns the names of employees that are wanted: the index of each name, and of the
     /// reference.
     pub fn labels(&self) -> impl Iterator<Item = (FieldIndex, FieldIndex)> + '_ {
-        let label = |(field, id): (FieldIndex, &Box<str>)| {
-            Some((field, self.position(id.strip_suffix(LABEL)?)?))
-        };
-        self.ids.iter().enumerate().filter_map(label)
+        let all = self.ids.iter().enumerate();
+        all.filter_map(|(field, id)| Some((field, self.position(id.strip_suffix(LABEL)?)?)))
     }
 
     /// Returns the ids that Bob is asked for.

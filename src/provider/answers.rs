@@ -388,7 +388,9 @@ pub fn keep_those_with(key: Key<'_>, found: &mut Vec<Account<'static>>) {
         |compare, have: Option<&str>, want| have.is_some_and(|have| equal(compare, have, want));
     found.retain(|account| match key {
         Key::Id(id) => *account.id == *id,
-        Key::Mark(mark) => equals(Compare::Exact, account.mark.as_deref(), mark),
+        Key::Mark(mark) | Key::MarkOrAddress(mark, _) => {
+            equals(Compare::Exact, account.mark.as_deref(), mark)
+        }
         Key::Email(email) => equals(Compare::IgnoringCase, account.email.as_deref(), email),
     });
 }

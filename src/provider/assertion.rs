@@ -237,4 +237,28 @@ mod tests {
             assert!(refused.contains(said) && !refused.contains("c3dv"), "{text}: {refused}");
         }
     }
+
+    #[test]
+    fn a_key_of_either_kind_is_read_and_no_other_one() {
+        let pem = |label: &str| {
+            Secret::new(format!("-----BEGIN {label}-----\nc3dvcmRmaXNo\n-----END {label}-----\n"))
+        };
+        for (label, said) in [
+            ("EC PRIVATE KEY", "the older form of elliptic-curve keys: give it as PKCS#8"),
+            ("PRIVATE KEY", "neither an RSA key of 2048 to 4096 bits nor an elliptic-curve key"),
+            ("RSA PRIVATE KEY", "neither an RSA key"),
+            ("PUBLIC KEY", "this is a public key"),
+        ] {
+            let refused = SigningKey::read_either(&pem(label)).unwrap_err();
+            assert!(refused.contains(said) && !refused.contains("c3dv"), "{label}: {refused}");
+        }
+        let key = SigningKey::generated().unwrap();
+        let token = key.sign(Algorithm::Rs256, &[("typ", json!("x"))], &json!({})).unwrap();
+        let part = |at: usize| {
+            BASE64_URL_SAFE_NO_PAD.decode(token.expose().split('.').nth(at).unwrap()).unwrap()
+        };
+        let head: Value = serde_json::from_slice(&part(0)).unwrap();
+        assert_eq!(head, json!({"alg": "ES256", "typ": "x"}));
+        assert_eq!(part(2).len(), 64, "two numbers of 32 bytes (RFC 7518, 3.4)");
+    }
 }

@@ -103,7 +103,8 @@ impl<D: Directory> Provider for D {
         mapping: &'a Mapping,
         key: Key<'a>,
     ) -> BoxFuture<'a, Result<Vec<Account<'static>>, Error>> {
-        let (Key::Id(text) | Key::Mark(text) | Key::Email(text)) = key;
+        let (Key::Id(text) | Key::Mark(text) | Key::Email(text) | Key::MarkOrAddress(text, _)) =
+            key;
         // A filter with an empty value may be no filter: the whole tenant would be the answer.
         if text.trim().is_empty() {
             let said = "an account cannot be looked up by an empty key".to_owned();

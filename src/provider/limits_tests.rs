@@ -223,3 +223,17 @@ async fn a_late_answer_from_the_window_before_says_nothing_of_this_one() {
     late.learn(5000, 0, Duration::from_secs(1));
     assert_eq!(pacer.lock().window.unwrap().remaining, 4999);
 }
+
+#[tokio::test(start_paused = true)]
+async fn buckets_are_counted_apart_and_a_refusal_for_the_number_of_calls_stops_all() {
+    let pacer = Pacer::new(1, Duration::from_secs(60)).with_bucket(2);
+    let (first, other) = (pacer.bucket(0), pacer.bucket(1));
+    drop(first.admit(Urgency::Urgent).await);
+    let began = Instant::now();
+    drop(other.admit(Urgency::Urgent).await);
+    assert_eq!(began.elapsed(), Duration::ZERO, "the other window is not spent");
+    pacer.throttled(Some(Duration::from_secs(90)));
+    drop(other.admit(Urgency::Urgent).await);
+    assert_eq!(began.elapsed().as_secs(), 90);
+    assert!(std::ptr::eq(pacer.bucket(7), &raw const pacer), "there is no such bucket");
+}

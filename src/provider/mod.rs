@@ -148,6 +148,8 @@ pub enum Key<'a> {
     Mark(&'a str),
     /// The e-mail.
     Email(&'a str),
+    /// The mark, or an e-mail that several accounts may have ([`Catalog::address`]).
+    MarkOrAddress(&'a str, &'a str),
 }
 
 /// The result of a listing.

@@ -42,8 +42,11 @@ pub(super) struct Table {
     /// What every user says in addition to its attributes.
     pub(super) hooks: Hooks,
     /// The member that gives or takes access, and its value. `None` if calls of their own do that.
-    pub(super) access: Option<fn(Access) -> (&'static str, Value)>,
+    pub(super) access: Option<Gives>,
 }
+
+/// Returns the member that gives or takes access, and its value.
+pub(super) type Gives = fn(Access) -> (&'static str, Value);
 
 /// What a user says in addition to its attributes. The defaults say nothing.
 #[derive(Clone, Copy)]

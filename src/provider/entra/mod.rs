@@ -534,7 +534,7 @@ impl Directory for Entra {
                     .collect());
             }
             Key::Email(name) => Vec::from_iter(self.by_key(mapping, name.trim()).await?),
-            Key::Mark(id) => match mark.encode(id) {
+            Key::Mark(id) | Key::MarkOrAddress(id, _) => match mark.encode(id) {
                 Some(value) => self.search(mapping, (mark.attribute(), &value), id).await?,
                 None => Vec::new(),
             },

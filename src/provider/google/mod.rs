@@ -288,7 +288,7 @@ impl Directory for Google {
                 Err(Error::Forbidden { .. }) => Vec::new(),
                 found => Vec::from_iter(found?),
             },
-            Key::Mark(mark) => self.by_mark(&reader, mark).await?,
+            Key::Mark(mark) | Key::MarkOrAddress(mark, _) => self.by_mark(&reader, mark).await?,
         };
         // An alias gives the account of another user.
         keep_those_with(key, &mut found);

@@ -235,7 +235,7 @@ impl Directory for JumpCloud {
         let found = match key {
             Key::Id(id) => Vec::from_iter(self.by_id(mapping, id).await?),
             Key::Email(email) => self.by_email(mapping, email).await?,
-            Key::Mark(_) => {
+            Key::Mark(_) | Key::MarkOrAddress(..) => {
                 let said = "JumpCloud has no search for custom attributes".to_owned();
                 return Err(Error::Rejected { field: None, said });
             }

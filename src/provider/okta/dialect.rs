@@ -93,7 +93,7 @@ pub enum Caller {
     /// By an API token. The header is marked as sensitive, so that it is not printed.
     ApiToken(HeaderValue),
     /// By a service app.
-    App(App),
+    App(Box<App>),
 }
 
 /// A service app and its key.
@@ -132,12 +132,12 @@ impl Caller {
             return Ok(Self::ApiToken(header));
         }
         match app {
-            [Some(client_id), Some(key), Some(key_id)] => Ok(Self::App(App {
+            [Some(client_id), Some(key), Some(key_id)] => Ok(Self::App(Box::new(App {
                 client_id: client_id.expose().trim().to_owned(),
                 key_id: key_id.expose().trim().to_owned(),
                 key: SigningKey::read_either(&key)
                     .map_err(|why| refuse(&format!("privateKey: {why}")))?,
-            })),
+            }))),
             [None, None, None] => Err(refuse("set apiToken, or clientId, privateKey and keyId")),
             [client_id, key, _] => Err(refuse(match (client_id, key) {
                 (None, _) => "clientId is missing: it belongs to privateKey and keyId",
@@ -281,9 +281,10 @@ impl Dialect for OktaDialect {
     /// Asks for a token (developer.okta.com, "Implement OAuth for Okta with a service app"). The
     /// assertion and the proof are for the org, even if the call goes to another address.
     fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
-        let Caller::App(App { client_id, key_id, key }) = &self.caller else {
+        let Caller::App(app) = &self.caller else {
             return Err(unreadable("an API token is no service app"));
         };
+        let App { client_id, key_id, key } = &**app;
         let now = seconds();
         let claims = json!({
             "iss": client_id, "sub": client_id, "aud": self.vendor(TOKENS),

@@ -66,7 +66,7 @@ fn links_of_the_org_are_followed_at_the_address_of_the_calls_and_no_other_ones()
         assert_eq!(own.next(&link).ok(), expected, "{link}");
     }
     let proxied = dialect("acme.okta.com", "http://127.0.0.1:8080/okta");
-    assert_eq!(proxied.next(&format!("{}{page}", org)).ok(), Some(format!("/okta{page}")));
+    assert_eq!(proxied.next(&format!("{org}{page}")).ok(), Some(format!("/okta{page}")));
     assert_eq!(
         proxied.next(&format!("{}/okta{page}", "http://127.0.0.1:8080")).ok(),
         Some(format!("/okta{page}"))

@@ -153,14 +153,16 @@ impl Okta {
         Ok(found.filter(|(account, _)| *account.id == *id))
     }
 
-    /// Returns the users with an attribute that is exactly this value.
+    /// Returns the users with an attribute that is exactly this value, or with another one.
     async fn by_attribute(
         &self,
         mapping: &Mapping,
-        name: &str,
-        text: &str,
+        (name, text): (&str, &str),
+        or: Option<(&str, &str)>,
     ) -> Result<Found, Error> {
-        let search = format!("profile.{name} eq {}", json!(text));
+        let term = |(name, text): (&str, &str)| format!("profile.{name} eq {}", json!(text));
+        let terms: Vec<String> = [Some((name, text)), or].into_iter().flatten().map(term).collect();
+        let search = terms.join(" or ");
         let (path, query) =
             (self.service.dialect().users(), [("search", &*search), ("limit", "200")]);
         let answer = self.service.get(SEARCH, &path, &query, Sent::Key(text)).await;
@@ -287,9 +289,13 @@ impl Directory for Okta {
                     Err(Error::Forbidden { .. }) => Vec::new(),
                     found => found?.into_iter().map(|(account, _)| account).collect(),
                 },
-                None => self.by_attribute(mapping, "login", login.trim()).await?,
+                None => self.by_attribute(mapping, ("login", login.trim()), None).await?,
             },
-            Key::Mark(mark) => self.by_attribute(mapping, &self.tenant.mark, mark).await?,
+            Key::Mark(mark) => self.by_attribute(mapping, (&self.tenant.mark, mark), None).await?,
+            Key::MarkOrAddress(mark, address) => {
+                let mark = (&*self.tenant.mark, mark);
+                return self.by_attribute(mapping, mark, Some(("email", address))).await;
+            }
         };
         Ok(those_with(key, found))
     }

@@ -207,7 +207,7 @@ impl Okta {
             write.foreign.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let had = |target: &str| {
             let value = before.as_ref()?["profile"].get(target)?;
-            scalar(&value.to_string()).map(|text| text.into_owned())
+            scalar(&value.to_string()).map(Cow::into_owned)
         };
         let is_ignored = |row: usize, value: &NewValue| {
             let Some(row_of) = mapping.rows.get(row) else { return false };

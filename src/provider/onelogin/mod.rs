@@ -242,7 +242,7 @@ impl Directory for OneLogin {
                 let same = same.then(|| vec![self.ours(account)]);
                 return same.ok_or_else(|| unreadable("the answer names another account"));
             }
-            Key::Mark(mark) => ("external_id", mark),
+            Key::Mark(mark) | Key::MarkOrAddress(mark, _) => ("external_id", mark),
             Key::Email(email) => ("email", email),
         };
         let query = [(filter, text), ("fields", &*reader.members().join(","))];

@@ -23,7 +23,10 @@ use self::{
     ignored::Ignored,
     write::{Writing, path, version, version_of},
 };
-use crate::provider::{prelude::*, reader::Page};
+use crate::{
+    domain::mapping::equal,
+    provider::{prelude::*, reader::Page},
+};
 
 const USERS: &str = "/Users";
 
@@ -142,17 +145,25 @@ impl Scim {
     async fn search(
         &self,
         key: Key<'_>,
-        (attribute, value): (&str, &str),
+        (filter, value): (&str, &str),
         mapping: &Mapping,
     ) -> Result<Found, Error> {
         let reader = self.reader(mapping);
-        let filter = format!("{attribute} eq {}", json!(value));
-        let query = [("filter", &*filter), ("count", FEW)];
+        let query = [("filter", filter), ("count", FEW)];
         let answer = self.service.get(Route::FIND, USERS, &query, Sent::Key(value)).await;
         let answer = searched(answer)?;
         let page = page_of(&reader, &answer)?;
         let mut found = reader.found(&answer)?;
-        keep_those_with(key, &mut found);
+        let has_address = |account: &Account<'_>, address: &str| {
+            let have = mapping.address.and_then(|row| account.attributes.get(row)?.as_deref());
+            have.is_some_and(|have| equal(Compare::IgnoringCase, have, address))
+        };
+        match key {
+            Key::MarkOrAddress(mark, address) => found.retain(|account| {
+                account.mark.as_deref() == Some(mark) || has_address(account, address)
+            }),
+            key => keep_those_with(key, &mut found),
+        }
         let total: Option<u64> = page.rest.read("totalResults");
         if found.is_empty() && (total.is_some_and(|total| total > 0) || !page.users.is_empty()) {
             return Err(unreadable(
@@ -167,9 +178,9 @@ impl Scim {
     /// not found is looked for in lower case too.
     async fn by_login(&self, mapping: &Mapping, login: &str) -> Result<Found, Error> {
         let (login, lower, key) = (login.trim(), login.trim().to_lowercase(), Key::Email(login));
-        let found = self.search(key, ("userName", login), mapping).await?;
+        let found = self.search(key, (&is("userName", login), login), mapping).await?;
         if found.is_empty() && lower != login {
-            return self.search(key, ("userName", &lower), mapping).await;
+            return self.search(key, (&is("userName", &lower), &lower), mapping).await;
         }
         Ok(found)
     }
@@ -326,6 +337,11 @@ fn no_call(method: &str) -> Error {
     Error::Rejected { field: None, said }
 }
 
+/// Returns the filter for users with exactly this value.
+fn is(attribute: &str, value: &str) -> String {
+    format!("{attribute} eq {}", json!(value))
+}
+
 /// Returns whether the answer to a change shows nothing of the user.
 fn is_empty(answer: &Answer) -> bool {
     let body = answer.body.trim_ascii();
@@ -371,7 +387,19 @@ impl Directory for Scim {
                 ))),
                 found => found,
             },
-            Key::Mark(mark) => self.search(key, (&path(&place), mark), mapping).await,
+            Key::Mark(mark) => self.search(key, (&is(&path(&place), mark), mark), mapping).await,
+            Key::MarkOrAddress(mark, address) => {
+                let own = is(&path(&place), mark);
+                let has = format!("emails[type eq \"work\" and {}]", is("value", address));
+                let either = format!("{own} or {has}");
+                match self.search(key, (&either, address), mapping).await {
+                    // Many servers know only the simplest filters.
+                    Err(error) if is_about_filters(&error) => {
+                        self.search(Key::Mark(mark), (&own, mark), mapping).await
+                    }
+                    found => found,
+                }
+            }
         }
     }
 

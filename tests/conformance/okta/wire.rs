@@ -198,7 +198,7 @@ async fn a_transition_is_waited_for_and_tried_again_if_it_takes_long() {
     let titled = write(&[(rows::TITLE, Some("Lead"))]);
     let (written, _) = update(&org, &id, &titled).await;
     assert!(
-        matches!(&written, Err(Error::Unavailable { .. }) | Err(Error::NotFound)),
+        matches!(&written, Err(Error::Unavailable { .. } | Error::NotFound)),
         "409 E0000112 is tried again: {written:?}"
     );
     org.control.advance(601).await.unwrap();
@@ -359,6 +359,11 @@ async fn logins_that_differ_in_case_or_accents_collide_and_a_slash_is_searched_f
     assert_eq!(find("zoë@example.com").await.unwrap().len(), 0, "it is another person's");
     assert_eq!(find("zoe").await.unwrap().len(), 0, "and the first part of a login is no login");
     assert_eq!(find("kim@example.com").await.unwrap()[0].id, gone, "who is deactivated owns it");
+    // A mark or an e-mail is one search.
+    let (noa, before) = (mark("zoe"), org.log().await.len());
+    let key = Key::MarkOrAddress(&noa, "kim@example.com");
+    assert_eq!(org.provider.find(&org.mapping, key).await.unwrap().len(), 2);
+    assert_eq!(org.log().await.len() - before, 1);
     let mut slashed = user("slash", "ACTIVE");
     slashed["profile"]["login"] = json!("eu/noa@example.com");
     org.users(json!([slashed])).await;

@@ -86,7 +86,7 @@ impl By {
     pub fn of(key: Key<'_>) -> Self {
         match key {
             Key::Id(id) => Self::Id(id.to_owned()),
-            Key::Mark(mark) => Self::Mark(mark.to_owned()),
+            Key::Mark(mark) | Key::MarkOrAddress(mark, _) => Self::Mark(mark.to_owned()),
             Key::Email(email) => Self::Email(email.to_owned()),
         }
     }

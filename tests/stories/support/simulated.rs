@@ -36,8 +36,10 @@ impl Simulated {
             .await;
         let mark = json!({"title": "Employee in Bob", "type": "string"});
         simulated.put("/okta/schema", json!({"custom": {"bobsyncEmployeeId": mark}})).await;
-        // New accounts are ACTIVE at once. The stories of Okta also have the other orgs.
-        simulated.put("/okta/quirks", json!({"optionalPassword": true})).await;
+        // New accounts are ACTIVE at once, and in lists. The stories of Okta also have other orgs.
+        simulated
+            .put("/okta/quirks", json!({"optionalPassword": true, "searchLagSeconds": 0}))
+            .await;
         simulated
     }
 

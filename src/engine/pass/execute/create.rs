@@ -24,6 +24,9 @@ use crate::{
 /// How often a create is sent if its outcome stays unknown.
 const SENT: u32 = 2;
 
+/// The account with a person's mark, and accounts without a mark that may be the person's.
+type Known = (Option<Account<'static>>, Vec<Account<'static>>);
+
 impl Run<'_, '_, '_> {
     pub(super) async fn create(
         &self,
@@ -37,10 +40,17 @@ impl Run<'_, '_, '_> {
         if names.iter().flatten().any(|name| self.cx.protected.names(name)) {
             return Err(Ended::Failed(Failure::Protected(ProtectedBy::Settings)));
         }
-        if change.look_up_first
-            && let Some(account) = self.by_mark(person).await?
-        {
-            return self.bring_up(person, account, &write, MatchedBy::Mark, false).await;
+        if change.look_up_first {
+            let (own, mut free) = self.by_mark(person).await?;
+            if let Some(account) = own {
+                return self.bring_up(person, account, &write, MatchedBy::Mark, false).await;
+            }
+            if free.len() > 1 && self.cx.adopt {
+                return Err(Ended::Failed(Failure::Ambiguous));
+            }
+            if let Some(account) = free.pop().filter(|_| self.cx.adopt) {
+                return self.bring_up(person, account, &write, MatchedBy::Email, false).await;
+            }
         }
         let initial = match &self.cx.initial {
             Ok(initial) => initial,
@@ -81,7 +91,7 @@ impl Run<'_, '_, '_> {
                     if let Some(wait) = tries.again() {
                         (self.cx.pace.pause)(wait).await;
                     }
-                    if let Some(account) = self.by_mark(person).await? {
+                    if let (Some(account), _) = self.by_mark(person).await? {
                         self.call(person, Sort::Creation, &mut Tries::all(), || {
                             self.cx.provider.finish(&account.id, initial)
                         })
@@ -168,7 +178,9 @@ impl Run<'_, '_, '_> {
     /// Returns the account with this person's mark, if there is one. The account on record is read
     /// first, because an account that cannot be read is not absent. If searches lag behind writes,
     /// a search by e-mail comes next. If the provider cannot search marks, nothing else is tried.
-    async fn by_mark(&self, index: PersonIndex) -> Result<Option<Account<'static>>, Ended> {
+    ///
+    /// If logins decide, also returns the accounts without a mark that have the person's e-mail.
+    async fn by_mark(&self, index: PersonIndex) -> Result<Known, Ended> {
         let person = self.cx.planned.person(index);
         let mark = person.employee.id();
         let email = self.cx.planned.mapping.text(self.cx.planned.mapping.email, &person.employee);
@@ -176,25 +188,36 @@ impl Run<'_, '_, '_> {
         let by_email = self.cx.provider.capabilities().lags || !searches;
         let known = person.known_account.as_deref().map(Key::Id);
         let email = email.as_deref().filter(|_| by_email).map(Key::Email);
-        for key in [known, email, searches.then_some(Key::Mark(mark))].into_iter().flatten() {
-            let mut found = match self.look(index, Sort::Creation, key, Tries::all()).await {
+        let address = self.cx.planned.mapping.address;
+        let address = address.and_then(|row| self.cx.planned.mapping.text(row, &person.employee));
+        let marked = match &address {
+            Some(address) => Key::MarkOrAddress(mark, address),
+            None => Key::Mark(mark),
+        };
+        let mut free = Vec::new();
+        for key in [known, email, searches.then_some(marked)].into_iter().flatten() {
+            let found = match self.look(index, Sort::Creation, key, Tries::all()).await {
                 // This service has no search for marks, and the login has been looked up.
                 Err(Ended::Refused(Error::Rejected { .. }))
-                    if matches!(key, Key::Mark(_)) && by_email =>
+                    if matches!(key, Key::Mark(_) | Key::MarkOrAddress(..)) && by_email =>
                 {
                     Vec::new()
                 }
                 found => found?,
             };
-            found.retain(|account| account.mark.as_deref() == Some(mark));
-            if found.len() > 1 {
+            let (mut own, others): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|account| account.mark.as_deref() == Some(mark));
+            if own.len() > 1 {
                 return Err(Ended::Failed(Failure::Ambiguous));
             }
-            if let Some(account) = found.pop() {
-                return Ok(Some(account));
+            if let Some(account) = own.pop() {
+                return Ok((Some(account), Vec::new()));
+            }
+            if matches!(key, Key::MarkOrAddress(..)) {
+                free = others.into_iter().filter(|account| account.mark.is_none()).collect();
             }
         }
-        Ok(None)
+        Ok((None, free))
     }
 
     /// Returns the accounts with this e-mail. If reads lag behind writes, an account that is `sure`
@@ -243,11 +266,13 @@ impl Run<'_, '_, '_> {
         // If another value is taken, the account with that value may have another e-mail, so a
         // search by e-mail may not find it.
         let other = field.as_deref().filter(|field| **field != **target);
-        let mut found = self.by_email(index, &email, doubtful || other.is_none()).await?;
+        let twice = self.cx.provider.capabilities().looks_twice;
+        let sure = !twice && (doubtful || other.is_none());
+        let mut found = self.by_email(index, &email, sure).await?;
         if found.len() > 1 {
             return Err(Ended::Failed(Failure::Ambiguous));
         }
-        if found.is_empty() && self.cx.provider.capabilities().looks_twice {
+        if found.is_empty() && twice {
             let mark = person.employee.id();
             found = match self.look(index, Sort::Creation, Key::Mark(mark), Tries::all()).await {
                 // This service has no search for marks.
