@@ -111,7 +111,7 @@ impl Way {
         }
         if client.0.is_some() != tokens && (tokens || ways[2]) {
             return Err(wrong(
-                "tokenEndpoint belongs to clientId and clientSecret: set all three, or none of them"
+                "clientId and clientSecret belong to tokenEndpoint: set all three, or none of them"
                     .to_owned(),
             ));
         }

@@ -94,12 +94,12 @@ impl Scim {
     }
 
     /// Reads every page by cursor (RFC 9865). A cursor belongs to one size of pages, so smaller
-    /// pages begin anew.
+    /// pages begin anew. Returns `None`, and no user, if the server takes no cursors any more.
     async fn by_cursor(
         &self,
         reader: &Reader<'_>,
         sink: Sink<'_>,
-    ) -> Result<(Lister<u128>, bool), Error> {
+    ) -> Result<Option<(Lister<u128>, bool)>, Error> {
         let mut lister = Lister::new(CATALOG.capabilities.page);
         let (mut cursor, mut total, mut steady) = (String::new(), None, true);
         loop {
@@ -112,12 +112,16 @@ impl Scim {
                 })
                 .await?;
             let page = page_of(reader, &answer)?;
-            lister.take((reader, NAMELESS), &page, |id| Some(short(id)), sink)?;
             let said: Option<u64> = page.rest.read("totalResults");
+            let is_all = said.is_none_or(|total| total <= page.users.len() as u64);
+            if cursor.is_empty() && page.rest.text("nextCursor").is_none() && !is_all {
+                return Ok(None);
+            }
+            lister.take((reader, NAMELESS), &page, |id| Some(short(id)), sink)?;
             steady &= said.is_none() || said == *total.get_or_insert(said);
             let Some(next) = page.rest.text("nextCursor") else {
                 let all = total.flatten().is_none_or(|total| total == u64::from(lister.accounts()));
-                return Ok((lister, steady && all));
+                return Ok(Some((lister, steady && all)));
             };
             lister.goes_to(&next)?;
             cursor = next.into_owned();
@@ -368,10 +372,10 @@ impl Directory for Scim {
         let unavailable = lacking(&hints, mapping);
         let mut reader = self.reader(mapping);
         reader.leave_out(&unavailable);
-        let (lister, whole) = if hints.cursor {
-            self.by_cursor(&reader, sink).await?
-        } else {
-            self.by_index(&reader, sink).await?
+        let by_cursor = if hints.cursor { self.by_cursor(&reader, sink).await? } else { None };
+        let (lister, whole) = match by_cursor {
+            Some(listed) => listed,
+            None => self.by_index(&reader, sink).await?,
         };
         Ok(lister.listing(whole, unavailable))
     }

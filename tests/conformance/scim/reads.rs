@@ -54,6 +54,18 @@ async fn pages_of_any_dialect_show_everybody_once() {
 }
 
 #[tokio::test]
+async fn a_server_that_takes_no_cursors_any_more_is_listed_by_index() {
+    let server = Server::start().await;
+    server.quirks(json!({"paging": {"cursors": true}})).await;
+    with(&server, 230).await;
+    server.provider.list(&server.mapping, &mut |_| ()).await.unwrap();
+    server.quirks(json!({"paging": {"cursors": false}})).await;
+    let mut seen = 0;
+    let listing = server.provider.list(&server.mapping, &mut |_| seen += 1).await.unwrap();
+    assert_eq!((seen, listing.accounts, listing.whole), (230, 230, true));
+}
+
+#[tokio::test]
 async fn a_listing_that_does_not_fit_together_is_never_whole() {
     let server = Server::start().await;
     for cursors in [false, true] {

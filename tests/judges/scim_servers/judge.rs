@@ -70,8 +70,12 @@ struct Server {
 impl Server {
     fn start(name: &str) -> Self {
         let start = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/judges/scim_servers/start");
-        let mut process =
-            Command::new(start).arg(name).stdout(Stdio::piped()).spawn().expect("a process");
+        let mut process = Command::new(start)
+            .arg(name)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("a process");
         let mut lines = BufReader::new(process.stdout.take().expect("its output")).lines();
         let line = lines.next().expect("a first line").expect("a text");
         // What the server says later must not fill the pipe.
@@ -178,6 +182,7 @@ fn creation(name: &str, access: Access) -> AccountWrite {
 
 /// Makes, finds, lists, changes and suspends accounts.
 async fn judge(name: &str, updates: Updates) {
+    bobsync::cluster::connect::install_crypto();
     let server = Server::start(name);
     server.answers().await;
     let (provider, mapping) = (server.connected(updates), mapping(&TARGETS));

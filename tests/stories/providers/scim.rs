@@ -200,11 +200,12 @@ async fn a_secret_of_two_kinds_and_an_address_that_is_no_scim_server_say_what_to
     assert!(said.contains("more than one credential") && !said.contains("scim-token-1"), "{said}");
     assert_eq!(story.calls().await["total"], 0);
 
-    story.secret("scim", &[("token", "two\nlines")]).await;
+    story.secret("scim", &[("token", "two\nlines"), ("username", "")]).await;
     let said = message(&story.ready("ProviderUnauthorized").await);
     assert!(said.contains("token") && !said.contains("lines"), "{said}");
 
-    story.secret("scim", &[("username", "scim-user"), ("password", "scim-password-1")]).await;
+    let basic = [("token", ""), ("username", "scim-user"), ("password", "scim-password-1")];
+    story.secret("scim", &basic).await;
     story.ready("Converged").await;
     for quirks in [
         json!({"routes": {"users": "page"}}),
