@@ -117,7 +117,7 @@ async fn main() -> Result<()> {
         ..testbed::Options::default()
     })
     .await?;
-    plane.apply_yaml(&bobsync::api::crds_yaml()?).await?;
+    plane.apply_yaml(&bobsync::engine::settings::rules::crds_yaml()?).await?;
     if options.wants(Part::Passes) {
         for &employees in &options.employees {
             eprintln!("bench: {employees} employees");
@@ -125,7 +125,7 @@ async fn main() -> Result<()> {
         }
     }
     if options.wants(Part::Providers) && options.provider_employees > 0 {
-        for provider in [&scene::GOOGLE_WORKSPACE, &scene::ENTRA_ID, &scene::JUMPCLOUD] {
+        for provider in scene::OTHERS {
             eprintln!("bench: {} employees with {}", options.provider_employees, provider.name);
             ratios.extend(ratios::of_provider(&plane, provider, options.provider_employees).await?);
         }

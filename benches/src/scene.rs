@@ -145,8 +145,11 @@ pub const ONE_LOGIN: Provider = Provider {
     },
 };
 
+/// The providers that are measured after [`ONE_LOGIN`].
+pub const OTHERS: [&Provider; 3] = [&GOOGLE_WORKSPACE, &ENTRA_ID, &JUMPCLOUD];
+
 /// Google Workspace, with its published limits from the start.
-pub const GOOGLE_WORKSPACE: Provider = Provider {
+const GOOGLE_WORKSPACE: Provider = Provider {
     name: "Google Workspace",
     service: "google",
     create: "POST /admin/directory/v1/users",
@@ -163,7 +166,7 @@ pub const GOOGLE_WORKSPACE: Provider = Provider {
 
 /// Microsoft Entra ID, with its published limits from the start. The default map has managers, so
 /// pages are small.
-pub const ENTRA_ID: Provider = Provider {
+const ENTRA_ID: Provider = Provider {
     name: "Entra ID",
     service: "entra",
     create: "POST /v1.0/users",
@@ -179,7 +182,7 @@ pub const ENTRA_ID: Provider = Provider {
 };
 
 /// JumpCloud, at bobsync's own pace: no limit is published.
-pub const JUMPCLOUD: Provider = Provider {
+const JUMPCLOUD: Provider = Provider {
     name: "JumpCloud",
     service: "jumpcloud",
     create: "POST /api/systemusers",
@@ -296,7 +299,7 @@ impl Scene {
     /// Applies the integration.
     pub async fn integrate(&self) -> Result<()> {
         let spec = json!({
-            "interval": "24h", "mode": "Enforce",
+            "mode": "Enforce",
             "bob": {
                 "credentialsSecretRef": {"name": "bob"}, "endpoint": self.world.bob_url(),
                 "webhookSecretRef": {"name": "hook", "key": "webhookSecret"},

@@ -5,6 +5,8 @@ pub use super::condition_types::Type;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+/// The name of this program. It is written like this everywhere.
+const NAME: &str = "bobsync";
 /// The longest message, in bytes. A longer one is cut at a character.
 const MAX_MESSAGE: usize = 600;
 
@@ -51,12 +53,13 @@ pub fn merge(
         .collect()
 }
 
-/// Returns the text with a capital letter and a full stop. If the text begins with a name, the name
-/// stays as it is written.
+/// Returns the text with a capital letter and a full stop. If the text begins with a name, such as
+/// bobsync, the name stays as it is written.
 #[must_use]
 pub fn sentence(text: &str) -> String {
     let first = text.split(' ').next().unwrap_or_default();
-    let is_name = first.trim_end_matches(['.', ',', ':', ';']).contains(['.', '_', '`', '/', '(']);
+    let first = first.trim_end_matches(['.', ',', ':', ';']);
+    let is_name = first == NAME || first.contains(['.', '_', '`', '/', '(']);
     let mut chars = text.chars();
     let mut out: String = match chars.next() {
         Some(c) if !is_name => c.to_uppercase().chain(chars).collect(),
@@ -129,6 +132,7 @@ mod tests {
             ("", ""),
             ("über alles: x", "Über alles: x."),
             ("phones.work is gone", "phones.work is gone."),
+            ("bobsync: it is so", "bobsync: it is so."),
         ] {
             assert_eq!(sentence(text), said);
             let wanted = [Wanted {

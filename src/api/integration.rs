@@ -1,29 +1,23 @@
-//! `ProvisioningIntegration`: one Bob company, one provider, and how employees become accounts.
+//! `ProvisioningIntegration`: one Bob company, one provider, and how employees become accounts. The
+//! rules that depend on the provider are in `engine::settings::rules`.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use kube::{CustomResource, KubeSchema};
+use kube::{
+    CustomResource, KubeSchema,
+    core::{Reason, Rule},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use super::mapping::{Apply, MappingRow};
 pub use super::numbers::{BudgetState, BudgetStates, EmployeeCounts, LastPass, Progress, Step};
+use super::provider::Provider;
 pub use super::safety::{
     AccountName, Administrators, Adoption, Budget, DriftPolicy, Safety, Share,
 };
 pub use super::secrets::{SecretKeyRef, SecretRef};
-use super::{
-    provider::Provider,
-    rules::{
-        ENTRA_ID, GOOGLE_WORKSPACE, JUMP_CLOUD, OKTA, ONE_LOGIN, SCIM, changes_a_password,
-        entra_mark_is_not_mapped, google_entries_are_named, google_relations_hold_texts,
-        jump_cloud_stages_without_password, known_targets, manager_from_work_manager,
-        mode_is_chosen, okta_mark_is_not_mapped, one_login_asks_for_no_password,
-        one_login_takes_no_password, required_targets, scim_asks_for_no_password,
-        scim_mark_is_not_mapped,
-    },
-};
 
 /// Keeps the accounts at one identity provider as one Bob company says.
 #[derive(CustomResource, KubeSchema, Serialize, Deserialize, Clone, Debug, PartialEq)]
@@ -55,35 +49,6 @@ use super::{
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = mode_is_chosen())]
-#[x_kube(validation = required_targets(&ONE_LOGIN))]
-#[x_kube(validation = known_targets(&ONE_LOGIN))]
-#[x_kube(validation = one_login_takes_no_password())]
-#[x_kube(validation = one_login_asks_for_no_password())]
-#[x_kube(validation = manager_from_work_manager(&ONE_LOGIN))]
-#[x_kube(validation = required_targets(&GOOGLE_WORKSPACE))]
-#[x_kube(validation = known_targets(&GOOGLE_WORKSPACE))]
-#[x_kube(validation = google_entries_are_named())]
-#[x_kube(validation = manager_from_work_manager(&GOOGLE_WORKSPACE))]
-#[x_kube(validation = google_relations_hold_texts())]
-#[x_kube(validation = required_targets(&ENTRA_ID))]
-#[x_kube(validation = known_targets(&ENTRA_ID))]
-#[x_kube(validation = manager_from_work_manager(&ENTRA_ID))]
-#[x_kube(validation = entra_mark_is_not_mapped())]
-#[x_kube(validation = required_targets(&JUMP_CLOUD))]
-#[x_kube(validation = known_targets(&JUMP_CLOUD))]
-#[x_kube(validation = manager_from_work_manager(&JUMP_CLOUD))]
-#[x_kube(validation = changes_a_password(&JUMP_CLOUD))]
-#[x_kube(validation = jump_cloud_stages_without_password())]
-#[x_kube(validation = required_targets(&OKTA))]
-#[x_kube(validation = known_targets(&OKTA))]
-#[x_kube(validation = manager_from_work_manager(&OKTA))]
-#[x_kube(validation = okta_mark_is_not_mapped())]
-#[x_kube(validation = changes_a_password(&OKTA))]
-#[x_kube(validation = required_targets(&SCIM))]
-#[x_kube(validation = known_targets(&SCIM))]
-#[x_kube(validation = manager_from_work_manager(&SCIM))]
-#[x_kube(validation = scim_mark_is_not_mapped())]
-#[x_kube(validation = scim_asks_for_no_password())]
 pub struct ProvisioningIntegrationSpec {
     /// Stops all work on this integration. Accounts and statuses stay as they are.
     #[serde(default)]
@@ -138,6 +103,19 @@ pub struct ProvisioningIntegrationSpec {
     /// Which personal data a status may show.
     #[serde(default)]
     pub privacy: Privacy,
+}
+
+/// Requires that the mode is chosen. An integration that was stored without a mode may stay so.
+fn mode_is_chosen() -> Rule {
+    Rule::new("has(self.mode) || oldSelf.hasValue() && !has(oldSelf.value().mode)")
+        .optional_old_self(true)
+        .message(
+            "choose a mode: DryRun plans and reports and writes nothing to the provider, Enforce \
+             begins to write at once. Begin with mode: DryRun, look at status.plan, then set mode: \
+             Enforce",
+        )
+        .field_path(".mode")
+        .reason(Reason::FieldValueRequired)
 }
 
 /// Returns the default of `spec.interval`.
@@ -372,7 +350,7 @@ pub struct ProvisioningIntegrationStatus {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
     /// The mode in force: `spec.mode`, or Enforce if the integration was stored before `spec.mode`
-    /// was required.
+    /// was required. Absent while this version cannot read the spec, because no work is done then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// `Ready`, `Reconciling`, `Stalled`, `BobConnected`, `ProviderConnected`, `MappingComplete`,
@@ -545,6 +523,10 @@ pub struct PlanSummary {
     /// Employees who would leave management.
     #[serde(default)]
     pub leaving: u32,
+    /// Who they are: the first 1000 of them, by Bob's employee id.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 1000), inner(length(max = 64)))]
+    pub leaving_employees: Vec<String>,
     /// Why the plan is held. Absent: it is the plan of a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub held_because: Option<String>,

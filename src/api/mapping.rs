@@ -4,15 +4,12 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rules::known_to_a_provider;
-
 /// One row of the data mapping.
 #[derive(Serialize, Deserialize, KubeSchema, Clone, Debug, PartialEq, Eq)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("[has(self.field), has(self.formula), has(self.cel)].filter(set, \
     set).size() == 1")
     .message("a mapping row has exactly one of field, formula and cel: remove the others"))]
-#[x_kube(validation = known_to_a_provider())]
 #[x_kube(validation = Rule::new("!self.target.startsWith('custom_attributes.') || \
     self.target.matches('^custom_attributes[.][A-Za-z0-9_]{1,64}$')")
     .message("write a custom attribute as custom_attributes.<shortname>, with letters, digits and \

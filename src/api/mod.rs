@@ -15,7 +15,6 @@ mod mapping;
 mod numbers;
 pub mod provider;
 pub mod reasons;
-mod rules;
 mod safety;
 mod secrets;
 
@@ -24,7 +23,7 @@ pub use integration::{
     ProvisioningIntegration, ProvisioningIntegrationSpec, ProvisioningIntegrationStatus,
 };
 
-use kube::CustomResourceExt as _;
+use kube::{CustomResourceExt as _, core::Rule};
 
 /// The API group of both resources.
 pub const GROUP: &str = "bobsync.dev";
@@ -65,15 +64,38 @@ pub fn said<S: Said>(status: Option<S>) -> Option<S> {
     status.filter(|status| !status.is_default())
 }
 
-/// Returns both `CustomResourceDefinition`s as one YAML stream, as `bobsync crds` prints them and
-/// `crds/` holds them.
+/// The rules of an integration that depend on the provider, as the API server checks them.
+pub struct Rules {
+    /// Those of the spec.
+    pub spec: Vec<Rule>,
+    /// Those of each row of the mapping.
+    pub row: Vec<Rule>,
+}
+
+impl Rules {
+    fn add_to(self, crd: &mut serde_json::Value) -> Result<(), serde_json::Error> {
+        let spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec";
+        let row = format!("{spec}/properties/mapping/items");
+        for (place, rules) in [(spec, self.spec), (&row, self.row)] {
+            let all = crd.pointer_mut(&format!("{place}/x-kubernetes-validations"));
+            let Some(serde_json::Value::Array(all)) = all else { continue };
+            for rule in rules {
+                all.push(serde_json::to_value(rule)?);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Returns both `CustomResourceDefinition`s as one YAML stream, with these rules.
 ///
 /// # Errors
 /// Only if the derived schema cannot be written as YAML, which a test rules out.
-pub fn crds_yaml() -> Result<String, serde_json::Error> {
+pub fn crds_yaml(rules: Rules) -> Result<String, serde_json::Error> {
     let mut out = String::new();
-    for crd in [ProvisioningIntegration::crd(), EmployeeSync::crd()] {
-        let mut value = serde_json::to_value(crd)?;
+    let mut integration = serde_json::to_value(ProvisioningIntegration::crd())?;
+    rules.add_to(&mut integration)?;
+    for mut value in [integration, serde_json::to_value(EmployeeSync::crd())?] {
         prune(&mut value);
         if let Some(status) =
             value.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status")
@@ -128,7 +150,7 @@ mod tests {
 
     #[test]
     fn no_description_has_the_line_breaks_of_its_comment() {
-        let crds = crds_yaml().expect("YAML");
+        let crds = crds_yaml(Rules { spec: Vec::new(), row: Vec::new() }).expect("YAML");
         let descriptions: Vec<_> =
             crds.lines().filter(|line| line.trim_start().starts_with("description:")).collect();
         assert!(descriptions.len() > 150, "{}", descriptions.len());

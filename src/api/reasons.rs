@@ -25,9 +25,9 @@ macro_rules! reasons {
                 match self { $(Self::$variant => $meaning,)* }
             }
 
-            /// Returns what a person should do about it.
-            #[must_use]
-            pub const fn what_to_do(self) -> &'static str {
+            /// Returns what a person should do about it, whatever the case. Only the page has it:
+            /// what helps in one case is said by the message of the condition.
+            const fn what_to_do(self) -> &'static str {
                 match self { $(Self::$variant => $todo,)* }
             }
         }
@@ -81,26 +81,33 @@ reasons! {
             required for a new account.", "Correct the field in Bob or the mapping row. bobsync \
                 tries the write again by itself, less and less often.";
         Conflict: "Another account has this e-mail or username, or the matching account belongs to \
-            another employee.", "Take the e-mail or username from the other account at the \
-                provider, or correct it in Bob.";
+            another employee, or another integration manages the employee. The message says which \
+            case it is.", "Do what the message says: take the e-mail or username from the other \
+                account at the provider, correct it in Bob, correct the mark, or let only one \
+                integration manage the employee.";
         Ambiguous: "Several accounts match this employee.",
             "At the provider, let only one account have this e-mail or mark.";
-        MissingAttribute: "A required target has no value in Bob.",
-            "Fill in the field in Bob that the message names.";
-        MappingFailed: "An expression failed for this employee, or an address has a character that \
-            is invisible or that looks like another one. The message names the target and the \
-            cause.", "Correct the expression, or the field in Bob that the message names. If an \
-                address was pasted, type it again.";
+        MissingAttribute: "A required target has no value, in Bob or because `spec.attributes` of \
+            the EmployeeSync empties it. The message says which.",
+                "Fill in the field in Bob that the message names, or correct `spec.attributes`.";
+        MappingFailed: "An expression failed for this employee, or `spec.attributes` of the \
+            EmployeeSync names a target that the provider does not have, or an address has an \
+            invisible character or a full-width letter. The message names the target and the \
+            cause. (Letters of every alphabet, such as Cyrillic ones, are taken as they are.)",
+                "Correct the expression, the EmployeeSync, or the field in Bob that the message \
+                 names. If an address was pasted, type it again.";
         Forbidden: "The credential may not change this account. (If access should be taken and the \
             account is still open, the reason is `SuspendByHand`.)",
-                "Give the credential more rights, or set `spec.suspend` on this EmployeeSync.";
+                "Give the credential the right that the message names, or set `spec.suspend` on \
+                 this EmployeeSync.";
         SuspendByHand: "Access should be taken, the account is still open, and bobsync may not \
             suspend it. The message says why: `safety.protectedAccounts` lists the account, or the \
             provider says that it is an administrator's, or bobsync itself uses this account, or \
             the provider refuses the change (an administrator that the credential may not change, \
             the owner of the OneLogin tenant, a missing right).",
-                "Suspend the account at the provider by hand, or give the credential the right \
-                 that the message names. bobsync keeps trying by itself. With \
+                "Suspend the account at the provider by hand. To let bobsync do it, take the \
+                 account off the list, or give the credential the right, as the message says. \
+                 bobsync keeps trying by itself. With \
                  `safety.administrators: Suspend` it also suspends administrators who leave, if \
                  the credential may change them.";
         ManagedElsewhere: "Another directory manages this account: the account is synchronised \
@@ -188,10 +195,8 @@ reasons! {
              changed Secret within a minute. A provider may need some seconds until it accepts a \
              new secret.";
         ProviderForbidden: "The credential lacks a permission.",
-            "Give the credential the permission that the message names (OneLogin: Manage users; \
-             Google Workspace: domain-wide delegation, and an administrator who may manage users; \
-             Entra ID: the application permissions User.ReadWrite.All and User.RevokeSessions.All, \
-             with admin consent; JumpCloud: an administrator with a role that may manage users).";
+            "Give the credential the permission that the message names. The provider's page in \
+             docs/providers lists all rights that bobsync needs.";
         InvalidSettings: "The spec asks for something that is not possible, or the provider \
             refuses what the mapping gives for one employee after another.",
                 "Correct what the message names. bobsync notices a changed spec within seconds.";
@@ -215,7 +220,8 @@ reasons! {
             has not written to it yet.", "Nothing. The first write adopts it. See `Ready`.";
         NotAdopted: "An account with this e-mail exists. The status shows it as it is, and bobsync \
             never writes to it.", "See `Ready`.";
-        NoAccount: "There is no account.", "Nothing. `Ready` says whether there should be one.";
+        NoAccount: "This integration has no account of the employee.",
+            "Nothing. `Ready` says whether there should be one.";
         Equal: "Every mapped attribute is as decided.", "Nothing.";
         Differs: "Some mapped attributes are not as decided yet.", "See `Ready`.";
         KeptDifferently: "The provider keeps values in another form than bobsync sent (with single \
@@ -228,8 +234,7 @@ reasons! {
         AsDecided: "Access is as decided.", "Nothing.";
         NotAsDecided: "Access is not as decided yet.", "See `Ready`.";
         AwaitingActivation: "The account was created and is staged. bobsync leaves it so until an \
-            administrator activates it.", "Activate it at the provider (JumpCloud: Users, \
-                Activate).";
+            administrator activates it.", "Activate it at the provider.";
         NotManaged: "The settings leave this employee out.", "See `Ready`.";
         Resolved: "The manager's account is known, or there is no manager to set.", "Nothing.";
         ManagerNotManaged: "The manager has no account that bobsync manages.",

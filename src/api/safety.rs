@@ -51,14 +51,14 @@ pub struct Safety {
     #[serde(default)]
     pub adoption: Adoption,
     /// What happens to leavers who are administrators at the provider, where the provider says who
-    /// is one (Google Workspace, JumpCloud). `Leave`: the account stays as it is, and bobsync
+    /// is one (its page in docs/providers tells). `Leave`: the account stays as it is, and bobsync
     /// reports it. `Suspend`: bobsync suspends the account. Nothing else of an administrator's
     /// account is written.
     #[serde(default)]
     pub administrators: Administrators,
     /// Accounts that are never written, such as those of administrators and break-glass accounts.
-    /// Name each by its e-mail, its username or the provider's id. Where Google Workspace or
-    /// JumpCloud says that an account is an administrator's, it is protected without being listed.
+    /// Name each by its e-mail, its username or the provider's id. Where the
+    /// provider says that an account is an administrator's, it is protected without being listed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 1000), extend("x-kubernetes-list-type" = "set"))]
     pub protected_accounts: Vec<AccountName>,

@@ -48,7 +48,7 @@ pub struct Options {
     /// Approves without a question what is held now.
     #[arg(long, short)]
     pub yes: bool,
-    /// Waits until the plan is released, and says how many employees are done.
+    /// Waits until the plan is carried out, and says what was done.
     #[arg(long)]
     pub wait: bool,
     /// How long to wait at most, as a Go duration such as 10m.
@@ -57,7 +57,7 @@ pub struct Options {
 }
 
 /// Shows the plan and approves it. Succeeds only if the plan that was shown is approved (with
-/// `--wait`: released).
+/// `--wait`: carried out).
 ///
 /// # Errors
 /// A sentence for the person at the terminal: what prevents the approval, and what to do.

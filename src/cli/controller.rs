@@ -249,7 +249,7 @@ async fn signalled() {
 
 fn log(format: LogFormat) {
     let asked = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG");
-    // The client libraries log addresses and objects below this level. Bobsync logs the result of a
+    // The client libraries log addresses and objects below this level. bobsync logs the result of a
     // call to the API server in a line of its own.
     let filter = asked.unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new("warn,kube_client=off,bobsync=info")

@@ -50,9 +50,9 @@ pub fn run() -> Result<(), String> {
         Command::Controller(options) => controller::main(*options),
         Command::Approve(options) => approve::main(options),
         Command::Sync(options) => sync::main(options),
-        Command::Crds => {
-            crate::api::crds_yaml().map_err(|e| e.to_string()).map(|yaml| print!("{yaml}"))
-        }
+        Command::Crds => crate::engine::settings::rules::crds_yaml()
+            .map_err(|e| e.to_string())
+            .map(|yaml| print!("{yaml}")),
         Command::Reference { page } => {
             print!(
                 "{}",

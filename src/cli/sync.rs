@@ -227,6 +227,9 @@ impl Desk {
         }
         let people =
             meant(self.list().await?, self.options.integration.as_deref(), &self.options.employee)?;
+        for line in in_several(&people) {
+            println!("{line}");
+        }
         for person in &people {
             if let Some(field) = &person.unreadable {
                 eprintln!("EmployeeSync {}: {}", person.name, cannot_read(field));
@@ -246,7 +249,7 @@ impl Desk {
             }
         });
         asked.buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-        println!("a sync of {} in `{}` is requested", words(people.len()), self.namespace);
+        println!("a sync of {} in `{}` is requested", words(&people), self.namespace);
         let names: BTreeSet<&str> = people.iter().map(|person| &*person.name).collect();
         let integrations: BTreeSet<&str> =
             people.iter().map(|person| &*person.integration).collect();
@@ -367,8 +370,41 @@ impl Desk {
     }
 }
 
-fn words(people: usize) -> String {
-    if people == 1 { "1 person".to_owned() } else { format!("{people} people") }
+/// Returns how many employees these are. One employee has an EmployeeSync in each integration.
+fn words(people: &[Person]) -> String {
+    let employees = people.iter().map(|person| &*person.employee).collect::<BTreeSet<_>>().len();
+    let employees = count(employees, "employee", "employees");
+    let integrations: BTreeSet<&str> = people.iter().map(|person| &*person.integration).collect();
+    match integrations.len() {
+        0 | 1 => employees,
+        several => format!("{employees} in {several} integrations"),
+    }
+}
+
+fn count(number: usize, one: &str, several: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { several })
+}
+
+/// Returns a sentence for each employee who is in several integrations: which, and how to mean only
+/// one of them.
+fn in_several(people: &[Person]) -> Vec<String> {
+    let mut by_employee: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for person in people {
+        by_employee.entry(&person.employee).or_default().insert(&person.integration);
+    }
+    by_employee
+        .into_iter()
+        .filter(|(_, integrations)| integrations.len() > 1)
+        .map(|(employee, integrations)| {
+            let all: Vec<&str> = integrations.iter().copied().collect();
+            let first = integrations.first().copied().unwrap_or_default();
+            format!(
+                "employee {employee} is in the integrations {}, and a sync is requested in each of \
+                 them. To mean one of them, name it: bobsync sync {first} --employee {employee}",
+                all.join(" and ")
+            )
+        })
+        .collect()
 }
 
 /// Returns a text such as `3 InSync, 1 Rejected`.
@@ -410,6 +446,15 @@ mod tests {
         };
         assert_eq!(names(None, &["noa.lind@EXAMPLE.com"]).unwrap(), ["a-1"]);
         assert_eq!(names(None, &["1"]).unwrap(), ["a-1", "b-1"], "in each of the integrations");
+        let two = meant(all(), None, &["1".to_owned()]).unwrap();
+        assert_eq!(
+            in_several(&two),
+            ["employee 1 is in the integrations a and b, and a sync is requested in each of \
+                 them. To mean one of them, name it: bobsync sync a --employee 1"]
+        );
+        assert_eq!(words(&two), "1 employee in 2 integrations");
+        let of_a = meant(all(), Some("a"), &["1".to_owned(), "2".to_owned()]).unwrap();
+        assert_eq!((in_several(&of_a), &*words(&of_a)), (Vec::new(), "2 employees"));
         assert_eq!(names(Some("b"), &["1"]).unwrap(), ["b-1"]);
         assert_eq!(names(Some("a"), &[]).unwrap(), ["a-1", "a-2"]);
         assert!(names(Some("b"), &["2"]).unwrap_err().contains("`2`"));

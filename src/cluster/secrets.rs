@@ -34,13 +34,13 @@ impl SecretValues {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SecretError {
     /// There is no Secret with this name.
-    #[error("Secret {secret} does not exist in this namespace")]
+    #[error("Secret {secret} does not exist in this namespace: create it")]
     NotFound {
         /// The name of the Secret.
         secret: String,
     },
     /// The Secret has no such key.
-    #[error("Secret {secret} has no key {key}")]
+    #[error("Secret {secret} has no key {key}: add it")]
     KeyMissing {
         /// The name of the Secret.
         secret: String,
@@ -48,7 +48,7 @@ pub enum SecretError {
         key: String,
     },
     /// The key exists and its value is empty.
-    #[error("key {key} of Secret {secret} is empty")]
+    #[error("key {key} of Secret {secret} is empty: give it a value")]
     KeyEmpty {
         /// The name of the Secret.
         secret: String,
@@ -56,7 +56,7 @@ pub enum SecretError {
         key: String,
     },
     /// The value of the key cannot be sent to any service.
-    #[error("key {key} of Secret {secret} is not text in UTF-8")]
+    #[error("key {key} of Secret {secret} is not text in UTF-8: replace its value")]
     KeyNotText {
         /// The name of the Secret.
         secret: String,
@@ -216,7 +216,7 @@ mod tests {
         );
         assert_eq!(
             pick("bob", KubeSecret::default(), &["x"], &[]).unwrap_err().to_string(),
-            "Secret bob has no key x"
+            "Secret bob has no key x: add it"
         );
     }
 

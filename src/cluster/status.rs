@@ -324,7 +324,8 @@ impl Writer {
     ) -> Result<(), WriteError> {
         let patch = Patch::Merge(json!({
             "metadata": {"uid": of.uid, "resourceVersion": of.resource_version},
-            "status": {"observedGeneration": generation, "conditions": conditions},
+            // No mode is in force.
+            "status": {"observedGeneration": generation, "conditions": conditions, "mode": null},
         }));
         let params =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };

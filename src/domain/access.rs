@@ -322,7 +322,7 @@ pub fn unless_waiting(
         return decision;
     }
     if decision.ends_access() {
-        // Bobsync dealt with an account with the mark before, even if the record of that is lost.
+        // bobsync dealt with an account with the mark before, even if the record of that is lost.
         return Decision { managed: false, also: Some(Why::AwaitingChange), ..decision };
     }
     Decision { managed: false, existing: None, why: Why::AwaitingChange, date: None, ..decision }

@@ -9,15 +9,15 @@ pub enum AccountState {
     Active,
     /// An administrator or bobsync suspended the account.
     Suspended,
-    /// The account was never activated. Bobsync activates it for an active employee.
+    /// The account was never activated. bobsync activates it for an active employee.
     Unactivated,
-    /// The account is prepared, and an administrator activates it. Bobsync leaves it so for an
+    /// The account is prepared, and an administrator activates it. bobsync leaves it so for an
     /// active employee.
     Staged,
-    /// The account is active, and cannot be used because it has no licence. Bobsync leaves it so
+    /// The account is active, and cannot be used because it has no licence. bobsync leaves it so
     /// for an active employee.
     Unlicensed,
-    /// Another state of the provider, such as locked or a password state. Bobsync leaves it so for
+    /// Another state of the provider, such as locked or a password state. bobsync leaves it so for
     /// an active employee.
     Other,
 }
@@ -66,7 +66,7 @@ pub struct Account<'a> {
     /// value; an empty value and null are the same. For a target that refers to an employee, the
     /// value is the id of that account.
     pub attributes: Box<[Option<Cow<'a, str>>]>,
-    /// Whether the provider says that the account is an administrator's. Bobsync never writes such
+    /// Whether the provider says that the account is an administrator's. bobsync never writes such
     /// an account.
     pub administrator: bool,
     /// Whether another directory is the account's master, so that nothing can be written to it

@@ -1,5 +1,5 @@
 //! The baseline of employees who were in Bob before the integration, for
-//! `existingEmployees: OnChange`. Bobsync leaves their accounts alone until Bob says something else
+//! `existingEmployees: OnChange`. bobsync leaves their accounts alone until Bob says something else
 //! about them.
 //!
 //! The status keeps what Bob said first as digests, so that it survives restarts and shows no
@@ -21,22 +21,22 @@ pub struct Baseline {
     /// The part of the employment at that time.
     phase: Phase,
     /// Digests of the fields that decide about access.
-    access: Said,
+    access: Digests,
     /// Digests of the fields that the settings map.
-    values: Said,
+    values: Digests,
 }
 
 /// What some fields said. Two of these can be compared only if both show the same fields. A field
 /// that Bob hides, or that is mapped later, is not a change of the employee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Said {
+struct Digests {
     /// Digest of the ids of the fields that were shown.
     shown: u64,
     /// Digest of their values.
     value: u64,
 }
 
-impl Said {
+impl Digests {
     fn differs_from(self, before: Self) -> bool {
         self.shown == before.shown && self.value != before.value
     }
@@ -101,8 +101,8 @@ impl Baseline {
         let &[access_shown, access, values_shown, values] = &digests[..] else { return None };
         Some(Self {
             phase,
-            access: Said { shown: access_shown, value: access },
-            values: Said { shown: values_shown, value: values },
+            access: Digests { shown: access_shown, value: access },
+            values: Digests { shown: values_shown, value: values },
         })
     }
 }
@@ -115,7 +115,7 @@ pub fn mapped(mapping: &Mapping) -> Vec<FieldIndex> {
 
 /// Returns the digests of `fields`. The employee's id comes first, so that the digests of two
 /// employees do not show which values they share.
-fn said(employee: &Employee, ids: &[Box<str>], fields: &[FieldIndex]) -> Said {
+fn said(employee: &Employee, ids: &[Box<str>], fields: &[FieldIndex]) -> Digests {
     let (mut shown, mut value) = (Sha256::new(), Sha256::new());
     text(&mut value, employee.id());
     for &field in fields {
@@ -126,7 +126,7 @@ fn said(employee: &Employee, ids: &[Box<str>], fields: &[FieldIndex]) -> Said {
         }
         text(&mut shown, &ids[field]);
     }
-    Said { shown: short(shown), value: short(value) }
+    Digests { shown: short(shown), value: short(value) }
 }
 
 fn text(digest: &mut Sha256, value: &str) {

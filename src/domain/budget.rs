@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// The kinds of changes that have a budget of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum BudgetKind {
     /// A change that takes access away.
     Disable,
     /// A change that gives access back. The first day of an employee who was announced does not
@@ -76,12 +76,12 @@ impl Default for Budgets {
 impl Budgets {
     /// Returns the budget of this kind.
     #[must_use]
-    pub const fn of(&self, kind: Kind) -> Option<Budget> {
+    pub const fn of(&self, kind: BudgetKind) -> Option<Budget> {
         match kind {
-            Kind::Disable => self.disables,
-            Kind::Reactivate => self.reactivations,
-            Kind::Create => self.creates,
-            Kind::Update => self.updates,
+            BudgetKind::Disable => self.disables,
+            BudgetKind::Reactivate => self.reactivations,
+            BudgetKind::Create => self.creates,
+            BudgetKind::Update => self.updates,
         }
     }
 }
@@ -139,7 +139,7 @@ impl ScopeShrink {
 
 /// The use of one budget in one pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Account {
+pub struct Usage {
     /// How many changes are planned now.
     pub planned: u32,
     /// How many changes went out within the window before.
@@ -148,7 +148,7 @@ pub struct Account {
     pub limit: u32,
 }
 
-impl Account {
+impl Usage {
     /// Returns whether the planned changes are too many.
     #[must_use]
     pub const fn is_over(self) -> bool {
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn a_drip_passes_until_the_window_is_spent_and_a_flood_is_held_whole() {
-        let account = |planned, spent| Account { planned, spent, limit: 5 };
+        let account = |planned, spent| Usage { planned, spent, limit: 5 };
         assert!(!account(5, 0).is_over() && !account(1, 4).is_over() && !account(0, 9).is_over());
         assert!(account(6, 0).is_over() && account(1, 5).is_over());
         assert_eq!((account(9, 2).room(), account(9, 7).room()), (3, 0));

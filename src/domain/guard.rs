@@ -9,10 +9,10 @@ use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    budget::{Account, Blackout, Budgets, Kind},
+    budget::{Blackout, BudgetKind, Budgets, Usage},
     count::{counted, employees},
     matching::PersonIndex,
-    plan::{Approval, Change, Counts, Fate, Kind as ChangeKind, Planned, Ruling},
+    plan::{Approval, Change, ChangeKind, Counts, Fate, Planned, Ruling},
 };
 
 /// The word of the guard that holds more changes of a kind than its budget allows.
@@ -53,7 +53,7 @@ pub struct Sight<'a> {
 pub trait GuardFacts {
     /// Returns how many changes of this kind went out within its window. Every update counts; of
     /// another kind, one change for each employee counts.
-    fn spent(&self, kind: Kind) -> u32;
+    fn spent(&self, kind: BudgetKind) -> u32;
 
     /// Returns how many employees got an update within the window of its budget.
     fn updated(&self) -> u32;
@@ -112,7 +112,7 @@ pub struct Held {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Room {
     /// How many more changes of a kind may go out. A kind without an entry has no limit.
-    pub left: HashMap<Kind, u32>,
+    pub left: HashMap<BudgetKind, u32>,
     /// Whether accounts without a mark are updated without a limit.
     pub first_pass: bool,
 }
@@ -120,8 +120,8 @@ pub struct Room {
 impl Room {
     /// Takes room for one change of this kind. Returns whether there was any. `marked` says whether
     /// the account has the mark.
-    pub fn take(&mut self, kind: Kind, marked: bool) -> bool {
-        if kind == Kind::Update && self.first_pass && !marked {
+    pub fn take(&mut self, kind: BudgetKind, marked: bool) -> bool {
+        if kind == BudgetKind::Update && self.first_pass && !marked {
             return true;
         }
         match self.left.get_mut(&kind) {
@@ -224,7 +224,7 @@ pub fn guard(sight: &Sight<'_>) -> (Held, Vec<Ruling>) {
     let plan = Some(HeldPlan {
         digest,
         counts,
-        because: because.join("\n"),
+        because: because.join("; "),
         only_fields: !over,
         restored: restored > 0,
     });
@@ -240,7 +240,9 @@ fn continuing(sight: &Sight<'_>, change: &Change) -> Ruling {
 /// Holds all changes of each kind that exceeds its budget. Returns why, one clause for each kind.
 fn hold_floods(sight: &Sight<'_>, rulings: &mut [Ruling]) -> Vec<String> {
     let mut because = Vec::new();
-    for kind in [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update] {
+    for kind in
+        [BudgetKind::Disable, BudgetKind::Reactivate, BudgetKind::Create, BudgetKind::Update]
+    {
         let Some(account) = account(sight, rulings, kind).filter(|account| account.is_over())
         else {
             continue;
@@ -253,7 +255,8 @@ fn hold_floods(sight: &Sight<'_>, rulings: &mut [Ruling]) -> Vec<String> {
             .zip(&sight.planned.plan.changes)
             .filter(|(ruling, _)| ruling.budget == Some(kind));
         for (ruling, change) in of_kind {
-            let passes = kind == Kind::Disable && room > 0 && sight.facts.explicit(change.person);
+            let passes =
+                kind == BudgetKind::Disable && room > 0 && sight.facts.explicit(change.person);
             room -= u32::from(passes);
             if !passes {
                 ruling.fate = Fate::Held;
@@ -261,7 +264,8 @@ fn hold_floods(sight: &Sight<'_>, rulings: &mut [Ruling]) -> Vec<String> {
         }
         let (one, several) = words(kind);
         // Few people with many changes are a fight about a value, and no flood.
-        let updated = if kind == Kind::Update { sight.facts.updated() } else { account.spent };
+        let updated =
+            if kind == BudgetKind::Update { sight.facts.updated() } else { account.spent };
         let whose = if updated < account.spent {
             format!(" to {}", employees(updated))
         } else {
@@ -282,7 +286,7 @@ fn hold_floods(sight: &Sight<'_>, rulings: &mut [Ruling]) -> Vec<String> {
 fn hold_returns(sight: &Sight<'_>, rulings: &mut [Ruling]) -> u32 {
     let mut restored = 0;
     for (ruling, change) in rulings.iter_mut().zip(&sight.planned.plan.changes) {
-        let returns = ruling.budget == Some(Kind::Reactivate) && is_marked(sight, change);
+        let returns = ruling.budget == Some(BudgetKind::Reactivate) && is_marked(sight, change);
         if sight.restored && returns && !ruling.approval.goes_on() {
             ruling.fate = Fate::Held;
             restored += 1;
@@ -295,7 +299,8 @@ fn hold_returns(sight: &Sight<'_>, rulings: &mut [Ruling]) -> u32 {
 fn hold_what_was_held(sight: &Sight<'_>, rulings: &mut [Ruling]) -> u32 {
     let mut waiting = 0;
     for (ruling, change) in rulings.iter_mut().zip(&sight.planned.plan.changes) {
-        let asked = ruling.budget == Some(Kind::Disable) && sight.facts.explicit(change.person);
+        let asked =
+            ruling.budget == Some(BudgetKind::Disable) && sight.facts.explicit(change.person);
         let stays = ruling.is_held() || ruling.approval.goes_on() || asked;
         if !stays && sight.facts.held_before(change.person).is_some() {
             ruling.fate = Fate::Held;
@@ -337,29 +342,30 @@ fn attributes(sight: &Sight<'_>, change: &Change, frozen: &[usize]) -> usize {
 
 /// Returns what is left of the budgets after everything that is not held has gone out.
 fn room(sight: &Sight<'_>, rulings: &[Ruling]) -> Room {
-    let left = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update]
-        .into_iter()
-        .filter_map(|kind| {
-            if sight.restored && kind == Kind::Reactivate {
-                return Some((kind, 0));
-            }
-            let account = account(sight, rulings, kind)?;
-            let of_kind = rulings.iter().filter(|ruling| ruling.budget == Some(kind));
-            let goes = of_kind.filter(|ruling| !ruling.is_held()).count();
-            Some((kind, account.room().saturating_sub(count(goes))))
-        });
+    let left =
+        [BudgetKind::Disable, BudgetKind::Reactivate, BudgetKind::Create, BudgetKind::Update]
+            .into_iter()
+            .filter_map(|kind| {
+                if sight.restored && kind == BudgetKind::Reactivate {
+                    return Some((kind, 0));
+                }
+                let account = account(sight, rulings, kind)?;
+                let of_kind = rulings.iter().filter(|ruling| ruling.budget == Some(kind));
+                let goes = of_kind.filter(|ruling| !ruling.is_held()).count();
+                Some((kind, account.room().saturating_sub(count(goes))))
+            });
     Room { left: left.collect(), first_pass: sight.first_pass }
 }
 
 /// Returns whether a first pass makes this change without a limit. A change of an account with its
 /// employee's mark has a limit: bobsync dealt with the account before, and only the record of that
 /// is lost.
-fn unlimited(sight: &Sight<'_>, change: &Change, kind: Kind) -> bool {
+fn unlimited(sight: &Sight<'_>, change: &Change, kind: BudgetKind) -> bool {
     sight.first_pass
         && match kind {
-            Kind::Create => true,
-            Kind::Update => !is_marked(sight, change),
-            Kind::Disable | Kind::Reactivate => false,
+            BudgetKind::Create => true,
+            BudgetKind::Update => !is_marked(sight, change),
+            BudgetKind::Disable | BudgetKind::Reactivate => false,
         }
 }
 
@@ -437,43 +443,43 @@ fn with_account(sight: &Sight<'_>) -> u32 {
 }
 
 /// Returns the use of the budget of one kind, or `None` if the kind has no limit.
-fn account(sight: &Sight<'_>, rulings: &[Ruling], kind: Kind) -> Option<Account> {
+fn account(sight: &Sight<'_>, rulings: &[Ruling], kind: BudgetKind) -> Option<Usage> {
     let budget = sight.budgets.of(kind)?;
     let of = match kind {
-        Kind::Create => sight.population.map_or_else(
+        BudgetKind::Create => sight.population.map_or_else(
             || count(sight.planned.people.iter().filter(|person| person.decision.managed).count()),
             |population| population.managed,
         ),
-        Kind::Disable | Kind::Reactivate | Kind::Update => with_account(sight),
+        BudgetKind::Disable | BudgetKind::Reactivate | BudgetKind::Update => with_account(sight),
     };
     let planned = count(rulings.iter().filter(|ruling| ruling.budget == Some(kind)).count());
-    Some(Account { planned, spent: sight.facts.spent(kind), limit: budget.limit(of) })
+    Some(Usage { planned, spent: sight.facts.spent(kind), limit: budget.limit(of) })
 }
 
-const fn words(kind: Kind) -> (&'static str, &'static str) {
+const fn words(kind: BudgetKind) -> (&'static str, &'static str) {
     match kind {
-        Kind::Disable => ("suspension", "suspensions"),
-        Kind::Reactivate => ("reactivation", "reactivations"),
-        Kind::Create => ("creation", "creations"),
-        Kind::Update => ("update", "updates"),
+        BudgetKind::Disable => ("suspension", "suspensions"),
+        BudgetKind::Reactivate => ("reactivation", "reactivations"),
+        BudgetKind::Create => ("creation", "creations"),
+        BudgetKind::Update => ("update", "updates"),
     }
 }
 
 /// Returns the kind of budget that counts a change, or `None` if none counts it. `attributes` is
 /// how many attributes the change writes. `starts` says whether the employee's start date has come
 /// and the status announced it.
-fn kind_of(change: &Change, attributes: usize, starts: bool) -> Option<Kind> {
+fn kind_of(change: &Change, attributes: usize, starts: bool) -> Option<BudgetKind> {
     if change.suspends() {
-        Some(Kind::Disable)
+        Some(BudgetKind::Disable)
     } else if change.reactivates() && !starts {
-        Some(Kind::Reactivate)
+        Some(BudgetKind::Reactivate)
     } else if change.kind == ChangeKind::Create {
-        Some(Kind::Create)
+        Some(BudgetKind::Create)
     } else if attributes == 0 {
         // The change writes only the mark, or sets a manager who had no account before, or it is
         // the announced first day of an employee.
         None
     } else {
-        Some(Kind::Update)
+        Some(BudgetKind::Update)
     }
 }

@@ -4,10 +4,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::budget::Kind;
+use super::budget::BudgetKind;
 
 /// Whose changes were released, and the budget that counts each.
-type Released = Vec<(Box<str>, Kind)>;
+type Released = Vec<(Box<str>, BudgetKind)>;
 
 /// What passes of one integration have let out that no status tells.
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl Ledger {
     /// How many people have a change of this kind under way, without those who are counted
     /// elsewhere. `counted` is asked with the moment at which the change was released.
     #[must_use]
-    pub fn under_way(&self, kind: Kind, counted: &dyn Fn(&str, i64) -> bool) -> u32 {
+    pub fn under_way(&self, kind: BudgetKind, counted: &dyn Fn(&str, i64) -> bool) -> u32 {
         let mut people: HashMap<&str, i64> = HashMap::new();
         for (at, released) in self.open.values() {
             people.extend(
@@ -88,21 +88,25 @@ mod tests {
     fn an_employee_is_counted_once_however_many_passes_there_are() {
         let mut ledger = Ledger::default();
         let of = |ids: &[&str], kind| ids.iter().map(|id| (Box::from(*id), kind)).collect();
-        ledger.open(1, 10, of(&["1", "2"], Kind::Disable));
-        ledger.open(2, 20, of(&["2", "3"], Kind::Disable));
-        ledger.open(3, 30, of(&["4"], Kind::Update));
-        assert_eq!(ledger.under_way(Kind::Disable, &|_, _| false), 3);
+        ledger.open(1, 10, of(&["1", "2"], BudgetKind::Disable));
+        ledger.open(2, 20, of(&["2", "3"], BudgetKind::Disable));
+        ledger.open(3, 30, of(&["4"], BudgetKind::Update));
+        assert_eq!(ledger.under_way(BudgetKind::Disable, &|_, _| false), 3);
         assert_eq!(
-            ledger.under_way(Kind::Disable, &|id, _| id == "3"),
+            ledger.under_way(BudgetKind::Disable, &|id, _| id == "3"),
             2,
             "an employee that a status tells of"
         );
-        assert_eq!(ledger.under_way(Kind::Disable, &|_, at| at < 20), 2, "the later of two counts");
-        assert_eq!(ledger.under_way(Kind::Update, &|_, _| false), 1);
+        assert_eq!(
+            ledger.under_way(BudgetKind::Disable, &|_, at| at < 20),
+            2,
+            "the later of two counts"
+        );
+        assert_eq!(ledger.under_way(BudgetKind::Update, &|_, _| false), 1);
         ledger.close(1);
-        assert_eq!(ledger.under_way(Kind::Disable, &|_, _| false), 2);
+        assert_eq!(ledger.under_way(BudgetKind::Disable, &|_, _| false), 2);
         ledger.close(2);
-        assert_eq!(ledger.under_way(Kind::Disable, &|_, _| false), 0);
+        assert_eq!(ledger.under_way(BudgetKind::Disable, &|_, _| false), 0);
     }
 
     #[test]

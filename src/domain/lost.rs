@@ -57,7 +57,7 @@ pub struct LostMemory {
 
 impl LostMemory {
     /// Judges a full pass.
-    pub fn everybody(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
+    pub fn full(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
         if !self.is_too_many(rule, lost, moment) {
             (self.suspicion, self.believed) = (None, false);
             return Verdict::Gone;
@@ -81,7 +81,7 @@ impl LostMemory {
 
     /// Judges a partial pass, after each account of its employees was looked up. Notes the
     /// employees for which an account may be made again.
-    pub fn some(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
+    pub fn partial(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
         if lost.missing.is_empty() || self.believed {
             return Verdict::Gone;
         }
@@ -147,29 +147,29 @@ mod tests {
         for asked in [false, true] {
             let mut memory = LostMemory::default();
             assert_eq!(
-                memory.everybody(rule, &lost(49, 8), at(0, true)),
+                memory.full(rule, &lost(49, 8), at(0, true)),
                 Verdict::Suspect,
                 "a request cannot confirm what no look has shown"
             );
             assert_eq!(
-                memory.some(rule, &lost(49, 1), at(1, false)),
+                memory.partial(rule, &lost(49, 1), at(1, false)),
                 Verdict::Suspect,
                 "no path goes around it"
             );
-            assert_eq!(memory.everybody(rule, &lost(49, 8), at(299, false)), Verdict::Suspect);
+            assert_eq!(memory.full(rule, &lost(49, 8), at(299, false)), Verdict::Suspect);
             assert_eq!(
-                memory.everybody(rule, &lost(49, 8), at(if asked { 299 } else { 300 }, asked)),
+                memory.full(rule, &lost(49, 8), at(if asked { 299 } else { 300 }, asked)),
                 Verdict::Gone
             );
-            assert_eq!(memory.some(rule, &lost(49, 1), at(301, false)), Verdict::Gone);
+            assert_eq!(memory.partial(rule, &lost(49, 1), at(301, false)), Verdict::Gone);
             assert_eq!(
-                memory.everybody(rule, &lost(49, 6), at(302, false)),
+                memory.full(rule, &lost(49, 6), at(302, false)),
                 Verdict::Gone,
                 "two are made again"
             );
-            assert_eq!(memory.everybody(rule, &lost(49, 0), at(303, false)), Verdict::Gone);
+            assert_eq!(memory.full(rule, &lost(49, 0), at(303, false)), Verdict::Gone);
             assert_eq!(
-                memory.everybody(rule, &lost(49, 8), at(900, false)),
+                memory.full(rule, &lost(49, 8), at(900, false)),
                 Verdict::Suspect,
                 "another time"
             );
@@ -180,9 +180,9 @@ mod tests {
     fn an_empty_provider_is_believed_too_and_another_number_begins_anew() {
         let rule = ShortRead::default();
         let mut memory = LostMemory::default();
-        assert_eq!(memory.everybody(rule, &lost(3, 3), at(0, false)), Verdict::Suspect);
-        assert_eq!(memory.everybody(rule, &lost(20, 20), at(300, false)), Verdict::Suspect);
-        assert_eq!(memory.everybody(rule, &lost(20, 20), at(600, false)), Verdict::Gone);
+        assert_eq!(memory.full(rule, &lost(3, 3), at(0, false)), Verdict::Suspect);
+        assert_eq!(memory.full(rule, &lost(20, 20), at(300, false)), Verdict::Suspect);
+        assert_eq!(memory.full(rule, &lost(20, 20), at(600, false)), Verdict::Gone);
     }
 
     proptest! {
@@ -197,7 +197,7 @@ mod tests {
                     IDS.into_iter().cycle().skip(next).take(size).collect();
                 next += size;
                 let lost = Lost { known: 100, missing };
-                if memory.some(rule, &lost, at(10, false)) == Verdict::Gone {
+                if memory.partial(rule, &lost, at(10, false)) == Verdict::Gone {
                     made += size;
                 }
             }

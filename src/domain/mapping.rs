@@ -105,6 +105,23 @@ pub enum Desired<'a> {
     Failed(Box<str>),
 }
 
+/// A row of the mapping, and where the value of one employee comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The index of the row.
+    pub row: usize,
+    /// Whether the employee's `EmployeeSync` pins the value.
+    pub is_pinned: bool,
+}
+
+impl Origin {
+    /// Returns where this employee's value of the row comes from.
+    #[must_use]
+    pub fn of(row: usize, employee: &Employee) -> Self {
+        Self { row, is_pinned: employee.pinned(row).is_some() }
+    }
+}
+
 impl Mapping {
     /// Returns the value that `row` gives for `employee`.
     ///
@@ -203,7 +220,7 @@ impl Mapping {
     pub fn pin_also<'t>(
         &mut self,
         targets: impl Iterator<Item = &'t str>,
-        compare: fn(&str) -> Option<Compare>,
+        compare: impl Fn(&str) -> Option<Compare>,
     ) {
         for target in targets {
             if let Some(compare) = compare(target).filter(|_| self.position(target).is_none()) {
@@ -371,7 +388,7 @@ pub fn equal(compare: Compare, have: &str, want: &str) -> bool {
     }
 }
 
-/// Returns whether the provider's address has invisible characters at its ends. Bobsync then writes
+/// Returns whether the provider's address has invisible characters at its ends. bobsync then writes
 /// it again without them.
 #[must_use]
 pub fn is_disguised(have: &str) -> bool {

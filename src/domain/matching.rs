@@ -2,7 +2,7 @@
 //! keeps candidates for each employee, and never the whole list.
 //!
 //! An account belongs to the employee named by its mark. An account without a mark may be adopted
-//! by e-mail. Bobsync never touches an account with another employee's mark. Where two answers are
+//! by e-mail. bobsync never touches an account with another employee's mark. Where two answers are
 //! possible, the matcher gives none.
 
 mod logins;

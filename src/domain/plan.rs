@@ -23,7 +23,7 @@ use super::{
     access::Missing,
     account::{Access, AccountState, AccountWrite, NewValue, Occasion, Phase},
     kept::Left,
-    mapping::{Desired, Mapping, key_of},
+    mapping::{Desired, Mapping, Origin, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
     safety::ProtectedBy,
     why::Why,
@@ -31,7 +31,7 @@ use super::{
 
 /// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Kind {
+pub enum ChangeKind {
     /// A new account.
     Create,
     /// An account without a mark, found by e-mail. The first write sets the mark.
@@ -46,7 +46,7 @@ pub struct Change {
     /// The employee.
     pub person: PersonIndex,
     /// The kind of the change.
-    pub kind: Kind,
+    pub kind: ChangeKind,
     /// The account, or `None` for a new one.
     pub account: Option<Box<str>>,
     /// What to write.
@@ -77,7 +77,7 @@ impl Change {
     const fn new(write: AccountWrite) -> Self {
         Self {
             person: 0,
-            kind: Kind::Update,
+            kind: ChangeKind::Update,
             account: None,
             write,
             replaced: Vec::new(),
@@ -98,7 +98,7 @@ impl Change {
         let attributes: Vec<_> =
             self.write.attributes.iter().filter(|(row, _)| rows.contains(row)).cloned().collect();
         let write = AccountWrite { attributes, ..AccountWrite::default() };
-        let touched = self.kind != Kind::Create && !write.attributes.is_empty();
+        let touched = self.kind != ChangeKind::Create && !write.attributes.is_empty();
         touched.then(|| Self {
             person: self.person,
             account: self.account.clone(),
@@ -109,13 +109,13 @@ impl Change {
     /// Returns whether the change takes access away.
     #[must_use]
     pub fn suspends(&self) -> bool {
-        self.kind != Kind::Create && self.write.access == Some(Access::Suspended)
+        self.kind != ChangeKind::Create && self.write.access == Some(Access::Suspended)
     }
 
     /// Returns whether the change gives access back.
     #[must_use]
     pub fn reactivates(&self) -> bool {
-        self.kind != Kind::Create && self.write.access == Some(Access::Active)
+        self.kind != ChangeKind::Create && self.write.access == Some(Access::Active)
     }
 }
 
@@ -148,10 +148,10 @@ pub enum Block {
     Protected(ProtectedBy),
     /// Another directory is the account's master.
     ManagedElsewhere,
-    /// The required row of this index has no value in Bob.
-    MissingAttribute(usize),
-    /// The row of this index has no usable value, for this reason. The attribute is left as it is.
-    MappingFailed(usize, Box<str>),
+    /// The required row has no value.
+    MissingAttribute(Origin),
+    /// The row has no usable value, for this reason. The attribute is left as it is.
+    MappingFailed(Origin, Box<str>),
     /// The expression of `provisioning.scope` failed, for this reason.
     ScopeFailed(Box<str>),
     /// The `EmployeeSync` pins a target that the provider does not have.
@@ -178,7 +178,7 @@ pub enum Manager {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Standing {
     /// The account that belongs to this employee.
-    pub account: Option<Held>,
+    pub account: Option<OwnAccount>,
     /// The manager attribute.
     pub manager: Manager,
     /// Why the employee cannot be brought in sync. A change may still take access away.
@@ -205,7 +205,7 @@ pub struct Standing {
 
 /// An account that belongs to an employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Held {
+pub struct OwnAccount {
     /// The provider's id of the account.
     pub id: Box<str>,
     /// Whether the account can be used.
@@ -398,12 +398,15 @@ impl Planning<'_> {
                 None,
             );
         }
+        let origin = |row| Origin::of(row, &person.employee);
         let missing = |exists| {
-            mapping.missing_required(&person.employee, exists).map(Block::MissingAttribute)
+            let row = mapping.missing_required(&person.employee, exists);
+            row.map(|row| Block::MissingAttribute(origin(row)))
         };
         let failed = || {
-            let expression =
-                mapping.failed(&person.employee).map(|(row, why)| Block::MappingFailed(row, why));
+            let expression = mapping
+                .failed(&person.employee)
+                .map(|(row, why)| Block::MappingFailed(origin(row), why));
             let scope = || person.scope_failure.clone().map(Block::ScopeFailed);
             expression
                 .or_else(scope)
@@ -463,7 +466,9 @@ impl Planning<'_> {
                 let missing =
                     missing(true).or_else(failed).filter(|_| !person.employee.is_without_a_row());
                 let mut withheld = match missing {
-                    Some(Block::MissingAttribute(row) | Block::MappingFailed(row, _)) => vec![row],
+                    Some(Block::MissingAttribute(from) | Block::MappingFailed(from, _)) => {
+                        vec![from.row]
+                    }
                     _ => Vec::new(),
                 };
                 let taken = conflict.is_some();
@@ -511,7 +516,7 @@ impl Planning<'_> {
                     // An account can be made even if an attribute that is not required has no
                     // value.
                     let possible = |block: &Block| match block {
-                        Block::MappingFailed(row, _) => !mapping.rows[*row].required,
+                        Block::MappingFailed(from, _) => !mapping.rows[from.row].required,
                         Block::UnknownTarget(_) | Block::ScopeFailed(_) | Block::Frozen(_) => true,
                         Block::Conflict(_)
                         | Block::ClaimedBy(_)
@@ -554,7 +559,7 @@ impl Planning<'_> {
                 .retain(|(row, _)| *row != self.mapping.email && *row != self.mapping.username);
         }
         write.access = access;
-        let kind = if candidate.marked { Kind::Update } else { Kind::Adopt };
+        let kind = if candidate.marked { ChangeKind::Update } else { ChangeKind::Adopt };
         let replaced = candidate.replaced;
         Some(Change { kind, account: Some(candidate.account), replaced, ..Change::new(write) })
             .filter(|change| !change.write.is_empty())
@@ -576,14 +581,14 @@ impl Planning<'_> {
             ..AccountWrite::default()
         };
         Change {
-            kind: Kind::Create,
+            kind: ChangeKind::Create,
             look_up_first: !self.whole || person.forgotten || person.known_account.is_some(),
             ..Change::new(write)
         }
     }
 }
 
-fn standing(account: Option<Held>, block: Option<Block>) -> Standing {
+fn standing(account: Option<OwnAccount>, block: Option<Block>) -> Standing {
     Standing {
         account,
         manager: Manager::Nothing,
@@ -665,8 +670,8 @@ fn suspensions(accounts: Vec<Box<str>>) -> Option<Change> {
     Some(Change { also: accounts.collect(), ..suspension(first) })
 }
 
-fn held(candidate: &Candidate) -> Held {
-    Held {
+fn held(candidate: &Candidate) -> OwnAccount {
+    OwnAccount {
         id: candidate.account.clone(),
         state: candidate.state,
         phase: candidate.phase,
@@ -686,7 +691,7 @@ fn access_of(person: &Person, candidate: &Candidate) -> Option<Access> {
             | AccountState::Unlicensed
             | AccountState::Other,
         ) => Some(Access::Suspended),
-        // Bobsync does not end the sessions of another account than the recorded one.
+        // bobsync does not end the sessions of another account than the recorded one.
         (Some(Access::Suspended), AccountState::Suspended)
             if person.sessions_open
                 && person
@@ -734,7 +739,7 @@ impl Plan {
             match change {
                 change if change.suspends() => counts.disables += 1,
                 change if change.reactivates() => counts.reactivations += 1,
-                Change { kind: Kind::Create, .. } => counts.creates += 1,
+                Change { kind: ChangeKind::Create, .. } => counts.creates += 1,
                 Change { .. } => counts.updates += 1,
             }
         }

@@ -11,7 +11,7 @@ use super::{
     account::Access,
     mapping::Mapping,
     matching::{Person, PersonIndex},
-    plan::{Change, Kind, Planned, Stage},
+    plan::{Change, ChangeKind, Planned, Stage},
     why::Why,
 };
 
@@ -75,8 +75,9 @@ impl Class {
                 || mapping.rows[row].compare.is_person();
             keys || mapping.fields_of(row).into_iter().any(is_position)
         };
-        let moves =
-            change.kind != Kind::Update || change.manager.is_some() || change.write.mark.is_some();
+        let moves = change.kind != ChangeKind::Update
+            || change.manager.is_some()
+            || change.write.mark.is_some();
         if moves || change.write.attributes.iter().any(|(row, _)| positional(*row)) {
             Self::Mover
         } else {

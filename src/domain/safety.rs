@@ -66,7 +66,7 @@ pub struct Read {
 
 impl ShortRead {
     /// Returns the suspicion that is left after this read. Returns `None` if bobsync trusts the
-    /// read. Bobsync trusts a short answer if a later one agrees with it, or if a person asks for a
+    /// read. bobsync trusts a short answer if a later one agrees with it, or if a person asks for a
     /// read again. It never trusts a count of 0.
     #[must_use]
     pub fn judge(self, read: &Read) -> Option<Suspicion> {

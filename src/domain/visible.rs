@@ -78,7 +78,7 @@ pub fn fault(address: &str) -> Option<String> {
     }
     let bad = address.chars().find(|c| is_unseen(*c) || is_full_width(*c))?;
     let what = if is_full_width(bad) { "a full-width letter" } else { "an invisible character" };
-    Some(format!("its value has {what} (U+{:04X}); type the value again in Bob", u32::from(bad)))
+    Some(format!("its value has {what} (U+{:04X})", u32::from(bad)))
 }
 
 /// Returns the text as it looks on a screen: without invisible characters, and with narrow letters

@@ -41,7 +41,14 @@ pub fn bob_stop(error: bob::Error) -> Stop {
         }
     };
     let wait = if let bob::Error::Throttled { wait } = &error { *wait } else { None };
-    Stop::new(reason, error.to_string()).after(wait)
+    let mut message = error.to_string();
+    if reason == IntegrationReason::BobForbidden {
+        message.push_str(
+            ". Let the permission group of the service user view the employees, their lifecycle \
+             and every field that the settings use",
+        );
+    }
+    Stop::new(reason, message).after(wait)
 }
 
 /// Returns what a failed call to the provider means for the integration.

@@ -108,11 +108,11 @@ impl Password<'_> {
         match self {
             Self::Absent => None,
             Self::Default(_) => Some(
-                "this is the default password; provisioning.defaultPasswordSecretRef says which \
-                 Secret has it",
+                "this is the default password: replace it in the Secret that \
+                 provisioning.defaultPasswordSecretRef names",
             ),
             Self::Generated(_) => Some(
-                "this is a generated password; set a password that the provider accepts with \
+                "this is a generated password: set a password that the provider accepts with \
                  provisioning.defaultPasswordSecretRef",
             ),
         }

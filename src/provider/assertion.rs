@@ -1,7 +1,10 @@
 //! Signed requests for tokens: JSON Web Tokens (RFC 7519) with RSA and ECDSA signatures (RFC 7518,
 //! 3.3 to 3.5).
 
-use std::fmt;
+use std::{
+    fmt,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use ring::{
@@ -14,7 +17,13 @@ use ring::{
 use rustls::pki_types::{PrivateKeyDer, pem::PemObject as _};
 use serde_json::{Map, Value, json};
 
+use super::Error;
 use crate::http::secret::Secret;
+
+/// Returns the seconds since 1970, as claims about time have them.
+pub fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+}
 
 /// How a token is signed with an RSA key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,10 +93,10 @@ fn no_key(pem: &str) -> &'static str {
 ///
 /// # Errors
 /// This machine gives no randomness.
-pub fn unique() -> Result<String, &'static str> {
+pub fn unique() -> Result<String, Error> {
     let mut unique = [0; 16];
     let filled = SystemRandom::new().fill(&mut unique);
-    filled.map_err(|_| "there is no randomness for the request for a token")?;
+    filled.map_err(|_| Error::unavailable("there is no randomness for the request for a token"))?;
     Ok(BASE64_URL_SAFE_NO_PAD.encode(unique))
 }
 
@@ -176,7 +185,7 @@ impl SigningKey {
         algorithm: Algorithm,
         header: &[(&str, Value)],
         claims: &Value,
-    ) -> Result<Secret, &'static str> {
+    ) -> Result<Secret, Error> {
         let name = match self {
             Self::Rsa(_) => algorithm.name(),
             Self::P256(_) => "ES256",
@@ -201,7 +210,8 @@ impl SigningKey {
                 pair.sign(&random, message.as_bytes()).map(|signature| signature.as_ref().to_vec())
             }
         };
-        let signature = signed.map_err(|_| "the request for a token cannot be signed here")?;
+        let signature = signed
+            .map_err(|_| Error::unavailable("the request for a token cannot be signed here"))?;
         Ok(Secret::new(format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))))
     }
 }

@@ -175,18 +175,36 @@ impl<'a> Call<'a> {
         Self { route, urgency, method, path, query, body: None, version: None, sent }
     }
 
-    /// Returns a write with a JSON body, if it has one.
+    /// Returns a write without a body.
     #[must_use]
-    pub fn write(
+    pub const fn write(
         route: Route,
         urgency: Urgency,
-        (method, path): (Method, &'a str),
-        body: Option<Map<String, Value>>,
+        method: Method,
+        path: &'a str,
         sent: Sent<'a>,
     ) -> Self {
-        let body = body.map(|members| Value::Object(members).to_string().into_bytes());
-        Self { route, urgency, method, path, query: &[], body, version: None, sent }
+        Self { route, urgency, method, path, query: &[], body: None, version: None, sent }
     }
+
+    /// Returns the write that makes an account.
+    #[must_use]
+    pub const fn create(path: &'a str, sent: Sent<'a>) -> Self {
+        Self::write(Route::CREATE, Urgency::Normal, Method::POST, path, sent)
+    }
+
+    /// Returns the call with these members as its JSON body.
+    #[must_use]
+    pub fn with(self, members: Map<String, Value>) -> Self {
+        Self { body: Some(Value::Object(members).to_string().into_bytes()), ..self }
+    }
+}
+
+/// One attempt at a call that was sent.
+struct Attempt {
+    token: Option<Arc<Token>>,
+    sent: Instant,
+    outcome: Result<Answer, Error>,
 }
 
 impl<D: Dialect> Service<D> {
@@ -283,26 +301,25 @@ impl<D: Dialect> Service<D> {
     }
 
     /// Makes the call again with a fresh token, if the first token was refused.
-    async fn renewing(
-        &self,
-        call: &Call<'_>,
-        (token, sent, outcome): (Option<Arc<Token>>, Instant, Result<Answer, Error>),
-    ) -> Result<Answer, Error> {
+    async fn renewing(&self, call: &Call<'_>, first: Attempt) -> Result<Answer, Error> {
+        let Attempt { token, sent, outcome } = first;
         let Some(token) = token else { return outcome };
         match outcome {
             Err(Error::Unauthorized { said }) => match self.renewed(&token, sent).await? {
                 Renewed::Same => Err(self.refused(call.route, &token, said)),
                 Renewed::Other => match self.once(call).await? {
-                    (Some(token), _, Err(Error::Unauthorized { said })) => {
-                        Err(self.refused(call.route, &token, said))
-                    }
-                    (_, _, outcome) => outcome,
+                    Attempt {
+                        token: Some(token),
+                        outcome: Err(Error::Unauthorized { said }),
+                        ..
+                    } => Err(self.refused(call.route, &token, said)),
+                    again => again.outcome,
                 },
             },
             Err(Error::Forbidden { .. } | Error::Denied { .. })
                 if self.doubts_rights(sent).await =>
             {
-                self.once(call).await?.2
+                self.once(call).await?.outcome
             }
             outcome => outcome,
         }
@@ -314,11 +331,8 @@ impl<D: Dialect> Service<D> {
         self.dialect.has_tokens() && self.tokens.doubt(sent).await
     }
 
-    /// Makes one attempt. Returns the token of the attempt, the time of sending and the outcome.
-    async fn once(
-        &self,
-        call: &Call<'_>,
-    ) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
+    /// Makes one attempt.
+    async fn once(&self, call: &Call<'_>) -> Result<Attempt, Error> {
         // The turn comes first: a token that is fetched before a long wait may have expired after
         // it.
         let pacer = self.pacer.bucket(self.dialect.bucket(call.route, &call.method));
@@ -334,11 +348,7 @@ impl<D: Dialect> Service<D> {
         self.attempt(call, ticket).await
     }
 
-    async fn attempt(
-        &self,
-        call: &Call<'_>,
-        ticket: Ticket<'_>,
-    ) -> Result<(Option<Arc<Token>>, Instant, Result<Answer, Error>), Error> {
+    async fn attempt(&self, call: &Call<'_>, ticket: Ticket<'_>) -> Result<Attempt, Error> {
         let prepared = async {
             let token = if self.dialect.has_tokens() { Some(self.held().await?) } else { None };
             Ok((self.dialect.authorise(self.request(call)?, token.as_deref()), token))
@@ -359,7 +369,7 @@ impl<D: Dialect> Service<D> {
         if outcome.is_ok() && !call.route.writes() {
             self.granted.lock().clone_from(&token);
         }
-        Ok((token, sent, outcome))
+        Ok(Attempt { token, sent, outcome })
     }
 
     fn request(&self, call: &Call<'_>) -> Result<RequestBuilder, Error> {
@@ -546,7 +556,7 @@ mod tests {
         let suspend = || {
             let (route, urgency, method, sent) =
                 (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
-            Call::write(route, urgency, (method, "/7"), None, sent)
+            Call::write(route, urgency, method, "/7", sent)
         };
         let began = Instant::now();
         // The call takes the last turn of the hour, and its token needs one more.
@@ -635,7 +645,7 @@ mod tests {
         let calling = tokio::spawn(async move {
             let (route, urgency, method, sent) =
                 (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
-            service.call(&Call::write(route, urgency, (method, "/7"), None, sent)).await
+            service.call(&Call::write(route, urgency, method, "/7", sent)).await
         });
         // Both calls are answered. After that only time passes.
         tokio::time::sleep(Duration::from_millis(300)).await;

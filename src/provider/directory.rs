@@ -4,7 +4,9 @@ use std::future::ready;
 
 use futures::future::BoxFuture;
 
-use super::{Capabilities, Catalog, Error, Initial, Key, Listing, Provider, Written};
+use super::{
+    Capabilities, Catalog, Error, Initial, Key, Listing, Provider, Written, answers::Sent,
+};
 use crate::domain::{
     account::{Account, AccountWrite},
     mapping::Mapping,
@@ -20,8 +22,36 @@ pub type Found = Vec<Account<'static>>;
 /// The account that a read of one finds.
 pub type One = Option<Account<'static>>;
 
-/// A write, and the id of the account if it exists.
-pub type Of<'a> = (&'a Mapping, &'a AccountWrite, Option<&'a str>);
+/// A write, and the account that it is about.
+#[derive(Clone, Copy)]
+pub struct Of<'a> {
+    pub mapping: &'a Mapping,
+    pub write: &'a AccountWrite,
+    /// The id of the account, if it exists.
+    pub id: Option<&'a str>,
+}
+
+impl<'a> Of<'a> {
+    /// Returns the write that makes an account.
+    pub const fn new(mapping: &'a Mapping, write: &'a AccountWrite) -> Self {
+        Self { mapping, write, id: None }
+    }
+
+    /// Returns a write to the account with this id.
+    pub const fn change(mapping: &'a Mapping, write: &'a AccountWrite, id: &'a str) -> Self {
+        Self { mapping, write, id: Some(id) }
+    }
+
+    /// Returns whether the write makes the account.
+    pub const fn is_new(&self) -> bool {
+        self.id.is_none()
+    }
+
+    /// Returns the write as what is sent.
+    pub const fn sent(&self) -> Sent<'a> {
+        Sent::Write(self.mapping, self.write)
+    }
+}
 
 /// A new account.
 #[derive(Clone, Copy)]

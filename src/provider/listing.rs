@@ -4,8 +4,9 @@
 //!
 //! Only a provider's folder knows what a page is and where the next one begins.
 
-use std::{collections::HashSet, future::Future, hash::Hash, time::Duration};
+use std::{borrow::Cow, collections::HashSet, future::Future, hash::Hash, time::Duration};
 
+use reqwest::Url;
 use tokio::time::Instant;
 
 use sha2::{Digest as _, Sha256};
@@ -106,18 +107,18 @@ impl<I: Eq + Hash> Lister<I> {
     /// these are. `id` returns what tells one account from all others, in few bytes.
     ///
     /// # Errors
-    /// An account without an id, as `nameless` says.
+    /// An account without an id.
     pub(super) fn take(
         &mut self,
-        (reader, nameless): (&Reader<'_>, &str),
+        reader: &Reader<'_>,
         page: &Page<'_>,
         id: impl Fn(&str) -> Option<I>,
         sink: &mut (dyn FnMut(Account<'_>) + Send),
     ) -> Result<u64, Error> {
         let mut fresh = 0;
         for user in &page.users {
-            let account = reader.account(user).ok_or_else(|| unreadable(nameless))?;
-            let id = id(&account.id).ok_or_else(|| unreadable(nameless))?;
+            let account = reader.account(user).ok_or_else(nameless)?;
+            let id = id(&account.id).ok_or_else(nameless)?;
             if self.is_new(id) {
                 fresh += 1;
                 sink(account);
@@ -260,6 +261,39 @@ pub(super) fn short(id: &str) -> u128 {
         let digest = Sha256::digest(id.as_bytes());
         digest.iter().take(16).fold(0, |number, byte| number << 8 | u128::from(*byte))
     })
+}
+
+/// Returns the error of a listing with an account that has no id.
+pub(super) fn nameless() -> Error {
+    unreadable("the listing holds a user without an id")
+}
+
+/// Returns the address of a page with `size` users. A next page's link has the same parameters.
+/// `name` is the parameter that says how many users a page has.
+pub(super) fn sized<'p>(path: &'p str, name: &str, size: usize) -> Cow<'p, str> {
+    let Some((before, query)) = path.split_once('?') else { return path.into() };
+    let is_size = |known: &str| known.replace("%24", "$") == name;
+    let with = |pair: &str| match pair.split_once('=') {
+        Some((known, _)) if is_size(known) => format!("{known}={size}"),
+        _ => pair.to_owned(),
+    };
+    let pairs: Vec<String> = query.split('&').map(with).collect();
+    format!("{before}?{}", pairs.join("&")).into()
+}
+
+/// Returns the path and query of a link to the next page, if it leads to the address of the calls.
+///
+/// # Errors
+/// [`Error::Unavailable`] if it leads to another address.
+pub(super) fn path_of_link(origin: &str, link: &str) -> Result<String, Error> {
+    let url = Url::parse(link).ok().filter(|url| url.origin().ascii_serialization() == origin);
+    let url = url.ok_or_else(|| {
+        unreadable(
+            "the next page of the listing is said to be at another address, which is not called",
+        )
+    })?;
+    let query = url.query().map(|query| format!("?{query}")).unwrap_or_default();
+    Ok(format!("{}{query}", url.path()))
 }
 
 /// Returns the error of a listing with pages that come again and again.

@@ -184,3 +184,17 @@ fn a_guid_is_itself_and_every_other_id_is_told_apart() {
     assert_eq!(short("00000000-0000-0000-0000-0000000000ff"), 255);
     assert_ne!(short("ff"), short("0ff"));
 }
+
+#[test]
+fn a_link_to_a_smaller_page_differs_in_its_size_only() {
+    assert_eq!(
+        sized("/v1.0/users?$select=id&$top=100", "$top", 50),
+        "/v1.0/users?$select=id&$top=50"
+    );
+    assert_eq!(
+        sized("/v1.0/users?%24top=100&%24skiptoken=a%3D", "$top", 7),
+        "/v1.0/users?%24top=7&%24skiptoken=a%3D"
+    );
+    assert_eq!(sized("/v1.0/users?$skiptoken=x", "$top", 7), "/v1.0/users?$skiptoken=x");
+    assert_eq!(sized("/v1.0/users", "$top", 7), "/v1.0/users");
+}

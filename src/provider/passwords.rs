@@ -59,9 +59,7 @@ impl<'a> First<'a> {
     pub fn of(initial: &Initial<'a>) -> Result<Self, Error> {
         match initial.password {
             Some(password) => Ok(Self::Default(password)),
-            None => generate()
-                .map(Self::Generated)
-                .map_err(|said| Error::Unavailable { said: said.to_owned() }),
+            None => generate().map(Self::Generated).map_err(Error::unavailable),
         }
     }
 
@@ -81,6 +79,34 @@ impl<'a> First<'a> {
             Self::Default(password) => Password::Default(password.expose()),
             Self::Generated(password) => Password::Generated(password.expose()),
         }
+    }
+}
+
+/// Returns whether a password is a hash that some services take in place of one: crypt's MD5,
+/// SHA-256 or SHA-512 form.
+#[must_use]
+pub fn is_crypt(password: &Secret) -> bool {
+    let parts: Vec<&str> = password.expose().split('$').collect();
+    let plain = |text: &str| {
+        !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'/')
+    };
+    let length = |kind: &str| match kind {
+        "1" => 22,
+        "5" => 43,
+        _ => 86,
+    };
+    match parts[..] {
+        ["", kind @ ("1" | "5" | "6"), salt, hash] => {
+            plain(salt) && plain(hash) && hash.len() == length(kind)
+        }
+        ["", kind @ ("5" | "6"), rounds, salt, hash] => {
+            rounds.strip_prefix("rounds=").is_some_and(|n| n.parse::<u32>().is_ok())
+                && plain(salt)
+                && plain(hash)
+                && hash.len() == length(kind)
+        }
+        _ => false,
     }
 }
 
@@ -104,5 +130,21 @@ mod tests {
         }
         let used: HashSet<u8> = all.iter().flat_map(|password| password.bytes()).collect();
         assert_eq!(used.len(), CLASSES.concat().len(), "every character is used");
+    }
+
+    #[test]
+    fn only_what_is_surely_a_hash_is_sent_as_one() {
+        let (md5, sha) = ("a".repeat(22), "b".repeat(86));
+        for (text, hash) in [
+            (format!("$1$salt${md5}"), true),
+            (format!("$6$salt${sha}"), true),
+            (format!("$6$rounds=5000$salt${sha}"), true),
+            (format!("$6$salt${md5}"), false),
+            ("$6$Correct-Horse".to_owned(), false),
+            ("$1$a$b".to_owned(), false),
+            ("Correct-Horse-7".to_owned(), false),
+        ] {
+            assert_eq!(is_crypt(&Secret::new(&*text)), hash, "{text}");
+        }
     }
 }

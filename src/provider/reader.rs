@@ -238,7 +238,8 @@ impl<'m> Reader<'m> {
         &self,
         mapping: &Mapping,
         write: &AccountWrite,
-        (id, state): (Option<&str>, Option<AccountState>),
+        id: Option<&str>,
+        state: Option<AccountState>,
         answer: &Answer,
     ) -> Result<Account<'static>, &'static str> {
         let user = self.table.user(answer).filter(|user| self.odd(user).is_none());
@@ -281,13 +282,14 @@ impl<'m> Reader<'m> {
     /// [`Error::Unknown`] if the answer confirms nothing.
     pub(super) fn written(
         &self,
-        (mapping, write, id): Of<'_>,
+        of: Of<'_>,
         state: Option<AccountState>,
-        (answer, header): (&Answer, Option<&str>),
+        answer: &Answer,
+        header: Option<&str>,
     ) -> Result<Written, Error> {
-        let state = state.or_else(|| write.access.map(state_of));
-        let account = self.confirmed(mapping, write, (id, state), answer);
-        let account = account.map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        let state = state.or_else(|| of.write.access.map(state_of));
+        let account = self.confirmed(of.mapping, of.write, of.id, state, answer);
+        let account = account.map_err(Error::unknown)?;
         let request_id = header.and_then(|header| request_id(answer, header));
         Ok(Written { account, request_id, left: None })
     }

@@ -182,7 +182,8 @@ impl<'a> Refusal<'a> {
     pub(super) fn of_value(
         self,
         mark: &'a str,
-        (unique, taken): (&[&str], &[&str]),
+        unique: &[&str],
+        taken: &[&str],
         names: impl Fn(&str) -> Vec<String>,
     ) -> Error {
         let targets = self.sent.targets(mark);

@@ -6,11 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::{Value, json, value::RawValue};
 
-use super::{
-    Capabilities, Catalog,
-    json::{Object, scalar, text},
-    limits::Pacer,
-};
+use super::json::{Object, scalar, text};
 use crate::domain::{
     account::{Access, AccountState, Phase},
     mapping::Compare,
@@ -78,12 +74,19 @@ impl Hooks {
 
 /// One target, or a family of targets of which tenants choose a part.
 #[derive(Clone, Copy)]
-pub(super) struct Field {
+pub struct Field {
     /// The target. A part in angle brackets is a word that tenants choose. A part with bars is one
     /// of these words.
-    pub(super) target: &'static str,
+    pub target: &'static str,
+    /// How values compare.
+    pub compare: Compare,
+    /// Whether the target names another employee in words by which that employee's account cannot
+    /// be found.
+    pub relates: bool,
+    /// Whether the target has the name of another employee: a reference to an employee gives its
+    /// label there.
+    pub labels: bool,
     pub(super) at: At,
-    pub(super) compare: Compare,
     pub(super) form: Form,
     /// Words by which refusals call the attribute.
     pub(super) words: &'static [&'static str],
@@ -91,8 +94,8 @@ pub(super) struct Field {
     except: &'static [&'static str],
     /// Whether a word that tenants choose may have dashes.
     dashes: bool,
-    /// The rule of a name with a form of its own.
-    named: Option<fn(&str) -> bool>,
+    /// The rule of a name with a form of its own, and the same rule as a regular expression.
+    named: Option<Named>,
     /// The member of the user, the key and the member in it, if the target does not tell them by
     /// its dots.
     placed: Option<Placed>,
@@ -100,6 +103,16 @@ pub(super) struct Field {
 
 /// Returns the outer member, the key and the inner member of a target.
 pub(super) type Placed = for<'t> fn(&'t str) -> [&'t str; 3];
+
+/// The rule of a name.
+#[derive(Clone, Copy)]
+struct Named {
+    fits: fn(&str) -> bool,
+    pattern: &'static str,
+}
+
+/// The key of an entry whose kind another member tells.
+const CUSTOM: &str = "custom";
 
 /// Where a value is in a user.
 #[derive(Clone, Copy)]
@@ -169,6 +182,8 @@ impl Field {
             target,
             at: At::Member,
             compare: Compare::Exact,
+            relates: false,
+            labels: false,
             form,
             words: &[],
             except: &[],
@@ -202,8 +217,17 @@ impl Field {
         Self { dashes: true, ..self }
     }
 
-    pub(super) const fn named(self, rule: fn(&str) -> bool) -> Self {
-        Self { named: Some(rule), ..self }
+    /// Sets the rule of a name with a form of its own, and the same rule as a regular expression.
+    pub(super) const fn named(self, fits: fn(&str) -> bool, pattern: &'static str) -> Self {
+        Self { named: Some(Named { fits, pattern }), ..self }
+    }
+
+    pub(super) const fn relating(self) -> Self {
+        Self { relates: true, ..self }
+    }
+
+    pub(super) const fn labelled(self) -> Self {
+        Self { labels: true, ..self }
     }
 
     pub(super) const fn placed(self, placed: Placed) -> Self {
@@ -211,16 +235,47 @@ impl Field {
     }
 
     /// Returns whether the target has one fixed name.
-    const fn is_fixed(&self) -> bool {
-        let name = self.target.as_bytes();
-        let mut at = 0;
-        while at < name.len() {
-            if name[at] == b'<' || name[at] == b'|' {
-                return false;
-            }
-            at += 1;
-        }
-        true
+    #[must_use]
+    pub fn is_fixed(&self) -> bool {
+        !self.target.contains(['<', '|'])
+    }
+
+    /// Returns the targets of the family as a regular expression, with those that it excepts.
+    #[must_use]
+    pub fn pattern(&self) -> String {
+        let word = if self.dashes { "[A-Za-z0-9_-]{1,64}" } else { "[A-Za-z0-9_]{1,64}" };
+        self.named.map_or_else(|| self.with(word), |named| named.pattern.to_owned())
+    }
+
+    /// Returns the targets that the family excepts as a regular expression, except for
+    /// [`Field::nameless`].
+    #[must_use]
+    pub fn excepted(&self) -> Option<String> {
+        let words = self.except.iter().copied().filter(|word| !self.is_nameless(word));
+        let words: Vec<_> = words.collect();
+        (!words.is_empty()).then(|| self.with(&words.join("|")))
+    }
+
+    /// Returns the excepted targets that do not say which entry they mean as a regular expression:
+    /// of the entries of kind `custom`, another member tells the kind.
+    #[must_use]
+    pub fn nameless(&self) -> Option<String> {
+        self.except.iter().any(|word| self.is_nameless(word)).then(|| self.with(CUSTOM))
+    }
+
+    fn is_nameless(&self, word: &str) -> bool {
+        word == CUSTOM && matches!(self.at, At::Entry(array) if !array.keys.is_empty())
+    }
+
+    /// Returns the regular expression of the target, with this one for words that tenants choose.
+    fn with(&self, word: &str) -> String {
+        let word = if word.contains('|') { format!("({word})") } else { word.to_owned() };
+        let part = |part: &str| match part {
+            part if part.starts_with('<') => word.clone(),
+            part if part.contains('|') => format!("({part})"),
+            part => part.to_owned(),
+        };
+        self.target.split('.').map(part).collect::<Vec<_>>().join("[.]")
     }
 
     fn fits(&self, pattern: &str, part: &str) -> bool {
@@ -234,7 +289,7 @@ impl Field {
     /// Returns where the target is, if it is this one or one of this family.
     pub(super) fn place<'t>(&'static self, target: &'t str) -> Option<Place<'t>> {
         let fits = match self.named {
-            Some(rule) => rule(target),
+            Some(named) => (named.fits)(target),
             None => {
                 let mut parts = target.split('.');
                 let all = self
@@ -316,7 +371,7 @@ impl<'t> Place<'t> {
             if self.listed {
                 return has(entry, array.key, self.key);
             }
-            has(entry, array.key, "custom") && has(entry, "customType", self.key)
+            has(entry, array.key, CUSTOM) && has(entry, "customType", self.key)
         })
     }
 
@@ -327,7 +382,7 @@ impl<'t> Place<'t> {
         } else if self.listed {
             json!({array.key: self.key})
         } else {
-            json!({array.key: "custom", "customType": self.key})
+            json!({array.key: CUSTOM, "customType": self.key})
         }
     }
 }
@@ -349,50 +404,5 @@ impl Table {
         let words = self.locate(target).map_or(&[][..], |place| place.field.words);
         let parts = target.split('.').filter(|part| *part != target);
         [target].into_iter().chain(parts).chain(words.iter().copied()).map(str::to_owned).collect()
-    }
-
-    /// Returns the part of a catalog that follows from the table. `compare` asks the table.
-    pub(super) const fn catalog(
-        &self,
-        targets: &'static [&'static str],
-        compare: fn(&str) -> Option<Compare>,
-        pacer: fn() -> Pacer,
-    ) -> Catalog {
-        let [email, username] = self.names;
-        Catalog {
-            name: "",
-            label: "",
-            default_map: "",
-            required: &[],
-            email,
-            username,
-            address: None,
-            targets,
-            compare,
-            relates: |_| false,
-            labels: |_| false,
-            pacer,
-            capabilities: Capabilities::PLAIN,
-        }
-    }
-
-    /// Returns the targets with one fixed name. `N` is how many there are.
-    pub(super) const fn fixed<const N: usize>(fields: &[Field]) -> [&'static str; N] {
-        let mut names = [""; N];
-        let (mut at, mut found) = (0, 0);
-        while at < fields.len() {
-            if fields[at].is_fixed() {
-                names[found] = fields[at].target;
-                found += 1;
-            }
-            at += 1;
-        }
-        assert!(found == N, "the number of fixed targets");
-        names
-    }
-
-    /// Returns how values of a target compare, or `None` if users have no such attribute.
-    pub(super) fn compare(&self, target: &str) -> Option<Compare> {
-        self.locate(target).map(|place| place.field.compare)
     }
 }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Error,
+    directory::Of,
     json::scalar,
     table::{Array, At, Place, Table},
 };
@@ -35,11 +36,11 @@ pub(super) enum Own {
 /// There is nothing to write, or a value that cannot be written. Nothing has been sent then.
 pub(super) fn body<'m>(
     table: &'static Table,
-    of: (&'m Mapping, &AccountWrite, bool),
+    of: Of<'m>,
     own: impl FnMut(&Place<'m>, Option<&str>, &Map<String, Value>) -> Result<Own, Error>,
 ) -> Result<Map<String, Value>, Error> {
     let mut body = attributes(table, of, own)?;
-    let (_, write, _) = of;
+    let write = of.write;
     if let Some(mark) = &write.mark {
         put(&mut body, &foreign(write), &table.mark_place(), json!(mark));
     }
@@ -63,25 +64,23 @@ pub(super) fn put_access(table: &Table, access: Access, body: &mut Map<String, V
 /// A value that cannot be written.
 pub(super) fn attributes<'m>(
     table: &'static Table,
-    (mapping, write, new): (&'m Mapping, &AccountWrite, bool),
+    of: Of<'m>,
     mut own: impl FnMut(&Place<'m>, Option<&str>, &Map<String, Value>) -> Result<Own, Error>,
 ) -> Result<Map<String, Value>, Error> {
-    let foreign = foreign(write);
+    let foreign = foreign(of.write);
     let mut body = Map::new();
-    for (place, value) in places(table, mapping, write) {
+    for (place, value) in places(table, of.mapping, of.write) {
         let text = match value {
             NewValue::Set(text) => Some(&**text),
             // A new account has nothing to clear.
-            NewValue::Clear if new => continue,
+            NewValue::Clear if of.is_new() => continue,
             NewValue::Clear => None,
         };
         let value = match own(&place, text, &foreign)? {
             Own::Elsewhere => continue,
             Own::Value(value) => value,
-            Own::Table => (place.field.form.write)(text).map_err(|said| Error::Rejected {
-                field: Some(place.target.to_owned()),
-                said: said.to_owned(),
-            })?,
+            Own::Table => (place.field.form.write)(text)
+                .map_err(|said| Error::rejected(place.target, said))?,
         };
         put(&mut body, &foreign, &place, value);
     }

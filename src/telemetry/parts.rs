@@ -184,6 +184,9 @@ impl Parts {
         } else {
             DetailReason::PartRestarted
         };
+        if !sentences.is_empty() {
+            sentences.push("Report it as a defect, with the controller's log.".to_owned());
+        }
         sentences.extend(
             state.unlisted.iter().map(|((scope, kind), why)| sentence(scope.as_deref(), kind, why)),
         );
@@ -212,9 +215,14 @@ fn told(part: &str, known: &Restarted) -> String {
 fn sentence(scope: Option<&str>, kind: &str, why: &str) -> String {
     match scope {
         Some(namespace) => format!(
-            "The controller cannot list {kind}s in namespace {namespace}: {why}. It tries again."
+            "The controller cannot list {kind}s in namespace {namespace}: {why}. It tries again. \
+             If it lacks the right to list and watch them there, give it the right, or remove the \
+             namespace from --namespace."
         ),
-        None => format!("The controller cannot list {kind}s: {why}. It tries again."),
+        None => format!(
+            "The controller cannot list {kind}s: {why}. It tries again. If it lacks the right to \
+             list and watch them, give it the right."
+        ),
     }
 }
 
@@ -256,7 +264,8 @@ mod tests {
                 (reason, text.as_str()),
                 (
                     DetailReason::PartRestarted,
-                    "The part \"dates\" of the controller failed and was started again."
+                    "The part \"dates\" of the controller failed and was started again. Report it \
+                     as a defect, with the controller's log."
                 )
             );
             tokio::time::sleep(Duration::from_secs(4)).await;
@@ -293,7 +302,8 @@ mod tests {
         assert_eq!(
             text,
             "The controller cannot list EmployeeSyncs in namespace gone: Forbidden (403). It tries \
-             again."
+             again. If it lacks the right to list and watch them there, give it the right, or \
+             remove the namespace from --namespace."
         );
         assert_eq!(parts.health().remarks(), [text]);
         assert!(

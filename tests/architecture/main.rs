@@ -1,9 +1,11 @@
 //! The rules of the house that a compiler does not check. Each file holds the rules on one topic;
 //! [`source`] reads what they judge.
 
+mod adding;
 mod forbidden;
 mod imports;
 mod lists;
+mod parameters;
 mod providers;
 mod rings;
 mod sizes;

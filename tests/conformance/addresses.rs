@@ -4,7 +4,7 @@
 use bobsync::domain::{
     account::Access,
     matching::{Matcher, Person},
-    plan::{Block, Kind},
+    plan::{Block, ChangeKind},
 };
 
 use crate::{
@@ -41,7 +41,7 @@ pub async fn an_account_from_before_is_adopted_whatever_is_not_seen_at_the_ends_
         "\u{200e} noa@example.com\u{ad}\u{2069}",
     ];
     let (plan, outcomes) = pass(tenant, &[at(tenant, "noa", spellings[0])]).await;
-    assert_eq!((plan.changes[0].kind, done(&outcomes, 0)), (Kind::Adopt, noa.clone()));
+    assert_eq!((plan.changes[0].kind, done(&outcomes, 0)), (ChangeKind::Adopt, noa.clone()));
     for spelling in spellings {
         settled(tenant, &[at(tenant, "noa", spelling)]).await;
     }
@@ -73,7 +73,7 @@ pub async fn an_address_at_the_provider_with_unseen_ends_is_the_same_and_set_rig
     before.email.clone_from(&before.attributes[rows::EMAIL]);
     let id = tenant.make(&[before]).await.remove(0);
     let (plan, outcomes) = pass(tenant, &[active("noa")]).await;
-    assert_eq!((plan.changes[0].kind, done(&outcomes, 0)), (Kind::Adopt, id.clone()));
+    assert_eq!((plan.changes[0].kind, done(&outcomes, 0)), (ChangeKind::Adopt, id.clone()));
     assert_eq!(tenant.look(&id).await.unwrap().email.as_deref(), Some("noa@example.com"));
     settled(tenant, &[active("noa")]).await;
 }
@@ -98,11 +98,13 @@ pub async fn an_address_with_an_unseen_character_inside_is_refused_by_its_field_
         let (plan, outcomes) =
             pass(tenant, &[noa, at(tenant, "kim", &bad.replace("oa", "im"))]).await;
         for person in [0, 1] {
-            let Some(Block::MappingFailed(row, why)) = &plan.standings[person].block else {
+            let Some(Block::MappingFailed(from, why)) = &plan.standings[person].block else {
                 panic!("{:?}", plan.standings[person])
             };
             assert!(
-                tenant.mapping().is_address(*row) && why.contains("U+") && !why.contains("example"),
+                tenant.mapping().is_address(from.row)
+                    && why.contains("U+")
+                    && !why.contains("example"),
                 "{why}"
             );
         }

@@ -12,7 +12,7 @@ use bobsync::{
         employee::Cell,
         mapping::{Mapping, Source},
         matching::{Matcher, Person, PersonIndex},
-        plan::{Block, Conflict, Kind, Plan, Planned, plan},
+        plan::{Block, ChangeKind, Conflict, Plan, Planned, plan},
         safety::{Protected, ProtectedBy},
         why::Why,
     },
@@ -111,7 +111,7 @@ async fn carry_out<T: Tenant>(
             released: &Released::default(),
             adopt: true,
             protected: &Protected::default(),
-            pace: Pace::unhurried(&claims.everybody(), &Leadership::always(), &AtomicU64::new(0)),
+            pace: Pace::unhurried(&claims.begin_full(), &Leadership::always(), &AtomicU64::new(0)),
         },
         |person, outcome, _| drop(outcomes.lock().insert(person, outcome)),
     )
@@ -148,7 +148,8 @@ pub async fn a_company_is_made_with_its_managers_and_then_nothing_is_written<T: 
     ];
     let (plan, outcomes) = pass(tenant, &people).await;
     assert!(
-        plan.changes.iter().all(|change| change.kind == Kind::Create) && plan.changes.len() == 5
+        plan.changes.iter().all(|change| change.kind == ChangeKind::Create)
+            && plan.changes.len() == 5
     );
     for (name, index, manager, state) in [
         ("noa", 0, Some(2), AccountState::Active),
@@ -177,7 +178,7 @@ pub async fn an_account_from_before_is_adopted_once<T: Tenant>(tenant: &T) {
     let rest = tenant.rest(&id).await;
     let people = [active("noa")];
     let (plan, outcomes) = pass(tenant, &people).await;
-    assert_eq!((plan.changes[0].kind, done(&outcomes, 0)), (Kind::Adopt, id.clone()));
+    assert_eq!((plan.changes[0].kind, done(&outcomes, 0)), (ChangeKind::Adopt, id.clone()));
     let stored = tenant.look(&id).await.unwrap();
     assert_eq!(
         (stored.mark.as_deref(), stored.attributes[rows::TITLE].as_deref()),
@@ -237,7 +238,7 @@ pub async fn what_a_person_changed_is_put_back_and_an_account_that_was_deleted_i
     let mut people = people;
     people[0].known_account = Some(id.as_str().into());
     let (plan, outcomes) = pass(tenant, &people).await;
-    assert_eq!(plan.changes[0].kind, Kind::Create);
+    assert_eq!(plan.changes[0].kind, ChangeKind::Create);
     assert_ne!(done(&outcomes, 0), id);
     assert_eq!(tenant.size().await, 1);
     settled(tenant, &people).await;
@@ -290,7 +291,7 @@ pub async fn one_refusal_blames_one_person_and_access_goes_all_the_same<T: Tenan
     let (_, outcomes) = pass(tenant, &people).await;
     for person in [0, 2] {
         let Outcome::Done(done) = &outcomes[&person] else { panic!("{outcomes:?}") };
-        let Some((Failure::Rejected(said), left)) = &done.refused else { panic!("{done:?}") };
+        let Some((Failure::Rejected(said, _), left)) = &done.refused else { panic!("{done:?}") };
         assert!(
             said.contains(&*tenant.mapping().rows[rows::TITLE].target) && !said.contains("Words"),
             "{said}"

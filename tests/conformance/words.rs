@@ -116,7 +116,8 @@ fn onelogin() -> Vec<Row> {
             Updates,
             403,
             json!({"message": "You cannot edit the account owner", "name": "ForbiddenError", "statusCode": 403}),
-            "the credential may not change this account: You cannot edit the account owner",
+            "the credential may not change this account: no API credential may change the account owner, and for any other user \
+             it needs the scope \"Manage users\"; OneLogin said: You cannot edit the account owner",
         ),
         row(Creates, 422, said("Validation failed: Email must be unique within acme".into()), "another account has this email"),
         row(

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use bobsync::domain::{
     account::{Access, Account, AccountState, NewValue},
     matching::Matcher,
-    plan::{Block, Kind, Manager, Plan},
+    plan::{Block, ChangeKind, Manager, Plan},
     safety::Protected,
 };
 use insta::assert_snapshot;
@@ -43,9 +43,9 @@ fn told(crowd: &Crowd, plan: &Plan) -> String {
     let mut text = String::new();
     for change in &plan.changes {
         let verb = match change.kind {
-            Kind::Create => "create an account",
-            Kind::Adopt => "adopt",
-            Kind::Update => "update",
+            ChangeKind::Create => "create an account",
+            ChangeKind::Adopt => "adopt",
+            ChangeKind::Update => "update",
         };
         let ids: Vec<String> =
             change.account.iter().chain(&change.also).map(|id| format!(" #{id}")).collect();
@@ -75,8 +75,8 @@ fn told(crowd: &Crowd, plan: &Plan) -> String {
     for (person, standing) in (0..).zip(&plan.standings) {
         let mut parts: Vec<String> = Vec::new();
         parts.extend(standing.block.as_ref().map(|block| match block {
-            Block::MissingAttribute(row) => {
-                format!("MissingAttribute, {}", mapping.rows[*row].target)
+            Block::MissingAttribute(from) => {
+                format!("MissingAttribute, {}", mapping.rows[from.row].target)
             }
             other => format!("{other:?}"),
         }));

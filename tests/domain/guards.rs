@@ -2,7 +2,7 @@
 
 use bobsync::domain::{
     account::AccountState,
-    budget::{Blackout, Budget, Budgets, Kind},
+    budget::{Blackout, Budget, BudgetKind, Budgets},
     guard::{GuardFacts, Held, Population, Sight, guard},
     matching::{Person, PersonIndex},
     plan::{Approval, Block, Change, Fate, Plan, Planned},
@@ -51,7 +51,7 @@ struct Facts {
 }
 
 impl GuardFacts for Facts {
-    fn spent(&self, _: Kind) -> u32 {
+    fn spent(&self, _: BudgetKind) -> u32 {
         self.spent
     }
 
@@ -427,7 +427,7 @@ proptest! {
         let budgets = Budgets { disables: each, updates: each, reactivations: each, creates: each };
         let explicit: Vec<usize> = (0..people).step_by(3).collect();
         let Looked { plan, held } = look_with(&crowd, budgets, spent, &explicit, (false, None), 1000);
-        let limit = budgets.of(Kind::Disable).expect("a budget").limit(u32::try_from(people).expect("few"));
+        let limit = budgets.of(BudgetKind::Disable).expect("a budget").limit(u32::try_from(people).expect("few"));
         for suspensions in [true, false] {
             let of = |held_now: bool| plan.changes.iter().filter(|change| change.suspends() == suspensions && change.is_held() == held_now).count();
             let out = u32::try_from(of(false)).expect("few");

@@ -5,9 +5,9 @@ use std::collections::{HashMap, HashSet};
 use bobsync::domain::{
     access::Missing,
     account::{Access, Account, AccountState, AccountWrite, NewValue},
-    mapping::{Mapping, key},
+    mapping::{Mapping, Origin, key},
     matching::{Matcher, Person, PersonIndex},
-    plan::{Block, Change, Conflict, Counts, Kind, Manager, Plan, Planned, Stage, plan},
+    plan::{Block, Change, ChangeKind, Conflict, Counts, Manager, Plan, Planned, Stage, plan},
     priority::Queue,
 };
 use proptest::prelude::*;
@@ -171,7 +171,7 @@ fn carry_out(
 /// Suspensions, reactivations, creations, the rest.
 fn rank(change: &Change) -> u8 {
     match (change.kind, change.write.access) {
-        (Kind::Create, _) => 2,
+        (ChangeKind::Create, _) => 2,
         (_, Some(Access::Suspended)) => 0,
         (_, Some(Access::Active)) => 1,
         (_, None) => 3,
@@ -201,24 +201,24 @@ proptest! {
             prop_assert!(change.write.mark.as_deref().is_none_or(|mark| mark == id));
             let said = whose(&crowd, one);
             match (&change.account, change.kind) {
-                (None, Kind::Create) => {
+                (None, ChangeKind::Create) => {
                     // No employee gets a second account.
                     prop_assert!(said == Whose::None || (said == Whose::Taken && waits_for(&crowd, one).is_some()), "{:?}", said);
                     prop_assert_eq!(change.write.mark.as_deref(), Some(id));
                     prop_assert_eq!(change.look_up_first, !crowd.whole || one.recorded.is_some());
                 }
-                (Some(account), Kind::Adopt | Kind::Update) => {
+                (Some(account), ChangeKind::Adopt | ChangeKind::Update) => {
                     prop_assert!(touched.insert(account.clone()), "two people write to #{account}");
                     let read = accounts.iter().find(|read| *read.id == **account).expect("an account of the listing");
                     prop_assert!(read.mark.as_deref().is_none_or(|mark| mark == id), "#{} bears another's mark", account);
-                    let is_theirs = matches!(&said, Whose::One { id, marked, .. } if **id == **account && *marked == (change.kind == Kind::Update));
+                    let is_theirs = matches!(&said, Whose::One { id, marked, .. } if **id == **account && *marked == (change.kind == ChangeKind::Update));
                     // A manager alone does not write the mark; every other change does.
                     let manager_alone = change.write.attributes.iter().all(|(row, _)| *row == MANAGER) && change.write.access.is_none();
                     // Of several accounts with the mark each loses access once its employee must.
                     let bears = read.mark.as_deref() == Some(id) && said == Whose::Ambiguous;
                     let access_alone = change.write == AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
                     prop_assert!(is_theirs || (bears && access_alone) || (manager_alone && change.write.mark.is_none()), "{:?} for {:?}", change, said);
-                    prop_assert_eq!(change.kind == Kind::Adopt, change.write.mark.is_some());
+                    prop_assert_eq!(change.kind == ChangeKind::Adopt, change.write.mark.is_some());
                 }
                 other => prop_assert!(false, "{:?}", other),
             }
@@ -233,7 +233,7 @@ proptest! {
             let decision = people[change.person as usize].decision;
             let read = accounts.iter().find(|read| Some(&*read.id) == change.account.as_deref()).map(|read| read.state);
             match (change.kind, change.write.access) {
-                (Kind::Create, access) => prop_assert_eq!(access.map(Missing::Create), Some(decision.missing)),
+                (ChangeKind::Create, access) => prop_assert_eq!(access.map(Missing::Create), Some(decision.missing)),
                 (_, Some(access)) => {
                     prop_assert_eq!(decision.existing, Some(access));
                     let already = if access == Access::Active { AccountState::Active } else { AccountState::Suspended };
@@ -280,15 +280,16 @@ proptest! {
             // A leaver does not wait for an e-mail.
             let leaves = open && person.decision.existing == Some(Access::Suspended);
             let waits = waits_for(&crowd, one).filter(|_| !leaves);
+            let missing = |row| Block::MissingAttribute(Origin::of(row, &person.employee));
             let expected = match whose(&crowd, one) {
                 _ if !person.decision.managed => None,
                 Whose::Ambiguous => Some(Block::Ambiguous),
                 Whose::One { taken: true, .. } if waits.is_none() => Some(CONFLICT),
                 // An existing account keeps what Bob hides.
-                Whose::One { .. } => empty.map(Block::MissingAttribute),
-                Whose::None if creates => required.map(Block::MissingAttribute),
-                Whose::Taken if creates && waits.is_none() => Some(required.map_or(CONFLICT, Block::MissingAttribute)),
-                Whose::Taken if creates => required.map(Block::MissingAttribute),
+                Whose::One { .. } => empty.map(missing),
+                Whose::None if creates => required.map(missing),
+                Whose::Taken if creates && waits.is_none() => Some(required.map_or(CONFLICT, missing)),
+                Whose::Taken if creates => required.map(missing),
                 // An account without a mark that has a leaver's e-mail may be the leaver's.
                 Whose::Taken if one.stance == Stance::Left && standing.beside.is_some() => {
                     let free = |read: &&Account<'_>| read.mark.is_none() && read.state != AccountState::Suspended && read.email.as_deref().map(key) == one.wanted_email().map(key);
@@ -301,7 +302,7 @@ proptest! {
             let told = standing.block.clone().map(|block| if matches!(block, Block::Conflict(_)) { CONFLICT } else { block });
             prop_assert_eq!(&told, &expected, "{:?}", one);
             let change = standing.change.map(|change| &plan.changes[change]);
-            prop_assert_eq!(change.is_some_and(|change| change.kind == Kind::Create), creates && expected.is_none() && matches!(whose(&crowd, one), Whose::None | Whose::Taken));
+            prop_assert_eq!(change.is_some_and(|change| change.kind == ChangeKind::Create), creates && expected.is_none() && matches!(whose(&crowd, one), Whose::None | Whose::Taken));
             if let Some(after) = change.and_then(|change| change.after) {
                 prop_assert_eq!(Some(crowd.people[after as usize].who), waits.map(|giver| giver.who));
             }
@@ -355,7 +356,7 @@ proptest! {
                 prop_assert!(before < at && that < this, "{} after {}", name(&crowd, change.person), name(&crowd, giver));
             }
         }
-        let made: HashMap<_, _> = plan.changes.iter().enumerate().filter(|(_, c)| c.kind == Kind::Create).map(|(at, c)| (c.person, at)).collect();
+        let made: HashMap<_, _> = plan.changes.iter().enumerate().filter(|(_, c)| c.kind == ChangeKind::Create).map(|(at, c)| (c.person, at)).collect();
         for (at, change) in plan.changes.iter().enumerate() {
             let Some(manager) = change.manager else { continue };
             // Only a manager with an account that is still to be made is waited for. (Access does

@@ -9,7 +9,7 @@ use bobsync::domain::{
     employee::{Cell, Fields},
     mapping::{Compare, Mapping, Row, Source},
     matching::{Person, PersonIndex},
-    plan::{Change, Fate, Kind, Manager, Plan, Planned, Ruling, Stage, Standing},
+    plan::{Change, ChangeKind, Fate, Manager, Plan, Planned, Ruling, Stage, Standing},
     priority::{Class, Queue, is_position},
     why::Why,
 };
@@ -63,13 +63,15 @@ fn change(number: u32, drawn: &Drawn) -> Change {
     let write = |attributes, access| AccountWrite { attributes, access, ..AccountWrite::default() };
     let (kind, stage, write) = match drawn.class {
         Class::Revocation | Class::Leaver => {
-            (Kind::Update, Stage::Suspend, write(Vec::new(), Some(Access::Suspended)))
+            (ChangeKind::Update, Stage::Suspend, write(Vec::new(), Some(Access::Suspended)))
         }
-        Class::Joiner => (Kind::Create, Stage::Create, write(text(EMAIL), Some(Access::Active))),
-        Class::Mover => (Kind::Update, Stage::Rest, write(text(TITLE), None)),
-        Class::Cosmetic => (Kind::Update, Stage::Rest, write(text(HOBBY), None)),
+        Class::Joiner => {
+            (ChangeKind::Create, Stage::Create, write(text(EMAIL), Some(Access::Active)))
+        }
+        Class::Mover => (ChangeKind::Update, Stage::Rest, write(text(TITLE), None)),
+        Class::Cosmetic => (ChangeKind::Update, Stage::Rest, write(text(HOBBY), None)),
     };
-    let account = (kind == Kind::Update).then(|| number.to_string().into());
+    let account = (kind == ChangeKind::Update).then(|| number.to_string().into());
     let (manager, after) = (drawn.manager, drawn.after);
     Change {
         person: number,
@@ -322,24 +324,24 @@ fn what_is_at_stake_follows_from_what_is_written() {
             attributes: vec![(row, NewValue::Set("x".into()))],
             ..AccountWrite::default()
         }
-        .into_change(Kind::Update)
+        .into_change(ChangeKind::Update)
     };
     let fired = person(1, Why::Terminated);
     assert_eq!(
         Class::of(
-            &access(Kind::Update, Some(Access::Suspended)),
+            &access(ChangeKind::Update, Some(Access::Suspended)),
             &person(1, Why::AccessRevoked),
             &mapping
         ),
         Class::Revocation
     );
     for (change, class) in [
-        (access(Kind::Update, Some(Access::Suspended)), Class::Leaver),
-        (access(Kind::Update, Some(Access::Active)), Class::Joiner),
-        (access(Kind::Create, Some(Access::Active)), Class::Joiner),
+        (access(ChangeKind::Update, Some(Access::Suspended)), Class::Leaver),
+        (access(ChangeKind::Update, Some(Access::Active)), Class::Joiner),
+        (access(ChangeKind::Create, Some(Access::Active)), Class::Joiner),
         // An account that waits for a start date.
-        (access(Kind::Create, Some(Access::Suspended)), Class::Mover),
-        (access(Kind::Adopt, None), Class::Mover),
+        (access(ChangeKind::Create, Some(Access::Suspended)), Class::Mover),
+        (access(ChangeKind::Adopt, None), Class::Mover),
         (text(EMAIL), Class::Mover),
         (text(TITLE), Class::Mover),
         (text(MANAGER), Class::Mover),
@@ -357,11 +359,11 @@ fn what_is_at_stake_follows_from_what_is_written() {
 
 /// Makes the cases above readable.
 trait IntoChange {
-    fn into_change(self, kind: Kind) -> Change;
+    fn into_change(self, kind: ChangeKind) -> Change;
 }
 
 impl IntoChange for AccountWrite {
-    fn into_change(self, kind: Kind) -> Change {
+    fn into_change(self, kind: ChangeKind) -> Change {
         let drawn = Drawn { class: Class::Mover, since: 0, manager: None, after: None, go: true };
         Change { kind, write: self, ..change(1, &drawn) }
     }

@@ -8,9 +8,9 @@ use bobsync::{
         expression::{Expression, Outcome},
         mapping::Compare,
         matching::Matcher,
-        plan::{Block, Conflict, Kind, Plan, plan},
+        plan::{Block, ChangeKind, Conflict, Plan, plan},
     },
-    provider::jumpcloud,
+    engine::settings::targets::CATALOGS,
 };
 use serde_json::Value;
 
@@ -50,7 +50,7 @@ fn somebody_of_the_same_name_gets_an_account_where_the_username_is_chosen_and_is
     let plan = planned(vec![someone(0), someone(1)], there(), true);
     assert_eq!(plan.standings.iter().filter_map(|standing| standing.block.clone()).count(), 0);
     let [change] = &plan.changes[..] else { panic!("{:?}", plan.changes) };
-    assert_eq!((change.person, change.kind, change.after), (1, Kind::Create, None));
+    assert_eq!((change.person, change.kind, change.after), (1, ChangeKind::Create, None));
     assert!(change.write.attributes.contains(&(USERNAME, NewValue::Set(NAME.into()))));
     // A stranger's account is not in the way either.
     let stranger = || Stored { username: Some(NAME), ..stored("9", "stranger@example.com") };
@@ -71,7 +71,10 @@ fn an_account_keeps_the_number_it_got_and_whatever_username_it_was_adopted_with(
     let plan =
         planned(vec![someone(0), someone(1)], vec![own("1", 0, "ada.lind.2"), stranger], true);
     let [change] = &plan.changes[..] else { panic!("{:?}", plan.changes) };
-    assert_eq!((change.person, change.kind, change.write.attributes.len()), (1, Kind::Adopt, 0));
+    assert_eq!(
+        (change.person, change.kind, change.write.attributes.len()),
+        (1, ChangeKind::Adopt, 0)
+    );
 }
 
 #[test]
@@ -93,7 +96,12 @@ fn an_email_is_handed_over_in_one_plan_although_usernames_stay() {
 
 #[test]
 fn the_default_map_makes_a_username_of_the_display_name_or_else_of_the_email() {
-    let rows: Value = serde_json::from_str(jumpcloud::CATALOG.default_map).unwrap();
+    let numbered = |name| Some(Compare::Numbered) == name;
+    let (_, catalog) = CATALOGS
+        .iter()
+        .find(|(_, catalog)| numbered(catalog.compare(catalog.username)))
+        .expect("a provider whose usernames get numbers");
+    let rows: Value = serde_json::from_str(catalog.default_map).unwrap();
     let row = rows.as_array().unwrap().iter().find(|row| row["target"] == "username").unwrap();
     assert_eq!(row["apply"], "OnCreate");
     let mut fields = Fields::default();

@@ -144,7 +144,7 @@ async fn hire_within(
     let claims = Claims::default();
     let told = Mutex::new((0, 0, 0));
     let (looking, leadership, turns) =
-        (claims.everybody(), Leadership::always(), AtomicU64::new(0));
+        (claims.begin_full(), Leadership::always(), AtomicU64::new(0));
     let execution = Execution {
         provider,
         initial: Ok(Initial::default()),

@@ -1,8 +1,9 @@
 //! The execute step alone, with a provider that only records the requests. The tests check that
 //! initial passwords reach only a new account, and that a missing one keeps no employee's access
 //! open. `parts`: a change that fails delays no other. `met`: a create that meets an account.
-//! `licences`: accounts without a licence.
+//! `licences`: accounts without a licence. `backlog`: more changes than an interval has room for.
 
+mod backlog;
 #[path = "../fixtures/person.rs"]
 mod fixture;
 mod licences;
@@ -225,7 +226,7 @@ async fn carried_out_in_turn(
             pace: Pace {
                 halted,
                 waiting_since: since,
-                ..Pace::unhurried(&claims.everybody(), &Leadership::always(), turns)
+                ..Pace::unhurried(&claims.begin_full(), &Leadership::always(), turns)
             },
         },
         |_, outcome, _| {

@@ -8,7 +8,7 @@ use bobsync::{
     domain::{
         access::{Decision, Missing},
         account::{Access, Account, AccountState, AccountWrite},
-        budget::Kind,
+        budget::BudgetKind,
         employee::{Cell, Employee, Fields, Values},
         guard::{Held, Room},
         mapping::{Compare, Mapping, Row, Source},
@@ -162,7 +162,7 @@ async fn met(
             released: &Released { held, ..Released::default() },
             adopt: true,
             protected: &Protected::default(),
-            pace: Pace::unhurried(&claims.everybody(), &Leadership::always(), &AtomicU64::new(0)),
+            pace: Pace::unhurried(&claims.begin_full(), &Leadership::always(), &AtomicU64::new(0)),
         },
         |_, outcome, _| *told.lock() = Some(outcome),
     )
@@ -170,7 +170,7 @@ async fn met(
     (told.into_inner().expect("an outcome"), provider.writes.into_inner())
 }
 
-fn room(left: &[(Kind, u32)], first_pass: bool) -> Room {
+fn room(left: &[(BudgetKind, u32)], first_pass: bool) -> Room {
     Room { left: left.iter().copied().collect(), first_pass }
 }
 
@@ -191,7 +191,7 @@ async fn a_row_that_is_frozen_stays_as_it_is_on_an_account_that_a_create_meets()
 #[tokio::test(start_paused = true)]
 async fn access_that_a_create_would_give_back_needs_room_in_its_budget() {
     for (marked, by_mark) in [(true, true), (true, false), (false, false)] {
-        let held = Held { room: room(&[(Kind::Reactivate, 0)], true), ..Held::default() };
+        let held = Held { room: room(&[(BudgetKind::Reactivate, 0)], true), ..Held::default() };
         let (outcome, writes) = met(marked, by_mark, held).await;
         assert!(writes.is_empty(), "{writes:?}");
         let Outcome::Failed { failure: Failure::Retrying(said), account, .. } = outcome else {
@@ -202,7 +202,7 @@ async fn access_that_a_create_would_give_back_needs_room_in_its_budget() {
                 && account == Some(("a".into(), AccountState::Suspended)),
             "{said}"
         );
-        let held = Held { room: room(&[(Kind::Reactivate, 1)], false), ..Held::default() };
+        let held = Held { room: room(&[(BudgetKind::Reactivate, 1)], false), ..Held::default() };
         assert_eq!(
             met(marked, by_mark, held).await.1,
             [(vec![TITLE, PHONE], Some(Access::Active))]
@@ -212,14 +212,14 @@ async fn access_that_a_create_would_give_back_needs_room_in_its_budget() {
 
 #[test]
 fn a_first_pass_updates_accounts_without_a_mark_beside_the_budget_and_no_others() {
-    let mut first = room(&[(Kind::Update, 1)], true);
+    let mut first = room(&[(BudgetKind::Update, 1)], true);
     assert!(
-        first.take(Kind::Update, false)
-            && first.take(Kind::Update, true)
-            && first.take(Kind::Update, false)
+        first.take(BudgetKind::Update, false)
+            && first.take(BudgetKind::Update, true)
+            && first.take(BudgetKind::Update, false)
     );
     assert!(
-        !first.take(Kind::Update, true) && first.take(Kind::Create, false),
+        !first.take(BudgetKind::Update, true) && first.take(BudgetKind::Create, false),
         "creates have no limit here"
     );
 }

@@ -15,7 +15,7 @@ use bobsync::domain::{
     access::Missing,
     account::{Access, AccountState},
     matching::Person,
-    plan::{Block, Kind, Manager, Standing},
+    plan::{Block, ChangeKind, Manager, Standing},
     why::Why,
 };
 use serde_json::Value;
@@ -205,15 +205,15 @@ fn passes(out: &mut String, world: &mut World) -> Option<Pass> {
 
 fn wrote(write: &Written) -> String {
     let (verb, access) = match (write.kind, write.access) {
-        (Kind::Create, Some(Access::Active)) => ("creates", ", active"),
-        (Kind::Create, _) => ("creates", ", suspended"),
+        (ChangeKind::Create, Some(Access::Active)) => ("creates", ", active"),
+        (ChangeKind::Create, _) => ("creates", ", suspended"),
         (_, Some(Access::Active)) => ("reactivates", ""),
         (_, Some(Access::Suspended)) => ("suspends", ""),
-        (Kind::Adopt, None) => ("adopts", ""),
-        (Kind::Update, None) => ("updates", ""),
+        (ChangeKind::Adopt, None) => ("adopts", ""),
+        (ChangeKind::Update, None) => ("updates", ""),
     };
     let mut parts = Vec::new();
-    if write.marked && write.kind != Kind::Create {
+    if write.marked && write.kind != ChangeKind::Create {
         parts.push("the mark".to_owned());
     }
     parts.extend(write.set.iter().cloned());
@@ -265,12 +265,12 @@ fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing)
             Block::ManagedElsewhere => "ManagedElsewhere".to_owned(),
             Block::Ambiguous => "Ambiguous: several accounts match".to_owned(),
             Block::ClaimedBy(other) => format!("Conflict: {other} manages this employee"),
-            Block::MappingFailed(row, why) => format!("MappingFailed: {}: {why}", world.settings.mapping.rows[*row].target),
+            Block::MappingFailed(from, why) => format!("MappingFailed: {}: {why}", world.settings.mapping.rows[from.row].target),
             Block::ScopeFailed(why) => format!("MappingFailed: scope: {why}"),
             Block::Frozen(row) => format!("Frozen: {}", world.settings.mapping.rows[*row].target),
             Block::UnknownTarget(target) => format!("MappingFailed: the provider has no {target}"),
-            Block::MissingAttribute(row) => {
-                format!("MissingAttribute: the required target {} has no value in Bob", world.settings.mapping.rows[*row].target)
+            Block::MissingAttribute(from) => {
+                format!("MissingAttribute: the required target {} has no value in Bob", world.settings.mapping.rows[from.row].target)
             }
         };
         let _ = writeln!(out, "        {words}");

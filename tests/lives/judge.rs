@@ -7,7 +7,7 @@ use bobsync::domain::{
     access::Missing,
     account::Access,
     known::Met,
-    plan::{Block, Kind},
+    plan::{Block, ChangeKind},
     settings::{AccessEnds, Create, UserStatus, ascii_domain},
     why::Why,
 };
@@ -349,8 +349,9 @@ pub fn one_pass(before: &World, pass: &Pass, after: &World) -> Verdict {
             _ => {}
         }
     }
-    let suspends =
-        |write: &&Written| write.kind != Kind::Create && write.access == Some(Access::Suspended);
+    let suspends = |write: &&Written| {
+        write.kind != ChangeKind::Create && write.access == Some(Access::Suspended)
+    };
     let leavers = pass
         .writes
         .iter()

@@ -17,7 +17,7 @@ use bobsync::{
         known::{Known, Met, Overrides, Revoked},
         mapping::Mapping,
         matching::{Matcher, Person},
-        plan::{Kind, Plan, plan},
+        plan::{ChangeKind, Plan, plan},
         safety::ShortRead,
         settings::{Settings, UserStatus},
         why::Why,
@@ -212,7 +212,7 @@ pub struct Written {
     /// The account.
     pub account: String,
     /// The kind.
-    pub kind: Kind,
+    pub kind: ChangeKind,
     /// The provider's names of attributes that got a value.
     pub set: Vec<String>,
     /// The provider's names of attributes that were emptied.
@@ -386,7 +386,9 @@ impl World {
             .map(|(target, _)| target)
             .collect();
         self.settings = validated(&self.spec);
-        self.settings.mapping.pin_also(pinned.iter().map(|target| &**target), CATALOG.compare);
+        self.settings
+            .mapping
+            .pin_also(pinned.iter().map(|target| &**target), |target| CATALOG.compare(target));
         let mut listing: Vec<Listed> = self
             .accounts
             .iter()
@@ -508,7 +510,7 @@ impl World {
                 writes.push(self.write(
                     people[*person as usize].employee.id(),
                     id,
-                    Kind::Update,
+                    ChangeKind::Update,
                     &write,
                     &mapping,
                 ));
@@ -521,7 +523,7 @@ impl World {
         &mut self,
         who: &str,
         id: &str,
-        kind: Kind,
+        kind: ChangeKind,
         write: &AccountWrite,
         mapping: &Mapping,
     ) -> Written {

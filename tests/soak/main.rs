@@ -37,7 +37,7 @@ async fn thousands_of_days_with_faults_on_both_sides_and_every_write_is_right() 
     let seeds = read("SOAK_SEED").map_or(SEEDS.to_vec(), |seed| vec![seed]);
     let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
     plane
-        .apply_yaml(&bobsync::api::crds_yaml().expect("CRDs"))
+        .apply_yaml(&bobsync::engine::settings::rules::crds_yaml().expect("CRDs"))
         .await
         .expect("the API server takes the CRDs");
     let lives = seeds.iter().map(|&seed| soak(&plane, Wish { seed, days }));

@@ -271,7 +271,7 @@ async fn fresh_definitions_and_a_controller_at_once_lead_within_ten_seconds() {
     let began = Instant::now();
     let applied = async {
         plane
-            .apply_yaml(&bobsync::api::crds_yaml().expect("CRDs"))
+            .apply_yaml(&bobsync::engine::settings::rules::crds_yaml().expect("CRDs"))
             .await
             .expect("the API server takes the CRDs");
         story.integrate(json!({})).await;

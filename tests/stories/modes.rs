@@ -89,7 +89,10 @@ async fn an_integration_without_a_mode_is_refused_and_both_modes_are_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_integration_that_was_stored_without_a_mode_enforces_and_misses_no_pass() {
     let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
-    plane.apply_yaml(&bobsync::api::crds_yaml().expect("CRDs")).await.expect("the CRDs");
+    plane
+        .apply_yaml(&bobsync::engine::settings::rules::crds_yaml().expect("CRDs"))
+        .await
+        .expect("the CRDs");
     plane.apply_yaml(&crd_before()).await.expect("the CRD of before");
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
     let story = Story::on(plane, "stored", 6).await;
@@ -97,7 +100,10 @@ async fn an_integration_that_was_stored_without_a_mode_enforces_and_misses_no_pa
     story.chart().await;
     story.secrets().await;
     plane.apply_yaml(&without_mode(&story).to_string()).await.expect("admitted without a mode");
-    plane.apply_yaml(&bobsync::api::crds_yaml().expect("CRDs")).await.expect("the upgrade");
+    plane
+        .apply_yaml(&bobsync::engine::settings::rules::crds_yaml().expect("CRDs"))
+        .await
+        .expect("the upgrade");
     let controller = Controller::start(&story).await;
     story.ready("Converged").await;
     assert_eq!(story.integration().await.spec.mode, None);

@@ -406,7 +406,7 @@ async fn the_release_and_the_crds_go_and_come_back() {
     tokio::time::sleep(std::time::Duration::from_secs(1)).await;
     books.untouched(&story, "the CRDs were deleted").await;
     plane
-        .apply_yaml(&bobsync::api::crds_yaml().expect("CRDs"))
+        .apply_yaml(&bobsync::engine::settings::rules::crds_yaml().expect("CRDs"))
         .await
         .expect("the API server takes the CRDs");
     story.integrate(spec()).await;

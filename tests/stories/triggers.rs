@@ -30,7 +30,7 @@ async fn a_sync_can_be_asked_for_at_the_terminal_for_one_for_some_and_for_all() 
     story.simulated.forget_calls().await;
     let email = employee["root.email"].as_str().unwrap();
     let said = bobsync_sync(&story, &["--employee", email, "--wait"]).await.expect("success");
-    assert!(said.contains("1 person") && said.contains("done: 1 InSync"), "{said}");
+    assert!(said.contains("1 employee") && said.contains("done: 1 InSync"), "{said}");
     assert_eq!(story.simulated.account(&id).await.unwrap()["title"], "Head of Nothing");
     assert_eq!(
         story.simulated.calls("onelogin", "GET /api/2/users").await,
@@ -48,7 +48,7 @@ async fn a_sync_can_be_asked_for_at_the_terminal_for_one_for_some_and_for_all() 
     .expect("success");
     let people = story.everybody().await.len();
     assert!(
-        said.contains(&format!("a sync of {people} people")) && said.contains("done: "),
+        said.contains(&format!("a sync of {people} employees")) && said.contains("done: "),
         "{said}"
     );
     let said = bobsync_sync(&story, &["onelogin", "--wait"]).await.expect("success");

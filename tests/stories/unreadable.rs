@@ -362,6 +362,10 @@ async fn an_integration_that_cannot_be_read_does_nothing_and_says_so() {
     assert_eq!(stalled.map(|stalled| stalled["status"].clone()), Some(json!("True")));
     story.warned("onelogin", "InvalidSettings").await;
     assert!(object.data["status"]["employees"].is_object(), "what else it says stays");
+    assert!(
+        object.data["status"]["mode"].is_null(),
+        "no mode is in force, and the column is empty"
+    );
 
     story.simulated.change(&id, json!({"work.title": "Keeper of Settings"})).await;
     let body = event("employee.updated", &json!({"employeeId": id}), jiff::Timestamp::now())
@@ -390,7 +394,11 @@ async fn an_integration_that_cannot_be_read_does_nothing_and_says_so() {
     quiet(&controller, &["Observe", employee["root.email"].as_str().expect("an e-mail")]);
 
     patch(&integrations, "onelogin", json!({"spec": {"mode": "Enforce"}})).await;
-    story.ready("Converged").await;
+    let integration = story.ready("Converged").await;
+    assert_eq!(
+        integration.status.expect("a status").mode,
+        Some(bobsync::api::integration::Mode::Enforce)
+    );
     story.answered("now").await;
     until("it works again", || async {
         let title = story.simulated.account(&id).await.map(|account| account["title"].clone());

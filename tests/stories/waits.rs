@@ -300,9 +300,8 @@ async fn what_failed_says_when_it_is_tried_again_and_a_refused_credential_where_
     story.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "another-secret")]).await;
     let (_, message) = next_try(&story, "ProviderUnauthorized").await;
     assert!(
-        message.contains(
-            "The credential is in the Secret onelogin, keys clientId, clientSecret. Next try"
-        ),
+        message
+            .contains("Correct it in the Secret onelogin, keys clientId, clientSecret. Next try"),
         "{message}"
     );
     story.secret("onelogin", &[("clientId", "client-1"), ("clientSecret", "secret-1")]).await;
@@ -313,7 +312,7 @@ async fn what_failed_says_when_it_is_tried_again_and_a_refused_credential_where_
     let (at, message) = next_try(&story, "BobUnauthorized").await;
     assert!(
         message.contains(
-            "The credential is in the Secret bob, keys serviceUserId, serviceUserToken. Next try"
+            "Correct it in the Secret bob, keys serviceUserId, serviceUserToken. Next try"
         ),
         "{message}"
     );

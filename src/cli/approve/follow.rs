@@ -1,4 +1,4 @@
-//! `bobsync approve --wait`: waits from the approval to the release.
+//! `bobsync approve --wait`: waits from the approval until the plan is carried out.
 
 use std::time::Duration;
 
@@ -24,16 +24,19 @@ const LISTING_SHARE: u32 = 10;
 enum Stage {
     /// It is not released yet. The text says why, if there is more to say than that a pass is due.
     Waiting(Option<String>),
-    /// It is released, and carried out as far as this pass came.
-    Released(Approved, Option<LastPass>),
+    /// It is released, and its changes go out. The text says why they do not, if they do not.
+    GoesOut(Approved, Option<String>),
+    /// Everything of it that can go out is done.
+    Done(Approved),
     /// It will not be released.
     Over(String),
 }
 
-/// Waits until the approved plan is released, at most `within`.
+/// Waits until the approved plan is carried out, at most `within`.
 ///
 /// # Errors
-/// A sentence for the person at the terminal: the plan was not released.
+/// A sentence for the person at the terminal: the plan was not released, or not carried out in
+/// time.
 pub async fn follow(
     place: &Place,
     held: &Held,
@@ -46,25 +49,33 @@ pub async fn follow(
     let mut told = String::new();
     let mut list_again = began;
     let mut progress = None;
+    let mut released = false;
+    let mut passes = Vec::new();
     loop {
-        let note = match stage(&place.integration().await?, held, generation) {
-            Stage::Released(approved, last) => {
-                println!(
-                    "released at {}, approved by {}",
-                    approved.at.0,
-                    approved.by.as_deref().unwrap_or("a caller that the API server did not record")
-                );
-                if let Some(last) = last {
-                    println!("{}", outcome(&last));
-                }
+        let now = place.integration().await?;
+        see_pass(&mut passes, held, &now);
+        let stage = stage(&now, held, generation);
+        if let Stage::GoesOut(approved, _) | Stage::Done(approved) = &stage
+            && !std::mem::replace(&mut released, true)
+        {
+            println!("{}", told_of(approved));
+        }
+        let note = match stage {
+            Stage::Done(_) => {
+                println!("{}", outcome(&passes));
                 return Ok(());
             }
             Stage::Over(why) => return Err(why),
-            Stage::Waiting(why) => why,
+            Stage::Waiting(why) | Stage::GoesOut(_, why) => why,
         };
         if began.elapsed() >= within {
             let why = note.map(|note| format!(": {note}")).unwrap_or_default();
-            return Err(format!("approved, but not released within {}s{why}", within.as_secs()));
+            let what = if released {
+                "released, but not carried out"
+            } else {
+                "approved, but not released"
+            };
+            return Err(format!("{what} within {}s{why}", within.as_secs()));
         }
         // The EmployeeSyncs show how far a long pass is. The integration shows it only at its end.
         if let Some(before) = people.map(People::waiting).filter(|_| Instant::now() >= list_again) {
@@ -85,13 +96,48 @@ pub async fn follow(
     }
 }
 
+fn told_of(approved: &Approved) -> String {
+    format!(
+        "released at {}, approved by {}",
+        approved.at.0,
+        approved.by.as_deref().unwrap_or("a caller that the API server did not record")
+    )
+}
+
+/// Returns the approval of this plan, if it is released.
+fn release(integration: &ProvisioningIntegration, held: &Held) -> Option<Approved> {
+    let approved = integration.status.as_ref()?.approved.as_ref()?;
+    let is_new = approved.digest == held.digest && Some(approved) != held.before.as_ref();
+    is_new.then(|| approved.clone())
+}
+
+/// Notes the last pass if it ended after the release. A pass from before says nothing of the plan.
+fn see_pass(passes: &mut Vec<LastPass>, held: &Held, integration: &ProvisioningIntegration) {
+    let last = integration.status.as_ref().and_then(|status| status.last_pass.as_ref());
+    let (Some(last), Some(approved)) = (last, release(integration, held)) else { return };
+    let is_later = last.finished_at.0 >= approved.at.0 && Some(last) != held.last_pass.as_ref();
+    if is_later && passes.last() != Some(last) {
+        passes.push(last.clone());
+    }
+}
+
 fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) -> Stage {
     let status = integration.status.clone().unwrap_or_default();
-    if let Some(approved) = status
-        .approved
-        .filter(|approved| approved.digest == held.digest && Some(approved) != held.before.as_ref())
-    {
-        return Stage::Released(approved, status.last_pass);
+    let ready = conditions::find(&status.conditions, conditions::Type::Ready)
+        .filter(|ready| ready.observed_generation.unwrap_or(0) >= generation);
+    let is = |reason: IntegrationReason| ready.is_some_and(|ready| ready.reason == reason.as_str());
+    let said = || ready.map(|ready| format!("{}: {}", ready.reason, ready.message));
+    if let Some(approved) = release(integration, held) {
+        // The release sets `Progressing`, and the pass that ends says something else. A scope that
+        // shrinks is noted in the approval itself until the last of the employees has left.
+        let ended =
+            ready.is_some_and(|ready| ready.status == "True") || is(IntegrationReason::PlanHeld);
+        return if ended && !approved.leaving {
+            Stage::Done(approved)
+        } else {
+            let trouble = said().filter(|_| !ended && !is(IntegrationReason::Progressing));
+            Stage::GoesOut(approved, trouble)
+        };
     }
     if integration.metadata.uid.as_deref() != Some(&held.uid) {
         return Stage::Over(
@@ -103,12 +149,9 @@ fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) ->
             "spec.approvedPlan was changed in the meantime; nothing was released".to_owned(),
         );
     }
-    let ready = conditions::find(&status.conditions, conditions::Type::Ready)
-        .filter(|ready| ready.observed_generation.unwrap_or(0) >= generation);
-    let Some(ready) = ready.filter(|ready| ready.reason != IntegrationReason::Progressing.as_str())
-    else {
+    if ready.is_none() || is(IntegrationReason::Progressing) {
         return Stage::Waiting(None);
-    };
+    }
     match &status.plan {
         Some(plan) if plan.digest != held.digest => Stage::Over(format!(
             "nothing was released, because the plan has changed. Look at the new plan, and approve \
@@ -117,15 +160,23 @@ fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) ->
         )),
         None => Stage::Over("nothing was released, because nothing is held any more".to_owned()),
         // A successful pass would have released the plan, so this pass was not successful.
-        Some(_) => Stage::Waiting(Some(format!("{}: {}", ready.reason, ready.message))),
+        Some(_) => Stage::Waiting(said()),
     }
 }
 
-fn outcome(last: &LastPass) -> String {
-    let LastPass { created, updated, reactivated, disabled, failed, .. } = last;
+/// Returns what the passes did that carried out the plan.
+fn outcome(passes: &[LastPass]) -> String {
+    if passes.is_empty() {
+        return "no account had to be changed".to_owned();
+    }
+    let sum = |of: fn(&LastPass) -> u32| passes.iter().map(of).sum::<u32>();
     format!(
-        "the pass suspended {disabled}, reactivated {reactivated}, updated {updated} and created \
-         {created} accounts; {failed} changes failed"
+        "suspended {}, reactivated {}, updated {} and created {} accounts; {} changes failed",
+        sum(|pass| pass.disabled),
+        sum(|pass| pass.reactivated),
+        sum(|pass| pass.updated),
+        sum(|pass| pass.created),
+        sum(|pass| pass.failed)
     )
 }
 

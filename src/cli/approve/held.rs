@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::api::{
     APPROVE_MANAGER, EmployeeSyncStatus, ProvisioningIntegration, conditions,
-    integration::{Approved, PlanSummary},
+    integration::{Approved, LastPass, PlanSummary},
     reasons::{EmployeeReason, IntegrationReason},
 };
 
@@ -29,6 +29,12 @@ pub struct Held {
     pub guard: String,
     /// The approval before this one.
     pub before: Option<Approved>,
+    /// The last pass before the approval that changed anything.
+    pub last_pass: Option<LastPass>,
+    /// The name of the integration.
+    name: String,
+    /// The namespace of the integration.
+    namespace: String,
     plan: PlanSummary,
 }
 
@@ -82,6 +88,9 @@ impl Held {
             uid: integration.uid().unwrap_or_default(),
             guard: condition.reason.clone(),
             before: status.approved,
+            last_pass: status.last_pass,
+            name: integration.name_any(),
+            namespace: integration.namespace().unwrap_or_default(),
             plan,
         })
     }
@@ -104,6 +113,18 @@ impl Held {
                 let _ = writeln!(text, "  {count:>6}  {what}");
             }
         }
+        for id in plan.leaving_employees.iter().take(NAMED) {
+            let _ = writeln!(text, "          {}-{id}", self.name);
+        }
+        let more = (plan.leaving as usize).saturating_sub(plan.leaving_employees.len().min(NAMED));
+        if more > 0 {
+            let _ = writeln!(
+                text,
+                "          and {more} more: kubectl get pi {} -n {} -o \
+                 jsonpath='{{.status.plan.leavingEmployees}}'",
+                self.name, self.namespace
+            );
+        }
         let Some(people) = people else {
             let _ = write!(
                 text,
@@ -119,7 +140,14 @@ impl Held {
         }
         let more = people.waiting() - people.names.len();
         if more > 0 {
-            let _ = write!(text, "\n          and {more} more");
+            let _ = write!(
+                text,
+                "\n          and {more} more: kubectl get esync -n {} --field-selector \
+                 spec.integrationRef.name={},status.reason={}",
+                self.namespace,
+                self.name,
+                if people.held > 0 { EmployeeReason::Held } else { EmployeeReason::Frozen }
+            );
         }
         for said in people.unreadable.iter().take(NAMED) {
             let _ = write!(text, "\n  hands off  {said}");

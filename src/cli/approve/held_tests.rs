@@ -15,7 +15,7 @@ fn integration(spec: Value, over: Value) -> ProvisioningIntegration {
     };
     let mut object = json!({
         "apiVersion": "bobsync.dev/v1alpha1", "kind": "ProvisioningIntegration",
-        "metadata": {"name": "onelogin", "generation": 3, "uid": "u"},
+        "metadata": {"name": "onelogin", "namespace": "people", "generation": 3, "uid": "u"},
         "spec": {"mode": "Enforce", "bob": {"credentialsSecretRef": {"name": "bob"}},
         "provider": {"oneLogin": {"credentialsSecretRef": {"name": "o"}}}},
         "status": {
@@ -64,7 +64,8 @@ fn a_held_plan_is_shown_and_people_are_named_up_to_a_bound() {
         "8  accounts to suspend",
         "22  EmployeeSyncs are Held, 3 Frozen",
         "onelogin-19",
-        "and 5 more",
+        "and 5 more: kubectl get esync -n people --field-selector \
+         spec.integrationRef.name=onelogin,status.reason=Held",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
@@ -72,6 +73,31 @@ fn a_held_plan_is_shown_and_people_are_named_up_to_a_bound() {
         assert!(!text.contains(part), "{part} is in {text}");
     }
     assert!(held.describe(&"people/onelogin", None).contains("may not list"));
+}
+
+#[test]
+fn employees_who_would_leave_management_are_named_and_the_rest_can_be_seen() {
+    let of = |count: u32, named: u32| {
+        let ids: Vec<String> = (0..named).map(|id| id.to_string()).collect();
+        let plan = json!({"digest": digest('a'), "creates": 0, "reactivations": 0, "updates": 0,
+            "disables": 0, "leaving": count, "leavingEmployees": ids,
+            "heldBecause": "ScopeShrink"});
+        let held = Held::of(&integration(json!({}), json!({"plan": plan})), None).unwrap();
+        held.describe(&"people/onelogin", Some(&People::default()))
+    };
+    let few = of(20, 20);
+    assert!(few.contains("onelogin-0\n") && few.contains("onelogin-19\n"), "{few}");
+    assert!(!few.contains("more"), "{few}");
+    for many in [of(1_200, 1_000), of(1_200, 0)] {
+        assert!(
+            many.contains(
+                " more: kubectl get pi onelogin -n people -o \
+                 jsonpath='{.status.plan.leavingEmployees}'"
+            ),
+            "{many}"
+        );
+    }
+    assert!(of(1_200, 1_000).contains("and 1180 more"), "{}", of(1_200, 1_000));
 }
 
 #[test]

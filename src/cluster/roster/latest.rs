@@ -9,7 +9,7 @@ use crate::{
         EmployeeSyncStatus,
         employee_sync::{Action, Counted, HISTORY, HistoryEntry, OutcomeWord},
     },
-    domain::budget::Kind,
+    domain::budget::BudgetKind,
 };
 
 /// How many moments of updates are kept: one more than a history has lines, for the line that was
@@ -115,18 +115,18 @@ impl Latest {
 
     /// Returns the moment of the last change of this kind, in seconds of the epoch.
     #[must_use]
-    pub fn of(&self, kind: Kind) -> Option<i64> {
+    pub fn of(&self, kind: BudgetKind) -> Option<i64> {
         self.all(kind).last()
     }
 
     /// Returns the moments that count in the budget of this kind, in seconds of the epoch: every
     /// update, or the last change of another kind.
-    pub fn all(&self, kind: Kind) -> impl Iterator<Item = i64> {
+    pub fn all(&self, kind: BudgetKind) -> impl Iterator<Item = i64> {
         let all = match kind {
-            Kind::Disable => std::slice::from_ref(&self.disable),
-            Kind::Reactivate => std::slice::from_ref(&self.reactivate),
-            Kind::Create => std::slice::from_ref(&self.create),
-            Kind::Update => &self.updates[..],
+            BudgetKind::Disable => std::slice::from_ref(&self.disable),
+            BudgetKind::Reactivate => std::slice::from_ref(&self.reactivate),
+            BudgetKind::Create => std::slice::from_ref(&self.create),
+            BudgetKind::Update => &self.updates[..],
         };
         all.iter().filter(|at| **at != 0).map(|at| i64::from(*at))
     }
@@ -180,8 +180,9 @@ mod tests {
             line("Create", "2026-11-01T00:00:00Z", true),
         ];
         let latest = Latest::of_history(&history);
-        let kinds = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update]
-            .map(|kind| latest.of(kind).is_some());
+        let kinds =
+            [BudgetKind::Disable, BudgetKind::Reactivate, BudgetKind::Create, BudgetKind::Update]
+                .map(|kind| latest.of(kind).is_some());
         assert_eq!(kinds, [true, false, false, false]);
         let counted = Latest::counted(&history, None).expect("the suspension");
         assert!(
@@ -199,7 +200,7 @@ mod tests {
                 "trigger": "Interval", "outcome": "Succeeded"});
             serde_json::from_value(line).expect("a line")
         };
-        let count = |known: &Latest| known.all(Kind::Update).count();
+        let count = |known: &Latest| known.all(BudgetKind::Update).count();
         assert_eq!(
             count(&Latest::of_history(&[line(1), line(1), line(0)])),
             3,
@@ -222,7 +223,7 @@ mod tests {
         let later = Latest::of_status(&status(&history))
             .or_later(&Latest::of_status(&status(&history[4..])));
         assert_eq!(
-            (count(&later), later.of(Kind::Update)),
+            (count(&later), later.of(BudgetKind::Update)),
             (UPDATES, Some(history[0].at.0.as_second())),
             "a bound for what is kept"
         );

@@ -9,10 +9,11 @@ use tokio::sync::Notify;
 use super::{Counts, Entry, Latest, Tie, visited};
 use crate::{
     api::employee_sync::{HISTORY, HistoryEntry},
-    domain::budget::Kind,
+    domain::budget::BudgetKind,
 };
 
-const KINDS: [Kind; 4] = [Kind::Disable, Kind::Reactivate, Kind::Create, Kind::Update];
+const KINDS: [BudgetKind; 4] =
+    [BudgetKind::Disable, BudgetKind::Reactivate, BudgetKind::Create, BudgetKind::Update];
 
 /// Sums over all employees.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,14 +39,14 @@ impl Sums {
     /// Returns how many changes of this kind came after `since`. Every update counts; of another
     /// kind, the last change of each employee counts.
     #[must_use]
-    pub fn spent(&self, kind: Kind, since: i64) -> u32 {
+    pub fn spent(&self, kind: BudgetKind, since: i64) -> u32 {
         let place = KINDS.iter().position(|own| *own == kind).unwrap_or(0);
         self.latest[place].range(since.saturating_add(1)..).map(|(_, count)| *count).sum()
     }
 
     /// Returns when the change came that is the `nth`, counted from the oldest one after `since`.
     #[must_use]
-    pub fn nth_spent(&self, kind: Kind, since: i64, nth: u32) -> Option<i64> {
+    pub fn nth_spent(&self, kind: BudgetKind, since: i64, nth: u32) -> Option<i64> {
         let place = KINDS.iter().position(|own| *own == kind).unwrap_or(0);
         let mut left = nth;
         let mut moments = self.latest[place].range(since.saturating_add(1)..);

@@ -4,7 +4,7 @@
 use foldhash::HashMap;
 use sha2::{Digest as _, Sha256};
 
-use super::{Change, Kind, Planned};
+use super::{Change, ChangeKind, Planned};
 use crate::domain::{
     account::{Access, NewValue},
     matching::PersonIndex,
@@ -64,7 +64,7 @@ impl Planned<'_> {
         let named = |row: &usize| self.mapping.manager == Some(*row);
         let mut manager = None;
         if change.manager.is_some()
-            || change.kind == Kind::Create
+            || change.kind == ChangeKind::Create
             || change.write.attributes.iter().any(|(row, _)| named(row))
         {
             manager = self.plan.managers.get(change.person as usize).copied().flatten();
@@ -84,9 +84,9 @@ impl Planned<'_> {
         field(
             &mut hash,
             match change.kind {
-                Kind::Create => "create",
-                Kind::Adopt => "adopt",
-                Kind::Update => "update",
+                ChangeKind::Create => "create",
+                ChangeKind::Adopt => "adopt",
+                ChangeKind::Update => "update",
             },
         );
         field(&mut hash, change.account.as_deref().unwrap_or(""));

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use foldhash::HashMap;
 
-use super::{Change, Kind, Plan, Stage};
+use super::{Change, ChangeKind, Plan, Stage};
 use crate::domain::matching::PersonIndex;
 
 /// Gives every change its stage and level, and sorts by both.
@@ -32,7 +32,7 @@ pub(super) fn order(plan: &mut Plan) {
 fn stage(change: &Change, awaited: &HashSet<PersonIndex>) -> Stage {
     match change {
         change if change.suspends() => Stage::Suspend,
-        Change { kind: Kind::Create, .. } => Stage::Create,
+        Change { kind: ChangeKind::Create, .. } => Stage::Create,
         change if awaited.contains(&change.person) => Stage::GiveUp,
         change if change.reactivates() && change.after.is_none() => Stage::Reactivate,
         Change { .. } => Stage::Rest,
@@ -61,7 +61,7 @@ fn managers_first(plan: &mut Plan) {
         .changes
         .iter()
         .enumerate()
-        .filter(|(_, c)| c.kind == Kind::Create)
+        .filter(|(_, c)| c.kind == ChangeKind::Create)
         .map(|(i, c)| (c.person, i))
         .collect();
     let mut level: Vec<Option<u32>> = vec![None; plan.changes.len()];

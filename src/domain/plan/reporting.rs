@@ -3,7 +3,7 @@
 
 use foldhash::HashMap;
 
-use super::{Block, Change, Elsewhere, Held, Kind, Manager, Planned, Standing};
+use super::{Block, Change, ChangeKind, Elsewhere, Manager, OwnAccount, Planned, Standing};
 use crate::domain::{
     account::{AccountWrite, NewValue},
     drift::InPlace,
@@ -41,7 +41,7 @@ impl Planned<'_> {
             let i = index as usize;
             let creating = self.plan.standings[i]
                 .change
-                .is_some_and(|c| self.plan.changes[c].kind == Kind::Create);
+                .is_some_and(|c| self.plan.changes[c].kind == ChangeKind::Create);
             if self.plan.standings[i].account.is_none() && !creating {
                 continue;
             }
@@ -52,7 +52,7 @@ impl Planned<'_> {
             ) {
                 continue;
             }
-            let frozen = |held: &Held| is_frozen(held.phase, person.decision.existing);
+            let frozen = |own: &OwnAccount| is_frozen(own.phase, person.decision.existing);
             if self.plan.standings[i].account.as_ref().is_some_and(frozen) {
                 continue;
             }
@@ -98,7 +98,7 @@ impl Planned<'_> {
                             )
                         }
                         Standing { change: Some(change), .. }
-                            if self.plan.changes[*change].kind == Kind::Create =>
+                            if self.plan.changes[*change].kind == ChangeKind::Create =>
                         {
                             (Manager::Pending, None, Some(manager))
                         }
@@ -186,7 +186,7 @@ impl Planned<'_> {
     #[must_use]
     pub fn renames(&self) -> bool {
         let renames = |change: &Change| {
-            change.kind != Kind::Create
+            change.kind != ChangeKind::Create
                 && change.write.attributes.iter().any(|(row, _)| *row == self.mapping.email)
         };
         self.names_managers_by_email()
@@ -205,7 +205,7 @@ impl Planned<'_> {
         let Standing { account, change, .. } = &self.plan.standings[person as usize];
         let change = change
             .map(|change| &self.plan.changes[change])
-            .filter(|change| account.is_some() || change.kind == Kind::Create);
+            .filter(|change| account.is_some() || change.kind == ChangeKind::Create);
         let written = change.and_then(|change| {
             change.write.attributes.iter().find_map(|(row, value)| match value {
                 NewValue::Set(text) if *row == self.mapping.email => Some(text.clone()),

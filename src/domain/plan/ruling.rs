@@ -1,13 +1,13 @@
 //! What the guard says of each change of a plan.
 
 use super::Change;
-use crate::domain::budget::Kind;
+use crate::domain::budget::BudgetKind;
 
 /// What the guard says of a change. Without a guard, every change goes out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ruling {
     /// The budget that counts the change. A change without one is released outside of the budgets.
-    pub budget: Option<Kind>,
+    pub budget: Option<BudgetKind>,
     /// The approval that the change is part of.
     pub approval: Approval,
     /// Whether the change goes out, and why not.

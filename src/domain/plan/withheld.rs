@@ -1,7 +1,7 @@
 //! What is taken out of a plan before anything is written: rows without a target, frozen rows, and
 //! everything except access.
 
-use super::{Block, Kind, Plan, Planned};
+use super::{Block, ChangeKind, Plan, Planned};
 use crate::domain::account::AccountWrite;
 
 impl Plan {
@@ -22,7 +22,7 @@ impl Plan {
         for change in &mut self.changes {
             let AccountWrite { access, occasion, foreign, .. } = std::mem::take(&mut change.write);
             change.manager = None;
-            if change.kind != Kind::Create {
+            if change.kind != ChangeKind::Create {
                 change.write =
                     AccountWrite { access, occasion, foreign, ..AccountWrite::default() };
             }
@@ -49,7 +49,9 @@ impl Planned<'_> {
     /// Takes these rows out of the changes of existing accounts, and notes it for each employee
     /// with such a change.
     pub fn freeze(&mut self, rows: &[usize]) {
-        for change in self.plan.changes.iter_mut().filter(|change| change.kind != Kind::Create) {
+        for change in
+            self.plan.changes.iter_mut().filter(|change| change.kind != ChangeKind::Create)
+        {
             // A manager that waits for an account of this plan is a write too.
             let awaited = self.mapping.manager.filter(|_| change.manager.is_some());
             let row = change

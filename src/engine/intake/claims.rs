@@ -45,7 +45,7 @@ impl Default for Claims {
 
 /// A pass that is under way. Dropping it marks the pass as ended.
 #[derive(Debug)]
-pub struct Looking<'a> {
+pub struct PassHandle<'a> {
     of: &'a Claims,
     epoch: Epoch,
 }
@@ -63,7 +63,7 @@ pub enum Refused {
 
 /// A change that is under way. Dropping it marks the change as ended and its record as written.
 #[derive(Debug)]
-pub struct Writing<'a> {
+pub struct WriteClaim<'a> {
     of: &'a Claims,
     employee: Box<str>,
 }
@@ -74,21 +74,21 @@ impl Claims {
     }
 
     /// Begins a full pass.
-    pub fn everybody(&self) -> Looking<'_> {
+    pub fn begin_full(&self) -> PassHandle<'_> {
         let mut state = self.lock();
         state.epoch += 1;
         let epoch = state.epoch;
         state.open.insert(epoch);
-        Looking { of: self, epoch }
+        PassHandle { of: self, epoch }
     }
 
     /// Begins a partial pass. Earlier passes begin nothing more for its employees. Returns those
     /// with a change under way now: what is read of them may soon be old, so they are to be looked
     /// at again.
-    pub fn people<'p>(
+    pub fn begin_partial<'p>(
         &self,
         people: impl Iterator<Item = &'p str>,
-    ) -> (Looking<'_>, Vec<Box<str>>) {
+    ) -> (PassHandle<'_>, Vec<Box<str>>) {
         let mut state = self.lock();
         state.epoch += 1;
         let epoch = state.epoch;
@@ -100,7 +100,7 @@ impl Claims {
                 busy.push(employee.into());
             }
         }
-        (Looking { of: self, epoch }, busy)
+        (PassHandle { of: self, epoch }, busy)
     }
 
     /// Locks the record of this employee. The lock is held while the status is read, changed and
@@ -111,7 +111,7 @@ impl Claims {
     }
 }
 
-impl<'a> Looking<'a> {
+impl<'a> PassHandle<'a> {
     /// Returns the number of this pass.
     #[must_use]
     pub const fn epoch(&self) -> Epoch {
@@ -134,7 +134,7 @@ impl<'a> Looking<'a> {
     ///
     /// # Errors
     /// [`Refused`]: a later pass has newer data, or a write is under way.
-    pub fn write(&self, employee: &str) -> Result<Writing<'a>, Refused> {
+    pub fn write(&self, employee: &str) -> Result<WriteClaim<'a>, Refused> {
         let mut state = self.of.lock();
         if state.latest.get(employee).is_some_and(|latest| *latest > self.epoch) {
             return Err(Refused::Outdated);
@@ -142,11 +142,11 @@ impl<'a> Looking<'a> {
         if !state.writing.insert(employee.into()) {
             return Err(Refused::Busy);
         }
-        Ok(Writing { of: self.of, employee: employee.into() })
+        Ok(WriteClaim { of: self.of, employee: employee.into() })
     }
 }
 
-impl Drop for Looking<'_> {
+impl Drop for PassHandle<'_> {
     fn drop(&mut self) {
         let mut state = self.of.lock();
         state.open.remove(&self.epoch);
@@ -158,7 +158,7 @@ impl Drop for Looking<'_> {
     }
 }
 
-impl Drop for Writing<'_> {
+impl Drop for WriteClaim<'_> {
     fn drop(&mut self) {
         self.of.lock().writing.remove(&self.employee);
     }
@@ -173,9 +173,9 @@ mod tests {
     #[test]
     fn the_pass_that_looked_later_knows_better() {
         let claims = Claims::default();
-        let everybody = claims.everybody();
+        let everybody = claims.begin_full();
         let under_way = everybody.write("1").expect("free");
-        let (single, busy) = claims.people(["1", "2"].into_iter());
+        let (single, busy) = claims.begin_partial(["1", "2"].into_iter());
         assert_eq!(busy, ["1".into()], "a pass writes to 1");
         assert!(
             everybody.is_outdated("1") && everybody.is_outdated("2") && !everybody.is_outdated("3")
@@ -212,9 +212,9 @@ mod tests {
     #[test]
     fn a_pass_over_everybody_that_meets_a_write_of_an_earlier_one_is_told_that_it_is_under_way() {
         let claims = Claims::default();
-        let (single, _) = claims.people(["1"].into_iter());
+        let (single, _) = claims.begin_partial(["1"].into_iter());
         let under_way = single.write("1").expect("free");
-        let everybody = claims.everybody();
+        let everybody = claims.begin_full();
         assert_eq!(
             everybody.write("1").err(),
             Some(Refused::Busy),
@@ -226,9 +226,9 @@ mod tests {
 
     /// What a model of the rules needs to know about one pass.
     struct Open<'a> {
-        looking: Looking<'a>,
+        looking: PassHandle<'a>,
         began: u64,
-        writing: Vec<(u8, Writing<'a>)>,
+        writing: Vec<(u8, WriteClaim<'a>)>,
     }
 
     #[derive(Clone, Debug)]
@@ -269,13 +269,13 @@ mod tests {
                 match step {
                     Step::Everybody => {
                         clock += 1;
-                        let looking = claims.everybody();
+                        let looking = claims.begin_full();
                         open.push(Open { looking, began: clock, writing: Vec::new() });
                     }
                     Step::People(people) => {
                         clock += 1;
                         let ids: Vec<String> = people.iter().map(u8::to_string).collect();
-                        let (looking, busy) = claims.people(ids.iter().map(String::as_str));
+                        let (looking, busy) = claims.begin_partial(ids.iter().map(String::as_str));
                         for (employee, id) in people.iter().zip(&ids) {
                             looked[usize::from(*employee)] = clock;
                             let is_busy = busy.contains(&id.as_str().into());

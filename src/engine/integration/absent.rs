@@ -111,7 +111,7 @@ fn announce(events: &Events, object: &EmployeeSync, now: &[Condition]) {
     let reason = EmployeeReason::NoIntegration;
     let is_new = object.status.as_ref().is_none_or(|before| is_news(reason, before));
     if let (true, Some(ready)) = (is_new, conditions::find(now, Type::Ready)) {
-        let note = format!("{}. {}", ready.message, reason.what_to_do());
+        let note = ready.message.clone();
         events.publish(object.object_ref(&()), true, reason.as_str(), "Sync", note);
     }
 }
@@ -124,7 +124,9 @@ fn without_integration(object: &EmployeeSync, name: &str, now: Timestamp) -> Emp
     let reason = EmployeeReason::NoIntegration.as_str();
     let message = format!(
         "There is no ProvisioningIntegration {name} in this namespace, or it is being deleted: \
-         nothing is read and nothing is written for this employee"
+         nothing is read and nothing is written for this employee. Create it. If \
+         spec.integrationRef is wrong, or the integration is not to come back, delete this \
+         EmployeeSync"
     );
     let left_alone = DetailReason::NotManaged;
     let wanted = |kind, status, reason, message: &str| Wanted {

@@ -243,11 +243,20 @@ fn call_provider(
 }
 
 /// Adds to a stop which Secret holds the credential.
-fn held_by(stop: Stop, secret: &str, keys: impl Iterator<Item = impl AsRef<str>>) -> Stop {
+pub(super) fn held_by(
+    stop: Stop,
+    secret: &str,
+    keys: impl Iterator<Item = impl AsRef<str>>,
+) -> Stop {
     let keys: Vec<_> = keys.collect();
     let names = keys.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
     let one = if keys.len() == 1 { "key" } else { "keys" };
-    let credential = format!("The credential is in the Secret {secret}, {one} {names}.");
+    let is_refused = matches!(
+        stop.reason,
+        IntegrationReason::BobUnauthorized | IntegrationReason::ProviderUnauthorized
+    );
+    let begin = if is_refused { "Correct it" } else { "The credential is" };
+    let credential = format!("{begin} in the Secret {secret}, {one} {names}.");
     Stop {
         message: conditions::followed_by(&conditions::sentence(&stop.message), &credential),
         ..stop

@@ -29,7 +29,7 @@ use crate::{
         events::Events,
         roster::{Counts, Employees, Roster, Sums},
     },
-    domain::budget::{Account, Budget, Budgets, Kind},
+    domain::budget::{Budget, BudgetKind, Budgets, Usage},
     engine::{
         clock::Clock,
         integration::shared::Shared,
@@ -145,24 +145,30 @@ impl Reckoning {
 /// Returns how much of every budget is used. `before`: how many changes of each kind are planned,
 /// as the last full pass found it.
 fn states(sums: &Sums, budgets: &Budgets, before: &BudgetStates, now: Timestamp) -> BudgetStates {
-    let state = |kind: Kind, before: &Option<BudgetState>| {
+    let state = |kind: BudgetKind, before: &Option<BudgetState>| {
         let budget = budgets.of(kind)?;
         let planned = before.as_ref().map_or(0, |state| state.planned);
         Some(state_of(sums, kind, budget, planned, now))
     };
     BudgetStates {
-        disables: state(Kind::Disable, &before.disables),
-        reactivations: state(Kind::Reactivate, &before.reactivations),
-        creates: state(Kind::Create, &before.creates),
-        updates: state(Kind::Update, &before.updates),
+        disables: state(BudgetKind::Disable, &before.disables),
+        reactivations: state(BudgetKind::Reactivate, &before.reactivations),
+        creates: state(BudgetKind::Create, &before.creates),
+        updates: state(BudgetKind::Update, &before.updates),
     }
 }
 
-fn state_of(sums: &Sums, kind: Kind, budget: Budget, planned: u32, now: Timestamp) -> BudgetState {
+fn state_of(
+    sums: &Sums,
+    kind: BudgetKind,
+    budget: Budget,
+    planned: u32,
+    now: Timestamp,
+) -> BudgetState {
     let window = i64::try_from(budget.per.as_secs()).unwrap_or(i64::MAX);
     let since = now.as_second().saturating_sub(window);
-    let people = if kind == Kind::Create { sums.managed } else { sums.accounts };
-    let account = Account { planned, spent: sums.spent(kind, since), limit: budget.limit(people) };
+    let people = if kind == BudgetKind::Create { sums.managed } else { sums.accounts };
+    let account = Usage { planned, spent: sums.spent(kind, since), limit: budget.limit(people) };
     let opens = account.must_leave().and_then(|leaving| sums.nth_spent(kind, since, leaving));
     let opens_at = opens.and_then(|at| Timestamp::from_second(at.saturating_add(window)).ok());
     BudgetState { limit: account.limit, done: account.spent, planned, opens_at: opens_at.map(Time) }

@@ -30,3 +30,6 @@ pub mod state;
 pub mod telling;
 pub mod unreadable;
 pub mod worker;
+
+#[cfg(test)]
+mod advice_tests;

@@ -292,7 +292,7 @@ async fn look(
     let (looking, busy) = session
         .mailbox
         .claims
-        .people(causes.keys().map(|employee| &**employee).collect::<Vec<_>>().into_iter());
+        .begin_partial(causes.keys().map(|employee| &**employee).collect::<Vec<_>>().into_iter());
     for employee in busy {
         if let Some(waiting) = causes.remove(&employee) {
             session.mailbox.dirty.again(&employee, waiting, Instant::now() + SOON);

@@ -37,7 +37,7 @@ use crate::{
     domain::{priority::Class, safety::Suspicion},
     engine::{
         intake::{
-            claims::Looking,
+            claims::PassHandle,
             dirty::{Causes, Waiting},
             inbox::Mailbox,
             revocations,
@@ -130,7 +130,7 @@ impl Session {
         &self,
         ready: &Arc<Ready>,
         wanted: PassRequest<'_>,
-        looking: &Looking<'_>,
+        looking: &PassHandle<'_>,
     ) -> Report {
         let Ready { object, connections, .. } = &**ready;
         let halted = || self.is_halted(object);
@@ -366,13 +366,11 @@ impl Session {
     /// Returns the settings with a mapping row for every target that an `EmployeeSync` pins.
     fn with_pinned_targets(&self, validated: &Validated) -> Validated {
         let mut validated = validated.clone();
-        let compare = validated.target.catalog().compare;
+        let catalog = validated.target.catalog();
         let reserved = validated.target.destination.reserved();
         self.roster().sums(|sums| {
-            validated
-                .settings
-                .mapping
-                .pin_also(sums.pinned().filter(|target| Some(*target) != reserved), compare);
+            let pinned = sums.pinned().filter(|target| Some(*target) != reserved);
+            validated.settings.mapping.pin_also(pinned, |target| catalog.compare(target));
         });
         validated
     }

@@ -40,6 +40,7 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
         let conditions =
             report::cannot_read(&before.conditions, &report, generation, shared.clock.now());
         if before.observed_generation == Some(generation)
+            && before.mode.is_none()
             && conditions::same(&before.conditions, &conditions)
         {
             return;

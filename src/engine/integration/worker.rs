@@ -590,7 +590,7 @@ impl Worker {
             within: ready.validated.interval,
         };
         self.session.mailbox.everybody_begins();
-        let looking = self.session.mailbox.claims.everybody();
+        let looking = self.session.mailbox.claims.begin_full();
         let under_way = self.session.reckoning.progress.begin();
         let report = tokio::select! {
             biased;

@@ -27,10 +27,10 @@ use crate::{
     domain::{
         mapping::Desired,
         matching::PersonIndex,
-        plan::{Change, Fate, Kind, Planned},
+        plan::{Change, ChangeKind, Fate, Planned},
         priority::Class,
     },
-    engine::intake::{claims::Writing, dirty::Waiting},
+    engine::intake::{claims::WriteClaim, dirty::Waiting},
     provider::{Initial, Listing},
 };
 
@@ -79,7 +79,7 @@ impl Pass<'_> {
         };
         let failed_before = |change: &Change| refusals.failed(planned.id(change.person));
         // The password is read only when it is needed, and it is dropped at the end of this step.
-        let creates = |change: &Change| change.goes() && change.kind == Kind::Create;
+        let creates = |change: &Change| change.goes() && change.kind == ChangeKind::Create;
         let creates = planned.plan.changes.iter().any(creates);
         let password = if creates { self.services.initial_password.read().await } else { Ok(None) };
         let initial = password.as_ref().map(|password| Initial {
@@ -220,7 +220,7 @@ impl Pass<'_> {
 }
 
 /// What the execution sends for each employee.
-type Told<'a> = (PersonIndex, Outcome, Option<Writing<'a>>);
+type Told<'a> = (PersonIndex, Outcome, Option<WriteClaim<'a>>);
 
 /// Records outcomes as they come, several at the same time.
 async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {

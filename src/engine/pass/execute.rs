@@ -33,7 +33,7 @@ use self::{
     streaks::{Sort, Streaks},
 };
 use super::guard::Released;
-use super::outcome::{Done, Failure, Outcome};
+use super::outcome::{Done, Failure, Outcome, RefusedPart};
 use crate::{
     api::employee_sync::{Action, MatchedBy},
     cluster::leadership::Leadership,
@@ -41,12 +41,12 @@ use crate::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
         guard::Room,
         matching::PersonIndex,
-        plan::{Change, Kind, Planned, Standing},
+        plan::{Change, ChangeKind, Planned, Standing},
         priority::{Class, Queue},
         safety::Protected,
     },
     engine::{
-        intake::claims::{Looking, Refused, Writing},
+        intake::claims::{PassHandle, Refused, WriteClaim},
         stop::Stop,
     },
     provider::{Error, Initial, Key, Provider, call::BACK_IN_LINE, tries::Tries},
@@ -87,7 +87,7 @@ pub struct Execution<'a, 'c> {
 /// When changes begin, and in which order.
 pub struct Pace<'a, 'c> {
     /// Since when this pass looks at the employees. A later pass knows more.
-    pub looking: &'a Looking<'c>,
+    pub looking: &'a PassHandle<'c>,
     /// Says whether this process may write.
     pub leadership: &'a Leadership,
     /// Returns whether the pass has to end early: there is a newer spec, or the process stops.
@@ -118,7 +118,7 @@ impl<'a, 'c> Pace<'a, 'c> {
     /// change failed before, and the pass has an hour.
     #[must_use]
     pub fn unhurried(
-        looking: &'a Looking<'c>,
+        looking: &'a PassHandle<'c>,
         leadership: &'a Leadership,
         turns: &'a AtomicU64,
     ) -> Self {
@@ -193,7 +193,7 @@ struct Run<'a, 'b, 'c> {
 /// outcome is on record.
 pub async fn execute<'c>(
     cx: &Execution<'_, 'c>,
-    tell: impl Fn(PersonIndex, Outcome, Option<Writing<'c>>) + Sync,
+    tell: impl Fn(PersonIndex, Outcome, Option<WriteClaim<'c>>) + Sync,
 ) -> Summary {
     let run = Run {
         cx,
@@ -208,7 +208,7 @@ pub async fn execute<'c>(
     let late: HashSet<PersonIndex> =
         cx.planned.plan.late_managers.iter().map(|(person, _)| *person).collect();
     let held_back: Mutex<HashMap<PersonIndex, Outcome>> = Mutex::default();
-    let over = |person: PersonIndex, outcome: Outcome, claim: Option<Writing<'c>>| {
+    let over = |person: PersonIndex, outcome: Outcome, claim: Option<WriteClaim<'c>>| {
         if late.contains(&person) && matches!(outcome, Outcome::Done(_)) {
             held_back.lock().insert(person, outcome);
         } else {
@@ -285,7 +285,7 @@ enum Step<'c> {
 
 /// How a step ended.
 enum Stepped<'c> {
-    Change { change: usize, outcome: Outcome, claim: Option<Writing<'c>> },
+    Change { change: usize, outcome: Outcome, claim: Option<WriteClaim<'c>> },
     Licences(Vec<Unproven<'c>>),
 }
 
@@ -364,7 +364,7 @@ impl<'c> Run<'_, '_, 'c> {
         if !self.may_begin(sort) {
             return Outcome::Waiting;
         }
-        if matches!(change.kind, Kind::Create)
+        if matches!(change.kind, ChangeKind::Create)
             && self.unlicensed.load(Ordering::Relaxed) >= UNLICENSED
         {
             return Outcome::Waiting;
@@ -382,8 +382,11 @@ impl<'c> Run<'_, '_, 'c> {
                 Err(ended) => Err(ended),
             },
             Some(id) => {
-                let matched_by =
-                    if change.kind == Kind::Adopt { MatchedBy::Email } else { MatchedBy::Mark };
+                let matched_by = if change.kind == ChangeKind::Adopt {
+                    MatchedBy::Email
+                } else {
+                    MatchedBy::Mark
+                };
                 self.settle(
                     Self::aim(change, id, self.state_of(change.person)),
                     write,
@@ -491,11 +494,16 @@ impl<'c> Run<'_, '_, 'c> {
     /// Returns an error as a failure. `fields` has the rows that the error is about.
     fn failure(&self, error: &Error, fields: &[usize]) -> Failure {
         match error {
-            Error::Rejected { .. } | Error::Misconfigured { .. } => {
-                Failure::Rejected(error.to_string())
-            }
             Error::Mastered { .. } => Failure::ManagedElsewhere,
             Error::ByHand { .. } => Failure::ByHand(error.to_string()),
+            Error::Misconfigured { .. } => Failure::Rejected(error.to_string(), RefusedPart::Other),
+            Error::Rejected { field, .. } => {
+                let mapping = self.cx.planned.mapping;
+                let is_value =
+                    field.as_deref().is_none_or(|field| mapping.position(field).is_some());
+                let part = if is_value { RefusedPart::Value } else { RefusedPart::Other };
+                Failure::Rejected(error.to_string(), part)
+            }
             Error::Duplicate { field } => {
                 let mapping = self.cx.planned.mapping;
                 let mut keys = vec![mapping.email, mapping.username];
@@ -519,9 +527,7 @@ impl<'c> Run<'_, '_, 'c> {
             Error::Forbidden { .. } | Error::Denied { .. } | Error::Unauthorized { .. } => {
                 Failure::Forbidden(error.to_string())
             }
-            Error::NotFound => Failure::Retrying(
-                "the account no longer exists; the next pass looks again".to_owned(),
-            ),
+            Error::NotFound => Failure::Retrying("the account no longer exists".to_owned()),
             Error::Throttled { .. } | Error::Unavailable { .. } | Error::Unknown { .. } => {
                 let names = self.names(fields);
                 Failure::Retrying(if names.is_empty() {
@@ -704,12 +710,12 @@ fn often(error: Error, times: u32) -> Error {
     }
 }
 
-fn action_of(kind: Kind, access: Option<Access>) -> Action {
+fn action_of(kind: ChangeKind, access: Option<Access>) -> Action {
     match (kind, access) {
-        (Kind::Create, _) => Action::Create,
+        (ChangeKind::Create, _) => Action::Create,
         (_, Some(Access::Suspended)) => Action::Suspend,
         (_, Some(Access::Active)) => Action::Reactivate,
-        (Kind::Adopt, None) => Action::Adopt,
-        (Kind::Update, None) => Action::Update,
+        (ChangeKind::Adopt, None) => Action::Adopt,
+        (ChangeKind::Update, None) => Action::Update,
     }
 }

@@ -16,12 +16,12 @@ use crate::{
     api::integration::Approved,
     cluster::roster::{Employees, Entry},
     domain::{
-        budget::Kind,
+        budget::BudgetKind,
         guard::{GuardFacts, Held, Population, Sight, guard},
         ledger::Ledger,
         lost::{Lost, LostMemory, Moment, Verdict},
         matching::{Person, PersonIndex},
-        plan::{Approval, Change, Counts, Fate, Kind as PlanKind, Planned},
+        plan::{Approval, Change, ChangeKind, Counts, Fate, Planned},
         safety::ShortRead,
     },
     engine::settings::validate::Validated,
@@ -125,8 +125,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         approved: cx.approvals.approved_digest,
         released_before: cx.approvals.released_before,
     });
-    let would_hold =
-        held.plan.as_ref().filter(|_| dry_run).map(|plan| plan.because.replace('\n', "; "));
+    let would_hold = held.plan.as_ref().filter(|_| dry_run).map(|plan| plan.because.clone());
     let stays = rulings.iter().filter(|ruling| ruling.fate == Fate::Held || dry_run);
     let stays = counted(stays.filter_map(|ruling| ruling.budget));
     if dry_run {
@@ -141,7 +140,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
     let (verdict, lost) = cx.lost(planned);
     let suspect = verdict != Verdict::Gone;
     for change in planned.plan.changes.iter_mut().filter(|_| suspect) {
-        let again = change.kind == PlanKind::Create
+        let again = change.kind == ChangeKind::Create
             && planned.people[change.person as usize].known_account.is_some();
         if again && change.goes() {
             change.ruling.fate = Fate::Suspect;
@@ -157,29 +156,31 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         planned: stays,
         in_doubt: verdict == Verdict::Unjudged,
         target_suspect: (suspect && !cx.sort.is_partial)
-            .then(|| {
-                format!(
-                    "The provider listed {} accounts, and {lost} of the {known} recorded accounts \
-                     are missing, in the listing and by their ids; bobsync creates none of them \
-                     again until a pass half an interval later finds the same, or until a sync of \
-                     the integration is requested",
-                    listing.accounts,
-                    known = cx.known(planned.people),
-                )
-            })
+            .then(|| missing_accounts(listing.accounts, lost, cx.known(planned.people)))
             .or_else(|| gaps(cx, listing)),
     }
 }
 
+/// Returns why a listing without so many recorded accounts is not believed, and what helps.
+#[must_use]
+pub fn missing_accounts(listed: u32, lost: usize, known: u32) -> String {
+    format!(
+        "The provider listed {listed} accounts, and {lost} of the {known} recorded accounts are \
+         missing, in the listing and by their ids; bobsync creates none of them again until a pass \
+         half an interval later finds the same, or until a sync of the integration is requested. \
+         Check which accounts the credential may see"
+    )
+}
+
 /// Returns how many changes there are of each kind of budget.
-fn counted(kinds: impl Iterator<Item = Kind>) -> Counts {
+fn counted(kinds: impl Iterator<Item = BudgetKind>) -> Counts {
     let mut counts = Counts::default();
     for kind in kinds {
         match kind {
-            Kind::Disable => counts.disables += 1,
-            Kind::Reactivate => counts.reactivations += 1,
-            Kind::Create => counts.creates += 1,
-            Kind::Update => counts.updates += 1,
+            BudgetKind::Disable => counts.disables += 1,
+            BudgetKind::Reactivate => counts.reactivations += 1,
+            BudgetKind::Create => counts.creates += 1,
+            BudgetKind::Update => counts.updates += 1,
         }
     }
     counts
@@ -188,7 +189,7 @@ fn counted(kinds: impl Iterator<Item = Kind>) -> Counts {
 impl Guarding<'_> {
     /// Judges the accounts on record that are missing. Also returns how many are missing.
     fn lost(&self, planned: &Planned<'_>) -> (Verdict, usize) {
-        let again = |change: &&Change| change.kind == PlanKind::Create || change.look_up_first;
+        let again = |change: &&Change| change.kind == ChangeKind::Create || change.look_up_first;
         let lost =
             planned.plan.changes.iter().filter(again).map(|change| planned.person(change.person));
         let missing = lost
@@ -197,7 +198,7 @@ impl Guarding<'_> {
             .collect();
         let lost = Lost { known: self.known(planned.people), missing };
         let mut memory = self.others.lost.lock();
-        let judge = if self.sort.is_partial { LostMemory::some } else { LostMemory::everybody };
+        let judge = if self.sort.is_partial { LostMemory::partial } else { LostMemory::full };
         (judge(&mut memory, ShortRead::default(), &lost, self.moment), lost.missing.len())
     }
 
@@ -259,7 +260,7 @@ impl Facts<'_> {
     }
 
     /// Returns the time at which the window of a budget begins, in seconds of the epoch.
-    fn since(&self, kind: Kind) -> i64 {
+    fn since(&self, kind: BudgetKind) -> i64 {
         let budget = self.cx.validated.settings.budgets.of(kind);
         before(self.cx.moment.now, budget.map_or(Duration::ZERO, |budget| budget.per))
     }
@@ -268,13 +269,13 @@ impl Facts<'_> {
 impl GuardFacts for Facts<'_> {
     /// Approved changes do not count. The count comes from the statuses, so it survives restarts
     /// and is the same for every replica. Changes that another pass is making now are added.
-    fn spent(&self, kind: Kind) -> u32 {
+    fn spent(&self, kind: BudgetKind) -> u32 {
         let (roster, since) = (self.cx.roster, self.since(kind));
         let spent = roster.sums(|sums| sums.spent(kind, since));
         let own = self.employees(|_| true);
         // An earlier update says nothing about an update that was released later.
         let from = |released: i64| {
-            if kind == Kind::Update { since.max(released.saturating_sub(1)) } else { since }
+            if kind == BudgetKind::Update { since.max(released.saturating_sub(1)) } else { since }
         };
         let last =
             |id: &str| roster.with(id, |entry| entry.and_then(|entry| entry.latest.of(kind)));
@@ -287,9 +288,10 @@ impl GuardFacts for Facts<'_> {
     }
 
     fn updated(&self) -> u32 {
-        let since = self.since(Kind::Update);
+        let since = self.since(BudgetKind::Update);
         let mut people = 0;
-        let after = |entry: &Entry| entry.latest.of(Kind::Update).is_some_and(|at| at > since);
+        let after =
+            |entry: &Entry| entry.latest.of(BudgetKind::Update).is_some_and(|at| at > since);
         self.cx.roster.for_each(|_, entry| people += u32::from(after(entry)));
         people
     }

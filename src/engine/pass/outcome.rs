@@ -58,11 +58,20 @@ pub struct Done {
     pub answered: Vec<Answered>,
 }
 
+/// What the provider refused of a change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusedPart {
+    /// A value of a row, or one of several.
+    Value,
+    /// Something that no row gives, such as the initial password. The text says what to do.
+    Other,
+}
+
 /// Why a change could not be done.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Failure {
     /// The provider refused a value.
-    Rejected(String),
+    Rejected(String, RefusedPart),
     /// Another account has the e-mail or username, or the account belongs to another person.
     Conflict(String),
     /// Several accounts match.

@@ -46,10 +46,10 @@ use crate::{
         kept::Kept,
         known::Revoked,
         matching::PersonIndex,
-        plan::{Approval, Block, Change, Kind, Manager, Planned},
+        plan::{Approval, Block, Change, ChangeKind, Manager, Planned},
         set_back::Window,
     },
-    engine::intake::claims::Looking,
+    engine::intake::claims::PassHandle,
 };
 
 /// Records what a pass found, person by person.
@@ -61,7 +61,7 @@ pub struct Recorder<'a> {
     /// What the pass is to do, and why.
     pub request: Request<'a>,
     /// Since when this pass looks at the employees.
-    pub looking: &'a Looking<'a>,
+    pub looking: &'a PassHandle<'a>,
     /// The plan.
     pub planned: &'a Planned<'a>,
     /// What the statuses rest on in addition to the plan.
@@ -320,7 +320,7 @@ impl Recorder<'_> {
                 (Some((Cow::Owned(done.account.to_string()), done.matched_by)), Some(done.state))
             }
             Some(Outcome::Failed { account: Some((id, state)), fields, .. }) => {
-                if planned.is_some_and(|change| change.kind == Kind::Create) {
+                if planned.is_some_and(|change| change.kind == ChangeKind::Create) {
                     // The account proved to exist. What is not as decided is what was sent to it.
                     differs = fields.iter().map(|row| mapping.rows[*row].target.clone()).collect();
                 }
@@ -623,7 +623,7 @@ fn recorded_state(entry: &Entry) -> Option<AccountState> {
 
 fn planned(change: &Change) -> PlannedChange {
     match (change.kind, change.write.access) {
-        (Kind::Create, access) => PlannedChange::Create(access.unwrap_or(Access::Active)),
+        (ChangeKind::Create, access) => PlannedChange::Create(access.unwrap_or(Access::Active)),
         (_, Some(Access::Suspended)) => PlannedChange::Suspend,
         (_, Some(Access::Active)) => PlannedChange::Reactivate,
         (_, None) => PlannedChange::Update,
@@ -644,8 +644,9 @@ const fn action_word(action: Action) -> &'static str {
 #[must_use]
 pub fn held_by_suspicion() -> Trouble {
     Trouble::Failed(Failure::Retrying(
-        "far too many accounts are missing from the provider's listing; bobsync creates no account \
-         only because the listing does not show it"
+        "far too many accounts are missing from the provider's listing, and bobsync creates no \
+         account only because the listing does not show it: TargetSuspect of the integration says \
+         how to go on"
             .to_owned(),
     ))
 }

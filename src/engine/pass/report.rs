@@ -530,7 +530,8 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
             status: false,
             reason: DetailReason::TargetUnavailable.as_str(),
             message: format!(
-                "The provider does not have {}; {} left out, and all other targets are written.",
+                "The provider does not have {}; {} left out, and all other targets are written. \
+                 Define what is missing there, or remove its mapping row.",
                 unavailable_targets.join(", "),
                 if unavailable_targets.len() == 1 { "it is" } else { "they are" }
             ),
@@ -542,7 +543,7 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
             reason: DetailReason::SourceUnavailable.as_str(),
             message: format!(
                 "Bob sends {} for no employee; attributes and access that depend on it stay as \
-                 they are.",
+                 they are. Let the service user view it, or correct the field's id.",
                 unseen_fields.join(", ")
             ),
         }

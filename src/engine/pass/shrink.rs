@@ -21,9 +21,14 @@ pub struct HeldScope {
     pub digest: String,
     /// The number of employees that would leave management.
     pub leaving: u32,
+    /// The first of them, by Bob's id.
+    pub employees: Vec<String>,
     /// Why it is held, in one sentence.
     pub because: String,
 }
+
+/// How many of these employees the status names.
+const NAMED: usize = 1_000;
 
 impl Pass<'_> {
     /// Judges how many employees the settings leave out. Employees that may not leave are decided
@@ -71,6 +76,7 @@ impl Pass<'_> {
         report.guards.scope = Some(HeldScope {
             digest,
             leaving: shrink.count(),
+            employees: shrink.leaving().take(NAMED).map(str::to_owned).collect(),
             because: shrink.because(rule, left),
         });
         self.scope_memory(|memory| memory.judge(self.scope_settings(), true));

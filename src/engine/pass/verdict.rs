@@ -11,6 +11,7 @@ use std::{
 use jiff::{Timestamp, tz::TimeZone};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
+use self::words::managed_by;
 use super::outcome::Failure;
 pub use crate::engine::planned::PlannedChange;
 use crate::{
@@ -185,7 +186,7 @@ impl Verdict<'_> {
             | Trouble::Failed(Failure::Ambiguous)
             | Trouble::Several(_) => EmployeeReason::Ambiguous,
             Trouble::Blocked(Block::MissingAttribute(_)) => EmployeeReason::MissingAttribute,
-            Trouble::Failed(Failure::Rejected(_)) => EmployeeReason::Rejected,
+            Trouble::Failed(Failure::Rejected(..)) => EmployeeReason::Rejected,
             Trouble::Failed(Failure::Forbidden(_) | Failure::ByHand(_)) if self.is_open() => {
                 EmployeeReason::SuspendByHand
             }
@@ -275,6 +276,14 @@ impl Verdict<'_> {
         let ended = matches!(self.decision.why, Why::HandsOff | Why::Unreadable)
             && self.decision.also.is_some();
         ended && self.state.is_some_and(|state| state != AccountState::Suspended)
+    }
+
+    /// Returns the integration that manages this employee instead of this one.
+    fn claimed_by(&self) -> Option<&str> {
+        match &self.trouble {
+            Trouble::Blocked(Block::ClaimedBy(other)) => Some(other),
+            _ => None,
+        }
     }
 
     /// Returns whether an employee that should be able to log in has an account without a licence.
@@ -482,7 +491,7 @@ impl Verdict<'_> {
                 conditions::Type::Provisioned,
                 false,
                 DetailReason::NoAccount,
-                format!("There is no account: {why}."),
+                self.without_account(&why),
             ),
         }
         if self.is_left_open() {
@@ -547,10 +556,10 @@ impl Verdict<'_> {
                 } else {
                     DetailReason::NotAsDecided
                 },
-                if self.access_as_decided {
-                    sentence(&why)
-                } else {
-                    self.not_as_decided("Not as decided")
+                match self.claimed_by().filter(|_| !self.is_open()) {
+                    Some(other) => managed_by(other),
+                    None if self.access_as_decided => sentence(&why),
+                    None => self.not_as_decided("Not as decided"),
                 },
             );
         }
@@ -572,13 +581,16 @@ impl Verdict<'_> {
                     conditions::Type::ManagerResolved,
                     false,
                     DetailReason::ManagerPending,
-                    "The manager's account does not exist yet.".into(),
+                    "The manager's account does not exist yet; bobsync sets the attribute when it \
+                     does."
+                        .into(),
                 ),
                 Manager::NotManaged => detail(
                     conditions::Type::ManagerResolved,
                     false,
                     DetailReason::ManagerNotManaged,
-                    "The manager has no account that bobsync manages.".into(),
+                    "The manager has no account that bobsync manages; the attribute stays as it is."
+                        .into(),
                 ),
             }
         }

@@ -4,10 +4,12 @@ use super::*;
 use crate::domain::{
     account::AccountState,
     employee::Fields,
-    mapping::{Compare, Row, Source},
+    expression::Expression,
+    mapping::{Compare, Origin, Row, Source},
     plan::Conflict,
     safety::ProtectedBy,
 };
+use crate::engine::pass::outcome::RefusedPart;
 
 const WHYS: [Why; 23] = [
     Why::HandsOff,
@@ -46,8 +48,14 @@ fn mapping() -> Mapping {
     };
     let (email, title) =
         (Source::Field(fields.want("root.email")), Source::Field(fields.want("work.title")));
-    let rows = vec![row("email", email.clone()), row("username", email), row("title", title)];
-    Mapping { address: None, rows, fields, email: 0, username: 1, manager: None }
+    let rule = Expression::compile("employee.work.title + ''", &mut fields).expect("an expression");
+    let rows = vec![
+        row("email", email.clone()),
+        row("username", email),
+        row("title", title),
+        row("company", Source::Expression(rule)),
+    ];
+    Mapping { rows, fields, email: 0, username: 1, address: None, manager: None }
 }
 
 fn decision(why: Why) -> Decision {
@@ -104,6 +112,14 @@ fn verdict(trouble: Trouble, why: Why, state: Option<AccountState>) -> Verdict<'
     }
 }
 
+const fn mapped(row: usize) -> Origin {
+    Origin { row, is_pinned: false }
+}
+
+const fn pinned(row: usize) -> Origin {
+    Origin { row, is_pinned: true }
+}
+
 /// Everything that can stand in the way.
 fn troubles() -> Vec<Trouble> {
     let said = || "the provider said so".to_owned();
@@ -115,7 +131,8 @@ fn troubles() -> Vec<Trouble> {
         Conflict::Several,
     ];
     let failures = [
-        Failure::Rejected(said()),
+        Failure::Rejected(said(), RefusedPart::Value),
+        Failure::Rejected(said(), RefusedPart::Other),
         Failure::Conflict(said()),
         Failure::Ambiguous,
         Failure::Protected(ProtectedBy::Role),
@@ -131,8 +148,10 @@ fn troubles() -> Vec<Trouble> {
         Block::Protected(ProtectedBy::Role),
         Block::Protected(ProtectedBy::Settings),
         Block::ManagedElsewhere,
-        Block::MissingAttribute(0),
-        Block::MappingFailed(2, "it failed".into()),
+        Block::MissingAttribute(mapped(0)),
+        Block::MissingAttribute(pinned(0)),
+        Block::MappingFailed(mapped(2), "it failed".into()),
+        Block::MappingFailed(pinned(2), "it failed".into()),
         Block::ScopeFailed("it failed".into()),
         Block::UnknownTarget("tittle".into()),
         Block::Frozen(2),
@@ -272,7 +291,7 @@ fn a_missing_value_is_told_with_bobs_field_and_the_name_stays_in_the_status() {
         nameless: true,
         differs: vec!["email".into()],
         ..verdict(
-            Trouble::Blocked(Block::MissingAttribute(0)),
+            Trouble::Blocked(Block::MissingAttribute(mapped(0))),
             Why::AtWork,
             Some(AccountState::Active),
         )
@@ -289,8 +308,7 @@ fn a_missing_value_is_told_with_bobs_field_and_the_name_stays_in_the_status() {
             .unwrap()
     };
     let message = "The required target email has no value: Bob has no value in root.email, or \
-        hides it, or spec.attributes of this \
-                   EmployeeSync empties it.";
+                   hides it. Fill it in in Bob, or let the service user view it.";
     assert_eq!(said("Ready"), ("False", message));
     assert_eq!(said("AttributesSynced"), ("False", "Not as decided: email."));
 }
@@ -458,4 +476,171 @@ fn the_field_that_cannot_be_read_is_named_and_is_what_has_to_be_corrected() {
     );
     let pinned = message(Why::HandsOff, Some(Why::Terminated), None);
     assert!(pinned.ends_with("suspend the account by hand, or remove spec.suspend."), "{pinned}");
+}
+
+/// Every case in which an employee fails, and what its message says that helps.
+fn failing() -> Vec<(Verdict<'static>, &'static str)> {
+    let active = Some(AccountState::Active);
+    let blocked = |block, why| verdict(Trouble::Blocked(block), why, active);
+    let failed = |failure| verdict(Trouble::Failed(failure), Why::AtWork, active);
+    let said = || "the provider refused title: too long".to_owned();
+    let conflict = |conflict| blocked(Block::Conflict(conflict), Why::AtWork);
+    let employee = || "4110000000000000017".into();
+    let hand_over = "hand the account over by setting its mark to this employee's id";
+    let mut list = vec![
+        (conflict(Conflict::Stranger("31".into())), "free it there, or correct it in Bob"),
+        (conflict(Conflict::Marked("31".into())), "correct the mark there"),
+        (conflict(Conflict::Employee { account: "31".into(), employee: employee() }), hand_over),
+        (conflict(Conflict::SameEmail(employee())), hand_over),
+        (conflict(Conflict::Several), "leave one of them with it"),
+        (
+            blocked(Block::ClaimedBy("people/other".into()), Why::AtWork),
+            "let only one of the two do so",
+        ),
+        (blocked(Block::Ambiguous, Why::AtWork), "leave one of them"),
+        (blocked(Block::ManagedElsewhere, Why::AtWork), "change it there"),
+        (
+            blocked(Block::MissingAttribute(mapped(0)), Why::AtWork),
+            "Fill it in in Bob, or let the service user view it",
+        ),
+        (blocked(Block::MissingAttribute(pinned(0)), Why::AtWork), "Give it a value there"),
+        (
+            blocked(Block::MappingFailed(mapped(0), "it has no form".into()), Why::AtWork),
+            "Type the value of root.email again in Bob",
+        ),
+        (
+            blocked(Block::MappingFailed(pinned(0), "it has no form".into()), Why::AtWork),
+            "(from spec.attributes of this EmployeeSync) has no usable value: it has no form; the \
+             attribute is left as it is. Type the value again there",
+        ),
+        (
+            blocked(Block::MappingFailed(mapped(3), "it failed".into()), Why::AtWork),
+            "Correct the expression, or work.title in Bob",
+        ),
+        (
+            blocked(Block::ScopeFailed("it failed".into()), Why::AtWork),
+            "Correct the expression, or in Bob the fields",
+        ),
+        (
+            blocked(Block::UnknownTarget("tittle".into()), Why::AtWork),
+            "correct the name there, or remove it",
+        ),
+        (verdict(Trouble::None, Why::ScopeUnknown, active), "Let the service user view the fields"),
+        (failed(Failure::Rejected(said(), RefusedPart::Value)), "Correct the value in Bob"),
+        (failed(Failure::Rejected(said(), RefusedPart::Other)), "tries again by itself"),
+        (failed(Failure::Forbidden("no".into())), "set spec.suspend on this EmployeeSync"),
+        (failed(Failure::Sessions("no".into())), "tries again by itself"),
+        (failed(Failure::Retrying("no".into())), "tries again by itself"),
+        (
+            verdict(
+                Trouble::RefusedBefore(EmployeeReason::Rejected),
+                Why::AtWork,
+                Some(AccountState::Active),
+            ),
+            "tries again by itself",
+        ),
+        (verdict(Trouble::None, Why::AtWork, Some(AccountState::Unlicensed)), "Free or buy one"),
+    ];
+    let by_hand = [
+        Block::Protected(ProtectedBy::Role),
+        Block::Protected(ProtectedBy::Settings),
+        Block::Conflict(Conflict::Several),
+    ];
+    list.extend(by_hand.map(|block| (blocked(block, Why::Terminated), "by hand")));
+    let contested = SetBack::read("title".into(), 1, vec![1, 2, 3, 4, 5, 6], true);
+    list.push((
+        Verdict {
+            kept: Kept::default().with_set_back(vec![contested]),
+            ..verdict(Trouble::None, Why::AtWork, active)
+        },
+        "Stop the other writer",
+    ));
+    list
+}
+
+/// An event repeats this message, so nothing else can contradict it.
+#[test]
+fn the_message_of_every_reason_that_fails_says_what_helps_in_this_case() {
+    let mapping = mapping();
+    let mut reasons = std::collections::BTreeSet::new();
+    for (verdict, helps) in failing() {
+        let (reason, message) = (verdict.reason(), verdict.message(&mapping));
+        assert!(reason.is_failure(), "{reason}: {message}");
+        assert!(message.contains(helps), "{reason}: {message}");
+        reasons.insert(reason);
+    }
+    // No verdict tells of these two: their messages are in `record::unwritten` and in
+    // `integration::absent`.
+    reasons.extend([EmployeeReason::NotRecorded, EmployeeReason::NoIntegration]);
+    let all = EmployeeReason::ALL.iter().copied().filter(|reason| reason.is_failure());
+    assert_eq!(reasons.into_iter().collect::<Vec<_>>(), all.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_said_does_not_contradict_the_case() {
+    let message = |trouble| verdict(trouble, Why::AtWork, None).message(&mapping());
+    let claimed = message(Trouble::Blocked(Block::ClaimedBy("people/other".into())));
+    let unknown = message(Trouble::Blocked(Block::UnknownTarget("tittle".into())));
+    let emptied = message(Trouble::Blocked(Block::MissingAttribute(pinned(0))));
+    assert!(!claimed.contains("e-mail"), "{claimed}");
+    assert!(!unknown.contains("Bob") && !unknown.contains("expression"), "{unknown}");
+    assert!(!emptied.contains("Bob"), "{emptied}");
+    let listed = verdict(
+        Trouble::Blocked(Block::Protected(ProtectedBy::Settings)),
+        Why::Terminated,
+        Some(AccountState::Active),
+    );
+    let listed = listed.message(&mapping());
+    assert!(!listed.contains("credential") && !listed.contains("administrators"), "{listed}");
+    let password = message(Trouble::Failed(Failure::Rejected(
+        "the provider refused password: this is the default password: replace it".into(),
+        RefusedPart::Other,
+    )));
+    assert!(!password.contains("in Bob"), "{password}");
+}
+
+#[test]
+fn an_employee_whom_another_integration_manages_is_not_told_to_have_no_account() {
+    let claimed =
+        verdict(Trouble::Blocked(Block::ClaimedBy("people/other".into())), Why::AtWork, None);
+    let claimed = Verdict { access_as_decided: false, ..claimed };
+    let status = claimed.status(
+        &mapping(),
+        &EmployeeSyncStatus::default(),
+        Proof::default(),
+        &[],
+        Timestamp::UNIX_EPOCH,
+    );
+    for kind in [conditions::Type::Provisioned, conditions::Type::AccessSynced] {
+        let told = conditions::find(&status.conditions, kind).expect("the condition");
+        assert_eq!(
+            (&*told.status, &*told.message),
+            ("False", "The integration people/other manages this employee's account."),
+            "{kind:?}"
+        );
+    }
+}
+
+/// The decision is about access. It gives no reason for a write of attributes.
+#[test]
+fn a_new_title_of_a_leaver_is_not_written_because_the_employment_ended() {
+    let planned = |planned| {
+        [
+            Trouble::Waiting { planned, dry_run: true },
+            Trouble::Waiting { planned, dry_run: false },
+            Trouble::Held { planned },
+        ]
+    };
+    let message = |trouble| {
+        let leaver = verdict(trouble, Why::Terminated, Some(AccountState::Suspended));
+        Verdict { differs: vec!["title".into()], ..leaver }.message(&mapping())
+    };
+    for trouble in planned(PlannedChange::Update) {
+        let message = message(trouble);
+        assert!(message.ends_with("update the account; not as decided: title."), "{message}");
+    }
+    for trouble in planned(PlannedChange::Suspend) {
+        let message = message(trouble);
+        assert!(message.contains("suspend the account; Bob's lifecycle status"), "{message}");
+    }
 }

@@ -44,16 +44,17 @@ impl AllowedEndpoints {
         let refuse = |why: &str| {
             Stop::new(IntegrationReason::EndpointNotAllowed, format!("In {field}: {why}"))
         };
-        let url = Url::parse(endpoint).map_err(|_| refuse("this is not an address"))?;
+        let url = Url::parse(endpoint)
+            .map_err(|_| refuse("this is not an address: write one such as https://host:8443"))?;
         if !url.username().is_empty()
             || url.password().is_some()
             || url.query().is_some()
             || url.fragment().is_some()
         {
-            return Err(refuse("an endpoint is scheme, host, port and a path, nothing else"));
+            return Err(refuse("write scheme, host, port and a path, and nothing else"));
         }
         if url.scheme() == "http" && !is_loopback(&url) {
-            return Err(refuse("plain http is allowed on a loopback address only"));
+            return Err(refuse("plain http is allowed on a loopback address only: write https"));
         }
         let same = |allowed: &Url| {
             allowed.scheme() == url.scheme()
@@ -65,7 +66,7 @@ impl AllowedEndpoints {
         } else {
             Err(refuse(
                 "the controller was not started with --allow-endpoint for this scheme, host and \
-                 port",
+                 port: ask its operator to allow it, or remove the endpoint",
             ))
         }
     }

@@ -11,11 +11,13 @@ mod scim;
 
 use std::{fmt, sync::Arc};
 
+use kube::core::Rule;
+
 use super::endpoints::AllowedEndpoints;
 use crate::{
     api::{
         integration::SecretRef,
-        provider::{ConnectedDirectories, Provider, listed, name_one, providers},
+        provider::{self as api, ConnectedDirectories, Provider, listed, name_one, providers},
         reasons::IntegrationReason,
     },
     engine::stop::Stop,
@@ -31,6 +33,15 @@ trait Settings {
     fn acts_as(&self) -> Option<&str> {
         None
     }
+
+    /// Returns the rules that do not follow from the catalog. `field` is the field in
+    /// `spec.provider`.
+    fn rules(_field: &str) -> Vec<Rule>
+    where
+        Self: Sized,
+    {
+        Vec::new()
+    }
 }
 
 macro_rules! every {
@@ -38,6 +49,15 @@ macro_rules! every {
         /// Every provider: its field in `spec.provider`, and what is known of it without a
         /// connection.
         pub const CATALOGS: &[(&str, &Catalog)] = &[$(($name, &provider::$module::CATALOG)),+];
+
+        /// Returns the rules that do not follow from the catalog, for the provider with this field
+        /// in `spec.provider`.
+        pub(super) fn special_rules(field: &str) -> Vec<Rule> {
+            match field {
+                $($name => api::$module::$Spec::rules($name),)+
+                _ => Vec::new(),
+            }
+        }
 
         /// Returns the parts of a spec that are about a provider.
         fn settings(provider: &Provider) -> Vec<&dyn Settings> {

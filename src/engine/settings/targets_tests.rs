@@ -1,22 +1,17 @@
-//! The targets of a mapping are listed in two places: in the rules of the resource, and in each
-//! provider's catalog. These tests compare both.
+//! The rules of the resource about targets are made from each provider's catalog. These tests
+//! compare what both accept.
 
 use std::collections::HashMap;
 
 use cel::{Context, Program, Value};
-use kube::CustomResourceExt as _;
 use serde_json::json;
 
 use super::CATALOGS;
-use crate::{api::ProvisioningIntegration, provider::Catalog};
+use crate::provider::Catalog;
 
 /// Returns the rules of the resource about the target of one row of this provider.
 fn rules(provider: &str) -> Vec<Program> {
-    let crd = serde_json::to_value(ProvisioningIntegration::crd()).unwrap();
-    let properties = &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
-    let rules = properties["spec"]["x-kubernetes-validations"].clone();
-    let texts =
-        rules.as_array().unwrap().iter().map(|rule| rule["rule"].as_str().unwrap().to_owned());
+    let texts = super::super::rules::all().into_iter().map(|rule| rule.rule);
     let own = texts.filter(|text| {
         text.contains(&format!("has(self.provider.{provider})"))
             && text.contains("self.mapping.all(m, ")
@@ -91,9 +86,10 @@ fn names(catalog: &Catalog) -> Vec<String> {
             state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % most
     };
-    let mut names: Vec<String> = catalog.targets.iter().map(|name| (*name).to_owned()).collect();
-    names.extend(catalog.targets.iter().map(|name| format!("{name}x")));
-    names.extend(catalog.targets.iter().map(|name| name.to_uppercase()));
+    let all = || catalog.targets().iter().map(|field| field.target);
+    let mut names: Vec<String> = all().map(str::to_owned).collect();
+    names.extend(all().map(|name| format!("{name}x")));
+    names.extend(all().map(str::to_uppercase));
     while names.len() < 1_200 {
         let parts: Vec<&str> = (0..=pick(3)).map(|_| PARTS[pick(PARTS.len())]).collect();
         names.push(parts.join("."));
@@ -108,7 +104,7 @@ fn the_rules_of_the_resource_and_the_catalogs_know_the_same_targets() {
         assert!(rules.len() >= 2, "{provider}");
         let mut known = 0;
         for name in names(catalog) {
-            let compare = (catalog.compare)(&name);
+            let compare = catalog.compare(&name);
             let field = if compare.is_some_and(crate::domain::mapping::Compare::is_person) {
                 "work.manager"
             } else {
@@ -121,12 +117,10 @@ fn the_rules_of_the_resource_and_the_catalogs_know_the_same_targets() {
             );
             known += usize::from(compare.is_some());
         }
-        assert!(known > catalog.targets.len(), "{provider}: {known}");
-        for name in catalog.targets.iter().chain(catalog.required) {
-            assert!(
-                (catalog.compare)(name).is_some() && catalog.targets.contains(name),
-                "{provider}: {name}"
-            );
+        assert!(known > catalog.targets().len(), "{provider}: {known}");
+        for name in catalog.required {
+            let fixed = catalog.targets().iter().filter(|field| field.is_fixed());
+            assert!(fixed.into_iter().any(|field| field.target == *name), "{provider}: {name}");
         }
     }
 }

@@ -318,12 +318,14 @@ fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Resu
 /// Returns the message for a target that the provider does not have, with a similar target that may
 /// be meant.
 fn no_target(catalog: &Catalog, target: &str) -> String {
-    let likeness = |known: &&&str| {
+    let likeness = |known: &&str| {
         strsim::normalized_damerau_levenshtein(&target.to_lowercase(), &known.to_lowercase())
     };
     let nearest = catalog
-        .targets
+        .targets()
         .iter()
+        .filter(|field| field.is_fixed())
+        .map(|field| field.target)
         .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
         .filter(|known| likeness(known) >= 0.6);
     let hint = nearest.map_or_else(
@@ -372,20 +374,20 @@ fn mapping(
     }
     let (email, username) = (position(catalog.email)?, position(catalog.username)?);
     let manager = read.iter().position(|row| row.compare.is_person());
-    let address = catalog.address.and_then(|target| position(target).ok());
+    let address = catalog.address.map(position).transpose()?;
     Ok(Mapping { rows: read, fields, email, username, address, manager })
 }
 
 /// Returns one row of the spec, as decisions read it.
 fn row_of(catalog: &Catalog, row: &MappingRow, fields: &mut Fields) -> Result<Row, String> {
-    let compare = (catalog.compare)(&row.target).ok_or_else(|| no_target(catalog, &row.target))?;
+    let compare = catalog.compare(&row.target).ok_or_else(|| no_target(catalog, &row.target))?;
     let no_manager = "it refers to an employee: map it from the field work.manager";
     let source = match (&row.field, &row.formula, &row.cel) {
         (Some(field), None, None) if compare.is_person() && field.trim() != MANAGER => {
             return Err(no_manager.to_owned());
         }
         (Some(field), None, None)
-            if (catalog.labels)(&row.target) && REFERENCES.contains(&field.trim()) =>
+            if catalog.labels(&row.target) && REFERENCES.contains(&field.trim()) =>
         {
             Source::Field(fields.want_label(field.trim()))
         }
@@ -402,7 +404,7 @@ fn row_of(catalog: &Catalog, row: &MappingRow, fields: &mut Fields) -> Result<Ro
             return Err("the row needs exactly one of field, formula and cel".to_owned());
         }
     };
-    if (catalog.relates)(&row.target) && !compare.is_person() && names_a_person(&source, fields) {
+    if catalog.relates(&row.target) && !compare.is_person() && names_a_person(&source, fields) {
         return Err(format!(
             "it would get an employee's id in Bob, because its value comes from a reference to an \
              employee ({}). Map it from a text field, such as that employee's e-mail",
@@ -484,7 +486,7 @@ mod tests {
         // A target that is the account of a person accepts only the manager.
         for (_, catalog) in CATALOGS {
             let is_person =
-                |target: &&&str| (catalog.compare)(target).is_some_and(Compare::is_person);
+                |target: &&&str| catalog.compare(target).is_some_and(Compare::is_person);
             let names = [
                 "relations.manager",
                 "manager_user_id",

@@ -6,7 +6,6 @@ use crate::provider::prelude::*;
 /// Microsoft Entra ID, as the settings see it. Bob's own default map is not published
 /// (help.hibob.com shows it as an image), so the default map is one that bobsync defines.
 pub const CATALOG: Catalog = Catalog {
-    name: "Microsoft Entra ID",
     required: &["userPrincipalName", "displayName"],
     label: "entraid",
     default_map: include_str!("default-map.json"),
@@ -31,11 +30,16 @@ pub const CATALOG: Catalog = Catalog {
                 cannot see",
             mastered: "it is synchronised from there, or a guest",
             other_mark: ", or name another place for marks in spec.provider.entraID.markAttribute",
+            ..Capabilities::PLAIN.phrases
         },
         ..Capabilities::PLAIN
     },
-    ..TABLE.catalog(&Table::fixed::<26>(TABLE.fields), |target| TABLE.compare(target), pacer)
+    name: "Microsoft Entra ID",
+    ..Catalog::of(&TABLE, pacer)
 };
+
+/// The manager, which is a reference of its own.
+pub(super) const MANAGER: &str = "manager";
 
 /// Users of Microsoft Graph v1.0 (resource `user`): what a list of users shows and a write takes.
 /// Null clears.
@@ -76,7 +80,8 @@ pub(super) const TABLE: Table = Table {
             "extensionAttribute15"
         ))
         .at(At::Inside { whole: false }),
-        text("extension_<appId>_<name>").named(is_extension),
+        text("extension_<appId without dashes>_<name>")
+            .named(is_extension, "extension_[0-9A-Fa-f]{32}_[A-Za-z0-9_]{1,85}"),
     ],
     // The settings may name another attribute.
     mark: text("employeeId"),
@@ -91,9 +96,6 @@ pub(super) const TABLE: Table = Table {
     hooks: Hooks { state, elsewhere, ..Hooks::NONE },
     access: Some(|access| ("accountEnabled", json!(access == Access::Active))),
 };
-
-/// The manager, which is a reference of its own.
-pub(super) const MANAGER: &str = "manager";
 
 /// The object that holds `extensionAttribute1` to `extensionAttribute15`.
 pub(super) const NUMBERED: &str = "onPremisesExtensionAttributes";
@@ -230,7 +232,7 @@ mod tests {
             ("id", None),
             ("skills", None),
         ] {
-            assert_eq!((CATALOG.compare)(target), expected, "{target}");
+            assert_eq!(CATALOG.compare(target), expected, "{target}");
         }
     }
 

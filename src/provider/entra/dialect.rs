@@ -4,7 +4,6 @@
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
 use sha2::{Digest as _, Sha256};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::{CATALOG, Entra, Mark, errors::judge};
 use crate::provider::prelude::*;
@@ -124,7 +123,7 @@ impl App {
     /// [`Error::Unauthorized`] if they are not a credential. The error has nothing of their
     /// content.
     pub fn read(mut credential: Credential) -> Result<Self, Error> {
-        let refuse = |why: &str| Error::Unauthorized { said: why.to_owned() };
+        let refuse = |why: &str| Error::unauthorized(why);
         let client_id = credential.required("clientId").expose().trim().to_owned();
         let mut given =
             |key: &str| credential.take(key).filter(|value| !value.expose().trim().is_empty());
@@ -185,19 +184,6 @@ impl EntraDialect {
         self.address.path(&format!("/v1.0{below}"))
     }
 
-    /// Returns a path as it is written within a batch.
-    pub(super) fn within<'p>(&self, path: &'p str) -> &'p str {
-        path.strip_prefix(&*self.path("")).unwrap_or(path)
-    }
-
-    /// Returns the path and query of a link to the next page.
-    ///
-    /// # Errors
-    /// The link leads to another address.
-    pub(super) fn next(&self, link: &str) -> Result<String, Error> {
-        self.address.next(link, None)
-    }
-
     fn audience(&self) -> String {
         format!("{}/{}/oauth2/v2.0/token", self.tenant.cloud.login, self.tenant.id)
     }
@@ -247,15 +233,13 @@ impl EntraDialect {
     /// Returns a signed request for a token (Microsoft identity platform, "Certificate
     /// credentials").
     fn assertion(&self, key: &SigningKey, thumbprint: &str) -> Result<Secret, Error> {
-        let unavailable = |said: &str| Error::Unavailable { said: said.to_owned() };
-        let unique = unique().map_err(unavailable)?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (unique, now) = (unique()?, now());
         let claims = json!({
             "iss": self.app.client_id, "sub": self.app.client_id,
             // The assertion is for this audience, even if the call goes to another address.
             "aud": self.audience(), "jti": unique,
             "iat": now, "nbf": now, "exp": now + ASSERTED.as_secs(),
         });
-        key.sign(Algorithm::Ps256, &[("x5t#S256", json!(thumbprint))], &claims).map_err(unavailable)
+        key.sign(Algorithm::Ps256, &[("x5t#S256", json!(thumbprint))], &claims)
     }
 }

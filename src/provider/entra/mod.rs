@@ -18,11 +18,10 @@ pub use dialect::{App, Cloud, Tenant};
 pub use mark::Mark;
 
 use self::{
-    batch::Lane,
     catalog::TABLE,
     dialect::EntraDialect,
     errors::{EXTENSION, MANAGER, SESSIONS, sensitive, speaks_of_lag},
-    paths::{is_id, user_path, with_top},
+    paths::{is_id, user_path},
     write::{Parts, Reference, apart, complete, parts},
 };
 use crate::provider::prelude::*;
@@ -44,7 +43,11 @@ const WITHIN: Duration = Duration::from_secs(600);
 const YOUNG: Duration = Duration::from_secs(120);
 
 /// How a write is sent: how urgent it is, and what must not come back in a text.
-type How<'a> = (Urgency, Sent<'a>);
+#[derive(Clone, Copy)]
+struct How<'a> {
+    urgency: Urgency,
+    sent: Sent<'a>,
+}
 
 /// The last answer to a write, if there was one.
 type Asked = Result<Option<Answer>, Error>;
@@ -179,7 +182,8 @@ impl Entra {
     async fn search(
         &self,
         mapping: &Mapping,
-        (attribute, value): (&str, &str),
+        attribute: &str,
+        value: &str,
         key: &str,
     ) -> Result<Found, Error> {
         let reader = self.reader(mapping);
@@ -204,7 +208,7 @@ impl Entra {
         let Some(address) = sent("mail").or_else(|| sent("userPrincipalName")) else {
             return error;
         };
-        let found = self.search(mapping, ("mail", address), address).await.unwrap_or_default();
+        let found = self.search(mapping, "mail", address, address).await.unwrap_or_default();
         let theirs = |mark: Option<&str>| mark.is_none() || mark == write.mark.as_deref();
         if !found.iter().any(|account| theirs(account.mark.as_deref())) {
             return error;
@@ -234,8 +238,9 @@ impl Entra {
         self.check_defined(mapping, write)?;
         let needs = needs_foreign(&TABLE, mapping, &AccountWrite { mark: None, ..write.clone() });
         let write = &*with_foreign(write, needs, self.by_key(mapping, id)).await?;
-        let Parts { members, manager, ends, .. } = parts(&self.tenant, mapping, write, false)?;
-        let how = (urgency, Sent::Write(mapping, write));
+        let of = Of::change(mapping, write, id);
+        let Parts { members, manager, ends, .. } = parts(&self.tenant, of)?;
+        let how = How { urgency, sent: of.sent() };
         let (mut last, mut left, mut refused, mut unset_manager) = (None, None, None, false);
         if !members.is_empty() {
             match self.patch(id, members.clone(), how).await {
@@ -294,21 +299,20 @@ impl Entra {
 
     async fn make(&self, New { mapping, write, initial }: New<'_>) -> Result<Written, Error> {
         self.check_defined(mapping, write)?;
-        let Parts { mut members, later, manager, .. } = parts(&self.tenant, mapping, write, true)?;
+        let of = Of::new(mapping, write);
+        let Parts { mut members, later, manager, .. } = parts(&self.tenant, of)?;
         let password = First::of(initial)?;
         let change = initial.change_at_first_login;
         complete(&self.tenant, &mut members, password.secret().expose(), change)?;
-        let how = (Urgency::Normal, Sent::Create(mapping, write, password.sent()));
         let path = self.path("/users");
-        let to = (Method::POST, &*path);
-        let answer = match self.write(Route::CREATE, how, to, Some(members)).await {
+        let call = Call::create(&path, Sent::Create(mapping, write, password.sent()));
+        let answer = match self.send(call.with(members)).await {
             Err(error) => return Err(self.whose_address(mapping, write, error).await),
             Ok(answer) => answer,
         };
-        let mut account = made(mapping, write, &answer)
-            .map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        let mut account = made(mapping, write, &answer).map_err(Error::unknown)?;
         self.young.set(&account.id, ());
-        let how = (Urgency::Normal, Sent::Write(mapping, write));
+        let how = How { urgency: Urgency::Normal, sent: of.sent() };
         if !later.is_empty() && !self.soon(|| self.patch(&account.id, later.clone(), how)).await {
             account = without(mapping, account, catalog::NUMBERED);
         }
@@ -349,33 +353,34 @@ impl Entra {
 
     async fn patch(&self, id: &str, members: Map<String, Value>, how: How<'_>) -> Asked {
         let path = self.path(&user_path(id));
-        let to = (Method::PATCH, &*path);
-        let answer = match self.write(Route::UPDATE, how, to, Some(members)).await {
+        let call = Call::write(Route::UPDATE, how.urgency, Method::PATCH, &path, how.sent);
+        let answer = match self.send(call.with(members)).await {
             // Nothing was applied, and a later try will succeed.
             Err(Error::Rejected { field: None, said })
                 if speaks_of_lag(&said) && self.young.get(id).is_some() =>
             {
                 let said =
                     format!("the directory does not know this new user everywhere yet: {said}");
-                return Err(Error::Unavailable { said });
+                return Err(Error::unavailable(said));
             }
             answer => answer?,
         };
-        confirmed(id, &answer).map_err(|said| Error::Unknown { said: said.to_owned() })?;
+        confirmed(id, &answer).map_err(Error::unknown)?;
         Ok(Some(answer))
     }
 
     /// Sets the manager by a reference, or removes the manager, if there is one.
     async fn set_manager(&self, id: &str, manager: Reference<'_>, how: How<'_>) -> Asked {
         let path = self.path(&format!("{}/manager/$ref", user_path(id)));
-        let (method, body) = match manager {
+        let call = |method| Call::write(MANAGER, how.urgency, method, &path, how.sent);
+        let call = match manager {
             Reference::To(manager) => {
                 let target = format!("{}/v1.0{}", self.tenant.cloud.graph, user_path(manager));
-                (Method::PUT, json!({"@odata.id": target}).as_object().cloned())
+                call(Method::PUT).with(Map::from_iter([("@odata.id".to_owned(), json!(target))]))
             }
-            Reference::Gone => (Method::DELETE, None),
+            Reference::Gone => call(Method::DELETE),
         };
-        match self.write(MANAGER, how, (method, &path), body).await {
+        match self.send(call).await {
             Ok(answer) => Ok(Some(answer)),
             Err(Error::NotFound) if manager == Reference::Gone => Ok(None),
             Err(error) => Err(error),
@@ -385,27 +390,20 @@ impl Entra {
     /// Ends the sessions of a user who lost access. If it fails, the whole change is repeated.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
         let path = self.path(&format!("{}/revokeSignInSessions", user_path(id)));
-        let how = (urgency, Sent::Nothing);
-        match repeatable(self.write(SESSIONS, how, (Method::POST, &path), None).await) {
+        let call = Call::write(SESSIONS, urgency, Method::POST, &path, Sent::Nothing);
+        match repeatable(self.send(call).await) {
             Err(Error::Forbidden { said }) => {
                 let what = "access is taken, and open sessions cannot be ended without the \
                     application permission User.RevokeSessions.All";
-                Err(Error::Forbidden { said: format!("{what}: {said}") })
+                Err(Error::forbidden(format!("{what}: {said}")))
             }
             outcome => outcome,
         }
     }
 
     /// Makes a write, alone or with others.
-    async fn write(
-        &self,
-        route: Route,
-        (urgency, sent): How<'_>,
-        to: (Method, &str),
-        members: Option<Map<String, Value>>,
-    ) -> Result<Answer, Error> {
-        let call = Call::write(route, urgency, to, members, sent);
-        match urgency {
+    async fn send(&self, call: Call<'_>) -> Result<Answer, Error> {
+        match call.urgency {
             // An urgent write goes alone.
             Urgency::Urgent => self.graph.call(&call).await,
             Urgency::Normal => self.lane.send(&self.graph, &call).await,
@@ -495,7 +493,7 @@ impl Directory for Entra {
         loop {
             lister.goes_to(&path)?;
             let asked = lister.page(async |size| {
-                self.get(Route::LIST, &with_top(&path, size), Sent::Nothing).await
+                self.get(Route::LIST, &sized(&path, "$top", size), Sent::Nothing).await
             });
             let answer = match asked.await {
                 Err(Error::Rejected { field: Some(name), said }) => {
@@ -513,12 +511,11 @@ impl Directory for Entra {
                 answer => answer?,
             };
             let page = reader.page(&answer)?;
-            let nameless = "the listing holds a user without an id";
-            lister.take((&reader, nameless), &page, |id| Some(short(id)), &mut ours)?;
+            lister.take(&reader, &page, |id| Some(short(id)), &mut ours)?;
             let Some(link) = page.rest.text("@odata.nextLink") else {
                 return Ok(lister.listing(!lister.repeats(), unavailable));
             };
-            path = self.graph.dialect().next(&link)?;
+            path = path_of_link(self.graph.dialect().base(), &link)?;
         }
     }
 
@@ -529,13 +526,13 @@ impl Directory for Entra {
             Key::Id(id) => {
                 let found = self.by_key(mapping, id).await?;
                 return Ok(found
-                    .filter(|user| user.id.eq_ignore_ascii_case(id))
                     .into_iter()
+                    .filter(|one| one.id.eq_ignore_ascii_case(id))
                     .collect());
             }
             Key::Email(name) => Vec::from_iter(self.by_key(mapping, name.trim()).await?),
             Key::Mark(id) | Key::MarkOrAddress(id, _) => match mark.encode(id) {
-                Some(value) => self.search(mapping, (mark.attribute(), &value), id).await?,
+                Some(value) => self.search(mapping, mark.attribute(), &value, id).await?,
                 None => Vec::new(),
             },
         };

@@ -1,23 +1,10 @@
-//! Ids, and the addresses of users and of pages.
-
-use std::borrow::Cow;
+//! Ids, and the addresses of users.
 
 use crate::http::client::encoded;
 
 /// Returns whether the text can be an object id.
 pub(super) fn is_id(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-}
-
-/// Returns the address of a page with `size` users. A next page's link has the same parameters.
-pub(super) fn with_top(path: &str, size: usize) -> Cow<'_, str> {
-    let Some((before, query)) = path.split_once('?') else { return path.into() };
-    let with = |pair: &str| match pair.split_once('=') {
-        Some((name @ ("$top" | "%24top"), _)) => format!("{name}={size}"),
-        _ => pair.to_owned(),
-    };
-    let pairs: Vec<String> = query.split('&').map(with).collect();
-    format!("{before}?{}", pairs.join("&")).into()
 }
 
 /// Returns the path of one user. A key is one segment of it. A key that begins with a dollar sign
@@ -43,19 +30,5 @@ mod tests {
         ] {
             assert_eq!(user_path(key), path);
         }
-    }
-
-    #[test]
-    fn a_link_to_a_smaller_page_differs_in_its_size_only() {
-        assert_eq!(
-            with_top("/v1.0/users?$select=id&$top=100", 50),
-            "/v1.0/users?$select=id&$top=50"
-        );
-        assert_eq!(
-            with_top("/v1.0/users?%24top=100&%24skiptoken=a%3D", 7),
-            "/v1.0/users?%24top=7&%24skiptoken=a%3D"
-        );
-        assert_eq!(with_top("/v1.0/users?$skiptoken=x", 7), "/v1.0/users?$skiptoken=x");
-        assert_eq!(with_top("/v1.0/users", 7), "/v1.0/users");
     }
 }

@@ -33,14 +33,10 @@ pub(super) struct Parts<'w> {
 ///
 /// # Errors
 /// There is nothing to write, or nothing that can be written. Nothing has been sent then.
-pub(super) fn parts<'w>(
-    tenant: &Tenant,
-    mapping: &Mapping,
-    write: &'w AccountWrite,
-    new: bool,
-) -> Result<Parts<'w>, Error> {
+pub(super) fn parts<'w>(tenant: &Tenant, of: Of<'w>) -> Result<Parts<'w>, Error> {
+    let (mapping, write, new) = (of.mapping, of.write, of.is_new());
     let (mut later, mut lasting) = (Map::new(), None);
-    let mut members = attributes(&TABLE, (mapping, write, new), |place, text, _| {
+    let mut members = attributes(&TABLE, of, |place, text, _| {
         match (place.outer, text) {
             (name, None) if LASTING.contains(&name) => lasting = Some(name),
             // Graph refuses "onPremisesExtensionAttributes" with a new user.
@@ -59,13 +55,11 @@ pub(super) fn parts<'w>(
         }
     }
     if let Some(id) = &write.mark {
-        let mark = tenant.mark.encode(id).ok_or_else(|| Error::Rejected {
-            field: Some(tenant.mark.attribute().to_owned()),
-            said: "Bob's id is no number of up to 20 digits; set markAttribute to a directory \
-                extension"
-                .to_owned(),
-        })?;
-        members.insert(tenant.mark.attribute().to_owned(), json!(mark));
+        let attribute = tenant.mark.attribute();
+        let said = "Bob's id is no number of up to 20 digits; set markAttribute to a directory \
+            extension";
+        let mark = tenant.mark.encode(id).ok_or_else(|| Error::rejected(attribute, said))?;
+        members.insert(attribute.to_owned(), json!(mark));
     }
     if let Some(access) = write.access {
         writer::put_access(&TABLE, access, &mut members);
@@ -80,8 +74,7 @@ pub(super) fn parts<'w>(
     if members.is_empty() && later.is_empty() && manager.is_none() {
         // If there are other changes, they are written and this one waits.
         let Some(lasting) = lasting else { return Err(nothing()) };
-        let said = "it cannot be emptied once it is set".to_owned();
-        return Err(Error::Rejected { field: Some(lasting.to_owned()), said });
+        return Err(Error::rejected(lasting, "it cannot be emptied once it is set"));
     }
     let ends = !new && write.access == Some(Access::Suspended);
     Ok(Parts { members, later, manager, ends })
@@ -99,12 +92,9 @@ pub(super) fn complete(
 ) -> Result<(), Error> {
     if !members.contains_key("mailNickname") {
         let name = members.get("userPrincipalName").and_then(Value::as_str).unwrap_or_default();
-        let nickname = nickname(name).ok_or_else(|| Error::Rejected {
-            field: Some("mailNickname".to_owned()),
-            said:
-                "no nickname can be made of the local part of userPrincipalName; map mailNickname"
-                    .to_owned(),
-        })?;
+        let said =
+            "no nickname can be made of the local part of userPrincipalName; map mailNickname";
+        let nickname = nickname(name).ok_or_else(|| Error::rejected("mailNickname", said))?;
         members.insert("mailNickname".to_owned(), json!(nickname));
     }
     if let Some(location) = &tenant.usage_location {

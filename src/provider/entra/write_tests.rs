@@ -32,7 +32,7 @@ fn every_target_is_written_as_graph_keeps_it() {
     let set =
         write(&[Some("Lead"), Some("+44 1"), Some("2026-11-24"), Some("a"), Some("b"), Some("7")]);
     let numbered = json!({"extensionAttribute1": "a", "extensionAttribute2": "b"});
-    let changed = parts(&tenant(), &mapping, &set, false).unwrap();
+    let changed = parts(&tenant(), Of::change(&mapping, &set, "7")).unwrap();
     let expected = json!({
         "jobTitle": "Lead", "businessPhones": ["+44 1"],
         "employeeHireDate": "2026-11-24T00:00:00Z", NUMBERED: numbered,
@@ -41,12 +41,12 @@ fn every_target_is_written_as_graph_keeps_it() {
         (Value::Object(changed.members), changed.manager, changed.ends),
         (expected, Some(Reference::To("7")), false)
     );
-    let new = parts(&tenant(), &mapping, &set, true).unwrap();
+    let new = parts(&tenant(), Of::new(&mapping, &set)).unwrap();
     assert!(!new.members.contains_key(NUMBERED), "a new user is not made with them");
     assert_eq!(Value::Object(new.later), json!({NUMBERED: numbered}));
 
     let clear = write(&[None; 6]);
-    let cleared = parts(&tenant(), &mapping, &clear, false).unwrap();
+    let cleared = parts(&tenant(), Of::change(&mapping, &clear, "7")).unwrap();
     let nothing = json!({"extensionAttribute1": null, "extensionAttribute2": null});
     let expected = json!({"jobTitle": null, "businessPhones": [], "employeeHireDate": null,
         NUMBERED: nothing});
@@ -55,7 +55,7 @@ fn every_target_is_written_as_graph_keeps_it() {
         (expected, Some(Reference::Gone))
     );
     assert!(
-        parts(&tenant(), &mapping, &write(&[None; 6]), true).is_err(),
+        parts(&tenant(), Of::new(&mapping, &write(&[None; 6]))).is_err(),
         "a new account has nothing to clear"
     );
 }
@@ -64,9 +64,9 @@ fn every_target_is_written_as_graph_keeps_it() {
 fn what_lasts_is_not_emptied_and_holds_nothing_up() {
     let mapping = mapping(&["usageLocation", "jobTitle"]);
     let both = write(&[None, Some("Lead")]);
-    let both = parts(&tenant(), &mapping, &both, false).unwrap();
+    let both = parts(&tenant(), Of::change(&mapping, &both, "7")).unwrap();
     assert_eq!(Value::Object(both.members), json!({"jobTitle": "Lead"}));
-    match parts(&tenant(), &mapping, &write(&[None]), false) {
+    match parts(&tenant(), Of::change(&mapping, &write(&[None]), "7")) {
         Err(Error::Rejected { field, .. }) => assert_eq!(field.as_deref(), Some("usageLocation")),
         other => panic!("{other:?}"),
     }
@@ -105,7 +105,7 @@ fn a_new_user_has_what_graph_asks_for() {
 #[test]
 fn an_id_that_does_not_fit_is_refused_before_anything_is_sent() {
     let marked = AccountWrite { mark: Some("not-a-number".into()), ..AccountWrite::default() };
-    match parts(&tenant(), &mapping(&["jobTitle"]), &marked, false) {
+    match parts(&tenant(), Of::change(&mapping(&["jobTitle"]), &marked, "7")) {
         Err(Error::Rejected { said, .. }) => {
             assert!(said.contains("markAttribute") && !said.contains("not-a-number"), "{said}")
         }

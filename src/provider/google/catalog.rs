@@ -17,11 +17,9 @@ const HIDDEN: &str = "an alias, a group, a deleted account or an account that bo
 /// Google Workspace, as the settings see it. The default map is Bob's own for Google Workspace
 /// (help.hibob.com, its integration guide).
 pub const CATALOG: Catalog = Catalog {
-    name: "Google Workspace",
     required: &["primaryEmail", "name.givenName", "name.familyName"],
     label: "googleworkspace",
     default_map: include_str!("default-map.json"),
-    relates: |target| target.starts_with("relations."),
     capabilities: Capabilities {
         page: 500,
         initial_password: InitialPassword::Generated,
@@ -37,7 +35,8 @@ pub const CATALOG: Catalog = Catalog {
         },
         ..Capabilities::PLAIN
     },
-    ..TABLE.catalog(&Table::fixed::<16>(TABLE.fields), |target| TABLE.compare(target), pacer)
+    name: "Google Workspace",
+    ..Catalog::of(&TABLE, pacer)
 };
 
 const ADDRESS: Field = text("primaryEmail").compared(Compare::IgnoringCase);
@@ -69,7 +68,7 @@ pub(super) const TABLE: Table = Table {
         text("organizations.symbol").at(MAIN),
         text("organizations.domain").at(MAIN),
         text("relations.manager").at(At::Entry(&RELATIONS)).compared(Compare::PersonByEmail),
-        text("relations.<type>").at(At::Entry(&RELATIONS)).except(&["custom"]),
+        text("relations.<type>").at(At::Entry(&RELATIONS)).except(&["custom"]).relating(),
         // The mark cannot be a target.
         text("externalIds.<type>").at(At::Entry(&EXTERNAL_IDS)).except(&["custom", MARK]),
         text(concat!(
@@ -210,7 +209,7 @@ mod tests {
             ("password", None),
             ("isAdmin", None),
         ] {
-            assert_eq!((CATALOG.compare)(target), expected, "{target}");
+            assert_eq!(CATALOG.compare(target), expected, "{target}");
         }
     }
 

@@ -1,8 +1,6 @@
 //! How calls to Google are made: by a service account that acts for an administrator (domain-wide
 //! delegation).
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use super::{CATALOG, Google, errors::judge};
 use crate::provider::prelude::*;
 
@@ -83,8 +81,7 @@ impl ServiceAccount {
     /// # Errors
     /// [`Error::Unauthorized`] if it is not one. The error has nothing of its content.
     pub fn read(file: &Secret) -> Result<Self, Error> {
-        let refuse =
-            |why: &str| Error::Unauthorized { said: format!("serviceAccount.json: {why}") };
+        let refuse = |why: &str| Error::unauthorized(format!("serviceAccount.json: {why}"));
         let file: KeyFile =
             serde_json::from_str(without_byte_order_mark(file.expose())).map_err(|_| {
                 refuse(
@@ -118,7 +115,7 @@ impl Dialect for GoogleDialect {
 
     fn ask_for_a_token(&self, http: &Client) -> Result<(RequestBuilder, Sent<'_>), Error> {
         let ServiceAccount { email, key_id, key } = &*self.account;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let now = now();
         let url = format!("{}/token", self.tenant.tokens);
         let claims = json!({
             "iss": email, "sub": self.tenant.admin, "scope": self.scope,
@@ -126,9 +123,7 @@ impl Dialect for GoogleDialect {
             "aud": format!("{TOKENS}/token"), "iat": now, "exp": now + HOUR.as_secs(),
         });
         let header = if key_id.is_empty() { Vec::new() } else { vec![("kid", json!(key_id))] };
-        let assertion = key
-            .sign(Algorithm::Rs256, &header, &claims)
-            .map_err(|said| Error::Unavailable { said: said.to_owned() })?;
+        let assertion = key.sign(Algorithm::Rs256, &header, &claims)?;
         let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
         let request = form(
             http.request(Method::POST, &url),

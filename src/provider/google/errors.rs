@@ -42,7 +42,7 @@ const RULES: [Rule; 18] = [
     Rule::on(&[400, 404], Means::Denied, NEEDS_ACCOUNT).of(LISTS).word(&["customer"]),
     Rule::on(&[403, 404], Means::Rejected(EMAIL), "{said}").of(CREATE).code(&["domainNotFound"]),
     // This is Google's own suspension, and no privilege ends it.
-    Rule::on(&[403], Means::Forbidden, "{said}")
+    Rule::on(&[403], Means::Forbidden, GOOGLE_SUSPENDED)
         .of(&[Purpose::Update])
         .code(&["adminCannotUnsuspend"]),
     Rule::on(&[403], Means::Forbidden, NOT_REACHED).of(ONE_USER),
@@ -69,6 +69,8 @@ const TOKEN: &[Purpose] = &[Purpose::Token];
 const LISTS: &[Purpose] = &[Purpose::List, Purpose::Definitions];
 const CREATE: &[Purpose] = &[Purpose::Create];
 const ONE_USER: &[Purpose] = &[Purpose::Find, Purpose::Update];
+const GOOGLE_SUSPENDED: &str =
+    "Google itself suspended this account, and only Google gives access back; Google said: {said}";
 const NOT_REACHED: &str = "the administrator in adminEmail needs a role whose privileges over \
     users reach this one; Google said: {said}";
 const NOT_THEIRS: &str = "the domain of primaryEmail has to be one of this Workspace's, and \
@@ -110,16 +112,17 @@ fn refused(refusal: Refusal<'_>) -> Error {
         return refused;
     }
     if let Some(field) = refusal.field(&refusal.sent.targets(MARK), names) {
-        return Error::Rejected { field: Some(field), said: refusal.said };
+        return Error::rejected(&field, refusal.said);
     }
     // No row maps it, so it is not among what was written.
     let is_new = matches!(refusal.sent, Sent::Create(..));
     if is_new && refusal.field(&[ORG_UNIT], names).is_some() {
         let said = format!(
-            "this is provider.googleWorkspace.orgUnitPath of the settings; Google said: {}",
+            "this is provider.googleWorkspace.orgUnitPath of the settings: correct it there; \
+             Google said: {}",
             refusal.said
         );
-        return Error::Rejected { field: Some(ORG_UNIT.to_owned()), said };
+        return Error::rejected(ORG_UNIT, said);
     }
     let of_password = refusal.of_password("password", refusal.text);
     of_password.unwrap_or(Error::Rejected { field: None, said: refusal.said })

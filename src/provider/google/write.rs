@@ -20,13 +20,8 @@ pub(super) fn touches_arrays(mapping: &Mapping, write: &AccountWrite, schemas: &
 ///
 /// # Errors
 /// There is nothing to write. Nothing has been sent then.
-pub(super) fn body(
-    mapping: &Mapping,
-    write: &AccountWrite,
-    schemas: &Schemas,
-    new: bool,
-) -> Result<Map<String, Value>, Error> {
-    writer::body(&TABLE, (mapping, write, new), |place, text, foreign| {
+pub(super) fn body(of: Of<'_>, schemas: &Schemas) -> Members {
+    writer::body(&TABLE, of, |place, text, foreign| {
         if place.outer != CUSTOM {
             return Ok(Own::Table);
         }

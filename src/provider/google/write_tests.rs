@@ -11,7 +11,7 @@ fn mapping(targets: &[&str]) -> Mapping {
 fn sent(targets: &[&str], values: &[Option<&str>], foreign: Value) -> Value {
     let foreign = Some(foreign.to_string().into());
     let write = AccountWrite { foreign, ..fixtures::write(values) };
-    Value::Object(body(&mapping(targets), &write, &Schemas::default(), false).unwrap())
+    Value::Object(body(Of::change(&mapping(targets), &write, "7"), &Schemas::default()).unwrap())
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn scalars_are_cleared_with_null_and_a_new_account_has_nothing_to_clear() {
     );
     let write = AccountWrite { attributes: vec![(0, NewValue::Clear)], ..AccountWrite::default() };
     assert!(
-        body(&mapping(&["recoveryEmail"]), &write, &Schemas::default(), true).is_err(),
+        body(Of::new(&mapping(&["recoveryEmail"]), &write), &Schemas::default()).is_err(),
         "nothing is left to write"
     );
 }

@@ -5,7 +5,6 @@ use crate::provider::prelude::*;
 /// JumpCloud, as the settings see it. The default map is Bob's own for JumpCloud (help.hibob.com,
 /// its integration guide).
 pub const CATALOG: Catalog = Catalog {
-    name: "JumpCloud",
     required: &["email", "username"],
     label: "jumpcloud",
     default_map: include_str!("default-map.json"),
@@ -20,8 +19,12 @@ pub const CATALOG: Catalog = Catalog {
         tells_administrators: true,
         ..Capabilities::PLAIN
     },
-    ..TABLE.catalog(&Table::fixed::<17>(TABLE.fields), |target| TABLE.compare(target), pacer)
+    name: "JumpCloud",
+    ..Catalog::of(&TABLE, pacer)
 };
+
+/// The custom attribute that holds the mark.
+pub(super) const MARK: &str = "bobsyncEmployeeId";
 
 /// Users of JumpCloud (JumpCloud API v1, `systemuserput` and `systemuserreturn`).
 pub(super) const TABLE: Table = Table {
@@ -79,9 +82,6 @@ pub(super) const TABLE: Table = Table {
         Access::Suspended => ("state", json!("SUSPENDED")),
     }),
 };
-
-/// The custom attribute that holds the mark.
-pub(super) const MARK: &str = "bobsyncEmployeeId";
 
 /// An address at which people log in or are reached.
 const ADDRESS: Field = Field::new("alternateEmail", Form::EMPTIED).compared(Compare::IgnoringCase);
@@ -147,7 +147,7 @@ mod tests {
             ("password", None),
             ("sudo", None),
         ] {
-            assert_eq!((CATALOG.compare)(target), expected, "{target}");
+            assert_eq!(CATALOG.compare(target), expected, "{target}");
         }
     }
 

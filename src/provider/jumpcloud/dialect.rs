@@ -76,7 +76,7 @@ impl JumpCloudDialect {
     /// [`Error::Unauthorized`] if the key cannot be valid. The error has nothing of it.
     pub(super) fn new(tenant: Tenant, key: &Secret) -> Result<Self, Error> {
         let header = |text: &str, said: &str| {
-            HeaderValue::from_str(text).map_err(|_| Error::Unauthorized { said: said.to_owned() })
+            HeaderValue::from_str(text).map_err(|_| Error::unauthorized(said))
         };
         let no_key =
             "apiKey: this is no JumpCloud API key, which is one line of letters and digits";

@@ -72,7 +72,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
     let named = body.field.as_deref().filter(|name| !name.is_empty());
     let refusal = Refusal { named, ..Refusal::new(route, answer, sent, &body.text) };
     let names = |target: &str| TABLE.names(target);
-    Err(refusal.by(&RULES).unwrap_or_else(|| refusal.of_value(MARK, (&UNIQUE, &TAKEN), names)))
+    Err(refusal.by(&RULES).unwrap_or_else(|| refusal.of_value(MARK, &UNIQUE, &TAKEN, names)))
 }
 
 /// What an error body says: `{"code", "message", "status"[, "details"]}`, or from older routes

@@ -89,8 +89,7 @@ impl JumpCloud {
             pages.are_of(lister.size());
             let page = reader.page(&answer)?;
             self.organization.learn(&page);
-            let nameless = "the listing holds a user without an id";
-            let fresh = lister.take((&reader, nameless), &page, |id| Some(short(id)), sink)?;
+            let fresh = lister.take(&reader, &page, |id| Some(short(id)), sink)?;
             let counts = Counts { total: page.rest.read("totalCount"), ..Counts::default() };
             if !pages.more(counts, page.users.len() as u64, fresh)? {
                 return Ok(pages.whole(lister.accounts().into()) && !pages.repeats());
@@ -144,21 +143,20 @@ impl JumpCloud {
         of: Of<'_>,
         state: Option<AccountState>,
     ) -> Result<Written, Error> {
-        let (mapping, _, own) = of;
         let answer = match self.service.call(call).await {
             // The text is "User already exists or Bad Request". Only a search tells which, and
             // which value another account has.
             Err(
                 error @ (Error::Duplicate { field: None } | Error::Rejected { field: None, .. }),
             ) => {
-                return Err(match self.in_the_way(mapping, own, call).await? {
+                return Err(match self.in_the_way(of.mapping, of.id, call).await? {
                     None => error,
                     field => Error::Duplicate { field },
                 });
             }
             answer => answer?,
         };
-        Reader::new(&TABLE, mapping).written(of, state, (&answer, None))
+        Reader::new(&TABLE, of.mapping).written(of, state, &answer, None)
     }
 
     /// Returns which of the values that have to be unique another account has.
@@ -245,7 +243,8 @@ impl Directory for JumpCloud {
 
     async fn create(&self, new: New<'_>) -> Result<Written, Error> {
         let New { mapping, write, initial } = new;
-        let mut members = body(mapping, write, true)?;
+        let of = Of::new(mapping, write);
+        let mut members = body(of)?;
         let access = write.access.unwrap_or(Access::Active);
         let staged = access == Access::Active && initial.password.is_none() && self.tenant().stages;
         writer::put_access(&TABLE, access, &mut members);
@@ -265,10 +264,8 @@ impl Directory for JumpCloud {
         let mut number = 1;
         let written = loop {
             let sent = Sent::Create(mapping, write, password);
-            let (to, body) = ((Method::POST, USERS), Some(members.clone()));
-            let call =
-                Call { query, ..Call::write(Route::CREATE, Urgency::Normal, to, body, sent) };
-            match (self.write(&call, (mapping, write, None), Some(wanted)).await, name) {
+            let call = Call { query, ..Call::create(USERS, sent).with(members.clone()) };
+            match (self.write(&call, of, Some(wanted)).await, name) {
                 (Err(Error::Duplicate { field: Some(field) }), Some(name))
                     if field == "username" && number < MOST_NUMBERS =>
                 {
@@ -279,7 +276,7 @@ impl Directory for JumpCloud {
             }
         };
         let finished = Directory::finish(self, &written.account.id, initial).await;
-        finished.map_err(|error| Error::Unknown { said: error.to_string() })?;
+        finished.map_err(|error| Error::unknown(error.to_string()))?;
         Ok(written)
     }
 
@@ -294,8 +291,8 @@ impl Directory for JumpCloud {
         let pauses =
             std::iter::successors(Some(Duration::from_millis(250)), |pause| Some(*pause * 2));
         let expire = async || {
-            let to = (Method::POST, &*path);
-            let call = Call::write(EXPIRE, Urgency::Urgent, to, None, Sent::Nothing);
+            let (urgency, sent) = (Urgency::Urgent, Sent::Nothing);
+            let call = Call::write(EXPIRE, urgency, Method::POST, &path, sent);
             self.service.call(&call).await.map(drop)
         };
         settled(pauses, PERSISTENCE, Error::may_pass, expire).await
@@ -307,8 +304,8 @@ impl Directory for JumpCloud {
         // Entries of others are sent along, so they have to be known.
         let needs = needs_foreign(&TABLE, mapping, write);
         let write = &*with_foreign(write, needs, self.by_id(mapping, id)).await?;
-        let (body, sent) = (body(mapping, write, false)?, Sent::Write(mapping, write));
-        let call = Call::write(Route::UPDATE, urgency, (Method::PUT, &path), Some(body), sent);
-        self.write(&call, (mapping, write, Some(id)), None).await
+        let of = Of::change(mapping, write, id);
+        let call = Call::write(Route::UPDATE, urgency, Method::PUT, &path, of.sent());
+        self.write(&call.with(body(of)?), of, None).await
     }
 }

@@ -9,8 +9,8 @@ use crate::provider::prelude::*;
 /// # Errors
 /// There is nothing to write, or the account does not let an attribute be written. Nothing has been
 /// sent then.
-pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Members {
-    writer::body(&TABLE, (mapping, write, new), |place, _, foreign| {
+pub(super) fn body(of: Of<'_>) -> Members {
+    writer::body(&TABLE, of, |place, _, foreign| {
         let name = place.outer;
         if !is_restricted(foreign, name) {
             return Ok(Own::Table);
@@ -19,7 +19,7 @@ pub(super) fn body(mapping: &Mapping, write: &AccountWrite, new: bool) -> Member
             "JumpCloud does not let {name} of this account be written, because another directory \
              is its master"
         );
-        Err(Error::Rejected { field: Some(place.target.to_owned()), said })
+        Err(Error::rejected(place.target, said))
     })
 }
 

@@ -15,7 +15,7 @@ fn write(values: &[Option<&str>], foreign: &Value) -> AccountWrite {
 }
 
 fn sent(targets: &[&str], values: &[Option<&str>], foreign: &Value) -> Value {
-    Value::Object(body(&mapping(targets), &write(values, foreign), false).unwrap())
+    Value::Object(body(Of::change(&mapping(targets), &write(values, foreign), "7")).unwrap())
 }
 
 #[test]
@@ -46,7 +46,7 @@ fn arrays_are_sent_whole_without_the_ids_of_their_entries() {
         ..AccountWrite::default()
     };
     assert_eq!(
-        Value::Object(body(&mapping(&[]), &marked, false).unwrap()),
+        Value::Object(body(Of::change(&mapping(&[]), &marked, "7")).unwrap()),
         json!({"attributes": [{"name": "shoe", "value": "46"},
             {"name": "bobsyncEmployeeId", "value": "4711"}]})
     );
@@ -75,7 +75,7 @@ fn texts_are_cleared_with_an_empty_text_and_what_is_unique_or_a_reference_with_n
     );
     let write = AccountWrite { attributes: vec![(0, NewValue::Clear)], ..AccountWrite::default() };
     assert!(
-        body(&mapping(&["jobTitle"]), &write, true).is_err(),
+        body(Of::new(&mapping(&["jobTitle"]), &write)).is_err(),
         "a new account has nothing to clear, and nothing is left to write"
     );
 }
@@ -85,7 +85,7 @@ fn what_another_directory_masters_is_not_sent() {
     let foreign = json!({"restrictedFields": [{"field": "jobTitle", "type": "active_directory"},
         {"field": "phoneNumbers"}]});
     for target in ["jobTitle", "phoneNumbers.work"] {
-        let refused = body(&mapping(&[target]), &write(&[Some("x")], &foreign), false);
+        let refused = body(Of::change(&mapping(&[target]), &write(&[Some("x")], &foreign), "7"));
         assert!(
             matches!(refused, Err(Error::Rejected { field: Some(field), .. }) if field == target)
         );
@@ -97,7 +97,7 @@ fn what_another_directory_masters_is_not_sent() {
         ..AccountWrite::default()
     };
     assert_eq!(
-        Value::Object(body(&mapping(&[]), &access, false).unwrap()),
+        Value::Object(body(Of::change(&mapping(&[]), &access, "7")).unwrap()),
         json!({"state": "SUSPENDED"})
     );
 }

@@ -12,7 +12,6 @@ pub const CATALOG: Catalog = Catalog {
     label: "okta",
     default_map: include_str!("default-map.json"),
     address: Some("email"),
-    labels: |target| target == "manager",
     capabilities: Capabilities {
         change_at_first_login: ChangeAtFirstLogin::WithDefaultPassword,
         initial_password: InitialPassword::Optional,
@@ -38,7 +37,7 @@ pub const CATALOG: Catalog = Catalog {
         },
         ..Capabilities::PLAIN
     },
-    ..TABLE.catalog(&Table::fixed::<31>(TABLE.fields), |target| TABLE.compare(target), pacer)
+    ..Catalog::of(&TABLE, pacer)
 };
 
 /// Users of Okta (Okta Management API 2026.06.3, `UserProfile`).
@@ -76,7 +75,7 @@ pub(super) const TABLE: Table = Table {
         // Okta checks no reference. It is the manager's login, which is known before that account
         // is made.
         text("managerId").compared(Compare::PersonByEmail),
-        text("manager"),
+        text("manager").labelled(),
         CUSTOM,
     ],
     mark: CUSTOM,
@@ -159,7 +158,7 @@ mod tests {
             ("t-shirt", None),
             ("", None),
         ] {
-            assert_eq!((CATALOG.compare)(target), expected, "{target}");
+            assert_eq!(CATALOG.compare(target), expected, "{target}");
         }
     }
 

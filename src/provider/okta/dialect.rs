@@ -6,10 +6,7 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use parking_lot::Mutex;
 use reqwest::header::{AUTHORIZATION, HeaderValue};
 use sha2::{Digest as _, Sha256};
-use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    time::{SystemTime, UNIX_EPOCH},
-};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
     CATALOG, Okta,
@@ -195,7 +192,10 @@ impl OktaDialect {
     /// # Errors
     /// The link leads to another address.
     pub(super) fn next(&self, link: &str) -> Result<String, Error> {
-        self.address.next(link, Some(&self.vendor("")))
+        path_of_link(&self.address.origin, link).or_else(|elsewhere| {
+            let own = path_of_link(&self.vendor(""), link).map_err(|_| elsewhere)?;
+            Ok(self.address.path(&own))
+        })
     }
 
     /// Returns the address of a path at the org itself.
@@ -204,9 +204,9 @@ impl OktaDialect {
     }
 
     /// Returns a proof for one call (RFC 9449, 4.2). `token` is there if the call has one.
-    fn proof(&self, method: &str, path: &str, token: Option<&str>) -> Result<Secret, &'static str> {
+    fn proof(&self, method: &str, path: &str, token: Option<&str>) -> Result<Secret, Error> {
         let mut claims = json!({
-            "htm": method, "htu": self.vendor(path), "iat": seconds(), "jti": unique()?,
+            "htm": method, "htu": self.vendor(path), "iat": now(), "jti": unique()?,
         });
         match token {
             Some(token) => {
@@ -265,10 +265,6 @@ impl OktaDialect {
     }
 }
 
-fn seconds() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
-}
-
 impl Dialect for OktaDialect {
     fn base(&self) -> &str {
         &self.address.origin
@@ -285,13 +281,12 @@ impl Dialect for OktaDialect {
             return Err(unreadable("an API token is no service app"));
         };
         let App { client_id, key_id, key } = &**app;
-        let now = seconds();
+        let issued = now();
         let claims = json!({
             "iss": client_id, "sub": client_id, "aud": self.vendor(TOKENS),
-            "jti": unique().map_err(unreadable)?, "iat": now, "exp": now + ASSERTED.as_secs(),
+            "jti": unique()?, "iat": issued, "exp": issued + ASSERTED.as_secs(),
         });
-        let assertion =
-            key.sign(Algorithm::Rs256, &[("kid", json!(key_id))], &claims).map_err(unreadable)?;
+        let assertion = key.sign(Algorithm::Rs256, &[("kid", json!(key_id))], &claims)?;
         let url = format!("{}{}", self.address.origin, self.path(TOKENS));
         let request = form(
             http.request(Method::POST, &url),
@@ -303,7 +298,7 @@ impl Dialect for OktaDialect {
             ],
         );
         let request = if self.proofs.needed.load(Ordering::Acquire) {
-            request.header("DPoP", self.proof("POST", TOKENS, None).map_err(unreadable)?.expose())
+            request.header("DPoP", self.proof("POST", TOKENS, None)?.expose())
         } else {
             request
         };

@@ -107,7 +107,7 @@ pub(super) fn judge(
         ..Refusal::new(route, answer, sent, &text)
     };
     let names = |target: &str| TABLE.names(target);
-    Err(refusal.by(&RULES).unwrap_or_else(|| refusal.of_value(mark, (&[], &[]), names)))
+    Err(refusal.by(&RULES).unwrap_or_else(|| refusal.of_value(mark, &[], &[], names)))
 }
 
 /// Returns when to come back after a refusal for the number of calls. A limit of 0 is the limit of

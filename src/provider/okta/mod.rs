@@ -118,7 +118,7 @@ impl Okta {
             );
             return Err(Error::Misconfigured { said });
         }
-        let lacks = |target: &str| !CATALOG.targets.contains(&target) && !schema.has(target);
+        let lacks = |target: &str| !is_base(target) && !schema.has(target);
         let rows = reader.places().filter(|(_, place)| lacks(place.target));
         Ok(rows.map(|(row, _)| row).collect())
     }
@@ -190,6 +190,11 @@ impl Okta {
     }
 }
 
+/// Returns whether every org has this attribute.
+fn is_base(target: &str) -> bool {
+    CATALOG.targets().iter().any(|field| field.target == target)
+}
+
 /// A search for users, which Okta counts as a listing.
 const SEARCH: Route = Route::new("find", Purpose::Find);
 
@@ -251,7 +256,6 @@ impl Directory for Okta {
                 .await?;
             let page = reader.page(&answer)?;
             for user in &page.users {
-                let nameless = || unreadable("the listing holds a user without an id");
                 let account = reader.account(user).ok_or_else(nameless)?;
                 if !lister.is_new(short(&account.id)) {
                     continue;

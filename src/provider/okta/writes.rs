@@ -20,12 +20,9 @@ type User = (Account<'static>, Now);
 
 impl Okta {
     /// Returns the profile of a write. `None` if there is nothing to write.
-    async fn profile(
-        &self,
-        (mapping, write): (&Mapping, &AccountWrite),
-        new: bool,
-    ) -> Result<Option<Map<String, Value>>, Error> {
-        let is_own = |target: &str| !super::CATALOG.targets.contains(&target);
+    async fn profile(&self, of: Of<'_>) -> Result<Option<Map<String, Value>>, Error> {
+        let Of { mapping, write, .. } = of;
+        let is_own = |target: &str| !super::is_base(target);
         let mut targets = write.attributes.iter().filter_map(|(row, _)| mapping.rows.get(*row));
         let schema =
             if targets.any(|row| is_own(&row.target)) { self.attributes().await? } else { None };
@@ -33,7 +30,7 @@ impl Okta {
         undefined_in(mapping, write, |target| {
             schema.as_ref().is_some_and(|schema| !known(schema, target))
         })?;
-        let mut body = attributes(&TABLE, (mapping, write, new), |place, text, _| {
+        let mut body = attributes(&TABLE, of, |place, text, _| {
             let schema = schema.as_ref().filter(|_| is_own(place.target));
             Ok(match (schema, text) {
                 (Some(schema), Some(text)) => Own::Value(schema.value(place.target, text)),
@@ -51,7 +48,7 @@ impl Okta {
         &self,
         New { mapping, write, initial }: New<'_>,
     ) -> Result<Written, Error> {
-        let mut body = self.profile((mapping, write), true).await?.ok_or_else(nothing)?;
+        let mut body = self.profile(Of::new(mapping, write)).await?.ok_or_else(nothing)?;
         let (mut password, active) = (Password::Absent, write.access != Some(Access::Suspended));
         if let Some(default) = initial.password {
             password = Password::Default(default.expose());
@@ -65,8 +62,8 @@ impl Okta {
             query.push(("nextLogin", "changePassword"));
         }
         let path = self.service.dialect().users();
-        let (to, sent) = ((Method::POST, &*path), Sent::Create(mapping, write, password));
-        let call = Call::write(Route::CREATE, Urgency::Normal, to, Some(body), sent);
+        let sent = Sent::Create(mapping, write, password);
+        let call = Call::create(&path, sent).with(body);
         let answer = self.call(mapping, &Call { query: &query, ..call }).await?;
         let (account, now) = self.told(mapping, &answer, None)?;
         let id = &*account.id.clone();
@@ -88,7 +85,7 @@ impl Okta {
     pub(super) async fn change(&self, change: Change<'_>) -> Result<Written, Error> {
         let Change { mapping, write, id, urgency } = change;
         self.service.dialect().user(id).ok_or(Error::NotFound)?;
-        let mut body = self.profile((mapping, write), false).await?;
+        let mut body = self.profile(Of { mapping, write, id: Some(id) }).await?;
         if write.access.is_none() {
             let body = body.ok_or_else(nothing)?;
             return self.post(change, body).await;
@@ -147,8 +144,8 @@ impl Okta {
     async fn post(&self, change: Change<'_>, body: Map<String, Value>) -> Result<Written, Error> {
         let Change { mapping, id, write, urgency } = change;
         let path = self.service.dialect().user(id).ok_or(Error::NotFound)?;
-        let (to, sent) = ((Method::POST, &*path), Sent::Write(mapping, write));
-        let call = Call::write(Route::UPDATE, urgency, to, Some(body), sent);
+        let sent = Sent::Write(mapping, write);
+        let call = Call::write(Route::UPDATE, urgency, Method::POST, &path, sent).with(body);
         let answer = match self.call(mapping, &call).await {
             Err(Error::NotFound) if self.by_id(mapping, id).await?.is_some() => {
                 // Okta answers so to any change of a DEPROVISIONED user (okta-sdk-java issue 721).
@@ -171,8 +168,7 @@ impl Okta {
         match &answer {
             Ok(answer) => self.note(answer),
             Err(Error::Rejected { field: Some(field), .. })
-                if mapping.position(field).is_some()
-                    && !super::CATALOG.targets.contains(&&**field) =>
+                if mapping.position(field).is_some() && !super::is_base(field) =>
             {
                 self.schema.forget();
             }
@@ -299,7 +295,7 @@ impl Okta {
         let path = self.service.dialect().user(id).ok_or(Error::NotFound)?;
         let (name, query) = step.call();
         let path = format!("{path}/lifecycle/{name}");
-        let call = Call::write(LIFECYCLE, urgency, (Method::POST, &path), None, Sent::Nothing);
+        let call = Call::write(LIFECYCLE, urgency, Method::POST, &path, Sent::Nothing);
         // The answer to an activation has a link with which anyone could log in. It is dropped.
         self.service.call(&Call { query, ..call }).await.map(drop)
     }
@@ -308,7 +304,7 @@ impl Okta {
     async fn end_sessions(&self, (id, urgency): (&str, Urgency)) -> Result<(), Error> {
         let path = self.service.dialect().user(id).ok_or(Error::NotFound)?;
         let path = format!("{path}/sessions");
-        let call = Call::write(SESSIONS, urgency, (Method::DELETE, &path), None, Sent::Nothing);
+        let call = Call::write(SESSIONS, urgency, Method::DELETE, &path, Sent::Nothing);
         repeatable(self.service.call(&call).await)
     }
 

@@ -6,14 +6,10 @@ use crate::provider::prelude::*;
 /// The prefix of targets that are custom attributes.
 pub(super) const CUSTOM: &str = "custom_attributes.";
 
-/// The attribute that holds the mark: OneLogin's field for the id in another system.
-pub(super) const MARK: &str = "external_id";
-
 /// `OneLogin`, as the settings see it. The default map is Bob's own for `OneLogin` (help.hibob.com,
 /// its integration guide). The "Work Cell" of that map is not an attribute of a `OneLogin` user and
 /// has to be a custom attribute.
 pub const CATALOG: Catalog = Catalog {
-    name: "OneLogin",
     required: &["email", "username"],
     label: "onelogin",
     default_map: include_str!("default-map.json"),
@@ -31,10 +27,20 @@ pub const CATALOG: Catalog = Catalog {
         request_ids: true,
         ends_sessions: true,
         licences: true,
+        phrases: Phrases {
+            without_password: "bobsync sets no password there, and OneLogin sends no mail for an \
+                account that its API creates. Employees log in by single sign-on from another \
+                system, or by an invitation that an administrator sends",
+            ..Capabilities::PLAIN.phrases
+        },
         ..Capabilities::PLAIN
     },
-    ..TABLE.catalog(&Table::fixed::<16>(TABLE.fields), |target| TABLE.compare(target), pacer)
+    name: "OneLogin",
+    ..Catalog::of(&TABLE, pacer)
 };
+
+/// The attribute that holds the mark: OneLogin's field for the id in another system.
+pub(super) const MARK: &str = "external_id";
 
 /// Users of `OneLogin` (developers.onelogin.com, "Create User" and "User Resource"). An empty text
 /// clears an attribute, and null clears the manager ("Update User" and "Set Custom Attribute").
@@ -162,7 +168,7 @@ mod tests {
             ("password", None),
             ("Title", None),
         ] {
-            assert_eq!((CATALOG.compare)(target), compare, "{target}");
+            assert_eq!(CATALOG.compare(target), compare, "{target}");
         }
     }
 

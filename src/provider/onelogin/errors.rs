@@ -9,12 +9,15 @@ const SHORT_WAIT: Duration = Duration::from_secs(5);
 /// What a refusal means that is not about a value.
 const RULES: [Rule; 5] = [
     Rule::on(&[400, 401, 403], Means::Unauthorized, "{said}").of(&[Purpose::Token]),
-    Rule::on(&[403], Means::Forbidden, "{said}").of(&[Purpose::Update]),
-    Rule::on(&[403], Means::Forbidden, "{said}").of(&[Purpose::Create]).word(&["account owner"]),
+    Rule::on(&[403], Means::Forbidden, NOT_REACHED).of(&[Purpose::Update]),
+    Rule::on(&[403], Means::Forbidden, NOT_REACHED).of(&[Purpose::Create]).word(&["account owner"]),
     Rule::on(&[403], Means::Forbidden, NEEDS).of(&[Purpose::Create]),
     Rule::on(&[403], Means::Denied, NEEDS),
 ];
 
+/// The text of a user that the credential may not change.
+const NOT_REACHED: &str = "no API credential may change the account owner, and for any other user \
+    it needs the scope \"Manage users\"; OneLogin said: {said}";
 /// The text of a missing permission.
 pub(super) const NEEDS: &str =
     "the OneLogin API credential needs the scope \"Manage users\"; OneLogin said: {said}";
@@ -40,8 +43,8 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
     }
     let (text, named) = read(&answer.body);
     let refusal = Refusal { named: named.as_deref(), ..Refusal::new(route, answer, sent, &text) };
-    let keys = (&["email", "username"][..], &TAKEN[..]);
-    Err(refusal.by(&RULES).unwrap_or_else(|| refusal.of_value(MARK, keys, names)))
+    let of_value = |refusal: Refusal<'_>| refusal.of_value(MARK, &TABLE.names, &TAKEN, names);
+    Err(refusal.by(&RULES).unwrap_or_else(|| of_value(refusal)))
 }
 
 /// Returns when to come back: `Retry-After`, else the seconds until the window resets

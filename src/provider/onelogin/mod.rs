@@ -103,21 +103,14 @@ impl OneLogin {
     }
 
     /// Makes or changes an account.
-    async fn write(
-        &self,
-        (route, urgency): (Route, Urgency),
-        to: (Method, &str),
-        (mapping, write, id): Of<'_>,
-    ) -> Result<Written, Error> {
-        let is_new = id.is_none();
-        let body = writer::body(&TABLE, (mapping, write, is_new), |_, _, _| Ok(Own::Table))?;
+    async fn write(&self, call: Call<'_>, of: Of<'_>) -> Result<Written, Error> {
+        let body = writer::body(&TABLE, of, |_, _, _| Ok(Own::Table))?;
         let defined = self.definitions.get();
-        undefined_in(mapping, write, |target| {
+        undefined_in(of.mapping, of.write, |target| {
             let name = target.strip_prefix(CUSTOM).zip(defined.as_ref());
             name.is_some_and(|(name, defined)| !defined.contains(name))
         })?;
-        let call = Call::write(route, urgency, to, Some(body), Sent::Write(mapping, write));
-        let answer = self.service.call(&call).await;
+        let answer = self.service.call(&call.with(body)).await;
         if let Err(Error::Rejected { field: Some(field), .. }) = &answer
             && field.starts_with(CUSTOM)
         {
@@ -130,8 +123,7 @@ impl OneLogin {
                 self.definitions.set(defined);
             }
         }
-        let answer = (&answer?, Some("x-request-id"));
-        Reader::new(&TABLE, mapping).written((mapping, write, id), None, answer)
+        Reader::new(&TABLE, of.mapping).written(of, None, &answer?, Some("x-request-id"))
     }
 
     /// Ends the sessions of a user who just lost access (developers.onelogin.com, "Log User Out").
@@ -139,17 +131,16 @@ impl OneLogin {
     /// still taken.
     async fn end_sessions(&self, id: &str, urgency: Urgency) -> Result<(), Error> {
         let path = format!("/api/1/users/{id}/logout");
-        let to = (Method::PUT, &*path);
-        let call = Call::write(LOGOUT, urgency, to, Some(Map::new()), Sent::Nothing);
+        let call = Call::write(LOGOUT, urgency, Method::PUT, &path, Sent::Nothing);
         let needs = "access is taken, and open sessions cannot be ended: the API credential needs \
             the scope \"Manage users\" for logout";
-        match repeatable(self.service.call(&call).await) {
+        match repeatable(self.service.call(&call.with(Map::new())).await) {
             // A refusal of this call says nothing about the account.
             Err(
                 Error::Forbidden { said } | Error::Denied { said } | Error::Rejected { said, .. },
-            ) => Err(Error::Forbidden { said: format!("{needs}; OneLogin said: {said}") }),
+            ) => Err(Error::forbidden(format!("{needs}; OneLogin said: {said}"))),
             Err(Error::NotFound) => {
-                Err(Error::Forbidden { said: format!("{needs}; OneLogin said: HTTP 404") })
+                Err(Error::forbidden(format!("{needs}; OneLogin said: HTTP 404")))
             }
             outcome => outcome,
         }
@@ -216,8 +207,7 @@ impl Directory for OneLogin {
                     .map(|(row, _)| *row)
                     .filter(|row| page.users.iter().any(|user| reader.shows(user, *row))),
             );
-            let nameless = "the listing holds an account without an id";
-            let fresh = lister.take((&reader, nameless), &page, |id| id.parse().ok(), &mut ours)?;
+            let fresh = lister.take(&reader, &page, |id| id.parse().ok(), &mut ours)?;
             if !pages.more(counts(&answer), page.users.len() as u64, fresh)? {
                 let shown = (lister.accounts() > 0).then_some(shown);
                 let unavailable = self.unavailable(&custom, shown).await?;
@@ -254,16 +244,16 @@ impl Directory for OneLogin {
     }
 
     async fn create(&self, New { mapping, write, .. }: New<'_>) -> Result<Written, Error> {
-        let kind = (Route::CREATE, Urgency::Normal);
-        self.write(kind, (Method::POST, USERS), (mapping, write, None)).await
+        let of = Of::new(mapping, write);
+        self.write(Call::create(USERS, of.sent()), of).await
     }
 
     async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
         let Change { mapping, id, write, urgency } = change;
         let path = path_of(id).ok_or(Error::NotFound)?;
-        let to = (Method::PUT, &*path);
-        let of = (mapping, write, Some(id));
-        let mut written = self.write((Route::UPDATE, urgency), to, of).await?;
+        let of = Of::change(mapping, write, id);
+        let call = Call::write(Route::UPDATE, urgency, Method::PUT, &path, of.sent());
+        let mut written = self.write(call, of).await?;
         if write.access == Some(Access::Suspended) {
             match self.end_sessions(id, urgency).await {
                 Err(error @ Error::Forbidden { .. }) => {

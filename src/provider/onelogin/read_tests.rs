@@ -187,7 +187,8 @@ proptest! {
             attributes: vec![(5, crate::domain::account::NewValue::Set("7".into()))],
             ..AccountWrite::default()
         };
-        let sent = writer::body(&TABLE, (&mapping, &write, false), |_, _, _| Ok(Own::Table));
+        let of = Of::change(&mapping, &write, "7");
+        let sent = writer::body(&TABLE, of, |_, _, _| Ok(Own::Table));
         let sent = sent.unwrap();
         prop_assert_eq!(sent["custom_attributes"].as_object(), Some(&kept));
     }

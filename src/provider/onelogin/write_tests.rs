@@ -17,7 +17,9 @@ fn mapping() -> Mapping {
 }
 
 fn body(write: &AccountWrite, new: bool) -> Result<Map<String, Value>, Error> {
-    writer::body(&TABLE, (&mapping(), write, new), |_, _, _| Ok(Own::Table))
+    let mapping = mapping();
+    let of = Of { id: (!new).then_some("7"), ..Of::new(&mapping, write) };
+    writer::body(&TABLE, of, |_, _, _| Ok(Own::Table))
 }
 
 fn confirmed(
@@ -28,7 +30,7 @@ fn confirmed(
     let mapping = mapping();
     let answer = fixtures::answer(200, "application/json", answer.to_string());
     let state = write.access.map(state_of);
-    Reader::new(&TABLE, &mapping).confirmed(&mapping, write, (id, state), &answer)
+    Reader::new(&TABLE, &mapping).confirmed(&mapping, write, id, state, &answer)
 }
 
 fn set(row: usize, text: &str) -> (usize, NewValue) {

@@ -18,6 +18,7 @@ pub const CATALOG: Catalog = Catalog {
         initial_password: InitialPassword::Optional,
         mark: "externalId, or the enterprise extension's employeeNumber",
         listing_counts: true,
+        chosen_mark: true,
         lags: true,
         defined_attributes: true,
         says_when: true,
@@ -30,7 +31,7 @@ pub const CATALOG: Catalog = Catalog {
         },
         ..Capabilities::PLAIN
     },
-    ..TABLE.catalog(&Table::fixed::<21>(TABLE.fields), |target| TABLE.compare(target), pacer)
+    ..Catalog::of(&TABLE, pacer)
 };
 
 /// Users (RFC 7643, 4). An attribute that is not there has no value.
@@ -66,7 +67,10 @@ pub(super) const TABLE: Table = Table {
         text("enterprise.division").at(INSIDE).placed(enterprise),
         text("enterprise.department").at(INSIDE).placed(enterprise),
         text("enterprise.manager").at(INSIDE).placed(manager).compared(Compare::Person),
-        text("<schema URN>:<attribute>").at(INSIDE).named(is_extension).placed(extension),
+        text("<schema URN>:<attribute>")
+            .at(INSIDE)
+            .named(is_extension, r"urn(:[A-Za-z0-9_.$-]+){2,}:[A-Za-z][A-Za-z0-9_$-]{0,63}")
+            .placed(extension),
     ],
     mark: text("externalId"),
     id: &["id"],
@@ -251,7 +255,7 @@ mod tests {
             ("id", None),
             ("meta", None),
         ] {
-            assert_eq!((CATALOG.compare)(target), expected, "{target}");
+            assert_eq!(CATALOG.compare(target), expected, "{target}");
         }
         let place = TABLE.locate(BADGE).unwrap();
         assert_eq!(

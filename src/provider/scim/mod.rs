@@ -81,7 +81,7 @@ impl Scim {
             pages.are_of(lister.size());
             let page = page_of(reader, &answer)?;
             let rows = page.users.len() as u64;
-            let fresh = lister.take((reader, NAMELESS), &page, |id| Some(short(id)), sink)?;
+            let fresh = lister.take(reader, &page, |id| Some(short(id)), sink)?;
             let total: Option<u64> = page.rest.read("totalResults");
             // Servers give fewer users than were asked for, and without a total only an empty page
             // is the end.
@@ -117,7 +117,7 @@ impl Scim {
             if cursor.is_empty() && page.rest.text("nextCursor").is_none() && !is_all {
                 return Ok(None);
             }
-            lister.take((reader, NAMELESS), &page, |id| Some(short(id)), sink)?;
+            lister.take(reader, &page, |id| Some(short(id)), sink)?;
             steady &= said.is_none() || said == *total.get_or_insert(said);
             let Some(next) = page.rest.text("nextCursor") else {
                 let all = total.flatten().is_none_or(|total| total == u64::from(lister.accounts()));
@@ -207,15 +207,18 @@ impl Scim {
             let form = Writing { mapping, mark: self.tenant().mark, hints };
             let body = form.patch(&write)?;
             let (version, sent) = (version(&write), Sent::Write(mapping, &write));
-            let to = (Method::PATCH, path);
-            let call = Call::write(Route::UPDATE, urgency, to, Some(body), sent);
+            let call = Call::write(Route::UPDATE, urgency, Method::PATCH, path, sent).with(body);
             let call = Call { version: version.as_deref(), ..call };
             match self.service.call(&call).await {
                 Err(Error::Unavailable { said }) if said == CHANGED && again => again = false,
                 outcome => {
                     let had = self.before(mapping, &write);
                     return self
-                        .confirmed((mapping, &write, Some(id)), had.as_ref(), outcome?)
+                        .confirmed(
+                            Of { mapping, write: &write, id: Some(id) },
+                            had.as_ref(),
+                            outcome?,
+                        )
                         .await;
                 }
             }
@@ -246,13 +249,13 @@ impl Scim {
             let form = Writing { mapping, mark: self.tenant().mark, hints };
             let body = form.whole(write, &user)?;
             let version = version_of(user.get("meta").unwrap_or_default());
-            let (to, sent) = ((Method::PUT, path), Sent::Write(mapping, write));
-            let call = Call::write(Route::UPDATE, urgency, to, Some(body), sent);
+            let sent = Sent::Write(mapping, write);
+            let call = Call::write(Route::UPDATE, urgency, Method::PUT, path, sent).with(body);
             let call = Call { version: version.as_deref(), ..call };
             match self.service.call(&call).await {
                 Err(Error::Unavailable { said }) if said == CHANGED && again => again = false,
                 outcome => {
-                    let of = (mapping, write, Some(id));
+                    let of = Of { mapping, write, id: Some(id) };
                     return self.confirmed(of, Some(&had), outcome?).await;
                 }
             }
@@ -270,16 +273,16 @@ impl Scim {
         had: Option<&Account<'_>>,
         answer: Answer,
     ) -> Result<Written, Error> {
-        let (mapping, write, id) = of;
+        let Of { mapping, write, id } = of;
         let reader = self.reader(mapping);
-        let Some(id) = id else { return reader.written(of, None, (&answer, None)) };
+        let Some(id) = id else { return reader.written(of, None, &answer, None) };
         if !is_empty(&answer) {
             let told = reader.one(&answer).is_ok_and(|told| {
                 *told.id == *id && Ignored::of(mapping, write, had, &told).is_nothing()
             });
             // An answer that is no user is no confirmation.
             if told || reader.one(&answer).is_err() {
-                return reader.written(of, None, (&answer, None));
+                return reader.written(of, None, &answer, None);
             }
         }
         let read = match self.user(id).await {
@@ -314,8 +317,6 @@ impl Scim {
         outcome
     }
 }
-
-const NAMELESS: &str = "the listing holds a user without an id";
 
 /// Returns the page in an answer, and says what was expected if there is no page in it.
 fn page_of<'a>(reader: &Reader<'_>, answer: &'a Answer) -> Result<Page<'a>, Error> {
@@ -415,11 +416,10 @@ impl Directory for Scim {
         let body = form.user(write, initial.password)?;
         let password =
             initial.password.map_or(Password::Absent, |text| Password::Default(text.expose()));
-        let (to, sent) = ((Method::POST, USERS), Sent::Create(mapping, write, password));
-        let call = Call::write(Route::CREATE, Urgency::Normal, to, Some(body), sent);
+        let call = Call::create(USERS, Sent::Create(mapping, write, password)).with(body);
         let answer = self.doubting(self.service.call(&call).await).await?;
         let state = state_of(write.access.unwrap_or(Access::Active));
-        self.reader(mapping).written((mapping, write, None), Some(state), (&answer, None))
+        self.reader(mapping).written(Of::new(mapping, write), Some(state), &answer, None)
     }
 
     async fn update(&self, change: Change<'_>) -> Result<Written, Error> {

@@ -51,7 +51,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
         target: (*target).into(),
         source: Source::Field(0),
         on_create_only: false,
-        compare: (CATALOG.compare)(target).expect("a target of Entra ID"),
+        compare: CATALOG.compare(target).expect("a target of Entra ID"),
         required: CATALOG.required.contains(target),
     };
     let name = targets.iter().position(|target| *target == "userPrincipalName").expect("required");

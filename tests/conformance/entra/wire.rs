@@ -869,7 +869,7 @@ async fn a_refusal_in_the_words_of_a_lag_is_tried_again_while_the_user_is_new() 
         grow_old().await;
         let (_, outcomes) = pass(&entra, &titled("Lead")).await;
         assert!(
-            matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Rejected(_), .. }),
+            matches!(&outcomes[&0], Outcome::Failed { failure: Failure::Rejected(..), .. }),
             "{words}: {outcomes:?}"
         );
         entra.put("/quirks", json!({"updateLagSeconds": 0})).await;

@@ -765,7 +765,7 @@ async fn an_address_in_a_foreign_domain_concerns_that_employee_only_whatever_goo
                 Failure::Forbidden(said) if forbidden => {
                     assert!(said.contains("domain of primaryEmail"), "{said}")
                 }
-                Failure::Rejected(said) if !forbidden => {
+                Failure::Rejected(said, _) if !forbidden => {
                     assert!(said.contains("primaryEmail"), "{said}")
                 }
                 other => panic!("{other:?}"),

@@ -48,7 +48,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
         target: (*target).into(),
         source: Source::Field(0),
         on_create_only: false,
-        compare: (CATALOG.compare)(target).expect("a target of Google Workspace"),
+        compare: CATALOG.compare(target).expect("a target of Google Workspace"),
         required: CATALOG.required.contains(target),
     };
     let email = targets.iter().position(|target| *target == "primaryEmail").expect("required");

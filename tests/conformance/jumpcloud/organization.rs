@@ -48,7 +48,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
         target: (*target).into(),
         source: Source::Field(0),
         on_create_only: false,
-        compare: (CATALOG.compare)(target).expect("a target of JumpCloud"),
+        compare: CATALOG.compare(target).expect("a target of JumpCloud"),
         required: CATALOG.required.contains(target),
     };
     let position = |wanted| targets.iter().position(|target| *target == wanted);

@@ -49,7 +49,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
         target: (*target).into(),
         source: Source::Field(0),
         on_create_only: false,
-        compare: (CATALOG.compare)(target).expect("a target of OneLogin"),
+        compare: CATALOG.compare(target).expect("a target of OneLogin"),
         required: CATALOG.required.contains(target),
     };
     Mapping {

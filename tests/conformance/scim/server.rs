@@ -52,7 +52,7 @@ pub fn mapping(targets: &[&str]) -> Mapping {
         target: (*target).into(),
         source: Source::Field(0),
         on_create_only: false,
-        compare: (CATALOG.compare)(target).expect("a target of SCIM"),
+        compare: CATALOG.compare(target).expect("a target of SCIM"),
         required: CATALOG.required.contains(target),
     };
     let position = |wanted| targets.iter().position(|target| *target == wanted);

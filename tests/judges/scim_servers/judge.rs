@@ -48,7 +48,7 @@ fn mapping(targets: &[&str]) -> Mapping {
         target: (*target).into(),
         source: Source::Field(0),
         on_create_only: false,
-        compare: (CATALOG.compare)(target).expect("a target"),
+        compare: CATALOG.compare(target).expect("a target"),
         required: false,
     };
     Mapping {

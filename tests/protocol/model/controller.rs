@@ -206,7 +206,7 @@ pub fn run(heard: &Heard) -> Doing {
             .map(|(who, _)| (who, None)),
     );
     let claims = Claims::default();
-    let looking = claims.everybody();
+    let looking = claims.begin_full();
     let turns = AtomicU64::new(0);
     let execution = Execution {
         provider: &desk,

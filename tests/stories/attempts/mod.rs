@@ -7,6 +7,7 @@ use simulators::bob::webhooks::{event, send};
 
 mod held;
 mod revoked;
+mod script;
 mod settings;
 
 use crate::{
@@ -17,6 +18,8 @@ use crate::{
 pub(super) const SECRET: &str = "s3cret of the webhook";
 pub(super) const AT_WORK: [(&str, &str); 2] =
     [("internal.lifecycleStatus", "Employed"), ("internal.status", "Active")];
+pub(super) const REVOKED: &str = "employee.access.revoked.immediately";
+pub(super) const ACTIVATED: &str = "employee.activated";
 pub(super) const QUIET: std::time::Duration = std::time::Duration::from_secs(3);
 
 pub(super) fn back() -> Value {

@@ -1,205 +1,124 @@
 //! A revocation holds until Bob reports the employee activated again or a later start date, in any
 //! order of other events.
 
-use jiff::{Timestamp, ToSpan as _};
+use jiff::Timestamp;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use serde_json::json;
 
-use super::*;
+use super::{
+    script::{
+        Account::{Active, Suspended},
+        NOW,
+        Step::{self, *},
+        minutes, play,
+    },
+    *,
+};
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_activation_from_before_the_revocation_does_not_end_it() {
-    let (story, people, controller) = begin("old-news", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    let now = Timestamp::now();
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, now).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    assert_eq!(deliver(&controller, "employee.activated", id, now - 2.hours()).await, Some(200));
-    tokio::time::sleep(QUIET).await;
-    story.sync().await;
-    assert_eq!(
-        status(&story, id).await,
-        2,
-        "Bob repeats for days: this one is older than the revocation"
-    );
+/// Makes a test of each script.
+macro_rules! scripts {
+    ($($(#[$about:meta])* $name:ident: [$($step:expr),* $(,)?];)*) => {
+        $(
+            $(#[$about])*
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                Box::pin(play([$($step),*])).await;
+            }
+        )*
+    };
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_that_was_ended_is_not_taken_up_again_when_bob_repeats_it() {
-    let (story, people, controller) = begin("repeated", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    let now = Timestamp::now();
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, now - 2.hours()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    story.sync().await;
-    assert_eq!(deliver(&controller, "employee.activated", id, now - 1.hours()).await, Some(200));
-    story.sync().await;
-    until_status(&story, id, 1).await;
-    let controller = again(&story, controller).await;
-    story.sync().await;
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, now - 2.hours()).await,
-        Some(200)
-    );
-    tokio::time::sleep(QUIET).await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 1, "Bob activated the person after that");
+/// Lists these e-mail domains, or all.
+fn domains(domains: &[&str]) -> Step {
+    Settings(json!({"provisioning": {"emailDomains": domains}}), None)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_activation_right_after_a_revocation_gives_access_back_without_the_interval() {
-    let (story, people, controller) = begin("right-after", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    let now = Timestamp::now();
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, now - 2.minutes()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
-    assert_eq!(deliver(&controller, "employee.activated", id, now).await, Some(200));
-    until_status(&story, id, 1).await;
+/// Switches the disabling trigger.
+fn trigger(on: bool) -> Step {
+    Settings(json!({"provisioning": {"disablingTrigger": on}}), None)
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_activation_that_comes_while_the_suspension_is_being_recorded_is_not_lost() {
-    let (story, people, controller) = begin("at-once", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    let now = Timestamp::now();
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, now - 2.minutes()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    assert_eq!(deliver(&controller, "employee.activated", id, now).await, Some(200));
-    tokio::time::sleep(QUIET).await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 1, "Bob reported the person activated, and was told 200");
+/// Returns the fields of an employee who has left.
+fn gone() -> serde_json::Value {
+    json!({"internal.lifecycleStatus": "Terminated", "internal.status": "Inactive"})
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_outlives_its_object_while_the_person_is_hands_off() {
-    let (story, people, controller) = begin("off-revoked", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    pin(&story, id, json!({"suspend": true})).await;
-    seen(&story, id).await;
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
-    tokio::time::sleep(QUIET).await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 1);
-    assert!(controller.stop().await);
-    forget(&story, id).await;
-    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    story.sync().await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 2, "the pin is gone, and the revocation holds");
+scripts! {
+    an_activation_from_before_the_revocation_does_not_end_it: [
+        Revoked(NOW), Becomes(Suspended), Activated(minutes(120)), Quiet, Sync, Is(Suspended),
+    ];
+    a_revocation_that_was_ended_is_not_taken_up_again_when_bob_repeats_it: [
+        Revoked(minutes(120)), Becomes(Suspended), Sync, Activated(minutes(60)), Sync,
+        Becomes(Active), Restart, Sync, Revoked(minutes(120)), Quiet, Sync, Is(Active),
+    ];
+    an_activation_right_after_a_revocation_gives_access_back_without_the_interval: [
+        Revoked(minutes(2)), Becomes(Suspended), Recorded, Activated(NOW), Becomes(Active),
+    ];
+    an_activation_that_comes_while_the_suspension_is_being_recorded_is_not_lost: [
+        Revoked(minutes(2)), Becomes(Suspended), Activated(NOW), Quiet, Sync, Is(Active),
+    ];
+    /// The pin is gone, and the revocation holds.
+    a_revocation_outlives_its_object_while_the_person_is_hands_off: [
+        Pin(json!({"suspend": true})), Revoked(NOW), Quiet, Sync, Is(Active), Stop, Forget, Start,
+        Sync, Sync, Is(Suspended),
+    ];
+    a_revocation_outlives_its_object_in_a_dry_run: [
+        Settings(json!({"mode": "DryRun"}), Some("DryRun")), Revoked(NOW), Quiet, Sync, Stop,
+        Forget, Start, Settings(json!({"mode": "Enforce"}), None), Sync, Is(Suspended),
+    ];
+    /// An answer with 200 means that it is on record.
+    a_revocation_that_comes_while_the_integration_is_suspended_outlives_its_object: [
+        Pause, Revoked(NOW), Quiet, Forget, Restart, Resume, Sync, Sync, Is(Suspended),
+    ];
+    /// An answer with 200 means that it is on record.
+    a_revocation_of_somebody_without_an_object_is_kept: [
+        Pause, Forget, Quiet, Revoked(NOW), Restart, Resume, Sync, Sync, Is(Suspended),
+    ];
+    a_revocation_outlives_its_object_while_the_domain_is_not_listed: [
+        Revoked(NOW), Becomes(Suspended), Sync, domains(&["elsewhere.example"]),
+        Ready("Converged"), Restart, Forget, Quiet, Restart, domains(&[]), Sync, Sync,
+        Is(Suspended),
+    ];
+    a_revocation_outlives_its_object_that_went_while_the_domain_was_not_listed: [
+        Revoked(NOW), Becomes(Suspended), Sync, domains(&["elsewhere.example"]),
+        Ready("Converged"), Stop, Forget, Start, domains(&[]), Sync, Sync, Is(Suspended),
+    ];
+    /// No activation was reported, and no later start.
+    a_revocation_outlives_its_object_after_bob_showed_the_person_as_terminated_for_a_while: [
+        Revoked(NOW), Becomes(Suspended), Bob(gone()), Sync, Stop, Forget, Bob(back()), Start,
+        Sync, Sync, Is(Suspended),
+    ];
+    a_revocation_survives_the_disabling_trigger_that_goes_and_comes_back: [
+        Revoked(NOW), Becomes(Suspended), trigger(false), Sync, Stop, Forget, Start, Sync,
+        trigger(true), Sync, Sync, Is(Suspended),
+    ];
+    /// It is the same employment: its date was missing for a while.
+    a_start_date_that_is_emptied_or_hidden_and_comes_back_ends_no_revocation: [
+        Bob(json!({"work.startDate": null})), Sync, Revoked(NOW), Becomes(Suspended), Sync,
+        Bob(json!({"work.startDate": "2022-03-01"})), Sync, Sync, Is(Suspended),
+    ];
+    /// The first delivery was answered 503, and Bob activated the person since.
+    a_revocation_that_arrives_after_a_later_activation_takes_no_access: [
+        Activated(NOW), Revoked(minutes(10)), Quiet, Sync, Is(Active),
+    ];
+    /// Bob shows the file, and has reported no activation.
+    a_revocation_outlives_a_deletion_that_was_none: [
+        Revoked(minutes(2)), Becomes(Suspended), Sync, Deleted(minutes(2)), Quiet, Sync, Quiet,
+        Sync, Is(Suspended),
+    ];
+    an_activation_ends_a_revocation_whose_object_is_gone: [
+        Revoked(NOW), Becomes(Suspended), Sync, Pause, Forget, Quiet, MayActivate, Resume, Sync,
+        Sync, IsIfHeard(Active),
+    ];
+    an_activation_before_the_first_pass_ends_a_revocation_that_only_the_integration_knows: [
+        Revoked(NOW), Becomes(Suspended), Sync, Stop, Forget, BobFails, Start,
+        Ready("BobUnavailable"), MayActivate, BobAnswers, Sync, Sync, IsIfHeard(Active),
+    ];
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_outlives_its_object_in_a_dry_run() {
-    let (story, people, controller) = begin("dry-revoked", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    story.integrate(hooked(json!({"mode": "DryRun"}))).await;
-    story.ready("DryRun").await;
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
-    tokio::time::sleep(QUIET).await;
-    story.sync().await;
-    assert!(controller.stop().await);
-    forget(&story, id).await;
-    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    story.integrate(hooked(json!({"mode": "Enforce"}))).await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 2, "the revocation holds");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_that_comes_while_the_integration_is_suspended_outlives_its_object() {
-    let (story, people, controller) = begin("susp-revoked", 6, hooked(json!({}))).await;
-    paused(&story, true).await;
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", &people[0], Timestamp::now())
-            .await,
-        Some(200)
-    );
-    tokio::time::sleep(QUIET).await;
-    forget(&story, &people[0]).await;
-    let _controller = again(&story, controller).await;
-    paused(&story, false).await;
-    story.sync().await;
-    story.sync().await;
-    assert_eq!(status(&story, &people[0]).await, 2, "200 means it is on record");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_of_somebody_without_an_object_is_kept() {
-    let (story, people, controller) = begin("susp-gone", 6, hooked(json!({}))).await;
-    paused(&story, true).await;
-    forget(&story, &people[1]).await;
-    tokio::time::sleep(QUIET).await;
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", &people[1], Timestamp::now())
-            .await,
-        Some(200)
-    );
-    let _controller = again(&story, controller).await;
-    paused(&story, false).await;
-    story.sync().await;
-    story.sync().await;
-    assert_eq!(status(&story, &people[1]).await, 2, "200 means it is on record");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_outlives_its_object_while_the_domain_is_not_listed() {
-    let (story, people, controller) = begin("dom-revoked", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    story.sync().await;
-    story.integrate(hooked(json!({"provisioning": {"emailDomains": ["elsewhere.example"]}}))).await;
-    story.ready("Converged").await;
-    let controller = again(&story, controller).await;
-    forget(&story, id).await;
-    tokio::time::sleep(QUIET).await;
-    let _controller = again(&story, controller).await;
-    story.integrate(hooked(json!({"provisioning": {"emailDomains": []}}))).await;
-    story.sync().await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_outlives_its_object_after_bob_showed_the_person_as_terminated_for_a_while() {
-    let (story, people, controller) = begin("term-revoked", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    leave(&story, &people[..1]).await;
-    story.sync().await;
-    assert!(controller.stop().await);
-    forget(&story, id).await;
-    story.simulated.change(id, back()).await;
-    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    story.sync().await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 2, "no activation was reported, and no later start");
+/// Bob reports an immediate revocation, and is answered 200.
+async fn revoked(controller: &Controller, id: &str) {
+    assert_eq!(deliver(controller, REVOKED, id, Timestamp::now()).await, Some(200));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -208,10 +127,7 @@ async fn a_revocation_holds_where_a_pin_or_a_killed_process_stands_between() {
     pin(&story, &people[0], json!({"userStatus": "AlwaysActive"})).await;
     seen(&story, &people[0]).await;
     for id in &people[..2] {
-        assert_eq!(
-            deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-            Some(200)
-        );
+        revoked(&controller, id).await;
     }
     controller.kill();
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
@@ -237,10 +153,7 @@ async fn a_revocation_holds_where_a_pin_or_a_killed_process_stands_between() {
 async fn revocations_beyond_the_budget_outlive_their_objects() {
     let (story, people, controller) = begin("many-revoked", 30, hooked(json!({}))).await;
     for id in &people[..8] {
-        assert_eq!(
-            deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-            Some(200)
-        );
+        revoked(&controller, id).await;
     }
     tokio::time::sleep(QUIET).await;
     story.sync().await;
@@ -266,49 +179,6 @@ async fn revocations_beyond_the_budget_outlive_their_objects() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_survives_the_disabling_trigger_that_goes_and_comes_back() {
-    let (story, people, controller) = begin("trigger", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    story.integrate(hooked(json!({"provisioning": {"disablingTrigger": false}}))).await;
-    story.sync().await;
-    assert!(controller.stop().await);
-    forget(&story, id).await;
-    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    story.sync().await;
-    story.integrate(hooked(json!({"provisioning": {"disablingTrigger": true}}))).await;
-    story.sync().await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_start_date_that_is_emptied_or_hidden_and_comes_back_ends_no_revocation() {
-    let (story, people, controller) = begin("emptied", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    story.simulated.change(id, json!({"work.startDate": null})).await;
-    story.sync().await;
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    story.sync().await;
-    story.simulated.change(id, json!({"work.startDate": "2022-03-01"})).await;
-    story.sync().await;
-    story.sync().await;
-    assert_eq!(
-        status(&story, id).await,
-        2,
-        "the same employment: its date was missing for a while"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_revocation_holds_for_somebody_who_waits_for_a_change() {
     let story = Story::begin("waits", 2).await;
     story.secret("hook", &[("webhookSecret", SECRET)]).await;
@@ -322,43 +192,17 @@ async fn a_revocation_holds_for_somebody_who_waits_for_a_change() {
     let controller = Controller::with(&story, &["--leader-elect=false"]).await;
     story.integrate(hooked(json!({"provisioning": {"existingEmployees": "OnChange"}}))).await;
     story.ready("Converged").await;
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", &people[0], Timestamp::now())
-            .await,
-        Some(200)
-    );
+    revoked(&controller, &people[0]).await;
     tokio::time::sleep(QUIET).await;
     story.sync().await;
     assert_eq!(status(&story, &people[0]).await, 2, "access is taken at once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_that_arrives_after_a_later_activation_takes_no_access() {
-    let (story, people, controller) = begin("order", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    let now = Timestamp::now();
-    assert_eq!(deliver(&controller, "employee.activated", id, now).await, Some(200));
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, now - 10.minutes()).await,
-        Some(200)
-    );
-    tokio::time::sleep(QUIET).await;
-    story.sync().await;
-    assert_eq!(
-        status(&story, id).await,
-        1,
-        "the first delivery was answered 503; Bob activated the person since"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_short_answer_does_not_forget_a_revocation() {
     let (story, people, controller) = begin("short-revoked", 40, hooked(json!({}))).await;
     let id = people.last().unwrap();
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
+    revoked(&controller, id).await;
     until_status(&story, id, 2).await;
     story.sync().await;
     story.simulated.put("/bob/serve", json!({"first": 12})).await;
@@ -378,10 +222,7 @@ async fn a_revocation_outlives_an_old_backup_of_its_object() {
     let (story, people, controller) = begin("backup-revoked", 6, hooked(json!({}))).await;
     let id = &people[0];
     let old = story.person(id).await.unwrap();
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
+    revoked(&controller, id).await;
     until_status(&story, id, 2).await;
     story.sync().await;
     assert_eq!(story.integration().await.status.unwrap().revoked.len(), 1);
@@ -401,92 +242,4 @@ async fn a_revocation_outlives_an_old_backup_of_its_object() {
     story.sync().await;
     story.sync().await;
     assert_eq!(status(&story, id).await, 2, "the integration's status remembers");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_outlives_a_deletion_that_was_none() {
-    let (story, people, controller) = begin("both", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    let now = Timestamp::now();
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, now - 2.minutes()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    story.sync().await;
-    assert_eq!(deliver(&controller, "employee.deleted", id, now - 2.minutes()).await, Some(200));
-    tokio::time::sleep(QUIET).await;
-    story.sync().await;
-    tokio::time::sleep(QUIET).await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 2, "Bob shows the file, and has not activated anybody");
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_revocation_outlives_its_object_that_went_while_the_domain_was_not_listed() {
-    let (story, people, controller) = begin("dom-stopped", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    story.sync().await;
-    story.integrate(hooked(json!({"provisioning": {"emailDomains": ["elsewhere.example"]}}))).await;
-    story.ready("Converged").await;
-    assert!(controller.stop().await);
-    forget(&story, id).await;
-    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    story.integrate(hooked(json!({"provisioning": {"emailDomains": []}}))).await;
-    story.sync().await;
-    story.sync().await;
-    assert_eq!(status(&story, id).await, 2);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_activation_ends_a_revocation_whose_object_is_gone() {
-    let (story, people, controller) = begin("act-gone", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    story.sync().await;
-    paused(&story, true).await;
-    forget(&story, id).await;
-    tokio::time::sleep(QUIET).await;
-    let answer = deliver(&controller, "employee.activated", id, Timestamp::now()).await;
-    paused(&story, false).await;
-    story.sync().await;
-    story.sync().await;
-    assert!(
-        answer != Some(200) || status(&story, id).await == 1,
-        "Bob was told 200 and tells no more"
-    );
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_activation_before_the_first_pass_ends_a_revocation_that_only_the_integration_knows() {
-    let (story, people, controller) = begin("act-early", 6, hooked(json!({}))).await;
-    let id = &people[0];
-    assert_eq!(
-        deliver(&controller, "employee.access.revoked.immediately", id, Timestamp::now()).await,
-        Some(200)
-    );
-    until_status(&story, id, 2).await;
-    story.sync().await;
-    assert!(controller.stop().await);
-    forget(&story, id).await;
-    story.simulated.post("/bob/faults", json!({"kind": "status", "status": 500})).await;
-    let controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    story.ready("BobUnavailable").await;
-    let answer = deliver(&controller, "employee.activated", id, Timestamp::now()).await;
-    story.simulated.delete("/bob/faults").await;
-    story.sync().await;
-    story.sync().await;
-    assert!(
-        answer != Some(200) || status(&story, id).await == 1,
-        "{answer:?}: Bob was told 200 and tells no more"
-    );
 }

@@ -149,7 +149,11 @@ pub async fn a_steady_state_and_a_restart_write_nothing_anywhere(tenant: Provide
     let calls = scene.calls().await;
     assert_eq!(calls["writes"], 0);
     let listing = format!("GET {}", tenant.users());
-    assert_eq!(calls["byRoute"], json!({listing.as_str(): 2 * pages}), "no call but for the pages");
+    assert_eq!(
+        calls["byRoute"],
+        json!({listing.as_str(): 2 * pages}),
+        "the pages, and no other call"
+    );
     assert_eq!(scene.simulated.calls("bob", "POST /v1/people/search").await, 2);
     // The one change is the echo of the sync request.
     let changed = changes(&scene, mark).await;

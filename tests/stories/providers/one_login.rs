@@ -124,8 +124,16 @@ impl Tenant for OneLogin {
         vec![
             (rules.changed("region", json!("Mars")), json!({}), "Unsupported value"),
             (one(), password.clone(), "OneLogin takes no default password"),
-            (one(), password, "Google Workspace, Entra ID, JumpCloud and Okta"),
-            (one(), first, "Google Workspace, Entra ID, JumpCloud and Okta can"),
+            (
+                one(),
+                password,
+                "Remove defaultPasswordSecretRef; Google Workspace, Microsoft Entra ID",
+            ),
+            (
+                one(),
+                first,
+                "Remove changePasswordOnFirstLogin; Google Workspace, Microsoft Entra ID",
+            ),
             rules.row("jobTitle", "work.title", "OneLogin has no such target"),
             rules.row("custom_attributes.", "work.title", "OneLogin has no such target"),
             rules.row("manager_user_id", "work.title", "manager_user_id refers to an employee"),

@@ -153,7 +153,7 @@ impl Tenant for Scim {
             rules.row("emails", "work.title", unknown),
             rules.row("externalId", "work.title", unknown),
             rules.row("active", "work.title", unknown),
-            rules.row(enterprise, "work.title", unknown),
+            rules.row(enterprise, "work.title", "have short names"),
             rules.row("urn:short", "work.title", unknown),
             rules.row("enterprise.manager", "work.title", "refers to an employee"),
             (rules.provider.clone(), change, "SCIM cannot ask for another password"),

@@ -41,7 +41,7 @@ pub async fn control_plane() -> &'static ControlPlane {
                 .await
                 .expect("a control plane");
             plane
-                .apply_yaml(&bobsync::api::crds_yaml().expect("CRDs"))
+                .apply_yaml(&bobsync::engine::settings::rules::crds_yaml().expect("CRDs"))
                 .await
                 .expect("the API server takes the CRDs");
             plane

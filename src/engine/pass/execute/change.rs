@@ -11,7 +11,7 @@ use crate::{
         kept::{Answered, text_of},
         mapping::equal,
         matching::PersonIndex,
-        plan::{Change, Kind},
+        plan::{Change, ChangeKind},
         priority::Urgency,
     },
     engine::pass::outcome::Failure,
@@ -507,5 +507,5 @@ const fn is_silence(error: &Error) -> bool {
 
 /// Returns what is done to an account that was found when it was to be made.
 pub(super) fn action_on(marked: bool, write: &AccountWrite) -> Action {
-    action_of(if marked { Kind::Update } else { Kind::Adopt }, write.access)
+    action_of(if marked { ChangeKind::Update } else { ChangeKind::Adopt }, write.access)
 }

@@ -11,7 +11,7 @@ use crate::{
     api::employee_sync::{Action, MatchedBy},
     domain::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
-        budget::Kind,
+        budget::BudgetKind,
         mapping::{equal, key},
         matching::{PersonIndex, differences, is_frozen},
         plan::{Change, occasion},
@@ -167,8 +167,8 @@ impl Run<'_, '_, '_> {
         let names = self.names(&rows);
         let failure = match self.failure(error, &rows) {
             // The provider does not say which of several values it refuses.
-            Failure::Rejected(said) if rows.len() > 1 => {
-                Failure::Rejected(format!("{said} (one of {names})"))
+            Failure::Rejected(said, part) if rows.len() > 1 => {
+                Failure::Rejected(format!("{said} (one of {names})"), part)
             }
             other => other,
         };
@@ -283,8 +283,7 @@ impl Run<'_, '_, '_> {
         }
         let Some(account) = found.pop() else {
             if doubtful && self.cx.provider.capabilities().lags {
-                let said = "the provider has an account with this e-mail and does not show it yet; \
-                    the next pass looks again";
+                let said = "the provider has an account with this e-mail and does not show it yet";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
             return Err(match other {
@@ -333,7 +332,7 @@ impl Run<'_, '_, '_> {
             ))),
             None if !self.cx.adopt => Err(conflict(&format!(
                 "the account {} has this {target}, and with spec.safety.adoption: Never an account \
-                 without a mark is not adopted",
+                 without a mark is not adopted: free it there, or put the mark on it by hand",
                 account.id
             ))),
             None => self.bring_up(index, account, write, MatchedBy::Email, false).await,
@@ -430,7 +429,8 @@ impl Run<'_, '_, '_> {
             let marked = account.mark.is_some();
             if !self.room.lock().take(kind, marked) {
                 let said = "the account exists already, and the budget does not allow the change \
-                    that it needs; the next plan holds it";
+                    that it needs: the next plan holds it, and PlanHeld of the integration then \
+                    says how to go on";
                 return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
             }
         }
@@ -448,10 +448,10 @@ impl Run<'_, '_, '_> {
 }
 
 /// Returns the budget that counts a write to an account, or `None` if the write only sets the mark.
-fn kind_of(write: &AccountWrite) -> Option<Kind> {
+fn kind_of(write: &AccountWrite) -> Option<BudgetKind> {
     match write.access {
-        Some(Access::Suspended) => Some(Kind::Disable),
-        Some(Access::Active) => Some(Kind::Reactivate),
-        None => (!write.attributes.is_empty()).then_some(Kind::Update),
+        Some(Access::Suspended) => Some(BudgetKind::Disable),
+        Some(Access::Active) => Some(BudgetKind::Reactivate),
+        None => (!write.attributes.is_empty()).then_some(BudgetKind::Update),
     }
 }

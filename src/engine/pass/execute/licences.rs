@@ -11,7 +11,7 @@ use super::Run;
 use crate::{
     api::employee_sync::Action,
     domain::{account::AccountState, matching::PersonIndex},
-    engine::{intake::claims::Writing, pass::outcome::Done},
+    engine::{intake::claims::WriteClaim, pass::outcome::Done},
     provider::{Error, call::BACK_IN_LINE},
 };
 
@@ -33,7 +33,7 @@ const WITHIN: Duration = Duration::from_secs(5);
 pub(super) struct Unproven<'c> {
     pub(super) person: PersonIndex,
     pub(super) done: Box<Done>,
-    pub(super) claim: Writing<'c>,
+    pub(super) claim: WriteClaim<'c>,
 }
 
 /// The accounts that wait to be read back.

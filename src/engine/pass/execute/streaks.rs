@@ -9,7 +9,7 @@
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::{
-    domain::plan::{Change, Kind},
+    domain::plan::{Change, ChangeKind},
     engine::stop::{Stop, provider_stop, refusals_stop},
     provider::Error,
 };
@@ -38,7 +38,7 @@ impl Sort {
     #[must_use]
     pub fn of(change: &Change) -> Self {
         match change.kind {
-            Kind::Create => Self::Creation,
+            ChangeKind::Create => Self::Creation,
             _ if change.suspends() => Self::Suspension,
             _ => Self::Update,
         }

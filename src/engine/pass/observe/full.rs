@@ -76,12 +76,7 @@ pub async fn employees(
     let still_missing: Vec<Box<str>>;
     if suspicion.is_some() {
         still_missing = missing.into_iter().map(|missing| missing.id).collect();
-        source.suspect = Some(format!(
-            "Bob answered with {in_bob} employees, and with {} in the last answer that bobsync \
-             believed; bobsync does not act on who is missing until a later answer says the same \
-             or a sync of the integration is requested",
-            last.believed
-        ));
+        source.suspect = Some(short_answer(in_bob, last.believed));
     } else {
         let confirming = Confirming { bob, fields, roster, last, now };
         let confirmed = confirming.run(Words::of(&source.employees), missing).await?;
@@ -162,16 +157,30 @@ impl Confirmed {
     /// Returns why the answer is not believed about missing employees, if a whole lifecycle status
     /// is missing.
     fn why_suspect(&self) -> Option<String> {
-        let lost = self.lost.join(", ");
-        (!lost.is_empty()).then(|| {
-            format!(
-                "Bob's answer has no employee with the lifecycle status {lost} any more, and \
-                 employees who had it are missing: the service user's permission group may have \
-                 lost the right to see it; bobsync does not act on who is missing, and for an \
-                 employee with a file that was really deleted, request a sync of the EmployeeSync"
-            )
-        })
+        (!self.lost.is_empty()).then(|| lost_statuses(&self.lost))
     }
+}
+
+/// Returns why an answer of Bob with too few employees is not believed, and what helps.
+#[must_use]
+pub fn short_answer(in_bob: u32, believed: u32) -> String {
+    format!(
+        "Bob answered with {in_bob} employees, and with {believed} in the last answer that bobsync \
+         believed; bobsync does not act on who is missing until a later answer says the same or a \
+         sync of the integration is requested. Check which employees the service user may see"
+    )
+}
+
+/// Returns why an answer of Bob without these lifecycle statuses is not believed, and what helps.
+#[must_use]
+pub fn lost_statuses(lost: &[String]) -> String {
+    format!(
+        "Bob's answer has no employee with the lifecycle status {} any more, and employees who had \
+         it are missing: the service user's permission group may have lost the right to see it; \
+         bobsync does not act on who is missing. Let the group see every lifecycle status. For an \
+         employee with a file that was really deleted, request a sync of the EmployeeSync",
+        lost.join(", ")
+    )
 }
 
 /// Returns the fields that the settings or the decisions need and that Bob sent for no employee. A

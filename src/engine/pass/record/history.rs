@@ -6,7 +6,7 @@ use super::Recorder;
 use crate::{
     api::employee_sync::{Action, HistoryEntry, OutcomeWord},
     cluster::status::to_the_second,
-    domain::{budget, matching::PersonIndex, plan::Kind},
+    domain::{budget, matching::PersonIndex, plan::ChangeKind},
     engine::pass::outcome::Outcome,
 };
 
@@ -46,13 +46,17 @@ impl Recorder<'_> {
         self.planned.change(index).is_some_and(|change| match change.ruling.budget {
             // A create that met an existing account still used its place in the budgets.
             None => {
-                let created = change.kind == Kind::Create;
+                let created = change.kind == ChangeKind::Create;
                 !(created && matches!(action, Action::Suspend | Action::Reactivate))
             }
             // The start date gave the access. The other values that were written with it are an
             // update.
-            Some(budget::Kind::Update) => action == Action::Reactivate,
-            Some(budget::Kind::Create | budget::Kind::Disable | budget::Kind::Reactivate) => false,
+            Some(budget::BudgetKind::Update) => action == Action::Reactivate,
+            Some(
+                budget::BudgetKind::Create
+                | budget::BudgetKind::Disable
+                | budget::BudgetKind::Reactivate,
+            ) => false,
         })
     }
 }

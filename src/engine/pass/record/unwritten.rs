@@ -57,7 +57,11 @@ impl Unwritten {
 /// said.
 #[must_use]
 pub fn told(count: usize, object: &str, answer: &str) -> String {
-    format!("{}.", words(count, "cannot be written", object, answer))
+    format!(
+        "{}. Change what that answer names (a quota, a policy, a webhook or a right); bobsync \
+         writes it again by itself.",
+        words(count, "cannot be written", object, answer).trim_end_matches('.')
+    )
 }
 
 fn words(count: usize, what: &str, object: &str, answer: &str) -> String {

@@ -345,11 +345,7 @@ impl Recorder<'_> {
         let verdict = &write.verdict;
         let reason = verdict.reason();
         if is_news(reason, before) {
-            let note = format!(
-                "{} {}",
-                verdict.message(&self.integration.settings().mapping),
-                reason.what_to_do()
-            );
+            let note = verdict.message(&self.integration.settings().mapping);
             let action = if verdict.is_open() { action_word(Action::Suspend) } else { "Sync" };
             self.cluster.events.publish(reference(object), true, reason.as_str(), action, note);
         }
@@ -378,13 +374,13 @@ impl Recorder<'_> {
                     return;
                 }
                 drop(results);
-                let why = write.verdict.decision.because();
+                let why = because(entry.action, write);
                 self.cluster.events.publish(
                     regarding,
                     false,
                     reason,
                     action_word(entry.action),
-                    format!("{done}{fields}: {why}."),
+                    format!("{done}{fields}{why}."),
                 );
             }
             OutcomeWord::Failed => {
@@ -394,13 +390,20 @@ impl Recorder<'_> {
                     true,
                     reason.as_str(),
                     action_word(entry.action),
-                    format!(
-                        "{} {}",
-                        write.verdict.message(&self.integration.settings().mapping),
-                        reason.what_to_do()
-                    ),
+                    write.verdict.message(&self.integration.settings().mapping),
                 );
             }
+        }
+    }
+}
+
+/// Returns why a change was made. The decision is about access, and gives no reason for a write of
+/// attributes.
+fn because(action: Action, write: &Write<'_>) -> String {
+    match action {
+        Action::Adopt | Action::Update => String::new(),
+        Action::Create | Action::Suspend | Action::Reactivate => {
+            format!(": {}", write.verdict.decision.because())
         }
     }
 }

@@ -190,6 +190,10 @@ pub(super) fn employees_failing(
     }
     message.pop();
     message.push('.');
+    // The status of an employee who is not recorded cannot say it.
+    if reasons.iter().any(|(reason, _)| *reason != EmployeeReason::NotRecorded) {
+        message.push_str(" `kubectl get esync -o wide` shows what helps each of them.");
+    }
     if let Some(told) = not_written
         .filter(|_| reasons.iter().any(|(reason, _)| *reason == EmployeeReason::NotRecorded))
     {
@@ -248,7 +252,12 @@ fn one_cause(
         reason,
         format!(
             "All {count} employees in scope fail, and all for the same cause: {cause}. {}",
-            cause.what_to_do()
+            if cause == EmployeeReason::Retrying {
+                "bobsync tries again by itself. If it lasts, look at the provider's status page."
+            } else {
+                "The settings or the rights of the credential are probably the cause: `kubectl get \
+                 esync -o wide` shows what helps in each case."
+            }
         ),
     ))
 }
@@ -365,7 +374,11 @@ mod tests {
         let reckoned = Reckoned { counts: Some(counts(&list)), ..Reckoned::default() };
         let (employees, conditions) = shown(IntegrationReason::PlanHeld, &reckoned);
         assert_eq!((employees.failing, &*conditions[0].2), (3, "As it was."));
-        assert_eq!(conditions[3].2, "3 employees fail: 2 Rejected, 1 Conflict.");
+        assert_eq!(
+            conditions[3].2,
+            "3 employees fail: 2 Rejected, 1 Conflict. `kubectl get esync -o wide` shows what \
+             helps each of them."
+        );
         let before = said(IntegrationReason::Converged);
         assert_eq!(
             with_counts(&before, &Reckoned::default(), 3, at(200)),

@@ -200,6 +200,7 @@ fn summarise(planned: &Planned<'_>) -> PlanSummary {
         updates: counts.updates,
         disables: counts.disables,
         leaving: 0,
+        leaving_employees: Vec::new(),
         held_because: None,
     }
 }

@@ -30,6 +30,12 @@ pub(super) fn summary(report: &Report) -> Option<PlanSummary> {
         updates: counts.updates,
         disables: counts.disables,
         leaving: report.guards.scope.as_ref().map_or(0, |scope| scope.leaving),
+        leaving_employees: report
+            .guards
+            .scope
+            .as_ref()
+            .map(|scope| scope.employees.clone())
+            .unwrap_or_default(),
         held_because: Some(because(report)),
     })
 }
@@ -38,7 +44,7 @@ fn because(report: &Report) -> String {
     let scope = report.guards.scope.as_ref().map(|scope| &*scope.because);
     let held = report.guards.held.as_ref().map(|held| &*held.because);
     let both: Vec<&str> = scope.into_iter().chain(held).collect();
-    both.join("\n")
+    both.join("; ")
 }
 
 /// Returns the sentence for a person, without the full stop.
@@ -51,7 +57,7 @@ pub(super) fn message(report: &Report) -> String {
             ""
         };
         return format!(
-            "{because}\nNo employee leaves management until spec.approvedPlan is {}, or the \
+            "{because}. No employee leaves management until spec.approvedPlan is {}, or the \
              setting is corrected{next}",
             scope.digest
         );
@@ -70,7 +76,7 @@ pub(super) fn message(report: &Report) -> String {
         ),
     };
     format!(
-        "{because}\nNo part of it is written until spec.approvedPlan is {digest}, or the cause is \
+        "{because}. No part of it is written until spec.approvedPlan is {digest}, or the cause is \
          gone{more}"
     )
 }

@@ -67,14 +67,14 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
         message = format!(
             "Bob shows {in_bob} employees, and has never shown one who is Hired or Terminated: the \
              access rights of the service user's permission group probably leave out these \
-             lifecycle statuses, so leavers would not be seen."
+             lifecycle statuses, so leavers would not be seen. Let it see every lifecycle status."
         );
         DetailReason::LifecyclesMissing
     } else if report.bob.absent.hides_leavers {
         message = String::from(
             "Bob has shown employees who are Terminated, and shows none now: the access rights of \
              the service user's permission group have probably lost this lifecycle status, so \
-             employees who leave now are not seen.",
+             employees who leave now are not seen. Let it see every lifecycle status.",
         );
         DetailReason::LifecyclesMissing
     } else {
@@ -157,7 +157,7 @@ fn told(gaps: &Gaps) -> String {
         let one = sites.len() == 1;
         sentences.push(format!(
             "{} in Bob {} not in spec.bob.siteTimeZones, so dates of {employees} {} count in {}: \
-             {}.",
+             {}. List every site there as Bob writes it.",
             if one { "1 site".to_owned() } else { format!("{} sites", sites.len()) },
             if one { "is" } else { "are" },
             if employees == 1 { "employee" } else { "employees" },
@@ -171,7 +171,8 @@ fn told(gaps: &Gaps) -> String {
             None => site.to_string(),
         });
         sentences.push(format!(
-            "The list spec.bob.siteTimeZones has sites that no employee has: {}.",
+            "The list spec.bob.siteTimeZones has sites that no employee has: {}. Correct or remove \
+             them.",
             few(named.collect())
         ));
     }
@@ -193,12 +194,13 @@ mod tests {
         assert_eq!(
             told(&gaps),
             "2 sites in Bob are not in spec.bob.siteTimeZones, so dates of 7 employees count in \
-             Europe/London: Tokyo (5), Berlin (2). The list spec.bob.siteTimeZones has sites that \
-             no employee has: Berln (did you mean Berlin?), Lagos."
+             Europe/London: Tokyo (5), Berlin (2). List every site there as Bob writes it. The \
+             list spec.bob.siteTimeZones has sites that no employee has: Berln (did you mean \
+             Berlin?), Lagos. Correct or remove them."
         );
         let many = (0..12).map(|site| (format!("Site {site}").into(), 1)).collect();
         let message = told(&Gaps { unlisted: many, unused: Vec::new(), zone: "UTC".into() });
-        assert!(message.ends_with(" and 2 more."), "{message}");
+        assert!(message.contains(" and 2 more. List every site"), "{message}");
     }
 
     #[test]

@@ -121,7 +121,8 @@ fn a_status_that_is_refused_is_a_failing_employee_of_a_pass_that_is_through() {
         Some(("Converged", "29 of 30 employees in scope are in sync, 1 fails."))
     );
     let message = "1 employee fails: 1 NotRecorded. The EmployeeSync onelogin-7 cannot be written: \
-        exceeded quota: objects.";
+        exceeded quota: objects. Change what that answer names (a quota, a policy, a webhook or a \
+        right); bobsync writes it again by itself.";
     assert_eq!(of("EmployeesFailing"), Some(("SomeFailing", message)));
 }
 

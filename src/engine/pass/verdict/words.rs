@@ -1,18 +1,21 @@
 //! The messages of a person's conditions. Each message is one or more sentences with a capital
 //! letter and a full stop.
 
-use super::{DetailReason, OPEN, Trouble, Verdict, second};
+use super::{DetailReason, OPEN, PlannedChange, Trouble, Verdict, second};
 use crate::{
-    api::conditions::sentence,
+    api::conditions::{followed_by, sentence},
     domain::{
         access::Missing,
         known::MANAGED_BY_ANOTHER,
-        mapping::Mapping,
+        mapping::{Mapping, Origin, Source},
         plan::{Block, Conflict},
         safety::ProtectedBy,
         why::Why,
     },
-    engine::{pass::outcome::Failure, settings::words::named},
+    engine::{
+        pass::outcome::{Failure, RefusedPart},
+        settings::words::named,
+    },
 };
 
 /// What a person does about an account that is still open and that bobsync does not suspend.
@@ -27,8 +30,19 @@ const BY_HAND_OR_SETTING: &str = "; access is still open: suspend the account by
 const BY_HAND_OR_RIGHT: &str = "; access is still open: suspend the account by hand, or give the \
                                 credential the right to do it (bobsync tries again by itself)";
 
+/// What a person does about a value that the provider refuses.
+const CORRECT: &str = "Correct the value in Bob, or in the mapping or spec.attributes if it comes \
+                       from there; bobsync tries again by itself.";
+/// What a person does about an account that the credential may not change. The message before it
+/// names the right.
+const OR_LEAVE: &str = "bobsync tries again by itself; to leave the account as it is, set \
+                        spec.suspend on this EmployeeSync.";
+/// What follows if no person has to act.
+const AGAIN: &str = "bobsync tries again by itself.";
+
 impl Verdict<'_> {
-    /// Returns the `Ready` message: one sentence for a person.
+    /// Returns the `Ready` message: what there is, and what helps in this case if anything has to
+    /// be done.
     #[must_use]
     pub fn message(&self, mapping: &Mapping) -> String {
         named(&self.in_words(mapping), self.provider)
@@ -37,11 +51,14 @@ impl Verdict<'_> {
     fn in_words(&self, mapping: &Mapping) -> String {
         let why = self.because();
         match &self.trouble {
-            _ if self.decision.why == Why::NotInBob => format!("Waiting: {why}."),
+            _ if self.decision.why == Why::NotInBob => {
+                format!("Waiting: {why}. If the id is wrong, delete this EmployeeSync.")
+            }
             Trouble::Blocked(Block::ScopeFailed(failure)) => {
                 format!(
                     "The expression in provisioning.scope failed for this employee: {failure}; \
-                     employees who were managed stay managed, and others stay unmanaged."
+                     employees who were managed stay managed, and others stay unmanaged. Correct \
+                     the expression, or in Bob the fields that it uses."
                 )
             }
             _ if self.is_left_open() => {
@@ -55,6 +72,10 @@ impl Verdict<'_> {
                     {or}."
                 )
             }
+            _ if self.decision.why == Why::ScopeUnknown => format!(
+                "Not managed: {why}. Let the service user view the fields in Bob that \
+                 provisioning.scope and emailDomains use (emailDomains: root.email)."
+            ),
             _ if !self.decision.managed && !self.decision.only_ends_access() => {
                 format!("Not managed: {why}.")
             }
@@ -65,15 +86,8 @@ impl Verdict<'_> {
                     so{open}."
                 )
             }
-            Trouble::Blocked(Block::MappingFailed(row, failure)) => {
-                let (target, fields) =
-                    (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
-                let from =
-                    if fields.is_empty() { String::new() } else { format!(" (from {fields})") };
-                format!(
-                    "The target {target}{from} has no usable value: {failure}; the attribute is \
-                     left as it is."
-                )
+            Trouble::Blocked(Block::MappingFailed(from, failure)) => {
+                without_a_usable_value(mapping, *from, failure)
             }
             Trouble::Blocked(Block::Frozen(row)) => {
                 format!(
@@ -85,7 +99,7 @@ impl Verdict<'_> {
             Trouble::Blocked(Block::UnknownTarget(target)) => {
                 format!(
                     "This EmployeeSync pins {target} in spec.attributes, which the provider does \
-                     not have; the rest is in sync."
+                     not have: correct the name there, or remove it; the rest is in sync."
                 )
             }
             Trouble::Blocked(Block::Conflict(conflict)) => {
@@ -121,7 +135,7 @@ impl Verdict<'_> {
                 )
             }
             Trouble::Several(
-                Failure::Rejected(said)
+                Failure::Rejected(said, _)
                 | Failure::Conflict(said)
                 | Failure::Forbidden(said)
                 | Failure::ByHand(said)
@@ -137,46 +151,45 @@ impl Verdict<'_> {
             Trouble::Blocked(Block::Ambiguous)
             | Trouble::Failed(Failure::Ambiguous)
             | Trouble::Several(_) => self.several_match(),
-            Trouble::Blocked(Block::MissingAttribute(row)) => {
-                let (target, fields) =
-                    (target_of(mapping, *row), mapping.fields_of(*row).join(", "));
-                let from = if fields.is_empty() {
-                    "the mapping gives no value".to_owned()
-                } else {
-                    format!("Bob has no value in {fields}, or hides it")
-                };
-                format!(
-                    "The required target {target} has no value: {from}, or spec.attributes of \
-                    this EmployeeSync empties it."
-                )
+            Trouble::Blocked(Block::MissingAttribute(from)) => without_a_value(mapping, *from),
+            Trouble::Failed(Failure::Forbidden(said)) if self.is_open() => {
+                sentence(&format!("{}{BY_HAND_OR_RIGHT}", said.trim_end_matches('.')))
             }
-            Trouble::Failed(Failure::Forbidden(said)) => {
-                let open = self.still_open(BY_HAND_OR_RIGHT);
-                sentence(&format!("{}{open}", said.trim_end_matches('.')))
+            Trouble::Failed(Failure::Forbidden(said)) => followed_by(&sentence(said), OR_LEAVE),
+            Trouble::Failed(Failure::Rejected(said, RefusedPart::Value)) => {
+                followed_by(&sentence(said), CORRECT)
             }
             Trouble::Failed(Failure::ByHand(said)) => {
                 let open = self.still_open(BY_HAND);
                 sentence(&format!("{}{open}", said.trim_end_matches('.')))
             }
             Trouble::Failed(
-                Failure::Rejected(said)
-                | Failure::Conflict(said)
+                Failure::Rejected(said, RefusedPart::Other)
                 | Failure::Sessions(said)
                 | Failure::Retrying(said),
-            ) => sentence(said),
+            ) => followed_by(&sentence(said), AGAIN),
+            Trouble::Failed(Failure::Conflict(said)) => sentence(said),
             Trouble::Waiting { planned, dry_run: true } => {
-                format!("Dry run: would {}; {why}.", planned.words())
+                format!("Dry run: would {}; {}.", planned.words(), self.because_of(*planned))
             }
             Trouble::Held { planned } => {
                 format!(
-                    "Held by a guard, see PlanHeld of the integration: would {}; {why}.",
-                    planned.words()
+                    "Held by a guard, see PlanHeld of the integration: would {}; {}.",
+                    planned.words(),
+                    self.because_of(*planned)
                 )
             }
             Trouble::Waiting { planned, dry_run: false } => {
-                format!("Waiting for its turn to {}; {why}.", planned.words())
+                format!(
+                    "Waiting for its turn to {}; {}.",
+                    planned.words(),
+                    self.because_of(*planned)
+                )
             }
-            Trouble::RefusedBefore(_) => format!("The provider refused the last change; {why}."),
+            Trouble::RefusedBefore(_) => format!(
+                "The provider refused the last change. bobsync tries again by itself, and its \
+                 answer is shown here then; {why}."
+            ),
             Trouble::Unlisted => format!("Waiting until the provider's accounts are read; {why}."),
             Trouble::None if self.account.is_none() && self.decision.missing == Missing::NotYet => {
                 format!("No account yet: {why}.")
@@ -184,8 +197,8 @@ impl Verdict<'_> {
             Trouble::None if self.account.is_none() => format!("No account: {why}."),
             Trouble::None if self.lacks_licence() => {
                 "The account is active, and cannot be used: the provider has no free licence for \
-                 it."
-                .to_owned()
+                 it. Free or buy one there, and give it to this account."
+                    .to_owned()
             }
             Trouble::None if self.is_contested() => self.contested(),
             Trouble::None if self.drifted => {
@@ -198,12 +211,35 @@ impl Verdict<'_> {
         }
     }
 
+    /// Returns what `Provisioned` says if there is no account.
+    pub(super) fn without_account(&self, why: &str) -> String {
+        match self.claimed_by() {
+            Some(other) => managed_by(other),
+            None if self.reason().is_failure() => {
+                "There is no account; Ready says what is in the way.".to_owned()
+            }
+            None => format!("There is no account: {why}."),
+        }
+    }
+
     /// Returns the reason of the decision, with the field that cannot be read.
     pub(super) fn because(&self) -> String {
         let why = self.decision.because();
         match self.unreadable.as_ref().filter(|_| self.decision.why == Why::Unreadable) {
             Some(field) => why.replacen("the spec of", &format!("{field} of"), 1),
             None => why,
+        }
+    }
+
+    /// Returns why this change is made. The decision is about access, and gives no reason for a
+    /// write of attributes.
+    fn because_of(&self, planned: PlannedChange) -> String {
+        match planned {
+            PlannedChange::Update if self.differs.is_empty() => "its mark is to be set".to_owned(),
+            PlannedChange::Update => format!("not as decided: {}", self.differs.join(", ")),
+            PlannedChange::Create(_) | PlannedChange::Suspend | PlannedChange::Reactivate => {
+                self.because()
+            }
         }
     }
 
@@ -305,6 +341,52 @@ impl Verdict<'_> {
             }
         }
     }
+}
+
+/// Returns that the integration `other` manages the account of the employee.
+pub(super) fn managed_by(other: &str) -> String {
+    format!("The integration {other} manages this employee's account.")
+}
+
+/// Returns what a message says of a required row without a value.
+fn without_a_value(mapping: &Mapping, from: Origin) -> String {
+    let (target, fields) = (target_of(mapping, from.row), mapping.fields_of(from.row).join(", "));
+    let cause = if from.is_pinned {
+        "spec.attributes of this EmployeeSync empties it. Give it a value there, or remove it from \
+         there"
+            .to_owned()
+    } else if fields.is_empty() {
+        "the mapping gives no value. Correct the mapping row".to_owned()
+    } else {
+        format!(
+            "Bob has no value in {fields}, or hides it. Fill it in in Bob, or let the service user \
+             view it"
+        )
+    };
+    format!("The required target {target} has no value: {cause}.")
+}
+
+/// Returns what a message says of a row whose value fails.
+fn without_a_usable_value(mapping: &Mapping, from: Origin, failure: &str) -> String {
+    let (target, fields) = (target_of(mapping, from.row), mapping.fields_of(from.row).join(", "));
+    let is_expression =
+        mapping.rows.get(from.row).is_some_and(|row| matches!(row.source, Source::Expression(_)));
+    let (of, correct) = if from.is_pinned {
+        (
+            " (from spec.attributes of this EmployeeSync)".to_owned(),
+            "Type the value again there".to_owned(),
+        )
+    } else if fields.is_empty() {
+        (String::new(), "Correct the mapping row".to_owned())
+    } else if is_expression {
+        (format!(" (from {fields})"), format!("Correct the expression, or {fields} in Bob"))
+    } else {
+        (format!(" (from {fields})"), format!("Type the value of {fields} again in Bob"))
+    };
+    let text = format!(
+        "The target {target}{of} has no usable value: {failure}; the attribute is left as it is."
+    );
+    followed_by(&text, &format!("{correct}."))
 }
 
 fn target_of(mapping: &Mapping, row: usize) -> &str {

@@ -1,9 +1,11 @@
 //! The tenant of Microsoft Entra ID.
 
+use kube::core::Rule;
+
 use super::{Addresses, Settings, Stop, Target, both, invalid};
 use crate::{
     api::provider::entra::{Cloud, EntraId},
-    engine::settings::endpoints::AllowedEndpoints,
+    engine::settings::{endpoints::AllowedEndpoints, rules::each_row},
     provider::entra::{self, Mark, Tenant},
 };
 
@@ -34,5 +36,14 @@ impl Settings for EntraId {
             mark,
         };
         Ok(Target::new(tenant, &self.credentials_secret_ref))
+    }
+
+    fn rules(field: &str) -> Vec<Rule> {
+        let rule = format!("m.target != self.provider.{field}.markAttribute");
+        let message = format!(
+            "this target holds the mark: map another target, or move the mark to a directory \
+             extension with provider.{field}.markAttribute"
+        );
+        vec![each_row(field, &rule).message(&*message)]
     }
 }

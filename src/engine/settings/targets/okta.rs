@@ -1,9 +1,11 @@
 //! The org at Okta.
 
+use kube::core::Rule;
+
 use super::{Settings, Stop, Target, invalid};
 use crate::{
     api::provider::okta::{Leavers, NotSuspendable, Okta},
-    engine::settings::endpoints::AllowedEndpoints,
+    engine::settings::{endpoints::AllowedEndpoints, rules::each_row},
     provider::okta::{self, Tenant},
 };
 
@@ -38,5 +40,14 @@ impl Settings for Okta {
             mails: self.activation_email,
         };
         Ok(Target::new(tenant, &self.credentials_secret_ref))
+    }
+
+    fn rules(field: &str) -> Vec<Rule> {
+        let rule = format!("m.target != self.provider.{field}.markAttribute");
+        let message = format!(
+            "this target holds the mark: map another target, or name another attribute in \
+             provider.{field}.markAttribute"
+        );
+        vec![each_row(field, &rule).message(&*message)]
     }
 }

@@ -1,9 +1,11 @@
 //! The server of an integration with SCIM.
 
+use kube::core::Rule;
+
 use super::{Settings, Stop, Target};
 use crate::{
     api::provider::scim::{MarkAttribute, Scim, Updates},
-    engine::settings::endpoints::AllowedEndpoints,
+    engine::settings::{endpoints::AllowedEndpoints, rules::each_row},
     provider::scim::{self, Mark, Tenant},
 };
 
@@ -32,5 +34,18 @@ impl Settings for Scim {
             },
         };
         Ok(Target::new(tenant, &self.credentials_secret_ref))
+    }
+
+    fn rules(field: &str) -> Vec<Rule> {
+        let own = format!("m.target != self.provider.{field}.markAttribute");
+        let marked = format!(
+            "this target holds the mark: map another target, or move the mark with \
+             provider.{field}.markAttribute"
+        );
+        let long = "!m.target.matches('(?i)^urn:ietf:params:scim:schemas:\
+            (core|extension:enterprise):2[.]0:user:')";
+        let short = "the core schema and the enterprise extension have short names: write title or \
+            enterprise.department in place of the schema's URN and the attribute";
+        vec![each_row(field, &own).message(&*marked), each_row(field, long).message(short)]
     }
 }
