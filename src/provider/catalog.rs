@@ -114,7 +114,7 @@ pub struct Capabilities {
     pub names_tenant: bool,
     /// Whether a listing that is not whole is reported as suspect.
     pub suspects_gaps: bool,
-    /// Whether a taken value that no account with the e-mail explains is looked for by the mark too.
+    /// Whether a taken value is looked for by the mark too, if no account has the e-mail.
     pub looks_twice: bool,
     /// Whether answers to writes have a request id, for the provider's support.
     pub request_ids: bool,

@@ -4,12 +4,9 @@ use crate::provider::prelude::*;
 
 /// The schema of users (RFC 7643, 4.1).
 pub(super) const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
-/// The enterprise extension (RFC 7643, 4.3).
-pub(super) const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 /// A SCIM 2.0 server, as the settings see it. The default map is bobsync's own.
 pub const CATALOG: Catalog = Catalog {
-    name: "SCIM",
     required: &["userName"],
     label: "scim",
     default_map: include_str!("default-map.json"),
@@ -31,8 +28,12 @@ pub const CATALOG: Catalog = Catalog {
         },
         ..Capabilities::PLAIN
     },
+    name: "SCIM",
     ..Catalog::of(&TABLE, pacer)
 };
+
+/// The enterprise extension (RFC 7643, 4.3).
+pub(super) const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 /// Users (RFC 7643, 4). An attribute that is not there has no value.
 pub(super) const TABLE: Table = Table {
