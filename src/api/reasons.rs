@@ -121,7 +121,9 @@ reasons! {
                  or the rights. bobsync writes the object again by itself.";
         NoIntegration: "The integration that `spec.integrationRef` names does not exist in this \
             namespace, or it is being deleted. Nothing is read and nothing is written for this \
-            employee. The rest of the status is as it was last seen.",
+            employee. The account, `access` and the history are as they were last seen. The \
+            conditions about attributes, access and the manager, and `nextTransition`, are \
+            removed, because nothing is compared and nothing is to come.",
                 "Create the integration. If its name is wrong, delete this EmployeeSync and create \
                  another one, because the name cannot be changed. If the integration is not to \
                  come back, delete this EmployeeSync.";
@@ -198,8 +200,11 @@ reasons! {
             "Give the credential the permission that the message names. The provider's page in \
              docs/providers lists all rights that bobsync needs.";
         InvalidSettings: "The spec asks for something that is not possible, or the provider \
-            refuses what the mapping gives for one employee after another.",
-                "Correct what the message names. bobsync notices a changed spec within seconds.";
+            refuses what the mapping gives for one employee after another, or the CRDs in the \
+            cluster are older than this version of bobsync, so that the API server leaves out \
+            settings.",
+                "Correct what the message names. bobsync notices a changed spec and changed CRDs \
+                 within seconds.";
         TenantTaken: "All employees fail, because another integration manages them at the same \
             tenant. The message names it.",
                 "Let only one of the two manage them: give them different scopes, or suspend or \

@@ -13,6 +13,7 @@ use tracing_subscriber::{
 use crate::{
     cluster::{
         connect,
+        crds::Crds,
         events::Events,
         leadership::{self, Leadership},
         roster::Roster,
@@ -174,7 +175,7 @@ pub async fn run(
     });
     let shared = Shared {
         events,
-        client,
+        crds: Crds::new(client),
         roster,
         inbox,
         metrics,

@@ -329,6 +329,14 @@ impl Leadership {
         !self.left().is_zero()
     }
 
+    /// Returns the present term while this process leads. Another process may have led between two
+    /// terms.
+    #[must_use]
+    pub fn term(&self) -> Option<u64> {
+        let term = self.0.state.standing.borrow().term();
+        self.is_leader().then_some(term)
+    }
+
     /// Returns whether work that takes at most `timeout` would end while this process leads. Every
     /// write must ask this right before it begins.
     pub fn may_start(&self, timeout: Duration) -> bool {

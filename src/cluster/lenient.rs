@@ -16,6 +16,7 @@ use serde::{
 use serde_json::{Map, Value, json};
 
 use self::fields::Fields;
+use super::crds::every_field;
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, ProvisioningIntegration, ProvisioningIntegrationStatus,
     employee_sync::IntegrationRef,
@@ -45,6 +46,9 @@ pub trait Readable:
     /// Returns the fields of its spec that this version knows.
     fn fields() -> &'static Fields;
 
+    /// Returns a spec with every field that this version knows.
+    fn every_field() -> &'static Value;
+
     /// Returns what is known of an object whose spec cannot be read, where that is enough to go on
     /// with.
     ///
@@ -60,12 +64,22 @@ impl Readable for ProvisioningIntegration {
         static FIELDS: LazyLock<Fields> = LazyLock::new(Fields::of::<ProvisioningIntegration>);
         &FIELDS
     }
+
+    fn every_field() -> &'static Value {
+        static SPEC: LazyLock<Value> = LazyLock::new(every_field::<ProvisioningIntegration>);
+        &SPEC
+    }
 }
 
 impl Readable for EmployeeSync {
     fn fields() -> &'static Fields {
         static FIELDS: LazyLock<Fields> = LazyLock::new(Fields::of::<EmployeeSync>);
         &FIELDS
+    }
+
+    fn every_field() -> &'static Value {
+        static SPEC: LazyLock<Value> = LazyLock::new(every_field::<EmployeeSync>);
+        &SPEC
     }
 
     /// The name holds the integration and the id. What the spec asks for is not known, so hands are

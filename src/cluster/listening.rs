@@ -5,6 +5,9 @@
 //! A list that fails is requested again, from the page that failed if possible. A watch that fails
 //! is begun again at the same version. If that fails too, the objects are listed again. So changes
 //! arrive even if no watch is ever answered.
+//!
+//! Objects that are shown under CRDs which lack a field of this version are not reported. The list
+//! begins again when the CRDs have every field.
 
 use std::{collections::VecDeque, fmt::Debug, time::Duration};
 
@@ -16,7 +19,10 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 
-use super::connect::{CallError, bounded};
+use super::{
+    connect::{CallError, bounded},
+    crds::{Crds, Look},
+};
 use crate::telemetry::health::Beat;
 
 /// How long one page of a list may take.
@@ -41,6 +47,8 @@ const LONGEST: Duration = Duration::from_secs(15);
 const ASKED_AT_MOST: Duration = Duration::from_secs(30);
 /// After a watch that lasted this long, the wait begins with the first one again.
 const CALM: Duration = Duration::from_secs(20);
+/// How often the CRDs are looked at while they are older.
+const LOOK: Duration = Duration::from_secs(2);
 /// How often a watch is begun at the same version before the objects are listed again.
 const STARTS: u32 = 2;
 
@@ -94,6 +102,8 @@ struct Listening<K> {
     api: Api<K>,
     /// The beat that shows that the API server answers.
     ear: Beat,
+    /// The CRDs by which the objects are shown; `None` for objects without a CRD.
+    crds: Option<Crds>,
     state: State<K>,
     /// The number of failures in a row.
     failures: u32,
@@ -103,11 +113,12 @@ struct Listening<K> {
 
 /// Reports every object and then every change, for ever. `ear` beats while the API server answers,
 /// whatever the answer is. It does not beat while calls end without an answer.
-pub fn listen<K>(api: Api<K>, ear: Beat) -> impl Stream<Item = Told<K>> + Send
+pub fn listen<K>(api: Api<K>, ear: Beat, crds: Option<Crds>) -> impl Stream<Item = Told<K>> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    let listening = Listening { api, ear, state: State::Begin, failures: 0, not_before: None };
+    let listening =
+        Listening { api, ear, crds, state: State::Begin, failures: 0, not_before: None };
     futures::stream::unfold(listening, |mut listening| async {
         Some((listening.next().await, listening))
     })
@@ -122,7 +133,13 @@ where
             if let Some(at) = self.not_before.take() {
                 tokio::time::sleep_until(at).await;
             }
+            if let Some(crds) = self.crds.as_ref().filter(|crds| crds.are_older()) {
+                self.state = State::Begin;
+                until_whole(crds, &self.ear).await;
+            }
             let told = match std::mem::replace(&mut self.state, State::Begin) {
+                // A list that began under older CRDs does not become whole when they change.
+                State::Begin if !shows_all(self.crds.as_ref()).await => None,
                 State::Begin => {
                     self.state = State::Page(None);
                     Some(Ok(Event::Init))
@@ -167,7 +184,9 @@ where
                 }
             };
         self.ear.beat();
-        self.state = State::Told(list.items.into(), then);
+        if shows_all(self.crds.as_ref()).await {
+            self.state = State::Told(list.items.into(), then);
+        }
         None
     }
 
@@ -194,8 +213,10 @@ where
         match bounded(START_WITHIN, self.api.watch(&params, &version)).await {
             Ok(changes) => {
                 self.ear.beat();
-                self.state =
-                    State::Watching { version, changes: changes.boxed(), since: Instant::now() };
+                if shows_all(self.crds.as_ref()).await {
+                    let since = Instant::now();
+                    self.state = State::Watching { version, changes: changes.boxed(), since };
+                }
                 None
             }
             Err(why) => {
@@ -220,7 +241,19 @@ where
         mut changes: Changes<K>,
         since: Instant,
     ) -> Option<Told<K>> {
-        let Ok(change) = tokio::time::timeout(SILENT_FOR, changes.next()).await else {
+        let older = async {
+            match &self.crds {
+                Some(crds) => crds.until_older().await,
+                None => std::future::pending().await,
+            }
+        };
+        let change = tokio::select! {
+            biased;
+            // What the watch still brings may lack fields.
+            () = older => return None,
+            change = tokio::time::timeout(SILENT_FOR, changes.next()) => change,
+        };
+        let Ok(change) = change else {
             self.state = State::Start { version, failed: 0 };
             return Some(self.failed(false, CallError::Timeout(SILENT_FOR)));
         };
@@ -293,6 +326,28 @@ where
         self.failures = self.failures.saturating_add(1);
         let wait = asked.map_or(wait, |asked| wait.max(asked.min(ASKED_AT_MOST)));
         self.not_before = Some(Instant::now() + jittered(wait));
+    }
+}
+
+/// Returns whether the CRDs have every field, as far as is known, after an answer that depends on
+/// them. If not, the objects have to be listed again.
+async fn shows_all(crds: Option<&Crds>) -> bool {
+    match crds {
+        Some(crds) => crds.look().await != Look::Older,
+        None => true,
+    }
+}
+
+/// Waits until the CRDs have every field of this version.
+async fn until_whole(crds: &Crds, ear: &Beat) {
+    loop {
+        // This comes first, because a refused write may have been faster than the description.
+        tokio::time::sleep(LOOK).await;
+        match crds.look().await {
+            Look::Whole => return,
+            Look::Older => ear.beat(),
+            Look::Unanswered => {}
+        }
     }
 }
 

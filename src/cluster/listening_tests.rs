@@ -259,7 +259,7 @@ impl tower_service::Service<Request<kube::client::Body>> for Connection {
 fn heard(server: &Server, health: &Health) -> watch::Receiver<u64> {
     let (tell, told) = watch::channel(0);
     let ear = health.register_within("the watch", DEAF);
-    let stream = listen(Api::<ConfigMap>::namespaced(server.client(), "people"), ear);
+    let stream = listen(Api::<ConfigMap>::namespaced(server.client(), "people"), ear, None);
     tokio::spawn(async move {
         let mut stream = std::pin::pin!(stream);
         while let Some(event) = stream.next().await {
@@ -407,8 +407,11 @@ async fn a_page_that_failed_is_asked_for_again_and_the_list_does_not_begin_anew(
         let (server, health) = (Server::start(), Health::new());
         server.world().small = true;
         let ear = health.register_within("the watch", DEAF);
-        let mut stream =
-            std::pin::pin!(listen(Api::<ConfigMap>::namespaced(server.client(), "people"), ear));
+        let mut stream = std::pin::pin!(listen(
+            Api::<ConfigMap>::namespaced(server.client(), "people"),
+            ear,
+            None
+        ));
         let mut told = Vec::new();
         loop {
             let event = stream.next().await.expect("a stream without end");

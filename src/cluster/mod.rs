@@ -2,10 +2,12 @@
 //!
 //! - `connect`: makes the client. `listening`: lists and watches. `watch`: reads both resources
 //!   into the engine and the `roster`. `status`: writes them.
+//! - `crds`: says whether the CRDs have every field of this version.
 //! - `secrets`: reads Secrets by name. `events`: publishes Kubernetes events. `leadership`: says
 //!   whether this process may write at all.
 
 pub mod connect;
+pub mod crds;
 pub mod events;
 pub mod leadership;
 pub mod lenient;

@@ -4,7 +4,9 @@
 //!
 //! A status is written by server-side apply, as a whole and at the version that was read. Fields
 //! that it no longer has are removed, and a change that came in the meantime is not overwritten.
-//! Fields that another owner would keep are removed first (`owner`).
+//! Fields that another owner would keep are removed first (`owner`). With the status goes a spec
+//! with every field of this version. The API server takes nothing from it, but it refuses the write
+//! if its CRD lacks a field. Such a write would store the object without that field.
 
 mod answer;
 mod owner;
@@ -20,6 +22,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
+    crds::{Crds, Look, undeclared},
     leadership::Leadership,
     lenient::{Lenient, Readable},
     roster::{object_name, owner_reference, owners},
@@ -36,6 +39,8 @@ const TIMEOUT: Duration = Duration::from_secs(35);
 const TRIES: u32 = 4;
 /// How long a call is tried again. A call without any answer has taken longer than this.
 const TRIED_FOR: Duration = Duration::from_secs(30);
+/// Why nothing is written under older CRDs.
+const OLDER: &str = "a CRD lacks a field of this version";
 /// How long a call with all its tries may take.
 pub const WRITE_WITHIN: Duration = Duration::from_secs(75);
 
@@ -115,6 +120,7 @@ pub struct Writer {
     people: Api<Lenient<EmployeeSync>>,
     integrations: Api<Lenient<ProvisioningIntegration>>,
     leadership: Leadership,
+    crds: Option<Crds>,
     tries: u32,
 }
 
@@ -126,8 +132,15 @@ impl Writer {
             people: Api::namespaced(client.clone(), namespace),
             integrations: Api::namespaced(client.clone(), namespace),
             leadership: leadership.clone(),
+            crds: None,
             tries: TRIES,
         }
+    }
+
+    /// Returns the same writer, but it writes no object while the CRDs are older than this version.
+    #[must_use]
+    pub fn heeding(self, crds: &Crds) -> Self {
+        Self { crds: Some(crds.clone()), ..self }
     }
 
     /// Returns the same writer, but it tries each write once. It is for writes that are repeated
@@ -225,6 +238,7 @@ impl Writer {
     ) -> Result<(), WriteError> {
         let object = self.read_person(key, employee).await?;
         let Some(owners) = owners(&object, key, uid) else { return Ok(()) };
+        self.look("changing the owner of an EmployeeSync").await?;
         let metadata = json!({"uid": object.metadata.uid,
             "resourceVersion": object.metadata.resource_version, "ownerReferences": owners});
         let (name, patch) =
@@ -309,9 +323,9 @@ impl Writer {
         Ok(ProvisioningIntegration { status: crate::api::said(object.status), ..object })
     }
 
-    /// Replaces the conditions of an integration that this version cannot read, unless the
-    /// integration has changed by now. It does not apply the status, because the rest of it may
-    /// have fields that only a newer version knows.
+    /// Replaces the conditions of an integration that this version cannot read, or that is not
+    /// shown as a whole, unless the integration has changed by now. It does not apply the status,
+    /// because the rest of it may have fields that only a newer version knows.
     ///
     /// # Errors
     /// When the API server refuses or cannot be reached, or this process does not lead.
@@ -329,13 +343,12 @@ impl Writer {
         }));
         let params =
             PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        match self
-            .write("writing a status", || self.integrations.patch_status(name, &params, &patch))
-            .await
-        {
+        let what = "writing a status";
+        self.look(what).await?;
+        match self.write(what, || self.integrations.patch_status(name, &params, &patch)).await {
             // A newer version of the integration has come, and determines what to write now.
             Err(Failed::Api(status)) if status.is_conflict() || status.is_not_found() => Ok(()),
-            written => written.map(drop).map_err(|failed| failed.into_error("writing a status")),
+            written => written.map(drop).map_err(|failed| failed.into_error(what)),
         }
     }
 
@@ -360,6 +373,7 @@ impl Writer {
         if let Some(removed) =
             owner::leftovers(read.managed_fields.as_deref().unwrap_or_default(), &old, &status)
         {
+            self.look(what).await?;
             let patch =
                 Patch::Merge(json!({"metadata": {"resourceVersion": version}, "status": removed}));
             let params = PatchParams {
@@ -373,19 +387,34 @@ impl Writer {
             "apiVersion": K::api_version(&()),
             "kind": K::kind(&()),
             "metadata": {"name": name, "resourceVersion": version},
+            "spec": K::every_field(),
             "status": status,
         }));
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        readable(self.write(what, || api.patch_status(name, &params, &patch)).await)
-            .map_err(|failed| failed.into_error(what))
+        let written = self.write(what, || api.patch_status(name, &params, &patch)).await;
+        if let (Err(Failed::Api(answer)), Some(crds)) = (&written, &self.crds) {
+            crds.doubt(&K::kind(&()), &answer.message);
+        }
+        readable(written).map_err(|failed| failed.into_error(what))
+    }
+
+    /// Looks at the CRDs before a write that the API server would also take if they lack a field.
+    async fn look(&self, what: &'static str) -> Result<(), WriteError> {
+        match &self.crds {
+            Some(crds) if crds.look().await == Look::Older => Err(WriteError::for_now(what, OLDER)),
+            _ => Ok(()),
+        }
     }
 
     /// Makes a call that changes something. Each try begins only if this process leads until the
-    /// try has ended.
+    /// try has ended, and if the CRDs are not known to be older.
     async fn write<T, F>(&self, what: &'static str, call: impl Fn() -> F) -> Result<T, Failed>
     where
         F: Future<Output = Result<T, kube::Error>>,
     {
+        if self.crds.as_ref().is_some_and(Crds::are_older) {
+            return Err(Failed::Other(OLDER.to_owned()));
+        }
         let call = || async {
             if self.leadership.may_start(TIMEOUT) { call().await.map_err(Some) } else { Err(None) }
         };
@@ -472,7 +501,8 @@ where
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(None)) => return Err(Failed::Follows),
             Ok(Err(Some(kube::Error::Api(status)))) => {
-                if !matches!(status.code, 429 | 500..=599) {
+                let passes = matches!(status.code, 429 | 500..=599);
+                if !passes || undeclared(&status.message).is_some() {
                     return Err(Failed::Api(status));
                 }
                 Failed::Api(status)

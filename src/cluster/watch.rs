@@ -11,6 +11,7 @@ use kube::{
 use tokio::sync::mpsc;
 
 use super::{
+    crds::Crds,
     lenient::{Lenient, Readable, Unreadable},
     listening::{DEAF, Event, Trouble, listen},
     roster::{News, Roster, version},
@@ -58,11 +59,13 @@ pub async fn watch(
     scopes: Vec<Scope>,
     roster: Roster,
     seen: mpsc::Sender<Seen>,
+    crds: Crds,
     parts: Parts,
     stopping: Stopping,
 ) {
     let watches = scopes.into_iter().map(|scope| {
         let (client, roster, seen) = (client.clone(), roster.clone(), seen.clone());
+        let crds = crds.clone();
         let (parts, stopping) = (parts.clone(), stopping.clone());
         for kind in [INTEGRATION, PERSON] {
             parts.listed(scope.as_deref(), kind, Some("the first list is not in yet"));
@@ -70,7 +73,7 @@ pub async fn watch(
         async move {
             let of_integrations = parts.keep("watches", None, stopping.clone(), |beat| {
                 integrations(
-                    objects_in(&client, scope.as_deref()),
+                    Watched { api: objects_in(&client, scope.as_deref()), crds: crds.clone() },
                     scope.clone(),
                     seen.clone(),
                     parts.clone(),
@@ -79,7 +82,7 @@ pub async fn watch(
             });
             let of_people = parts.keep("watches", None, stopping, |beat| {
                 people(
-                    objects_in(&client, scope.as_deref()),
+                    Watched { api: objects_in(&client, scope.as_deref()), crds: crds.clone() },
                     scope.clone(),
                     roster.clone(),
                     seen.clone(),
@@ -99,6 +102,12 @@ const PERSON: &str = "EmployeeSync";
 
 /// True when the process stops.
 type Stopping = tokio::sync::watch::Receiver<bool>;
+
+/// The objects that one watch is about, and the CRDs by which they are shown.
+struct Watched<K> {
+    api: Api<Lenient<K>>,
+    crds: Crds,
+}
 
 fn objects_in<K>(client: &Client, scope: Option<&str>) -> Api<Lenient<K>>
 where
@@ -124,7 +133,7 @@ fn strip<K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said>>(obj
 /// Returns a stream of objects without managed fields. An object that does not fit the type must
 /// not stop the watch.
 fn objects<K>(
-    api: Api<Lenient<K>>,
+    Watched { api, crds }: Watched<K>,
     ear: Beat,
 ) -> impl futures::Stream<Item = Result<Event<Result<K, Box<Unreadable>>>, Trouble>>
 where
@@ -136,7 +145,7 @@ where
             object
         })
     };
-    listen(api, ear).map_ok(move |event| match event {
+    listen(api, ear, Some(crds)).map_ok(move |event| match event {
         Event::Apply(object) => Event::Apply(read(object)),
         Event::Delete(object) => Event::Delete(read(object)),
         Event::Init => Event::Init,
@@ -152,13 +161,13 @@ fn ear(parts: &Parts, scope: &Scope, kind: &str) -> Beat {
 }
 
 async fn integrations(
-    api: Api<Lenient<ProvisioningIntegration>>,
+    watched: Watched<ProvisioningIntegration>,
     scope: Scope,
     seen: mpsc::Sender<Seen>,
     parts: Parts,
     beat: Beat,
 ) {
-    let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, INTEGRATION)));
+    let mut stream = std::pin::pin!(objects(watched, ear(&parts, &scope, INTEGRATION)));
     let mut listed = Vec::new();
     while let Some(event) = beat.during(stream.next()).await {
         let told = match event {
@@ -212,14 +221,14 @@ fn integration(object: Result<ProvisioningIntegration, Box<Unreadable>>) -> Opti
 }
 
 async fn people(
-    api: Api<Lenient<EmployeeSync>>,
+    watched: Watched<EmployeeSync>,
     scope: Scope,
     roster: Roster,
     seen: mpsc::Sender<Seen>,
     parts: Parts,
     beat: Beat,
 ) {
-    let mut stream = std::pin::pin!(objects(api, ear(&parts, &scope, PERSON)));
+    let mut stream = std::pin::pin!(objects(watched, ear(&parts, &scope, PERSON)));
     let mut listed: HashSet<(Arc<str>, Box<str>)> = HashSet::new();
     // The lowest version that the list can have.
     let mut listed_at = 0;
@@ -310,7 +319,9 @@ pub fn key(object: &ProvisioningIntegration) -> Option<IntegrationKey> {
     key_of(&object.metadata)
 }
 
-fn key_of(metadata: &ObjectMeta) -> Option<IntegrationKey> {
+/// Returns the key of an integration with this metadata.
+#[must_use]
+pub fn key_of(metadata: &ObjectMeta) -> Option<IntegrationKey> {
     Some(IntegrationKey {
         namespace: metadata.namespace.as_deref()?.into(),
         name: metadata.name.as_deref()?.into(),

@@ -405,7 +405,7 @@ impl<'a> Matcher<'a> {
                 None => found.take(holder()),
             }
         }
-        self.see_login(&account, email.as_deref(), (owner, free), holder);
+        self.see_login(&account, email.as_deref(), owner, free, holder);
         // If the username equals the e-mail and no employee wants it only as a username, the code
         // above has already handled it.
         if let Some(name) =

@@ -15,7 +15,7 @@ use tokio::{
 
 use super::{
     integration::{
-        absent, owners,
+        absent, outdated, owners,
         said::Said,
         unreadable,
         worker::{Handle, Shared, Worker},
@@ -51,7 +51,7 @@ struct Running {
 pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
     let scopes = watch::scopes(namespaces);
     let (sender, mut seen) = mpsc::channel(256);
-    let (client, roster) = (shared.client.clone(), shared.roster.clone());
+    let (client, roster) = (shared.client().clone(), shared.roster.clone());
     // The set is dropped with this task, and the watch ends with it.
     let mut watching = JoinSet::new();
     watching.spawn(watch::watch(
@@ -59,6 +59,7 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
         scopes.clone(),
         roster,
         sender,
+        shared.crds.clone(),
         shared.parts.clone(),
         shared.stopping.clone(),
     ));
@@ -66,6 +67,13 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
     watching.spawn(async move {
         let (parts, stopping) = (pins.parts.clone(), pins.stopping.clone());
         parts.keep("pins", None, stopping, |beat| owners::loosen(pins.clone(), beat)).await;
+    });
+    let old = shared.clone();
+    let everywhere = scopes.clone();
+    watching.spawn(async move {
+        let (parts, stopping) = (old.parts.clone(), old.stopping.clone());
+        let tell = |beat| outdated::tell(old.clone(), everywhere.clone(), beat);
+        parts.keep("objects under older CRDs", None, stopping, tell).await;
     });
     let (absent, known) = tokio::sync::watch::channel(HashSet::new());
     let without = shared.clone();
@@ -75,6 +83,7 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
         parts.keep("objects without an integration", None, stopping, tell).await;
     });
     let mut look = tokio::time::interval(LOOK);
+    let mut crds = shared.crds.news();
     let mut stopping = shared.stopping.clone();
     let beat = shared.parts.beat("supervisor", None);
     let mut supervisor = Supervisor {
@@ -101,6 +110,13 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
             }
             () = parts.news() => {
                 supervisor.tell_parts();
+                None
+            }
+            // The supervisor holds the sender.
+            _ = crds.changed() => {
+                if crds.borrow_and_update().is_some() {
+                    supervisor.stop_all();
+                }
                 None
             }
             () = async {
@@ -168,6 +184,13 @@ impl Lists {
                 .iter()
                 .all(|scope| self.integrations.contains(scope) || self.failed.contains(scope));
         known && self.people.iter().any(has) && self.integrations.iter().any(has)
+    }
+
+    /// Forgets which lists have arrived: each is needed again.
+    fn forget(&mut self) {
+        self.integrations.clear();
+        self.people.clear();
+        self.failed.clear();
     }
 
     /// Returns the scopes for which a list is missing.
@@ -261,6 +284,11 @@ impl Supervisor {
 
     /// Begins with every integration that may begin.
     fn begin(&mut self) {
+        if self.shared.crds.are_older() {
+            // What was listed before the watches noticed it may lack settings.
+            self.shared.inbox.unlisted(self.lists.missing(), self.stopped());
+            return;
+        }
         let may: Vec<_> =
             self.held.keys().filter(|key| self.lists.may_begin(&key.namespace)).cloned().collect();
         for key in may {
@@ -272,7 +300,26 @@ impl Supervisor {
         if missing.len() < self.lists.scopes.len() {
             self.shared.parts.health().ready();
         }
-        self.shared.inbox.unlisted(missing, self.unreadable.keys().cloned().collect());
+        self.shared.inbox.unlisted(missing, self.stopped());
+    }
+
+    fn stopped(&self) -> HashSet<IntegrationKey> {
+        self.unreadable.keys().cloned().collect()
+    }
+
+    /// Ends the work on every integration, because the CRDs lack a field. Each begins again when it
+    /// and its employees are listed again. What is known of them is still true.
+    fn stop_all(&mut self) {
+        self.held.clear();
+        let running = self.workers.iter().map(|(key, running)| (key.clone(), running.handle.uid()));
+        let running: Vec<_> = running.collect();
+        for (key, uid) in running {
+            self.stop(&key);
+            self.unreadable.insert(key, (uid, JoinSet::new()));
+        }
+        // What the others say, they say again when they can be read as a whole.
+        self.unreadable.values_mut().for_each(|(_, telling)| *telling = JoinSet::new());
+        self.lists.forget();
     }
 
     fn apply(&mut self, key: IntegrationKey, object: ProvisioningIntegration) {
@@ -335,17 +382,22 @@ impl Supervisor {
     /// Ends the work on an integration that cannot be read, and makes its status say so. Bob is
     /// asked to send its deliveries again, and it keeps its claim on its tenant.
     fn cannot_read(&mut self, key: IntegrationKey, object: Unreadable) {
-        self.shared.tenants.idle(&key, true);
         self.held.remove(&key);
-        if let Some(running) = self.workers.remove(&key) {
-            running.task.abort();
-            self.shared.parts.forget(&key);
-            self.shared.inbox.close(&key);
-        }
-        self.shared.roster.come(&key).settle();
+        self.stop(&key);
         let (uid, mut telling) = (object.metadata.uid.clone(), JoinSet::new());
         telling.spawn(unreadable::tell(self.shared.clone(), key.clone(), object));
         self.unreadable.insert(key, (uid, telling));
+    }
+
+    /// Ends the worker of an integration that still exists.
+    fn stop(&mut self, key: &IntegrationKey) {
+        self.shared.tenants.idle(key, true);
+        if let Some(running) = self.workers.remove(key) {
+            running.task.abort();
+            self.shared.parts.forget(key);
+            self.shared.inbox.close(key);
+        }
+        self.shared.roster.come(key).settle();
     }
 
     fn forget(&mut self, key: &IntegrationKey) {

@@ -109,7 +109,7 @@ async fn takes(interval: Duration) -> (Duration, usize) {
         }
         let planned =
             Planned { mapping: &mapping, people: &people, plan: plan(matcher, true).plan };
-        let looking = claims.everybody();
+        let looking = claims.begin_full();
         let execution = Execution {
             provider: &provider,
             initial: Ok(Initial { password: None, change_at_first_login: false }),

@@ -498,6 +498,28 @@ async fn until_told(story: &Story, name: &str) {
     .await;
 }
 
+/// A finalizer keeps the integration, so the garbage collector does not delete what it owns.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_employee_says_that_the_integration_is_gone_while_something_keeps_it() {
+    let (story, _controller) = Story::converged("kept-for-long", 8, json!({})).await;
+    held(&story.integrations(), "onelogin", json!([HOLD])).await;
+    story.integrations().delete("onelogin", &DeleteParams::default()).await.expect("deleted");
+    let everybody = story.everybody().await;
+    assert!(everybody.len() > 4, "{}", everybody.len());
+    for person in everybody {
+        until_told(&story, &person.name_any()).await;
+    }
+    for person in story.everybody().await {
+        let status = person.status.unwrap_or_default();
+        assert!(status.next_transition.is_none() && status.held_part.is_none(), "{status:?}");
+    }
+    // It is not there again, and another one of this name replaces the words.
+    held(&story.integrations(), "onelogin", json!([])).await;
+    until_collected(&story).await;
+    story.integrate(json!({})).await;
+    story.ready("Converged").await;
+}
+
 /// Makes a pin as Git does.
 async fn pin_of(story: &Story, integration: &str, employee: &str) -> String {
     let name = format!("{integration}-{employee}");
@@ -551,6 +573,22 @@ async fn a_pin_without_an_integration_says_so_until_there_is_one() {
     until_told(&story, &name).await;
     assert_eq!(version(&misspelt).await, before);
     story.warned(&name, "NoIntegration").await;
+    // Nothing is to come, also if another writer says so.
+    let foreign = json!({"status": {"heldPart": "ff", "access": "NotYet",
+        "nextTransition": {"at": "2027-01-01T00:00:00Z", "timeZone": "UTC", "access": "Active",
+            "because": "StartDate"}}});
+    let said = async || {
+        let status = story.people().get(&misspelt).await.expect("an object").status;
+        serde_json::to_value(status).expect("JSON")
+    };
+    let wanted = said().await;
+    let foreign = Patch::Merge(foreign);
+    story.people().patch_status(&misspelt, &PatchParams::default(), &foreign).await.expect("it");
+    until("the status is the controller's", || async {
+        let now = said().await;
+        if now == wanted { Ok(()) } else { Err(now.to_string()) }
+    })
+    .await;
 
     // It is made while no controller runs, and its integration does not come.
     assert!(controller.stop().await);

@@ -18,7 +18,7 @@ use testbed::{
 use crate::support::{Controller, Story, until};
 
 /// Begins a story on a control plane of its own: it changes the CRDs.
-async fn begin(name: &str) -> Story {
+pub async fn begin(name: &str) -> Story {
     let plane = ControlPlane::start(Options::default()).await.expect("a control plane");
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
     plane.apply_yaml(include_str!("../../crds/bobsync.dev.yaml")).await.expect("the CRDs");
@@ -64,15 +64,6 @@ async fn open_crds(story: &Story) {
         keep_fields(crd.pointer_mut(schema).expect("the schema of the spec"));
         story.plane.apply_yaml(&crd.to_string()).await.expect("the open CRDs");
     }
-}
-
-/// Applies the CRD of this kind as an older version has it: its spec has no field `suspend`.
-async fn crd_without_suspend(story: &Story, crd: impl serde::Serialize) {
-    let mut crd = serde_json::to_value(crd).expect("JSON");
-    let fields = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties";
-    let fields = crd.pointer_mut(fields).and_then(Value::as_object_mut).expect("fields");
-    fields.remove("suspend").expect("it has the field");
-    story.plane.apply_yaml(&crd.to_string()).await.expect("the older CRD");
 }
 
 fn keep_fields(schema: &mut Value) {
@@ -460,34 +451,4 @@ async fn a_pin_that_is_made_while_its_integration_cannot_be_read_has_no_owner() 
         if owners.as_ref().is_none_or(Vec::is_empty) { Ok(()) } else { Err(format!("{owners:?}")) }
     })
     .await;
-}
-
-/// The API server leaves out a field that the CRD does not have any more, and the object keeps its
-/// version.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_field_that_a_changed_crd_hides_counts_no_more_although_no_version_changes() {
-    let story = begin("hidden-field").await;
-    let _controller = Controller::with(&story, &["--leader-elect=false"]).await;
-    story.integrate(json!({"interval": "24h"})).await;
-    story.ready("Converged").await;
-    let (id, _) = story.simulated.somebody().await;
-    let suspend = Patch::Merge(json!({"spec": {"suspend": true}}));
-    let name = format!("onelogin-{id}");
-    story.people().patch(&name, &PatchParams::default(), &suspend).await.expect("a pin");
-    let until_reason = async |wanted: &str| {
-        until(&format!("the employee is {wanted}"), || async {
-            let reason = story.reason(&id).await;
-            if reason == wanted { Ok(()) } else { Err(reason) }
-        })
-        .await;
-    };
-    until_reason("HandsOff").await;
-    crd_without_suspend(&story, EmployeeSync::crd()).await;
-    until_reason("InSync").await;
-
-    story.integrate(json!({"interval": "24h", "suspend": true})).await;
-    let generation = story.ready("Suspended").await.metadata.generation;
-    crd_without_suspend(&story, ProvisioningIntegration::crd()).await;
-    let object = story.ready("Converged").await;
-    assert_eq!(object.metadata.generation, generation, "the spec was not written");
 }

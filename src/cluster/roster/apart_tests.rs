@@ -138,7 +138,7 @@ fn nothing_is_left_of_an_integration_that_never_was() {
     let roster = Roster::default();
     roster.see(&object("nowhere", "7", 1));
     roster.see(&object("nowhere", "8", 1));
-    assert_eq!(roster.of(&key("nowhere")).without_owner().len(), 2);
+    assert_eq!(roster.of(&key("nowhere")).left(false).len(), 2);
     assert!(roster.gone(&object("nowhere", "7", 2)).is_some());
     assert_eq!(roster.integrations(), [key("nowhere")]);
     assert_eq!(roster.keep_only(None, 3, &HashSet::new()), [key("nowhere")]);

@@ -228,12 +228,13 @@ impl Employees {
         over.iter().for_each(|employee| people.change(employee, |entry| entry.unrecorded = false));
     }
 
-    /// Returns the employees with an object that no integration owns, with the version of each
-    /// object. The garbage collector deletes the others with their integration.
+    /// Returns the employees with an object that is not being deleted, with the version of each
+    /// object. `owned`: those too that the garbage collector deletes with their integration.
     #[must_use]
-    pub fn without_owner(&self) -> Vec<(Box<str>, u64)> {
+    pub fn left(&self, owned: bool) -> Vec<(Box<str>, u64)> {
         let is_left = |(_, entry): &(&str, &Entry)| {
-            entry.exists && !entry.going && !matches!(entry.owner, Owner::Integration(_))
+            let has_owner = matches!(entry.owner, Owner::Integration(_));
+            entry.exists && !entry.going && (owned || !has_owner)
         };
         let people = self.rows();
         let left = people.iter().filter(is_left);

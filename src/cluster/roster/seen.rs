@@ -58,6 +58,12 @@ impl People {
                 known.writing = false
             }
             Some(known) => {
+                // The same version shows another spec only if the CRD has changed. The watch takes
+                // that in, because it knows whether the CRD has every field.
+                let same = known.exists && known.version == fresh.version;
+                let overrides =
+                    if same { known.overrides.clone() } else { fresh.overrides.clone() };
+                let fresh = Entry { overrides, ..fresh };
                 let unheard = known.unheard || fresh.asks_other_than(known);
                 let fresh = Entry { unheard, ..fresh.after(known) };
                 self.put(employee, fresh);

@@ -33,7 +33,8 @@ impl Matcher<'_> {
         &mut self,
         account: &Account<'_>,
         login: Option<&str>,
-        (owner, free): (Option<PersonIndex>, bool),
+        owner: Option<PersonIndex>,
+        free: bool,
         holder: impl Fn() -> Taken,
     ) {
         let (Some(row), Some(login)) = (self.mapping.address, login) else { return };

@@ -34,6 +34,9 @@ use crate::{
 const LOOK: Duration = Duration::from_secs(1);
 /// How long an integration has to be absent. One that is replaced is back sooner.
 const GRACE: Duration = Duration::from_secs(2);
+/// How long it has to be absent for an object that it owns. The garbage collector deletes such an
+/// object sooner, unless the integration is kept: by a finalizer, for example.
+const COLLECTED_WITHIN: Duration = Duration::from_secs(20);
 /// The wait after a write that failed.
 const AGAIN: Duration = Duration::from_secs(10);
 
@@ -46,8 +49,7 @@ pub type Absent = watch::Receiver<HashSet<IntegrationKey>>;
 pub async fn tell(shared: Shared, absent: Absent, beat: Beat) {
     let mut stopping = shared.stopping.clone();
     let mut since: HashMap<IntegrationKey, Instant> = HashMap::new();
-    // The version of each object that was looked at.
-    let mut told: HashMap<(IntegrationKey, Box<str>), u64> = HashMap::new();
+    let mut told: HashMap<(IntegrationKey, Box<str>), Told> = HashMap::new();
     let mut wait = LOOK;
     loop {
         tokio::select! {
@@ -64,12 +66,15 @@ pub async fn tell(shared: Shared, absent: Absent, beat: Beat) {
             if now < begun + GRACE || !shared.leadership.is_leader() {
                 continue;
             }
-            for (employee, version) in shared.roster.of(&key).without_owner() {
+            let owned = now >= begun + COLLECTED_WITHIN;
+            for (employee, version) in shared.roster.of(&key).left(owned) {
                 let place = (key.clone(), employee);
-                if told.get(&place) == Some(&version) {
+                let known = told.get(&place);
+                if known.is_some_and(|known| known.version == version) {
                     continue;
                 }
-                match beat.during(say(&shared, &absent, &key, &place.1)).await {
+                let last = known.map(|known| &known.status);
+                match beat.during(say(&shared, &absent, &place.0, &place.1, owned, last)).await {
                     Err(error)
                         if !error.is_outdated() && !error.is_gone() && !error.is_followers() =>
                     {
@@ -78,38 +83,58 @@ pub async fn tell(shared: Shared, absent: Absent, beat: Beat) {
                         wait = AGAIN;
                     }
                     Err(_) => {}
-                    Ok(()) => drop(told.insert(place, version)),
+                    Ok(None) => {}
+                    Ok(Some(status)) => drop(told.insert(place, Told { version, status })),
                 }
             }
         }
     }
 }
 
-/// Writes the status of one object, unless it says so already, or its integration has come.
+/// What was said of an object.
+struct Told {
+    /// The version of the object that was looked at.
+    version: u64,
+    /// The status that it has since. What another writer makes of it is put right.
+    status: EmployeeSyncStatus,
+}
+
+/// Writes the status of one object, unless it says so already. Returns the status, or `None` if the
+/// object is being deleted or its integration has come. `owned`: also if the integration owns it.
+/// `last`: what was said of it before.
 async fn say(
     shared: &Shared,
     absent: &Absent,
     key: &IntegrationKey,
     employee: &str,
-) -> Result<(), WriteError> {
+    owned: bool,
+    last: Option<&EmployeeSyncStatus>,
+) -> Result<Option<EmployeeSyncStatus>, WriteError> {
     let writer = shared.writer(key).once();
     let object = writer.read_person(key, employee).await?;
     let is_left = object.metadata.deletion_timestamp.is_none()
-        && !matches!(Owner::of(&object), Owner::Integration(_));
-    let status = without_integration(&object, &key.name, shared.clock.now());
-    let is_said = object.status.as_ref().is_some_and(|before| same(before, &status));
-    if !is_left || is_said || !absent.borrow().contains(key) {
-        return Ok(());
+        && (owned || !matches!(Owner::of(&object), Owner::Integration(_)));
+    let before = last.or(object.status.as_ref()).cloned().unwrap_or_default();
+    let status = without_integration(&object, before, &key.name, shared.clock.now());
+    if !is_left || !absent.borrow().contains(key) {
+        return Ok(None);
     }
-    writer.apply_person(&object, &status).await?;
-    announce(&shared.events, &object, &status.conditions);
-    Ok(())
+    if !object.status.as_ref().is_some_and(|shown| same(shown, &status)) {
+        writer.apply_person(&object, &status).await?;
+        announce(&shared.events, &object, last.or(object.status.as_ref()), &status.conditions);
+    }
+    Ok(Some(status))
 }
 
 /// Warns once when an object begins to have no integration.
-fn announce(events: &Events, object: &EmployeeSync, now: &[Condition]) {
+fn announce(
+    events: &Events,
+    object: &EmployeeSync,
+    before: Option<&EmployeeSyncStatus>,
+    now: &[Condition],
+) {
     let reason = EmployeeReason::NoIntegration;
-    let is_new = object.status.as_ref().is_none_or(|before| is_news(reason, before));
+    let is_new = before.is_none_or(|before| is_news(reason, before));
     if let (true, Some(ready)) = (is_new, conditions::find(now, Type::Ready)) {
         let note = ready.message.clone();
         events.publish(object.object_ref(&()), true, reason.as_str(), "Sync", note);
@@ -117,9 +142,14 @@ fn announce(events: &Events, object: &EmployeeSync, now: &[Condition]) {
 }
 
 /// Returns the status of an object without an integration. What the controller remembers of the
-/// employee stays in it. The account is as it was last seen.
-fn without_integration(object: &EmployeeSync, name: &str, now: Timestamp) -> EmployeeSyncStatus {
-    let before = object.status.clone().unwrap_or_default();
+/// employee stays in it. The account is as it was last seen. Nothing is to come: neither a date nor
+/// a change that a guard holds.
+fn without_integration(
+    object: &EmployeeSync,
+    before: EmployeeSyncStatus,
+    name: &str,
+    now: Timestamp,
+) -> EmployeeSyncStatus {
     let generation = object.metadata.generation.unwrap_or(0);
     let reason = EmployeeReason::NoIntegration.as_str();
     let message = format!(
@@ -149,6 +179,8 @@ fn without_integration(object: &EmployeeSync, name: &str, now: Timestamp) -> Emp
         observed_generation: Some(generation),
         reason: Some(reason.to_owned()),
         conditions,
+        next_transition: None,
+        held_part: None,
         ..before
     }
 }
@@ -197,7 +229,8 @@ mod tests {
             };
             for now in ["2026-11-24T10:00:00Z", "2026-11-25T10:00:00Z"] {
                 object.status = Some(last.clone());
-                let said = without_integration(&object, "onelogin", now.parse().expect("a time"));
+                let now = now.parse().expect("a time");
+                let said = without_integration(&object, last.clone(), "onelogin", now);
                 let find = |kind: Type| conditions::find(&said.conditions, kind);
                 let ready = find(Type::Ready).expect("Ready");
                 assert_eq!((&*ready.status, &*ready.reason), ("False", "NoIntegration"));
@@ -211,7 +244,8 @@ mod tests {
                     conditions::find(&before.conditions, Type::Provisioned)
                         .map(|known| &known.reason)
                 );
-                assert_eq!((&said.account, &said.held_part), (&last.account, &last.held_part));
+                assert_eq!(said.account, last.account);
+                assert_eq!((&said.held_part, &said.next_transition), (&None, &None));
                 assert_eq!((said.observed_generation, said.access), (Some(3), before.access));
                 assert_eq!(same(&last, &said), last.reason.as_deref() == Some("NoIntegration"));
                 last = said;

@@ -59,11 +59,11 @@ impl Connections {
     ) -> Result<(Arc<Self>, bool), Box<Report>> {
         let key = waits.key();
         let (namespace, Target { destination, secret }) = (&*key.namespace, &validated.target);
-        let bob = secrets::read(&shared.client, namespace, &validated.bob_secret, &BOB_KEYS).await;
+        let bob = secrets::read(shared.client(), namespace, &validated.bob_secret, &BOB_KEYS).await;
         let keys = destination.keys();
         let target = match &bob {
             Ok(_) => {
-                secrets::read_some(&shared.client, namespace, secret, keys.required, keys.optional)
+                secrets::read_some(shared.client(), namespace, secret, keys.required, keys.optional)
                     .await
             }
             Err(error) => Err(error.clone()),
@@ -121,7 +121,7 @@ impl Connections {
         let Target { destination, secret } = &validated.target;
         let keys = destination.keys();
         let found = secrets::read_some(
-            &shared.client,
+            shared.client(),
             &key.namespace,
             secret,
             keys.required,

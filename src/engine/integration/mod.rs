@@ -11,7 +11,7 @@
 //! - `owners`: which objects are deleted with their integration. `signing`: the secrets that
 //!   webhooks are signed with.
 //! - `unreadable`: integrations whose spec this version cannot read. `absent`: objects whose
-//!   integration does not exist.
+//!   integration does not exist. `outdated`: what is said under CRDs that lack a field.
 //! - `shared`: what all workers of the process share.
 
 pub mod absent;
@@ -19,6 +19,7 @@ pub mod again;
 mod approval;
 pub mod connection;
 pub mod counts;
+pub mod outdated;
 pub mod owners;
 pub mod pacers;
 pub mod partial;

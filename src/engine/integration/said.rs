@@ -4,6 +4,7 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::Arc,
+    time::Duration,
 };
 
 use jiff::Timestamp;
@@ -20,7 +21,10 @@ use crate::{
         integration::{LastPass, RevokedAccess},
         key::IntegrationKey,
     },
-    cluster::status::{WriteError, Writer},
+    cluster::{
+        leadership::Leadership,
+        status::{WriteError, Writer},
+    },
     engine::{
         pass::report::{self, BobFound, Report},
         waits::Waits,
@@ -29,6 +33,8 @@ use crate::{
 };
 use futures::future::BoxFuture;
 
+/// How long the read of the integration may take with which this process begins to lead.
+const READ_WITHIN: Duration = Duration::from_secs(5);
 /// How often a status is computed again that meets a newer version of its object.
 const TRIES: u32 = 5;
 
@@ -51,6 +57,10 @@ pub struct Said {
     reckoning: Option<Arc<Reckoning>>,
     /// The conditions as they were last announced, except for waits.
     told: Vec<Condition>,
+    /// Whether this process leads; `None` for a status that any process may write.
+    leadership: Option<Leadership>,
+    /// The term since whose begin this process is the only one that writes the status.
+    own: Option<u64>,
 }
 
 /// The status of an integration, for all its writers and readers. A holder of the lock knows what
@@ -212,6 +222,30 @@ impl Said {
         Self { reckoning: Some(reckoning.clone()), ..self }
     }
 
+    /// Returns the same status; while this process leads, what it knows of the status counts, and
+    /// not what another writer makes of it.
+    #[must_use]
+    pub fn with_leadership(self, leadership: &Leadership) -> Self {
+        Self { leadership: Some(leadership.clone()), ..self }
+    }
+
+    fn term(&self) -> Option<u64> {
+        self.leadership.as_ref().and_then(Leadership::term)
+    }
+
+    /// Reads the integration with this uid at the begin of a term: from now on, the status is this
+    /// process's own. If it cannot be read, that begins with the first write.
+    pub async fn take_over(&mut self, writer: &Writer, key: &IntegrationKey, uid: Option<String>) {
+        let term = self.term();
+        let read = tokio::time::timeout(READ_WITHIN, writer.read_integration(&key.name)).await;
+        if let Ok(Ok(object)) = read
+            && object.metadata.uid == uid
+        {
+            self.see(&object);
+            self.own = term;
+        }
+    }
+
     /// Returns the conditions as they were last announced, except for waits.
     #[must_use]
     pub fn told(&self) -> &[Condition] {
@@ -246,13 +280,15 @@ impl Said {
             || self.write(&writer.once(), key, 0, |before| Some(before.clone())).await
     }
 
-    /// Takes in what the watch brought, if that is newer.
+    /// Takes in what the watch brought, if that is newer. What another writer has made of a status
+    /// that is this process's own is only shown: the next write replaces it.
     pub fn see(&mut self, object: &ProvisioningIntegration) {
         if version(object) > self.version() {
             self.read = meta(object);
             let status = object.status.clone().unwrap_or_default();
             // What is written next to the passes must not count as something that a pass wrote.
-            if !same(&self.shown, &status) {
+            let is_own = self.own.is_some() && self.own == self.term();
+            if !is_own && !same(&self.shown, &status) {
                 self.status = status.clone();
             }
             self.shown = status;
@@ -329,7 +365,9 @@ impl Said {
             self.status = status;
             return Ok(());
         }
+        let term = self.term();
         let written = writer.apply_integration(&self.read, &self.shown, &shown).await?;
+        self.own = term;
         self.read = meta(&written);
         self.shown = written.status.unwrap_or_default();
         self.status =

@@ -173,7 +173,7 @@ impl Session {
             .collect();
         let validated = self.with_pinned_targets(&ready.validated);
         let initial_password = InitialPassword::new(
-            &self.shared.client,
+            self.shared.client(),
             &self.key.namespace,
             validated.default_password.clone(),
         );
@@ -403,7 +403,7 @@ impl Session {
                 .clock
                 .sleep_until(self.shared.clock.now().checked_add(every).unwrap_or(Timestamp::MAX))
                 .await;
-            if seen.changed(&self.shared.client, &self.key.namespace).await {
+            if seen.changed(self.shared.client(), &self.key.namespace).await {
                 tracing::info!(integration = %self.key,
                     "a Secret has changed while a pass was under way; it begins again");
                 self.rotated.send_replace(true);

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::pacers::Pacers;
 use crate::{
     api::key::IntegrationKey,
-    cluster::{events::Events, leadership::Leadership, roster::Roster, status::Writer},
+    cluster::{crds::Crds, events::Events, leadership::Leadership, roster::Roster, status::Writer},
     engine::{
         clock::Clock,
         intake::inbox::Inbox,
@@ -19,8 +19,8 @@ use crate::{
 /// What every worker shares.
 #[derive(Clone)]
 pub struct Shared {
-    /// The client of the API server.
-    pub client: kube::Client,
+    /// The client of the API server, and whether the CRDs have every field of this version.
+    pub crds: Crds,
     /// What is known of every `EmployeeSync`.
     pub roster: Roster,
     /// Sends Kubernetes events.
@@ -46,9 +46,15 @@ pub struct Shared {
 }
 
 impl Shared {
+    /// Returns the client of the API server.
+    #[must_use]
+    pub fn client(&self) -> &kube::Client {
+        self.crds.client()
+    }
+
     /// Returns the writer for the statuses of this integration and its employees.
     #[must_use]
     pub fn writer(&self, key: &IntegrationKey) -> Writer {
-        Writer::new(&self.client, &key.namespace, &self.leadership)
+        Writer::new(self.client(), &key.namespace, &self.leadership).heeding(&self.crds)
     }
 }

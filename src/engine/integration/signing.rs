@@ -29,7 +29,7 @@ pub async fn read(session: &Session, object: &ProvisioningIntegration) -> bool {
     let previous = format!("{}Previous", reference.key);
     let (required, optional) = ([&*reference.key], [&*previous]);
     match secrets::read_some(
-        &session.shared.client,
+        session.shared.client(),
         &session.key.namespace,
         &reference.name,
         &required,

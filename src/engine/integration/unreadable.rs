@@ -3,12 +3,19 @@
 
 use std::time::Duration;
 
-use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::ObjectMeta};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::core::v1::ObjectReference,
+    apimachinery::pkg::apis::meta::v1::{Condition, ObjectMeta},
+};
 use kube::Resource as _;
 
 use super::{counts, shared::Shared};
 use crate::{
-    api::{ProvisioningIntegration, conditions, key::IntegrationKey, reasons::IntegrationReason},
+    api::{
+        ProvisioningIntegration, ProvisioningIntegrationStatus, conditions, key::IntegrationKey,
+        reasons::IntegrationReason,
+    },
     cluster::lenient::Unreadable,
     engine::{
         pass::report::{self, Report},
@@ -30,25 +37,18 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
     );
     tracing::warn!(integration = %key, field = unreadable.field,
         "the spec of an integration cannot be read: no work is done on it");
-    let stop = Stop::new(IntegrationReason::InvalidSettings, message);
-    let report = Report::stopped(stop);
+    let report = stopped(message);
     shared.metrics.pass(&key, &report.figures(), shared.clock.now());
-    let (generation, before) = (metadata.generation.unwrap_or(0), unreadable.integration_status());
+    let before = unreadable.integration_status();
     let mut is_told = false;
     loop {
         shared.leadership.wait_to_lead().await;
-        let conditions =
-            report::cannot_read(&before.conditions, &report, generation, shared.clock.now());
-        if before.observed_generation == Some(generation)
-            && before.mode.is_none()
-            && conditions::same(&before.conditions, &conditions)
-        {
-            return;
-        }
+        let Some(conditions) = news(metadata, &before, &report, shared.clock.now()) else { return };
         // The write ends this task, because the watch brings the object anew.
         if !std::mem::replace(&mut is_told, true) {
             counts::announce(&shared.events, about(metadata), &before.conditions, &conditions);
         }
+        let generation = metadata.generation.unwrap_or(0);
         match shared.writer(&key).patch_unread(&key.name, metadata, generation, &conditions).await {
             Ok(()) => return,
             Err(error) => {
@@ -60,8 +60,28 @@ pub async fn tell(shared: Shared, key: IntegrationKey, unreadable: Unreadable) {
     }
 }
 
+/// Returns the report of an integration on which no work is done for this reason.
+pub(super) fn stopped(message: String) -> Report {
+    Report::stopped(Stop::new(IntegrationReason::InvalidSettings, message))
+}
+
+/// Returns the conditions that say so, or `None` if the status has them already.
+pub(super) fn news(
+    metadata: &ObjectMeta,
+    before: &ProvisioningIntegrationStatus,
+    report: &Report,
+    now: Timestamp,
+) -> Option<Vec<Condition>> {
+    let generation = metadata.generation.unwrap_or(0);
+    let conditions = report::cannot_read(&before.conditions, report, generation, now);
+    let is_said = before.observed_generation == Some(generation)
+        && before.mode.is_none()
+        && conditions::same(&before.conditions, &conditions);
+    (!is_said).then_some(conditions)
+}
+
 /// Returns a reference to an integration of which only the metadata can be read.
-fn about(metadata: &ObjectMeta) -> ObjectReference {
+pub(super) fn about(metadata: &ObjectMeta) -> ObjectReference {
     ObjectReference {
         api_version: Some(ProvisioningIntegration::api_version(&()).into_owned()),
         kind: Some(ProvisioningIntegration::kind(&()).into_owned()),

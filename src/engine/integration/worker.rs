@@ -93,6 +93,10 @@ impl Handle {
             let before = said::version(known);
             let news = version > before || version == before && !same_spec(known, &object);
             if news {
+                if known.status != object.status {
+                    // It may be another writer's. Then the next write of the numbers replaces it.
+                    self.reckoning.nudge();
+                }
                 *known = Arc::new(object);
             }
             news
@@ -183,7 +187,8 @@ impl Worker {
         let said = Said::of(&object)
             .with_parts(&shared.parts)
             .with_waits(&waits)
-            .with_reckoning(&reckoning);
+            .with_reckoning(&reckoning)
+            .with_leadership(&shared.leadership);
         let sender = watch::Sender::new(Arc::new(object));
         revocations::remember(&employees, &said.status.revoked);
         let answered = said.status.last_handled_sync_at.clone();
@@ -300,7 +305,10 @@ impl Worker {
         self.worked_with = None;
         self.suspicion = None;
         // The other process may have answered a request that came in the meantime.
-        let said = beat.within(WRITE_WITHIN * 2, self.handle.said.lock()).await;
+        let mut said = beat.within(WRITE_WITHIN * 2, self.handle.said.lock()).await;
+        let writer = self.shared.writer(&self.session.key);
+        let taken = said.take_over(&writer, &self.session.key, self.handle.uid());
+        beat.within(WRITE_WITHIN, taken).await;
         self.answered.clone_from(&said.status.last_handled_sync_at);
         drop(said);
         self.session.take_up_evidence();
@@ -502,7 +510,7 @@ impl Worker {
                 Ok(opened) => opened,
                 Err(report) => {
                     self.secrets =
-                        Secrets::see(&self.shared.client, &self.session.key.namespace, validated)
+                        Secrets::see(self.shared.client(), &self.session.key.namespace, validated)
                             .await;
                     if report.bob.answered == Some(false) {
                         self.serve_evidence_alone(object).await;
@@ -540,7 +548,8 @@ impl Worker {
                 .is_some_and(|stop| stop.reason == IntegrationReason::SecretNotFound)
             {
                 self.secrets =
-                    Secrets::see(&self.shared.client, &self.session.key.namespace, validated).await;
+                    Secrets::see(self.shared.client(), &self.session.key.namespace, validated)
+                        .await;
             }
             if !refused || attempt > 0 || !self.secrets_changed().await {
                 return report;
@@ -618,7 +627,7 @@ impl Worker {
 
     /// Returns whether a Secret differs from the one that was read.
     async fn secrets_changed(&mut self) -> bool {
-        let changed = self.secrets.changed(&self.shared.client, &self.session.key.namespace).await;
+        let changed = self.secrets.changed(self.shared.client(), &self.session.key.namespace).await;
         self.times.secrets = self.shared.clock.now().checked_add(SECRET_POLL).ok();
         changed
     }

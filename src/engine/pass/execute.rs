@@ -443,6 +443,7 @@ impl<'c> Run<'_, '_, 'c> {
             left,
             sessions,
             request_id,
+            only_found,
         } = landed;
         let rows = &self.cx.planned.mapping.rows;
         fields.sort_unstable_by_key(|&row| (rows[row].compare.is_person(), &rows[row].target));
@@ -462,6 +463,7 @@ impl<'c> Run<'_, '_, 'c> {
             state,
             manager_pending,
             request_id,
+            only_found,
             refused,
             answered,
         }))
@@ -658,7 +660,12 @@ impl<'c> Run<'_, '_, 'c> {
         };
         let aim = Aim { person, id: &done.account, before: done.state, sort: Sort::Update };
         match self.update(&aim, &write, Tries::all()).await {
-            Ok(written) if written.left.is_none() => done.fields.push(row),
+            Ok(written) if written.left.is_none() => {
+                if std::mem::take(&mut done.only_found) {
+                    (done.action, done.fields) = (Action::Update, Vec::new());
+                }
+                done.fields.push(row);
+            }
             _ => done.manager_pending = true,
         }
         Outcome::Done(Box::new(done))

@@ -50,6 +50,9 @@ pub struct Done {
     pub manager_pending: bool,
     /// The provider's request id.
     pub request_id: Option<String>,
+    /// Whether no call was made, because the account was found as it should be. The history does
+    /// not show it.
+    pub only_found: bool,
     /// What the provider refused of the change, and the refused rows. They were left out, and the
     /// rest was sent without them.
     pub refused: Option<(Failure, Vec<usize>)>,

@@ -532,6 +532,7 @@ impl Recorder<'_> {
                 Some(tally.next_transition.map_or(next.at, |at| at.min(next.at)));
         }
         match outcome {
+            Some(Outcome::Done(done)) if done.only_found => {}
             Some(Outcome::Done(done)) => {
                 match done.action {
                     Action::Create => tally.changes.created += 1,

@@ -38,6 +38,19 @@ const LAG: Duration = Duration::from_secs(600);
 /// How long it is remembered that the sessions of a user who cannot be suspended were ended.
 const ENDED: Duration = Duration::from_hours(30 * 24);
 
+/// A profile attribute that has exactly this value.
+#[derive(Clone, Copy)]
+struct Term<'t> {
+    name: &'t str,
+    text: &'t str,
+}
+
+/// A user, and what counts for its life cycle.
+struct User {
+    account: Account<'static>,
+    now: Now,
+}
+
 /// One Okta org, through one credential.
 pub struct Okta {
     tenant: Arc<Tenant>,
@@ -129,7 +142,7 @@ impl Okta {
         mapping: &Mapping,
         path: &str,
         sent: Sent<'_>,
-    ) -> Result<Option<(Account<'static>, Now)>, Error> {
+    ) -> Result<Option<User>, Error> {
         let asked = self.service.get(Route::FIND, path, &[], sent).await;
         let Some(answer) = unless_gone(asked)? else { return Ok(None) };
         let account = self.reader(mapping).one(&answer)?;
@@ -138,30 +151,31 @@ impl Okta {
         if self.written.get(&account.id).is_some() {
             self.note(&answer);
         }
-        Ok(Some((account, now)))
+        Ok(Some(User { account, now }))
     }
 
     /// Reads the user with this id.
-    async fn by_id(
-        &self,
-        mapping: &Mapping,
-        id: &str,
-    ) -> Result<Option<(Account<'static>, Now)>, Error> {
+    async fn by_id(&self, mapping: &Mapping, id: &str) -> Result<Option<User>, Error> {
         let Some(path) = self.service.dialect().user(id) else { return Ok(None) };
         let found = self.read(mapping, &path, Sent::Nothing).await?;
         // Okta takes the first part of a login for a user, too.
-        Ok(found.filter(|(account, _)| *account.id == *id))
+        Ok(found.filter(|user| *user.account.id == *id))
+    }
+
+    fn marked<'t>(&'t self, text: &'t str) -> Term<'t> {
+        Term { name: &self.tenant.mark, text }
     }
 
     /// Returns the users with an attribute that is exactly this value, or with another one.
     async fn by_attribute(
         &self,
         mapping: &Mapping,
-        (name, text): (&str, &str),
-        or: Option<(&str, &str)>,
+        term: Term<'_>,
+        or: Option<Term<'_>>,
     ) -> Result<Found, Error> {
-        let term = |(name, text): (&str, &str)| format!("profile.{name} eq {}", json!(text));
-        let terms: Vec<String> = [Some((name, text)), or].into_iter().flatten().map(term).collect();
+        let text = term.text;
+        let written = |Term { name, text }: Term<'_>| format!("profile.{name} eq {}", json!(text));
+        let terms: Vec<String> = [Some(term), or].into_iter().flatten().map(written).collect();
         let search = terms.join(" or ");
         let (path, query) =
             (self.service.dialect().users(), [("search", &*search), ("limit", "200")]);
@@ -186,7 +200,7 @@ impl Okta {
             return None;
         }
         // A read that fails does not make the listing fail: a later pass sees the change.
-        self.by_id(mapping, id).await.ok().flatten().map(|(newer, _)| newer)
+        self.by_id(mapping, id).await.ok().flatten().map(|user| user.account)
     }
 }
 
@@ -272,7 +286,7 @@ impl Directory for Okta {
         for (id, _) in self.written.all() {
             if lister.is_new(short(&id)) {
                 match self.by_id(mapping, &id).await? {
-                    Some((account, _)) => sink(account),
+                    Some(user) => sink(user.account),
                     None => self.written.forget(&id),
                 }
             }
@@ -284,21 +298,24 @@ impl Directory for Okta {
         let found = match key {
             Key::Id(id) => {
                 let found = self.by_id(mapping, id).await?;
-                return Ok(found.into_iter().map(|(account, _)| account).collect());
+                return Ok(found.into_iter().map(|user| user.account).collect());
             }
             Key::Email(login) => match self.service.dialect().login(login.trim()) {
                 // Unlike a search, it shows what was written, and logins that differ in accents.
                 Some(path) => match self.read(mapping, &path, Sent::Key(login)).await {
                     // A login out of reach shows no account.
                     Err(Error::Forbidden { .. }) => Vec::new(),
-                    found => found?.into_iter().map(|(account, _)| account).collect(),
+                    found => found?.into_iter().map(|user| user.account).collect(),
                 },
-                None => self.by_attribute(mapping, ("login", login.trim()), None).await?,
+                None => {
+                    self.by_attribute(mapping, Term { name: "login", text: login.trim() }, None)
+                        .await?
+                }
             },
-            Key::Mark(mark) => self.by_attribute(mapping, (&self.tenant.mark, mark), None).await?,
+            Key::Mark(mark) => self.by_attribute(mapping, self.marked(mark), None).await?,
             Key::MarkOrAddress(mark, address) => {
-                let mark = (&*self.tenant.mark, mark);
-                return self.by_attribute(mapping, mark, Some(("email", address))).await;
+                let address = Term { name: "email", text: address };
+                return self.by_attribute(mapping, self.marked(mark), Some(address)).await;
             }
         };
         Ok(those_with(key, found))

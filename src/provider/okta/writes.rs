@@ -1,7 +1,7 @@
 //! Creates, changes, and the steps from one status to another.
 
 use super::{
-    Okta,
+    Okta, User,
     catalog::TABLE,
     errors::{LIFECYCLE, SESSIONS},
     schema::Schema,
@@ -15,8 +15,12 @@ const MOST_STEPS: u32 = 5;
 /// How long the end of a transition is waited for. A later try waits again.
 const WITHIN: Duration = Duration::from_secs(5);
 
-/// A user, and what counts for its life cycle.
-type User = (Account<'static>, Now);
+/// The user that a step is for, and how urgent the step is.
+#[derive(Clone, Copy)]
+struct Whom<'a> {
+    id: &'a str,
+    urgency: Urgency,
+}
 
 impl Okta {
     /// Returns the profile of a write. `None` if there is nothing to write.
@@ -65,18 +69,19 @@ impl Okta {
         let sent = Sent::Create(mapping, write, password);
         let call = Call::create(&path, sent).with(body);
         let answer = self.call(mapping, &Call { query: &query, ..call }).await?;
-        let (account, now) = self.told(mapping, &answer, None)?;
-        let id = &*account.id.clone();
-        let (account, _) = if active && !activates {
-            let goal = self.goal(write);
-            let reached = self.lead(mapping, (id, Urgency::Normal), (account, now), goal).await;
+        let user = self.told(mapping, &answer, None)?;
+        let id = &*user.account.id.clone();
+        let user = if active && !activates {
+            let (whom, goal) = (Whom { id, urgency: Urgency::Normal }, self.goal(write));
+            let reached = self.lead(mapping, whom, user, goal).await;
             reached.map_err(|error| Error::Unknown { said: error.said() })?
-        } else if now.changes {
+        } else if user.now.changes {
             // The account is there. If it takes longer, a later pass sees its status.
-            self.settled(mapping, id).await.unwrap_or((account, now))
+            self.settled(mapping, id).await.unwrap_or(user)
         } else {
-            (account, now)
+            user
         };
+        let account = user.account;
         Ok(Written { account, request_id: request_id(&answer, REQUEST), left: None })
     }
 
@@ -90,20 +95,19 @@ impl Okta {
             let body = body.ok_or_else(nothing)?;
             return self.post(change, body).await;
         }
-        let goal = self.goal(write);
+        let (whom, goal) = (Whom { id, urgency }, self.goal(write));
         let before = self.settled(mapping, id).await?;
-        if goal.next(&before.1) == Next::ByHand {
-            return Err(self.by_hand((id, urgency), &before.1, goal).await);
+        if goal.next(&before.now) == Next::ByHand {
+            return Err(self.by_hand(whom, &before.now, goal).await);
         }
         let mut written = None;
-        if !before.1.is_deactivated()
+        if !before.now.is_deactivated()
             && let Some(body) = body.take()
         {
             written = Some(self.post(change, body).await?);
         }
-        let (account, now) = self.lead(mapping, (id, urgency), before, goal).await?;
+        let User { mut account, now } = self.lead(mapping, whom, before, goal).await?;
         let mut left = written.as_mut().and_then(|written| written.left.take());
-        let mut account = account;
         if let Some(body) = body {
             let rows = || write.attributes.iter().map(|(row, _)| *row).collect();
             let late = if now.is_deactivated() {
@@ -122,7 +126,7 @@ impl Okta {
             }
         }
         if write.access == Some(Access::Suspended) && now.status == "SUSPENDED" {
-            match self.end_sessions((id, urgency)).await {
+            match self.end_sessions(whom).await {
                 Ok(()) => {}
                 Err(error @ Error::Forbidden { .. }) => {
                     let rows = left.map(|left| left.rows).unwrap_or_default();
@@ -153,8 +157,8 @@ impl Okta {
             }
             answer => answer?,
         };
-        let (account, _) = self.told(mapping, &answer, Some(id))?;
-        let left = self.ignored((mapping, write), &account, &answer)?;
+        let account = self.told(mapping, &answer, Some(id))?.account;
+        let left = self.ignored(Of { mapping, write, id: Some(id) }, &account, &answer)?;
         match left {
             Some(left) if left.rows.len() == write.attributes.len() => Err(left.error),
             left => Ok(Written { account, request_id: request_id(&answer, REQUEST), left }),
@@ -186,7 +190,8 @@ impl Okta {
             return Err(no("the answer names another account"));
         }
         let now = TABLE.user(answer).and_then(|user| Now::of(&user));
-        Ok((account, now.ok_or_else(|| no("the answer shows no status"))?))
+        let now = now.ok_or_else(|| no("the answer shows no status"))?;
+        Ok(User { account, now })
     }
 
     /// Returns the rows that Okta has answered with success and not changed.
@@ -195,10 +200,11 @@ impl Okta {
     /// The mark was not changed.
     fn ignored(
         &self,
-        (mapping, write): (&Mapping, &AccountWrite),
+        of: Of<'_>,
         account: &Account<'_>,
         answer: &Answer,
     ) -> Result<Option<Left>, Error> {
+        let Of { mapping, write, .. } = of;
         let before: Option<Value> =
             write.foreign.as_deref().and_then(|text| serde_json::from_str(text).ok());
         let had = |target: &str| {
@@ -249,7 +255,7 @@ impl Okta {
             std::iter::successors(Some(Duration::from_millis(250)), |pause| Some(*pause * 2));
         let read = async || match self.by_id(mapping, id).await? {
             None => Err(Error::NotFound),
-            Some((_, now)) if now.changes => {
+            Some(user) if user.now.changes => {
                 Err(unreadable("the account is still changing its status"))
             }
             Some(user) => Ok(user),
@@ -262,57 +268,59 @@ impl Okta {
     async fn lead(
         &self,
         mapping: &Mapping,
-        (id, urgency): (&str, Urgency),
+        whom: Whom<'_>,
         mut user: User,
         mut goal: Goal<'_>,
     ) -> Result<User, Error> {
         for _ in 0..MOST_STEPS {
-            let step = match goal.next(&user.1) {
+            let step = match goal.next(&user.now) {
                 Next::Done => return Ok(user),
-                Next::ByHand => return Err(self.by_hand((id, urgency), &user.1, goal).await),
+                Next::ByHand => return Err(self.by_hand(whom, &user.now, goal).await),
                 Next::Step(step) => step,
             };
-            let before = user.1.status.clone();
-            let refused = match self.step((id, urgency), step).await {
+            let before = user.now.status.clone();
+            let refused = match self.step(whom, step).await {
                 Ok(()) => None,
                 Err(error @ (Error::Rejected { .. } | Error::NotFound)) => Some(error),
                 Err(error) => return Err(error),
             };
-            user = self.settled(mapping, id).await?;
+            user = self.settled(mapping, whom.id).await?;
             match refused {
                 // Okta does not unlock users of another directory.
-                Some(Error::Rejected { .. }) if step == Step::Unlock && user.1.status == before => {
+                Some(Error::Rejected { .. })
+                    if step == Step::Unlock && user.now.status == before =>
+                {
                     goal.locked = true;
                 }
-                Some(error) if user.1.status == before => return Err(error),
+                Some(error) if user.now.status == before => return Err(error),
                 _ => {}
             }
         }
         Err(unreadable("the account does not reach the status that was asked for"))
     }
 
-    async fn step(&self, (id, urgency): (&str, Urgency), step: Step) -> Result<(), Error> {
-        let path = self.service.dialect().user(id).ok_or(Error::NotFound)?;
+    async fn step(&self, whom: Whom<'_>, step: Step) -> Result<(), Error> {
+        let path = self.service.dialect().user(whom.id).ok_or(Error::NotFound)?;
         let (name, query) = step.call();
         let path = format!("{path}/lifecycle/{name}");
-        let call = Call::write(LIFECYCLE, urgency, Method::POST, &path, Sent::Nothing);
+        let call = Call::write(LIFECYCLE, whom.urgency, Method::POST, &path, Sent::Nothing);
         // The answer to an activation has a link with which anyone could log in. It is dropped.
         self.service.call(&Call { query, ..call }).await.map(drop)
     }
 
     /// Ends the sessions of a user who lost access. If it fails, the whole change is made again.
-    async fn end_sessions(&self, (id, urgency): (&str, Urgency)) -> Result<(), Error> {
-        let path = self.service.dialect().user(id).ok_or(Error::NotFound)?;
+    async fn end_sessions(&self, whom: Whom<'_>) -> Result<(), Error> {
+        let path = self.service.dialect().user(whom.id).ok_or(Error::NotFound)?;
         let path = format!("{path}/sessions");
-        let call = Call::write(SESSIONS, urgency, Method::DELETE, &path, Sent::Nothing);
+        let call = Call::write(SESSIONS, whom.urgency, Method::DELETE, &path, Sent::Nothing);
         repeatable(self.service.call(&call).await)
     }
 
     /// Ends the sessions of a user who cannot be suspended, once. Returns what a person has to do.
-    async fn by_hand(&self, whom: (&str, Urgency), now: &Now, goal: Goal<'_>) -> Error {
-        if self.ended.get(whom.0).is_none() {
+    async fn by_hand(&self, whom: Whom<'_>, now: &Now, goal: Goal<'_>) -> Error {
+        if self.ended.get(whom.id).is_none() {
             match self.end_sessions(whom).await {
-                Ok(()) | Err(Error::Forbidden { .. }) => self.ended.set(whom.0, ()),
+                Ok(()) | Err(Error::Forbidden { .. }) => self.ended.set(whom.id, ()),
                 Err(error) => return error,
             }
         }

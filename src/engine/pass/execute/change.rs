@@ -57,6 +57,8 @@ pub(super) struct Landed {
     pub(super) sessions: Option<Failure>,
     /// The provider's request id.
     pub(super) request_id: Option<String>,
+    /// Whether no call was made: the account was found as it should be.
+    pub(super) only_found: bool,
 }
 
 /// The values that were left out, and the reason.
@@ -479,6 +481,7 @@ impl Progress {
             left,
             sessions,
             request_id,
+            only_found: false,
         }
     }
 }

@@ -43,7 +43,11 @@ impl Run<'_, '_, '_> {
         if change.look_up_first {
             let (own, mut free) = self.by_mark(person).await?;
             if let Some(account) = own {
-                return self.bring_up(person, account, &write, MatchedBy::Mark, false).await;
+                let mut landed =
+                    self.bring_up(person, account, &write, MatchedBy::Mark, false).await?;
+                // The last try may have made the account, with a lost answer.
+                landed.only_found &= !(self.cx.pace.failed_before)(change);
+                return Ok(landed);
             }
             if free.len() > 1 && self.cx.adopt {
                 return Err(Ended::Failed(Failure::Ambiguous));
@@ -83,6 +87,7 @@ impl Run<'_, '_, '_> {
                         left,
                         sessions: None,
                         request_id,
+                        only_found: false,
                     });
                 }
                 Err(Ended::Refused(Error::Unknown { said })) => {
@@ -423,6 +428,7 @@ impl Run<'_, '_, '_> {
                 left,
                 sessions: None,
                 request_id: None,
+                only_found: !own,
             });
         }
         if !own && let Some(kind) = kind_of(&write) {

@@ -15,6 +15,7 @@ impl Recorder<'_> {
     /// outcome.
     pub(super) fn history(&self, index: PersonIndex, outcome: &Outcome) -> Option<HistoryEntry> {
         let (action, fields, word, request_id) = match outcome {
+            Outcome::Done(done) if done.only_found => return None,
             Outcome::Done(done) => {
                 (done.action, &done.fields, OutcomeWord::Succeeded, done.request_id.clone())
             }

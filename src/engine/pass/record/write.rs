@@ -91,7 +91,7 @@ impl Recorder<'_> {
         let hash = verdict.hash64(proof);
         let unchanged = known.is_some_and(|(verdict, _)| verdict == hash);
         let news = match outcome {
-            Some(Outcome::Done(_)) => true,
+            Some(Outcome::Done(done)) => !done.only_found,
             Some(Outcome::Failed { .. }) => !unchanged,
             Some(Outcome::Seen(_) | Outcome::Waiting | Outcome::Outdated | Outcome::Busy)
             | None => false,
