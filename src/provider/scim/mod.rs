@@ -149,7 +149,8 @@ impl Scim {
     async fn search(
         &self,
         key: Key<'_>,
-        (filter, value): (&str, &str),
+        filter: &str,
+        value: &str,
         mapping: &Mapping,
     ) -> Result<Found, Error> {
         let reader = self.reader(mapping);
@@ -182,9 +183,9 @@ impl Scim {
     /// not found is looked for in lower case too.
     async fn by_login(&self, mapping: &Mapping, login: &str) -> Result<Found, Error> {
         let (login, lower, key) = (login.trim(), login.trim().to_lowercase(), Key::Email(login));
-        let found = self.search(key, (&is("userName", login), login), mapping).await?;
+        let found = self.search(key, &is("userName", login), login, mapping).await?;
         if found.is_empty() && lower != login {
-            return self.search(key, (&is("userName", &lower), &lower), mapping).await;
+            return self.search(key, &is("userName", &lower), &lower, mapping).await;
         }
         Ok(found)
     }
@@ -392,15 +393,15 @@ impl Directory for Scim {
                 ))),
                 found => found,
             },
-            Key::Mark(mark) => self.search(key, (&is(&path(&place), mark), mark), mapping).await,
+            Key::Mark(mark) => self.search(key, &is(&path(&place), mark), mark, mapping).await,
             Key::MarkOrAddress(mark, address) => {
                 let own = is(&path(&place), mark);
                 let has = format!("emails[type eq \"work\" and {}]", is("value", address));
                 let either = format!("{own} or {has}");
-                match self.search(key, (&either, address), mapping).await {
+                match self.search(key, &either, address, mapping).await {
                     // Many servers know only the simplest filters.
                     Err(error) if is_about_filters(&error) => {
-                        self.search(Key::Mark(mark), (&own, mark), mapping).await
+                        self.search(Key::Mark(mark), &own, mark, mapping).await
                     }
                     found => found,
                 }
