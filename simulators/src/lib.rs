@@ -8,6 +8,7 @@
 //!   [`scim`]: the services
 //! - [`company`]: made-up employees
 //! - [`front`]: requests, faults, call records, connections, limits
+//! - [`jws`]: signed tokens and public keys
 //! - [`texts`]: forms in which a service stores a text
 //! - [`clock`], [`rng`]: time and chance, both set by a test
 //!
@@ -22,6 +23,7 @@ pub mod entra;
 pub mod front;
 pub mod google;
 pub mod jumpcloud;
+pub mod jws;
 pub mod okta;
 pub mod onelogin;
 pub mod plant;

@@ -17,6 +17,7 @@ pub mod provider;
 pub mod reasons;
 mod safety;
 mod secrets;
+pub mod time;
 
 pub use employee_sync::{EmployeeSync, EmployeeSyncSpec, EmployeeSyncStatus};
 pub use integration::{

@@ -291,10 +291,10 @@ mod tests {
     #[test]
     fn the_name_of_an_employee_is_the_label_and_never_the_id() {
         let id = "\"3332883884017713238\"";
-        assert_eq!(show(Kind::Name, id, "", "\"Ada Okoro\""), "Ada Okoro");
+        assert_eq!(show(Kind::Name, id, "", "\"Ada Okoro\""), "'Ada Okoro'");
         assert_eq!(show(Kind::Name, id, "", ""), show(Kind::Label, "", "", ""), "not shown");
         assert_eq!(show(Kind::Name, "null", "", "null"), show(Kind::Label, "null", "", ""));
         let object = r#"{"id": "3332883884017713238", "displayName": "Ada Okoro"}"#;
-        assert_eq!(show(Kind::Name, object, "", ""), "Ada Okoro");
+        assert_eq!(show(Kind::Name, object, "", ""), "'Ada Okoro'");
     }
 }

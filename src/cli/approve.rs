@@ -22,6 +22,7 @@ use crate::{
     api::{EmployeeSync, ProvisioningIntegration},
     cluster::{
         connect::{self, CallError, bounded},
+        crds::Crds,
         lenient::{Lenient, cannot_read},
     },
     domain::settings::go_duration,
@@ -75,6 +76,7 @@ pub fn main(options: Options) -> Result<(), String> {
 }
 
 async fn approve(options: &Options, place: &Place) -> Result<(), String> {
+    Crds::require_whole(place.client.clone()).await?;
     let integration = place.integration().await?;
     let held = Held::of(&integration, options.digest.as_deref())?;
     let people = place.people().await?;

@@ -2,7 +2,7 @@
 //! HTTP listener until a signal. A stop is graceful: nothing new begins, what began ends, then the
 //! Lease is released.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::{ArgAction, Args, ValueEnum};
 use tokio::{signal::unix::SignalKind, sync::watch};
@@ -22,7 +22,7 @@ use crate::{
         clock::Clock,
         intake::inbox::Inbox,
         integration::{pacers::Pacers, shared::Shared},
-        settings::{endpoints::AllowedEndpoints, tenants::Tenants},
+        settings::{endpoints::AllowedEndpoints, granted::Granted, tenants::Tenants},
         supervisor::supervise,
     },
     server,
@@ -44,6 +44,14 @@ pub struct Options {
     /// the vendor's. Repeatable.
     #[arg(long, env = "BOBSYNC_ALLOW_ENDPOINT", value_delimiter = ',', value_name = "URL")]
     pub allow_endpoint: Vec<String>,
+    /// File with a token of the controller's own service account. Integrations whose Secret has no
+    /// secret authenticate with it.
+    #[arg(long, env = "AZURE_FEDERATED_TOKEN_FILE", value_name = "FILE")]
+    pub federated_token_file: Option<PathBuf>,
+    /// Namespace whose integrations may authenticate with this token. Repeatable. Default: those of
+    /// --namespace, and none if it is not given.
+    #[arg(long, env = "BOBSYNC_FEDERATED_NAMESPACE", value_delimiter = ',', value_name = "NAME")]
+    pub federated_namespace: Vec<String>,
     /// Address that serves /metrics, /healthz and /readyz.
     #[arg(
         long,
@@ -123,8 +131,11 @@ pub async fn run(
     clock: Clock,
     stopping: watch::Receiver<bool>,
 ) -> Result<(), String> {
-    let allowed = AllowedEndpoints::parse(&options.allow_endpoint)?;
-    let namespaces = namespaces(&options.namespace)?;
+    let endpoints = AllowedEndpoints::parse(&options.allow_endpoint)?;
+    let federated = namespaces("--federated-namespace", &options.federated_namespace)?;
+    let namespaces = namespaces("--namespace", &options.namespace)?;
+    let federated = if federated.is_empty() { namespaces.clone() } else { federated };
+    let granted = Granted::new(endpoints, options.federated_token_file.as_deref(), federated);
     let metrics = Arc::new(Metrics::new());
     let health = Health::new();
     let parts = Parts::new(health.clone(), metrics.clone());
@@ -181,7 +192,7 @@ pub async fn run(
         metrics,
         clock,
         leadership: leadership.clone(),
-        allowed: Arc::new(allowed),
+        granted: Arc::new(granted),
         pacers: Arc::new(Pacers::default()),
         tenants: Arc::new(Tenants::default()),
         parts,
@@ -212,9 +223,9 @@ pub async fn run(
     if failed { Err("the supervisor failed; its log line says where".to_owned()) } else { Ok(()) }
 }
 
-/// Returns the namespaces of the flag or of the variable. The text may have blanks around its
+/// Returns the namespaces of a flag or of its variable. The text may have blanks around its
 /// commas, or be empty.
-fn namespaces(values: &[String]) -> Result<Vec<String>, String> {
+fn namespaces(flag: &str, values: &[String]) -> Result<Vec<String>, String> {
     let label = |name: &str| {
         let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
         plain && name.len() <= 63 && !name.starts_with('-') && !name.ends_with('-')
@@ -226,7 +237,7 @@ fn namespaces(values: &[String]) -> Result<Vec<String>, String> {
         .collect();
     match names.iter().find(|name| !label(name)) {
         Some(name) => Err(format!(
-            "--namespace {name}: this is not the name of a namespace (lower case letters, digits \
+            "{flag} {name}: this is not the name of a namespace (lower case letters, digits \
              and dashes, at most 63)"
         )),
         None => Ok(names),
@@ -286,7 +297,7 @@ mod tests {
     #[test]
     fn namespaces_are_trimmed_and_nonsense_is_refused() {
         let read = |values: &[&str]| {
-            namespaces(&values.iter().map(ToString::to_string).collect::<Vec<_>>())
+            namespaces("--namespace", &values.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         assert_eq!(read(&["a", " b "]).unwrap(), ["a", "b"]);
         assert!(read(&[""]).unwrap().is_empty(), "an empty variable is no namespace");

@@ -20,6 +20,7 @@ use crate::{
     api::{EmployeeSync, ProvisioningIntegration, SYNC_REQUESTED, conditions},
     cluster::{
         connect::{self, CallError, bounded},
+        crds::Crds,
         lenient::{Lenient, cannot_read},
     },
     domain::{mapping::key, settings::go_duration},
@@ -85,6 +86,7 @@ pub fn main(options: Options) -> Result<(), String> {
         connect::install_crypto();
         let (client, default_namespace) = connect::client().await?;
         let namespace = options.namespace.clone().unwrap_or(default_namespace);
+        Crds::require_whole(client.clone()).await?;
         let value = jiff::Timestamp::now().to_string();
         let desk = Desk { client, namespace, options, value };
         if desk.options.selector.is_none() && desk.options.employee.is_empty() {

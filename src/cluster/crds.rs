@@ -105,6 +105,16 @@ impl Crds {
         &self.0.client
     }
 
+    /// Looks at the CRDs once, for a command that is about to write an object.
+    ///
+    /// # Errors
+    /// Says which field a CRD lacks, what follows from it, and what to do.
+    pub async fn require_whole(client: Client) -> Result<(), String> {
+        let crds = Self::new(client);
+        crds.look().await;
+        crds.lacking().map_or(Ok(()), |lacking| Err(lacking.says()))
+    }
+
     /// Looks at the CRDs now.
     pub async fn look(&self) -> Look {
         let shows = match bounded(WITHIN, self.described()).await {

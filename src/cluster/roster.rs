@@ -31,21 +31,21 @@ pub use self::{
     latest::Latest,
     objects::{Owner, Tie, object_name, owner_reference, owners, version},
     people::Sums,
-    reading::{digest, met, same},
+    reading::{digest, evidence, met, same},
     standing::{Counts, Standing},
 };
 use self::{
     objects::key_of,
     people::People,
     reading::{
-        access, ended, kept, leaderless, managed_by_another, only_found, overrides, revoked,
-        several, unready_since,
+        access, ended, kept, leaderless, managed_by_another, only_found, overrides, proof, several,
+        unready_since,
     },
 };
 use crate::{
     api::{
         EmployeeSync, SYNC_REQUESTED,
-        employee_sync::{Access, Because, EvidenceKind, MatchedBy},
+        employee_sync::{Access, Because, MatchedBy},
         key::IntegrationKey,
     },
     domain::{
@@ -322,6 +322,7 @@ fn entry(object: &EmployeeSync) -> Entry {
     let handled = status.and_then(|s| s.last_handled_sync_at.as_deref());
     let account = status.and_then(|s| s.account.as_ref());
     let only_found = status.is_some_and(only_found);
+    let proof = status.map(proof).unwrap_or_default();
     let requested = object
         .metadata
         .annotations
@@ -339,15 +340,12 @@ fn entry(object: &EmployeeSync) -> Entry {
         access: status.and_then(|status| access(object, status)),
         standing: status.map(Standing::of).unwrap_or_default(),
         managed_by_another: status.is_some_and(managed_by_another),
-        revoked: status.and_then(|s| s.evidence.as_ref()).and_then(revoked),
+        revoked: proof.revoked,
         ended: status.and_then(ended),
         account: account.filter(|_| !only_found).map(|a| (a.id.as_str().into(), a.matched_by)),
         found: account.filter(|_| only_found).map(|a| a.id.as_str().into()),
         several: status.is_some_and(several),
-        file_deleted: status
-            .and_then(|s| s.evidence.as_ref())
-            .filter(|e| e.kind == EvidenceKind::FileDeleted)
-            .map(|e| e.observed_at.0),
+        file_deleted: proof.file_deleted,
         latest: status.map(Latest::of_status).unwrap_or_default(),
         awaited_start: status
             .and_then(|s| s.next_transition.as_ref())

@@ -13,7 +13,6 @@ mod owner;
 
 use std::{fmt::Debug, time::Duration};
 
-use jiff::Timestamp;
 use k8s_openapi::{NamespaceResourceScope, apimachinery::pkg::apis::meta::v1::Condition};
 use kube::{
     Api, Client, ResourceExt as _,
@@ -513,10 +512,4 @@ where
         tracing::debug!(what, attempt, "a call to the API server failed");
     }
     Err(last)
-}
-
-/// Returns the time to the second, because Kubernetes times have no fractions.
-#[must_use]
-pub fn to_the_second(now: Timestamp) -> Timestamp {
-    Timestamp::from_second(now.as_second()).unwrap_or(now)
 }

@@ -9,6 +9,7 @@
 //!   behind decisions.
 //! - `access`: the one decision function. It takes settings, employee and time, and says who gets
 //!   access and why.
+//! - `evidence`: what no later read of Bob would show, what sets it in and what ends it.
 //! - `baseline`: says whether Bob has changed an employee who was there before the integration.
 //! - `drift`: says whether Bob or the provider changed a value.
 //! - `mapping`: maps Bob's fields to the provider's attributes. `expression`: CEL, for mapping rows
@@ -34,6 +35,7 @@ pub mod drift;
 pub mod employee;
 pub mod employment;
 pub mod ended;
+pub mod evidence;
 pub mod expression;
 pub mod guard;
 pub mod kept;

@@ -216,6 +216,15 @@ impl Queue {
     /// many changes that are not urgent have gone before, in this plan and in others. It decides
     /// which class is next.
     pub fn next(&mut self, turns: u64) -> Option<usize> {
+        self.take(turns, true)
+    }
+
+    /// Returns the change that goes next while no joiner may go.
+    pub fn next_except_joiners(&mut self, turns: u64) -> Option<usize> {
+        self.take(turns, false)
+    }
+
+    fn take(&mut self, turns: u64, joiners: bool) -> Option<usize> {
         if self.blocked > 0 && self.under_way.0 == 0 && self.ready.iter().all(BTreeSet::is_empty) {
             // The changes wait for each other. A wrong first change is better than none at all.
             let stuck = self.items.iter().enumerate().filter(|(_, item)| !item.taken);
@@ -226,7 +235,7 @@ impl Queue {
             self.blocked -= 1;
             self.make_ready(first);
         }
-        let class = self.turn(turns + self.under_way.1)?;
+        let class = self.turn(turns + self.under_way.1, joiners)?;
         let (_, _, item) = self.ready[class as usize].pop_first()?;
         self.items[item].taken = true;
         self.left[class as usize] -= 1;
@@ -277,7 +286,7 @@ impl Queue {
     }
 
     /// Returns the class that is next.
-    fn turn(&self, turn: u64) -> Option<Class> {
+    fn turn(&self, turn: u64, joiners: bool) -> Option<Class> {
         use Class::{Cosmetic, Joiner, Leaver, Mover, Revocation};
         let by_turn = match turn % ROUND {
             last if last == ROUND - 1 => [Cosmetic, Mover, Joiner],
@@ -287,6 +296,7 @@ impl Queue {
         [Revocation, Leaver]
             .into_iter()
             .chain(by_turn)
+            .filter(|class| joiners || *class != Joiner)
             .find(|class| !self.ready[*class as usize].is_empty())
     }
 }

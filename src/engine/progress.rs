@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::clock::Clock;
 use crate::{
     api::integration::{Progress, Step},
-    cluster::status::to_the_second,
+    api::time::to_the_second,
 };
 
 /// The progress of a pass is shown once the pass has taken this long. After that it is updated at

@@ -228,7 +228,7 @@ impl Supervisor {
                 }
                 // This comes before any worker begins, so that the first one knows which
                 // integrations existed before it.
-                self.shared.tenants.see(&key, &object, &self.shared.allowed);
+                self.shared.tenants.see(&key, &object, &self.shared.granted.endpoints);
                 if self.workers.contains_key(&key) {
                     self.apply(key, *object);
                 } else {
@@ -328,7 +328,7 @@ impl Supervisor {
             // The object was deleted and made again between two events. Nothing that is known of
             // the old one is kept.
             self.forget(&key);
-            self.shared.tenants.see(&key, &object, &self.shared.allowed);
+            self.shared.tenants.see(&key, &object, &self.shared.granted.endpoints);
         }
         let handle = match self.workers.get(&key) {
             Some(running) => {

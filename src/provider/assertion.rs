@@ -50,6 +50,12 @@ impl Algorithm {
     }
 }
 
+/// Returns the pairs of a request for a token that this assertion authenticates (RFC 7523, 2.2).
+pub fn asserted(assertion: &Secret) -> [(&'static str, &str); 2] {
+    let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+    [("client_assertion_type", kind), ("client_assertion", assertion.expose())]
+}
+
 /// A key that signs. `Debug` does not show it.
 pub enum SigningKey {
     /// An RSA key.

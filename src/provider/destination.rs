@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use super::{Catalog, Error, Provider, call::Ties, limits::Pacer};
+use super::{Catalog, Error, Identity, Provider, call::Ties, limits::Pacer};
 use crate::http::secret::Secret;
 
 /// Where a tenant is and how it is reached, as made from a provider's settings. It has no secret.
@@ -28,6 +28,12 @@ pub trait Destination: fmt::Debug + Send + Sync {
         None
     }
 
+    /// Returns whether a Secret with these keys has no secret, so that the credential is the
+    /// controller's own identity.
+    fn takes_identity(&self, _keys: &[&str]) -> bool {
+        false
+    }
+
     /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
@@ -48,25 +54,40 @@ pub struct Keys {
     pub optional: &'static [&'static str],
 }
 
-/// What the Secret holds, by key.
+/// What the Secret holds, by key, and the controller's own identity.
 #[derive(Clone, Debug, Default)]
-pub struct Credential(BTreeMap<String, Secret>);
+pub struct Credential {
+    values: BTreeMap<String, Secret>,
+    identity: Identity,
+}
 
 impl Credential {
     /// Returns a credential with these keys and values.
     #[must_use]
     pub fn new(values: BTreeMap<String, Secret>) -> Self {
-        Self(values)
+        Self { values, identity: Identity::default() }
+    }
+
+    /// Returns the same credential, in a controller with this identity.
+    #[must_use]
+    pub fn with_identity(self, identity: Identity) -> Self {
+        Self { identity, ..self }
+    }
+
+    /// Returns the controller's own identity.
+    #[must_use]
+    pub const fn identity(&self) -> &Identity {
+        &self.identity
     }
 
     /// Returns the keys.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
-        self.0.keys().map(String::as_str)
+        self.values.keys().map(String::as_str)
     }
 
     /// Returns the value of a key and removes it.
     pub fn take(&mut self, key: &str) -> Option<Secret> {
-        self.0.remove(key)
+        self.values.remove(key)
     }
 
     /// Returns the value of a required key. It is empty if the key is missing, which the reader of

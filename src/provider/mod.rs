@@ -6,7 +6,8 @@
 //!
 //! - `directory`: what a folder implements. `prelude`: the vocabulary of the folders.
 //! - `catalog`: what is known of a provider without a connection. `destination`: where a tenant is,
-//!   and its credential. `error`: all ways in which a call can fail.
+//!   and its credential. `identity`: the controller's own token. `error`: all ways in which a call
+//!   can fail.
 //! - `table`: the attributes of a provider's users. `reader` and `writer`: users and writes, by the
 //!   table. `json`: JSON that is read without a tree.
 //! - `rules`: what a refusal means, by a table. `answers`: what an answer means before that.
@@ -44,6 +45,7 @@ mod directory;
 mod error;
 #[cfg(test)]
 mod fixtures;
+mod identity;
 mod json;
 mod lane;
 mod links;
@@ -62,6 +64,7 @@ pub use self::{
     catalog::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, Phrases},
     destination::{Connected, Credential, Destination, Keys},
     error::Error,
+    identity::{Identity, TokenFile},
     table::Field,
 };
 use crate::{

@@ -8,13 +8,13 @@ pub(super) use serde_json::{Map, Value, json};
 
 pub(super) use super::{
     Capabilities, Catalog, ChangeAtFirstLogin, Connected, Credential, Destination, Error, Initial,
-    InitialPassword, Key, Keys, Left, Listing, Phrases, Written,
+    InitialPassword, Key, Keys, Left, Listing, Phrases, TokenFile, Written,
     answers::{
         ERROR_BODY, Password, Purpose, Route, Sent, believed, error_body, field, keep_those_with,
         oauth_error, repeatable, request_id, retry_after, searched, text_of, unless_gone,
         unreadable, without_words,
     },
-    assertion::{Algorithm, SigningKey, now, unique, without_byte_order_mark},
+    assertion::{Algorithm, SigningKey, asserted, now, unique, without_byte_order_mark},
     call::{Call, Dialect, Judged, Service, Ties},
     directory::{Change, Directory, Found, New, Of, One, Sink},
     json::{Object, scalar, text as json_text},

@@ -449,7 +449,7 @@ impl Metrics {
         self.unchanged.get_or_init(series).inc();
     }
 
-    /// Counts a full pass over `key` that ended at `now`.
+    /// Counts a full pass of `key` that ended at `now`.
     pub fn pass(&self, key: &IntegrationKey, pass: &PassFigures, now: Timestamp) {
         self.passes.get_or_create(&labels(&PASSES, [pass.outcome.into()])).inc();
         if let Some(took) = pass.took {

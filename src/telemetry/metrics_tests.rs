@@ -359,7 +359,7 @@ fn the_unsynced_age_grows_until_all_are_in_sync_and_goes_on_after_a_restart() {
         "one who fails has failed for a day, whatever process has seen it"
     );
     see(&roster, "1", 2, EmployeeReason::InSync, "2026-03-01T00:00:00Z", None);
-    assert_eq!(age(&metrics), Some(0.0), "a single pass has seen to it");
+    assert_eq!(age(&metrics), Some(0.0), "a partial pass has seen to it");
     metrics.begin(&key("onelogin"), Some("2026-02-28T23:00:00Z".parse().expect("a time")), now());
     assert_eq!(
         age(&metrics),

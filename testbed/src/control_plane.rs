@@ -27,7 +27,7 @@ const KUBECTL_CACHE: &str = "kubectl-cache";
 const COMMAND_WITHIN: Duration = Duration::from_secs(120);
 const TOKEN_LASTS_SECONDS: i64 = 24 * 60 * 60;
 
-/// The programs that run in addition to etcd and kube-apiserver.
+/// What a control plane has in addition to etcd and kube-apiserver.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Options {
     /// Owner references work, deleted namespaces are emptied, and every namespace gets its
@@ -36,6 +36,9 @@ pub struct Options {
     pub controller_manager: bool,
     /// Every request is recorded, for [`ControlPlane::audit`].
     pub audit: bool,
+    /// Service account tokens are signed with RS256, as most clusters sign them and as services
+    /// that trust a cluster want it. The key is in the sources, so this is for tests only.
+    pub rsa_tokens: bool,
 }
 
 /// A running control plane. It ends when this value is dropped or the process ends.
@@ -72,7 +75,7 @@ impl ControlPlane {
         // that one is set already.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let assets = Assets::find().await?;
-        let credentials = Credentials::write(folder.path())?;
+        let credentials = Credentials::write(folder.path(), options.rsa_tokens)?;
         let running = launch(&assets, folder.path(), &credentials, options).await?;
         let audit = options.audit.then(|| AuditLog::new(folder.path().join(AUDIT_LOG)));
         Ok(Self {

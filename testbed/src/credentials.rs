@@ -18,6 +18,10 @@ pub(crate) const SERVER_KEY: &str = "server.key";
 pub(crate) const TOKEN_PUBLIC_KEY: &str = "tokens.pub";
 pub(crate) const TOKEN_KEY: &str = "tokens.key";
 
+/// A pair of RSA keys made for tests, and used nowhere else.
+const SAMPLE_KEY: &str = include_str!("sample-token-key.pem");
+const SAMPLE_PUBLIC_KEY: &str = include_str!("sample-token-key.pub.pem");
+
 /// What a client needs: the authority to trust, and a token.
 pub(crate) struct Credentials {
     /// PEM.
@@ -28,7 +32,7 @@ pub(crate) struct Credentials {
 
 impl Credentials {
     /// Writes every file into `folder`, which only its owner may read.
-    pub(crate) fn write(folder: &Path) -> Result<Self> {
+    pub(crate) fn write(folder: &Path, rsa_tokens: bool) -> Result<Self> {
         let authority_key = KeyPair::generate()?;
         let mut authority = CertificateParams::new(Vec::new())?;
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -43,7 +47,12 @@ impl Credentials {
         server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
         let server = server.signed_by(&server_key, &issuer)?.pem();
 
-        let token_key = KeyPair::generate()?;
+        let [token_key, token_public_key] = if rsa_tokens {
+            [SAMPLE_KEY, SAMPLE_PUBLIC_KEY].map(str::to_owned)
+        } else {
+            let key = KeyPair::generate()?;
+            [key.serialize_pem(), key.public_key_pem()]
+        };
         let admin_token = token()?;
         let controller_manager_token = token()?;
 
@@ -51,8 +60,8 @@ impl Credentials {
         write(AUTHORITY, &certificate)?;
         write(SERVER_CERTIFICATE, &server)?;
         write(SERVER_KEY, &server_key.serialize_pem())?;
-        write(TOKEN_PUBLIC_KEY, &token_key.public_key_pem())?;
-        write(TOKEN_KEY, &token_key.serialize_pem())?;
+        write(TOKEN_PUBLIC_KEY, &token_public_key)?;
+        write(TOKEN_KEY, &token_key)?;
         // A separate name distinguishes kube-controller-manager from the tests in the audit log.
         let tokens = [(&admin_token, ADMIN), (&controller_manager_token, CONTROLLER_MANAGER)]
             .map(|(token, user)| format!("{token},{user},{user},system:masters\n"));

@@ -45,7 +45,7 @@ async fn main() -> Result<()> {
         }
     };
     tokio::pin!(stopped);
-    let options = Options { controller_manager: true, audit: up.audit };
+    let options = Options { controller_manager: true, audit: up.audit, rsa_tokens: false };
     let starting = async {
         match &up.dir {
             Some(folder) => ControlPlane::start_in(options, folder).await,

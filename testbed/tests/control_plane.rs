@@ -48,7 +48,7 @@ spec:
 
 async fn control_plane() -> &'static ControlPlane {
     static SHARED: OnceCell<ControlPlane> = OnceCell::const_new();
-    let options = Options { controller_manager: true, audit: true };
+    let options = Options { controller_manager: true, audit: true, rsa_tokens: true };
     SHARED
         .get_or_init(|| async { ControlPlane::start(options).await.expect("a control plane") })
         .await

@@ -216,7 +216,8 @@ proptest! {
                     let manager_alone = change.write.attributes.iter().all(|(row, _)| *row == MANAGER) && change.write.access.is_none();
                     // Of several accounts with the mark each loses access once its employee must.
                     let bears = read.mark.as_deref() == Some(id) && said == Whose::Ambiguous;
-                    let access_alone = change.write == AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
+                    let occasion = change.write.occasion;
+                    let access_alone = change.write == AccountWrite { access: Some(Access::Suspended), occasion, ..AccountWrite::default() };
                     prop_assert!(is_theirs || (bears && access_alone) || (manager_alone && change.write.mark.is_none()), "{:?} for {:?}", change, said);
                     prop_assert_eq!(change.kind == ChangeKind::Adopt, change.write.mark.is_some());
                 }

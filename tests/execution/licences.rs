@@ -39,6 +39,8 @@ struct Licensed {
     reads: AtomicU32,
     /// The number of the first reads that are throttled.
     throttled: u32,
+    /// How long a read takes.
+    slow: std::time::Duration,
     /// Whether every read fails.
     fails: bool,
     /// After this number of accounts, every call waits for an hour, as in a pause that a provider
@@ -105,7 +107,7 @@ impl Provider for Licensed {
         Box::pin(async move {
             self.pause().await;
             let read = self.reads.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            tokio::time::sleep(self.slow.max(std::time::Duration::from_millis(50))).await;
             if read < self.throttled {
                 return Err(Error::Throttled { wait: None });
             }
@@ -191,6 +193,13 @@ async fn every_account_without_a_licence_is_told_and_creates_stop_soon() {
             (3..=licences.clamp(5, 40) + 24).contains(&lacking),
             "{lacking} accounts without one of {licences} licences"
         );
+    }
+    for millis in [50, 500, 4_000] {
+        let slow = std::time::Duration::from_millis(millis);
+        let provider = Licensed { licences: 10, slow, ..Licensed::default() };
+        let (active, lacking, waiting) = hire(&provider, 1_000).await;
+        assert_eq!((active, lacking + waiting), (10, 990));
+        assert!((3..20).contains(&lacking), "{lacking} if a read takes {slow:?}");
     }
     let provider = Licensed { licences: 10, throttled: 2, ..Licensed::default() };
     let (active, lacking, waiting) = hire(&provider, 1_000).await;

@@ -249,7 +249,7 @@ struct Around<'a> {
     catalog: &'static Catalog,
 }
 
-/// Runs one pass over these employees; the first ones have waited longest. Time is virtual.
+/// Runs one pass with these employees; the first ones have waited longest. Time is virtual.
 async fn pass(
     wanted: &[Wanted],
     failed_before: &[u32],

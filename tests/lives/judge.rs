@@ -302,7 +302,7 @@ fn same(account: Option<&str>, key: &str) -> bool {
     account.is_some_and(|text| text.trim().to_lowercase() == key)
 }
 
-/// Checks a single pass, with any findings: the employees in it, what was written and what was not.
+/// Checks one pass, with any findings: the employees in it, what was written and what was not.
 pub fn one_pass(before: &World, pass: &Pass, after: &World) -> Verdict {
     let contract = Contract::of(&after.spec);
     let seen: BTreeMap<&str, Answer> = pass

@@ -136,7 +136,7 @@ async fn every_answer_is_late() {
         }
         anew(proxy);
     };
-    takes_effect("late", trouble, Bounds { spec: 15, pin: 15, webhook: 15 }).await;
+    takes_effect("late", trouble, Bounds { spec: 20, pin: 25, webhook: 15 }).await;
 }
 
 // A dead admission webhook delays each write of an EmployeeSync by its default time-out.

@@ -142,7 +142,7 @@ async fn counts_and_gauges_follow_passes_over_single_people() {
     let after =
         agree(&story, "none fails", |counts| counts.failing == 0 && counts.ready == all).await;
     assert_eq!(gauge(&controller.metrics().await, "failing"), Some(0));
-    let last = until("the single pass is the last one that changed anything", || async {
+    let last = until("the partial pass is the last one that changed anything", || async {
         let last = status(&story).await.last_pass.unwrap();
         if last.updated == 1 { Ok(last) } else { Err(format!("{last:?}")) }
     })
@@ -367,7 +367,7 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
     request(&story, &people[4], "leaves").await;
     let spent =
         |status: &ProvisioningIntegrationStatus| status.budgets.clone().unwrap().disables.unwrap();
-    let state = until("the single pass counts", || async {
+    let state = until("the partial pass counts", || async {
         let state = spent(&self::status(&story).await);
         if state.done == 5 { Ok(state) } else { Err(format!("{state:?}")) }
     })
@@ -406,7 +406,7 @@ async fn every_budget_says_how_it_stands_and_when_it_has_room_again() {
     controller.stop().await;
 }
 
-/// A first pass over many employees reports them in one event, and reports every warning.
+/// A first pass with many employees reports them in one event, and reports every warning.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pass_over_many_publishes_few_events_and_every_warning() {
     let story = Story::begin("few-events", 2).await;
@@ -508,6 +508,6 @@ async fn what_is_said_of_sites_and_of_hidden_fields_follows_passes_over_single_p
     assert_eq!(
         story.simulated.calls("onelogin", "GET /api/2/users").await,
         searches,
-        "no pass over everybody"
+        "no full pass"
     );
 }

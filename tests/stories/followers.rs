@@ -1,4 +1,4 @@
-//! A replica that does not lead collects no work, and takes over with one pass over all employees.
+//! A replica that does not lead collects no work, and takes over with one full pass.
 
 use std::time::Duration;
 

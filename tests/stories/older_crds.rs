@@ -1,6 +1,6 @@
 //! CRDs that are older than the controller for a while: after a rollback, or after `kubectl apply`
-//! of an old file. The API server then leaves fields out of every object that it shows, and loses them
-//! when the object is written.
+//! of an old file. The API server then leaves fields out of every object that it shows, and loses
+//! them when the object is written.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::{
     support::{Controller, Story, until},
-    unreadable::begin,
+    unreadable::{begin, bobsync},
 };
 
 /// Applies the CRD of this kind as an older version has it: without this field.
@@ -113,6 +113,11 @@ async fn no_pin_is_lost_while_the_crd_of_employees_is_older() {
     story.ask().await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(story.simulated.writes().await, writes, "nothing is written to the provider");
+    // A request for a sync is an annotation, and it would store the object without the pin.
+    for ask in [&["sync", "--employee", &hands_off][..], &["sync", "onelogin"][..]] {
+        let (succeeded, said) = bobsync(&story, ask).await;
+        assert!(!succeeded && said.contains("does not have the field spec.suspend"), "{said}");
+    }
     assert!(controller.stop().await);
     // A new process is not ready, so that no rollout ends under older CRDs.
     let controller = Controller::spawn(&story, &arguments).await;

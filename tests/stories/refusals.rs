@@ -539,7 +539,7 @@ async fn an_address_that_is_refused_for_all_is_no_outage_and_counts_do_not_go_ba
     assert_eq!(most, 60, "those that were not tried come first");
     refuse(json!([])).await;
     story.sync().await;
-    // Passes over single employees make some of them.
+    // Partial passes make some of them.
     until("all have an account", || async {
         let count = at.all(&story).await.len();
         if count == 60 { Ok(()) } else { Err(count.to_string()) }

@@ -482,7 +482,7 @@ async fn a_change_that_comes_while_another_pass_writes_to_the_person_is_not_drop
     story.simulated.post("/onelogin/faults", slow).await;
     story.simulated.change(id, json!({"work.title": "Keeper of Lamps"})).await;
     story.simulated.forget_calls().await;
-    // A pass over all employees writes: the write follows the read at once, and takes five seconds.
+    // A full pass writes: the write follows the read at once, and takes five seconds.
     story.ask().await;
     searched(&story).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -518,7 +518,7 @@ async fn a_person_whom_a_pass_over_everybody_finds_being_written_to_is_looked_at
     searched(&story).await;
     // The write follows the read at once, and takes five seconds.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    // No event reports this one: only the pass over all employees sees it, and cannot write.
+    // No event reports this one: only the full pass sees it, and cannot write.
     story.simulated.change(id, json!({"work.title": "Keeper of Keys"})).await;
     story.sync().await;
     within(Duration::from_secs(12), "the newer title is there", || async {

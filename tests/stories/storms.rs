@@ -344,9 +344,8 @@ async fn resources_come_back_in_any_order() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_release_and_the_crds_go_and_come_back() {
     // All stories share the CRDs, so this one has a control plane of its own.
-    let plane = ControlPlane::start(Options { controller_manager: true, audit: false })
-        .await
-        .expect("a control plane");
+    let options = Options { controller_manager: true, ..Options::default() };
+    let plane = ControlPlane::start(options).await.expect("a control plane");
     let plane: &'static ControlPlane = Box::leak(Box::new(plane));
     let story = Story::on(plane, "release", 20).await;
     let values = format!("namespaces={{{}}}", story.namespace);

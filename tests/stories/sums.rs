@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// Asks for a pass over one employee.
+    /// Asks for a partial pass with one employee.
     async fn ask(&self, id: &str, value: String) {
         let object = self.story.person(id).await;
         if object.is_some_and(|person| person.metadata.deletion_timestamp.is_none()) {

@@ -106,7 +106,7 @@ async fn a_drip_of_single_leavers_is_held_once_the_window_is_spent() {
     let story = Story::begin("drip", 20).await;
     story.secret("hook", &[("webhookSecret", "s3cret")]).await;
     let controller = Controller::start(&story).await;
-    // A tenth of the eleven to twenty accounts is two. A single pass that counted only itself would
+    // A tenth of the eleven to twenty accounts is two. A partial pass that counted only itself would
     // allow one.
     let budget = json!({"disables": {"max": "10%", "atLeast": 1, "per": "24h"}});
     let hook = json!({"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}});
@@ -123,7 +123,10 @@ async fn a_drip_of_single_leavers_is_held_once_the_window_is_spent() {
     story.simulated.forget_calls().await;
     for (number, id) in active.iter().enumerate() {
         let listed = story.simulated.calls("onelogin", "GET /api/2/users").await;
-        assert_eq!(listed, 0, "a single pass that is within the budget needs no look at everybody");
+        assert_eq!(
+            listed, 0,
+            "a partial pass that is within the budget needs no look at all employees"
+        );
         story
             .simulated
             .change(
@@ -315,7 +318,7 @@ async fn an_event_in_a_dry_run_does_not_hide_a_conflict() {
     let (other, _) = story.simulated.somebody().await;
     let creates = async || story.integration().await.status.unwrap().plan.unwrap().creates;
     let before = creates().await;
-    // An event about another employee is answered too: by another pass over all employees.
+    // An event about another employee is answered too: by another full pass.
     let joiner = story
         .simulated
         .hire(json!({"root.email": "fresh@example.com", "work.startDate": "2022-01-01"}))

@@ -301,7 +301,7 @@ async fn a_field_that_this_version_does_not_know_is_not_read_over() {
 }
 
 /// Runs a command of the binary. Returns whether it succeeded, and its output.
-async fn bobsync(story: &Story, arguments: &[&str]) -> (bool, String) {
+pub async fn bobsync(story: &Story, arguments: &[&str]) -> (bool, String) {
     let output = tokio::process::Command::new(env!("CARGO_BIN_EXE_bobsync"))
         .args(arguments)
         .args(["--namespace", &story.namespace])

@@ -160,7 +160,7 @@ async fn a_leaver_whose_status_is_refused_is_suspended_once_and_told_once() {
     assert_eq!(lines.len(), 1, "a history line is there once");
 }
 
-/// A pass over single employees is refused while a pass over all employees is under way, which
+/// A partial pass is refused while a full pass is under way, which
 /// leaves that employee to it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refusal_that_a_single_pass_meets_is_told_at_once_and_stays_told_after_the_full_pass() {

@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::accounts::{self, HasAccounts, HasLimit, HasTokens};
 use super::reply::{Refused, Reply, Shared, done, ok, parse};
 use super::switches::{self, HasQuirks, HasRefusals};
-use crate::entra::auth::CLOUDS;
+use crate::entra::auth::{CLOUDS, Federated};
 use crate::entra::state;
 use crate::entra::users::User;
 use crate::entra::{Quirks, RefuseRule};
@@ -121,6 +121,8 @@ struct App {
     permissions: Option<Vec<String>>,
     /// Host of the cloud's Microsoft Graph, such as `graph.microsoft.us`.
     graph: Option<String>,
+    /// Whose tokens the app trusts.
+    federated: Option<Federated>,
 }
 
 /// A member that is not named stays.
@@ -141,6 +143,9 @@ async fn set_app(State(plant): Shared, body: Bytes) -> Reply {
     }
     if let Some(permissions) = given.permissions {
         state.tokens.permissions = permissions;
+    }
+    if let Some(federated) = given.federated {
+        state.tokens.federated = Some(federated);
     }
     done()
 }

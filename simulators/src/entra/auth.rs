@@ -6,11 +6,13 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use ring::signature::{KeyPair as _, RSA_PSS_2048_8192_SHA256, RsaKeyPair, UnparsedPublicKey};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer, pem::PemObject as _};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::errors;
 use crate::front::{Answer, Call};
+use crate::jws::{Key, Token};
 use crate::rng::Rng;
 
 const LIFETIME: i64 = 3599;
@@ -51,7 +53,25 @@ pub struct Tokens {
     used: Vec<String>,
     public: Vec<u8>,
     thumbprint: String,
+    /// Whose tokens the app trusts.
+    pub federated: Option<Federated>,
     rng: Rng,
+}
+
+/// A federated credential of the app: tokens of another issuer that it trusts. The keys are those
+/// that the issuer publishes.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Federated {
+    pub issuer: String,
+    pub subject: String,
+    #[serde(default = "exchange")]
+    pub audience: String,
+    pub keys: Vec<Value>,
+}
+
+fn exchange() -> String {
+    "api://AzureADTokenExchange".to_owned()
 }
 
 impl Default for Tokens {
@@ -74,9 +94,16 @@ impl Default for Tokens {
             used: Vec::new(),
             public: pair.public_key().as_ref().to_vec(),
             thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&certificate)),
+            federated: None,
             rng: Rng::new(u64::try_from(seed & u128::from(u64::MAX)).unwrap_or(1) ^ 0xe17a_1d00),
         }
     }
+}
+
+/// Returns whether an assertion names no certificate of the app, so that another issuer made it.
+fn is_foreign(assertion: &str) -> bool {
+    Token::parse(assertion)
+        .is_some_and(|token| token.head.get("x5t#S256").or(token.head.get("x5t")).is_none())
 }
 
 impl Tokens {
@@ -177,6 +204,9 @@ impl Tokens {
                 7_000_215,
                 "Invalid client secret provided. Ensure the secret being sent in the request is the client secret value, not the client secret ID.",
             )),
+            (None, Some(assertion), Some(ASSERTED)) if is_foreign(assertion) => self
+                .trusted(assertion)
+                .map_err(|(number, why)| errors::token(401, "invalid_client", number, &why)),
             (None, Some(assertion), Some(ASSERTED)) => {
                 let id = self
                     .verified(assertion, tenant)
@@ -202,6 +232,49 @@ impl Tokens {
                 "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
             )),
         }
+    }
+
+    /// Returns whether an assertion is a token of another issuer that the app trusts. It is good
+    /// until it ends, so it may come again.
+    fn trusted(&self, assertion: &str) -> Result<(), (u64, String)> {
+        let unknown = |number, what: &str, claim: &Value| {
+            let (say, claim) = ("No matching federated identity record found for", claim.as_str());
+            let claim = claim.unwrap_or_default();
+            Err((number, format!("{say} presented assertion {what} '{claim}'.")))
+        };
+        let Some(token) = Token::parse(assertion) else {
+            return Err((50_027, "JWT token is invalid or malformed.".to_owned()));
+        };
+        let claims = &token.claims;
+        let audience = match &claims["aud"] {
+            // Kubernetes issues tokens with a list. A token for others too is not accepted.
+            Value::Array(one) if one.len() == 1 => &one[0],
+            other => other,
+        };
+        let Some(federated) = &self.federated else {
+            return unknown(70_021, "subject", &claims["sub"]);
+        };
+        if claims["iss"] != *federated.issuer {
+            return unknown(700_211, "issuer", &claims["iss"]);
+        }
+        if *audience != *federated.audience {
+            return unknown(700_212, "audience", audience);
+        }
+        if claims["sub"] != *federated.subject {
+            return unknown(700_213, "subject", &claims["sub"]);
+        }
+        let key = federated.keys.iter().find(|key| key["kid"] == token.head["kid"]);
+        let is_signed = key.and_then(Key::read).is_some_and(|key| token.is_signed_by(&key));
+        if token.head["alg"] != "RS256" || !is_signed {
+            return Err((700_027, "Client assertion failed signature validation.".to_owned()));
+        }
+        let wall = Timestamp::now().as_duration().as_secs_f64();
+        let from = claims["nbf"].as_f64().unwrap_or_default();
+        if claims["exp"].as_f64().is_none_or(|ends| ends <= wall) || from > wall + 300.0 {
+            let why = "Client assertion is not within its valid time range.";
+            return Err((700_024, why.to_owned()));
+        }
+        Ok(())
     }
 
     /// Returns the id of a valid assertion.

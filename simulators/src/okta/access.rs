@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::dpop::{self, Nonces, Used};
 use super::errors::{self, Challenge};
-use super::jws::{Key, Token};
 use crate::front::{Answer, Call};
+use crate::jws::{Key, Token};
 use crate::rng::Rng;
 
 const ASSERTED: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::jws::{Key, Token, hashed};
 use crate::front::Call;
+use crate::jws::{Key, Token, hashed};
 use crate::rng::Rng;
 
 /// How old a proof may be.

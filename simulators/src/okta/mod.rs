@@ -5,7 +5,7 @@
 //! - `schema`: the profile schema of the default user type, and checks by it
 //! - `writes`: create, update, delete; `lifecycle`: statuses and their transitions
 //! - `search`: the expressions of `search` and `filter`; `listing`: pages, selected fields
-//! - `jws`: signed tokens; `dpop`: proofs of possession and nonces
+//! - `dpop`: proofs of possession and nonces
 //! - `access`: API token, service app, access tokens and scopes
 //! - `limits`: rate limits by endpoint, calls at once
 //! - `render`: users, schemas and the org as answers show them
@@ -17,7 +17,6 @@ pub mod access;
 mod dpop;
 pub mod edit;
 mod errors;
-mod jws;
 mod lifecycle;
 pub mod limits;
 mod listing;

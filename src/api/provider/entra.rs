@@ -26,7 +26,8 @@ pub struct EntraId {
     #[serde(default)]
     pub cloud: Cloud,
     /// Secret in this namespace. It has the key `clientId`, and either `clientSecret` or both
-    /// `clientCertificate` and `clientKey` (PEM).
+    /// `clientCertificate` and `clientKey` (PEM). With `clientId` alone the controller's own
+    /// identity is the credential (workload identity federation).
     pub credentials_secret_ref: SecretRef,
     /// Usage location of new accounts: an ISO 3166 country code of two capital letters, such as
     /// `GB`.

@@ -2,12 +2,10 @@
 
 use std::sync::Arc;
 
-use jiff::Timestamp;
-
 use super::{Employees, Entry, Latest, Standing};
 use crate::{
     api::{employee_sync::Access, key::IntegrationKey, reasons::EmployeeReason},
-    domain::known::{Met, Revoked},
+    domain::{evidence::Proof, known::Met},
 };
 
 /// How strongly an integration manages an employee.
@@ -53,10 +51,10 @@ impl Employees {
 }
 
 impl Entry {
-    /// Returns what no read of Bob would show: a revocation, and since when the file is gone.
+    /// Returns what no read of Bob would show.
     #[must_use]
-    pub fn evidence(&self) -> (Option<Revoked>, Option<Timestamp>) {
-        (self.revoked, self.file_deleted)
+    pub const fn proof(&self) -> Proof {
+        Proof { revoked: self.revoked, file_deleted: self.file_deleted }
     }
 
     /// Returns since when the status says that something differs from the decision, in seconds of

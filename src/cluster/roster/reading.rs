@@ -3,7 +3,7 @@
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::Entry;
 use crate::{
@@ -12,10 +12,12 @@ use crate::{
         employee_sync::{Access, Because, EndReason, Evidence, EvidenceKind},
         integration::UserStatus,
         reasons::{DetailReason, EmployeeReason},
+        time::to_the_second,
     },
     domain::{
         baseline::Baseline,
         ended::Ended,
+        evidence::Proof,
         kept::Kept,
         known::{MANAGED_BY_ANOTHER, Met, Overrides, Revoked},
         missing::Word,
@@ -89,13 +91,34 @@ pub(super) fn access(object: &EmployeeSync, status: &EmployeeSyncStatus) -> Opti
         .map(|access| if revoked && access == Access::Unmanaged { Access::Active } else { access })
 }
 
-pub(super) fn revoked(evidence: &Evidence) -> Option<Revoked> {
+/// Reads the evidence in a status.
+pub(super) fn proof(status: &EmployeeSyncStatus) -> Proof {
+    let Some(evidence) = &status.evidence else { return Proof::default() };
+    let at = evidence.observed_at.0;
     match &evidence.kind {
-        EvidenceKind::FileDeleted | EvidenceKind::Unknown(_) => None,
+        EvidenceKind::Unknown(_) => Proof::default(),
+        EvidenceKind::FileDeleted => Proof { file_deleted: Some(at), ..Proof::default() },
         EvidenceKind::AccessRevoked => {
             let start = evidence.start_date.as_deref().and_then(|date| date.parse().ok());
-            Some(Revoked { at: evidence.observed_at.0, start })
+            Proof { revoked: Some(Revoked { at, start }), ..Proof::default() }
         }
+    }
+}
+
+/// Returns the evidence as a status has it. A status has room for one.
+#[must_use]
+pub fn evidence(proof: Proof) -> Option<Evidence> {
+    let found = |kind, at, start_date| {
+        Some(Evidence { kind, observed_at: Time(to_the_second(at)), start_date })
+    };
+    match (proof.file_deleted, proof.revoked) {
+        (Some(at), _) => found(EvidenceKind::FileDeleted, at, None),
+        (None, Some(revoked)) => found(
+            EvidenceKind::AccessRevoked,
+            revoked.at,
+            revoked.start.map(|date| date.to_string()),
+        ),
+        (None, None) => None,
     }
 }
 

@@ -61,7 +61,8 @@ pub fn ended(list: &[RevokedAccess], employee: &str, at: Timestamp) -> Vec<Revok
 
 /// Returns the list after a pass that found these revocations to be `over`, because another
 /// employment has begun. `revoked`: the revocations that hold when the list is written, and not
-/// when the pass began to look.
+/// when the pass began to look. One that Bob has ended in the list stays ended: its evidence is
+/// removed from the object a moment later.
 #[must_use]
 pub fn after(
     list: &[RevokedAccess],
@@ -69,11 +70,16 @@ pub fn after(
     revoked: &BTreeMap<Box<str>, Revoked>,
     now: Timestamp,
 ) -> Vec<RevokedAccess> {
+    let holds = |id: &str, revoked: &Revoked| !is_over(list, id, revoked.at);
     let stays = |one: &&RevokedAccess| {
-        !revoked.contains_key(&*one.employee_id)
-            && (one.ended_at.is_some() || !over.contains(&*one.employee_id))
+        let id = &*one.employee_id;
+        !revoked.get(id).is_some_and(|revoked| holds(id, revoked))
+            && (one.ended_at.is_some() || !over.contains(id))
     };
-    let found = revoked.iter().map(|(id, revoked)| entry(id, *revoked));
+    let found = revoked
+        .iter()
+        .filter(|(id, revoked)| holds(id, revoked))
+        .map(|(id, revoked)| entry(id, *revoked));
     bounded(list.iter().filter(stays).cloned().chain(found).collect(), now)
 }
 
@@ -146,6 +152,12 @@ mod tests {
                 && !is_over(&over, "8", at(1))
         );
         assert_eq!(after(&over, &seven, &nobody, at(30)), over);
+        let ending = BTreeMap::from([("7".into(), revoked(10))]);
+        assert_eq!(
+            after(&over, &none, &ending, at(21)),
+            over,
+            "the evidence that is being removed does not begin anew"
+        );
         assert_eq!(after(&over, &none, &nobody, at(20 + 97)), []);
         assert_eq!(with(&over, "7", revoked(40)).len(), 1, "a later one takes its place");
         let found = BTreeMap::from([("7".into(), revoked(40))]);

@@ -10,9 +10,8 @@ use super::{said::Saying, shared::Shared};
 use crate::{
     api::{
         APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus,
-        integration::Approved, key::IntegrationKey,
+        integration::Approved, key::IntegrationKey, time::to_the_second,
     },
-    cluster::status::to_the_second,
     engine::pass::report,
 };
 

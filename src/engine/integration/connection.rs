@@ -169,13 +169,13 @@ impl Connections {
     /// Secret that holds it.
     #[must_use]
     pub fn name_secret(&self, stop: Stop) -> Stop {
-        let MadeFrom { bob_secret, target_secret, .. } = &self.made_from;
+        let MadeFrom { bob_secret, target, .. } = &self.made_from;
         match stop.reason {
             IntegrationReason::BobUnauthorized | IntegrationReason::BobForbidden => {
                 held_by(stop, &bob_secret.0, BOB_KEYS.iter())
             }
             IntegrationReason::ProviderUnauthorized | IntegrationReason::ProviderForbidden => {
-                held_by(stop, &target_secret.0, self.keys.iter())
+                target.held_by(stop, &self.keys)
             }
             _ => stop,
         }
@@ -225,12 +225,14 @@ fn ask_bob(
 fn call_provider(
     shared: &Shared,
     waits: &Arc<Waits>,
-    Target { destination, secret }: &Target,
+    target: &Target,
     credential: Credential,
     pacer: Arc<Pacer>,
 ) -> Result<Box<dyn Provider>, Box<Report>> {
+    let destination = &target.destination;
     let keys: Vec<String> = credential.keys().map(str::to_owned).collect();
     let of = waits.key().clone();
+    let credential = credential.with_identity(shared.granted.identity(&of.namespace));
     let (metrics, leadership, label) =
         (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
     let ties = Ties {
@@ -238,8 +240,26 @@ fn call_provider(
         gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
         waits: waits.of(Side::Provider, destination.catalog().name),
     };
-    let refused = |error| no_provider(held_by(provider_stop(&error), secret, keys.iter()));
+    let refused = |error| no_provider(target.held_by(provider_stop(&error), &keys));
     destination.connect(credential, ties, pacer).map_err(refused)
+}
+
+impl Target {
+    /// Adds to a stop which Secret holds the provider's credential, or names the app that the
+    /// controller's own identity is the credential of.
+    fn held_by(&self, stop: Stop, keys: &[String]) -> Stop {
+        let names: Vec<&str> = keys.iter().map(String::as_str).collect();
+        if !self.destination.takes_identity(&names) {
+            return held_by(stop, &self.secret, names.iter());
+        }
+        let (secret, keys) = (&self.secret, names.join(", "));
+        let named = format!(
+            "The app is named in the Secret {secret}, key {keys}. It has to trust the token of the \
+             controller's service account."
+        );
+        let message = conditions::followed_by(&conditions::sentence(&stop.message), &named);
+        Stop { message, ..stop }
+    }
 }
 
 /// Adds to a stop which Secret holds the credential.

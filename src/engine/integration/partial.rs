@@ -277,7 +277,7 @@ fn is_a_further_look_at_a_date(waiting: &Waiting) -> bool {
         && waiting.class.line() == Line::Normal
 }
 
-/// Runs one pass over these employees.
+/// Runs a partial pass with these employees.
 async fn look(
     session: &Session,
     ready: &Arc<Ready>,

@@ -11,7 +11,7 @@ use crate::{
     engine::{
         clock::Clock,
         intake::inbox::Inbox,
-        settings::{endpoints::AllowedEndpoints, tenants::Tenants},
+        settings::{granted::Granted, tenants::Tenants},
     },
     telemetry::{metrics::Metrics, parts::Parts},
 };
@@ -31,8 +31,8 @@ pub struct Shared {
     pub clock: Clock,
     /// Whether this process may write.
     pub leadership: Leadership,
-    /// Base addresses allowed in place of the vendors'.
-    pub allowed: Arc<AllowedEndpoints>,
+    /// What the operator grants the integrations.
+    pub granted: Arc<Granted>,
     /// Windows of provider limits, shared by the integrations of one tenant.
     pub pacers: Arc<Pacers>,
     /// The inbox for the events that Bob pushes.

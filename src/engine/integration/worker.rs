@@ -451,7 +451,7 @@ impl Worker {
         self.session.mailbox.answer();
         let asked_for = self.session.mailbox.dirty.take_everybody();
         let people = asked_for.map(|everybody| everybody.people).unwrap_or_default();
-        let (mut report, interval) = match validate(&object.spec, &self.shared.allowed) {
+        let (mut report, interval) = match validate(&object.spec, &self.shared.granted.endpoints) {
             Ok(validated) => {
                 self.session.reckoning.settings(&validated);
                 let report = Box::pin(self.connected_pass(
@@ -565,7 +565,8 @@ impl Worker {
     /// Opens the provider for access that evidence takes, when nothing else can be used. The next
     /// pass reports what it cannot open.
     async fn serve_evidence_alone(&self, object: &Arc<ProvisioningIntegration>) {
-        let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.allowed) else {
+        let Ok(validated) = validate(&for_evidence(&object.spec), &self.shared.granted.endpoints)
+        else {
             return;
         };
         let opened =

@@ -216,12 +216,13 @@ pub async fn execute<'c>(
         }
     };
     let mut queue = Queue::new(cx.planned, cx.pace.waiting_since, cx.pace.failed_before);
-    let mut licences = Licences::default();
+    let mut licences = Licences::new(cx.provider);
     let mut under_way = FuturesUnordered::new();
     loop {
         while under_way.len() < CONCURRENT
-            && let Some(next) = queue.next(cx.pace.turns.load(Ordering::Relaxed))
+            && let Some(next) = licences.next(&mut queue, cx.pace.turns.load(Ordering::Relaxed))
         {
+            licences.began(&cx.planned.plan.changes[next]);
             under_way.push(run.step(Step::Change(next)));
         }
         if let Some(group) = licences.due(under_way.is_empty()) {
@@ -244,6 +245,7 @@ pub async fn execute<'c>(
                 if queue.ended(change) && had_its_turn {
                     cx.pace.turns.fetch_add(1, Ordering::Relaxed);
                 }
+                licences.over(&cx.planned.plan.changes[change]);
                 let person = cx.planned.plan.changes[change].person;
                 match (outcome, claim) {
                     (Outcome::Done(done), Some(claim)) if run.may_lack_licence(&done) => {

@@ -25,7 +25,7 @@ pub use self::{
 use super::{
     context::{Cluster, Integration, Request, Requests},
     outcome::{Failure, Outcome},
-    verdict::{PlannedChange, Proof, Trouble, Verdict},
+    verdict::{PlannedChange, Trouble, Verdict},
 };
 use crate::{
     api::{
@@ -33,18 +33,16 @@ use crate::{
         employee_sync::{Action, MatchedBy},
         integration,
         reasons::EmployeeReason,
+        time::to_the_second,
     },
-    cluster::{
-        roster::{Entry, Standing},
-        status::to_the_second,
-    },
+    cluster::roster::{Entry, Standing},
     domain::{
         access::{Decision, Missing},
         account::{Access, AccountState},
         drift::InPlace,
         employee::SITE,
+        evidence::{Found, Proof},
         kept::Kept,
-        known::Revoked,
         matching::PersonIndex,
         plan::{Approval, Block, Change, ChangeKind, Manager, Planned},
         set_back::Window,
@@ -126,6 +124,7 @@ impl Recorder<'_> {
             let trouble = match self.planned.change(index) {
                 None => self.trouble(index, None),
                 Some(change) => match skip(change) {
+                    Some(_) if self.is_moot(index, change) => self.trouble(index, None),
                     Some(trouble) => trouble,
                     None => continue,
                 },
@@ -136,6 +135,26 @@ impl Recorder<'_> {
         }
         self.request.progress().iter().for_each(|progress| progress.record(waiting.len()));
         self.write_all(waiting).await;
+    }
+
+    /// Returns whether the change would only end the sessions of a suspended account, and another
+    /// pass has ended them since this pass decided.
+    fn is_moot(&self, index: PersonIndex, change: &Change) -> bool {
+        let standing = self.planned.standing(index);
+        let account = standing
+            .account
+            .as_ref()
+            .filter(|held| held.state == AccountState::Suspended && change.suspends());
+        let only_access = change.write.attributes.is_empty()
+            && change.write.mark.is_none()
+            && change.also.is_empty();
+        account.is_some_and(|held| {
+            only_access
+                && self
+                    .integration
+                    .roster
+                    .with(self.planned.id(index), |entry| ended_meanwhile(entry, &held.id))
+        })
     }
 
     /// Records one person with a change that was tried.
@@ -238,7 +257,7 @@ impl Recorder<'_> {
         let judged = self.judge(index, trouble, outcome.as_ref());
         let Judged { verdict, seen, proof, .. } = &judged;
         self.count(verdict, outcome.as_ref());
-        if seen.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
+        if seen.proof.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
             self.results.lock().tally.over.insert(id.into());
         }
         let settled = matches!(outcome, None | Some(Outcome::Done(_)))
@@ -255,6 +274,7 @@ impl Recorder<'_> {
         self.integration.roster.with(self.planned.id(index), |entry| Judged {
             verdict: self.verdict(index, trouble, outcome, entry),
             known: entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
+            unknown: entry.is_none(),
             unrecorded: entry.is_some_and(|entry| entry.unrecorded),
             seen: Seen::of(entry),
             proof: self.proof(index, entry, None),
@@ -293,7 +313,8 @@ impl Recorder<'_> {
             .map(|(id, state, by)| {
                 let open = state == AccountState::Suspended
                     && planned.is_some_and(Change::suspends)
-                    && !refused;
+                    && !refused
+                    && !ended_meanwhile(entry, &id);
                 (id, if open { AccountState::Other } else { state }, by)
             });
         let mut manager = standing.manager;
@@ -456,29 +477,17 @@ impl Recorder<'_> {
     /// has found. `seen` is what was known when the verdict was made. For evidence that came or
     /// ended since then, the roster counts.
     fn proof(&self, index: PersonIndex, entry: Option<&Entry>, seen: Option<&Seen>) -> Proof {
-        let now = Seen::of(entry);
-        if seen.is_some_and(|seen| !seen.knows_evidence_of(&now)) {
-            return now.proof();
+        let now = entry.map(Entry::proof).unwrap_or_default();
+        if seen.is_some_and(|seen| seen.proof != now) {
+            return now;
         }
-        let Proof { revoked, file_deleted } = now.proof();
         let employee = &self.planned.person(index).employee;
-        let start = employee.start.date();
-        let found = || {
-            self.basis
-                .deleted_now
-                .contains(employee.id())
-                .then(|| to_the_second(self.cluster.clock.now()))
-        };
-        Proof {
-            file_deleted: if employee.deleted || employee.unread {
-                file_deleted.or_else(found)
-            } else {
-                None
-            },
-            revoked: revoked
-                .filter(|revoked| revoked.holds(start))
-                .map(|at| Revoked { start: at.start.or(start), ..at }),
-        }
+        let is_deleted_now = self.basis.deleted_now.contains(employee.id());
+        now.with(&Found {
+            is_hidden: employee.deleted || employee.unread,
+            deleted: is_deleted_now.then(|| to_the_second(self.cluster.clock.now())),
+            start: employee.start.date(),
+        })
     }
 
     /// Returns what is in place on the account now, if a change at the provider is only reported.
@@ -599,6 +608,8 @@ struct Judged<'a> {
     verdict: Verdict<'a>,
     /// The hash of the verdict and the digest of the status, if there is an object.
     known: Option<(u64, u64)>,
+    /// Whether nothing is on record of the person.
+    unknown: bool,
     /// Whether the API server refused to write this person's status before.
     unrecorded: bool,
     seen: Seen,
@@ -608,6 +619,15 @@ struct Judged<'a> {
 /// Returns the account in the status.
 fn recorded_account(entry: Option<&Entry>) -> Option<(Cow<'static, str>, MatchedBy)> {
     entry.and_then(|entry| entry.account.as_ref()).map(|(id, by)| (Cow::Owned(id.to_string()), *by))
+}
+
+/// Returns whether the status says that access to this account was taken, with all sessions. A pass
+/// that decided before another pass recorded it must not tell that access is open.
+fn ended_meanwhile(entry: Option<&Entry>, account: &str) -> bool {
+    entry.is_some_and(|entry| {
+        entry.access == Some(api::Access::Suspended)
+            && entry.account.as_ref().is_some_and(|(known, _)| **known == *account)
+    })
 }
 
 /// Returns the state of the account according to the status.

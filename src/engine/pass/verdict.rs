@@ -20,15 +20,13 @@ use crate::{
         conditions::{self, Wanted, merge, sentence},
         employee_sync as api,
         employee_sync::{
-            AccountRef, AwaitingChange, EmploymentEnded, EndReason, Evidence, EvidenceKind,
-            HistoryEntry, MatchedBy, NextTransition,
+            AccountRef, AwaitingChange, EmploymentEnded, EndReason, EvidenceKind, HistoryEntry,
+            MatchedBy, NextTransition,
         },
         reasons::{DetailReason, EmployeeReason},
+        time::to_the_second,
     },
-    cluster::{
-        roster::{Latest, Standing},
-        status::to_the_second,
-    },
+    cluster::roster::{Latest, Standing, evidence},
     domain::{
         access::{Decision, Missing, Transition},
         account::{Access, AccountState},
@@ -36,8 +34,8 @@ use crate::{
         calendar::with_offset,
         drift::InPlace,
         employment::Because,
+        evidence::Proof,
         kept::Kept,
-        known::Revoked,
         mapping::Mapping,
         plan::{Block, Manager},
         set_back::SetBack,
@@ -47,7 +45,8 @@ use crate::{
     provider::Phrases,
 };
 
-/// Everything that a status depends on, except history and times that do not matter.
+/// Everything that a status depends on, except evidence, history and times that do not matter.
+/// Evidence has other writers too, so it is read when a status is written.
 // Each of them is a separate fact; together they do not encode a state.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, Hash)]
@@ -106,16 +105,6 @@ pub struct Verdict<'a> {
     pub part: Option<u64>,
     /// The time of the sync request that this status answers.
     pub sync_handled: Option<Box<str>>,
-}
-
-/// Evidence that no later read of Bob would show. Another writer records it, so it is read when a
-/// status is written, and no verdict has it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Proof {
-    /// The report of Bob that access is revoked at once.
-    pub revoked: Option<Revoked>,
-    /// When a read by id first said that the file is gone, or when Bob reported it.
-    pub file_deleted: Option<Timestamp>,
 }
 
 /// What keeps a person from being in sync.
@@ -606,21 +595,6 @@ impl Verdict<'_> {
             });
         }
         list
-    }
-}
-
-fn evidence(proof: Proof) -> Option<Evidence> {
-    let found = |kind, at, start_date| {
-        Some(Evidence { kind, observed_at: Time(to_the_second(at)), start_date })
-    };
-    match (proof.file_deleted, proof.revoked) {
-        (Some(at), _) => found(EvidenceKind::FileDeleted, at, None),
-        (None, Some(revoked)) => found(
-            EvidenceKind::AccessRevoked,
-            revoked.at,
-            revoked.start.map(|date| date.to_string()),
-        ),
-        (None, None) => None,
     }
 }
 

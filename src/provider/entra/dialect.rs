@@ -1,5 +1,5 @@
-//! How calls to Microsoft Graph are made: by an app registration that authenticates with a secret
-//! or a certificate, in one of Microsoft's clouds.
+//! How calls to Microsoft Graph are made: by an app registration that authenticates with a secret,
+//! with a certificate, or with the controller's own identity, in one of Microsoft's clouds.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use rustls::pki_types::{CertificateDer, pem::PemObject as _};
@@ -15,6 +15,9 @@ const PUBLISHED: Duration = Duration::from_secs(3599);
 /// How long an assertion is good: "short-lived" (Microsoft identity platform, certificate
 /// credentials).
 const ASSERTED: Duration = Duration::from_secs(600);
+
+/// What a Secret without a credential needs.
+const SET: &str = "set clientSecret, or clientCertificate and clientKey";
 
 /// One of Microsoft's clouds (Microsoft Graph, "National cloud deployments").
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,6 +80,10 @@ impl Destination for Tenant {
         Some(self.mark.attribute())
     }
 
+    fn takes_identity(&self, keys: &[&str]) -> bool {
+        keys == ["clientId"]
+    }
+
     fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
         let app = App::read(credential)?;
         Ok(Box::new(Entra::new(self.clone(), app, ties, pacer)?))
@@ -114,6 +121,8 @@ enum Proof {
         /// SHA-256 of the certificate, in the form of `x5t#S256`.
         thumbprint: String,
     },
+    /// A token of the controller's service account, which the app trusts by a federated credential.
+    Federated(TokenFile),
 }
 
 impl App {
@@ -125,9 +134,13 @@ impl App {
     pub fn read(mut credential: Credential) -> Result<Self, Error> {
         let refuse = |why: &str| Error::unauthorized(why);
         let client_id = credential.required("clientId").expose().trim().to_owned();
+        let identity = credential.identity().clone();
+        // A key without a value is not the wish to do without it.
+        let is_alone = credential.keys().next().is_none();
         let mut given =
             |key: &str| credential.take(key).filter(|value| !value.expose().trim().is_empty());
         let proof = match (given("clientSecret"), given("clientCertificate"), given("clientKey")) {
+            (None, None, None) if is_alone => Proof::Federated(identity.token(SET)?),
             (Some(secret), None, None) => Proof::Secret(Secret::new(secret.expose().trim())),
             (None, Some(certificate), Some(key)) => {
                 let certificate = without_byte_order_mark(certificate.expose());
@@ -153,7 +166,7 @@ impl App {
                     }
                     (_, Some(_), _) => "clientCertificate needs its private key as clientKey",
                     (.., Some(_)) => "clientKey needs its certificate as clientCertificate",
-                    _ => "set clientSecret, or clientCertificate and clientKey",
+                    _ => SET,
                 };
                 return Err(refuse(said));
             }
@@ -200,22 +213,17 @@ impl Dialect for EntraDialect {
         let App { client_id, proof } = &self.app;
         let mut pairs =
             vec![("grant_type", "client_credentials"), ("client_id", client_id), ("scope", &scope)];
-        let assertion;
-        let secret = match proof {
-            Proof::Secret(secret) => {
-                pairs.push(("client_secret", secret.expose()));
-                secret.expose()
+        let mut secret = "";
+        let assertion = match proof {
+            Proof::Secret(shared) => {
+                secret = shared.expose();
+                pairs.push(("client_secret", secret));
+                None
             }
-            Proof::Certificate { key, thumbprint } => {
-                assertion = self.assertion(key, thumbprint)?;
-                pairs.push((
-                    "client_assertion_type",
-                    "urn:ietf:params:oauth:client-assertion-type:jwt-bearer",
-                ));
-                pairs.push(("client_assertion", assertion.expose()));
-                ""
-            }
+            Proof::Certificate { key, thumbprint } => Some(self.assertion(key, thumbprint)?),
+            Proof::Federated(file) => Some(file.read()?),
         };
+        pairs.extend(assertion.iter().flat_map(asserted));
         Ok((form(http.request(Method::POST, &url), &pairs), Sent::Credential(client_id, secret)))
     }
 

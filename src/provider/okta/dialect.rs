@@ -288,15 +288,9 @@ impl Dialect for OktaDialect {
         });
         let assertion = key.sign(Algorithm::Rs256, &[("kid", json!(key_id))], &claims)?;
         let url = format!("{}{}", self.address.origin, self.path(TOKENS));
-        let request = form(
-            http.request(Method::POST, &url),
-            &[
-                ("grant_type", "client_credentials"),
-                ("scope", SCOPES),
-                ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
-                ("client_assertion", assertion.expose()),
-            ],
-        );
+        let mut pairs = vec![("grant_type", "client_credentials"), ("scope", SCOPES)];
+        pairs.extend(asserted(&assertion));
+        let request = form(http.request(Method::POST, &url), &pairs);
         let request = if self.proofs.needed.load(Ordering::Acquire) {
             request.header("DPoP", self.proof("POST", TOKENS, None)?.expose())
         } else {

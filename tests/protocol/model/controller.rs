@@ -282,7 +282,7 @@ pub fn run(heard: &Heard) -> Doing {
                 verdict.status(
                     &settings.mapping,
                     &EmployeeSyncStatus::default(),
-                    bobsync::engine::pass::verdict::Proof::default(),
+                    bobsync::domain::evidence::Proof::default(),
                     &[],
                     now,
                 )

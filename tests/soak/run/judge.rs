@@ -295,7 +295,7 @@ impl Judge {
         theirs.filter(|id| known(id) && shown(id) && ends(id)).map(str::to_owned).collect()
     }
 
-    /// Returns what is wrong at rest, once the passes over single employees have ended. The full
+    /// Returns what is wrong at rest, once the partial passes have ended. The full
     /// pass does not write an employee who waits for a read of Bob.
     pub async fn comes_right(&self, company: &Company, stage: &Stage) -> Vec<Wrong> {
         let began = Instant::now();

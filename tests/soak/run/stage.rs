@@ -119,6 +119,8 @@ impl Stage {
                 self.world.bob_url().to_owned(),
                 self.world.onelogin_url().to_owned(),
             ],
+            federated_token_file: None,
+            federated_namespace: Vec::new(),
             http_listen: "127.0.0.1:0".parse().expect("an address"),
             webhook_listen: "127.0.0.1:0".parse().expect("an address"),
             // A killed controller leaves no lease that the next one would have to wait for.
@@ -278,7 +280,7 @@ impl Stage {
                 .await
                 .expect("calls")
                 .applied_writes;
-            // Passes over single employees run at the same time as the pass that answers: the
+            // Partial passes run at the same time as the pass that answers: the
             // silence may be a turn of another one.
             let unmoved = self.now().duration_since(moved).unsigned_abs()
                 < began.elapsed() + Duration::from_secs(1);

@@ -2,6 +2,11 @@
 //! accounts that are mastered elsewhere, and sessions that stay open.
 
 use bobsync::provider::{Catalog, entra::CATALOG};
+use k8s_openapi::api::core::v1::{Secret, ServiceAccount};
+use kube::{
+    Api,
+    api::{DeleteParams, PostParams},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -299,6 +304,137 @@ async fn a_wrong_secret_a_missing_permission_and_two_proofs_are_told_apart() {
     ENTRA.write_secret(&story, &both).await;
     let said = message(story.ready("ProviderUnauthorized").await);
     assert!(said.contains("clientCertificate") && said.contains("not both"), "{said}");
+}
+
+/// Returns a token of the chart's ServiceAccount for this audience, as kubelet writes it into a
+/// volume.
+async fn projected(story: &Scene, audience: &str) -> String {
+    let accounts: Api<ServiceAccount> = Api::namespaced(story.client.clone(), &story.system);
+    let spec = json!({"audiences": [audience], "expirationSeconds": 3600});
+    let request = serde_json::from_value(json!({"metadata": {}, "spec": spec})).unwrap();
+    let issued = accounts.create_token_request("bobsync", &PostParams::default(), &request).await;
+    issued.unwrap().status.unwrap().token
+}
+
+/// Lets the app of the simulator trust the tokens of this API server for the chart's
+/// ServiceAccount, by the keys that the API server publishes.
+async fn trusted(story: &Scene) {
+    let read = async |path: &str| -> Value {
+        story
+            .client
+            .request(axum::http::Request::get(path).body(Vec::new()).unwrap())
+            .await
+            .unwrap()
+    };
+    let issuer = read("/.well-known/openid-configuration").await["issuer"].clone();
+    let keys = read("/openid/v1/jwks").await["keys"].clone();
+    let subject = format!("system:serviceaccount:{}:bobsync", story.system);
+    let federated = json!({"issuer": issuer, "subject": subject, "keys": keys});
+    story.simulated.put("/entra/app", json!({"federated": federated})).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_of_the_api_server_takes_the_place_of_a_secret() {
+    let story = Scene::begin(ENTRA, "federated", 8).await;
+    trusted(&story).await;
+    let app = story.simulated.get("/entra/app").await;
+    // The Secret may have been made with a client secret before.
+    let secrets: Api<Secret> = Api::namespaced(story.client.clone(), &story.namespace);
+    secrets.delete("entra", &DeleteParams::default()).await.unwrap();
+    story.secret("entra", &[("clientId", app["clientId"].as_str().unwrap())]).await;
+    let file = std::env::temp_dir().join(format!("{}-token", story.namespace));
+    let path = file.to_str().unwrap();
+    let told = async || {
+        let conditions = story.integration().await.status.unwrap().conditions;
+        let ready = conditions.into_iter().find(|c| c.type_ == "Ready").unwrap();
+        (ready.reason, ready.message)
+    };
+    let unauthorized = async |what: &str, said: &str| {
+        until(what, async || {
+            story.sync().await;
+            let (reason, message) = told().await;
+            let is_told = reason == "ProviderUnauthorized" && message.contains(said);
+            if is_told { Ok(()) } else { Err(format!("{reason}: {message}")) }
+        })
+        .await;
+        let (_, message) = told().await;
+        assert!(message.contains("It has to trust the token of the controller"), "{message}");
+        assert!(!message.contains("eyJ"), "{message}");
+    };
+
+    // The operator trusts another namespace with the controller's identity.
+    let flags = ["--federated-token-file", path, "--federated-namespace", "elsewhere"];
+    let controller = Controller::with(&story, &flags).await;
+    story.integrate(json!({})).await;
+    let trust = format!("--federated-namespace {}", story.namespace);
+    unauthorized("the namespace is not trusted", &trust).await;
+    assert!(controller.stop().await);
+
+    let controller = Controller::with(&story, &["--federated-token-file", path]).await;
+    unauthorized("the file is missing", &format!("the file {path}")).await;
+    std::fs::write(&file, "\n").unwrap();
+    unauthorized("the file is empty", "is empty").await;
+    let foreign = projected(&story, "https://vault.example.com").await;
+    std::fs::write(&file, &foreign).unwrap();
+    unauthorized("a token for another audience", "AADSTS700212").await;
+
+    let right = projected(&story, "api://AzureADTokenExchange").await;
+    std::fs::write(&file, &right).unwrap();
+    story.sync().await;
+    story.ready("Converged").await;
+
+    // The file is read for each request for a token: kubelet replaces its content.
+    std::fs::write(&file, &foreign).unwrap();
+    story.simulated.post("/entra/tokens/revoke", json!({})).await;
+    unauthorized("the token that is in the file now", "AADSTS700212").await;
+    std::fs::write(&file, projected(&story, "api://AzureADTokenExchange").await).unwrap();
+    story.sync().await;
+    story.ready("Converged").await;
+    for token in [&right, &foreign] {
+        let signature = token.rsplit('.').next().unwrap();
+        assert!(!controller.log().contains(signature), "no token in a log");
+    }
+
+    // A client secret in the Secret decides, whatever identity the controller has.
+    ENTRA.write_secret(&story, &keys(&app, &["clientId", "clientSecret"])).await;
+    std::fs::remove_file(&file).unwrap();
+    story.simulated.post("/entra/tokens/revoke", json!({})).await;
+    story.sync().await;
+    story.ready("Converged").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_chart_mounts_a_token_for_the_audience_that_entra_takes() {
+    let story = Scene::begin(ENTRA, "mounted", 2).await;
+    let pod = async |federation: Value| {
+        let values = json!({"federation": federation, "crds": {"install": false}});
+        let chart = story.plane.helm_template("bobsync", &story.system, values).await.unwrap();
+        let documents: Vec<Value> = serde_saphyr::from_multiple(&chart).unwrap();
+        let deployment = documents.into_iter().find(|document| document["kind"] == "Deployment");
+        deployment.unwrap()
+    };
+    let mut mounted = pod(json!({"token": true, "namespaces": ["people"]})).await;
+    let spec = &mounted["spec"]["template"]["spec"];
+    let source = &spec["volumes"][0]["projected"]["sources"][0]["serviceAccountToken"];
+    assert_eq!(source["audience"], "api://AzureADTokenExchange");
+    let container = &spec["containers"][0];
+    let (mount, file) = (&container["volumeMounts"][0], source["path"].as_str().unwrap());
+    let flag = format!("--federated-token-file={}/{file}", mount["mountPath"].as_str().unwrap());
+    let arguments = container["args"].as_array().unwrap();
+    assert!(arguments.contains(&json!(flag)), "{arguments:?}");
+    assert!(arguments.contains(&json!("--federated-namespace=people")), "{arguments:?}");
+    assert_eq!(mount["name"], spec["volumes"][0]["name"]);
+    // The API server takes it, and no pod begins.
+    mounted["spec"]["replicas"] = json!(0);
+    mounted["metadata"]["name"] = json!("mounted");
+    story.plane.apply_yaml(&mounted.to_string()).await.unwrap();
+
+    let usual = pod(json!({})).await;
+    let spec = &usual["spec"]["template"]["spec"];
+    assert_eq!(
+        (&spec["volumes"], &spec["containers"][0]["volumeMounts"]),
+        (&Value::Null, &Value::Null)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -37,9 +37,8 @@ static NUMBER: AtomicU32 = AtomicU32::new(1);
 pub async fn control_plane() -> &'static ControlPlane {
     CONTROL_PLANE
         .get_or_init(|| async {
-            let plane = ControlPlane::start(Options { controller_manager: true, audit: true })
-                .await
-                .expect("a control plane");
+            let options = Options { controller_manager: true, audit: true, rsa_tokens: true };
+            let plane = ControlPlane::start(options).await.expect("a control plane");
             plane
                 .apply_yaml(&bobsync::engine::settings::rules::crds_yaml().expect("CRDs"))
                 .await

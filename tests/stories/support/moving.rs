@@ -55,6 +55,8 @@ impl Moving {
         let options = Options {
             namespace: vec![story.namespace.clone()],
             allow_endpoint: story.simulated.endpoints(),
+            federated_token_file: None,
+            federated_namespace: Vec::new(),
             http_listen: format!("127.0.0.1:{http}").parse().expect("an address"),
             webhook_listen: format!("127.0.0.1:{port}").parse().expect("an address"),
             leader_elect: true,

@@ -4,20 +4,28 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{Inbox, Mailbox};
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus,
         conditions::{self, Type, Wanted, find, merge},
-        employee_sync::{Evidence, EvidenceKind},
+        employee_sync::Evidence,
         key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason},
+        time::to_the_second,
     },
     bob::webhook::Kind,
-    cluster::status::{WriteError, Writer, to_the_second},
-    domain::{known::Revoked, why::Why},
+    cluster::{
+        roster::{Entry, evidence},
+        status::{WriteError, Writer},
+    },
+    domain::{
+        evidence::{Proof, Report},
+        known::Revoked,
+        why::Why,
+    },
     engine::{
         intake::revocations,
         planned::{OPEN, PlannedChange},
@@ -50,7 +58,6 @@ impl Inbox {
             // A later event overtook this one: Bob repeats what was not answered.
             return Ok(());
         }
-        let evidence = |kind| Some(Evidence { kind, observed_at: Time(at), start_date: None });
         if kind == Kind::AccessRevoked
             && revocations::is_over(&mailbox.revoked.list(), employee, at)
         {
@@ -58,25 +65,15 @@ impl Inbox {
         }
         let _guard = mailbox.claims.record(employee).await;
         let known = mailbox.employees.get(employee);
-        let (deleted, revoked) =
-            known.as_ref().map_or((None, None), |entry| (entry.file_deleted, entry.revoked));
-        let evidence = match kind {
-            Kind::AccessRevoked if revoked.is_none() && deleted.is_none() => {
-                evidence(EvidenceKind::AccessRevoked)
-            }
-            // For an employee who never had an object nothing is kept, because there is no account
-            // to suspend. The status has room for one evidence, and a revocation suspends as well.
-            // If the file is gone, its read by id shows that in time.
-            Kind::Deleted if deleted.is_none() && revoked.is_none() && known.is_some() => {
-                evidence(EvidenceKind::FileDeleted)
-            }
-            Kind::Activated
-                if revoked.is_some_and(|revoked| revoked.at <= at) && deleted.is_none() =>
-            {
-                None
-            }
+        let before = known.as_ref().map_or_else(Proof::default, Entry::proof);
+        let report = match kind {
+            Kind::AccessRevoked => Report::Revoked,
+            Kind::Deleted => Report::Deleted,
+            Kind::Activated => Report::Activated,
             _ => return Ok(()),
         };
+        let Some(after) = before.after(report, at, known.is_some()) else { return Ok(()) };
+        let evidence = evidence(after);
         if kind == Kind::Activated {
             // This is written before the evidence is removed, because a pass that begins in between
             // takes up what this list has.

@@ -7,12 +7,17 @@ use std::{sync::atomic::Ordering, time::Duration};
 
 use tokio::time::Instant;
 
-use super::Run;
+use super::{CONCURRENT, Run};
 use crate::{
     api::employee_sync::Action,
-    domain::{account::AccountState, matching::PersonIndex},
+    domain::{
+        account::{Access, AccountState},
+        matching::PersonIndex,
+        plan::Change,
+        priority::Queue,
+    },
     engine::{intake::claims::WriteClaim, pass::outcome::Done},
-    provider::{Error, call::BACK_IN_LINE},
+    provider::{Error, Provider, call::BACK_IN_LINE},
 };
 
 /// After this number of new accounts in a row without a licence, the other ones wait for the next
@@ -25,6 +30,9 @@ const FIRST: usize = 5;
 /// The size of the largest group. A process that is killed has told of all accounts except this
 /// number.
 const LARGEST: usize = 40;
+/// The largest number of accounts that may be under way and unproven: one group is read while the
+/// next one is filled.
+const MOST: usize = 2 * LARGEST;
 /// A group waits no longer than this for more accounts, and its read takes no longer than this. A
 /// provider that asks for a pause of an hour must not keep finished changes untold for an hour.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -44,11 +52,41 @@ pub(super) struct Licences<'c> {
     until: Option<Instant>,
     /// How many groups were read.
     groups: u32,
-    /// Whether a group is being read.
-    reading: bool,
+    /// The number of accounts in the group that is being read. It is 0 while no group is read.
+    reading: usize,
+    /// The number of changes under way that give access.
+    giving: usize,
+    /// Whether the provider has licences.
+    limited: bool,
 }
 
 impl<'c> Licences<'c> {
+    pub(super) fn new(provider: &dyn Provider) -> Self {
+        Self { limited: provider.capabilities().licences, ..Self::default() }
+    }
+
+    /// Returns the change that goes next. Joiners wait while too many accounts are unproven. This
+    /// bounds the number of accounts that are made after the last licence was taken, also if a read
+    /// is slow.
+    pub(super) fn next(&self, queue: &mut Queue, turns: u64) -> Option<usize> {
+        let unproven = self.giving + self.waiting.len() + self.reading;
+        if unproven < (FIRST << self.groups).clamp(CONCURRENT, MOST) {
+            queue.next(turns)
+        } else {
+            queue.next_except_joiners(turns)
+        }
+    }
+
+    /// Counts a change that begins.
+    pub(super) fn began(&mut self, change: &Change) {
+        self.giving += usize::from(self.limited && gives_access(change));
+    }
+
+    /// Counts a change that has ended.
+    pub(super) fn over(&mut self, change: &Change) {
+        self.giving -= usize::from(self.limited && gives_access(change));
+    }
+
     /// Adds an account to the next group.
     pub(super) fn wait(&mut self, one: Unproven<'c>) {
         self.waiting.push(one);
@@ -57,7 +95,7 @@ impl<'c> Licences<'c> {
 
     /// Returns when a small group is to be read, unless one is being read.
     pub(super) fn until(&self) -> Option<Instant> {
-        self.until.filter(|_| !self.reading)
+        self.until.filter(|_| self.reading == 0)
     }
 
     /// Returns the next group that is to be read, one at a time. `idle` says that no change is
@@ -65,10 +103,10 @@ impl<'c> Licences<'c> {
     pub(super) fn due(&mut self, idle: bool) -> Option<Vec<Unproven<'c>>> {
         let full = self.waiting.len() >= (FIRST << self.groups).min(LARGEST);
         let late = self.until.is_some_and(|until| until <= Instant::now());
-        if self.reading || self.waiting.is_empty() || !(full || idle || late) {
+        if self.reading > 0 || self.waiting.is_empty() || !(full || idle || late) {
             return None;
         }
-        self.reading = true;
+        self.reading = self.waiting.len();
         self.until = None;
         self.groups = (self.groups + 1).min(LARGEST.ilog2());
         Some(std::mem::take(&mut self.waiting))
@@ -76,8 +114,13 @@ impl<'c> Licences<'c> {
 
     /// Notes that the group was read.
     pub(super) fn ended(&mut self) {
-        self.reading = false;
+        self.reading = 0;
     }
+}
+
+/// Returns whether the change gives access to a new account or to one that had lost it.
+fn gives_access(change: &Change) -> bool {
+    change.write.access == Some(Access::Active)
 }
 
 impl<'c> Run<'_, '_, 'c> {

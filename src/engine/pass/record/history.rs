@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::Recorder;
 use crate::{
     api::employee_sync::{Action, HistoryEntry, OutcomeWord},
-    cluster::status::to_the_second,
+    api::time::to_the_second,
     domain::{budget, matching::PersonIndex, plan::ChangeKind},
     engine::pass::outcome::Outcome,
 };

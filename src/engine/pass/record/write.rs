@@ -21,14 +21,14 @@ use crate::{
     domain::{
         access::Missing,
         employee::BobStatus,
+        evidence::Proof,
         kept::Kept,
-        known::Revoked,
         matching::{Person, PersonIndex},
         why::Why,
     },
     engine::pass::{
         outcome::Outcome,
-        verdict::{Proof, Trouble, Verdict, part_text},
+        verdict::{Trouble, Verdict, part_text},
     },
 };
 
@@ -67,12 +67,17 @@ impl Recorder<'_> {
         judged: Judged<'b>,
         outcome: Option<&Outcome>,
     ) -> Option<Write<'b>> {
-        let Judged { verdict, known, unrecorded, seen, proof } = judged;
+        let Judged { verdict, known, unknown, unrecorded, seen, proof } = judged;
         let person = self.planned.person(index);
         let id = person.employee.id();
         if outcome.is_none() && self.looking.is_outdated(id) {
             // A later pass has looked at this person, so the older findings do not replace the
             // newer ones.
+            return None;
+        }
+        if outcome.is_none() && unknown && person.employee.is_without_a_row() {
+            // Only the record named this person. It is gone since the pass decided, because another
+            // pass has found the retention to be over.
             return None;
         }
         let nothing_to_write = || {
@@ -100,7 +105,7 @@ impl Recorder<'_> {
         // Age alone does not remove an object: it remembers a suspension that is still to come, and
         // lines that are owed.
         let old = is_expired(
-            seen.file_deleted,
+            seen.proof.file_deleted,
             self.integration.validated.retention,
             self.cluster.clock.now(),
         );
@@ -433,8 +438,8 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
 /// What writers other than this pass write, as it was known when a verdict was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Seen {
-    pub(super) revoked: Option<Revoked>,
-    pub(super) file_deleted: Option<Timestamp>,
+    /// The evidence. If it has come or ended since then, that is news to the pass.
+    pub(super) proof: Proof,
     pub(super) sync_handled: Option<Box<str>>,
     pub(super) part: Option<u64>,
 }
@@ -442,23 +447,11 @@ pub(super) struct Seen {
 impl Seen {
     pub(super) fn of(entry: Option<&Entry>) -> Self {
         let Some(entry) = entry else { return Self::default() };
-        let (revoked, file_deleted) = entry.evidence();
         Self {
-            revoked,
-            file_deleted,
+            proof: entry.proof(),
             sync_handled: entry.sync_handled.clone(),
             part: entry.part.map(NonZeroU64::get),
         }
-    }
-
-    /// Returns the evidence in it.
-    pub(super) const fn proof(&self) -> Proof {
-        Proof { revoked: self.revoked, file_deleted: self.file_deleted }
-    }
-
-    /// Returns whether no evidence has come or ended since.
-    pub(super) fn knows_evidence_of(&self, now: &Self) -> bool {
-        self.proof() == now.proof()
     }
 }
 
@@ -514,7 +507,10 @@ fn is_expired(deleted: Option<Timestamp>, retention: Duration, now: Timestamp) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::conditions::{Wanted, merge};
+    use crate::{
+        api::conditions::{Wanted, merge},
+        domain::known::Revoked,
+    };
 
     #[test]
     fn each_reason_for_which_a_person_should_act_is_an_event_when_it_begins() {
@@ -546,12 +542,13 @@ mod tests {
     #[test]
     fn evidence_that_came_or_ended_while_a_pass_was_under_way_is_news_to_it() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let revoked = |second| Seen {
-            revoked: Some(Revoked { at: at(second), start: None }),
-            ..Seen::default()
+        let of = |proof| Seen { proof, ..Seen::default() };
+        let revoked = |second| {
+            let revoked = Some(Revoked { at: at(second), start: None });
+            of(Proof { revoked, ..Proof::default() })
         };
         let (none, first, second) = (Seen::of(None), revoked(1), revoked(2));
-        let deleted = Seen { file_deleted: Some(at(3)), ..Seen::default() };
+        let deleted = of(Proof { file_deleted: Some(at(3)), ..Proof::default() });
         for (seen, now) in [
             (&first, &none),
             (&none, &first),
@@ -559,11 +556,11 @@ mod tests {
             (&none, &deleted),
             (&deleted, &none),
         ] {
-            assert!(!seen.knows_evidence_of(now), "{seen:?} {now:?}");
+            assert!(seen.proof != now.proof, "{seen:?} {now:?}");
         }
         let answered = Seen { sync_handled: Some("now".into()), ..first.clone() };
         assert!(
-            first.knows_evidence_of(&answered) && first != answered,
+            first.proof == answered.proof && first != answered,
             "an answered request is no evidence, and still news"
         );
     }

@@ -3,10 +3,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::Report;
-use crate::{
-    api::{conditions::followed_by, reasons::IntegrationReason},
-    cluster::status::to_the_second,
-};
+use crate::api::{conditions::followed_by, reasons::IntegrationReason, time::to_the_second};
 
 /// Returns the second in which the next try is due.
 pub(super) fn due(report: &Report) -> Option<Timestamp> {

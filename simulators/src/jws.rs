@@ -9,7 +9,7 @@ use ring::signature::{
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-/// The algorithms that are verified. Okta also knows `ES512`, for which there is no code here.
+/// The algorithms that are verified. There is no code for `ES512`.
 const ALGORITHMS: [&str; 5] = ["RS256", "RS384", "RS512", "ES256", "ES384"];
 
 pub fn encoded(bytes: impl AsRef<[u8]>) -> String {
@@ -46,7 +46,7 @@ impl Token {
         })
     }
 
-    /// Returns whether the algorithm is one that Okta accepts.
+    /// Returns whether the algorithm is one that is verified.
     pub fn has_known_algorithm(&self) -> bool {
         self.head["alg"].as_str().is_some_and(|name| ALGORITHMS.contains(&name))
     }
