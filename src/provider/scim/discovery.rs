@@ -125,17 +125,17 @@ impl Hints {
 
     /// Returns whether the server lists the schema of a target without its attribute.
     pub(super) fn lacks(&self, target: &str) -> bool {
-        self.attribute(target).is_some_and(|found| found.is_none())
+        self.attribute(target).is_some_and(<[_]>::is_empty)
     }
 
     /// Returns the type of a target, as its schema names it.
     pub(super) fn kind(&self, target: &str) -> Option<&str> {
-        self.attribute(target).flatten().map(|attribute| attribute.kind.as_str())
+        self.attribute(target)?.first().map(|attribute| attribute.kind.as_str())
     }
 
-    /// Returns the attribute of a target in the schema that the server lists, or `None` if it does
-    /// not list the schema.
-    fn attribute(&self, target: &str) -> Option<Option<&Attribute>> {
+    /// Returns the attribute of a target in the schema that the server lists: one, or none. Returns
+    /// `None` if the server does not list the schema.
+    fn attribute(&self, target: &str) -> Option<&[Attribute]> {
         let place = TABLE.locate(target)?;
         let extends = place.outer.starts_with("urn:");
         let urn = if extends { place.outer } else { USER };
@@ -145,16 +145,19 @@ impl Hints {
             (true, "") => place.member,
             (true, key) => key,
         };
-        let Some(attribute) = find(attributes, outer) else { return Some(None) };
-        // A schema need not list the parts of an attribute.
-        let part = (!extends && !attribute.sub_attributes.is_empty() && !place.member.is_empty())
-            .then(|| find(&attribute.sub_attributes, place.member));
-        Some(part.unwrap_or(Some(attribute)))
+        Some(match find(attributes, outer) {
+            // A schema need not list the parts of an attribute.
+            [one] if !extends && !one.sub_attributes.is_empty() && !place.member.is_empty() => {
+                find(&one.sub_attributes, place.member)
+            }
+            found => found,
+        })
     }
 }
 
-fn find<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a Attribute> {
-    attributes.iter().find(|attribute| attribute.name.eq_ignore_ascii_case(name))
+fn find<'a>(attributes: &'a [Attribute], name: &str) -> &'a [Attribute] {
+    let place = attributes.iter().position(|one| one.name.eq_ignore_ascii_case(name));
+    place.map_or(&[], |place| &attributes[place..=place])
 }
 
 /// Returns the JSON at a path, if there is some, and whether the server answered. It did not if it

@@ -213,14 +213,9 @@ impl Scim {
             match self.service.call(&call).await {
                 Err(Error::Unavailable { said }) if said == CHANGED && again => again = false,
                 outcome => {
-                    let had = self.before(mapping, &write);
-                    return self
-                        .confirmed(
-                            Of { mapping, write: &write, id: Some(id) },
-                            had.as_ref(),
-                            outcome?,
-                        )
-                        .await;
+                    let (had, of) = (self.before(mapping, &write), Of::new(mapping, &write));
+                    let of = Of { id: Some(id), ..of };
+                    return self.confirmed(of, had.as_ref(), outcome?).await;
                 }
             }
             let now = AccountWrite { foreign: None, ..write.into_owned() };

@@ -53,7 +53,11 @@ async fn each_way_reads_and_writes_and_no_other_is_accepted_in_its_place() {
         let provider = connected(&server, way(), "");
         let wanted = creation(&account(name), Access::Active);
         provider.create(&server.mapping, &wanted, &Initial::default()).await.unwrap();
-        assert_eq!(listed(&server, way(), "").await, Ok(before as u32 + 1), "{name}");
+        assert_eq!(
+            listed(&server, way(), "").await,
+            Ok(u32::try_from(before).unwrap() + 1),
+            "{name}"
+        );
         for wrong in [bearer("t"), basic("p"), client("s")] {
             let error = listed(&server, wrong, "").await.unwrap_err();
             assert!(matches!(error, Error::Unauthorized { .. }), "{name}: {error:?}");

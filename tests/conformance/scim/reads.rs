@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::server::{Server, TOKEN, bearer, mapping};
 use crate::tenant::{Tenant, account, mark, rows};
 
-async fn fresh(server: &Server) -> Scim {
+fn fresh(server: &Server) -> Scim {
     server.connected(server.settings(), bearer(TOKEN), true)
 }
 
@@ -21,7 +21,7 @@ async fn with(server: &Server, people: usize) -> Vec<String> {
 
 async fn list(server: &Server) -> Result<(usize, Listing), Error> {
     let mut seen = 0;
-    let provider = fresh(server).await;
+    let provider = fresh(server);
     let listing = provider.list(&server.mapping, &mut |_| seen += 1).await?;
     assert_eq!(seen, listing.accounts as usize, "nobody twice");
     Ok((seen, listing))
@@ -113,7 +113,7 @@ async fn a_server_that_says_nothing_of_itself_is_used_all_the_same() {
     let ids = with(&server, 3).await;
     for discovery in ["absent", "forbidden", "page"] {
         server.quirks(json!({"routes": {"discovery": discovery}})).await;
-        let provider = fresh(&server).await;
+        let provider = fresh(&server);
         let listing = provider.list(&server.mapping, &mut |_| ()).await.unwrap();
         assert_eq!((listing.accounts, listing.unavailable), (3, vec![]), "{discovery}");
         let change = crate::tenant::write(&[(rows::TITLE, Some(discovery))]);
@@ -147,7 +147,7 @@ async fn a_server_that_ignores_filters_is_never_believed() {
     server.quirks(json!({"filters": {"ignored": true}})).await;
     let (found, absent) = (mark("person-0"), mark("nobody"));
     for (key, there) in [
-        (Key::Mark(&*found), true),
+        (Key::Mark(&found), true),
         (Key::Email("person-0@example.com"), true),
         (Key::Mark(&absent), false),
         (Key::Email("nobody@example.com"), false),
@@ -216,7 +216,7 @@ async fn a_target_of_the_core_schema_that_the_server_does_not_list_is_unavailabl
     with(&server, 1).await;
     let targets = ["userName", "title", "urn:example:other:User:badge", "enterprise.department"];
     let mapping = mapping(&targets);
-    let provider = fresh(&server).await;
+    let provider = fresh(&server);
     let listing = provider.list(&mapping, &mut |_| ()).await.unwrap();
     assert_eq!(listing.unavailable, Vec::<usize>::new(), "what is not listed may be there");
 }
