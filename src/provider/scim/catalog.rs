@@ -23,7 +23,7 @@ pub const CATALOG: Catalog = Catalog {
         suspects_gaps: true,
         looks_twice: true,
         phrases: Phrases {
-            hidden_holders: "a group, a deleted account or an account that bobsync cannot see",
+            hidden_holders: "a deleted account or an account that bobsync cannot see",
             ..Capabilities::PLAIN.phrases
         },
         ..Capabilities::PLAIN
