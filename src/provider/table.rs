@@ -234,6 +234,12 @@ impl Field {
         Self { placed: Some(placed), ..self }
     }
 
+    /// Returns whether the targets of the field have a form of their own, which need not be the
+    /// form of its name.
+    pub(super) const fn is_placed(&self) -> bool {
+        self.placed.is_some()
+    }
+
     /// Returns whether the target has one fixed name.
     #[must_use]
     pub fn is_fixed(&self) -> bool {
