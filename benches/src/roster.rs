@@ -18,7 +18,7 @@ use bobsync::{
     engine::{
         clock::Clock,
         intake::inbox::{Inbox, Received},
-        integration::said::Saying,
+        integration::status::Saying,
         pass::observe::full::compare,
     },
     http::secret::Secret,

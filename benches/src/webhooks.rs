@@ -83,7 +83,7 @@ fn real() -> Result<Router> {
         .open(
             &key,
             "uid".to_owned(),
-            Arc::new(bobsync::engine::integration::said::Saying::default()),
+            Arc::new(bobsync::engine::integration::status::Saying::default()),
         )
         .sign_with(Some(SigningSecrets { current: Secret::new(SECRET), previous: None }));
     inbox.listed();

@@ -12,7 +12,7 @@ const MAX_MESSAGE: usize = 600;
 
 /// A condition as it is wanted, before it is merged into a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wanted {
+pub struct ConditionUpdate {
     /// The condition's type.
     pub kind: Type,
     /// True or False; this project has no Unknown.
@@ -28,7 +28,7 @@ pub struct Wanted {
 #[must_use]
 pub fn merge(
     before: &[Condition],
-    wanted: &[Wanted],
+    wanted: &[ConditionUpdate],
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -117,7 +117,7 @@ mod tests {
         let long = followed_by(&"é".repeat(2_000), "Next try at noon.");
         let shown = merge(
             &[],
-            &[Wanted { kind: Type::Ready, status: false, reason: "X", message: long }],
+            &[ConditionUpdate { kind: Type::Ready, status: false, reason: "X", message: long }],
             1,
             Timestamp::UNIX_EPOCH,
         );
@@ -135,7 +135,7 @@ mod tests {
             ("bobsync: it is so", "bobsync: it is so."),
         ] {
             assert_eq!(sentence(text), said);
-            let wanted = [Wanted {
+            let wanted = [ConditionUpdate {
                 kind: Type::Ready,
                 status: true,
                 reason: "InSync",

@@ -22,7 +22,7 @@ use super::{
     pace::{Pace, Route, left_of, wait_of},
     people::{People, Reader},
     row,
-    wanted::Wanted,
+    wanted::FieldPaths,
 };
 use crate::{
     domain::{
@@ -329,8 +329,8 @@ impl Client {
         }
         answer = self.accept(answer).await?;
         let body = self.body(&mut answer, EMPLOYEE).await?;
-        let employee =
-            row::read(&Wanted::new(fields, &self.moved()), &body).and_then(Employee::from_values);
+        let employee = row::read(&FieldPaths::new(fields, &self.moved()), &body)
+            .and_then(Employee::from_values);
         match employee {
             Some(employee) if employee.id() == id => Ok(Some(employee)),
             Some(_) => Err(Error::unavailable("200 with another employee than was asked for")),

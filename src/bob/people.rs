@@ -9,7 +9,7 @@ use super::{
     error::{Error, sentence},
     row,
     splitter::{Malformed, Piece, Splitter},
-    wanted::Wanted,
+    wanted::FieldPaths,
 };
 use crate::domain::employee::{Cell, Employee, Fields};
 
@@ -38,7 +38,7 @@ pub struct Reader {
 
 #[derive(Debug)]
 struct Rows {
-    wanted: Wanted,
+    wanted: FieldPaths,
     people: People,
     ids: Ids,
     /// The top-level `key` and `error`, if the answer is an error object.
@@ -55,8 +55,12 @@ impl Reader {
     /// Returns such a reader with the paths of fields that are not where their ids say.
     pub(super) fn with_paths(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
         let people = People { seen: vec![false; fields.ids().len()], ..People::default() };
-        let rows =
-            Rows { wanted: Wanted::new(fields, moved), people, ids: Ids::default(), error: None };
+        let rows = Rows {
+            wanted: FieldPaths::new(fields, moved),
+            people,
+            ids: Ids::default(),
+            error: None,
+        };
         Self { splitter: Splitter::default(), rows }
     }
 

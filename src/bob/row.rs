@@ -7,12 +7,12 @@ use serde_json::value::RawValue;
 
 use super::{
     value::{Found, Shown},
-    wanted::{Node, Wanted},
+    wanted::{FieldPaths, Node},
 };
 use crate::domain::employee::{Cell, Values};
 
 /// Reads the bytes of one employee object. Returns `None` if they are not one JSON object in UTF-8.
-pub(super) fn read(wanted: &Wanted, bytes: &[u8]) -> Option<Values> {
+pub(super) fn read(wanted: &FieldPaths, bytes: &[u8]) -> Option<Values> {
     // The bytes are checked once, so that no string has to be checked again.
     let text = std::str::from_utf8(bytes).ok()?;
     let mut found = vec![Found::default(); wanted.kinds.len()];
@@ -39,7 +39,7 @@ enum Form {
 }
 
 struct Top<'p, 'de> {
-    wanted: &'p Wanted,
+    wanted: &'p FieldPaths,
     found: &'p mut [Found<'de>],
 }
 
@@ -87,7 +87,7 @@ enum Key {
 }
 
 struct TopKey<'p> {
-    wanted: &'p Wanted,
+    wanted: &'p FieldPaths,
     nested: usize,
     slash: usize,
 }

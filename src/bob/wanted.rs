@@ -50,7 +50,7 @@ pub(super) struct Node {
 
 /// The paths of all wanted fields.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
+pub(super) struct FieldPaths {
     /// The nested form. The nodes are below a root without a name.
     pub nested: Node,
     /// The flat form.
@@ -60,7 +60,7 @@ pub(super) struct Wanted {
     pub labels: Vec<(usize, usize)>,
 }
 
-impl Wanted {
+impl FieldPaths {
     /// Returns the paths of these fields. `moved` has the paths of fields that are not where their
     /// ids say.
     pub fn new(fields: &Fields, moved: &HashMap<Box<str>, Box<str>>) -> Self {
@@ -148,7 +148,7 @@ mod tests {
         let custom = fields.want("work.custom.field_100");
         let moved = [("work.custom.field_7".into(), "elsewhere.seven".into())].into();
         let seven = fields.want("work.custom.field_7");
-        let wanted = Wanted::new(&fields, &moved);
+        let wanted = FieldPaths::new(&fields, &moved);
         let elsewhere = &wanted.nested.children[wanted.nested.child("elsewhere", 0).unwrap()];
         assert_eq!(elsewhere.children[elsewhere.child("seven", 0).unwrap()].field, Some(seven));
         assert_eq!(wanted.nested.children[wanted.nested.child("id", 9).unwrap()].field, Some(0));
@@ -166,7 +166,7 @@ mod tests {
     fn a_misspelt_field_does_not_take_a_decision_fields_place() {
         let mut fields = Fields::default();
         fields.want("id");
-        let wanted = Wanted::new(&fields, &HashMap::new());
+        let wanted = FieldPaths::new(&fields, &HashMap::new());
         assert_eq!(wanted.nested.children[wanted.nested.child("id", 0).unwrap()].field, Some(0));
     }
 }

@@ -38,8 +38,8 @@ use self::{
     objects::key_of,
     people::People,
     reading::{
-        access, ended, kept, leaderless, managed_by_another, only_found, overrides, proof, several,
-        unready_since,
+        access, awaiting_manager, ended, kept, managed_by_another, only_found, overrides, proof,
+        several, unready_since,
     },
 };
 use crate::{
@@ -103,7 +103,7 @@ pub struct Entry {
     /// Whether the status says that the start date brings access.
     pub awaited_start: bool,
     /// Whether the status says that the manager has no account.
-    pub leaderless: bool,
+    pub awaiting_manager: bool,
     /// The employee's part in a plan that is held, or that was approved and is not finished.
     pub part: Option<NonZeroU64>,
     /// The values that were last in place on the account, if the status has them.
@@ -350,7 +350,7 @@ fn entry(object: &EmployeeSync) -> Entry {
         awaited_start: status
             .and_then(|s| s.next_transition.as_ref())
             .is_some_and(|next| next.because == Because::StartDate),
-        leaderless: status.is_some_and(leaderless),
+        awaiting_manager: status.is_some_and(awaiting_manager),
         part: status
             .and_then(|s| u64::from_str_radix(s.held_part.as_deref()?, 16).ok())
             .and_then(NonZeroU64::new),

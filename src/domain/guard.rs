@@ -67,7 +67,7 @@ pub trait GuardFacts {
 
     /// Returns whether the status says that an employee's manager had no account. Setting the
     /// manager then belongs to the creation.
-    fn leaderless(&self, person: PersonIndex) -> bool;
+    fn awaiting_manager(&self, person: PersonIndex) -> bool;
 
     /// Returns whether the pass was asked for this employee, by Bob's event or by a sync request of
     /// the `EmployeeSync`.
@@ -333,7 +333,7 @@ fn writes_only(change: &Change, rows: &[usize]) -> bool {
 fn attributes(sight: &Sight<'_>, change: &Change, frozen: &[usize]) -> usize {
     let manager = sight.planned.mapping.manager;
     let replaces = manager.is_some_and(|row| change.replaced.contains(&row));
-    let late = !replaces && sight.facts.leaderless(change.person);
+    let late = !replaces && sight.facts.awaiting_manager(change.person);
     let counts = |row: usize| !(frozen.contains(&row) || late && Some(row) == manager);
     let written = change.write.attributes.iter().filter(|(row, _)| counts(*row)).count();
     let awaited = change.manager.is_some() && replaces && manager.is_some_and(counts);

@@ -15,10 +15,10 @@ use super::{
     why::Why,
 };
 
-/// How urgent a call is when calls are scarce.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How urgent a call is when calls are scarce, or a look at an employee.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Urgency {
-    /// Suspensions and reads, which may use the reserve.
+    /// Access may end. Such calls, and reads for them, may use the reserve.
     Urgent,
     /// Everything else.
     Normal,
@@ -43,6 +43,15 @@ impl Class {
     /// All of them, the most urgent first.
     pub const ALL: [Self; 5] =
         [Self::Revocation, Self::Leaver, Self::Joiner, Self::Mover, Self::Cosmetic];
+
+    /// Returns how urgent this class is. An employee waits in the line of this urgency.
+    #[must_use]
+    pub const fn urgency(self) -> Urgency {
+        match self {
+            Self::Revocation | Self::Leaver => Urgency::Urgent,
+            Self::Joiner | Self::Mover | Self::Cosmetic => Urgency::Normal,
+        }
+    }
 
     /// Returns the word for metrics.
     #[must_use]

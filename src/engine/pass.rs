@@ -49,14 +49,14 @@ use self::{
     record::{ApprovedParts, Basis, Recorder},
     report::{About, ProviderFound, Report},
 };
-use super::{intake::dirty::Line, stop::Stop};
+use super::stop::Stop;
 use crate::{
     api::employee_sync::Trigger,
     domain::{
         lost::Moment,
         matching::Matcher,
         plan::{Change, Fate, Planned, plan_partial},
-        priority::Class,
+        priority::{Class, Urgency},
         settings::ExistingEmployees,
     },
 };
@@ -116,8 +116,8 @@ impl Pass<'_> {
         if let Err(early) = self.steps(&mut report).await {
             report.end_early(early);
         }
-        self.concurrent.mailbox.plan_ended(self.concurrent.looking.epoch());
-        self.concurrent.mailbox.ledger.lock().close(self.concurrent.looking.epoch());
+        self.concurrent.mailbox.plan_ended(self.concurrent.handle.epoch());
+        self.concurrent.mailbox.ledger.lock().close(self.concurrent.handle.epoch());
         report.took = began.elapsed();
         if report.read_for.is_zero() {
             report.read_for = report.took;
@@ -178,7 +178,7 @@ impl Pass<'_> {
     /// In a partial pass for the urgent line, keeps only suspensions among the changes that go out.
     /// Returns the employees of the others, each with the class of the change.
     fn defer(&self, planned: &mut Planned<'_>) -> Vec<(Box<str>, Class)> {
-        let Scope::Partial { line: Line::Urgent, on_evidence: false, .. } = self.request.scope
+        let Scope::Partial { line: Urgency::Urgent, on_evidence: false, .. } = self.request.scope
         else {
             return Vec::new();
         };
@@ -231,7 +231,7 @@ impl Pass<'_> {
             others: OtherPasses {
                 lost: &noted.lost,
                 ledger: &self.concurrent.mailbox.ledger,
-                pass: self.concurrent.looking.epoch(),
+                pass: self.concurrent.handle.epoch(),
             },
             sort: Sort {
                 is_partial,
@@ -262,7 +262,7 @@ impl Pass<'_> {
             integration: self.integration,
             cluster: self.cluster,
             request: self.request,
-            looking: self.concurrent.looking,
+            handle: self.concurrent.handle,
             planned,
             basis,
             owes: self.integration.roster.owes(),

@@ -16,7 +16,7 @@ use tokio::{
 use super::{
     integration::{
         absent, outdated, owners,
-        said::Said,
+        status::IntegrationStatus,
         unreadable,
         worker::{Handle, Shared, Worker},
     },
@@ -428,7 +428,8 @@ impl Supervisor {
             self.held.iter().filter(|(key, _)| !self.lists.may_begin(&key.namespace))
         {
             let Some((_, message)) = self.shared.parts.said(key) else { continue };
-            let (shared, key, mut said) = (self.shared.clone(), key.clone(), Said::of(object));
+            let (shared, key, mut said) =
+                (self.shared.clone(), key.clone(), IntegrationStatus::of(object));
             let generation = object.metadata.generation.unwrap_or(0);
             tokio::spawn(async move {
                 let unlisted = |before: &_| {

@@ -55,7 +55,7 @@ pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The hooks of every call of a connection.
 #[derive(Clone)]
-pub struct Ties {
+pub struct CallHooks {
     /// Counts calls.
     pub observer: Observer,
     /// Returns false if a write must not begin. The write is then not sent, and fails as throttled.
@@ -134,7 +134,7 @@ pub trait Dialect: Send + Sync {
 /// The service, as one credential reaches it.
 pub struct Service<D> {
     dialect: D,
-    ties: Ties,
+    hooks: CallHooks,
     http: client::Client,
     pacer: Arc<Pacer>,
     tokens: Tokens,
@@ -212,12 +212,12 @@ impl<D: Dialect> Service<D> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
-    pub fn new(dialect: D, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
+    pub fn new(dialect: D, hooks: CallHooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let http = client::Client::new(dialect.base())
             .map_err(|error| Error::Unavailable { said: error.to_string() })?;
         Ok(Self {
             dialect,
-            ties,
+            hooks,
             http,
             pacer,
             tokens: Tokens::default(),
@@ -283,7 +283,7 @@ impl<D: Dialect> Service<D> {
 
     fn tell_wait(&self, urgency: Urgency, pacer: &Pacer) {
         if let Some(wait) = pacer.wait(urgency) {
-            (self.ties.waits)(wait);
+            (self.hooks.waits)(wait);
         }
     }
 
@@ -360,7 +360,7 @@ impl<D: Dialect> Service<D> {
                 return Err(error);
             }
         };
-        if call.route.writes() && !(self.ties.gate)() {
+        if call.route.writes() && !(self.hooks.gate)() {
             ticket.unused();
             return Err(Error::Throttled { wait: None });
         }
@@ -495,7 +495,7 @@ impl<D: Dialect> Service<D> {
             Ok(_) => self.pacer.granted(),
             Err(_) => {}
         }
-        (self.ties.observer)(route.name, outcome.as_ref().map_or_else(Error::category, |_| "ok"));
+        (self.hooks.observer)(route.name, outcome.as_ref().map_or_else(Error::category, |_| "ok"));
         outcome
     }
 
@@ -550,9 +550,9 @@ mod tests {
             let told = told.clone();
             move |wait| told.lock().push(wait)
         });
-        let ties = Ties { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits };
+        let hooks = CallHooks { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits };
         let pacer = Arc::new(Pacer::new(1, Duration::from_hours(1)));
-        let service = Service::new(Silent, ties, Arc::clone(&pacer)).expect("a client");
+        let service = Service::new(Silent, hooks, Arc::clone(&pacer)).expect("a client");
         let suspend = || {
             let (route, urgency, method, sent) =
                 (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
@@ -632,7 +632,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_waits_for_another_token_is_asked_soon_whether_it_is_still_wanted() {
-        let ties = Ties {
+        let hooks = CallHooks {
             observer: Arc::new(|_, _| ()),
             gate: Arc::new(|| true),
             waits: Arc::new(|_| ()),
@@ -641,7 +641,7 @@ mod tests {
         // turn.
         let pacer = Arc::new(Pacer::new(2, Duration::from_hours(1)));
         let service =
-            Arc::new(Service::new(Refusing(answering().await), ties, pacer).expect("a client"));
+            Arc::new(Service::new(Refusing(answering().await), hooks, pacer).expect("a client"));
         let calling = tokio::spawn(async move {
             let (route, urgency, method, sent) =
                 (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);

@@ -15,7 +15,7 @@ pub(super) use super::{
         unreadable, without_words,
     },
     assertion::{Algorithm, SigningKey, asserted, now, unique, without_byte_order_mark},
-    call::{Call, Dialect, Judged, Service, Ties},
+    call::{Call, CallHooks, Dialect, Judged, Service},
     directory::{Change, Directory, Found, New, Of, One, Sink},
     json::{Object, scalar, text as json_text},
     lane::{Batch, Lane, Request},

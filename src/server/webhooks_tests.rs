@@ -9,15 +9,13 @@ use tokio::{
 };
 
 use super::*;
-use crate::engine::integration::said::Saying;
+use crate::engine::integration::status::Saying;
 use crate::{
     api::key::IntegrationKey,
     bob::webhook::SigningSecrets,
     cluster::{leadership::Leadership, roster::Roster},
-    engine::{
-        clock::Clock,
-        intake::{dirty::Line, inbox::Mailbox},
-    },
+    domain::priority::Urgency,
+    engine::{clock::Clock, intake::inbox::Mailbox},
     http::secret::Secret,
 };
 
@@ -94,8 +92,8 @@ impl Scene {
         count != "0"
     }
 
-    fn dirty(&self) -> usize {
-        self.mailbox.dirty.depths().iter().map(|(count, _)| count).sum()
+    fn lines(&self) -> usize {
+        self.mailbox.lines.depths().iter().map(|(count, _)| count).sum()
     }
 }
 
@@ -124,11 +122,11 @@ async fn a_signed_event_is_in_line_and_a_repeated_one_does_nothing() {
         scene.deliver("old", &event("2")).await.starts_with("HTTP/1.1 200"),
         "the secret before is still valid"
     );
-    assert_eq!(scene.dirty(), 2);
-    scene.mailbox.dirty.wait(Line::Normal).await;
-    assert_eq!(scene.mailbox.dirty.take(Line::Normal, Instant::now()).len(), 2);
+    assert_eq!(scene.lines(), 2);
+    scene.mailbox.lines.wait(Urgency::Normal).await;
+    assert_eq!(scene.mailbox.lines.take(Urgency::Normal, Instant::now()).len(), 2);
     assert!(scene.deliver("new", &event("1")).await.starts_with("HTTP/1.1 200"));
-    assert_eq!(scene.dirty(), 0);
+    assert_eq!(scene.lines(), 0);
     assert!(scene.counted("queued") && scene.counted("duplicate"));
 }
 
@@ -159,7 +157,7 @@ async fn what_is_not_signed_has_no_effect_and_tells_nothing() {
         without_date(&wrong),
         "no secret, and an empty key"
     );
-    assert_eq!(scene.dirty(), 0);
+    assert_eq!(scene.lines(), 0);
     assert!(scene.counted("refused") && !scene.counted("queued"));
 }
 
@@ -181,14 +179,14 @@ async fn the_ping_is_answered_anywhere_and_what_says_nothing_is_answered_and_lef
         assert!(scene.deliver("new", body).await.starts_with("HTTP/1.1 200"), "{body}");
         assert!(scene.counted(outcome), "{outcome}");
     }
-    assert_eq!(scene.dirty(), 0);
+    assert_eq!(scene.lines(), 0);
     assert!(
         scene
             .deliver("new", "{\"type\":\"employee.promoted\",\"data\":{}}")
             .await
             .starts_with("HTTP/1.1 200")
     );
-    assert!(scene.mailbox.dirty.everybody_due().is_some(), "an employee, and it is not said which");
+    assert!(scene.mailbox.lines.everybody_due().is_some(), "an employee, and it is not said which");
 }
 
 #[tokio::test]
@@ -208,12 +206,12 @@ async fn a_revocation_that_is_not_evidence_is_in_line_and_counted_by_its_own_wor
     // Nothing can be written here, because there is no API server.
     for (number, body) in [revoked("1", &day(1)), revoked("2", &day(-5))].iter().enumerate() {
         assert!(scene.deliver("new", body).await.starts_with("HTTP/1.1 200"), "{body}");
-        assert_eq!(scene.dirty(), number + 1);
+        assert_eq!(scene.lines(), number + 1);
     }
     assert!(scene.counted("not_evidence") && !scene.counted("queued"));
     assert!(scene.deliver("new", &revoked("no-id", &day(0))).await.starts_with("HTTP/1.1 200"));
     assert!(
-        scene.mailbox.dirty.everybody_due().is_some() && !scene.counted("queued"),
+        scene.mailbox.lines.everybody_due().is_some() && !scene.counted("queued"),
         "an employee, and it is not said which"
     );
     assert!(
@@ -276,7 +274,7 @@ async fn a_body_that_dawdles_or_breaks_off_is_counted_and_has_no_effect() {
     assert!(
         scene.counted("too_slow") && scene.counted("broken_off") && !scene.counted("too_large")
     );
-    assert_eq!(scene.dirty(), 0);
+    assert_eq!(scene.lines(), 0);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ use bobsync::{
         priority::Urgency,
     },
     http::waits::Waits,
-    provider::{Capabilities, Catalog, Key, Provider, call::Ties},
+    provider::{Capabilities, Catalog, Key, Provider, call::CallHooks},
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -46,8 +46,8 @@ pub enum Through {
 pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
 /// Returns the ties of a connection: outcomes go to `outcomes`, and the gate is open or closed.
-pub fn ties(open: bool, outcomes: Outcomes, waits: Waits) -> Ties {
-    Ties {
+pub fn hooks(open: bool, outcomes: Outcomes, waits: Waits) -> CallHooks {
+    CallHooks {
         observer: Arc::new(move |call, outcome| outcomes.lock().push((call, outcome))),
         gate: Arc::new(move || open),
         waits,

@@ -45,7 +45,7 @@ struct Facts {
     /// The employees that the pass was asked for.
     explicit: Vec<PersonIndex>,
     /// Whether no employee's manager had an account.
-    leaderless: bool,
+    awaiting_manager: bool,
     /// The employees with a change of a plan that was released before.
     continues: Vec<PersonIndex>,
 }
@@ -67,8 +67,8 @@ impl GuardFacts for Facts {
         false
     }
 
-    fn leaderless(&self, _: PersonIndex) -> bool {
-        self.leaderless
+    fn awaiting_manager(&self, _: PersonIndex) -> bool {
+        self.awaiting_manager
     }
 
     fn explicit(&self, person: PersonIndex) -> bool {
@@ -442,7 +442,7 @@ proptest! {
 }
 
 /// Employees with a manager's account that came late, and a budget for updates without room.
-fn reports(named_before: bool, leaderless: bool) -> bool {
+fn reports(named_before: bool, awaiting_manager: bool) -> bool {
     let mut crowd = company(30, 0, 0);
     for who in 1..30 {
         crowd.people[who].manager = Told::Text(Box::leak(root_id(0).into_boxed_str()));
@@ -453,7 +453,7 @@ fn reports(named_before: bool, leaderless: bool) -> bool {
     let plan = planned(&crowd, &people, &accounts);
     let (_, rulings) = guard(&Sight {
         planned: &Planned { mapping: &mapping, people: &people, plan: plan.clone() },
-        facts: &Facts { leaderless, ..Facts::default() },
+        facts: &Facts { awaiting_manager, ..Facts::default() },
         budgets: Budgets { updates: Some(budget(0, 0)), ..Budgets::default() },
         field_blackout: Blackout { max_percent: 100, at_least: 0 },
         population: None,

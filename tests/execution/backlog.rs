@@ -109,7 +109,7 @@ async fn takes(interval: Duration) -> (Duration, usize) {
         }
         let planned =
             Planned { mapping: &mapping, people: &people, plan: plan(matcher, true).plan };
-        let looking = claims.begin_full();
+        let handle = claims.begin_full();
         let execution = Execution {
             provider: &provider,
             initial: Ok(Initial { password: None, change_at_first_login: false }),
@@ -120,7 +120,7 @@ async fn takes(interval: Duration) -> (Duration, usize) {
             protected: &Protected::default(),
             pace: Pace {
                 deadline: Instant::now() + interval,
-                ..Pace::unhurried(&looking, &leadership, &turns)
+                ..Pace::unhurried(&handle, &leadership, &turns)
             },
         };
         let summary = execute(&execution, |_, _, _| {}).await;

@@ -145,7 +145,7 @@ async fn hire_within(
     let planned = plan(Matcher::new(&mapping, &people, true), true);
     let claims = Claims::default();
     let told = Mutex::new((0, 0, 0));
-    let (looking, leadership, turns) =
+    let (handle, leadership, turns) =
         (claims.begin_full(), Leadership::always(), AtomicU64::new(0));
     let execution = Execution {
         provider,
@@ -157,7 +157,7 @@ async fn hire_within(
         protected: &Protected::default(),
         pace: Pace {
             deadline: Instant::now() + deadline,
-            ..Pace::unhurried(&looking, &leadership, &turns)
+            ..Pace::unhurried(&handle, &leadership, &turns)
         },
     };
     let executed = execute(&execution, |_, outcome, claim| {

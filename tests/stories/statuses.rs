@@ -10,7 +10,7 @@ use bobsync::{
         key::IntegrationKey,
     },
     cluster::{connect::with_settings, leadership::Leadership, roster, status::Writer},
-    engine::integration::said::{self, Said},
+    engine::integration::status::{self, IntegrationStatus},
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -204,10 +204,10 @@ fn statuses_that_differ_in_one_place_are_not_the_same() {
     let whole = full(&schema_of_integration, rng);
     let known = others(&schema_of_integration, &whole);
     assert!(known.len() > 80, "{}", known.len());
-    assert!(said::same(&of(&whole), &of(&whole)));
+    assert!(status::same(&of(&whole), &of(&whole)));
     for (place, other) in known {
         let times = place == ".conditions[0].lastTransitionTime";
-        assert_eq!(said::same(&of(&whole), &of(&other)), times, "{place}");
+        assert_eq!(status::same(&of(&whole), &of(&other)), times, "{place}");
     }
     let of = |value: &Value| {
         serde_json::from_value::<EmployeeSyncStatus>(value.clone()).expect("a status")
@@ -420,7 +420,7 @@ async fn a_status_of_an_older_view_keeps_what_the_newer_one_has() {
     let writer = writer(&story, &Leadership::always()).await;
     let key = key(&story);
     let object = story.integrate(json!({})).await;
-    let (mut older, mut newer) = (Said::of(&object), Said::of(&object));
+    let (mut older, mut newer) = (IntegrationStatus::of(&object), IntegrationStatus::of(&object));
     let at = Time("2026-11-24T09:00:00Z".parse().expect("a time"));
     let approved = Approved {
         digest: "sha256:b".to_owned(),

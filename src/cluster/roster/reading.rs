@@ -195,7 +195,7 @@ pub(super) fn managed_by_another(status: &EmployeeSyncStatus) -> bool {
 }
 
 /// Returns whether the status says that the manager has no account.
-pub(super) fn leaderless(status: &EmployeeSyncStatus) -> bool {
+pub(super) fn awaiting_manager(status: &EmployeeSyncStatus) -> bool {
     let words =
         [DetailReason::ManagerPending, DetailReason::ManagerNotManaged].map(DetailReason::as_str);
     conditions::find(&status.conditions, conditions::Type::ManagerResolved)

@@ -151,7 +151,7 @@ mod tests {
 
     use super::*;
     use crate::api::{
-        conditions::{Wanted, merge},
+        conditions::{ConditionUpdate, merge},
         employee_sync::{AccountRef, MatchedBy},
     };
 
@@ -160,19 +160,19 @@ mod tests {
         access: Option<Access>,
         detail: Option<(conditions::Type, DetailReason)>,
     ) -> EmployeeSyncStatus {
-        let ready = Wanted {
+        let ready = ConditionUpdate {
             kind: conditions::Type::Ready,
             status: reason.is_ready(),
             reason: reason.as_str(),
             message: String::new(),
         };
-        let detail = detail.map(|(kind, reason)| Wanted {
+        let detail = detail.map(|(kind, reason)| ConditionUpdate {
             kind,
             status: true,
             reason: reason.as_str(),
             message: String::new(),
         });
-        let wanted: Vec<Wanted> = [ready].into_iter().chain(detail).collect();
+        let wanted: Vec<ConditionUpdate> = [ready].into_iter().chain(detail).collect();
         let has_account = matches!(access, Some(Access::Active | Access::Suspended));
         EmployeeSyncStatus {
             access,

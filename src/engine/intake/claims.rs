@@ -226,7 +226,7 @@ mod tests {
 
     /// What a model of the rules needs to know about one pass.
     struct Open<'a> {
-        looking: PassHandle<'a>,
+        handle: PassHandle<'a>,
         began: u64,
         writing: Vec<(u8, WriteClaim<'a>)>,
     }
@@ -269,19 +269,19 @@ mod tests {
                 match step {
                     Step::Everybody => {
                         clock += 1;
-                        let looking = claims.begin_full();
-                        open.push(Open { looking, began: clock, writing: Vec::new() });
+                        let handle = claims.begin_full();
+                        open.push(Open { handle, began: clock, writing: Vec::new() });
                     }
                     Step::People(people) => {
                         clock += 1;
                         let ids: Vec<String> = people.iter().map(u8::to_string).collect();
-                        let (looking, busy) = claims.begin_partial(ids.iter().map(String::as_str));
+                        let (handle, busy) = claims.begin_partial(ids.iter().map(String::as_str));
                         for (employee, id) in people.iter().zip(&ids) {
                             looked[usize::from(*employee)] = clock;
                             let is_busy = busy.contains(&id.as_str().into());
                             prop_assert_eq!(is_busy, writing(&open, *employee) > 0);
                         }
-                        open.push(Open { looking, began: clock, writing: Vec::new() });
+                        open.push(Open { handle, began: clock, writing: Vec::new() });
                     }
                     Step::Write(pass, employee) if !open.is_empty() => {
                         let pass = pass % open.len();
@@ -292,7 +292,7 @@ mod tests {
                         } else {
                             None
                         };
-                        let answer = open[pass].looking.write(&employee.to_string());
+                        let answer = open[pass].handle.write(&employee.to_string());
                         prop_assert_eq!(answer.as_ref().err().copied(), expected);
                         if let Ok(claim) = answer {
                             open[pass].writing.push((employee, claim));

@@ -26,7 +26,7 @@ use tokio::{sync::Notify, time::Instant};
 
 use super::{
     claims::Claims,
-    dirty::{Depths, Dirty},
+    lines::{Depths, Lines},
     revocations::{OLDEST_EVIDENCE, Revocations},
 };
 use crate::{
@@ -79,7 +79,7 @@ pub struct Mailbox {
     /// The immediate revocations in the integration's status.
     revoked: Arc<dyn Revocations>,
     /// The employees to look at.
-    pub dirty: Dirty,
+    pub lines: Lines,
     /// The changes under way.
     pub claims: Claims,
     /// The changes that passes released and that no status shows yet, and when values were
@@ -111,7 +111,7 @@ struct State {
     company: Option<u64>,
     /// By manager without an account: the employees who report to the manager and lack nothing
     /// else.
-    leaderless: HashMap<Box<str>, HashSet<Box<str>>>,
+    awaiting_manager: HashMap<Box<str>, HashSet<Box<str>>>,
     /// The employees who were looked at once because their manager turned out to have an account,
     /// each with that manager.
     looked_for: HashMap<Box<str>, Box<str>>,
@@ -328,7 +328,7 @@ impl Inbox {
             uid,
             employees: self.0.roster.of(key),
             revoked,
-            dirty: Dirty::default(),
+            lines: Lines::default(),
             claims: Claims::default(),
             ledger: Mutex::default(),
             noted: Noted::default(),
@@ -360,7 +360,7 @@ impl Inbox {
         };
         let all = mailboxes
             .iter()
-            .flat_map(|mailbox| planned(mailbox).into_iter().chain([mailbox.dirty.depths()]));
+            .flat_map(|mailbox| planned(mailbox).into_iter().chain([mailbox.lines.depths()]));
         all.fold(Depths::default(), |mut sum, depths| {
             for ((count, oldest), (more, since)) in sum.iter_mut().zip(depths) {
                 *count += more;
@@ -424,7 +424,7 @@ impl Inbox {
         }
         let Some(employee) = event.employee.as_deref() else {
             // The event does not say which employee it is about, so all employees are looked at.
-            mailbox.dirty.add_everybody(Trigger::Webhook, Instant::now());
+            mailbox.lines.add_everybody(Trigger::Webhook, Instant::now());
             return received;
         };
         if let Ok(at) = at {
@@ -446,12 +446,12 @@ impl Inbox {
                     .employees
                     .with(employee, |entry| entry.is_some_and(Entry::is_open_against_evidence))
                 {
-                    mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
+                    mailbox.lines.add(employee, Trigger::Webhook, class(event), Instant::now());
                 }
                 return Received::NotRecorded;
             }
         }
-        mailbox.dirty.add(employee, Trigger::Webhook, class(event), Instant::now());
+        mailbox.lines.add(employee, Trigger::Webhook, class(event), Instant::now());
         received
     }
 }

@@ -16,7 +16,7 @@ use super::shared::Shared;
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus,
-        conditions::{self, Type, Wanted, merge},
+        conditions::{self, ConditionUpdate, Type, merge},
         key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason},
     },
@@ -159,7 +159,7 @@ fn without_integration(
          EmployeeSync"
     );
     let left_alone = DetailReason::NotManaged;
-    let wanted = |kind, status, reason, message: &str| Wanted {
+    let wanted = |kind, status, reason, message: &str| ConditionUpdate {
         kind,
         status,
         reason,

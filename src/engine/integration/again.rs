@@ -4,7 +4,7 @@ use std::{collections::HashSet, time::Duration};
 
 use crate::{
     api::employee_sync::Trigger,
-    engine::intake::dirty::{Causes, Dirty, Waiting},
+    engine::intake::lines::{Causes, Lines, Waiting},
 };
 
 /// When Bob is read again after an event whose change it does not show. Its reads may be 20 s
@@ -14,14 +14,14 @@ const LOOK_AGAIN: [Duration; 3] =
 
 /// Re-queues the employees of an event for a further look. The change that it announced may not be
 /// visible yet, and a visible change may be an older one.
-pub fn look_again(dirty: &Dirty, causes: &Causes, unseen: &[Box<str>]) {
+pub fn look_again(lines: &Lines, causes: &Causes, unseen: &[Box<str>]) {
     let [.., last] = LOOK_AGAIN;
     let unseen: HashSet<&str> = unseen.iter().map(|id| &**id).collect();
     for (employee, waiting) in causes.iter().filter(|(_, waiting)| rests_on_bob(waiting.trigger)) {
         let looks = usize::from(waiting.looks);
         if unseen.contains(&**employee) {
             if let Some(pause) = LOOK_AGAIN.get(looks) {
-                dirty.look_again(
+                lines.look_again(
                     employee,
                     Waiting { looks: waiting.looks + 1, ..*waiting },
                     waiting.latest + *pause,
@@ -29,7 +29,7 @@ pub fn look_again(dirty: &Dirty, causes: &Causes, unseen: &[Box<str>]) {
             }
         } else if looks < LOOK_AGAIN.len() && waiting.trigger == Trigger::Webhook {
             let looks = u8::try_from(LOOK_AGAIN.len()).unwrap_or(u8::MAX);
-            dirty.look_again(employee, Waiting { looks, ..*waiting }, waiting.latest + last);
+            lines.look_again(employee, Waiting { looks, ..*waiting }, waiting.latest + last);
         }
     }
 }

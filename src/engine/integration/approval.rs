@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt as _;
 
-use super::{said::Saying, shared::Shared};
+use super::{shared::Shared, status::Saying};
 use crate::{
     api::{
         APPROVE_MANAGER, ProvisioningIntegration, ProvisioningIntegrationStatus,

@@ -18,7 +18,7 @@ use crate::{
         waits::{Side, Waits},
     },
     http::secret::Secret,
-    provider::{Credential, Provider, call::Ties, limits::Pacer},
+    provider::{Credential, Provider, call::CallHooks, limits::Pacer},
 };
 
 /// The keys of Bob's Secret.
@@ -235,13 +235,13 @@ fn call_provider(
     let credential = credential.with_identity(shared.granted.identity(&of.namespace));
     let (metrics, leadership, label) =
         (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
-    let ties = Ties {
+    let hooks = CallHooks {
         observer: Arc::new(move |call, outcome| metrics.call(&of, label, call, outcome)),
         gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
         waits: waits.of(Side::Provider, destination.catalog().name),
     };
     let refused = |error| no_provider(target.held_by(provider_stop(&error), &keys));
-    destination.connect(credential, ties, pacer).map_err(refused)
+    destination.connect(credential, hooks, pacer).map_err(refused)
 }
 
 impl Target {

@@ -242,11 +242,11 @@ pub async fn tell_progress(reckoning: &Reckoning) -> Infallible {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::conditions::{Wanted, merge};
+    use crate::api::conditions::{ConditionUpdate, merge};
 
     fn said(kind: conditions::Type, status: bool, reason: &'static str) -> Vec<Condition> {
         let message = "It is so.".to_owned();
-        merge(&[], &[Wanted { kind, status, reason, message }], 1, Timestamp::UNIX_EPOCH)
+        merge(&[], &[ConditionUpdate { kind, status, reason, message }], 1, Timestamp::UNIX_EPOCH)
     }
 
     fn reasons(before: &[Condition], after: &[Condition]) -> Vec<(bool, &'static str)> {

@@ -5,7 +5,7 @@
 //! - `session`: what all passes of an integration share. `partial`: partial passes, at once and at
 //!   the same time as the full pass. `again`: further looks. `connection`: clients, made from
 //!   Secrets. `pacers`: limits that integrations share.
-//! - `said`: the status of the integration, in one place for all writers. `counts`: its numbers.
+//! - `status`: the status of the integration, in one place for all writers. `counts`: its numbers.
 //!   `telling`: writes the numbers and the waits whenever they change.
 //! - `approval`: a held plan that a person released, recorded before any of its changes goes out.
 //! - `owners`: which objects are deleted with their integration. `signing`: the secrets that
@@ -23,11 +23,11 @@ pub mod outdated;
 pub mod owners;
 pub mod pacers;
 pub mod partial;
-pub mod said;
 pub mod session;
 pub mod shared;
 pub mod signing;
 pub mod state;
+pub mod status;
 pub mod telling;
 pub mod unreadable;
 pub mod worker;

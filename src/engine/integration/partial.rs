@@ -15,9 +15,9 @@ use super::{
 };
 use crate::{
     api::employee_sync::Trigger,
-    domain::priority::Class,
+    domain::priority::{Class, Urgency},
     engine::{
-        intake::dirty::{Causes, Line, Waiting},
+        intake::lines::{Causes, Waiting},
         pass::{SOON, Scope, report::Report},
     },
     telemetry::health::Beat,
@@ -41,7 +41,7 @@ pub const RECORDS: &str = "records";
 
 /// Serves one line until the process stops. Takes no employee out of the line who cannot be served
 /// now.
-pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
+pub async fn serve(session: Arc<Session>, line: Urgency, beat: Beat) {
     let mut stopping = session.shared.stopping.clone();
     let mut place = session.place.watch();
     loop {
@@ -50,14 +50,14 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         let serves = place.borrow_and_update().serves(line);
-        let dirty = &session.mailbox.dirty;
+        let lines = &session.mailbox.lines;
         let may =
             |employee: &str, waiting: &Waiting| may_be_served(&session, &serves, employee, waiting);
         let next = async {
             match serves {
                 Serves::NoOne | Serves::Evidence(_) => std::future::pending().await,
                 Serves::Everyone(_) | Serves::Known(_) | Serves::Suspended => {
-                    dirty.wait_of(line, may).await
+                    lines.wait_of(line, may).await
                 }
             }
         };
@@ -72,7 +72,7 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
             Serves::NoOne | Serves::Evidence(_) => {}
             // An integration that goes on again begins with a full pass. Events that come from now
             // on are served after that pass.
-            Serves::Suspended if session.object.borrow().spec.suspend => dirty.clear(),
+            Serves::Suspended if session.object.borrow().spec.suspend => lines.clear(),
             // The integration is about to go on, and begins with a full pass.
             Serves::Suspended => tokio::select! {
                 _ = beat.during(place.changed()) => {}
@@ -80,7 +80,7 @@ pub async fn serve(session: Arc<Session>, line: Line, beat: Beat) {
                 _ = stopping.wait_for(|stopping| *stopping) => return,
             },
             Serves::Everyone(ready) | Serves::Known(ready) => {
-                let taken = dirty.take_of(line, Instant::now(), may);
+                let taken = lines.take_of(line, Instant::now(), may);
                 taken.iter().for_each(|(employee, _)| session.forget_evidence(employee));
                 beat.within(LONGEST, Box::pin(turn(&session, ready, line, taken))).await;
             }
@@ -101,8 +101,8 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
             () = beat.during(session.shared.leadership.wait_to_lead()) => {}
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
-        let serves = place.borrow_and_update().serves(Line::Urgent);
-        let dirty = &session.mailbox.dirty;
+        let serves = place.borrow_and_update().serves(Urgency::Urgent);
+        let lines = &session.mailbox.lines;
         let ready = match &serves {
             Serves::Everyone(ready) | Serves::Known(ready) | Serves::Evidence(ready) => {
                 Some(ready).filter(|ready| takes_by_evidence(ready))
@@ -122,7 +122,7 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
         };
         let next = async {
             match ready {
-                Some(_) => dirty.wait_of(Line::Urgent, may).await,
+                Some(_) => lines.wait_of(Urgency::Urgent, may).await,
                 None => std::future::pending().await,
             }
         };
@@ -134,25 +134,25 @@ pub async fn serve_evidence(session: Arc<Session>, beat: Beat) {
             _ = stopping.wait_for(|stopping| *stopping) => return,
         }
         let Some(ready) = ready else { continue };
-        let taken = dirty.take_of(Line::Urgent, Instant::now(), may);
+        let taken = lines.take_of(Urgency::Urgent, Instant::now(), may);
         beat.within(
             LONGEST,
-            Box::pin(look(&session, ready, Line::Urgent, &[], true, taken.clone())),
+            Box::pin(look(&session, ready, Urgency::Urgent, &[], true, taken.clone())),
         )
         .await;
         // If Bob may be asked, the urgent line comes next, whatever the result here was.
         let bob_is_asked = matches!(
-            session.place.watch().borrow().serves(Line::Urgent),
+            session.place.watch().borrow().serves(Urgency::Urgent),
             Serves::Everyone(_) | Serves::Known(_)
         );
         let longest = state::longest(ready.validated.interval);
         for (employee, waiting) in taken {
             if bob_is_asked || !session.is_open_against_evidence(&employee) {
                 session.try_evidence(&employee);
-                dirty.put_back(&employee, waiting);
+                lines.put_back(&employee, waiting);
             } else {
                 let wait = session.attempts.refusals.back_off(&employee, RETRY / 10, longest);
-                dirty.again(&employee, waiting, Instant::now() + wait);
+                lines.again(&employee, waiting, Instant::now() + wait);
             }
         }
     }
@@ -171,7 +171,7 @@ fn may_be_served(
     waiting: &Waiting,
 ) -> bool {
     let evidence_comes_first = |ready: &Ready| {
-        let open = waiting.class.line() == Line::Urgent
+        let open = waiting.class.urgency() == Urgency::Urgent
             && takes_by_evidence(ready)
             && session.is_open_against_evidence(employee);
         open && !session.tried_evidence(employee, waiting)
@@ -192,28 +192,28 @@ fn may_be_served(
 async fn turn(
     session: &Session,
     ready: &Arc<Ready>,
-    line: Line,
+    line: Urgency,
     mut taken: Vec<(Box<str>, Waiting)>,
 ) {
-    let (dirty, now) = (&session.mailbox.dirty, Instant::now());
+    let (lines, now) = (&session.mailbox.lines, Instant::now());
     let most = session.most_single();
     // Neither a date nor the request of a person waits until the load is lower.
     let awaited = taken
         .iter()
         .any(|(_, waiting)| matches!(waiting.trigger, Trigger::Transition | Trigger::Manual));
     let due = match line {
-        Line::Normal if !awaited => session.mailbox.next_everybody(APART).max(now),
-        Line::Urgent | Line::Normal => now,
+        Urgency::Normal if !awaited => session.mailbox.next_everybody(APART).max(now),
+        Urgency::Urgent | Urgency::Normal => now,
     };
     if ready.validated.dry_run {
         // A listing shows which employee has an address that is already in use. Without a listing,
         // only a write shows it.
-        return dirty.join_everybody(taken, due);
+        return lines.join_everybody(taken, due);
     }
     let new_targets = session.new_targets(ready);
-    if !new_targets.is_empty() && line == Line::Normal {
+    if !new_targets.is_empty() && line == Urgency::Normal {
         // Only a listing shows which targets the provider has.
-        return dirty.join_everybody(taken, now);
+        return lines.join_everybody(taken, now);
     }
     let (on_everybody, running) = (session.mailbox.is_on_everybody(), session.place.is_running());
     if !running && !on_everybody {
@@ -226,7 +226,7 @@ async fn turn(
         if on_everybody || !running {
             // The end of the full pass may be hours away, so these employees do not wait for it.
             for (employee, waiting) in taken.drain(AT_ONCE.max(most).min(taken.len())..) {
-                dirty.again(&employee, waiting, now);
+                lines.again(&employee, waiting, now);
             }
         } else {
             // One read of all employees is cheaper, and the full pass begins with the employees who
@@ -236,7 +236,7 @@ async fn turn(
             let (first, rest): (Vec<_>, Vec<_>) = taken
                 .into_iter()
                 .partition(|(_, waiting)| waiting.looks == 0 && fresh <= most && due > now);
-            dirty.join_everybody(rest, due);
+            lines.join_everybody(rest, due);
             taken = first;
         }
     }
@@ -257,7 +257,7 @@ fn join_many(
     let (many, others): (Vec<_>, Vec<_>) =
         taken.into_iter().partition(|(_, waiting)| which(waiting));
     if many.len() > session.most_single() {
-        session.mailbox.dirty.join_everybody(many, due);
+        session.mailbox.lines.join_everybody(many, due);
         return others;
     }
     many.into_iter().chain(others).collect()
@@ -274,14 +274,14 @@ fn only_waits_for_access(waiting: &Waiting) -> bool {
 fn is_a_further_look_at_a_date(waiting: &Waiting) -> bool {
     waiting.trigger == Trigger::Transition
         && waiting.looks > 0
-        && waiting.class.line() == Line::Normal
+        && waiting.class.urgency() == Urgency::Normal
 }
 
 /// Runs a partial pass with these employees.
 async fn look(
     session: &Session,
     ready: &Arc<Ready>,
-    line: Line,
+    line: Urgency,
     unavailable: &[Box<str>],
     on_evidence: bool,
     taken: Vec<(Box<str>, Waiting)>,
@@ -289,13 +289,13 @@ async fn look(
     let mut causes: Causes = taken.into_iter().collect();
     // The earlier pass begins no new write for these employees. A change that it has begun ends
     // first.
-    let (looking, busy) = session
+    let (handle, busy) = session
         .mailbox
         .claims
         .begin_partial(causes.keys().map(|employee| &**employee).collect::<Vec<_>>().into_iter());
     for employee in busy {
         if let Some(waiting) = causes.remove(&employee) {
-            session.mailbox.dirty.again(&employee, waiting, Instant::now() + SOON);
+            session.mailbox.lines.again(&employee, waiting, Instant::now() + SOON);
         }
     }
     // The trigger for employees without a cause of their own; here every employee has a cause.
@@ -313,8 +313,8 @@ async fn look(
         within: TURN,
     };
     let parts = session.parts(causes.keys().map(|employee| &**employee));
-    let report = session.pass(ready, wanted, &looking).await;
-    drop(looking);
+    let report = session.pass(ready, wanted, &handle).await;
+    drop(handle);
     session.note_changes(&report);
     tracing::info!(
         integration = %session.key,
@@ -329,7 +329,7 @@ async fn look(
     if on_evidence {
         refused(session, &report);
         if report.guards.held.is_some() {
-            session.mailbox.dirty.add_everybody(Trigger::Webhook, Instant::now());
+            session.mailbox.lines.add_everybody(Trigger::Webhook, Instant::now());
         }
     } else {
         settle(session, ready, line, &causes, &report).await;
@@ -338,7 +338,7 @@ async fn look(
         && parts != session.parts(causes.keys().map(|employee| &**employee))
     {
         // The plan that is held is another one now, and is reported as a whole.
-        session.mailbox.dirty.add_everybody(
+        session.mailbox.lines.add_everybody(
             Trigger::Webhook,
             session.mailbox.next_everybody(APART).max(Instant::now()),
         );
@@ -351,13 +351,13 @@ async fn look(
 fn refused(session: &Session, report: &Report) {
     if let Some(stop) = report.stop.as_ref().filter(|stop| state::refuses(stop.reason)) {
         session.place.refuse(stop.reason);
-        session.mailbox.dirty.nudge();
+        session.mailbox.lines.nudge();
     }
 }
 
 /// Re-queues the employees with work that was not finished.
-async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, report: &Report) {
-    let (dirty, now) = (&session.mailbox.dirty, Instant::now());
+async fn settle(session: &Session, ready: &Ready, line: Urgency, causes: &Causes, report: &Report) {
+    let (lines, now) = (&session.mailbox.lines, Instant::now());
     refused(session, report);
     let longest = state::longest(ready.validated.interval);
     if let Some(stop) = report.stop.as_ref().filter(|_| report.tally.is_none()) {
@@ -366,7 +366,7 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
         let most = if stop.reason.is_stalled() { longest } else { longest.min(RETRY * 6) };
         let wait =
             stop.wait.unwrap_or_else(|| session.attempts.refusals.back_off("", RETRY / 10, most));
-        causes.iter().for_each(|(employee, waiting)| dirty.again(employee, *waiting, now + wait));
+        causes.iter().for_each(|(employee, waiting)| lines.again(employee, *waiting, now + wait));
         return;
     }
     session.attempts.refusals.settled("");
@@ -377,11 +377,11 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
     // change does not wait for a further look.
     for (employee, class) in &report.rest.deferred {
         let Some(waiting) = causes.get(employee) else { continue };
-        dirty.again(employee, Waiting { class: *class, looks: 0, ..*waiting }, now);
+        lines.again(employee, Waiting { class: *class, looks: 0, ..*waiting }, now);
     }
     for employee in &report.rest.unread {
         let Some(waiting) = causes.get(employee) else { continue };
-        dirty.again(
+        lines.again(
             employee,
             *waiting,
             now + session.attempts.refusals.back_off(employee, RETRY / 10, RETRY * 6),
@@ -391,21 +391,21 @@ async fn settle(session: &Session, ready: &Ready, line: Line, causes: &Causes, r
         // A listing shows what happened to these accounts. A look at one employee alone would
         // create the account a second time.
         let wait = session.attempts.refusals.back_off(RECORDS, RETRY, longest);
-        dirty.add_everybody(Trigger::Retry, now + wait);
+        lines.add_everybody(Trigger::Retry, now + wait);
     }
     retry(session, report, longest, |employee| causes.get(employee).copied());
     if report.tally.is_some() {
-        look_again(dirty, causes, &report.rest.unseen);
+        look_again(lines, causes, &report.rest.unseen);
     }
     if report.rest.renamed || report.rest.in_doubt {
         // Only a full pass knows who reports to them, and who else is in Bob.
-        dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
+        lines.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
     }
-    if report.guards.held.is_some() && line == Line::Normal {
+    if report.guards.held.is_some() && line == Urgency::Normal {
         // A held plan is reported for the integration as a whole, and approved as a whole.
-        dirty.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
+        lines.add_everybody(Trigger::Webhook, session.mailbox.next_everybody(APART).max(now));
     } else if report.guards.held.is_some() {
-        dirty.add_everybody(Trigger::Webhook, now);
+        lines.add_everybody(Trigger::Webhook, now);
     }
 }
 
@@ -430,7 +430,7 @@ pub fn retry(
         } else {
             (Waiting { looks: 0, ..waiting }, Duration::from_secs(1))
         };
-        session.mailbox.dirty.again(employee, waiting, now + wait);
+        session.mailbox.lines.again(employee, waiting, now + wait);
     }
 }
 
@@ -438,13 +438,13 @@ pub fn retry(
 /// queued as if the pass had not been made. The exception are employees who only wait for access,
 /// if they are many.
 pub fn look_later(session: &Session, causes: &Causes) {
-    let (dirty, at) = (&session.mailbox.dirty, Instant::now() + RETRY);
+    let (lines, at) = (&session.mailbox.lines, Instant::now() + RETRY);
     let people = causes.iter().map(|(employee, waiting)| (employee.clone(), *waiting)).collect();
     for (employee, waiting) in join_many(session, people, at, only_waits_for_access) {
         if rests_on_bob(waiting.trigger) {
-            dirty.look_again(&employee, waiting, at);
+            lines.look_again(&employee, waiting, at);
         } else {
-            dirty.again(&employee, waiting, at);
+            lines.again(&employee, waiting, at);
         }
     }
 }
@@ -484,7 +484,7 @@ pub async fn transitions(session: Arc<Session>, beat: Beat) {
         }
         let began = Instant::now();
         for (employee, class) in due {
-            session.mailbox.dirty.add(&employee, Trigger::Transition, class, began);
+            session.mailbox.lines.add(&employee, Trigger::Transition, class, began);
         }
     }
 }

@@ -20,10 +20,10 @@ use super::{
     again, approval,
     connection::Secrets,
     counts::Reckoning,
-    said::{Saying, same_spec},
     shared::Shared,
     signing::answer::Signing,
     state::{self, Place, Ready},
+    status::{Saying, same_spec},
 };
 use crate::{
     api::{
@@ -38,8 +38,8 @@ use crate::{
     engine::{
         intake::{
             claims::PassHandle,
-            dirty::{Causes, Waiting},
             inbox::Mailbox,
+            lines::{Causes, Waiting},
             revocations,
         },
         pass::{
@@ -130,7 +130,7 @@ impl Session {
         &self,
         ready: &Arc<Ready>,
         wanted: PassRequest<'_>,
-        looking: &PassHandle<'_>,
+        handle: &PassHandle<'_>,
     ) -> Report {
         let Ready { object, connections, .. } = &**ready;
         let halted = || self.is_halted(object);
@@ -191,7 +191,7 @@ impl Session {
                 unavailable,
             }));
             // This does not wait for the end of the pass, which may be hours away.
-            again::look_again(&self.mailbox.dirty, wanted.announced, unseen);
+            again::look_again(&self.mailbox.lines, wanted.announced, unseen);
         };
         let pass = Pass {
             integration: Integration {
@@ -249,7 +249,7 @@ impl Session {
             concurrent: Concurrent {
                 mailbox: &self.mailbox,
                 company: &self.reckoning.company,
-                looking,
+                handle,
                 turns: &self.attempts.turns,
                 retries: Retries {
                     refusals: &self.attempts.refusals,
@@ -280,7 +280,7 @@ impl Session {
         let (Some(tally), now) = (&report.tally, self.shared.clock.now()) else { return };
         let shows = self
             .said
-            .read(|status| !super::said::same(status, &report::after_some(status, report, now)));
+            .read(|status| !super::status::same(status, &report::after_some(status, report, now)));
         if shows {
             self.said.showed(report, now);
         }
@@ -450,7 +450,7 @@ impl Session {
             }
         });
         for employee in open {
-            self.mailbox.dirty.add(&employee, Trigger::Webhook, Class::Revocation, Instant::now());
+            self.mailbox.lines.add(&employee, Trigger::Webhook, Class::Revocation, Instant::now());
         }
     }
 

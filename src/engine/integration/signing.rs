@@ -68,7 +68,7 @@ pub async fn keep(session: Arc<Session>, beat: Beat) {
         }
         if read(&session, &object).await {
             session.signing.news.store(true, Ordering::Release);
-            session.mailbox.dirty.nudge();
+            session.mailbox.lines.nudge();
         }
     }
 }

@@ -11,7 +11,8 @@ use tokio::sync::watch;
 use super::connection::Connections;
 use crate::{
     api::{ProvisioningIntegration, employee_sync::Trigger, reasons::IntegrationReason},
-    engine::{intake::dirty::Line, pass::execute::Cut, settings::validate::Validated, stop::Stop},
+    domain::priority::Urgency,
+    engine::{pass::execute::Cut, settings::validate::Validated, stop::Stop},
 };
 
 /// The first wait after a pass that was stopped; doubled each time.
@@ -58,7 +59,7 @@ impl Ready {
     /// Returns whether this has the same spec, and calls go over the same connections.
     #[must_use]
     pub fn serves_like(&self, other: &Self) -> bool {
-        super::said::same_spec(&self.object, &other.object)
+        super::status::same_spec(&self.object, &other.object)
             && Arc::ptr_eq(&self.connections, &other.connections)
     }
 }
@@ -136,8 +137,8 @@ impl<R: Clone> State<R> {
 
     /// Returns the employees that a line may serve now.
     #[must_use]
-    pub fn serves(&self, line: Line) -> Serves<R> {
-        let urgent = line == Line::Urgent;
+    pub fn serves(&self, line: Urgency) -> Serves<R> {
+        let urgent = line == Urgency::Urgent;
         match self {
             Self::Running(ready) => Serves::Everyone(ready.clone()),
             Self::Suspended => Serves::Suspended,

@@ -213,7 +213,7 @@ fn a_refusal_that_only_single_people_met_is_looked_at_soon_and_while_bob_refuses
 #[test]
 fn who_is_served_in_which_state() {
     use IntegrationReason as Why;
-    let serves = |state: State<u8>| (state.serves(Line::Urgent), state.serves(Line::Normal));
+    let serves = |state: State<u8>| (state.serves(Urgency::Urgent), state.serves(Urgency::Normal));
     assert_eq!(serves(State::Starting(Hold::Nothing)), (Serves::NoOne, Serves::NoOne));
     assert_eq!(
         serves(State::Starting(Hold::Open(1))),

@@ -31,7 +31,7 @@ pub async fn tell(session: Arc<Session>, beat: Beat) {
         tokio::pin!(news);
         // The listener is enabled before the state is read, so that no change in between is missed.
         news.as_mut().enable();
-        let events = session.mailbox.dirty.changed();
+        let events = session.mailbox.lines.changed();
         tokio::pin!(events);
         events.as_mut().enable();
         let open = session.open_against_evidence();

@@ -14,10 +14,10 @@ use super::{
     connection::{Connections, Secrets},
     counts::{self, Reckoning},
     owners, partial,
-    said::{self, Said, Saying, same_spec},
     session::{Attempts, PassRequest, Session, takes_access},
     signing::{self, answer::Signing},
     state::{self, News, Place, Ready, Times, Wake},
+    status::{self, IntegrationStatus, Saying, same_spec},
     telling,
 };
 use crate::{
@@ -32,13 +32,13 @@ use crate::{
         roster::{Employees, Entry},
         status::WRITE_WITHIN,
     },
-    domain::{priority::Class, safety::Suspicion, settings::go_duration},
+    domain::{
+        priority::{Class, Urgency},
+        safety::Suspicion,
+        settings::go_duration,
+    },
     engine::{
-        intake::{
-            dirty::{Causes, Line},
-            inbox::Mailbox,
-            revocations,
-        },
+        intake::{inbox::Mailbox, lines::Causes, revocations},
         pass::{
             execute::Cut,
             report::{self, Report},
@@ -88,9 +88,9 @@ impl Handle {
     /// change of the CRD, the API server may show other fields. The status takes it in at the next
     /// lock, so that a write under way delays no caller.
     pub fn see(&self, object: ProvisioningIntegration) {
-        let version = said::version(&object);
+        let version = status::version(&object);
         self.object.send_if_modified(|known| {
-            let before = said::version(known);
+            let before = status::version(known);
             let news = version > before || version == before && !same_spec(known, &object);
             if news {
                 if known.status != object.status {
@@ -116,12 +116,12 @@ impl Handle {
             self.mailbox.ask();
         }
         let class = if revoked { Class::Revocation } else { Class::Mover };
-        self.mailbox.dirty.add(employee, trigger, class, Instant::now());
+        self.mailbox.lines.add(employee, trigger, class, Instant::now());
     }
 
     /// Wakes the worker after a change of employees who are not known singly.
     pub fn wake_everybody(&self) {
-        self.mailbox.dirty.add_everybody(Trigger::Spec, Instant::now());
+        self.mailbox.lines.add_everybody(Trigger::Spec, Instant::now());
     }
 
     /// Marks a generation as in progress, unless the status has said something about it already.
@@ -184,7 +184,7 @@ impl Worker {
             ready.filter(|ready| ready.status == "False").map(|ready| ready.last_transition_time.0);
         shared.metrics.begin(&key, since, shared.clock.now());
         object.status.iter().for_each(|status| reckoning.said(status));
-        let said = Said::of(&object)
+        let said = IntegrationStatus::of(&object)
             .with_parts(&shared.parts)
             .with_waits(&waits)
             .with_reckoning(&reckoning)
@@ -253,10 +253,10 @@ impl Worker {
             }
         };
         beside.spawn(aside("urgent", |session, beat| {
-            Box::pin(partial::serve(session, Line::Urgent, beat))
+            Box::pin(partial::serve(session, Urgency::Urgent, beat))
         }));
         beside.spawn(aside("normal", |session, beat| {
-            Box::pin(partial::serve(session, Line::Normal, beat))
+            Box::pin(partial::serve(session, Urgency::Normal, beat))
         }));
         beside.spawn(aside("evidence", |session, beat| {
             Box::pin(partial::serve_evidence(session, beat))
@@ -301,7 +301,7 @@ impl Worker {
     /// process remembers of its own passes is no longer valid. All employees are looked at, however
     /// much time the other process had left.
     async fn begin_to_lead(&mut self, beat: &Beat) {
-        self.session.mailbox.dirty.keep_events();
+        self.session.mailbox.lines.keep_events();
         self.worked_with = None;
         self.suspicion = None;
         // The other process may have answered a request that came in the meantime.
@@ -323,7 +323,7 @@ impl Worker {
         let mut place = session.place.watch();
         loop {
             beat.beat();
-            let changed = session.mailbox.dirty.changed();
+            let changed = session.mailbox.lines.changed();
             tokio::pin!(changed);
             // The listener is enabled before the state is read, so that no change in between is
             // missed.
@@ -343,7 +343,7 @@ impl Worker {
                 Wake::Never => None,
             };
             let everybody =
-                session.mailbox.dirty.everybody_due().filter(|due| *due > Instant::now());
+                session.mailbox.lines.everybody_due().filter(|due| *due > Instant::now());
             let clock = self.shared.clock.clone();
             tokio::select! {
                 changed = self.object.changed() => if changed.is_err() {
@@ -398,7 +398,7 @@ impl Worker {
             asked,
             asked_for_one: mailbox.is_asked(),
             webhooks: self.session.signing.has_news(),
-            everybody: mailbox.dirty.wants_everybody(Instant::now()),
+            everybody: mailbox.lines.wants_everybody(Instant::now()),
         }
     }
 
@@ -449,7 +449,7 @@ impl Worker {
             self.session.place.begin(keep);
         }
         self.session.mailbox.answer();
-        let asked_for = self.session.mailbox.dirty.take_everybody();
+        let asked_for = self.session.mailbox.lines.take_everybody();
         let people = asked_for.map(|everybody| everybody.people).unwrap_or_default();
         let (mut report, interval) = match validate(&object.spec, &self.shared.granted.endpoints) {
             Ok(validated) => {
@@ -600,15 +600,15 @@ impl Worker {
             within: ready.validated.interval,
         };
         self.session.mailbox.everybody_begins();
-        let looking = self.session.mailbox.claims.begin_full();
+        let handle = self.session.mailbox.claims.begin_full();
         let under_way = self.session.reckoning.progress.begin();
         let report = tokio::select! {
             biased;
-            report = self.session.pass(ready, wanted, &looking) => report,
+            report = self.session.pass(ready, wanted, &handle) => report,
             never = self.session.watch_secrets(self.secrets.clone(), SECRET_POLL) => match never {},
             never = counts::tell_progress(&self.session.reckoning) => match never {},
         };
-        drop((looking, under_way));
+        drop((handle, under_way));
         self.session.mailbox.everybody_ended(report.read_for);
         tracing::info!(
             integration = %self.session.key,

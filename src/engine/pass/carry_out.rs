@@ -30,7 +30,7 @@ use crate::{
         plan::{Change, ChangeKind, Fate, Planned},
         priority::Class,
     },
-    engine::intake::{claims::WriteClaim, dirty::Waiting},
+    engine::intake::{claims::WriteClaim, lines::Waiting},
     provider::{Initial, Listing},
 };
 
@@ -88,9 +88,9 @@ impl Pass<'_> {
         });
         let now = self.cluster.clock.now();
         let waiting_since = |person: PersonIndex| self.waiting_since(planned.id(person), now);
-        let Concurrent { mailbox, looking, turns, halted, .. } = self.concurrent;
+        let Concurrent { mailbox, handle, turns, halted, .. } = self.concurrent;
         let waiting = |depths| {
-            mailbox.plan_waits(looking.epoch(), depths, self.cluster.clock.now());
+            mailbox.plan_waits(handle.epoch(), depths, self.cluster.clock.now());
         };
         let settings = self.integration.settings();
         let execution = Execution {
@@ -102,7 +102,7 @@ impl Pass<'_> {
             adopt: settings.adopt,
             protected: &settings.protected,
             pace: Pace {
-                looking,
+                handle,
                 leadership: self.cluster.leadership,
                 halted,
                 deadline: self.request.deadline,
@@ -158,7 +158,7 @@ impl Pass<'_> {
     /// Puts an employee back into the line because another pass is writing to the employee now.
     fn again_soon(&self, employee: &str) {
         let now = Instant::now();
-        self.concurrent.mailbox.dirty.again(employee, self.cause(employee, now), now + SOON);
+        self.concurrent.mailbox.lines.again(employee, self.cause(employee, now), now + SOON);
     }
 
     /// Notes how a change of this employee ended. A refused change is tried again, less and less
@@ -169,7 +169,7 @@ impl Pass<'_> {
             let now = Instant::now();
             let cause = self.cause(employee, now);
             let waiting = Waiting { trigger: Trigger::Retry, looks: 0, ..cause };
-            self.concurrent.mailbox.dirty.again(employee, waiting, now + wait);
+            self.concurrent.mailbox.lines.again(employee, waiting, now + wait);
         }
     }
 
@@ -200,8 +200,8 @@ impl Pass<'_> {
     /// the manager gets one.
     fn wait_for_managers(&self, recorder: &Recorder<'_>) {
         let Planned { mapping, people, .. } = recorder.planned;
-        let leaderless = recorder.take_awaiting_manager();
-        let pairs = leaderless.into_iter().filter_map(|index| {
+        let awaiting_manager = recorder.take_awaiting_manager();
+        let pairs = awaiting_manager.into_iter().filter_map(|index| {
             let employee = &people[index as usize].employee;
             match mapping.desired(mapping.manager?, employee) {
                 Desired::Person(manager) => Some((Box::from(employee.id()), Box::from(manager))),

@@ -21,7 +21,7 @@ use crate::{
     domain::settings::Settings,
     engine::{
         clock::Clock,
-        intake::{claims::PassHandle, dirty::Causes, inbox::Mailbox},
+        intake::{claims::PassHandle, inbox::Mailbox, lines::Causes},
         progress::Counting,
         settings::{tenants::Other, validate::Validated},
     },
@@ -163,7 +163,7 @@ pub struct Concurrent<'a> {
     /// What the answers of Bob showed of all employees together.
     pub company: &'a Company,
     /// Since when this pass looks at the employees.
-    pub looking: &'a PassHandle<'a>,
+    pub handle: &'a PassHandle<'a>,
     /// How many changes that are not urgent have had their turn, in all passes.
     pub turns: &'a AtomicU64,
     /// What is known of changes that were tried in vain.

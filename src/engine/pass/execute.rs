@@ -87,7 +87,7 @@ pub struct Execution<'a, 'c> {
 /// When changes begin, and in which order.
 pub struct Pace<'a, 'c> {
     /// Since when this pass looks at the employees. A later pass knows more.
-    pub looking: &'a PassHandle<'c>,
+    pub handle: &'a PassHandle<'c>,
     /// Says whether this process may write.
     pub leadership: &'a Leadership,
     /// Returns whether the pass has to end early: there is a newer spec, or the process stops.
@@ -118,12 +118,12 @@ impl<'a, 'c> Pace<'a, 'c> {
     /// change failed before, and the pass has an hour.
     #[must_use]
     pub fn unhurried(
-        looking: &'a PassHandle<'c>,
+        handle: &'a PassHandle<'c>,
         leadership: &'a Leadership,
         turns: &'a AtomicU64,
     ) -> Self {
         Self {
-            looking,
+            handle,
             leadership,
             halted: &|| false,
             deadline: Instant::now() + Duration::from_hours(1),
@@ -298,7 +298,7 @@ impl<'c> Run<'_, '_, 'c> {
             Step::Licences(group) => return Stepped::Licences(self.with_licences(group).await),
         };
         let change = &self.cx.planned.plan.changes[next];
-        match self.cx.pace.looking.write(self.employee(change.person)) {
+        match self.cx.pace.handle.write(self.employee(change.person)) {
             Ok(claim) => Stepped::Change {
                 change: next,
                 outcome: self.all(change).await,
@@ -612,7 +612,7 @@ impl<'c> Run<'_, '_, 'c> {
             if !self.may_begin(sort) {
                 return Err(Ended::Halted);
             }
-            if self.cx.pace.looking.is_outdated(self.employee(person)) {
+            if self.cx.pace.handle.is_outdated(self.employee(person)) {
                 return Err(Ended::Outdated);
             }
             match call().await {

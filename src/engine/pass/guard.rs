@@ -309,8 +309,8 @@ impl GuardFacts for Facts<'_> {
         self.is(person, |entry| entry.awaited_start && entry.next.is_some_and(|(at, _)| at <= now))
     }
 
-    fn leaderless(&self, person: PersonIndex) -> bool {
-        self.is(person, |entry| entry.leaderless)
+    fn awaiting_manager(&self, person: PersonIndex) -> bool {
+        self.is(person, |entry| entry.awaiting_manager)
     }
 
     fn explicit(&self, person: PersonIndex) -> bool {

@@ -27,7 +27,7 @@ use crate::{
         matching::{Matcher, Person},
         priority::{Class, Urgency},
     },
-    engine::{intake::dirty::Line, stop::Stop},
+    engine::stop::Stop,
     provider::Listing,
 };
 
@@ -128,17 +128,13 @@ impl Pass<'_> {
         Ok(source)
     }
 
-    async fn read_some(&self, line: Line) -> Result<Source, Early> {
+    async fn read_some(&self, urgency: Urgency) -> Result<Source, Early> {
         if self.integration.validated.dry_run {
             // `partial` starts no such pass for a dry run. A dry run writes nothing, whatever
             // started it.
             return Err(Early::Idle);
         }
         let (settings, roster) = (self.integration.settings(), self.integration.roster);
-        let urgency = match line {
-            Line::Urgent => Urgency::Urgent,
-            Line::Normal => Urgency::Normal,
-        };
         let mut seen = partial::employees(
             self.services.bob,
             settings,
@@ -257,17 +253,17 @@ impl Pass<'_> {
     pub(super) fn remember(&self, people: &[Person], listing: &Listing, report: &mut Report) {
         self.looked_at(people);
         let employees = people.iter().map(|person| &person.employee);
-        let (company, looking) = (self.concurrent.company, self.concurrent.looking);
+        let (company, handle) = (self.concurrent.company, self.concurrent.handle);
         match self.request.scope {
             Scope::Full { .. } => {
                 if report.bob.zones.is_some() {
-                    company.see_all(employees, |id| looking.is_outdated(id));
+                    company.see_all(employees, |id| handle.is_outdated(id));
                 }
                 company.hide(&report.bob.unseen_fields);
             }
             Scope::Partial { on_evidence: true, .. } => {}
             Scope::Partial { on_evidence: false, .. } => {
-                company.see_some(employees.filter(|employee| !looking.is_outdated(employee.id())));
+                company.see_some(employees.filter(|employee| !handle.is_outdated(employee.id())));
                 report.bob.zones = company.gaps(&self.integration.settings().zones);
             }
         }
@@ -278,7 +274,7 @@ impl Pass<'_> {
 
     /// Returns whether a look-up that waits for its turn is still wanted.
     fn is_wanted(&self) -> bool {
-        let urgent = matches!(self.request.scope, Scope::Partial { line: Line::Urgent, .. });
+        let urgent = matches!(self.request.scope, Scope::Partial { line: Urgency::Urgent, .. });
         !(self.concurrent.halted)()
             && self.cluster.leadership.is_leader()
             && (urgent || Instant::now() < self.request.deadline)
@@ -312,7 +308,7 @@ impl Pass<'_> {
             .filter(open)
             .filter(|person| person.decision.existing == Some(Access::Suspended))
         {
-            self.concurrent.mailbox.dirty.add(
+            self.concurrent.mailbox.lines.add(
                 person.employee.id(),
                 Trigger::Retry,
                 Class::Leaver,
@@ -354,7 +350,7 @@ impl Pass<'_> {
             .iter()
             .map(|person| &person.employee)
             .filter(|employee| {
-                !employee.is_without_a_row() && !self.concurrent.looking.is_outdated(employee.id())
+                !employee.is_without_a_row() && !self.concurrent.handle.is_outdated(employee.id())
             })
             .map(|employee| (employee.id(), answered::row(employee)))
             .collect();

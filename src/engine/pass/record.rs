@@ -59,7 +59,7 @@ pub struct Recorder<'a> {
     /// What the pass is to do, and why.
     pub request: Request<'a>,
     /// Since when this pass looks at the employees.
-    pub looking: &'a PassHandle<'a>,
+    pub handle: &'a PassHandle<'a>,
     /// The plan.
     pub planned: &'a Planned<'a>,
     /// What the statuses rest on in addition to the plan.

@@ -28,7 +28,7 @@ use super::{
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
-        conditions::{self, Wanted, merge},
+        conditions::{self, ConditionUpdate, merge},
         integration::{Approved, BudgetState, BudgetStates, EmployeeCounts, LastPass},
         reasons::{DetailReason, IntegrationReason},
         time::to_the_second,
@@ -129,21 +129,21 @@ pub fn after(
     let through = !progressing && (reason.is_ready() || reason.is_stalled());
     let message = again::with_next_try(&message(report, reason), report);
     let mut wanted = vec![
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::Ready,
             status: reason.is_ready(),
             reason: reason.as_str(),
             message: message.clone(),
         },
         if through {
-            Wanted {
+            ConditionUpdate {
                 kind: conditions::Type::Reconciling,
                 status: false,
                 reason: DetailReason::UpToDate.as_str(),
                 message: String::new(),
             }
         } else {
-            Wanted {
+            ConditionUpdate {
                 kind: conditions::Type::Reconciling,
                 status: true,
                 reason: reason.as_str(),
@@ -151,14 +151,14 @@ pub fn after(
             }
         },
         if reason.is_stalled() {
-            Wanted {
+            ConditionUpdate {
                 kind: conditions::Type::Stalled,
                 status: true,
                 reason: reason.as_str(),
                 message,
             }
         } else {
-            Wanted {
+            ConditionUpdate {
                 kind: conditions::Type::Stalled,
                 status: false,
                 reason: DetailReason::NothingStalled.as_str(),
@@ -324,9 +324,14 @@ pub fn progressing(
     let message = beside::under_way(None);
     let reason = IntegrationReason::Progressing.as_str();
     let mut wanted = vec![
-        Wanted { kind: conditions::Type::Ready, status: false, reason, message: message.clone() },
-        Wanted { kind: conditions::Type::Reconciling, status: true, reason, message },
-        Wanted {
+        ConditionUpdate {
+            kind: conditions::Type::Ready,
+            status: false,
+            reason,
+            message: message.clone(),
+        },
+        ConditionUpdate { kind: conditions::Type::Reconciling, status: true, reason, message },
+        ConditionUpdate {
             kind: conditions::Type::Stalled,
             status: false,
             reason: DetailReason::NothingStalled.as_str(),
@@ -353,14 +358,19 @@ pub fn unlisted(
 ) -> ProvisioningIntegrationStatus {
     let reason = IntegrationReason::NamespaceNotListed.as_str();
     let mut wanted = vec![
-        Wanted { kind: conditions::Type::Ready, status: false, reason, message: message.clone() },
-        Wanted {
+        ConditionUpdate {
+            kind: conditions::Type::Ready,
+            status: false,
+            reason,
+            message: message.clone(),
+        },
+        ConditionUpdate {
             kind: conditions::Type::Reconciling,
             status: true,
             reason,
             message: message.clone(),
         },
-        Wanted { kind: conditions::Type::Stalled, status: true, reason, message },
+        ConditionUpdate { kind: conditions::Type::Stalled, status: true, reason, message },
     ];
     for kind in conditions::Type::KEPT {
         wanted.extend(kept(kind, before));
@@ -381,7 +391,7 @@ pub fn suspended(
     now: Timestamp,
 ) -> ProvisioningIntegrationStatus {
     let mut wanted = vec![
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::Ready,
             status: true,
             reason: IntegrationReason::Suspended.as_str(),
@@ -389,13 +399,13 @@ pub fn suspended(
                 written."
                 .to_owned(),
         },
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::Reconciling,
             status: false,
             reason: DetailReason::UpToDate.as_str(),
             message: String::new(),
         },
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::Stalled,
             status: false,
             reason: DetailReason::NothingStalled.as_str(),
@@ -483,10 +493,10 @@ fn connection(
     connected: Option<bool>,
     report: &Report,
     before: &ProvisioningIntegrationStatus,
-) -> Option<Wanted> {
+) -> Option<ConditionUpdate> {
     match connected {
         Some(true) if kind == conditions::Type::BobConnected => Some(source::bob_connected(report)),
-        Some(true) => Some(Wanted {
+        Some(true) => Some(ConditionUpdate {
             kind,
             status: true,
             reason: DetailReason::Connected.as_str(),
@@ -495,18 +505,18 @@ fn connection(
         Some(false) => {
             let stop = report.stop.as_ref()?;
             let message = again::with_next_try(&conditions::sentence(&stop.message), report);
-            Some(Wanted { kind, status: false, reason: stop.reason.as_str(), message })
+            Some(ConditionUpdate { kind, status: false, reason: stop.reason.as_str(), message })
         }
         None => kept(kind, before),
     }
 }
 
-fn webhooks_accepted(webhooks: Option<&Result<(), String>>) -> Option<Wanted> {
+fn webhooks_accepted(webhooks: Option<&Result<(), String>>) -> Option<ConditionUpdate> {
     let (reason, message) = match webhooks? {
         Ok(()) => (DetailReason::Accepting, "Webhooks are accepted.".to_owned()),
         Err(why) => (DetailReason::SecretMissing, format!("Webhooks are refused: {why}.")),
     };
-    Some(Wanted {
+    Some(ConditionUpdate {
         kind: conditions::Type::WebhooksAccepted,
         status: reason == DetailReason::Accepting,
         reason: reason.as_str(),
@@ -514,7 +524,10 @@ fn webhooks_accepted(webhooks: Option<&Result<(), String>>) -> Option<Wanted> {
     })
 }
 
-fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+fn mapping_complete(
+    report: &Report,
+    before: &ProvisioningIntegrationStatus,
+) -> Option<ConditionUpdate> {
     let kind = conditions::Type::MappingComplete;
     if report.tally.is_none() {
         return kept(kind, before);
@@ -522,10 +535,10 @@ fn mapping_complete(report: &Report, before: &ProvisioningIntegrationStatus) -> 
     Some(mapped(&report.provider.unavailable_targets, &report.bob.unseen_fields))
 }
 
-fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
+fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> ConditionUpdate {
     let kind = conditions::Type::MappingComplete;
     if !unavailable_targets.is_empty() {
-        Wanted {
+        ConditionUpdate {
             kind,
             status: false,
             reason: DetailReason::TargetUnavailable.as_str(),
@@ -537,7 +550,7 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
             ),
         }
     } else if !unseen_fields.is_empty() {
-        Wanted {
+        ConditionUpdate {
             kind,
             status: false,
             reason: DetailReason::SourceUnavailable.as_str(),
@@ -548,7 +561,7 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
             ),
         }
     } else {
-        Wanted {
+        ConditionUpdate {
             kind,
             status: true,
             reason: DetailReason::Complete.as_str(),
@@ -557,7 +570,10 @@ fn mapped(unavailable_targets: &[String], unseen_fields: &[String]) -> Wanted {
     }
 }
 
-fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+fn employees_failing(
+    report: &Report,
+    before: &ProvisioningIntegrationStatus,
+) -> Option<ConditionUpdate> {
     let Some(tally) = &report.tally else {
         return kept(conditions::Type::EmployeesFailing, before);
     };
@@ -566,14 +582,19 @@ fn employees_failing(report: &Report, before: &ProvisioningIntegrationStatus) ->
 }
 
 /// Returns a condition as it was, because this pass has nothing new to say about it.
-fn kept(kind: conditions::Type, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+fn kept(kind: conditions::Type, before: &ProvisioningIntegrationStatus) -> Option<ConditionUpdate> {
     let old = conditions::find(&before.conditions, kind)?;
     let reasons = DetailReason::ALL
         .iter()
         .map(|r| r.as_str())
         .chain(IntegrationReason::ALL.iter().map(|r| r.as_str()));
     let reason = reasons.into_iter().find(|word| *word == old.reason)?;
-    Some(Wanted { kind, status: old.status == "True", reason, message: old.message.clone() })
+    Some(ConditionUpdate {
+        kind,
+        status: old.status == "True",
+        reason,
+        message: old.message.clone(),
+    })
 }
 
 /// Returns a Go duration with tenths of a second.

@@ -1,8 +1,8 @@
 //! The employees that a pass is about, and those that it did not finish.
 
 use crate::{
-    domain::priority::Class,
-    engine::{intake::dirty::Line, progress::Counting},
+    domain::priority::{Class, Urgency},
+    engine::progress::Counting,
 };
 
 /// Receives the targets that the provider does not have, and the employees that Bob shows
@@ -23,7 +23,7 @@ pub enum Scope<'a> {
     /// The employees for which there is a cause.
     Partial {
         /// The line in which these employees waited. The urgent line waits for suspensions only.
-        line: Line,
+        line: Urgency,
         /// The targets that the provider does not have.
         unavailable: &'a [Box<str>],
         /// Whether the pass does not ask Bob: it takes access by the evidence on record and does

@@ -17,7 +17,7 @@ pub use crate::engine::planned::PlannedChange;
 use crate::{
     api::{
         EmployeeSyncStatus,
-        conditions::{self, Wanted, merge, sentence},
+        conditions::{self, ConditionUpdate, merge, sentence},
         employee_sync as api,
         employee_sync::{
             AccountRef, AwaitingChange, EmploymentEnded, EndReason, EvidenceKind, HistoryEntry,
@@ -359,7 +359,7 @@ impl Verdict<'_> {
     }
 
     /// Returns the conditions. If a refusal from before is kept, they have its message.
-    fn wanted(&self, mapping: &Mapping, before: &[Condition]) -> Vec<Wanted> {
+    fn wanted(&self, mapping: &Mapping, before: &[Condition]) -> Vec<ConditionUpdate> {
         let mut wanted = self.conditions(mapping);
         let known = conditions::find(before, conditions::Type::Ready).filter(|ready| {
             matches!(self.trouble, Trouble::RefusedBefore(reason)
@@ -410,11 +410,11 @@ impl Verdict<'_> {
         }
     }
 
-    fn conditions(&self, mapping: &Mapping) -> Vec<Wanted> {
+    fn conditions(&self, mapping: &Mapping) -> Vec<ConditionUpdate> {
         let reason = self.reason();
         let message = self.message(mapping);
         let why = self.because();
-        let mut list = vec![Wanted {
+        let mut list = vec![ConditionUpdate {
             kind: conditions::Type::Ready,
             status: reason.is_ready(),
             reason: reason.as_str(),
@@ -422,7 +422,7 @@ impl Verdict<'_> {
         }];
         let mut detail =
             |kind: conditions::Type, status: bool, reason: DetailReason, message: String| {
-                list.push(Wanted { kind, status, reason: reason.as_str(), message });
+                list.push(ConditionUpdate { kind, status, reason: reason.as_str(), message });
             };
         match &self.account {
             Some(_)
@@ -587,7 +587,7 @@ impl Verdict<'_> {
             list.truncate(1);
         }
         if reason.is_stalled() {
-            list.push(Wanted {
+            list.push(ConditionUpdate {
                 kind: conditions::Type::Stalled,
                 status: true,
                 reason: reason.as_str(),

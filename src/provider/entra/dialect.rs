@@ -84,9 +84,9 @@ impl Destination for Tenant {
         keys == ["clientId"]
     }
 
-    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
+    fn connect(&self, credential: Credential, hooks: CallHooks, pacer: Arc<Pacer>) -> Connected {
         let app = App::read(credential)?;
-        Ok(Box::new(Entra::new(self.clone(), app, ties, pacer)?))
+        Ok(Box::new(Entra::new(self.clone(), app, hooks, pacer)?))
     }
 
     fn catalog(&self) -> &'static Catalog {

@@ -68,9 +68,14 @@ impl Entra {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
-    pub fn new(tenant: Tenant, app: App, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
+    pub fn new(
+        tenant: Tenant,
+        app: App,
+        hooks: CallHooks,
+        pacer: Arc<Pacer>,
+    ) -> Result<Self, Error> {
         let tenant = Arc::new(tenant);
-        let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), ties, pacer)?;
+        let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), hooks, pacer)?;
         let (extensions, young) = (Facts::new(REMEMBERED), Facts::new(YOUNG));
         Ok(Self { tenant, graph, lane: Lane::default(), extensions, young })
     }

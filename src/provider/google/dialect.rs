@@ -46,9 +46,14 @@ impl Destination for Tenant {
         Keys { required: &["serviceAccount.json"], optional: &[] }
     }
 
-    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
+    fn connect(
+        &self,
+        mut credential: Credential,
+        hooks: CallHooks,
+        pacer: Arc<Pacer>,
+    ) -> Connected {
         let account = ServiceAccount::read(&credential.required("serviceAccount.json"))?;
-        Ok(Box::new(Google::new(self.clone(), account, &ties, &pacer)?))
+        Ok(Box::new(Google::new(self.clone(), account, &hooks, &pacer)?))
     }
 
     fn catalog(&self) -> &'static Catalog {

@@ -63,14 +63,14 @@ impl Google {
     pub fn new(
         tenant: Tenant,
         account: ServiceAccount,
-        ties: &Ties,
+        hooks: &CallHooks,
         pacer: &Arc<Pacer>,
     ) -> Result<Self, Error> {
         let (tenant, account) = (Arc::new(tenant), Arc::new(account));
         let service = |scope| {
             let (tenant, account) = (Arc::clone(&tenant), Arc::clone(&account));
             let dialect = GoogleDialect { tenant, account, scope };
-            Service::new(dialect, ties.clone(), Arc::clone(pacer))
+            Service::new(dialect, hooks.clone(), Arc::clone(pacer))
         };
         let (users, definitions) = (service(dialect::USERS)?, service(dialect::SCHEMAS)?);
         let (schemas, customer) = (Remembered::default(), Whose::told_in("customerId"));

@@ -56,8 +56,13 @@ impl Destination for Tenant {
         &CATALOG
     }
 
-    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
-        Ok(Box::new(JumpCloud::new(self.clone(), &credential.required("apiKey"), ties, pacer)?))
+    fn connect(
+        &self,
+        mut credential: Credential,
+        hooks: CallHooks,
+        pacer: Arc<Pacer>,
+    ) -> Connected {
+        Ok(Box::new(JumpCloud::new(self.clone(), &credential.required("apiKey"), hooks, pacer)?))
     }
 }
 

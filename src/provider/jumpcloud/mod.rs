@@ -47,8 +47,13 @@ impl JumpCloud {
     /// # Errors
     /// [`Error::Unauthorized`] if the key cannot be valid, [`Error::Unavailable`] if this machine
     /// cannot connect.
-    pub fn new(tenant: Tenant, key: &Secret, ties: Ties, pacer: Arc<Pacer>) -> Result<Self, Error> {
-        let service = Service::new(JumpCloudDialect::new(tenant, key)?, ties, pacer)?;
+    pub fn new(
+        tenant: Tenant,
+        key: &Secret,
+        hooks: CallHooks,
+        pacer: Arc<Pacer>,
+    ) -> Result<Self, Error> {
+        let service = Service::new(JumpCloudDialect::new(tenant, key)?, hooks, pacer)?;
         Ok(Self { service, organization: Whose::told_in("organization") })
     }
 

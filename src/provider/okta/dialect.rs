@@ -79,8 +79,8 @@ impl Destination for Tenant {
         Some(&self.mark)
     }
 
-    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
-        Ok(Box::new(Okta::new(self.clone(), Caller::read(credential)?, ties, pacer)?))
+    fn connect(&self, credential: Credential, hooks: CallHooks, pacer: Arc<Pacer>) -> Connected {
+        Ok(Box::new(Okta::new(self.clone(), Caller::read(credential)?, hooks, pacer)?))
     }
 }
 

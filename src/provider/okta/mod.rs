@@ -72,7 +72,7 @@ impl Okta {
     pub fn new(
         tenant: Tenant,
         caller: Caller,
-        hooks: Ties,
+        hooks: CallHooks,
         pacer: Arc<Pacer>,
     ) -> Result<Self, Error> {
         let tenant = Arc::new(tenant);

@@ -35,10 +35,15 @@ impl Destination for Tenant {
         Keys { required: &["clientId", "clientSecret"], optional: &[] }
     }
 
-    fn connect(&self, mut credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
+    fn connect(
+        &self,
+        mut credential: Credential,
+        hooks: CallHooks,
+        pacer: Arc<Pacer>,
+    ) -> Connected {
         let id = credential.required("clientId").expose().to_owned();
         let secret = credential.required("clientSecret");
-        Ok(Box::new(OneLogin::new(self.clone(), id, secret, ties, pacer)?))
+        Ok(Box::new(OneLogin::new(self.clone(), id, secret, hooks, pacer)?))
     }
 
     fn catalog(&self) -> &'static Catalog {

@@ -42,12 +42,12 @@ impl OneLogin {
         tenant: Tenant,
         client_id: String,
         client_secret: Secret,
-        ties: Ties,
+        hooks: CallHooks,
         pacer: Arc<Pacer>,
     ) -> Result<Self, Error> {
         let dialect = OneLoginDialect { tenant, client_id, client_secret };
         Ok(Self {
-            service: Service::new(dialect, ties, pacer)?,
+            service: Service::new(dialect, hooks, pacer)?,
             definitions: Remembered::default(),
         })
     }

@@ -12,14 +12,14 @@ use bobsync::{
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Credential, Provider,
-        call::Ties,
+        call::CallHooks,
         entra::{self, App, CATALOG, Cloud, Entra, Mark, pacer},
     },
 };
 use serde_json::{Map, Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, ties, untold};
+use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, hooks, untold};
 
 pub const EXTENSION: &str = "extension_0123456789abcdef0123456789abcdef_cell";
 
@@ -106,11 +106,11 @@ fn connected(
     open: bool,
     outcomes: Outcomes,
 ) -> Entra {
-    with_ties(settings, credential, ties(open, outcomes, untold()))
+    with_hooks(settings, credential, hooks(open, outcomes, untold()))
 }
 
-fn with_ties(settings: entra::Tenant, credential: Credential, ties: Ties) -> Entra {
-    Entra::new(settings, App::read(credential).unwrap(), ties, Arc::new(pacer())).unwrap()
+fn with_hooks(settings: entra::Tenant, credential: Credential, hooks: CallHooks) -> Entra {
+    Entra::new(settings, App::read(credential).unwrap(), hooks, Arc::new(pacer())).unwrap()
 }
 
 impl Directory {
@@ -225,7 +225,11 @@ impl Tenant for Directory {
 
     fn telling(&self, waits: Waits) -> Box<dyn Provider> {
         let secret = credential(&self.app, &["clientId", "clientSecret"]);
-        Box::new(with_ties(self.settings(), secret, ties(true, Arc::clone(&self.outcomes), waits)))
+        Box::new(with_hooks(
+            self.settings(),
+            secret,
+            hooks(true, Arc::clone(&self.outcomes), waits),
+        ))
     }
 
     fn mapping(&self) -> &Mapping {

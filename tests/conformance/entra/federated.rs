@@ -172,9 +172,9 @@ async fn only_a_client_id_alone_is_federated() {
         let keys = keys.iter().map(|(key, text)| ((*key).to_owned(), Secret::new(*text)));
         let credential = Credential::new(keys.collect()).with_identity(identity);
         let outcomes = std::sync::Arc::clone(&cluster.entra.outcomes);
-        let ties = crate::tenant::ties(true, outcomes, crate::tenant::untold());
+        let hooks = crate::tenant::hooks(true, outcomes, crate::tenant::untold());
         let pacer = std::sync::Arc::new(bobsync::provider::entra::pacer());
-        match cluster.entra.settings().connect(credential, ties, pacer) {
+        match cluster.entra.settings().connect(credential, hooks, pacer) {
             Err(Error::Unauthorized { said }) => said,
             other => panic!("{:?}", other.err()),
         }

@@ -7,7 +7,7 @@ use bobsync::{
     http::secret::Secret,
     provider::{
         Credential, Destination as _, Error, Initial, Provider as _,
-        call::Ties,
+        call::CallHooks,
         google::{self, ServiceAccount},
     },
 };
@@ -115,13 +115,13 @@ async fn what_is_no_key_file_is_unauthorized_and_gives_nothing_away() {
     ] {
         let credential =
             Credential::new([("serviceAccount.json".to_owned(), Secret::new(&*file))].into());
-        let ties = Ties {
+        let hooks = CallHooks {
             observer: std::sync::Arc::new(|_, _| ()),
             gate: std::sync::Arc::new(|| true),
             waits: untold(),
         };
         let pacer = std::sync::Arc::new(google::pacer());
-        match google.settings().connect(credential, ties, pacer) {
+        match google.settings().connect(credential, hooks, pacer) {
             Err(error @ Error::Unauthorized { .. }) => {
                 let text = format!("{error} {error:?}");
                 assert!(

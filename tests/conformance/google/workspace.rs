@@ -12,14 +12,14 @@ use bobsync::{
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
-        call::Ties,
+        call::CallHooks,
         google::{self, CATALOG, Google, ServiceAccount, pacer},
     },
 };
 use serde_json::{Map, Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, ties, untold};
+use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, hooks, untold};
 
 /// Targets in the order of `rows`.
 pub const TARGETS: [&str; 8] = [
@@ -115,12 +115,12 @@ impl Workspace {
 }
 
 fn connected(settings: google::Tenant, key: &Value, open: bool, outcomes: Outcomes) -> Google {
-    with_ties(settings, key, &ties(open, outcomes, untold()))
+    with_hooks(settings, key, &hooks(open, outcomes, untold()))
 }
 
-fn with_ties(settings: google::Tenant, key: &Value, ties: &Ties) -> Google {
+fn with_hooks(settings: google::Tenant, key: &Value, hooks: &CallHooks) -> Google {
     let account = ServiceAccount::read(&Secret::new(key.to_string())).unwrap();
-    Google::new(settings, account, ties, &Arc::new(pacer())).unwrap()
+    Google::new(settings, account, hooks, &Arc::new(pacer())).unwrap()
 }
 
 fn text(value: &Value) -> Option<Cow<'static, str>> {
@@ -219,10 +219,10 @@ impl Tenant for Workspace {
     }
 
     fn telling(&self, waits: Waits) -> Box<dyn Provider> {
-        Box::new(with_ties(
+        Box::new(with_hooks(
             self.settings(),
             &self.key(),
-            &ties(true, Arc::clone(&self.outcomes), waits),
+            &hooks(true, Arc::clone(&self.outcomes), waits),
         ))
     }
 

@@ -18,7 +18,7 @@ use bobsync::{
 use serde_json::{Map, Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, ties, untold};
+use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, hooks, untold};
 
 /// Targets in the order of `rows`.
 pub const TARGETS: [&str; 8] = [
@@ -112,7 +112,7 @@ fn settings(world: &World) -> jumpcloud::Tenant {
 }
 
 fn connected(settings: jumpcloud::Tenant, key: &str, open: bool, outcomes: Outcomes) -> JumpCloud {
-    JumpCloud::new(settings, &Secret::new(key), ties(open, outcomes, untold()), Arc::new(pacer()))
+    JumpCloud::new(settings, &Secret::new(key), hooks(open, outcomes, untold()), Arc::new(pacer()))
         .unwrap()
 }
 
@@ -188,9 +188,9 @@ impl Tenant for Organization {
     }
 
     fn telling(&self, waits: Waits) -> Box<dyn Provider> {
-        let ties = ties(true, Arc::clone(&self.outcomes), waits);
+        let hooks = hooks(true, Arc::clone(&self.outcomes), waits);
         Box::new(
-            JumpCloud::new(self.settings(), &Secret::new(KEY), ties, Arc::new(pacer())).unwrap(),
+            JumpCloud::new(self.settings(), &Secret::new(KEY), hooks, Arc::new(pacer())).unwrap(),
         )
     }
 

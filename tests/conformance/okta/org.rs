@@ -12,14 +12,14 @@ use bobsync::{
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Credential, Provider,
-        call::Ties,
+        call::CallHooks,
         okta::{self, CATALOG, Caller, Leavers, NotSuspendable, Okta, pacer},
     },
 };
 use serde_json::{Map, Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, ties, untold};
+use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, hooks, untold};
 
 /// Targets in the order of `rows`.
 pub const TARGETS: [&str; 8] =
@@ -87,8 +87,8 @@ pub fn settings(address: &str) -> okta::Tenant {
     }
 }
 
-fn with_ties(settings: okta::Tenant, credential: Credential, ties: Ties) -> Okta {
-    Okta::new(settings, Caller::read(credential).unwrap(), ties, Arc::new(pacer())).unwrap()
+fn with_hooks(settings: okta::Tenant, credential: Credential, hooks: CallHooks) -> Okta {
+    Okta::new(settings, Caller::read(credential).unwrap(), hooks, Arc::new(pacer())).unwrap()
 }
 
 impl Org {
@@ -102,7 +102,7 @@ impl Org {
     }
 
     pub fn connected_with(&self, settings: okta::Tenant, credential: Credential) -> Okta {
-        with_ties(settings, credential, ties(true, Arc::clone(&self.outcomes), untold()))
+        with_hooks(settings, credential, hooks(true, Arc::clone(&self.outcomes), untold()))
     }
 
     /// Returns the calls of the users API, oldest first: method, path, query, body.
@@ -183,10 +183,10 @@ impl Tenant for Org {
         let control = world.control();
         let app = control.okta("GET", "/app", Value::Null).await.unwrap();
         let outcomes = Outcomes::default();
-        let provider = with_ties(
+        let provider = with_hooks(
             settings(world.okta_url()),
             app_with(&app, "rsa"),
-            ties(true, Arc::clone(&outcomes), untold()),
+            hooks(true, Arc::clone(&outcomes), untold()),
         );
         let org = Self { control, world, provider, mapping: mapping(&TARGETS), outcomes, app };
         let custom = json!({
@@ -205,7 +205,7 @@ impl Tenant for Org {
     fn connect(&self, through: Through) -> Box<dyn Provider> {
         let right = || app_with(&self.app, "rsa");
         let connected = |settings, credential, open| {
-            with_ties(settings, credential, ties(open, Arc::clone(&self.outcomes), untold()))
+            with_hooks(settings, credential, hooks(open, Arc::clone(&self.outcomes), untold()))
         };
         Box::new(match through {
             Through::AWrongSecret => {
@@ -218,8 +218,8 @@ impl Tenant for Org {
     }
 
     fn telling(&self, waits: Waits) -> Box<dyn Provider> {
-        let ties = ties(true, Arc::clone(&self.outcomes), waits);
-        Box::new(with_ties(self.settings(), app_with(&self.app, "rsa"), ties))
+        let hooks = hooks(true, Arc::clone(&self.outcomes), waits);
+        Box::new(with_hooks(self.settings(), app_with(&self.app, "rsa"), hooks))
     }
 
     fn mapping(&self) -> &Mapping {

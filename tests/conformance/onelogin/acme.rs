@@ -12,7 +12,7 @@ use bobsync::{
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
-        call::{Gate, Observer, Ties},
+        call::{CallHooks, Gate, Observer},
         limits::Pacer,
         onelogin::{self, CATALOG, OneLogin, pacer},
     },
@@ -121,8 +121,9 @@ pub fn connected(config: Config) -> OneLogin {
 
 pub fn paced(config: Config, pacer: Pacer) -> OneLogin {
     let Config { base, client_id, client_secret, observer, gate, waits, mastered } = config;
-    let (tenant, ties) = (onelogin::Tenant { base, mastered }, Ties { observer, gate, waits });
-    OneLogin::new(tenant, client_id, client_secret, ties, Arc::new(pacer)).unwrap()
+    let (tenant, hooks) =
+        (onelogin::Tenant { base, mastered }, CallHooks { observer, gate, waits });
+    OneLogin::new(tenant, client_id, client_secret, hooks, Arc::new(pacer)).unwrap()
 }
 
 fn text(value: &Value) -> Option<Cow<'static, str>> {

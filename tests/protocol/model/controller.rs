@@ -33,10 +33,7 @@ use bobsync::{
     },
     engine::{
         clock::Clock,
-        intake::{
-            claims::Claims,
-            dirty::{Causes, Line},
-        },
+        intake::{claims::Claims, lines::Causes},
         pass::{
             Scope,
             context::{Begins, Cluster, Integration, Past, Request},
@@ -206,7 +203,7 @@ pub fn run(heard: &Heard) -> Doing {
             .map(|(who, _)| (who, None)),
     );
     let claims = Claims::default();
-    let looking = claims.begin_full();
+    let handle = claims.begin_full();
     let turns = AtomicU64::new(0);
     let execution = Execution {
         provider: &desk,
@@ -219,7 +216,7 @@ pub fn run(heard: &Heard) -> Doing {
         pace: Pace {
             // The model says what happens meanwhile.
             pause: &|_| Box::pin(std::future::ready(())),
-            ..Pace::unhurried(&looking, &leadership, &turns)
+            ..Pace::unhurried(&handle, &leadership, &turns)
         },
     };
     let mut doing = Doing::default();
@@ -256,12 +253,12 @@ pub fn run(heard: &Heard) -> Doing {
             leadership: &leadership,
         },
         request: Request {
-            scope: Scope::Partial { line: Line::Normal, unavailable: &[], on_evidence: false },
+            scope: Scope::Partial { line: Urgency::Normal, unavailable: &[], on_evidence: false },
             trigger: Trigger::Interval,
             causes: &Causes::default(),
             deadline: tokio::time::Instant::now() + Duration::from_hours(1),
         },
-        looking: &looking,
+        handle: &handle,
         planned: &planned,
         basis: Basis {
             requests: &requests,

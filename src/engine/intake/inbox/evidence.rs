@@ -10,7 +10,7 @@ use super::{Inbox, Mailbox};
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus,
-        conditions::{self, Type, Wanted, find, merge},
+        conditions::{self, ConditionUpdate, Type, find, merge},
         employee_sync::Evidence,
         key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason},
@@ -229,13 +229,13 @@ fn still_open(
     let why = why.sentence();
     let message = format!("Waiting for its turn to {}; {why}.", PlannedChange::Suspend.words());
     let wanted = [
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::Ready,
             status: false,
             reason: EmployeeReason::Pending.as_str(),
             message,
         },
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::AccessSynced,
             status: false,
             reason: DetailReason::NotAsDecided.as_str(),

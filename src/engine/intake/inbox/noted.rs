@@ -29,19 +29,19 @@ impl Mailbox {
     pub fn wait_for_managers(&self, some: Option<Vec<&str>>, pairs: Vec<(Box<str>, Box<str>)>) {
         let mut state = self.lock();
         match some {
-            None => state.leaderless.clear(),
-            Some(people) => state.leaderless.retain(|_, reports| {
+            None => state.awaiting_manager.clear(),
+            Some(people) => state.awaiting_manager.retain(|_, reports| {
                 for employee in &people {
                     reports.remove(*employee);
                 }
                 !reports.is_empty()
             }),
         }
-        let State { leaderless, looked_for, .. } = &mut *state;
+        let State { awaiting_manager, looked_for, .. } = &mut *state;
         pairs.into_iter().for_each(|(report, manager)| {
-            _ = leaderless.entry(manager).or_default().insert(report)
+            _ = awaiting_manager.entry(manager).or_default().insert(report)
         });
-        let waiting: HashSet<&Box<str>> = leaderless.values().flatten().collect();
+        let waiting: HashSet<&Box<str>> = awaiting_manager.values().flatten().collect();
         looked_for.retain(|report, _| waiting.contains(report));
     }
 
@@ -49,9 +49,9 @@ impl Mailbox {
     /// each manager, because a second look would not help if the first one did not.
     pub fn have_accounts(&self, has: impl Fn(&str) -> bool) {
         let mut state = self.lock();
-        let State { leaderless, looked_for, .. } = &mut *state;
+        let State { awaiting_manager, looked_for, .. } = &mut *state;
         let mut fresh = Vec::new();
-        for (manager, reports) in leaderless.iter().filter(|(manager, _)| has(manager)) {
+        for (manager, reports) in awaiting_manager.iter().filter(|(manager, _)| has(manager)) {
             let news = reports.iter().filter(|report| {
                 looked_for.insert((*report).clone(), manager.clone()).as_ref() != Some(manager)
             });
@@ -59,7 +59,7 @@ impl Mailbox {
         }
         drop(state);
         for report in fresh {
-            self.dirty.add(&report, Trigger::Retry, Class::Mover, Instant::now());
+            self.lines.add(&report, Trigger::Retry, Class::Mover, Instant::now());
         }
     }
 }

@@ -112,7 +112,7 @@ impl Run<'_, '_, '_> {
                     // The last try ended like this too. One of the values may cause an error at the
                     // provider.
                     if (self.cx.pace.failed_before)(change) {
-                        let rows = self.dispensable(&write, |_| true);
+                        let rows = self.droppable_rows(&write, |_| true);
                         self.leave_out(&mut write, &mut left, &error, rows);
                     }
                 }
@@ -120,15 +120,17 @@ impl Run<'_, '_, '_> {
                     let many = left.rows().len() >= LEFT_OUT;
                     let rows = match self.suspects(&write, &error) {
                         Suspects::These(rows) | Suspects::Among(rows) if !many => {
-                            self.dispensable(&write, |row| rows.contains(&row))
+                            self.droppable_rows(&write, |row| rows.contains(&row))
                         }
                         Suspects::These(rows)
-                            if self.dispensable(&write, |row| rows.contains(&row)).is_empty() =>
+                            if self
+                                .droppable_rows(&write, |row| rows.contains(&row))
+                                .is_empty() =>
                         {
                             Vec::new()
                         }
                         Suspects::These(_) | Suspects::Among(_) => {
-                            self.dispensable(&write, |_| true)
+                            self.droppable_rows(&write, |_| true)
                         }
                         Suspects::None => Vec::new(),
                     };
@@ -148,7 +150,7 @@ impl Run<'_, '_, '_> {
     }
 
     /// Returns the rows that a new account can be without and for which `which` is true.
-    fn dispensable(&self, write: &AccountWrite, which: impl Fn(usize) -> bool) -> Vec<usize> {
+    fn droppable_rows(&self, write: &AccountWrite, which: impl Fn(usize) -> bool) -> Vec<usize> {
         let mapping = self.cx.planned.mapping;
         let needed = |row: usize| {
             mapping.rows[row].required || row == mapping.email || row == mapping.username

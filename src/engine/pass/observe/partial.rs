@@ -26,7 +26,7 @@ use crate::{
         settings::Settings,
     },
     engine::{
-        intake::dirty::Causes,
+        intake::lines::Causes,
         pass::{
             answered::{company, is_just_deleted, row, shown},
             scope::Rest,

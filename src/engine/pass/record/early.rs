@@ -76,6 +76,6 @@ impl Recorder<'_> {
     /// known, or a later pass knows more.
     pub(super) fn is_settled(&self, index: PersonIndex) -> bool {
         let id = self.planned.id(index);
-        self.results.lock().ended.contains(&index) || self.looking.is_outdated(id)
+        self.results.lock().ended.contains(&index) || self.handle.is_outdated(id)
     }
 }

@@ -70,7 +70,7 @@ impl Recorder<'_> {
         let Judged { verdict, known, unknown, unrecorded, seen, proof } = judged;
         let person = self.planned.person(index);
         let id = person.employee.id();
-        if outcome.is_none() && self.looking.is_outdated(id) {
+        if outcome.is_none() && self.handle.is_outdated(id) {
             // A later pass has looked at this person, so the older findings do not replace the
             // newer ones.
             return None;
@@ -157,11 +157,11 @@ impl Recorder<'_> {
 
     async fn write(&self, mut write: Write<'_>) {
         let id = self.planned.id(write.index);
-        let _alone = self.looking.record(id).await;
+        let _alone = self.handle.record(id).await;
         if write.moment == Moment::Early && self.is_settled(write.index) {
             return;
         }
-        if write.moment != Moment::Tried && self.looking.is_outdated(id) {
+        if write.moment != Moment::Tried && self.handle.is_outdated(id) {
             // A later pass has looked at this person while this write waited for its turn, so the
             // findings of that pass stay.
             return;
@@ -508,14 +508,14 @@ fn is_expired(deleted: Option<Timestamp>, retention: Duration, now: Timestamp) -
 mod tests {
     use super::*;
     use crate::{
-        api::conditions::{Wanted, merge},
+        api::conditions::{ConditionUpdate, merge},
         domain::known::Revoked,
     };
 
     #[test]
     fn each_reason_for_which_a_person_should_act_is_an_event_when_it_begins() {
         let said = |reason: EmployeeReason| {
-            let wanted = Wanted {
+            let wanted = ConditionUpdate {
                 kind: conditions::Type::Ready,
                 status: reason.is_ready(),
                 reason: reason.as_str(),

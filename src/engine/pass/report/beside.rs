@@ -8,7 +8,7 @@ use super::Report;
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
-        conditions::{self, Wanted, merge},
+        conditions::{self, ConditionUpdate, merge},
         integration::{Progress, Step},
         reasons::{DetailReason, IntegrationReason},
     },
@@ -30,19 +30,24 @@ pub fn cannot_read(
         crate::engine::pass::report::message(report, crate::engine::pass::report::reason(report)),
     );
     let wanted = [
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::Ready,
             status: false,
             reason: reason.as_str(),
             message: message.clone(),
         },
-        Wanted {
+        ConditionUpdate {
             kind: conditions::Type::Reconciling,
             status: false,
             reason: DetailReason::UpToDate.as_str(),
             message: String::new(),
         },
-        Wanted { kind: conditions::Type::Stalled, status: true, reason: reason.as_str(), message },
+        ConditionUpdate {
+            kind: conditions::Type::Stalled,
+            status: true,
+            reason: reason.as_str(),
+            message,
+        },
     ];
     let fresh = merge(before, &wanted, generation, now);
     let others =
@@ -58,7 +63,7 @@ pub fn with_parts(
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
-    let wanted = said.map(|(reason, message)| Wanted {
+    let wanted = said.map(|(reason, message)| ConditionUpdate {
         kind: conditions::Type::ControllerHealthy,
         status: false,
         reason: reason.as_str(),
@@ -116,7 +121,8 @@ pub fn with_waits(
     let message = waits.iter().map(|told| &*told.message).collect::<Vec<_>>().join(" ");
     let mut put = |kind: conditions::Type, status, reason: &'static str, message| {
         let fresh =
-            merge(&[], &[Wanted { kind, status, reason, message }], generation, now).into_iter();
+            merge(&[], &[ConditionUpdate { kind, status, reason, message }], generation, now)
+                .into_iter();
         for condition in fresh {
             match conditions.iter_mut().find(|known| known.type_ == kind) {
                 Some(known) => {
@@ -224,7 +230,7 @@ pub fn with_open(
     let reason = if failing { DetailReason::SomeFailing } else { DetailReason::NoneFailing };
     for fresh in merge(
         &[],
-        &[Wanted { kind, status: failing, reason: reason.as_str(), message }],
+        &[ConditionUpdate { kind, status: failing, reason: reason.as_str(), message }],
         generation,
         now,
     ) {
@@ -291,7 +297,7 @@ mod tests {
             (conditions::Type::Stalled, stalled),
             (conditions::Type::ProviderConnected, true),
         ];
-        let wanted = wanted.map(|(kind, status)| Wanted {
+        let wanted = wanted.map(|(kind, status)| ConditionUpdate {
             kind,
             status,
             reason: reason.as_str(),
@@ -409,7 +415,7 @@ mod tests {
             } else {
                 DetailReason::SomeFailing
             };
-            let wanted = Wanted {
+            let wanted = ConditionUpdate {
                 kind: conditions::Type::EmployeesFailing,
                 status: !message.is_empty(),
                 reason: reason.as_str(),

@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
-        conditions::{self, Wanted, merge},
+        conditions::{self, ConditionUpdate, merge},
         integration::{BudgetStates, EmployeeCounts},
         key::IntegrationKey,
         reasons::{DetailReason, EmployeeReason, IntegrationReason},
@@ -58,7 +58,7 @@ pub fn with_counts(
         held: counts.held(),
         frozen: counts.frozen(),
     });
-    let mut put = |wanted: Wanted| {
+    let mut put = |wanted: ConditionUpdate| {
         for fresh in merge(&status.conditions, &[wanted], generation, now) {
             match status.conditions.iter_mut().find(|known| known.type_ == fresh.type_) {
                 Some(known) => {
@@ -82,7 +82,7 @@ pub fn with_counts(
         }
         return status;
     }
-    let mut put = |wanted: Wanted| {
+    let mut put = |wanted: ConditionUpdate| {
         for fresh in merge(&status.conditions, &[wanted], generation, now) {
             if let Some(known) =
                 status.conditions.iter_mut().find(|known| known.type_ == fresh.type_)
@@ -95,7 +95,7 @@ pub fn with_counts(
         return status;
     }
     if let Some((reason, message)) = one_cause(counts, reckoned.taken_by.as_ref()) {
-        put(Wanted {
+        put(ConditionUpdate {
             kind: conditions::Type::Ready,
             status: false,
             reason: reason.as_str(),
@@ -103,14 +103,14 @@ pub fn with_counts(
         });
         let stalled = reason.is_stalled();
         if stalled {
-            put(Wanted {
+            put(ConditionUpdate {
                 kind: conditions::Type::Stalled,
                 status: true,
                 reason: reason.as_str(),
                 message,
             });
         } else {
-            put(Wanted {
+            put(ConditionUpdate {
                 kind: conditions::Type::Reconciling,
                 status: true,
                 reason: reason.as_str(),
@@ -119,7 +119,7 @@ pub fn with_counts(
         }
     } else if is(IntegrationReason::Converged) {
         let message = in_sync(counts.ready, counts.in_scope(), failing);
-        put(Wanted {
+        put(ConditionUpdate {
             kind: conditions::Type::Ready,
             status: true,
             reason: IntegrationReason::Converged.as_str(),
@@ -173,11 +173,11 @@ pub(super) fn in_sync(ready: u32, in_scope: u32, failing: u32) -> String {
 pub(super) fn employees_failing(
     reasons: &[(EmployeeReason, u32)],
     not_written: Option<&str>,
-) -> Wanted {
+) -> ConditionUpdate {
     let kind = conditions::Type::EmployeesFailing;
     let failing: u32 = reasons.iter().map(|(_, count)| count).sum();
     if failing == 0 {
-        return Wanted {
+        return ConditionUpdate {
             kind,
             status: false,
             reason: DetailReason::NoneFailing.as_str(),
@@ -199,7 +199,7 @@ pub(super) fn employees_failing(
     {
         let _ = write!(message, " {told}");
     }
-    Wanted { kind, status: true, reason: DetailReason::SomeFailing.as_str(), message }
+    ConditionUpdate { kind, status: true, reason: DetailReason::SomeFailing.as_str(), message }
 }
 
 /// Returns why an integration can do nothing at all: all employees in scope fail for one cause.
@@ -285,7 +285,7 @@ mod tests {
             (conditions::Type::Stalled, reason.is_stalled()),
             (conditions::Type::EmployeesFailing, false),
         ];
-        let wanted = wanted.map(|(kind, status)| Wanted {
+        let wanted = wanted.map(|(kind, status)| ConditionUpdate {
             kind,
             status,
             reason: reason.as_str(),

@@ -7,7 +7,7 @@ use super::{Report, kept};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
-        conditions::{self, Wanted, merge},
+        conditions::{self, ConditionUpdate, merge},
         integration::{BudgetStates, PlanSummary},
         reasons::{DetailReason, IntegrationReason},
     },
@@ -95,7 +95,7 @@ pub fn released(
     }) {
         budget.planned = 0;
     }
-    let say = |kind, status, reason, message: &str| Wanted {
+    let say = |kind, status, reason, message: &str| ConditionUpdate {
         kind,
         status,
         reason,
@@ -117,7 +117,10 @@ pub fn released(
 }
 
 /// Returns the condition `PlanHeld`.
-pub(super) fn condition(report: &Report, before: &ProvisioningIntegrationStatus) -> Option<Wanted> {
+pub(super) fn condition(
+    report: &Report,
+    before: &ProvisioningIntegrationStatus,
+) -> Option<ConditionUpdate> {
     let kind = conditions::Type::PlanHeld;
     if report.tally.is_none() || report.about.dry_run {
         return kept(kind, before);
@@ -128,7 +131,7 @@ pub(super) fn condition(report: &Report, before: &ProvisioningIntegrationStatus)
         (None, Some(held)) if held.only_fields => DetailReason::FieldBlackout,
         (None, Some(_)) => DetailReason::BudgetExceeded,
         (None, None) => {
-            return Some(Wanted {
+            return Some(ConditionUpdate {
                 kind,
                 status: false,
                 reason: DetailReason::NothingHeld.as_str(),
@@ -136,5 +139,10 @@ pub(super) fn condition(report: &Report, before: &ProvisioningIntegrationStatus)
             });
         }
     };
-    Some(Wanted { kind, status: true, reason: reason.as_str(), message: message(report) + "." })
+    Some(ConditionUpdate {
+        kind,
+        status: true,
+        reason: reason.as_str(),
+        message: message(report) + ".",
+    })
 }

@@ -9,7 +9,7 @@ use super::{Report, kept};
 use crate::{
     api::{
         ProvisioningIntegrationStatus,
-        conditions::{self, Wanted, merge},
+        conditions::{self, ConditionUpdate, merge},
         integration::Lifecycles,
         reasons::DetailReason,
     },
@@ -59,7 +59,7 @@ pub fn lifecycles(memory: &Memory) -> Lifecycles {
 }
 
 /// Returns the condition `BobConnected` after an answer of Bob.
-pub(super) fn bob_connected(report: &Report) -> Wanted {
+pub(super) fn bob_connected(report: &Report) -> ConditionUpdate {
     let mut message = "The last call succeeded.".to_owned();
     let only_at_work = report.bob.absent.memory.as_ref().is_some_and(|memory| !memory.beyond_work);
     let in_bob = report.bob.in_bob.unwrap_or(0);
@@ -89,7 +89,12 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
              not act on that."
         );
     }
-    Wanted { kind: conditions::Type::BobConnected, status: true, reason: reason.as_str(), message }
+    ConditionUpdate {
+        kind: conditions::Type::BobConnected,
+        status: true,
+        reason: reason.as_str(),
+        message,
+    }
 }
 
 /// Returns the condition that says whether every site of an employee is in `siteTimeZones`, and
@@ -97,14 +102,19 @@ pub(super) fn bob_connected(report: &Report) -> Wanted {
 pub(super) fn time_zones_complete(
     report: &Report,
     before: &ProvisioningIntegrationStatus,
-) -> Option<Wanted> {
+) -> Option<ConditionUpdate> {
     let kind = conditions::Type::TimeZonesComplete;
     let Some(gaps) = &report.bob.zones else { return kept(kind, before) };
     Some(if gaps.is_none() {
         let message = "Every site of an employee has its time zone.".to_owned();
-        Wanted { kind, status: true, reason: DetailReason::SitesHaveZones.as_str(), message }
+        ConditionUpdate {
+            kind,
+            status: true,
+            reason: DetailReason::SitesHaveZones.as_str(),
+            message,
+        }
     } else {
-        Wanted {
+        ConditionUpdate {
             kind,
             status: false,
             reason: DetailReason::SiteWithoutZone.as_str(),

@@ -41,7 +41,7 @@ const TRIES: u32 = 5;
 /// The status of an integration as it was last read or written, and the generation that the last
 /// write was about.
 #[derive(Default)]
-pub struct Said {
+pub struct IntegrationStatus {
     /// The status as passes wrote it.
     pub status: ProvisioningIntegrationStatus,
     /// The same status with what is written next to the passes, as the API server has it.
@@ -69,7 +69,7 @@ pub struct Said {
 /// be written.
 #[derive(Default)]
 pub struct Saying {
-    said: tokio::sync::Mutex<Said>,
+    said: tokio::sync::Mutex<IntegrationStatus>,
     /// The status as the last holder of the lock left it.
     latest: Mutex<ProvisioningIntegrationStatus>,
     /// What the next write has to add.
@@ -89,14 +89,17 @@ struct Owed {
 
 /// The status while no other writer may change it.
 pub struct Held<'a> {
-    said: MutexGuard<'a, Said>,
+    said: MutexGuard<'a, IntegrationStatus>,
     of: &'a Saying,
 }
 
 impl Saying {
     /// Returns the status with the integration that the watch shows.
     #[must_use]
-    pub fn new(said: Said, object: watch::Receiver<Arc<ProvisioningIntegration>>) -> Self {
+    pub fn new(
+        said: IntegrationStatus,
+        object: watch::Receiver<Arc<ProvisioningIntegration>>,
+    ) -> Self {
         let latest = Mutex::new(said.status.clone());
         Self {
             said: tokio::sync::Mutex::new(said),
@@ -111,7 +114,7 @@ impl Saying {
         self.held(self.said.lock().await)
     }
 
-    fn held<'a>(&'a self, mut said: MutexGuard<'a, Said>) -> Held<'a> {
+    fn held<'a>(&'a self, mut said: MutexGuard<'a, IntegrationStatus>) -> Held<'a> {
         if let Some(object) = self.object.as_ref().map(|object| object.borrow().clone()) {
             said.see(&object);
         }
@@ -163,15 +166,15 @@ impl Saying {
 }
 
 impl Deref for Held<'_> {
-    type Target = Said;
+    type Target = IntegrationStatus;
 
-    fn deref(&self) -> &Said {
+    fn deref(&self) -> &IntegrationStatus {
         &self.said
     }
 }
 
 impl DerefMut for Held<'_> {
-    fn deref_mut(&mut self) -> &mut Said {
+    fn deref_mut(&mut self) -> &mut IntegrationStatus {
         &mut self.said
     }
 }
@@ -195,7 +198,7 @@ pub fn same_spec(a: &ProvisioningIntegration, b: &ProvisioningIntegration) -> bo
     a.metadata.generation == b.metadata.generation && a.spec == b.spec
 }
 
-impl Said {
+impl IntegrationStatus {
     /// Returns the status of this integration.
     #[must_use]
     pub fn of(object: &ProvisioningIntegration) -> Self {
@@ -530,7 +533,7 @@ mod tests {
     #[tokio::test]
     async fn who_reads_waits_for_no_write_and_sees_what_the_last_one_left() {
         let watched = watch::Sender::new(integration(7, 1));
-        let saying = Saying::new(Said::of(&watched.borrow()), watched.subscribe());
+        let saying = Saying::new(IntegrationStatus::of(&watched.borrow()), watched.subscribe());
         let seen = || saying.read(|status| status.observed_generation);
         assert_eq!(seen(), Some(1));
         let mut writing = saying.lock().await;

@@ -12,32 +12,16 @@ use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
 use self::turns::People;
-use crate::{api::employee_sync::Trigger, domain::priority::Class};
-
-impl Class {
-    /// Returns the line of this class.
-    #[must_use]
-    pub const fn line(self) -> Line {
-        match self {
-            Self::Revocation | Self::Leaver => Line::Urgent,
-            Self::Joiner | Self::Mover | Self::Cosmetic => Line::Normal,
-        }
-    }
-}
+use crate::{
+    api::employee_sync::Trigger,
+    domain::priority::{Class, Urgency},
+};
 
 /// How many employees are in the lines by class, and since when the oldest.
 pub type Depths = [(usize, Option<Instant>); Class::ALL.len()];
 
-/// The two lines. Each is served separately, so that the second can never delay the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Line {
-    /// Access may end.
-    Urgent,
-    /// Everything else.
-    Normal,
-}
-
-impl Line {
+// There are two lines. Each is served separately, so that the second can never delay the first.
+impl Urgency {
     /// Returns how long to wait for more events after an event: since the last event while few
     /// events come, the same in a storm, and since the first event at most.
     const fn window(self) -> (Duration, Duration, Duration) {
@@ -97,7 +81,7 @@ pub type Causes = HashMap<Box<str>, Waiting>;
 
 /// The lines of one integration.
 #[derive(Debug, Default)]
-pub struct Dirty {
+pub struct Lines {
     state: Mutex<State>,
     /// Notified when an employee has entered a line.
     changed: Notify,
@@ -141,7 +125,7 @@ impl Waiting {
 }
 
 impl Window {
-    fn arrive(&mut self, line: Line, now: Instant) {
+    fn arrive(&mut self, line: Urgency, now: Instant) {
         let (calm, storm, most) = line.window();
         let listen =
             if self.served.is_some_and(|served| now < served + CALM) { storm } else { calm };
@@ -150,7 +134,7 @@ impl Window {
     }
 }
 
-impl Dirty {
+impl Lines {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
     }
@@ -177,7 +161,7 @@ impl Dirty {
             },
         };
         state.people.put(employee, waiting);
-        let line = waiting.class.line();
+        let line = waiting.class.urgency();
         state.windows[line.index()].arrive(line, now);
         drop(state);
         self.changed.notify_waiters();
@@ -215,7 +199,7 @@ impl Dirty {
         state.people.put(employee, waiting);
         if waiting.not_before.is_none() {
             // The window of the line was served without this employee.
-            let line = waiting.class.line();
+            let line = waiting.class.urgency();
             state.windows[line.index()].arrive(line, Instant::now());
         }
         drop(state);
@@ -240,12 +224,12 @@ impl Dirty {
 
     /// Returns when this line is to be served next, as far as is known now.
     #[must_use]
-    pub fn due(&self, line: Line) -> Option<Instant> {
+    pub fn due(&self, line: Urgency) -> Option<Instant> {
         self.due_of(line, |_, _| true)
     }
 
     /// Returns the same for the employees in the line who may be served now.
-    fn due_of(&self, line: Line, may: impl Fn(&str, &Waiting) -> bool) -> Option<Instant> {
+    fn due_of(&self, line: Urgency, may: impl Fn(&str, &Waiting) -> bool) -> Option<Instant> {
         let state = self.lock();
         let window = state.windows[line.index()].ends;
         state.people.first_turn(line, window, may)
@@ -260,7 +244,7 @@ impl Dirty {
     /// Takes the employees out of a line whose turn has come: the most urgent first, then the
     /// oldest.
     #[must_use]
-    pub fn take(&self, line: Line, now: Instant) -> Vec<(Box<str>, Waiting)> {
+    pub fn take(&self, line: Urgency, now: Instant) -> Vec<(Box<str>, Waiting)> {
         self.take_of(line, now, |_, _| true)
     }
 
@@ -268,14 +252,14 @@ impl Dirty {
     #[must_use]
     pub fn take_of(
         &self,
-        line: Line,
+        line: Urgency,
         now: Instant,
         may: impl Fn(&str, &Waiting) -> bool,
     ) -> Vec<(Box<str>, Waiting)> {
         let mut state = self.lock();
         let open = state.windows[line.index()].ends.is_some_and(|ends| ends <= now);
         let come = |waiting: &Waiting| {
-            waiting.class.line() == line && waiting.not_before.map_or(open, |at| at <= now)
+            waiting.class.urgency() == line && waiting.not_before.map_or(open, |at| at <= now)
         };
         let mut taken =
             state.people.take(|employee, waiting| come(waiting) && may(employee, waiting));
@@ -346,12 +330,12 @@ impl Dirty {
     }
 
     /// Waits until this line is to be served.
-    pub async fn wait(&self, line: Line) {
+    pub async fn wait(&self, line: Urgency) {
         self.wait_of(line, |_, _| true).await;
     }
 
     /// Waits until this line is to be served for the employees in it who may be served now.
-    pub async fn wait_of(&self, line: Line, may: impl Fn(&str, &Waiting) -> bool) {
+    pub async fn wait_of(&self, line: Urgency, may: impl Fn(&str, &Waiting) -> bool) {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
@@ -380,97 +364,97 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_event_alone_is_served_soon_and_a_storm_in_batches() {
-        let dirty = Dirty::default();
+        let lines = Lines::default();
         let began = Instant::now();
-        dirty.add("1", Trigger::Webhook, Class::Mover, began);
-        dirty.wait(Line::Normal).await;
+        lines.add("1", Trigger::Webhook, Class::Mover, began);
+        lines.wait(Urgency::Normal).await;
         assert_eq!(began.elapsed().as_millis(), 150);
-        assert_eq!(ids(&dirty.take(Line::Normal, Instant::now())), ["1"]);
+        assert_eq!(ids(&lines.take(Urgency::Normal, Instant::now())), ["1"]);
         let (mut batches, mut people) = (0, 0);
         let storm = Instant::now();
         while storm.elapsed() < Duration::from_secs(10) {
-            dirty.add(&(people % 500).to_string(), Trigger::Webhook, Class::Mover, Instant::now());
+            lines.add(&(people % 500).to_string(), Trigger::Webhook, Class::Mover, Instant::now());
             people += 1;
             tokio::time::advance(Duration::from_millis(2)).await;
-            batches += usize::from(!dirty.take(Line::Normal, Instant::now()).is_empty());
+            batches += usize::from(!lines.take(Urgency::Normal, Instant::now()).is_empty());
         }
         assert!((6..=8).contains(&batches), "{batches} reads for {people} events in ten seconds");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_may_leave_has_a_line_of_their_own() {
-        let dirty = Dirty::default();
+        let lines = Lines::default();
         let now = Instant::now();
         for id in ["1", "2", "3"] {
-            dirty.add(id, Trigger::Webhook, Class::Cosmetic, now);
+            lines.add(id, Trigger::Webhook, Class::Cosmetic, now);
         }
-        dirty.add("4", Trigger::Webhook, Class::Leaver, now);
-        dirty.add("2", Trigger::Webhook, Class::Revocation, now + Duration::from_millis(10));
-        dirty.wait(Line::Urgent).await;
+        lines.add("4", Trigger::Webhook, Class::Leaver, now);
+        lines.add("2", Trigger::Webhook, Class::Revocation, now + Duration::from_millis(10));
+        lines.wait(Urgency::Urgent).await;
         assert!(now.elapsed() <= Duration::from_millis(100), "{:?}", now.elapsed());
         assert_eq!(
-            ids(&dirty.take(Line::Urgent, Instant::now())),
+            ids(&lines.take(Urgency::Urgent, Instant::now())),
             ["2", "4"],
             "the most urgent first"
         );
-        dirty.wait(Line::Normal).await;
-        assert_eq!(ids(&dirty.take(Line::Normal, Instant::now())), ["1", "3"]);
-        assert_eq!((dirty.due(Line::Urgent), dirty.due(Line::Normal)), (None, None));
+        lines.wait(Urgency::Normal).await;
+        assert_eq!(ids(&lines.take(Urgency::Normal, Instant::now())), ["1", "3"]);
+        assert_eq!((lines.due(Urgency::Urgent), lines.due(Urgency::Normal)), (None, None));
     }
 
     #[tokio::test(start_paused = true)]
     async fn another_look_waits_for_its_time_and_news_count_for_more() {
-        let dirty = Dirty::default();
+        let lines = Lines::default();
         let now = Instant::now();
-        dirty.add("1", Trigger::Webhook, Class::Mover, now);
-        dirty.wait(Line::Normal).await;
-        let (id, waiting) = dirty.take(Line::Normal, Instant::now()).remove(0);
-        dirty.again(&id, Waiting { looks: 1, ..waiting }, now + Duration::from_secs(5));
-        dirty.wait(Line::Normal).await;
+        lines.add("1", Trigger::Webhook, Class::Mover, now);
+        lines.wait(Urgency::Normal).await;
+        let (id, waiting) = lines.take(Urgency::Normal, Instant::now()).remove(0);
+        lines.again(&id, Waiting { looks: 1, ..waiting }, now + Duration::from_secs(5));
+        lines.wait(Urgency::Normal).await;
         assert_eq!(now.elapsed(), Duration::from_secs(5));
-        let (id, waiting) = dirty.take(Line::Normal, Instant::now()).remove(0);
+        let (id, waiting) = lines.take(Urgency::Normal, Instant::now()).remove(0);
         assert_eq!((waiting.looks, waiting.since), (1, now));
-        dirty.add("1", Trigger::Manual, Class::Joiner, Instant::now());
-        dirty.again(&id, Waiting { looks: 2, ..waiting }, now + Duration::from_secs(15));
-        dirty.wait(Line::Normal).await;
+        lines.add("1", Trigger::Manual, Class::Joiner, Instant::now());
+        lines.again(&id, Waiting { looks: 2, ..waiting }, now + Duration::from_secs(15));
+        lines.wait(Urgency::Normal).await;
         assert!(now.elapsed() < Duration::from_secs(6));
-        assert_eq!(dirty.take(Line::Normal, Instant::now())[0].1.trigger, Trigger::Manual);
-        assert_eq!(dirty.due(Line::Normal), None);
+        assert_eq!(lines.take(Urgency::Normal, Instant::now())[0].1.trigger, Trigger::Manual);
+        assert_eq!(lines.due(Urgency::Normal), None);
     }
 
     #[tokio::test(start_paused = true)]
     async fn further_looks_are_collected_and_go_with_a_read_that_is_made_anyhow() {
-        let dirty = Dirty::default();
+        let lines = Lines::default();
         let now = Instant::now();
         let looked = |looks| Waiting { looks, ..Waiting::new(Trigger::Webhook, Class::Mover, now) };
         for (id, seconds) in [("1", 21), ("2", 25), ("3", 29), ("4", 33)] {
-            dirty.look_again(id, looked(3), now + Duration::from_secs(seconds));
+            lines.look_again(id, looked(3), now + Duration::from_secs(seconds));
         }
         tokio::time::advance(Duration::from_secs(22)).await;
-        dirty.add("5", Trigger::Webhook, Class::Mover, Instant::now());
-        dirty.wait(Line::Normal).await;
+        lines.add("5", Trigger::Webhook, Class::Mover, Instant::now());
+        lines.wait(Urgency::Normal).await;
         assert_eq!(now.elapsed().as_millis(), 22_150);
         assert_eq!(
-            ids(&dirty.take(Line::Normal, Instant::now())),
+            ids(&lines.take(Urgency::Normal, Instant::now())),
             ["1", "5"],
             "what is ripe goes along"
         );
-        dirty.wait(Line::Normal).await;
+        lines.wait(Urgency::Normal).await;
         assert_eq!(now.elapsed().as_secs(), 30, "and the rest together");
-        assert_eq!(ids(&dirty.take(Line::Normal, Instant::now())), ["2", "3"]);
-        dirty.look_again("6", looked(1), now + Duration::from_secs(31));
-        dirty.wait(Line::Normal).await;
+        assert_eq!(ids(&lines.take(Urgency::Normal, Instant::now())), ["2", "3"]);
+        lines.look_again("6", looked(1), now + Duration::from_secs(31));
+        lines.wait(Urgency::Normal).await;
         assert_eq!(now.elapsed().as_secs(), 32, "the first further look is sooner");
     }
 
     #[tokio::test(start_paused = true)]
     async fn memory_is_bounded_and_nobody_is_forgotten() {
-        let dirty = Dirty::default();
+        let lines = Lines::default();
         let now = Instant::now();
         for id in 0..MOST_PEOPLE + 10 {
-            dirty.add(&id.to_string(), Trigger::Webhook, Class::Mover, now);
+            lines.add(&id.to_string(), Trigger::Webhook, Class::Mover, now);
         }
-        assert_eq!(dirty.depths()[Class::Mover as usize], (MOST_PEOPLE, Some(now)));
-        assert_eq!(dirty.everybody_due(), Some(now));
+        assert_eq!(lines.depths()[Class::Mover as usize], (MOST_PEOPLE, Some(now)));
+        assert_eq!(lines.everybody_due(), Some(now));
     }
 }

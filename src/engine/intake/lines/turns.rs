@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use foldhash::{HashMap, HashSet};
 use tokio::time::Instant;
 
-use super::{Line, Waiting};
+use super::{Urgency, Waiting};
 
 /// The employees in the lines.
 #[derive(Debug, Default)]
@@ -66,9 +66,9 @@ impl People {
     /// Puts an employee into the line of this class, in place of what was known.
     pub fn put(&mut self, employee: &str, waiting: Waiting) {
         if let Some(known) = self.waiting.insert(employee.into(), waiting) {
-            self.turns[known.class.line().index()].go(employee, &known);
+            self.turns[known.class.urgency().index()].go(employee, &known);
         }
-        self.turns[waiting.class.line().index()].come(employee, &waiting);
+        self.turns[waiting.class.urgency().index()].come(employee, &waiting);
     }
 
     /// Takes out the employees that `goes` accepts.
@@ -76,13 +76,13 @@ impl People {
         let taken: Vec<_> =
             self.waiting.extract_if(|employee, waiting| goes(employee, waiting)).collect();
         for (employee, waiting) in &taken {
-            self.turns[waiting.class.line().index()].go(employee, waiting);
+            self.turns[waiting.class.urgency().index()].go(employee, waiting);
         }
         taken
     }
 
     /// Returns whether an employee of this line has a turn with its window.
-    pub fn waits_for_window(&self, line: Line) -> bool {
+    pub fn waits_for_window(&self, line: Urgency) -> bool {
         !self.turns[line.index()].with_window.is_empty()
     }
 
@@ -90,7 +90,7 @@ impl People {
     /// of the line's window.
     pub fn first_turn(
         &self,
-        line: Line,
+        line: Urgency,
         window: Option<Instant>,
         may: impl Fn(&str, &Waiting) -> bool,
     ) -> Option<Instant> {
@@ -138,12 +138,12 @@ mod tests {
                     let come = |waiting: &Waiting| waiting.not_before.is_some_and(|at| at <= soon);
                     people.take(|employee, waiting| employee.len() == 1 && come(waiting));
                 }
-                for line in [Line::Urgent, Line::Normal] {
+                for line in [Urgency::Urgent, Urgency::Normal] {
                     let may = |employee: &str, _: &Waiting| employee != "3";
                     let mut all: Vec<Instant> = Vec::new();
                     let mut shares = false;
                     for (employee, waiting) in &people.waiting {
-                        if waiting.class.line() == line {
+                        if waiting.class.urgency() == line {
                             shares |= waiting.not_before.is_none();
                             let own = waiting.wakes.or(waiting.not_before).or(window);
                             all.extend(own.filter(|_| may(employee, waiting)));
@@ -168,7 +168,7 @@ mod tests {
             looks.set(looks.get() + 1);
             true
         };
-        let first = people.first_turn(Line::Normal, Some(now + Duration::from_hours(1)), may);
+        let first = people.first_turn(Urgency::Normal, Some(now + Duration::from_hours(1)), may);
         assert_eq!((first, looks.get()), (Some(now + Duration::from_secs(1)), 2));
     }
 }
