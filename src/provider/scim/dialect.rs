@@ -52,9 +52,9 @@ impl Destination for Tenant {
         self.base.clone()
     }
 
-    fn connect(&self, credential: Credential, ties: Ties, pacer: Arc<Pacer>) -> Connected {
+    fn connect(&self, credential: Credential, hooks: CallHooks, pacer: Arc<Pacer>) -> Connected {
         let way = Way::read(credential, !self.tokens.is_empty())?;
-        Ok(Box::new(Scim::new(self.clone(), way, ties, pacer)?))
+        Ok(Box::new(Scim::new(self.clone(), way, hooks, pacer)?))
     }
 
     fn catalog(&self) -> &'static Catalog {

@@ -13,7 +13,7 @@ use bobsync::{
 use serde_json::json;
 
 use super::server::{Server, TOKEN, bearer};
-use crate::tenant::{Tenant, account, creation, rows, ties, untold, update, write};
+use crate::tenant::{Tenant, account, creation, hooks, rows, untold, update, write};
 
 fn client(secret: &str) -> Way {
     Way::Client("scim-client".to_owned(), Secret::new(secret))
@@ -30,8 +30,8 @@ fn connected(server: &Server, way: Way, scope: &str) -> Scim {
         _ => String::new(),
     };
     let settings = Settings { tokens, scope: scope.to_owned(), ..server.settings() };
-    let ties = ties(true, Arc::clone(&server.outcomes), untold());
-    Scim::new(settings, way, ties, Arc::new(pacer())).unwrap()
+    let hooks = hooks(true, Arc::clone(&server.outcomes), untold());
+    Scim::new(settings, way, hooks, Arc::new(pacer())).unwrap()
 }
 
 async fn listed(server: &Server, way: Way, scope: &str) -> Result<u32, Error> {

@@ -19,7 +19,7 @@ use bobsync::{
 use serde_json::{Value, json};
 use simulators::{Control, Fault, Options, World, client::Service};
 
-use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, rows, ties, untold, write};
+use crate::tenant::{Account, Calls, Outcomes, Tenant, Through, hooks, rows, untold, write};
 
 pub const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 pub const COMPANY: &str = "urn:example:params:scim:schemas:extension:company:2.0:User";
@@ -74,8 +74,8 @@ impl Server {
 
     /// Returns a connection with these settings and this credential.
     pub fn connected(&self, settings: scim::Tenant, way: Way, open: bool) -> Scim {
-        let ties = ties(open, Arc::clone(&self.outcomes), untold());
-        Scim::new(settings, way, ties, Arc::new(pacer())).unwrap()
+        let hooks = hooks(open, Arc::clone(&self.outcomes), untold());
+        Scim::new(settings, way, hooks, Arc::new(pacer())).unwrap()
     }
 
     /// Returns a connection that changes accounts by these calls.
@@ -177,8 +177,9 @@ impl Tenant for Server {
         let (outcomes, control) = (Outcomes::default(), world.control());
         // By index, as most servers list. `reads` has the cases of cursors.
         control.scim("PUT", "/quirks", json!({"paging": {"cursors": false}})).await.unwrap();
-        let ties = ties(true, Arc::clone(&outcomes), untold());
-        let provider = Scim::new(settings(&world), bearer(TOKEN), ties, Arc::new(pacer())).unwrap();
+        let hooks = hooks(true, Arc::clone(&outcomes), untold());
+        let provider =
+            Scim::new(settings(&world), bearer(TOKEN), hooks, Arc::new(pacer())).unwrap();
         Self { control, world, provider, mapping: mapping(&TARGETS), outcomes }
     }
 
@@ -198,8 +199,8 @@ impl Tenant for Server {
     }
 
     fn telling(&self, waits: Waits) -> Box<dyn Provider> {
-        let ties = ties(true, Arc::clone(&self.outcomes), waits);
-        Box::new(Scim::new(self.settings(), bearer(TOKEN), ties, Arc::new(pacer())).unwrap())
+        let hooks = hooks(true, Arc::clone(&self.outcomes), waits);
+        Box::new(Scim::new(self.settings(), bearer(TOKEN), hooks, Arc::new(pacer())).unwrap())
     }
 
     fn mapping(&self) -> &Mapping {

@@ -18,7 +18,7 @@ use bobsync::{
     http::secret::Secret,
     provider::{
         Error, Initial, Key, Listing, Provider, Written,
-        call::Ties,
+        call::CallHooks,
         scim::{CATALOG, Mark, Scim, Tenant, Updates, Way, pacer},
     },
 };
@@ -92,12 +92,12 @@ impl Server {
             updates,
             mark: Mark::ExternalId,
         };
-        let ties = Ties {
+        let hooks = CallHooks {
             observer: Arc::new(|_, _| ()),
             gate: Arc::new(|| true),
             waits: Arc::new(|_| ()),
         };
-        Scim::new(tenant, Way::Bearer(Secret::new(TOKEN)), ties, Arc::new(pacer()))
+        Scim::new(tenant, Way::Bearer(Secret::new(TOKEN)), hooks, Arc::new(pacer()))
             .expect("a client")
     }
 
