@@ -7,7 +7,10 @@ use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 use clap::{ArgAction, Args, ValueEnum};
 use tokio::{signal::unix::SignalKind, sync::watch};
 use tracing_subscriber::{
-    Layer as _, filter::FilterExt as _, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer as _,
+    filter::{FilterExt as _, LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use crate::{
@@ -260,12 +263,13 @@ async fn signalled() {
 }
 
 fn log(format: LogFormat) {
-    let asked = tracing_subscriber::EnvFilter::try_from_env("BOBSYNC_LOG");
+    let asked = std::env::var("BOBSYNC_LOG").ok().filter(|asked| !asked.trim().is_empty());
     // The client libraries log addresses and objects below this level. bobsync logs the result of a
     // call to the API server in a line of its own.
-    let filter = asked.unwrap_or_else(|_| {
-        tracing_subscriber::EnvFilter::new("warn,kube_client=off,bobsync=info")
-    });
+    let usual = [("bobsync", LevelFilter::INFO), ("kube_client", LevelFilter::OFF)];
+    let filter = asked
+        .and_then(|asked| asked.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN).with_targets(usual));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     match format {
         LogFormat::Text => tracing_subscriber::registry()
@@ -280,7 +284,7 @@ fn log(format: LogFormat) {
 /// Returns this filter without the lines in which the client library shows what the API server has
 /// sent. No setting of the filter brings them back. If the library cannot read an answer, it logs
 /// the whole answer as a warning: an `EmployeeSync`, or a Secret.
-fn discreet<S>(filter: tracing_subscriber::EnvFilter) -> impl tracing_subscriber::layer::Filter<S>
+fn discreet<S>(filter: Targets) -> impl tracing_subscriber::layer::Filter<S>
 where
     S: tracing::Subscriber + for<'a> tracing_subscriber::registry::LookupSpan<'a>,
 {

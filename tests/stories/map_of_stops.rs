@@ -35,7 +35,7 @@ const STOPPED: [&str; 2] = ["bob_refuses_the_service_user", "provider_refuses_th
 
 /// The rows in which a leaver waits: it is not known who has left, the provider accepts nothing,
 /// this process may not write, or a person or a guard holds the change.
-const WAITING: [&str; 20] = [
+const WAITING: [&str; 21] = [
     "api_server_is_away",
     "lease_is_held_by_another",
     "bob_forbids_every_read",
@@ -51,6 +51,7 @@ const WAITING: [&str; 20] = [
     "provider_is_down",
     "provider_does_not_answer",
     "provider_fails_every_write",
+    "provider_is_in_maintenance",
     "guard_holds_a_flood_of_leavers",
     "person_suspends_the_integration",
     "person_asks_for_a_dry_run",

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     budgets::leave,
-    providers::{ENTRA, GOOGLE, JUMPCLOUD, ONE_LOGIN, Provider},
+    providers::{ENTRA, GOOGLE, JUMPCLOUD, OKTA, ONE_LOGIN, Provider},
 };
 
 rows!(
@@ -36,6 +36,9 @@ rows!(
     provider_loses_answers,
     provider_protects_an_administrator,
     provider_keeps_sessions,
+    provider_is_in_maintenance,
+    provider_takes_one_call_at_once,
+    provider_shows_changes_late,
 );
 
 /// Sets a fault of the provider that ends by itself.
@@ -358,5 +361,37 @@ async fn provider_keeps_sessions(row: Row) -> Done {
     let mut looked = stage.goes_as_the_row_says().await;
     let all = json!({"permissions": ["User.ReadWrite.All", "User.RevokeSessions.All"]});
     looked.stage().story.simulated.put("/entra/app", all).await;
+    looked.ends(Ends::ByItself).await
+}
+
+async fn provider_is_in_maintenance(row: Row) -> Done {
+    let mut stage = Stage::set(row, OKTA).await;
+    stage.story.simulated.put("/okta/org", json!({"readOnly": true})).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.put("/okta/org", json!({"readOnly": false})).await;
+    looked.ends(Ends::ByItself).await
+}
+
+/// The limit of calls at once is another one than the limit of calls a minute.
+async fn provider_takes_one_call_at_once(row: Row) -> Done {
+    let mut stage = Stage::set(row, OKTA).await;
+    stage.story.simulated.put("/okta/limits", json!({"atOnce": 1})).await;
+    // Calls meet each other only if each takes some time.
+    stage.fault(json!({"kind": "delay", "delayMs": 100})).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().mended().await;
+    looked.stage().story.simulated.put("/okta/limits", json!({"atOnce": 75})).await;
+    looked.ends(Ends::ByItself).await
+}
+
+/// The search index lags.
+async fn provider_shows_changes_late(row: Row) -> Done {
+    let mut stage = Stage::set(row, OKTA).await;
+    stage.story.simulated.put("/okta/quirks", json!({"searchLagSeconds": 600})).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    looked.stage().story.simulated.put("/okta/quirks", json!({"searchLagSeconds": 10})).await;
     looked.ends(Ends::ByItself).await
 }

@@ -344,14 +344,6 @@ async fn what_okta_does_not_suspend_is_a_persons_work_until_the_settings_say_oth
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_login_decides_who_is_adopted_and_the_email_only_without_one() {
     let story = begin("okta-logins", 0).await;
-    let joiner = |email: &str| {
-        let mut joiner = joins(email);
-        let names = [("firstName", "Noa"), ("surname", "Lind"), ("displayName", "Noa Lind")];
-        for (field, name) in names {
-            joiner[format!("root.{field}")] = json!(name);
-        }
-        joiner
-    };
     let user = |login: &str, email: &str| {
         json!({"status": "ACTIVE", "profile": {"login": login, "email": email,
             "firstName": "Old", "lastName": "Name", "costCenter": "46"}})
@@ -401,6 +393,80 @@ async fn the_login_decides_who_is_adopted_and_the_email_only_without_one() {
     let said = &conditions.iter().find(|c| c.type_ == "Ready").unwrap().message;
     assert!(said.contains("login"), "{said}");
     assert_eq!(OKTA.all(&story).await.len(), 6, "no account was made");
+}
+
+/// Returns a new employee with this address.
+fn joiner(email: &str) -> Value {
+    let mut joiner = joins(email);
+    let names = [("firstName", "Noa"), ("surname", "Lind"), ("displayName", "Noa Lind")];
+    for (field, name) in names {
+        joiner[format!("root.{field}")] = json!(name);
+    }
+    joiner
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_event_about_a_joiner_adopts_by_the_email_only_without_a_login_and_lists_nothing() {
+    let story = begin("okta-events", 6).await;
+    story.secret("hook", &[("webhookSecret", "s3cret")]).await;
+    let controller = Controller::start(&story).await;
+    let bob = json!({"webhookSecretRef": {"name": "hook", "key": "webhookSecret"}});
+    let provider = okta(&story, json!({}));
+    story.integrate(json!({"interval": "24h", "bob": bob, "provider": provider})).await;
+    story.ready("Converged").await;
+    let hook = json!({"url": controller.webhooks, "secret": "s3cret"});
+    story.simulated.put("/bob/webhook", hook).await;
+    let user = |login: &str, email: &str| {
+        json!({"status": "ACTIVE", "profile": {"login": login, "email": email,
+            "firstName": "Old", "lastName": "Name", "costCenter": "46"}})
+    };
+    let made = story
+        .simulated
+        .post(
+            "/okta/users",
+            json!([
+                user("kim.old@example.com", "kim@example.com"),
+                user("ola.1@example.com", "ola@example.com"),
+                user("ola.2@example.com", "ola@example.com"),
+                user("Zoe@example.com", "elsewhere@example.com"),
+                user("zoe.2@example.com", "zoe@example.com"),
+            ]),
+        )
+        .await;
+    let before = OKTA.all(&story).await.len();
+    let mut people = HashMap::new();
+    for name in ["kim", "zoe", "ola"] {
+        let hired = story.simulated.hire(joiner(&format!("{name}@example.com"))).await;
+        people.insert(name, hired);
+    }
+    // The login decides for `zoe`, although another account has the e-mail.
+    for (name, at) in [("kim", 0), ("zoe", 3)] {
+        let adopted = until("the joiner has the account", || async {
+            account(&story, &people[name]).await.ok_or_else(|| format!("{name} has none"))
+        })
+        .await;
+        assert_eq!(text(&adopted["id"]), text(&made[at]["id"]), "{name}");
+        let profile = &adopted["profile"];
+        assert_eq!(
+            (&profile["firstName"], &profile["costCenter"], text(&profile["login"]).to_lowercase()),
+            (&json!("Noa"), &json!("46"), format!("{name}@example.com")),
+        );
+    }
+    until("nobody guesses between two", || async {
+        match story.person(&people["ola"]).await.map(|person| ready(&person).1) {
+            Some(reason) if reason == "Ambiguous" => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+    assert_eq!(OKTA.all(&story).await.len(), before, "no account was made");
+    let log = story.simulated.get("/okta/log?since=0").await;
+    let is_listing = |call: &&Value| {
+        let query = text(&call["query"]);
+        query.contains("limit=200") && !query.contains("example.com")
+    };
+    let listings = log.as_array().unwrap().iter().filter(is_listing).count();
+    assert_eq!(listings, 1, "the first pass alone lists");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -186,7 +186,8 @@ impl Run<'_, '_, '_> {
     /// first, because an account that cannot be read is not absent. If searches lag behind writes,
     /// a search by e-mail comes next. If the provider cannot search marks, nothing else is tried.
     ///
-    /// If logins decide, also returns the accounts without a mark that have the person's e-mail.
+    /// If logins decide, also returns the accounts without a mark that have the person's login. If
+    /// no account has the login, these are the accounts with the person's e-mail.
     async fn by_mark(&self, index: PersonIndex) -> Result<Known, Ended> {
         let person = self.cx.planned.person(index);
         let mark = person.employee.id();
@@ -201,7 +202,7 @@ impl Run<'_, '_, '_> {
             Some(address) => Key::MarkOrAddress(mark, address),
             None => Key::Mark(mark),
         };
-        let mut free = Vec::new();
+        let (mut by_login, mut free) = (None, Vec::new());
         for key in [known, email, searches.then_some(marked)].into_iter().flatten() {
             let found = match self.look(index, Sort::Creation, key, Tries::all()).await {
                 // This service has no search for marks, and the login has been looked up.
@@ -220,8 +221,13 @@ impl Run<'_, '_, '_> {
             if let Some(account) = own.pop() {
                 return Ok((Some(account), Vec::new()));
             }
-            if matches!(key, Key::MarkOrAddress(..)) {
-                free = others.into_iter().filter(|account| account.mark.is_none()).collect();
+            match key {
+                Key::Email(_) if address.is_some() && !others.is_empty() => by_login = Some(others),
+                Key::MarkOrAddress(..) => {
+                    free = by_login.take().unwrap_or(others);
+                    free.retain(|account| account.mark.is_none());
+                }
+                _ => {}
             }
         }
         Ok((None, free))
