@@ -53,16 +53,12 @@ pub(super) const TABLE: Table = Table {
         text("preferredLanguage"),
         text("locale"),
         text("timezone"),
-        text("emails.<type>")
-            .at(At::Entry(&VALUES))
+        entries("emails.<type>")
             .compared(Compare::IgnoringCase)
             .called(&["emails", "e-mail", "email"]),
-        text("phoneNumbers.<type>")
-            .at(At::Entry(&VALUES))
-            .called(&["phoneNumbers", "phone number"]),
-        text("addresses.<type>.formatted|streetAddress|locality|region|postalCode|country")
-            .at(At::Entry(&VALUES)),
-        text("enterprise.employeeNumber").at(INSIDE).placed(enterprise),
+        entries("phoneNumbers.<type>").called(&["phoneNumbers", "phone number"]),
+        entries("addresses.<type>.formatted|streetAddress|locality|region|postalCode|country"),
+        EMPLOYEE_NUMBER,
         text("enterprise.costCenter").at(INSIDE).placed(enterprise),
         text("enterprise.organization").at(INSIDE).placed(enterprise),
         text("enterprise.division").at(INSIDE).placed(enterprise),
@@ -129,11 +125,9 @@ impl Mark {
 
     /// Returns where the mark is.
     pub(super) fn place(self) -> Place<'static> {
-        const EXTERNAL_ID: &Field = &TABLE.mark;
-        const NUMBER: &Field = &EMPLOYEE_NUMBER;
-        let field = match self {
-            Self::ExternalId => EXTERNAL_ID,
-            Self::EmployeeNumber => NUMBER,
+        let field: &'static Field = match self {
+            Self::ExternalId => &TABLE.mark,
+            Self::EmployeeNumber => &EMPLOYEE_NUMBER,
         };
         Place::of(field, field.target)
     }
@@ -153,6 +147,10 @@ const VALUES: Array = Array {
 
 const fn text(target: &'static str) -> Field {
     Field::new(target, Form { read: |raw| scalar(raw.get()), ..Form::TEXT })
+}
+
+const fn entries(target: &'static str) -> Field {
+    text(target).at(At::Entry(&VALUES))
 }
 
 /// Returns where an attribute of the enterprise extension is.
@@ -192,24 +190,19 @@ pub(super) fn is_extension(target: &str) -> bool {
 /// Returns the words by which a refusal may name a target.
 pub(super) fn names(target: &str) -> Vec<String> {
     let Some(place) = TABLE.locate(target) else { return vec![target.to_owned()] };
-    let own = match (place.array(), place.key, place.member) {
-        (Some(_), ..) => None,
-        (None, "", "") => None,
-        (None, "", member) => Some(member),
-        (None, key, _) => Some(key),
-    };
+    let own = if place.key.is_empty() { place.member } else { place.key };
+    let own = (place.array().is_none() && !own.is_empty()).then_some(own);
     let words = place.field.words.iter().copied();
     [target].into_iter().chain(own).chain(words).map(str::to_owned).collect()
 }
 
 /// Returns the state. Servers that were written for one certain client show a text.
 fn state(user: &Object<'_>) -> Option<AccountState> {
-    let active = match user.scalar("active")?.to_ascii_lowercase().as_str() {
-        "true" => true,
-        "false" => false,
-        _ => return Some(AccountState::Other),
-    };
-    Some(if active { AccountState::Active } else { AccountState::Suspended })
+    Some(match user.scalar("active")?.to_ascii_lowercase().as_str() {
+        "true" => AccountState::Active,
+        "false" => AccountState::Suspended,
+        _ => AccountState::Other,
+    })
 }
 
 /// Returns a pacer without a pace of its own, because the standard names no limit. It slows down

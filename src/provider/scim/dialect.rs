@@ -95,36 +95,31 @@ impl Way {
         let token = given("token");
         let basic = (given("username"), given("password"));
         let client = (given("clientId"), given("clientSecret"));
-        let ways = [
-            token.is_some(),
-            basic.0.is_some() || basic.1.is_some(),
-            client.0.is_some() || client.1.is_some(),
-        ];
-        match ways.iter().filter(|way| **way).count() {
-            1 => {}
-            0 => return Err(wrong(format!("the Secret has no credential: set {WAYS}"))),
-            _ => {
-                return Err(wrong(format!(
-                    "the Secret has more than one credential: keep one of {WAYS}"
-                )));
+        let half = |there: &str, missing: &str| wrong(format!("{there} also needs {missing}"));
+        let is_client = client.0.is_some() || client.1.is_some();
+        let way = match (token, basic, client) {
+            (Some(token), (None, None), (None, None)) => Ok(Self::Bearer(token)),
+            (None, (Some(name), Some(password)), (None, None)) => {
+                Ok(Self::Basic(name.expose().to_owned(), password))
             }
-        }
-        if client.0.is_some() != tokens && (tokens || ways[2]) {
+            (None, (None, None), (Some(id), Some(secret))) => {
+                Ok(Self::Client(id.expose().to_owned(), secret))
+            }
+            (None, (Some(_), None), (None, None)) => Err(half("username", "password")),
+            (None, (None, Some(_)), (None, None)) => Err(half("password", "username")),
+            (None, (None, None), (Some(_), None)) => Err(half("clientId", "clientSecret")),
+            (None, (None, None), (None, Some(_))) => Err(half("clientSecret", "clientId")),
+            (None, (None, None), (None, None)) => {
+                Err(wrong(format!("the Secret has no credential: set {WAYS}")))
+            }
+            _ => Err(wrong(format!("the Secret has more than one credential: keep one of {WAYS}"))),
+        }?;
+        if is_client != tokens {
             return Err(wrong(
                 "clientId and clientSecret belong to tokenEndpoint: set all three, or none of them"
                     .to_owned(),
             ));
         }
-        let half = |there: &str, missing: &str| wrong(format!("{there} also needs {missing}"));
-        let way = match (token, basic, client) {
-            (Some(token), ..) => Self::Bearer(token),
-            (_, (Some(name), Some(password)), _) => Self::Basic(name.expose().to_owned(), password),
-            (.., (Some(id), Some(secret))) => Self::Client(id.expose().to_owned(), secret),
-            (_, (Some(_), None), _) => return Err(half("username", "password")),
-            (_, (None, Some(_)), _) => return Err(half("password", "username")),
-            (.., (Some(_), None)) => return Err(half("clientId", "clientSecret")),
-            _ => return Err(half("clientSecret", "clientId")),
-        };
         way.check()?;
         Ok(way)
     }
@@ -140,10 +135,7 @@ impl Way {
             Self::Basic(name, password)
                 if name.contains(':') || !printable(name) || !printable(password.expose()) =>
             {
-                refuse(
-                    "username and password: each is one line, and a user name has no colon (RFC \
-                     7617)",
-                )
+                refuse("username and password: each is one line, and a user name has no colon")
             }
             Self::Client(id, secret) if !printable(id) || !printable(secret.expose()) => {
                 refuse("clientId and clientSecret: each is one line")
@@ -215,7 +207,7 @@ impl Dialect for ScimDialect {
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {
-        if route == PATCH && matches!(answer.status.as_u16(), 405 | 501) {
+        if route == Route::UPDATE && matches!(answer.status.as_u16(), 405 | 501) {
             self.patchless.store(true, Ordering::Relaxed);
         }
         judge(route, answer, sent, self.tenant.mark)
@@ -228,9 +220,6 @@ impl Dialect for ScimDialect {
         }
     }
 }
-
-/// Changes some attributes of an account.
-pub(super) const PATCH: Route = Route::UPDATE;
 
 /// Returns a text as an HTML form has it.
 fn in_form(text: &str) -> String {
@@ -266,7 +255,7 @@ mod tests {
             (&[("username", "u")], false, "username also needs password"),
             (&[("password", "p")], false, "password also needs username"),
             (&[("clientId", "c")], true, "clientId also needs clientSecret"),
-            (&[("clientSecret", "c")], true, "tokenEndpoint"),
+            (&[("clientSecret", "c")], true, "clientSecret also needs clientId"),
         ] {
             let error = read(keys, tokens).unwrap_err();
             let Error::Misconfigured { said } = &error else { panic!("{keys:?}: {error:?}") };

@@ -87,13 +87,9 @@ impl Hints {
     async fn ask(service: &Service<ScimDialect>) -> (Self, bool) {
         let mut hints = Self::default();
         let (config, one) = answered(service, "/ServiceProviderConfig").await;
-        if let Some(config) = config {
-            hints.take_config(&config);
-        }
+        hints.take_config(&config.unwrap_or_default());
         let (schemas, two) = answered(service, "/Schemas").await;
-        if let Some(schemas) = schemas {
-            hints.take_schemas(schemas);
-        }
+        hints.take_schemas(schemas.unwrap_or_default());
         (hints, one && two)
     }
 
@@ -103,24 +99,19 @@ impl Hints {
     }
 
     fn take_schemas(&mut self, schemas: Value) {
-        #[derive(Deserialize)]
-        struct Schema {
-            id: String,
-            #[serde(default)]
-            attributes: Vec<Attribute>,
-        }
         // The standard has a ListResponse; a plain list is seen too.
         let all = match schemas {
             Value::Object(mut list) => list.remove("Resources").unwrap_or_default(),
             list => list,
         };
         let Value::Array(all) = all else { return };
-        let read = all.into_iter().filter_map(|schema| serde_json::from_value(schema).ok());
-        // A schema without attributes says nothing.
-        self.schemas = read
-            .filter(|schema: &Schema| !schema.attributes.is_empty())
-            .map(|schema| (schema.id.to_lowercase(), schema.attributes))
-            .collect();
+        let read = |schema: &Value| {
+            let id = schema["id"].as_str()?.to_lowercase();
+            let attributes = Vec::<Attribute>::deserialize(&schema["attributes"]).ok()?;
+            // A schema without attributes says nothing.
+            (!attributes.is_empty()).then_some((id, attributes))
+        };
+        self.schemas = all.iter().filter_map(read).collect();
     }
 
     /// Returns whether the server lists the schema of a target without its attribute.

@@ -15,7 +15,7 @@ pub(super) const EXPECTED: &str = "spec.provider.scim.endpoint has to be the SCI
     which GET /Users answers a ListResponse, such as https://idp.example.com/scim/v2";
 
 /// What a refusal means that is not about a value.
-const RULES: [Rule; 13] = [
+const RULES: [Rule; 12] = [
     Rule::on(&[400, 401], Means::Unauthorized, CLIENT)
         .at(Route::TOKEN)
         .code(&["invalid_client", "unauthorized_client"]),
@@ -28,18 +28,15 @@ const RULES: [Rule; 13] = [
     // A server need not say anything about itself.
     Rule::on(&[400, 403, 404, 405], Means::NotFound, "").of(&[Purpose::Definitions]),
     Rule::on(&[403], Means::Denied, NEEDS_LIST).of(&[Purpose::List]),
-    Rule::on(&[403], Means::Forbidden, NEEDS_ONE).of(&[
-        Purpose::Find,
-        Purpose::Create,
-        Purpose::Update,
-    ]),
+    Rule::on(&[403], Means::Forbidden, "{said}").of(&OF_ONE),
     Rule::on(&[404], Means::Unavailable, NO_USERS).of(&[Purpose::List, Purpose::Create]),
-    Rule::on(&[404], Means::NotFound, "").of(&[Purpose::Find, Purpose::Update]),
-    // An expired link, or a user who is being deleted.
-    Rule::on(&[410], Means::NotFound, "").of(&[Purpose::Find, Purpose::Update]),
+    // 410 is an expired link, or a user who is being deleted.
+    Rule::on(&[404, 410], Means::NotFound, "").of(&[Purpose::Find, Purpose::Update]),
     Rule::on(&[400], Means::Rejected(FILTER), "{said}").of(&[Purpose::Find]),
     Rule::on(&[], Means::Unavailable, STATUS).of(&[Purpose::Find]),
 ];
+
+const OF_ONE: [Purpose; 3] = [Purpose::Find, Purpose::Create, Purpose::Update];
 
 /// The name of a search in a refusal.
 pub(super) const FILTER: &str = "filter";
@@ -48,7 +45,6 @@ const CLIENT: &str = "the token service refused clientId and clientSecret: {said
 const SCOPE: &str = "the token service refused the scope; set spec.provider.scim.tokenScope to a \
     scope that the client has: {said}";
 const NEEDS_LIST: &str = "the credential may not list users: {said}";
-const NEEDS_ONE: &str = "{said}";
 const NO_USERS: &str = "HTTP 404 for /Users: {expected}";
 
 /// Returns whether an answer grants the call, and if not, what to do about it.
@@ -92,14 +88,11 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: Mark) -
     let field = refusal.field(&sent.targets(mark.attribute()), names);
     // 409 is for a value that another user has (RFC 7644, 3.3 and 3.5). Not every server says so in
     // `scimType`.
-    if status == 409 && (code.is_empty() || code == "uniqueness") {
+    if code == "uniqueness" || status == 409 && code.is_empty() {
         return Err(Error::Duplicate { field });
     }
     if status == 409 {
         return Err(Error::Unavailable { said: format!("HTTP 409: {}", refusal.said) });
-    }
-    if code == "uniqueness" {
-        return Err(Error::Duplicate { field });
     }
     Err(refusal
         .of_password("password", &text)

@@ -277,14 +277,13 @@ impl Scim {
         let Of { mapping, write, id } = of;
         let reader = self.reader(mapping);
         let Some(id) = id else { return reader.written(of, None, &answer, None) };
-        if !is_empty(&answer) {
-            let told = reader.one(&answer).is_ok_and(|told| {
-                *told.id == *id && Ignored::of(mapping, write, had, &told).is_nothing()
+        // An answer that is no user is no confirmation, and no reason to read either.
+        let is_doubtful = is_empty(&answer)
+            || reader.one(&answer).is_ok_and(|told| {
+                *told.id != *id || !Ignored::of(mapping, write, had, &told).is_nothing()
             });
-            // An answer that is no user is no confirmation.
-            if told || reader.one(&answer).is_err() {
-                return reader.written(of, None, &answer, None);
-            }
+        if !is_doubtful {
+            return reader.written(of, None, &answer, None);
         }
         let read = match self.user(id).await {
             Ok(Some(read)) => read,
@@ -350,9 +349,8 @@ fn is(attribute: &str, value: &str) -> String {
 
 /// Returns whether the answer to a change shows nothing of the user.
 fn is_empty(answer: &Answer) -> bool {
-    let body = answer.body.trim_ascii();
-    let inner = body.strip_prefix(b"{").and_then(|body| body.strip_suffix(b"}"));
-    body.is_empty() || inner.is_some_and(|inner| inner.trim_ascii().is_empty())
+    let mut shown = answer.body.iter().filter(|b| !b.is_ascii_whitespace());
+    shown.clone().eq(b"{}") || shown.next().is_none()
 }
 
 /// Returns the rows with attributes that the server does not have.
@@ -429,11 +427,9 @@ impl Directory for Scim {
         let hints = self.hints(mapping).await;
         undefined_in(mapping, write, |target| hints.lacks(target))?;
         if self.patches(&hints) {
-            let outcome = self.patch(change, &hints, &path).await;
-            let lacks =
-                matches!(&outcome, Err(Error::Unavailable { said }) if said == NO_SUCH_CALL);
-            if !lacks {
-                return self.doubting(outcome).await;
+            match self.patch(change, &hints, &path).await {
+                Err(Error::Unavailable { said }) if said == NO_SUCH_CALL => {}
+                outcome => return self.doubting(outcome).await,
             }
             if self.patches(&hints) {
                 return Err(no_call("PATCH"));

@@ -42,16 +42,11 @@ impl<'a> Writing<'a> {
 
     /// Returns a text in the type of its attribute, if the server says that it is no text.
     fn value(self, place: &Place<'_>, text: &str) -> Result<Value, Error> {
-        let read = match self.hints.kind(place.target) {
-            Some("integer") if place.outer.starts_with("urn:") => {
-                text.parse::<i64>().map(Value::from).ok()
-            }
-            Some("boolean") if place.outer.starts_with("urn:") => {
-                text.parse::<bool>().map(Value::from).ok()
-            }
-            Some("decimal") if place.outer.starts_with("urn:") => {
-                text.parse::<f64>().map(Value::from).ok()
-            }
+        let extends = place.outer.starts_with("urn:");
+        let read = match self.hints.kind(place.target).filter(|_| extends) {
+            Some("integer") => text.parse::<i64>().map(Value::from).ok(),
+            Some("boolean") => text.parse::<bool>().map(Value::from).ok(),
+            Some("decimal") => text.parse::<f64>().map(Value::from).ok(),
             _ => Some(json!(text)),
         };
         read.ok_or_else(|| Error::Rejected {
@@ -140,14 +135,12 @@ impl<'a> Writing<'a> {
                 one_is_primary(all, had);
             }
         }
-        match (write.access, body.get(ACTIVE).and_then(Value::as_str)) {
-            (Some(access), _) => put_access(&TABLE, access, &mut body),
-            // A server that shows a text takes the flag.
-            (None, Some(text)) => {
-                let active = text.eq_ignore_ascii_case("true");
-                body.insert(ACTIVE.to_owned(), json!(active));
-            }
-            (None, None) => {}
+        // A server that shows a text takes the flag.
+        let shown = body.get(ACTIVE).and_then(Value::as_str).map(|text| {
+            if text.eq_ignore_ascii_case("true") { Access::Active } else { Access::Suspended }
+        });
+        if let Some(access) = write.access.or(shown) {
+            put_access(&TABLE, access, &mut body);
         }
         body.values_mut().filter_map(Value::as_object_mut).for_each(without_empty);
         without_empty(&mut body);
