@@ -24,6 +24,8 @@ help: ## Shows this list.
 test: control-plane lint ## Runs everything: lint, unit, property, chart and story tests, and the vendors' SDKs.
 	@echo "== tests"
 	$(CARGO) test $(LOCKED) --workspace
+	@echo "== the chart with the real Helm on a real API server"
+	tests/chart/run
 	@echo "== judges: vendors' own clients against the simulators"
 	$(CARGO) build $(LOCKED) -p simulators
 	tests/judges/run

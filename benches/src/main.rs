@@ -135,6 +135,10 @@ async fn main() -> Result<()> {
         let windows = options.windows[..].try_into().context("--windows takes two numbers")?;
         ratios.extend(limits::measure(&plane, options.joiners, windows).await?);
     }
+    if options.wants(Part::Limits) && options.provider_employees > 0 {
+        eprintln!("bench: {} joiners at Okta", options.provider_employees);
+        ratios.push(limits::of_okta(&plane, options.provider_employees).await?);
+    }
     if options.wants(Part::Webhooks) {
         eprintln!("bench: webhooks");
         ratios.extend(webhooks::measure().await?);

@@ -146,7 +146,7 @@ pub const ONE_LOGIN: Provider = Provider {
 };
 
 /// The providers that are measured after [`ONE_LOGIN`].
-pub const OTHERS: [&Provider; 3] = [&GOOGLE_WORKSPACE, &ENTRA_ID, &JUMPCLOUD];
+pub const OTHERS: [&Provider; 4] = [&GOOGLE_WORKSPACE, &ENTRA_ID, &JUMPCLOUD, &OKTA];
 
 /// Google Workspace, with its published limits from the start.
 const GOOGLE_WORKSPACE: Provider = Provider {
@@ -191,6 +191,21 @@ const JUMPCLOUD: Provider = Provider {
     address: World::jumpcloud_url,
     secret: ("jumpcloud", "/clock", |_| json!({"apiKey": "jumpcloud-key-1"})),
     prepared: Vec::new,
+};
+
+/// Okta, with its published limits from the start. Its org has the attribute for the mark.
+pub const OKTA: Provider = Provider {
+    name: "Okta",
+    service: "okta",
+    create: "POST /api/v1/users",
+    page: 200,
+    spec: |url| json!({"okta": {"domain": "sample.okta.com", "markAttribute": "bobsyncEmployeeId", "endpoint": url, "credentialsSecretRef": {"name": "okta"}}}),
+    address: World::okta_url,
+    secret: ("okta", "/okta/app", |app| json!({"apiToken": app["apiToken"]})),
+    prepared: || {
+        let mark = json!({"custom": {"bobsyncEmployeeId": {"title": "Employee in Bob", "type": "string"}}});
+        vec![("/okta/schema", mark)]
+    },
 };
 
 /// One company, one provider, one namespace.
