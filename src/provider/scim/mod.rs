@@ -44,13 +44,8 @@ impl Scim {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
-    pub fn new(
-        tenant: Tenant,
-        way: Way,
-        hooks: CallHooks,
-        pacer: Arc<Pacer>,
-    ) -> Result<Self, Error> {
-        let service = Service::new(ScimDialect::new(tenant, way), hooks, pacer)?;
+    pub fn new(to: Tenant, way: Way, hooks: CallHooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
+        let service = Service::new(ScimDialect::new(to, way), hooks, pacer)?;
         Ok(Self { service, discovery: Discovery::default() })
     }
 
