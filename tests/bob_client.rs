@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bobsync::{
-    bob::{Client, Config, Error, Observer, People},
+    bob::{CallObserver, Client, Config, Error, People},
     domain::{
         employee::{Cell, Employee, Fields},
         priority::Urgency,
@@ -51,7 +51,7 @@ fn fields() -> Fields {
     fields
 }
 
-fn client(world: &World, token: &str, observer: Observer) -> Client {
+fn client(world: &World, token: &str, observer: CallObserver) -> Client {
     Client::new(Config {
         base: world.bob_url().to_owned(),
         service_user_id: "SERVICE-1".to_owned(),
@@ -67,7 +67,7 @@ async fn bench(employees: usize) -> Bench {
     let world = World::start(Options { employees, seed: 7, ..Options::default() }).await;
     let outcomes = Outcomes::default();
     let told = Arc::clone(&outcomes);
-    let observer: Observer = Arc::new(move |call, outcome| told.lock().push((call, outcome)));
+    let observer: CallObserver = Arc::new(move |call, outcome| told.lock().push((call, outcome)));
     let (control, client) = (world.control(), client(&world, "bob-token-1", observer));
     Bench { world, control, client, outcomes }
 }

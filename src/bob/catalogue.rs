@@ -9,11 +9,11 @@ use serde::Deserialize;
 /// Every field of the company, also custom ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Catalogue {
-    fields: HashMap<Box<str>, Field>,
+    fields: HashMap<Box<str>, CatalogueField>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Field {
+struct CatalogueField {
     /// The field's name for people in Bob.
     name: Box<str>,
     /// The path of the field in reads. It is usually, but not always, spelt like the id.
@@ -43,7 +43,7 @@ impl Catalogue {
                 .json_path
                 .filter(|path| !path.is_empty())
                 .unwrap_or_else(|| plain_path(&row.id).into());
-            (row.id, Field { name: row.name.unwrap_or_default(), path })
+            (row.id, CatalogueField { name: row.name.unwrap_or_default(), path })
         };
         Some(Self { fields: rows.into_iter().map(field).collect() })
     }

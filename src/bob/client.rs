@@ -19,7 +19,7 @@ use serde::Serialize;
 use super::{
     catalogue::Catalogue,
     error::{Error, describe, scrub},
-    pace::{Pace, Route, left_of, wait_of},
+    pace::{BobPace, BobRoute, left_of, wait_of},
     people::{People, Reader},
     row,
     wanted::FieldPaths,
@@ -33,13 +33,13 @@ use crate::{
         client,
         reach::{root_cause, why},
         secret::Secret,
-        waits::{Wait, Waits, Why},
+        waits::{Wait, WaitReason, Waits},
     },
 };
 
 /// Receives every HTTP call: its name (`search`, `read`, `metadata`) and its outcome (`ok`,
 /// `not_found` or [`Error::category`]).
-pub type Observer = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
+pub type CallObserver = Arc<dyn Fn(&'static str, &'static str) + Send + Sync>;
 
 /// How to reach one company's Bob.
 #[derive(Clone)]
@@ -53,9 +53,9 @@ pub struct Config {
     /// The service user's token: the password.
     pub service_user_token: Secret,
     /// Counts calls.
-    pub observer: Observer,
+    pub observer: CallObserver,
     /// Keeps all callers with this service user below Bob's limits.
-    pub pace: Arc<Pace>,
+    pub pace: Arc<BobPace>,
     /// Receives the pauses that Bob asked for and that calls meet.
     pub waits: Waits,
 }
@@ -180,7 +180,7 @@ impl Client {
     }
 
     /// Waits until a call may start. Reports a pause that Bob asked for.
-    async fn admit(&self, route: Route, urgency: Urgency) -> Result<(), Error> {
+    async fn admit(&self, route: BobRoute, urgency: Urgency) -> Result<(), Error> {
         self.config.pace.admit(route, urgency).await.inspect_err(|error| {
             if let Error::Throttled { wait: Some(wait) } = error {
                 self.tell_wait(*wait);
@@ -189,7 +189,10 @@ impl Client {
     }
 
     fn tell_wait(&self, wait: Duration) {
-        (self.config.waits)(Wait { until: tokio::time::Instant::now() + wait, why: Why::Asked });
+        (self.config.waits)(Wait {
+            until: tokio::time::Instant::now() + wait,
+            why: WaitReason::Asked,
+        });
     }
 
     async fn searched(
@@ -198,13 +201,13 @@ impl Client {
         ids: Option<&[&str]>,
         urgency: Urgency,
     ) -> Result<People, Error> {
-        self.admit(Route::Search, urgency).await?;
+        self.admit(BobRoute::Search, urgency).await?;
         let outcome = self
             .in_time(self.patience.search, self.search(fields, ids))
             .await
             .map_err(|error| self.if_granted_before(error));
         self.granted.fetch_or(outcome.is_ok(), Ordering::Relaxed);
-        self.tell(Route::Search, outcome.as_ref().map(|_| "ok"));
+        self.tell(BobRoute::Search, outcome.as_ref().map(|_| "ok"));
         outcome
     }
 
@@ -222,7 +225,7 @@ impl Client {
     /// Returns how many reads of one employee may begin now without waiting.
     #[must_use]
     pub fn free_reads(&self, urgency: Urgency) -> usize {
-        self.config.pace.free(Route::Read, urgency)
+        self.config.pace.free(BobRoute::Read, urgency)
     }
 
     /// Returns one employee by id, active or not, in one call. Returns `None` if Bob says that
@@ -245,10 +248,10 @@ impl Client {
         if id.is_empty() || id.len() > 40 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(Error::unavailable("not a Bob employee id"));
         }
-        self.admit(Route::Read, urgency).await?;
+        self.admit(BobRoute::Read, urgency).await?;
         let outcome = self.in_time(self.patience.small, self.read(fields, id)).await;
         let word = outcome.as_ref().map(|found| if found.is_some() { "ok" } else { "not_found" });
-        self.tell(Route::Read, word);
+        self.tell(BobRoute::Read, word);
         outcome
     }
 
@@ -262,9 +265,9 @@ impl Client {
         if let Some(known) = known.filter(|known| ids.iter().all(|id| known.has(id))) {
             return Ok(known);
         }
-        self.admit(Route::Metadata, Urgency::Normal).await?;
+        self.admit(BobRoute::Metadata, Urgency::Normal).await?;
         let outcome = self.in_time(self.patience.small, self.metadata()).await;
-        self.tell(Route::Metadata, outcome.as_ref().map(|_| "ok"));
+        self.tell(BobRoute::Metadata, outcome.as_ref().map(|_| "ok"));
         let catalogue = Arc::new(outcome?);
         *self.catalogue.lock() = Some(catalogue.clone());
         Ok(catalogue)
@@ -286,7 +289,7 @@ impl Client {
     async fn metadata(&self) -> Result<Catalogue, Error> {
         // Bob answers some GETs that name a content type with 400.
         let request = self.request(Method::GET, "company/people/fields");
-        let answer = self.send(Route::Metadata, request).await?;
+        let answer = self.send(BobRoute::Metadata, request).await?;
         let mut answer = self.accept(answer).await?;
         let body = self.body(&mut answer, METADATA).await?;
         Catalogue::read(&body)
@@ -302,7 +305,7 @@ impl Client {
             show_inactive: Some(true),
             human_readable: "APPEND",
         };
-        let answer = self.post(Route::Search, "search", &ask).await?;
+        let answer = self.post(BobRoute::Search, "search", &ask).await?;
         let mut answer = self.accept(answer).await?;
         let mut reader = Reader::with_paths(fields, &self.moved());
         while let Some(chunk) = self.chunk(&mut answer).await? {
@@ -318,7 +321,7 @@ impl Client {
             show_inactive: None,
             human_readable: "APPEND",
         };
-        let mut answer = self.post(Route::Read, id, &ask).await?;
+        let mut answer = self.post(BobRoute::Read, id, &ask).await?;
         if answer.status() == StatusCode::NOT_FOUND && is_json(&answer) {
             let body = self.body(&mut answer, ERROR_BODY).await?;
             return match serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(&body)
@@ -341,7 +344,7 @@ impl Client {
         }
     }
 
-    async fn post(&self, route: Route, last: &str, ask: &Ask<'_>) -> Result<Response, Error> {
+    async fn post(&self, route: BobRoute, last: &str, ask: &Ask<'_>) -> Result<Response, Error> {
         self.send(route, self.request(Method::POST, &format!("people/{last}")).json(ask)).await
     }
 
@@ -352,7 +355,7 @@ impl Client {
             .header(header::ACCEPT, "application/json")
     }
 
-    async fn send(&self, route: Route, request: RequestBuilder) -> Result<Response, Error> {
+    async fn send(&self, route: BobRoute, request: RequestBuilder) -> Result<Response, Error> {
         let answer = request.send().await.map_err(|error| self.no_answer(&error))?;
         if let Some((left, limit, ends)) = left_of(answer.headers(), Timestamp::now()) {
             self.config.pace.told(route, left, limit, ends);
@@ -459,7 +462,7 @@ impl Client {
         [self.config.service_user_token.expose(), &self.config.service_user_id]
     }
 
-    fn tell(&self, route: Route, outcome: Result<&'static str, &Error>) {
+    fn tell(&self, route: BobRoute, outcome: Result<&'static str, &Error>) {
         (self.config.observer)(route.word(), outcome.unwrap_or_else(Error::category));
     }
 }

@@ -20,8 +20,8 @@ mod wanted;
 pub mod webhook;
 
 pub use catalogue::Catalogue;
-pub use client::{Client, Config, Observer};
+pub use client::{CallObserver, Client, Config};
 pub use error::Error;
-pub use pace::Pace;
+pub use pace::BobPace;
 pub use people::{People, Reader};
 pub use wanted::REFERENCES;

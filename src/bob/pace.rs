@@ -30,13 +30,13 @@ const LONGEST: Duration = Duration::from_secs(3600);
 
 /// The routes. Each has a limit of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route {
+pub(super) enum BobRoute {
     Search,
     Read,
     Metadata,
 }
 
-impl Route {
+impl BobRoute {
     /// Returns the word for metrics.
     pub const fn word(self) -> &'static str {
         match self {
@@ -50,16 +50,16 @@ impl Route {
 /// The starts of recent calls of each route, and the time until which no call is made. Bob counts
 /// calls for each service user, so all callers with one service user share one of these.
 #[derive(Debug, Default)]
-pub struct Pace {
-    searches: Lane,
-    reads: Lane,
-    metadata: Lane,
+pub struct BobPace {
+    searches: RouteLane,
+    reads: RouteLane,
+    metadata: RouteLane,
     silent_until: Mutex<Option<Instant>>,
 }
 
 #[derive(Debug, Default)]
-struct Lane {
-    counted: Mutex<Counted>,
+struct RouteLane {
+    counted: Mutex<CountedCalls>,
     // Each lock is held while waiting, so that callers of one urgency are served in the order in
     // which they came.
     urgent: tokio::sync::Mutex<()>,
@@ -67,22 +67,22 @@ struct Lane {
 }
 
 #[derive(Debug, Default)]
-struct Counted {
+struct CountedCalls {
     /// The starts of calls within the last minute.
     starts: VecDeque<Instant>,
     /// What Bob last said is left of its own minute, without the calls that began since then.
-    told: Option<Told>,
+    told: Option<Allowance>,
 }
 
 /// What Bob says about a minute. Other programs may call with the same service user.
 #[derive(Clone, Copy, Debug)]
-struct Told {
+struct Allowance {
     left: usize,
     reserve: usize,
     ends: Instant,
 }
 
-impl Counted {
+impl CountedCalls {
     fn tidy(&mut self, now: Instant) {
         while self.starts.front().is_some_and(|start| now.duration_since(*start) >= WINDOW) {
             self.starts.pop_front();
@@ -97,7 +97,7 @@ impl Counted {
     }
 }
 
-impl Told {
+impl Allowance {
     const fn free(self, urgency: Urgency) -> usize {
         match urgency {
             Urgency::Urgent => self.left,
@@ -113,7 +113,7 @@ const fn limit(urgency: Urgency) -> usize {
     }
 }
 
-impl Lane {
+impl RouteLane {
     /// Returns when the next call of this urgency may start. `None` means now, and counts the call.
     fn turn(&self, urgency: Urgency, now: Instant) -> Option<Instant> {
         let mut counted = self.counted.lock();
@@ -136,7 +136,7 @@ impl Lane {
     }
 }
 
-impl Pace {
+impl BobPace {
     /// Waits until a call of this route may start. The wait is at most about a minute for each
     /// forty callers ahead. A share of each minute is reserved for urgent calls, which wait for no
     /// normal call.
@@ -144,7 +144,7 @@ impl Pace {
     /// # Errors
     /// [`Error::Throttled`] at once while the wait of a 429 lasts: an hour is too long to sleep
     /// inside a call.
-    pub(super) async fn admit(&self, route: Route, urgency: Urgency) -> Result<(), Error> {
+    pub(super) async fn admit(&self, route: BobRoute, urgency: Urgency) -> Result<(), Error> {
         let lane = self.lane(route);
         let _first = match urgency {
             Urgency::Urgent => lane.urgent.lock().await,
@@ -162,7 +162,7 @@ impl Pace {
     }
 
     /// Returns how many calls of this route and urgency may start now.
-    pub(super) fn free(&self, route: Route, urgency: Urgency) -> usize {
+    pub(super) fn free(&self, route: BobRoute, urgency: Urgency) -> usize {
         if self.silence().is_some() {
             return 0;
         }
@@ -173,7 +173,7 @@ impl Pace {
 
     /// Takes in how many calls an answer says are left of this route's minute. `ends` is the time
     /// until the minute ends.
-    pub(super) fn told(&self, route: Route, left: usize, limit: Option<usize>, ends: Duration) {
+    pub(super) fn told(&self, route: BobRoute, left: usize, limit: Option<usize>, ends: Duration) {
         let (now, reserve) =
             (Instant::now(), limit.map_or(RESERVE, |limit| RESERVE.min(limit / 5)));
         let mut counted = self.lane(route).counted.lock();
@@ -183,17 +183,17 @@ impl Pace {
         // is the latest.
         counted.told = Some(match counted.told {
             Some(known) if ends.saturating_duration_since(known.ends) < SAME => {
-                Told { left: known.left.min(left), reserve, ends: known.ends.max(ends) }
+                Allowance { left: known.left.min(left), reserve, ends: known.ends.max(ends) }
             }
-            _ => Told { left, reserve, ends },
+            _ => Allowance { left, reserve, ends },
         });
     }
 
-    const fn lane(&self, route: Route) -> &Lane {
+    const fn lane(&self, route: BobRoute) -> &RouteLane {
         match route {
-            Route::Search => &self.searches,
-            Route::Read => &self.reads,
-            Route::Metadata => &self.metadata,
+            BobRoute::Search => &self.searches,
+            BobRoute::Read => &self.reads,
+            BobRoute::Metadata => &self.metadata,
         }
     }
 
@@ -255,13 +255,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_minute_sees_more_than_fifty_calls_of_a_route() {
-        let pace = Pace::default();
+        let pace = BobPace::default();
         let mut starts = Vec::new();
         for call in 0..170 {
             if call == 30 {
                 tokio::time::advance(Duration::from_secs(40)).await;
             }
-            pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
+            pace.admit(BobRoute::Search, Urgency::Urgent).await.unwrap();
             starts.push(Instant::now());
         }
         for window in starts.windows(51) {
@@ -272,23 +272,23 @@ mod tests {
             "no slower than the limit asks for"
         );
         let before = Instant::now();
-        pace.admit(Route::Read, Urgency::Urgent).await.unwrap();
+        pace.admit(BobRoute::Read, Urgency::Urgent).await.unwrap();
         assert_eq!(Instant::now(), before, "the other route has a limit of its own");
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_cannot_wait_has_a_share_of_each_minute() {
-        let pace = Pace::default();
+        let pace = BobPace::default();
         for _ in 0..CALLS - RESERVE {
-            pace.admit(Route::Search, Urgency::Normal).await.unwrap();
+            pace.admit(BobRoute::Search, Urgency::Normal).await.unwrap();
         }
         let began = Instant::now();
-        let mut normal = std::pin::pin!(pace.admit(Route::Search, Urgency::Normal));
+        let mut normal = std::pin::pin!(pace.admit(BobRoute::Search, Urgency::Normal));
         tokio::time::timeout(Duration::from_secs(30), &mut normal)
             .await
             .expect_err("the share of normal calls is used up");
         for _ in 0..RESERVE {
-            pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
+            pace.admit(BobRoute::Search, Urgency::Urgent).await.unwrap();
         }
         assert_eq!(began.elapsed(), Duration::from_secs(30), "no urgent call waited");
         normal.await.unwrap();
@@ -297,25 +297,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn silence_stops_every_route_and_ends() {
-        let pace = Pace::default();
+        let pace = BobPace::default();
         pace.be_silent(Duration::from_secs(90));
         pace.be_silent(Duration::from_secs(5));
         tokio::time::advance(Duration::from_secs(30)).await;
-        for route in [Route::Search, Route::Read] {
+        for route in [BobRoute::Search, BobRoute::Read] {
             let refused = pace.admit(route, Urgency::Urgent).await.unwrap_err();
             assert_eq!(refused, Error::Throttled { wait: Some(Duration::from_secs(60)) });
         }
         tokio::time::advance(Duration::from_secs(60)).await;
-        pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
+        pace.admit(BobRoute::Search, Urgency::Urgent).await.unwrap();
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_silence_that_falls_while_callers_wait_stops_them_too() {
-        let pace = Pace::default();
+        let pace = BobPace::default();
         for _ in 0..CALLS {
-            pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
+            pace.admit(BobRoute::Search, Urgency::Urgent).await.unwrap();
         }
-        let (waited, ()) = tokio::join!(pace.admit(Route::Search, Urgency::Urgent), async {
+        let (waited, ()) = tokio::join!(pace.admit(BobRoute::Search, Urgency::Urgent), async {
             pace.be_silent(Duration::from_secs(300))
         });
         assert!(matches!(waited, Err(Error::Throttled { wait: Some(_) })), "{waited:?}");
@@ -323,33 +323,36 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_bob_says_is_left_is_believed_until_its_minute_ends() {
-        let pace = Pace::default();
-        pace.admit(Route::Search, Urgency::Normal).await.unwrap();
+        let pace = BobPace::default();
+        pace.admit(BobRoute::Search, Urgency::Normal).await.unwrap();
         // Other programs call with the same service user.
-        pace.told(Route::Search, 12, Some(50), Duration::from_secs(40));
+        pace.told(BobRoute::Search, 12, Some(50), Duration::from_secs(40));
         assert_eq!(
-            (pace.free(Route::Search, Urgency::Normal), pace.free(Route::Read, Urgency::Normal)),
+            (
+                pace.free(BobRoute::Search, Urgency::Normal),
+                pace.free(BobRoute::Read, Urgency::Normal)
+            ),
             (2, CALLS - RESERVE)
         );
         let began = Instant::now();
         for _ in 0..2 {
-            pace.admit(Route::Search, Urgency::Normal).await.unwrap();
+            pace.admit(BobRoute::Search, Urgency::Normal).await.unwrap();
         }
         // An answer that was overtaken says more than is left.
-        pace.told(Route::Search, 11, Some(50), Duration::from_secs(39));
-        assert_eq!(pace.free(Route::Search, Urgency::Normal), 0);
-        pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
+        pace.told(BobRoute::Search, 11, Some(50), Duration::from_secs(39));
+        assert_eq!(pace.free(BobRoute::Search, Urgency::Normal), 0);
+        pace.admit(BobRoute::Search, Urgency::Urgent).await.unwrap();
         assert_eq!(began.elapsed(), Duration::ZERO);
-        pace.admit(Route::Search, Urgency::Normal).await.unwrap();
+        pace.admit(BobRoute::Search, Urgency::Normal).await.unwrap();
         assert_eq!(began.elapsed(), Duration::from_secs(40));
-        assert_eq!(pace.free(Route::Search, Urgency::Normal), CALLS - RESERVE - 5);
+        assert_eq!(pace.free(BobRoute::Search, Urgency::Normal), CALLS - RESERVE - 5);
         // No call is left, so an urgent call waits too.
-        pace.told(Route::Search, 0, Some(50), Duration::from_secs(30));
-        pace.admit(Route::Search, Urgency::Urgent).await.unwrap();
+        pace.told(BobRoute::Search, 0, Some(50), Duration::from_secs(30));
+        pace.admit(BobRoute::Search, Urgency::Urgent).await.unwrap();
         assert_eq!(began.elapsed(), Duration::from_secs(70));
         // A smaller limit has a smaller reserve.
-        pace.told(Route::Read, 3, Some(5), Duration::from_secs(30));
-        assert_eq!(pace.free(Route::Read, Urgency::Normal), 2);
+        pace.told(BobRoute::Read, 3, Some(5), Duration::from_secs(30));
+        assert_eq!(pace.free(BobRoute::Read, Urgency::Normal), 2);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess,
 use serde_json::value::RawValue;
 
 use super::{
-    value::{Found, Shown},
+    value::{RawForms, ShownValue},
     wanted::{FieldPaths, Node},
 };
 use crate::domain::employee::{Cell, Values};
@@ -15,32 +15,32 @@ use crate::domain::employee::{Cell, Values};
 pub(super) fn read(wanted: &FieldPaths, bytes: &[u8]) -> Option<Values> {
     // The bytes are checked once, so that no string has to be checked again.
     let text = std::str::from_utf8(bytes).ok()?;
-    let mut found = vec![Found::default(); wanted.kinds.len()];
+    let mut found = vec![RawForms::default(); wanted.kinds.len()];
     let mut json = serde_json::Deserializer::from_str(text);
     json.deserialize_map(Top { wanted, found: &mut found }).ok()?;
     json.end().ok()?;
     for (label, reference) in &wanted.labels {
         found[*label] = found[*reference];
     }
-    let shown: Vec<Shown<'_>> =
+    let shown: Vec<ShownValue<'_>> =
         found.iter().zip(&wanted.kinds).map(|(found, kind)| found.show(*kind)).collect();
     Some(Values::from_cells(shown.iter().map(|shown| match shown {
-        Shown::Absent => Cell::Absent,
-        Shown::Null => Cell::Null,
-        Shown::Text(text) => Cell::Text(text),
+        ShownValue::Absent => Cell::Absent,
+        ShownValue::Null => Cell::Null,
+        ShownValue::Text(text) => Cell::Text(text),
     })))
 }
 
 /// Which of the forms is being read.
 #[derive(Clone, Copy)]
-enum Form {
+enum RowForm {
     Nested,
     Human,
 }
 
 struct Top<'p, 'de> {
     wanted: &'p FieldPaths,
-    found: &'p mut [Found<'de>],
+    found: &'p mut [RawForms<'de>],
 }
 
 impl<'de> Visitor<'de> for Top<'_, 'de> {
@@ -54,23 +54,23 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
         let (mut nested, mut slash) = (0, 0);
         while let Some(key) = map.next_key_seed(TopKey { wanted: self.wanted, nested, slash })? {
             match key {
-                Key::Nested(child) => {
+                RowKey::Nested(child) => {
                     nested = child + 1;
                     let node = &self.wanted.nested.children[child];
-                    map.next_value_seed(Inside { node, form: Form::Nested, found: self.found })?;
+                    map.next_value_seed(Inside { node, form: RowForm::Nested, found: self.found })?;
                 }
-                Key::Slash(child) => {
+                RowKey::Slash(child) => {
                     slash = child + 1;
                     let raw: &'de RawValue = map.next_value()?;
                     if let Some(field) = self.wanted.slash.children[child].field {
                         self.found[field].slash = Some(raw.get());
                     }
                 }
-                Key::Human => {
+                RowKey::Human => {
                     let node = &self.wanted.nested;
-                    map.next_value_seed(Inside { node, form: Form::Human, found: self.found })?;
+                    map.next_value_seed(Inside { node, form: RowForm::Human, found: self.found })?;
                 }
-                Key::Other => {
+                RowKey::Other => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
@@ -79,7 +79,7 @@ impl<'de> Visitor<'de> for Top<'_, 'de> {
     }
 }
 
-enum Key {
+enum RowKey {
     Nested(usize),
     Slash(usize),
     Human,
@@ -93,44 +93,44 @@ struct TopKey<'p> {
 }
 
 impl<'de> DeserializeSeed<'de> for TopKey<'_> {
-    type Value = Key;
+    type Value = RowKey;
 
-    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<Key, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, json: D) -> Result<RowKey, D::Error> {
         json.deserialize_str(self)
     }
 }
 
 impl Visitor<'_> for TopKey<'_> {
-    type Value = Key;
+    type Value = RowKey;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a key")
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+    fn visit_str<E>(self, name: &str) -> Result<RowKey, E> {
         let known = if name.starts_with('/') {
-            self.wanted.slash.child(name, self.slash).map(Key::Slash)
+            self.wanted.slash.child(name, self.slash).map(RowKey::Slash)
         } else if name == "humanReadable" {
-            Some(Key::Human)
+            Some(RowKey::Human)
         } else {
-            self.wanted.nested.child(name, self.nested).map(Key::Nested)
+            self.wanted.nested.child(name, self.nested).map(RowKey::Nested)
         };
-        Ok(known.unwrap_or(Key::Other))
+        Ok(known.unwrap_or(RowKey::Other))
     }
 }
 
 /// The value at a node.
 struct Inside<'p, 'de> {
     node: &'p Node,
-    form: Form,
-    found: &'p mut [Found<'de>],
+    form: RowForm,
+    found: &'p mut [RawForms<'de>],
 }
 
 impl<'de> Inside<'_, 'de> {
     fn set(&mut self, field: usize, raw: &'de str) {
         match self.form {
-            Form::Nested => self.found[field].nested = Some(raw),
-            Form::Human => self.found[field].human = Some(raw),
+            RowForm::Nested => self.found[field].nested = Some(raw),
+            RowForm::Human => self.found[field].human = Some(raw),
         }
     }
 }
@@ -156,7 +156,7 @@ impl<'de> DeserializeSeed<'de> for Inside<'_, 'de> {
                 .deserialize_any(self)
                 .map_err(serde::de::Error::custom);
         }
-        if raw == "null" && self.node.person && matches!(self.form, Form::Nested) {
+        if raw == "null" && self.node.person && matches!(self.form, RowForm::Nested) {
             let found = &mut *self.found;
             self.node.each_field(&mut |field| found[field].nested = Some(raw));
         }

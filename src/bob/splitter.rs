@@ -46,7 +46,7 @@ pub enum Piece<'a> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum At {
+enum Expects {
     Start,
     KeyOrEnd,
     Key,
@@ -71,7 +71,7 @@ enum Taking {
 /// The state between chunks. The caller feeds chunks in order and then calls [`Splitter::finish`].
 #[derive(Debug)]
 pub struct Splitter {
-    at: At,
+    at: Expects,
     taking: Taking,
     /// The part of the current value that came with earlier chunks.
     carry: Vec<u8>,
@@ -84,7 +84,7 @@ pub struct Splitter {
 impl Default for Splitter {
     fn default() -> Self {
         Self {
-            at: At::Start,
+            at: Expects::Start,
             taking: Taking::Nothing,
             carry: Vec::new(),
             key: Vec::new(),
@@ -148,8 +148,8 @@ impl Splitter {
     /// [`Malformed::CutOff`] or [`Malformed::NoEmployees`].
     pub fn finish(&self) -> Result<(), Malformed> {
         match (self.at, self.found_array) {
-            (At::Done, true) => Ok(()),
-            (At::Done, false) => Err(Malformed::NoEmployees),
+            (Expects::Done, true) => Ok(()),
+            (Expects::Done, false) => Err(Malformed::NoEmployees),
             _ => Err(Malformed::CutOff),
         }
     }
@@ -158,31 +158,37 @@ impl Splitter {
     /// The first byte of a value is not used up, because the value begins with it.
     fn step(&mut self, byte: u8) -> Result<bool, Malformed> {
         let (next, taking) = match (self.at, byte) {
-            (At::Start, b'{') => (At::KeyOrEnd, Taking::Nothing),
-            (At::KeyOrEnd | At::Key, b'"') => (At::Key, Taking::Text { escaped: false }),
-            (At::Colon, b':') => (At::Value, Taking::Nothing),
-            (At::Value, _) if self.key == b"\"employees\"" => match byte {
+            (Expects::Start, b'{') => (Expects::KeyOrEnd, Taking::Nothing),
+            (Expects::KeyOrEnd | Expects::Key, b'"') => {
+                (Expects::Key, Taking::Text { escaped: false })
+            }
+            (Expects::Colon, b':') => (Expects::Value, Taking::Nothing),
+            (Expects::Value, _) if self.key == b"\"employees\"" => match byte {
                 _ if self.found_array => return Err(Malformed::TwoArrays),
                 b'[' => {
                     self.found_array = true;
-                    (At::ElementOrEnd, Taking::Nothing)
+                    (Expects::ElementOrEnd, Taking::Nothing)
                 }
                 _ => return Err(Malformed::NoEmployees),
             },
-            (At::Value, b'{' | b'[') => {
-                (At::Value, Taking::Nested { depth: 0, text: false, escaped: false })
+            (Expects::Value, b'{' | b'[') => {
+                (Expects::Value, Taking::Nested { depth: 0, text: false, escaped: false })
             }
-            (At::Value, b'"') => (At::Value, Taking::Text { escaped: false }),
-            (At::Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => (At::Value, Taking::Scalar),
-            (At::ElementOrEnd | At::Element, b'{') => {
-                (At::Element, Taking::Nested { depth: 0, text: false, escaped: false })
+            (Expects::Value, b'"') => (Expects::Value, Taking::Text { escaped: false }),
+            (Expects::Value, b'-' | b'0'..=b'9' | b't' | b'f' | b'n') => {
+                (Expects::Value, Taking::Scalar)
             }
-            (At::AfterElement, b',') => (At::Element, Taking::Nothing),
-            (At::ElementOrEnd | At::AfterElement, b']') => (At::AfterValue, Taking::Nothing),
-            (At::AfterValue, b',') => (At::Key, Taking::Nothing),
-            (At::KeyOrEnd | At::AfterValue, b'}') => (At::Done, Taking::Nothing),
-            (At::Element | At::ElementOrEnd, _) => return Err(Malformed::Element),
-            (At::Done, _) => return Err(Malformed::Trailing),
+            (Expects::ElementOrEnd | Expects::Element, b'{') => {
+                (Expects::Element, Taking::Nested { depth: 0, text: false, escaped: false })
+            }
+            (Expects::AfterElement, b',') => (Expects::Element, Taking::Nothing),
+            (Expects::ElementOrEnd | Expects::AfterElement, b']') => {
+                (Expects::AfterValue, Taking::Nothing)
+            }
+            (Expects::AfterValue, b',') => (Expects::Key, Taking::Nothing),
+            (Expects::KeyOrEnd | Expects::AfterValue, b'}') => (Expects::Done, Taking::Nothing),
+            (Expects::Element | Expects::ElementOrEnd, _) => return Err(Malformed::Element),
+            (Expects::Done, _) => return Err(Malformed::Trailing),
             _ => return Err(Malformed::Grammar),
         };
         self.at = next;
@@ -213,7 +219,7 @@ impl Splitter {
         sink: &mut impl FnMut(Piece<'_>) -> Result<(), Malformed>,
     ) -> Result<(), Malformed> {
         match self.at {
-            At::Key => {
+            Expects::Key => {
                 self.key.clear();
                 // A key may have escapes, and only then has to be decoded.
                 if value.contains(&b'\\') {
@@ -223,15 +229,15 @@ impl Splitter {
                 } else {
                     self.key.extend_from_slice(value);
                 }
-                self.at = At::Colon;
+                self.at = Expects::Colon;
                 Ok(())
             }
-            At::Value => {
-                self.at = At::AfterValue;
+            Expects::Value => {
+                self.at = Expects::AfterValue;
                 sink(Piece::Member(&self.key, value))
             }
             _ => {
-                self.at = At::AfterElement;
+                self.at = Expects::AfterElement;
                 sink(Piece::Employee(value))
             }
         }

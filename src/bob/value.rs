@@ -22,11 +22,11 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::wanted::Kind;
+use super::wanted::ValueKind;
 
 /// The raw JSON of one field's value in each form.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Found<'a> {
+pub(super) struct RawForms<'a> {
     pub nested: Option<&'a str>,
     /// The object `{"value": ..}`.
     pub slash: Option<&'a str>,
@@ -35,42 +35,42 @@ pub(super) struct Found<'a> {
 
 /// The value of one field.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Shown<'a> {
+pub(super) enum ShownValue<'a> {
     Absent,
     Null,
     Text(Cow<'a, str>),
 }
 
-impl<'a> Found<'a> {
-    pub fn show(&self, kind: Kind) -> Shown<'a> {
+impl<'a> RawForms<'a> {
+    pub fn show(&self, kind: ValueKind) -> ShownValue<'a> {
         let Some(machine) = self.nested.or_else(|| inner(self.slash?)) else {
-            return Shown::Absent;
+            return ShownValue::Absent;
         };
         let human = || label(self.human?);
         let text = match (machine.as_bytes().first(), kind) {
-            (Some(b'n'), _) => return Shown::Null,
-            (Some(b'['), _) if is_empty_list(machine) => return Shown::Null,
-            (Some(b'"'), Kind::Reference | Kind::Date) => text(machine),
-            (Some(b'"'), Kind::Label) => match text(machine) {
+            (Some(b'n'), _) => return ShownValue::Null,
+            (Some(b'['), _) if is_empty_list(machine) => return ShownValue::Null,
+            (Some(b'"'), ValueKind::Reference | ValueKind::Date) => text(machine),
+            (Some(b'"'), ValueKind::Label) => match text(machine) {
                 Some(text) if is_iso_date(&text) => Some(text),
                 machine => human().or(machine),
             },
-            (Some(b'{'), Kind::Reference) => member(machine, &["id"]),
-            (Some(b'{'), Kind::Name) => human().or_else(|| member(machine, &["displayName"])),
-            (_, Kind::Name) => human(),
-            (Some(b'{'), Kind::Label) => {
+            (Some(b'{'), ValueKind::Reference) => member(machine, &["id"]),
+            (Some(b'{'), ValueKind::Name) => human().or_else(|| member(machine, &["displayName"])),
+            (_, ValueKind::Name) => human(),
+            (Some(b'{'), ValueKind::Label) => {
                 human().or_else(|| member(machine, &["displayName", "name", "value"]))
             }
-            (Some(b'['), Kind::Label) => human().or_else(|| label(machine)),
+            (Some(b'['), ValueKind::Label) => human().or_else(|| label(machine)),
             (Some(b'[' | b'{'), _) => None,
-            (Some(b't' | b'f'), _) | (_, Kind::Reference | Kind::Date) => {
+            (Some(b't' | b'f'), _) | (_, ValueKind::Reference | ValueKind::Date) => {
                 Some(Cow::Borrowed(machine))
             }
             _ => human()
                 .filter(|label| !is_same_number(machine, label))
                 .or(Some(Cow::Borrowed(machine))),
         };
-        text.map_or(Shown::Absent, Shown::Text)
+        text.map_or(ShownValue::Absent, ShownValue::Text)
     }
 }
 
@@ -171,13 +171,14 @@ fn is_same_number(raw: &str, label: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn show(kind: Kind, nested: &str, slash: &str, human: &str) -> String {
+    fn show(kind: ValueKind, nested: &str, slash: &str, human: &str) -> String {
         let given = |text| Some(text).filter(|text: &&str| !text.is_empty());
-        match (Found { nested: given(nested), slash: given(slash), human: given(human) }).show(kind)
+        match (RawForms { nested: given(nested), slash: given(slash), human: given(human) })
+            .show(kind)
         {
-            Shown::Absent => "absent".to_owned(),
-            Shown::Null => "null".to_owned(),
-            Shown::Text(text) => format!("'{text}'"),
+            ShownValue::Absent => "absent".to_owned(),
+            ShownValue::Null => "null".to_owned(),
+            ShownValue::Text(text) => format!("'{text}'"),
         }
     }
 
@@ -247,7 +248,7 @@ mod tests {
             (r#"{"x":1}"#, "", "", "absent"),
         ] {
             assert_eq!(
-                show(Kind::Label, nested, slash, human),
+                show(ValueKind::Label, nested, slash, human),
                 expected,
                 "{nested} {slash} {human}"
             );
@@ -270,7 +271,7 @@ mod tests {
             (r#"["3332883884017713238"]"#, "", "absent"),
             ("null", r#""Ada Okoro""#, "null"),
         ] {
-            assert_eq!(show(Kind::Reference, nested, "", human), expected, "{nested} {human}");
+            assert_eq!(show(ValueKind::Reference, nested, "", human), expected, "{nested} {human}");
         }
     }
 
@@ -284,17 +285,24 @@ mod tests {
             (r#"{"from":"2026-11-02"}"#, "absent"),
         ] {
             let label = if nested.starts_with('{') { "" } else { r#""2 November""# };
-            assert_eq!(show(Kind::Date, nested, "", label), expected, "{nested}");
+            assert_eq!(show(ValueKind::Date, nested, "", label), expected, "{nested}");
         }
     }
 
     #[test]
     fn the_name_of_an_employee_is_the_label_and_never_the_id() {
         let id = "\"3332883884017713238\"";
-        assert_eq!(show(Kind::Name, id, "", "\"Ada Okoro\""), "'Ada Okoro'");
-        assert_eq!(show(Kind::Name, id, "", ""), show(Kind::Label, "", "", ""), "not shown");
-        assert_eq!(show(Kind::Name, "null", "", "null"), show(Kind::Label, "null", "", ""));
+        assert_eq!(show(ValueKind::Name, id, "", "\"Ada Okoro\""), "'Ada Okoro'");
+        assert_eq!(
+            show(ValueKind::Name, id, "", ""),
+            show(ValueKind::Label, "", "", ""),
+            "not shown"
+        );
+        assert_eq!(
+            show(ValueKind::Name, "null", "", "null"),
+            show(ValueKind::Label, "null", "", "")
+        );
         let object = r#"{"id": "3332883884017713238", "displayName": "Ada Okoro"}"#;
-        assert_eq!(show(Kind::Name, object, "", ""), "'Ada Okoro'");
+        assert_eq!(show(ValueKind::Name, object, "", ""), "'Ada Okoro'");
     }
 }

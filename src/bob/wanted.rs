@@ -12,7 +12,7 @@ use crate::domain::employee::Fields;
 
 /// What kind of value a field has, as far as its id says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     /// An employee: the id is the value, and never the name.
     Reference,
     /// A day that decides about access: the machine's value is always the value.
@@ -55,7 +55,7 @@ pub(super) struct FieldPaths {
     pub nested: Node,
     /// The flat form.
     pub slash: Node,
-    pub kinds: Box<[Kind]>,
+    pub kinds: Box<[ValueKind]>,
     /// The fields that are the name behind a reference, with the field of the reference.
     pub labels: Vec<(usize, usize)>,
 }
@@ -82,7 +82,7 @@ impl FieldPaths {
         }
         wanted.kinds = fields.ids().iter().map(|id| kind(id)).collect();
         for (label, _) in &wanted.labels {
-            wanted.kinds[*label] = Kind::Name;
+            wanted.kinds[*label] = ValueKind::Name;
         }
         wanted
     }
@@ -128,13 +128,13 @@ impl Node {
     }
 }
 
-fn kind(id: &str) -> Kind {
+fn kind(id: &str) -> ValueKind {
     if REFERENCES.contains(&id) {
-        Kind::Reference
+        ValueKind::Reference
     } else if DATES.contains(&id) {
-        Kind::Date
+        ValueKind::Date
     } else {
-        Kind::Label
+        ValueKind::Label
     }
 }
 

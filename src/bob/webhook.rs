@@ -162,7 +162,7 @@ pub struct Event {
 /// A body that is not an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the body is no event")]
-pub struct Unreadable;
+pub struct NotAnEvent;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -233,9 +233,9 @@ impl Event {
     /// Reads a body after its signature was checked.
     ///
     /// # Errors
-    /// [`Unreadable`] if it is not an object with a `type`.
-    pub fn read(body: &[u8]) -> Result<Self, Unreadable> {
-        let envelope: Envelope<'_> = object(body).ok_or(Unreadable)?;
+    /// [`NotAnEvent`] if it is not an object with a `type`.
+    pub fn read(body: &[u8]) -> Result<Self, NotAnEvent> {
+        let envelope: Envelope<'_> = object(body).ok_or(NotAnEvent)?;
         let data: Option<Data<'_>> = envelope.data.and_then(|raw| object(raw.get().as_bytes()));
         let v1: Option<LegacyEmployee<'_>> =
             envelope.employee.and_then(|raw| object(raw.get().as_bytes()));

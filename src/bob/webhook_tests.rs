@@ -153,7 +153,7 @@ fn what_is_no_event_is_said_to_be_none() {
         "{\"type\":\"a\",\"type\":\"b\"}",
         "\u{0}",
     ] {
-        assert_eq!(Event::read(body.as_bytes()), Err(Unreadable), "{body}");
+        assert_eq!(Event::read(body.as_bytes()), Err(NotAnEvent), "{body}");
     }
     let deep = format!(
         "{{\"type\":\"employee.left\",\"data\":{}1{}}}",

@@ -17,7 +17,7 @@ use kube::{
 };
 use serde_json::json;
 
-use self::held::{Held, People, field_manager};
+use self::held::{PlanOnHold, WaitingEmployees, field_manager};
 use crate::{
     api::{EmployeeSync, ProvisioningIntegration},
     cluster::{
@@ -71,14 +71,18 @@ pub fn main(options: Options) -> Result<(), String> {
         connect::install_crypto();
         let (client, default_namespace) = connect::client().await?;
         let namespace = options.namespace.clone().unwrap_or(default_namespace);
-        approve(&options, &Place { client, namespace, name: options.integration.clone() }).await
+        approve(
+            &options,
+            &IntegrationPlace { client, namespace, name: options.integration.clone() },
+        )
+        .await
     })
 }
 
-async fn approve(options: &Options, place: &Place) -> Result<(), String> {
+async fn approve(options: &Options, place: &IntegrationPlace) -> Result<(), String> {
     Crds::require_whole(place.client.clone()).await?;
     let integration = place.integration().await?;
-    let held = Held::of(&integration, options.digest.as_deref())?;
+    let held = PlanOnHold::of(&integration, options.digest.as_deref())?;
     let people = place.people().await?;
     println!("{}", held.describe(place, people.as_ref()));
     let asks = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
@@ -114,19 +118,19 @@ fn says_yes(input: &mut impl BufRead) -> bool {
 }
 
 /// One integration, and the API server that has it.
-struct Place {
+struct IntegrationPlace {
     client: Client,
     namespace: String,
     name: String,
 }
 
-impl std::fmt::Display for Place {
+impl std::fmt::Display for IntegrationPlace {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
     }
 }
 
-impl Place {
+impl IntegrationPlace {
     fn integrations(&self) -> Api<Lenient<ProvisioningIntegration>> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
@@ -161,10 +165,10 @@ impl Place {
     }
 
     /// Returns the employees who wait, or `None` if the caller may not list EmployeeSyncs.
-    async fn people(&self) -> Result<Option<People>, String> {
+    async fn people(&self) -> Result<Option<WaitingEmployees>, String> {
         // An object that does not fit its type must not hide the others.
         let api: Api<Lenient<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
-        let mut people = People::default();
+        let mut people = WaitingEmployees::default();
         let mut page = ListParams::default().limit(PAGE);
         loop {
             let list = match bounded(TIMEOUT, api.list(&page)).await {
@@ -220,7 +224,7 @@ impl Place {
 
     /// Writes `spec.approvedPlan` and nothing else. With the uid, the write fails if the
     /// integration was deleted and made again.
-    async fn write(&self, held: &Held, who: &str) -> Result<ProvisioningIntegration, String> {
+    async fn write(&self, held: &PlanOnHold, who: &str) -> Result<ProvisioningIntegration, String> {
         let patch = json!({
             "apiVersion": format!("{}/v1alpha1", crate::api::GROUP),
             "kind": "ProvisioningIntegration",

@@ -30,12 +30,12 @@ enum Command {
     Reference {
         /// Which page.
         #[arg(value_enum)]
-        page: Page,
+        page: ReferencePage,
     },
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Page {
+enum ReferencePage {
     Reasons,
     Metrics,
     Flags,
@@ -57,9 +57,9 @@ pub fn run() -> Result<(), String> {
             print!(
                 "{}",
                 match page {
-                    Page::Reasons => crate::api::reasons::markdown(),
-                    Page::Metrics => crate::telemetry::metrics::Metrics::markdown(),
-                    Page::Flags => flags_markdown(),
+                    ReferencePage::Reasons => crate::api::reasons::markdown(),
+                    ReferencePage::Metrics => crate::telemetry::metrics::Metrics::markdown(),
+                    ReferencePage::Flags => flags_markdown(),
                 }
             );
             Ok(())

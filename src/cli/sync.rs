@@ -107,7 +107,7 @@ struct Desk {
 
 /// One EmployeeSync, with what is needed here.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Person {
+struct SyncRow {
     name: String,
     integration: String,
     employee: String,
@@ -119,7 +119,7 @@ struct Person {
     unreadable: Option<String>,
 }
 
-impl Person {
+impl SyncRow {
     fn of(object: &EmployeeSync) -> Self {
         let status = object.status.clone().unwrap_or_default();
         Self {
@@ -145,11 +145,11 @@ impl Person {
 /// # Errors
 /// Names an employee who is not there.
 fn meant(
-    people: Vec<Person>,
+    people: Vec<SyncRow>,
     integration: Option<&str>,
     employees: &[String],
-) -> Result<Vec<Person>, String> {
-    let people: Vec<Person> = people
+) -> Result<Vec<SyncRow>, String> {
+    let people: Vec<SyncRow> = people
         .into_iter()
         .filter(|person| integration.is_none_or(|name| person.integration == name))
         .collect();
@@ -270,7 +270,7 @@ impl Desk {
                     return Err(self.is_suspended(integration));
                 }
             }
-            let now: Vec<Person> = self
+            let now: Vec<SyncRow> = self
                 .list()
                 .await?
                 .into_iter()
@@ -342,7 +342,7 @@ impl Desk {
         Err(format!("not complete after {} s; {line}", self.options.timeout.as_secs()))
     }
 
-    async fn list(&self) -> Result<Vec<Person>, String> {
+    async fn list(&self) -> Result<Vec<SyncRow>, String> {
         // An object that does not fit its type must not hide the others.
         let api: Api<Lenient<EmployeeSync>> = Api::namespaced(self.client.clone(), &self.namespace);
         let mut page = ListParams::default().limit(PAGE);
@@ -362,7 +362,7 @@ impl Desk {
                 }
             })?;
             people.extend(
-                list.items.iter().filter_map(|person| person.0.as_ref().ok()).map(Person::of),
+                list.items.iter().filter_map(|person| person.0.as_ref().ok()).map(SyncRow::of),
             );
             match list.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => page.continue_token = Some(token),
@@ -373,7 +373,7 @@ impl Desk {
 }
 
 /// Returns how many employees these are. One employee has an EmployeeSync in each integration.
-fn words(people: &[Person]) -> String {
+fn words(people: &[SyncRow]) -> String {
     let employees = people.iter().map(|person| &*person.employee).collect::<BTreeSet<_>>().len();
     let employees = count(employees, "employee", "employees");
     let integrations: BTreeSet<&str> = people.iter().map(|person| &*person.integration).collect();
@@ -389,7 +389,7 @@ fn count(number: usize, one: &str, several: &str) -> String {
 
 /// Returns a sentence for each employee who is in several integrations: which, and how to mean only
 /// one of them.
-fn in_several(people: &[Person]) -> Vec<String> {
+fn in_several(people: &[SyncRow]) -> Vec<String> {
     let mut by_employee: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for person in people {
         by_employee.entry(&person.employee).or_default().insert(&person.integration);
@@ -410,7 +410,7 @@ fn in_several(people: &[Person]) -> Vec<String> {
 }
 
 /// Returns a text such as `3 InSync, 1 Rejected`.
-fn by_reason(people: &[Person]) -> String {
+fn by_reason(people: &[SyncRow]) -> String {
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
     people.iter().for_each(|person| *counts.entry(&person.reason).or_default() += 1);
     counts.iter().map(|(reason, count)| format!("{count} {reason}")).collect::<Vec<_>>().join(", ")
@@ -420,8 +420,8 @@ fn by_reason(people: &[Person]) -> String {
 mod tests {
     use super::*;
 
-    fn person(integration: &str, employee: &str, username: Option<&str>) -> Person {
-        Person {
+    fn person(integration: &str, employee: &str, username: Option<&str>) -> SyncRow {
+        SyncRow {
             name: format!("{integration}-{employee}"),
             integration: integration.to_owned(),
             employee: employee.to_owned(),

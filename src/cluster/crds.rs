@@ -60,7 +60,7 @@ impl Lacking {
 
 /// What one look at the CRDs has shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Look {
+pub enum CrdLook {
     /// They have every field.
     Whole,
     /// A field is missing.
@@ -116,7 +116,7 @@ impl Crds {
     }
 
     /// Looks at the CRDs now.
-    pub async fn look(&self) -> Look {
+    pub async fn look(&self) -> CrdLook {
         let shows = match bounded(WITHIN, self.described()).await {
             Ok(shows) => shows,
             Err(error) => {
@@ -125,14 +125,14 @@ impl Crds {
             }
         };
         match shows {
-            Shows::Nothing => Look::Unanswered,
+            Shows::Nothing => CrdLook::Unanswered,
             Shows::All => {
                 self.set(None);
-                Look::Whole
+                CrdLook::Whole
             }
             Shows::Less(lacking) => {
                 self.set(Some(lacking));
-                Look::Older
+                CrdLook::Older
             }
         }
     }

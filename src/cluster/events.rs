@@ -57,19 +57,19 @@ const NOTE: usize = 1_024;
 /// Publishes events. All clones share one queue.
 #[derive(Clone, Debug)]
 pub struct Events {
-    queue: mpsc::Sender<Item>,
+    queue: mpsc::Sender<EventItem>,
     dropped: Arc<AtomicU64>,
     failed: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
-enum Item {
-    Event(Box<Told>),
+enum EventItem {
+    Event(Box<Announcement>),
     Flush(oneshot::Sender<()>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Told {
+struct Announcement {
     namespace: String,
     kind: Option<String>,
     name: String,
@@ -103,7 +103,7 @@ impl Events {
     ) -> Self {
         let (queue, items) = mpsc::channel(QUEUE);
         let events = Self { queue, dropped: Arc::default(), failed: Arc::default() };
-        let (counts, items) = (Counts::of(&events), Arc::new(tokio::sync::Mutex::new(items)));
+        let (counts, items) = (SenderCounts::of(&events), Arc::new(tokio::sync::Mutex::new(items)));
         tokio::spawn(async move {
             let send = |beat: Beat| {
                 let sender = Sender::counting(client.clone(), leadership.clone(), counts.clone());
@@ -126,7 +126,7 @@ impl Events {
         action: &'static str,
         note: String,
     ) {
-        let told = Told {
+        let told = Announcement {
             namespace: regarding.namespace.unwrap_or_else(|| "default".to_owned()),
             kind: regarding.kind,
             name: regarding.name.unwrap_or_default(),
@@ -137,7 +137,7 @@ impl Events {
             action,
             note: cut(note, NOTE),
         };
-        if self.queue.try_send(Item::Event(Box::new(told))).is_err() {
+        if self.queue.try_send(EventItem::Event(Box::new(told))).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -156,7 +156,7 @@ impl Events {
     pub async fn flush(&self, within: Duration) {
         let (done, flushed) = oneshot::channel();
         let wait = async {
-            if self.queue.send(Item::Flush(done)).await.is_ok() {
+            if self.queue.send(EventItem::Flush(done)).await.is_ok() {
                 let _ = flushed.await;
             }
         };
@@ -166,12 +166,12 @@ impl Events {
 
 /// The counters of the sender.
 #[derive(Clone)]
-struct Counts {
+struct SenderCounts {
     dropped: Arc<AtomicU64>,
     failed: Arc<AtomicU64>,
 }
 
-impl Counts {
+impl SenderCounts {
     fn of(events: &Events) -> Self {
         Self { dropped: events.dropped.clone(), failed: events.failed.clone() }
     }
@@ -181,30 +181,30 @@ struct Sender {
     client: Client,
     leadership: Leadership,
     instance: String,
-    counts: Counts,
+    counts: SenderCounts,
     sent: u64,
-    known: HashMap<Told, Known>,
+    known: HashMap<Announcement, SentEvent>,
 }
 
 /// An event that was sent: its name, and how often it has happened.
-struct Known {
+struct SentEvent {
     name: String,
     count: i32,
     at: Instant,
 }
 
 /// The request to send for one item.
-enum Call {
+enum EventCall {
     Create(Box<Event>),
     Count { namespace: String, name: String, series: EventSeries },
 }
 
 impl Sender {
     fn new(client: Client, leadership: Leadership, events: &Events) -> Self {
-        Self::counting(client, leadership, Counts::of(events))
+        Self::counting(client, leadership, SenderCounts::of(events))
     }
 
-    fn counting(client: Client, leadership: Leadership, counts: Counts) -> Self {
+    fn counting(client: Client, leadership: Leadership, counts: SenderCounts) -> Self {
         let instance = std::env::var("HOSTNAME")
             .ok()
             .filter(|name| !name.is_empty())
@@ -212,15 +212,15 @@ impl Sender {
         Self { client, leadership, instance, counts, sent: 0, known: HashMap::new() }
     }
 
-    async fn run(mut self, items: &mut mpsc::Receiver<Item>) {
+    async fn run(mut self, items: &mut mpsc::Receiver<EventItem>) {
         let mut batch = Vec::new();
         while items.recv_many(&mut batch, 64).await > 0 {
             let mut calls = Vec::new();
             let mut flushed = Vec::new();
             for item in batch.drain(..) {
                 match item {
-                    Item::Event(told) => calls.push(self.call(*told)),
-                    Item::Flush(done) => flushed.push(done),
+                    EventItem::Event(told) => calls.push(self.call(*told)),
+                    EventItem::Flush(done) => flushed.push(done),
                 }
             }
             let Self { client, leadership, counts, .. } = &self;
@@ -242,7 +242,7 @@ impl Sender {
         }
     }
 
-    fn call(&mut self, told: Told) -> Call {
+    fn call(&mut self, told: Announcement) -> EventCall {
         let now = MicroTime(Timestamp::now());
         if self.known.len() >= REMEMBERED {
             self.known.retain(|_, known| known.at.elapsed() < SAME_WITHIN);
@@ -255,7 +255,11 @@ impl Sender {
         {
             known.count = known.count.saturating_add(1);
             let series = EventSeries { count: known.count, last_observed_time: now };
-            return Call::Count { namespace: told.namespace, name: known.name.clone(), series };
+            return EventCall::Count {
+                namespace: told.namespace,
+                name: known.name.clone(),
+                series,
+            };
         }
         self.sent += 1;
         let stem = cut(told.name.clone(), 200);
@@ -266,11 +270,11 @@ impl Sender {
             self.sent & 0xffff
         );
         let event = self.event(&told, &name, now);
-        self.known.insert(told, Known { name, count: 1, at: Instant::now() });
-        Call::Create(Box::new(event))
+        self.known.insert(told, SentEvent { name, count: 1, at: Instant::now() });
+        EventCall::Create(Box::new(event))
     }
 
-    fn event(&self, told: &Told, name: &str, now: MicroTime) -> Event {
+    fn event(&self, told: &Announcement, name: &str, now: MicroTime) -> Event {
         Event {
             metadata: ObjectMeta {
                 namespace: Some(told.namespace.clone()),
@@ -297,14 +301,14 @@ impl Sender {
     }
 }
 
-async fn send(client: &Client, call: Call) -> Result<(), CallError> {
+async fn send(client: &Client, call: EventCall) -> Result<(), CallError> {
     match call {
-        Call::Create(event) => {
+        EventCall::Create(event) => {
             let namespace = event.metadata.namespace.clone().unwrap_or_default();
             let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
             bounded(TIMEOUT, events.create(&PostParams::default(), &event)).await.map(drop)
         }
-        Call::Count { namespace, name, series } => {
+        EventCall::Count { namespace, name, series } => {
             let events: Api<Event> = Api::namespaced(client.clone(), &namespace);
             let patch = Patch::Merge(json!({ "series": series }));
             bounded(TIMEOUT, events.patch(&name, &PatchParams::default(), &patch)).await.map(drop)

@@ -14,7 +14,7 @@
 //! Every claim names the version that it replaces, so one of two claims fails. A deleted Lease does
 //! not make two leaders either: the holder makes it again, and any other process waits as long as a
 //! holder that has not noticed may still lead. Only if no integration has a status yet has no
-//! process ever led ([`Past`]), and the first claim is made at once.
+//! process ever led ([`BeforeStart`]), and the first claim is made at once.
 
 mod contender;
 
@@ -95,7 +95,7 @@ impl Terms {
 /// What is known of the time before this process. A Lease that was deleted by hand does not show
 /// it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Past {
+pub enum BeforeStart {
     /// There is no sign that a process has ever led: a Lease that is missing never existed.
     Untouched,
     /// A process has led, or this could not be found out: a Lease that is missing may have a
@@ -105,7 +105,7 @@ pub enum Past {
 
 /// Looks for a sign that outlives the Lease: the status of any integration in these namespaces (an
 /// empty list: all namespaces).
-pub async fn past(client: &Client, namespaces: &[String]) -> Past {
+pub async fn past(client: &Client, namespaces: &[String]) -> BeforeStart {
     let apis: Vec<Api<ProvisioningIntegration>> = if namespaces.is_empty() {
         vec![Api::all(client.clone())]
     } else {
@@ -133,29 +133,29 @@ pub async fn past(client: &Client, namespaces: &[String]) -> Past {
                     .items
                     .iter()
                     .all(|integration| said(integration.status.clone()).is_none()) => {}
-            Ok(_) => return Past::Unknown,
+            Ok(_) => return BeforeStart::Unknown,
             // Without the CRD there is no integration.
             Err(error) if error.is_not_found() => {}
             Err(error) => {
                 tracing::warn!(%error, "the integrations could not be listed; if there is no \
                     lease, this process waits before it leads");
-                return Past::Unknown;
+                return BeforeStart::Unknown;
             }
         }
     }
-    Past::Untouched
+    BeforeStart::Untouched
 }
 
 /// The identity of a process in the election.
 #[derive(Clone, Debug)]
-pub struct Identity {
+pub struct ProcessIdentity {
     /// The holder in the Lease while this process leads. No other process has this name.
     name: String,
     /// The beginning of the names of all processes of this pod, if the pod is known.
     pod: Option<String>,
 }
 
-impl Identity {
+impl ProcessIdentity {
     /// Returns the identity of this process: the name of its host, which is the name of the pod,
     /// and the identity of the pod if the chart passes it.
     fn of_this_process() -> Self {
@@ -177,7 +177,7 @@ impl Identity {
     }
 }
 
-impl From<String> for Identity {
+impl From<String> for ProcessIdentity {
     fn from(name: String) -> Self {
         Self { name, pod: None }
     }
@@ -191,13 +191,13 @@ pub struct Leadership(Arc<Inner>);
 
 struct Inner {
     terms: Terms,
-    state: Arc<Shared>,
+    state: Arc<LeaseShared>,
     /// Asks the election for a release; `None` if there is no election.
     release: Option<mpsc::Sender<oneshot::Sender<()>>>,
 }
 
-struct Shared {
-    standing: watch::Sender<Standing>,
+struct LeaseShared {
+    standing: watch::Sender<LeaseState>,
     /// Set when a release begins. No later claim counts.
     released: AtomicBool,
     on_turn: OnceLock<Box<dyn Fn() + Send + Sync>>,
@@ -205,21 +205,21 @@ struct Shared {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Standing {
+enum LeaseState {
     Always,
     Follows { term: u64 },
-    Leads { term: u64, claimed: Moment },
+    Leads { term: u64, claimed: ClaimMoment },
 }
 
 /// The moment at which a claim was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Moment {
+struct ClaimMoment {
     at: Instant,
     /// The wall clock goes on while a machine is suspended; the monotonic clock does not.
     wall: SystemTime,
 }
 
-impl Moment {
+impl ClaimMoment {
     fn now() -> Self {
         Self { at: Instant::now(), wall: SystemTime::now() }
     }
@@ -231,7 +231,7 @@ impl Moment {
     }
 }
 
-impl Standing {
+impl LeaseState {
     const fn term(self) -> u64 {
         match self {
             Self::Always => 0,
@@ -262,19 +262,24 @@ impl Leadership {
     pub fn always() -> Self {
         Self(Arc::new(Inner {
             terms: Terms::default(),
-            state: Arc::new(Shared::new(Standing::Always)),
+            state: Arc::new(LeaseShared::new(LeaseState::Always)),
             release: None,
         }))
     }
 
     /// Takes part in the election in this namespace, and shows the result in `metrics`.
     #[must_use]
-    pub fn start(client: Client, namespace: &str, past: Past, metrics: &Arc<Metrics>) -> Self {
+    pub fn start(
+        client: Client,
+        namespace: &str,
+        past: BeforeStart,
+        metrics: &Arc<Metrics>,
+    ) -> Self {
         let metrics = metrics.clone();
         Self::run(
             client,
             namespace,
-            Identity::of_this_process(),
+            ProcessIdentity::of_this_process(),
             Terms::default(),
             past,
             move |leads| metrics.leader(leads),
@@ -287,14 +292,14 @@ impl Leadership {
     pub fn run(
         client: Client,
         namespace: &str,
-        identity: impl Into<Identity>,
+        identity: impl Into<ProcessIdentity>,
         terms: Terms,
-        past: Past,
+        past: BeforeStart,
         told: impl Fn(bool) + Send + Sync + 'static,
     ) -> Self {
-        let state = Arc::new(Shared::new(Standing::Follows { term: 0 }));
+        let state = Arc::new(LeaseShared::new(LeaseState::Follows { term: 0 }));
         let (release, mut commands) = mpsc::channel(1);
-        let (told, shared, namespace): (Arc<contender::Told>, _, _) =
+        let (told, shared, namespace): (Arc<contender::OnChange>, _, _) =
             (Arc::new(told), state.clone(), namespace.to_owned());
         let identity = identity.into();
         tokio::spawn(async move {
@@ -314,7 +319,7 @@ impl Leadership {
                 }
                 // What the ended contender saw and sent is not known any more. Its claim runs out
                 // by itself.
-                past = Past::Unknown;
+                past = BeforeStart::Unknown;
                 if let Some(ended) = shared.on_end.get() {
                     ended();
                 }
@@ -397,7 +402,7 @@ impl Leadership {
         self.0
             .state
             .standing
-            .send_modify(|standing| *standing = Standing::Follows { term: standing.term() + 1 });
+            .send_modify(|standing| *standing = LeaseState::Follows { term: standing.term() + 1 });
     }
 
     /// Waits until this work has ended, at most this long, and gives the Lease back if it has. Work
@@ -441,8 +446,8 @@ impl Leadership {
     }
 }
 
-impl Shared {
-    fn new(standing: Standing) -> Self {
+impl LeaseShared {
+    fn new(standing: LeaseState) -> Self {
         Self {
             standing: watch::Sender::new(standing),
             released: AtomicBool::new(false),

@@ -52,10 +52,10 @@ impl Store {
 
     /// Returns a contender with this name.
     fn join(&self, name: &'static str) -> Leadership {
-        self.join_after(name, Past::Untouched)
+        self.join_after(name, BeforeStart::Untouched)
     }
 
-    fn join_after(&self, name: &'static str, past: Past) -> Leadership {
+    fn join_after(&self, name: &'static str, past: BeforeStart) -> Leadership {
         Leadership::run(
             self.client(name),
             "people",
@@ -435,7 +435,7 @@ async fn what_is_told_is_what_is() {
         "people",
         "first".to_owned(),
         Terms::default(),
-        Past::Untouched,
+        BeforeStart::Untouched,
         move |leads| {
             heard.lock().push(leads);
         },
@@ -453,11 +453,13 @@ async fn what_is_told_is_what_is() {
 #[test]
 fn a_suspended_machine_does_not_believe_its_monotonic_clock() {
     let terms = Terms::default();
-    let claimed = Moment { at: Instant::now(), wall: SystemTime::now() - Duration::from_secs(61) };
-    assert_eq!(Standing::Leads { term: 1, claimed }.left(&terms), Duration::ZERO);
+    let claimed =
+        ClaimMoment { at: Instant::now(), wall: SystemTime::now() - Duration::from_secs(61) };
+    assert_eq!(LeaseState::Leads { term: 1, claimed }.left(&terms), Duration::ZERO);
     // A wall clock that was set back has no effect.
-    let claimed = Moment { at: Instant::now(), wall: SystemTime::now() + Duration::from_hours(1) };
-    let left = Standing::Leads { term: 1, claimed }.left(&terms);
+    let claimed =
+        ClaimMoment { at: Instant::now(), wall: SystemTime::now() + Duration::from_hours(1) };
+    let left = LeaseState::Leads { term: 1, claimed }.left(&terms);
     assert!(left > Duration::from_secs(58) && left <= Duration::from_millis(58_800), "{left:?}");
 }
 
@@ -469,7 +471,7 @@ async fn who_comes_to_a_deleted_lease_waits_out_a_holder_who_cannot_be_reached()
     seconds(13).await;
     store.world().cut_off.insert("first");
     store.world().lease = None;
-    let second = store.join_after("second", Past::Unknown);
+    let second = store.join_after("second", BeforeStart::Unknown);
     let (lost, taken) = tokio::join!(
         async {
             until_lost(&first).await;
@@ -493,7 +495,7 @@ async fn never_two_leaders_and_no_write_outlives_its_lease() {
     let mut took_over = 0;
     for seed in 1..=30_u64 {
         let store = Store::default();
-        let all = NAMES.map(|name| store.join_after(name, Past::Unknown));
+        let all = NAMES.map(|name| store.join_after(name, BeforeStart::Unknown));
         let mut writes: Vec<(usize, Instant)> = Vec::new();
         let mut dice = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let mut roll = |sides: u64| {

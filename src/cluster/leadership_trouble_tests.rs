@@ -7,7 +7,7 @@ use super::*;
 #[tokio::test(start_paused = true)]
 async fn a_busy_api_server_delays_the_first_claim_and_does_not_prevent_it() {
     for seed in 1..=20_u64 {
-        for (past, most) in [(Past::Untouched, 40), (Past::Unknown, 240)] {
+        for (past, most) in [(BeforeStart::Untouched, 40), (BeforeStart::Unknown, 240)] {
             let store = Store::default();
             store.world().busy = Some(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15));
             let first = store.join_after("first", past);
@@ -41,13 +41,13 @@ async fn an_api_server_that_answers_late_is_waited_for() {
 #[tokio::test(start_paused = true)]
 async fn the_next_process_of_a_pod_does_not_wait_for_the_one_before() {
     let pod = |store: &Store, uid| {
-        let identity = Identity::of("bobsync-7d9f", uid);
+        let identity = ProcessIdentity::of("bobsync-7d9f", uid);
         Leadership::run(
             store.client("pod"),
             "people",
             identity,
             Terms::default(),
-            Past::Unknown,
+            BeforeStart::Unknown,
             |_| (),
         )
     };
@@ -161,7 +161,7 @@ async fn a_line_every_ten_seconds_says_what_is_waited_for() {
 
     // The Lease is missing, and is then made again.
     let store = Store::default();
-    let third = store.join_after("third", Past::Unknown);
+    let third = store.join_after("third", BeforeStart::Unknown);
     until_leads(&third).await;
     let told = lines();
     let of = |what: &str| told.iter().filter(|line| line.contains(what)).count();
@@ -212,14 +212,14 @@ impl tower_service::Service<Request> for Scripted {
 #[tokio::test(start_paused = true)]
 async fn a_busy_api_server_is_asked_again_whether_anybody_has_led() {
     for (codes, expected, most) in [
-        (vec![], Past::Untouched, 1),
-        (vec![429], Past::Untouched, 2),
-        (vec![429, 503, 429, 503], Past::Untouched, 6),
-        (vec![404], Past::Untouched, 1),
-        (vec![503, 404], Past::Untouched, 3),
-        (vec![403], Past::Unknown, 1),
-        (vec![500], Past::Unknown, 1),
-        (vec![429; 100], Past::Unknown, 40),
+        (vec![], BeforeStart::Untouched, 1),
+        (vec![429], BeforeStart::Untouched, 2),
+        (vec![429, 503, 429, 503], BeforeStart::Untouched, 6),
+        (vec![404], BeforeStart::Untouched, 1),
+        (vec![503, 404], BeforeStart::Untouched, 3),
+        (vec![403], BeforeStart::Unknown, 1),
+        (vec![500], BeforeStart::Unknown, 1),
+        (vec![429; 100], BeforeStart::Unknown, 40),
     ] {
         let began = Instant::now();
         let client = Client::new(Scripted(Arc::new(Mutex::new(codes.clone()))), "people");

@@ -15,7 +15,7 @@ use serde::{
 };
 use serde_json::{Map, Value, json};
 
-use self::fields::Fields;
+use self::fields::PlaceFields;
 use super::crds::every_field;
 use crate::api::{
     EmployeeSync, EmployeeSyncSpec, ProvisioningIntegration, ProvisioningIntegrationStatus,
@@ -44,7 +44,7 @@ pub trait Readable:
     + DeserializeOwned
 {
     /// Returns the fields of its spec that this version knows.
-    fn fields() -> &'static Fields;
+    fn fields() -> &'static PlaceFields;
 
     /// Returns a spec with every field that this version knows.
     fn every_field() -> &'static Value;
@@ -60,8 +60,9 @@ pub trait Readable:
 }
 
 impl Readable for ProvisioningIntegration {
-    fn fields() -> &'static Fields {
-        static FIELDS: LazyLock<Fields> = LazyLock::new(Fields::of::<ProvisioningIntegration>);
+    fn fields() -> &'static PlaceFields {
+        static FIELDS: LazyLock<PlaceFields> =
+            LazyLock::new(PlaceFields::of::<ProvisioningIntegration>);
         &FIELDS
     }
 
@@ -72,8 +73,8 @@ impl Readable for ProvisioningIntegration {
 }
 
 impl Readable for EmployeeSync {
-    fn fields() -> &'static Fields {
-        static FIELDS: LazyLock<Fields> = LazyLock::new(Fields::of::<EmployeeSync>);
+    fn fields() -> &'static PlaceFields {
+        static FIELDS: LazyLock<PlaceFields> = LazyLock::new(PlaceFields::of::<EmployeeSync>);
         &FIELDS
     }
 

@@ -21,7 +21,7 @@ use tokio::time::Instant;
 
 use super::{
     connect::{CallError, bounded},
-    crds::{Crds, Look},
+    crds::{CrdLook, Crds},
 };
 use crate::telemetry::health::Beat;
 
@@ -54,7 +54,7 @@ const STARTS: u32 = 2;
 
 /// What the listener reports.
 #[derive(Clone, Debug)]
-pub enum Event<K> {
+pub enum ListenEvent<K> {
     /// A list begins. Each existing object comes next.
     Init,
     /// This object exists.
@@ -70,7 +70,7 @@ pub enum Event<K> {
 /// A failed request. It is tried again.
 #[derive(Debug, thiserror::Error)]
 #[error("{why}")]
-pub struct Trouble {
+pub struct RequestFailure {
     /// Whether the request was a list, and not a watch.
     pub listing: bool,
     /// The error of the request.
@@ -87,7 +87,7 @@ enum State<K> {
     /// A watch has to be begun. `failed`: how many times that has failed.
     Start { version: String, failed: u32 },
     /// A watch has been under way since this time.
-    Watching { version: String, changes: Changes<K>, since: Instant },
+    Watching { version: String, changes: ChangeStream<K>, since: Instant },
 }
 
 enum Then {
@@ -95,8 +95,8 @@ enum Then {
     Watch(String),
 }
 
-type Changes<K> = BoxStream<'static, kube::Result<WatchEvent<K>>>;
-type Told<K> = Result<Event<K>, Trouble>;
+type ChangeStream<K> = BoxStream<'static, kube::Result<WatchEvent<K>>>;
+type Listened<K> = Result<ListenEvent<K>, RequestFailure>;
 
 struct Listening<K> {
     api: Api<K>,
@@ -113,7 +113,11 @@ struct Listening<K> {
 
 /// Reports every object and then every change, for ever. `ear` beats while the API server answers,
 /// whatever the answer is. It does not beat while calls end without an answer.
-pub fn listen<K>(api: Api<K>, ear: Beat, crds: Option<Crds>) -> impl Stream<Item = Told<K>> + Send
+pub fn listen<K>(
+    api: Api<K>,
+    ear: Beat,
+    crds: Option<Crds>,
+) -> impl Stream<Item = Listened<K>> + Send
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
@@ -128,7 +132,7 @@ impl<K> Listening<K>
 where
     K: Resource + Clone + DeserializeOwned + Debug + Send + 'static,
 {
-    async fn next(&mut self) -> Told<K> {
+    async fn next(&mut self) -> Listened<K> {
         loop {
             if let Some(at) = self.not_before.take() {
                 tokio::time::sleep_until(at).await;
@@ -142,7 +146,7 @@ where
                 State::Begin if !shows_all(self.crds.as_ref()).await => None,
                 State::Begin => {
                     self.state = State::Page(None);
-                    Some(Ok(Event::Init))
+                    Some(Ok(ListenEvent::Init))
                 }
                 State::Page(next) => self.page(next).await,
                 State::Told(objects, then) => self.tell(objects, then),
@@ -158,7 +162,7 @@ where
     }
 
     /// Requests a page.
-    async fn page(&mut self, next: Option<String>) -> Option<Told<K>> {
+    async fn page(&mut self, next: Option<String>) -> Option<Listened<K>> {
         let params =
             ListParams { limit: Some(PAGE), continue_token: next.clone(), ..ListParams::default() };
         let list = match bounded(PAGE_WITHIN, self.api.list(&params)).await {
@@ -191,10 +195,10 @@ where
     }
 
     /// Reports the next object of a page.
-    fn tell(&mut self, mut objects: VecDeque<K>, then: Then) -> Option<Told<K>> {
+    fn tell(&mut self, mut objects: VecDeque<K>, then: Then) -> Option<Listened<K>> {
         if let Some(object) = objects.pop_front() {
             self.state = State::Told(objects, then);
-            return Some(Ok(Event::InitApply(object)));
+            return Some(Ok(ListenEvent::InitApply(object)));
         }
         match then {
             Then::Page(next) => {
@@ -203,12 +207,12 @@ where
             }
             Then::Watch(version) => {
                 self.state = State::Start { version, failed: 0 };
-                Some(Ok(Event::InitDone))
+                Some(Ok(ListenEvent::InitDone))
             }
         }
     }
 
-    async fn start(&mut self, version: String, failed: u32) -> Option<Told<K>> {
+    async fn start(&mut self, version: String, failed: u32) -> Option<Listened<K>> {
         let params = WatchParams::default().timeout(WATCH_FOR);
         match bounded(START_WITHIN, self.api.watch(&params, &version)).await {
             Ok(changes) => {
@@ -238,9 +242,9 @@ where
     async fn watch(
         &mut self,
         version: String,
-        mut changes: Changes<K>,
+        mut changes: ChangeStream<K>,
         since: Instant,
-    ) -> Option<Told<K>> {
+    ) -> Option<Listened<K>> {
         let older = async {
             match &self.crds {
                 Some(crds) => crds.until_older().await,
@@ -281,16 +285,18 @@ where
                 return None;
             }
             Some(Ok(WatchEvent::Added(object) | WatchEvent::Modified(object))) => {
-                Event::Apply(object)
+                ListenEvent::Apply(object)
             }
-            Some(Ok(WatchEvent::Deleted(object))) => Event::Delete(object),
+            Some(Ok(WatchEvent::Deleted(object))) => ListenEvent::Delete(object),
             Some(Ok(WatchEvent::Error(status))) => {
                 return Some(self.broken(version, kube::Error::Api(status.boxed())));
             }
             Some(Err(error)) => return Some(self.broken(version, error)),
         };
         self.ear.beat();
-        let (Event::Apply(object) | Event::Delete(object)) = &told else { return Some(Ok(told)) };
+        let (ListenEvent::Apply(object) | ListenEvent::Delete(object)) = &told else {
+            return Some(Ok(told));
+        };
         // An object without a version does not come from an API server, and no watch can follow it.
         self.state = match object.resource_version().filter(|version| !version.is_empty()) {
             Some(version) => State::Watching { version, changes, since },
@@ -302,7 +308,7 @@ where
     /// Handles a watch that ended with an error. If the connection was cut, the watch continues at
     /// the same version. An event that could not be read may have been a change, and after an error
     /// from the API server the version may be unusable. In both cases the objects are listed again.
-    fn broken(&mut self, version: String, error: kube::Error) -> Told<K> {
+    fn broken(&mut self, version: String, error: kube::Error) -> Listened<K> {
         self.state = match error {
             kube::Error::ReadEvents(_) | kube::Error::HyperError(_) => {
                 State::Start { version, failed: 0 }
@@ -313,12 +319,12 @@ where
     }
 
     /// Notes a failure, and when the next try comes.
-    fn failed(&mut self, listing: bool, why: CallError) -> Told<K> {
+    fn failed(&mut self, listing: bool, why: CallError) -> Listened<K> {
         if !why.is_silence() {
             self.ear.beat();
         }
         self.wait(why.retry_after());
-        Err(Trouble { listing, why })
+        Err(RequestFailure { listing, why })
     }
 
     fn wait(&mut self, asked: Option<Duration>) {
@@ -333,7 +339,7 @@ where
 /// them. If not, the objects have to be listed again.
 async fn shows_all(crds: Option<&Crds>) -> bool {
     match crds {
-        Some(crds) => crds.look().await != Look::Older,
+        Some(crds) => crds.look().await != CrdLook::Older,
         None => true,
     }
 }
@@ -344,9 +350,9 @@ async fn until_whole(crds: &Crds, ear: &Beat) {
         // This comes first, because a refused write may have been faster than the description.
         tokio::time::sleep(LOOK).await;
         match crds.look().await {
-            Look::Whole => return,
-            Look::Older => ear.beat(),
-            Look::Unanswered => {}
+            CrdLook::Whole => return,
+            CrdLook::Older => ear.beat(),
+            CrdLook::Unanswered => {}
         }
     }
 }

@@ -263,8 +263,11 @@ fn heard(server: &Server, health: &Health) -> watch::Receiver<u64> {
     tokio::spawn(async move {
         let mut stream = std::pin::pin!(stream);
         while let Some(event) = stream.next().await {
-            if let Ok(Event::Apply(object) | Event::InitApply(object) | Event::Delete(object)) =
-                event
+            if let Ok(
+                ListenEvent::Apply(object)
+                | ListenEvent::InitApply(object)
+                | ListenEvent::Delete(object),
+            ) = event
             {
                 let version =
                     object.resource_version().and_then(|version| version.parse().ok()).unwrap_or(0);
@@ -415,13 +418,13 @@ async fn a_page_that_failed_is_asked_for_again_and_the_list_does_not_begin_anew(
         let mut told = Vec::new();
         loop {
             let event = stream.next().await.expect("a stream without end");
-            if matches!(event, Ok(Event::InitApply(_))) && told.len() == 1 {
+            if matches!(event, Ok(ListenEvent::InitApply(_))) && told.len() == 1 {
                 server.world().lists = Some((fault, 1));
             }
             told.push(match event {
-                Ok(Event::Init) => "init".to_owned(),
-                Ok(Event::InitApply(object)) => object.name_any(),
-                Ok(Event::InitDone) => break,
+                Ok(ListenEvent::Init) => "init".to_owned(),
+                Ok(ListenEvent::InitApply(object)) => object.name_any(),
+                Ok(ListenEvent::InitDone) => break,
                 Ok(event) => panic!("{event:?}"),
                 Err(trouble) => {
                     assert!(trouble.listing);

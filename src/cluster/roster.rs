@@ -36,7 +36,7 @@ pub use self::{
 };
 use self::{
     objects::key_of,
-    people::People,
+    people::Entries,
     reading::{
         access, awaiting_manager, ended, kept, managed_by_another, only_found, overrides, proof,
         several, unready_since,
@@ -202,7 +202,7 @@ impl Roster {
     fn among<T>(
         &self,
         key: &IntegrationKey,
-        change: impl FnOnce(&Arc<Employees>, &mut People) -> T,
+        change: impl FnOnce(&Arc<Employees>, &mut Entries) -> T,
     ) -> T {
         loop {
             let employees = self

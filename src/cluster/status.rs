@@ -21,7 +21,7 @@ use kube::{
 use serde_json::json;
 
 use super::{
-    crds::{Crds, Look, undeclared},
+    crds::{CrdLook, Crds, undeclared},
     leadership::Leadership,
     lenient::{Lenient, Readable},
     roster::{object_name, owner_reference, owners},
@@ -49,12 +49,12 @@ pub const WRITE_WITHIN: Duration = Duration::from_secs(75);
 pub struct WriteError {
     what: &'static str,
     why: String,
-    kind: Kind,
+    kind: WriteErrorKind,
 }
 
 /// The kind of a failed write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum WriteErrorKind {
     /// The object does not exist, or its integration or namespace is being deleted.
     Gone,
     /// The object differs from the one that was read.
@@ -72,32 +72,32 @@ impl WriteError {
     /// Returns the error of a write to an object that is being deleted.
     #[must_use]
     pub fn leaving(what: &'static str) -> Self {
-        Self { what, why: "the object is being deleted".to_owned(), kind: Kind::Gone }
+        Self { what, why: "the object is being deleted".to_owned(), kind: WriteErrorKind::Gone }
     }
 
     /// Returns the error of a write that may succeed later.
     #[must_use]
     pub fn for_now(what: &'static str, why: &str) -> Self {
-        Self { what, why: why.to_owned(), kind: Kind::ForNow }
+        Self { what, why: why.to_owned(), kind: WriteErrorKind::ForNow }
     }
 
     /// Returns whether the object does not exist, or its integration or namespace is being deleted.
     #[must_use]
     pub fn is_gone(&self) -> bool {
-        self.kind == Kind::Gone
+        self.kind == WriteErrorKind::Gone
     }
 
     /// Returns whether the object differs from the one that was read, so that it has to be read
     /// again.
     #[must_use]
     pub fn is_outdated(&self) -> bool {
-        self.kind == Kind::Outdated
+        self.kind == WriteErrorKind::Outdated
     }
 
     /// Returns whether the API server refuses the write until something there is changed.
     #[must_use]
     pub fn is_refused(&self) -> bool {
-        self.kind == Kind::Refused
+        self.kind == WriteErrorKind::Refused
     }
 
     /// Returns what the API server said.
@@ -109,7 +109,7 @@ impl WriteError {
     /// Returns whether nothing was sent because this process does not lead.
     #[must_use]
     pub fn is_followers(&self) -> bool {
-        self.kind == Kind::Follows
+        self.kind == WriteErrorKind::Follows
     }
 }
 
@@ -316,7 +316,8 @@ impl Writer {
         let list = tried(what, || self.integrations.list(&params))
             .await
             .map_err(|failed| failed.into_error(what))?;
-        let gone = || WriteError { what, why: "it does not exist".to_owned(), kind: Kind::Gone };
+        let gone =
+            || WriteError { what, why: "it does not exist".to_owned(), kind: WriteErrorKind::Gone };
         let object = readable(Ok(list.items.into_iter().next().ok_or_else(gone)?))
             .map_err(|failed| failed.into_error(what))?;
         Ok(ProvisioningIntegration { status: crate::api::said(object.status), ..object })
@@ -400,7 +401,9 @@ impl Writer {
     /// Looks at the CRDs before a write that the API server would also take if they lack a field.
     async fn look(&self, what: &'static str) -> Result<(), WriteError> {
         match &self.crds {
-            Some(crds) if crds.look().await == Look::Older => Err(WriteError::for_now(what, OLDER)),
+            Some(crds) if crds.look().await == CrdLook::Older => {
+                Err(WriteError::for_now(what, OLDER))
+            }
             _ => Ok(()),
         }
     }
@@ -448,13 +451,13 @@ impl Failed {
                 let terminating = status.is_forbidden()
                     && status.message.contains("because it is being terminated");
                 let kind = match status.code {
-                    _ if status.is_not_found() || terminating => Kind::Gone,
-                    409 => Kind::Outdated,
+                    _ if status.is_not_found() || terminating => WriteErrorKind::Gone,
+                    409 => WriteErrorKind::Outdated,
                     // The cause is the credential of this process, a time-out, or too many
                     // requests.
-                    401 | 408 | 429 => Kind::ForNow,
-                    400..=499 => Kind::Refused,
-                    _ => Kind::ForNow,
+                    401 | 408 | 429 => WriteErrorKind::ForNow,
+                    400..=499 => WriteErrorKind::Refused,
+                    _ => WriteErrorKind::ForNow,
                 };
                 let why = answer::shown(&status.message);
                 (
@@ -466,8 +469,8 @@ impl Failed {
                     kind,
                 )
             }
-            Self::Follows => ("this process does not lead".to_owned(), Kind::Follows),
-            Self::Other(why) => (why, Kind::ForNow),
+            Self::Follows => ("this process does not lead".to_owned(), WriteErrorKind::Follows),
+            Self::Other(why) => (why, WriteErrorKind::ForNow),
         };
         WriteError { what, why, kind }
     }

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 use super::{
     crds::Crds,
     lenient::{Lenient, Readable, Unreadable},
-    listening::{DEAF, Event, Trouble, listen},
+    listening::{DEAF, ListenEvent, RequestFailure, listen},
     roster::{News, Roster, version},
 };
 use crate::{
@@ -31,23 +31,23 @@ pub enum Seen {
     /// An integration was deleted.
     IntegrationGone(IntegrationKey),
     /// A list is complete: exactly these integrations exist in this scope.
-    Integrations(Scope, Vec<IntegrationKey>),
+    Integrations(WatchScope, Vec<IntegrationKey>),
     /// An employee of this integration has a change that a pass should see.
     Person(IntegrationKey, Box<str>),
     /// Employees of this integration, which are not named, have such a change.
     People(IntegrationKey),
     /// A list of the `EmployeeSync`s in this scope is complete.
-    PeopleListed(Scope),
+    PeopleListed(WatchScope),
     /// A list in this scope failed. It is tried again.
-    ListFailed(Scope),
+    ListFailed(WatchScope),
 }
 
 /// The scope of a watch: one namespace, or `None` for all namespaces.
-pub type Scope = Option<String>;
+pub type WatchScope = Option<String>;
 
 /// Returns the scopes of these namespaces (an empty list: all namespaces).
 #[must_use]
-pub fn scopes(namespaces: Vec<String>) -> Vec<Scope> {
+pub fn scopes(namespaces: Vec<String>) -> Vec<WatchScope> {
     if namespaces.is_empty() { vec![None] } else { namespaces.into_iter().map(Some).collect() }
 }
 
@@ -56,7 +56,7 @@ pub fn scopes(namespaces: Vec<String>) -> Vec<Scope> {
 /// other. After an error the watch waits, logs it, and goes on.
 pub async fn watch(
     client: Client,
-    scopes: Vec<Scope>,
+    scopes: Vec<WatchScope>,
     roster: Roster,
     seen: mpsc::Sender<Seen>,
     crds: Crds,
@@ -135,7 +135,7 @@ fn strip<K: kube::Resource<DynamicType = ()> + HasStatus<Status: api::Said>>(obj
 fn objects<K>(
     Watched { api, crds }: Watched<K>,
     ear: Beat,
-) -> impl futures::Stream<Item = Result<Event<Result<K, Box<Unreadable>>>, Trouble>>
+) -> impl futures::Stream<Item = Result<ListenEvent<Result<K, Box<Unreadable>>>, RequestFailure>>
 where
     K: Readable + HasStatus<Status: api::Said> + Clone + Debug + Send + 'static,
 {
@@ -146,23 +146,23 @@ where
         })
     };
     listen(api, ear, Some(crds)).map_ok(move |event| match event {
-        Event::Apply(object) => Event::Apply(read(object)),
-        Event::Delete(object) => Event::Delete(read(object)),
-        Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(read(object)),
-        Event::InitDone => Event::InitDone,
+        ListenEvent::Apply(object) => ListenEvent::Apply(read(object)),
+        ListenEvent::Delete(object) => ListenEvent::Delete(read(object)),
+        ListenEvent::Init => ListenEvent::Init,
+        ListenEvent::InitApply(object) => ListenEvent::InitApply(read(object)),
+        ListenEvent::InitDone => ListenEvent::InitDone,
     })
 }
 
 /// Returns the beat that stops when no answer for this kind in this scope arrives.
-fn ear(parts: &Parts, scope: &Scope, kind: &str) -> Beat {
+fn ear(parts: &Parts, scope: &WatchScope, kind: &str) -> Beat {
     let place = scope.as_deref().map(|namespace| format!(" in {namespace}")).unwrap_or_default();
     parts.health().register_within(format!("the watch of {kind}s{place}"), DEAF)
 }
 
 async fn integrations(
     watched: Watched<ProvisioningIntegration>,
-    scope: Scope,
+    scope: WatchScope,
     seen: mpsc::Sender<Seen>,
     parts: Parts,
     beat: Beat,
@@ -171,11 +171,11 @@ async fn integrations(
     let mut listed = Vec::new();
     while let Some(event) = beat.during(stream.next()).await {
         let told = match event {
-            Ok(Event::Init) => {
+            Ok(ListenEvent::Init) => {
                 listed.clear();
                 None
             }
-            Ok(Event::InitApply(object)) => {
+            Ok(ListenEvent::InitApply(object)) => {
                 let told = integration(object);
                 listed.extend(told.as_ref().and_then(|told| match told {
                     Seen::Integration(object) => key(object),
@@ -184,14 +184,14 @@ async fn integrations(
                 }));
                 told
             }
-            Ok(Event::Apply(object)) => integration(object),
-            Ok(Event::Delete(object)) => {
+            Ok(ListenEvent::Apply(object)) => integration(object),
+            Ok(ListenEvent::Delete(object)) => {
                 let metadata = object
                     .as_ref()
                     .map_or_else(|unreadable| &unreadable.metadata, |object| &object.metadata);
                 key_of(metadata).map(Seen::IntegrationGone)
             }
-            Ok(Event::InitDone) => {
+            Ok(ListenEvent::InitDone) => {
                 parts.listed(scope.as_deref(), INTEGRATION, None);
                 Some(Seen::Integrations(scope.clone(), std::mem::take(&mut listed)))
             }
@@ -222,7 +222,7 @@ fn integration(object: Result<ProvisioningIntegration, Box<Unreadable>>) -> Opti
 
 async fn people(
     watched: Watched<EmployeeSync>,
-    scope: Scope,
+    scope: WatchScope,
     roster: Roster,
     seen: mpsc::Sender<Seen>,
     parts: Parts,
@@ -236,26 +236,26 @@ async fn people(
         let (mut woken, mut lost) = (Vec::new(), Vec::new());
         let mut last = None;
         match event {
-            Ok(Event::Init) => {
+            Ok(ListenEvent::Init) => {
                 listed.clear();
                 listed_at = roster.newest(scope.as_deref());
             }
-            Ok(Event::InitApply(Ok(object))) => {
+            Ok(ListenEvent::InitApply(Ok(object))) => {
                 listed_at = listed_at.max(version(&object));
                 if let Some(namespace) = object.namespace() {
                     listed.insert((namespace.into(), object.name_any().into()));
                 }
                 woken.extend(woken_by(&roster, &object));
             }
-            Ok(Event::Apply(Ok(object))) => woken.extend(woken_by(&roster, &object)),
-            Ok(Event::Delete(Ok(object))) => woken.extend(roster.gone(&object)),
-            Ok(Event::InitDone) => {
+            Ok(ListenEvent::Apply(Ok(object))) => woken.extend(woken_by(&roster, &object)),
+            Ok(ListenEvent::Delete(Ok(object))) => woken.extend(roster.gone(&object)),
+            Ok(ListenEvent::InitDone) => {
                 lost = roster.keep_only(scope.as_deref(), listed_at, &listed);
                 listed = HashSet::new();
                 parts.listed(scope.as_deref(), PERSON, None);
                 last = Some(Seen::PeopleListed(scope.clone()));
             }
-            Ok(Event::Apply(Err(unreadable)) | Event::InitApply(Err(unreadable))) => {
+            Ok(ListenEvent::Apply(Err(unreadable)) | ListenEvent::InitApply(Err(unreadable))) => {
                 let (name, field) =
                     (unreadable.metadata.name.as_deref().unwrap_or(""), &unreadable.field);
                 tracing::warn!(
@@ -266,7 +266,7 @@ async fn people(
                      about: it is left out"
                 );
             }
-            Ok(Event::Delete(Err(_))) => {}
+            Ok(ListenEvent::Delete(Err(_))) => {}
             Err(error) => {
                 last =
                     failed(&parts, &scope, PERSON, &error).then(|| Seen::ListFailed(scope.clone()))
@@ -282,7 +282,7 @@ async fn people(
 }
 
 /// Logs an error of a watch. Returns whether a list failed.
-fn failed(parts: &Parts, scope: &Scope, kind: &'static str, error: &Trouble) -> bool {
+fn failed(parts: &Parts, scope: &WatchScope, kind: &'static str, error: &RequestFailure) -> bool {
     let (namespace, why) = (scope.as_deref().unwrap_or("*"), error.why.to_string());
     if !error.listing {
         tracing::warn!(kind, namespace, error = %why, "watching failed; trying again");

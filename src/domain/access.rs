@@ -10,7 +10,7 @@ use super::{
     calendar::{end_of, start_of},
     employee::{BobStatus, Cell, Day, EMAIL, Employee, Lifecycle},
     employment::{Because, Dates, current},
-    expression::{Failure, Outcome},
+    expression::{Evaluated, NoOutcome},
     known::{Known, Met},
     settings::{Create, ExistingEmployees, Settings, UserStatus},
     why::Why,
@@ -124,7 +124,7 @@ pub struct Transition {
 }
 
 /// What the expression of `provisioning.scope` says. `None` means that there is no expression.
-pub type InScope = Option<Result<Outcome<bool>, Failure>>;
+pub type InScope = Option<Result<Evaluated<bool>, NoOutcome>>;
 
 /// Evaluates `provisioning.scope` for one employee.
 #[must_use]
@@ -192,10 +192,10 @@ fn left_out(
         return None;
     }
     match scope(settings, employee, known.met == Met::Managed, holds) {
-        Scope::In => None,
-        Scope::Out(why) => Some(why),
+        ScopeOutcome::In => None,
+        ScopeOutcome::Out(why) => Some(why),
         // A missing value takes no employee out and brings none in.
-        Scope::Unknown => (known.met != Met::Managed).then_some(Why::ScopeUnknown),
+        ScopeOutcome::Unknown => (known.met != Met::Managed).then_some(Why::ScopeUnknown),
     }
 }
 
@@ -328,7 +328,7 @@ pub fn unless_waiting(
     Decision { managed: false, existing: None, why: Why::AwaitingChange, date: None, ..decision }
 }
 
-enum Scope {
+enum ScopeOutcome {
     In,
     Out(Why),
     Unknown,
@@ -339,21 +339,21 @@ fn scope(
     employee: &Employee,
     managed: bool,
     holds: &dyn Fn() -> InScope,
-) -> Scope {
+) -> ScopeOutcome {
     if !settings.email_domains.is_empty()
         && employee.email().is_none()
         && (managed || employee.values.get(EMAIL) == Cell::Absent)
     {
         // An employee without an e-mail has no e-mail in another domain.
-        return Scope::Unknown;
+        return ScopeOutcome::Unknown;
     }
     if !settings.lists(employee.email()) {
-        return Scope::Out(Why::DomainNotListed);
+        return ScopeOutcome::Out(Why::DomainNotListed);
     }
     match holds() {
-        None | Some(Ok(Outcome::Known(true))) => Scope::In,
-        Some(Ok(Outcome::Known(false))) => Scope::Out(Why::OutOfScope),
-        Some(Ok(Outcome::Hidden) | Err(_)) => Scope::Unknown,
+        None | Some(Ok(Evaluated::Known(true))) => ScopeOutcome::In,
+        Some(Ok(Evaluated::Known(false))) => ScopeOutcome::Out(Why::OutOfScope),
+        Some(Ok(Evaluated::Hidden) | Err(_)) => ScopeOutcome::Unknown,
     }
 }
 

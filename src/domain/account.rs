@@ -24,7 +24,7 @@ pub enum AccountState {
 
 /// What decisions have to know of an account besides its state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Phase {
+pub enum AccountPhase {
     /// Nothing special.
     #[default]
     Usual,
@@ -61,7 +61,7 @@ pub struct Account<'a> {
     /// Whether the account can be used.
     pub state: AccountState,
     /// What else decisions have to know of the state.
-    pub phase: Phase,
+    pub phase: AccountPhase,
     /// The values of the mapping's targets, in row order. `None` means that the provider has no
     /// value; an empty value and null are the same. For a target that refers to an employee, the
     /// value is the id of that account.

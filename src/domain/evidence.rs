@@ -16,7 +16,7 @@ pub struct Proof {
 
 /// What Bob reports about an employee.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Report {
+pub enum BobReport {
     /// Access is revoked at once.
     Revoked,
     /// The file is deleted.
@@ -40,23 +40,25 @@ impl Proof {
     /// Returns the evidence after Bob reported this at `at`, or `None` if it stays as it is.
     /// `known`: whether anything is known of the employee.
     #[must_use]
-    pub fn after(self, report: Report, at: Timestamp, known: bool) -> Option<Self> {
+    pub fn after(self, report: BobReport, at: Timestamp, known: bool) -> Option<Self> {
         let is_without = self == Self::default();
         match report {
-            Report::Revoked if is_without => {
+            BobReport::Revoked if is_without => {
                 Some(Self { revoked: Some(Revoked { at, start: None }), ..self })
             }
             // For an employee who never had an object nothing is kept, because there is no account
             // to suspend. The status has room for one evidence, and a revocation suspends as well.
             // If the file is gone, its read by id shows that in time.
-            Report::Deleted if is_without && known => Some(Self { file_deleted: Some(at), ..self }),
-            Report::Activated
+            BobReport::Deleted if is_without && known => {
+                Some(Self { file_deleted: Some(at), ..self })
+            }
+            BobReport::Activated
                 if self.file_deleted.is_none()
                     && self.revoked.is_some_and(|revoked| revoked.at <= at) =>
             {
                 Some(Self::default())
             }
-            Report::Revoked | Report::Deleted | Report::Activated => None,
+            BobReport::Revoked | BobReport::Deleted | BobReport::Activated => None,
         }
     }
 
@@ -93,19 +95,19 @@ mod tests {
     fn the_first_evidence_stays_until_bob_reports_a_later_activation() {
         let none = Proof::default();
         for (before, report, known, after) in [
-            (none, Report::Revoked, true, Some(revoked(10))),
-            (none, Report::Revoked, false, Some(revoked(10))),
-            (none, Report::Deleted, true, Some(deleted(10))),
-            (none, Report::Deleted, false, None),
-            (none, Report::Activated, true, None),
-            (revoked(5), Report::Revoked, true, None),
-            (revoked(5), Report::Deleted, true, None),
-            (revoked(5), Report::Activated, true, Some(none)),
-            (revoked(10), Report::Activated, true, Some(none)),
-            (revoked(11), Report::Activated, true, None),
-            (deleted(5), Report::Revoked, true, None),
-            (deleted(5), Report::Deleted, true, None),
-            (deleted(5), Report::Activated, true, None),
+            (none, BobReport::Revoked, true, Some(revoked(10))),
+            (none, BobReport::Revoked, false, Some(revoked(10))),
+            (none, BobReport::Deleted, true, Some(deleted(10))),
+            (none, BobReport::Deleted, false, None),
+            (none, BobReport::Activated, true, None),
+            (revoked(5), BobReport::Revoked, true, None),
+            (revoked(5), BobReport::Deleted, true, None),
+            (revoked(5), BobReport::Activated, true, Some(none)),
+            (revoked(10), BobReport::Activated, true, Some(none)),
+            (revoked(11), BobReport::Activated, true, None),
+            (deleted(5), BobReport::Revoked, true, None),
+            (deleted(5), BobReport::Deleted, true, None),
+            (deleted(5), BobReport::Activated, true, None),
         ] {
             assert_eq!(before.after(report, at(10), known), after, "{before:?} {report:?}");
         }

@@ -54,19 +54,19 @@ struct Program {
     source: Box<str>,
     /// The expression, with numbers in place of field names.
     tree: IdedExpr,
-    fields: Box<[Field]>,
+    fields: Box<[FieldUse]>,
     patterns: Box<[Pattern]>,
 }
 
 #[derive(PartialEq, Eq)]
-struct Field {
+struct FieldUse {
     id: Box<str>,
     index: FieldIndex,
 }
 
 /// What an expression gives for one employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Outcome<T> {
+pub enum Evaluated<T> {
     /// This value.
     Known(T),
     /// The evaluation reached a field that Bob does not show. The attribute or the scope stays as
@@ -77,7 +77,7 @@ pub enum Outcome<T> {
 /// Why an expression has no outcome for an employee. It names functions and fields, and never
 /// values.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum NoOutcome {
     /// A function or operator got null.
     #[error("`{function}` does not take null, and Bob has nothing in {}; test it with has(...) \
         first", .fields.join(", "))]
@@ -151,7 +151,7 @@ impl Expression {
     pub fn compile(text: &str, fields: &mut Fields) -> Result<Self, String> {
         let reading = reading::read(text)?;
         let fields =
-            reading.fields.into_iter().map(|id| Field { index: fields.want(&id), id }).collect();
+            reading.fields.into_iter().map(|id| FieldUse { index: fields.want(&id), id }).collect();
         let patterns = reading.patterns.into_boxed_slice();
         Ok(Self {
             program: Arc::new(Program {
@@ -181,12 +181,12 @@ impl Expression {
     /// blank.
     ///
     /// # Errors
-    /// [`Failure`]
-    pub fn text(&self, employee: &Employee) -> Result<Outcome<Option<String>>, Failure> {
+    /// [`NoOutcome`]
+    pub fn text(&self, employee: &Employee) -> Result<Evaluated<Option<String>>, NoOutcome> {
         self.evaluate(employee, |value| {
             let text = text_of(value)?;
             if text.as_ref().is_some_and(|text| text.len() > RESULT_LENGTH) {
-                return Err(Failure::ResultTooLong);
+                return Err(NoOutcome::ResultTooLong);
             }
             Ok(text.filter(|text| !text.trim().is_empty()))
         })
@@ -195,21 +195,21 @@ impl Expression {
     /// Returns whether the expression is true for `employee`, for a scope.
     ///
     /// # Errors
-    /// [`Failure`], also if the result is neither true nor false.
-    pub fn holds(&self, employee: &Employee) -> Result<Outcome<bool>, Failure> {
+    /// [`NoOutcome`], also if the result is neither true nor false.
+    pub fn holds(&self, employee: &Employee) -> Result<Evaluated<bool>, NoOutcome> {
         self.evaluate(employee, |value| match value.downcast_ref::<CelBool>() {
             Some(truth) => Ok(*truth.inner()),
-            None => Err(Failure::Result { got: kind(value), wanted: "true or false" }),
+            None => Err(NoOutcome::Result { got: kind(value), wanted: "true or false" }),
         })
     }
 
     fn evaluate<T>(
         &self,
         employee: &Employee,
-        read: impl FnOnce(&dyn Val) -> Result<T, Failure>,
-    ) -> Result<Outcome<T>, Failure> {
+        read: impl FnOnce(&dyn Val) -> Result<T, NoOutcome>,
+    ) -> Result<Evaluated<T>, NoOutcome> {
         let program = &*self.program;
-        let row = Row {
+        let row = RowValues {
             program,
             employee,
             hidden: AtomicBool::new(false),
@@ -220,13 +220,13 @@ impl Expression {
         context.set_variable_resolver(&row);
         let value = Value::resolve_val(&program.tree, &context);
         if row.hidden.load(Relaxed) {
-            return Ok(Outcome::Hidden);
+            return Ok(Evaluated::Hidden);
         }
         if let Some(field) = row.program.fields_in(row.long.load(Relaxed)).next() {
-            return Err(Failure::FieldTooLong { field: field.id.clone() });
+            return Err(NoOutcome::FieldTooLong { field: field.id.clone() });
         }
         match value {
-            Ok(value) => read(value.as_ref()).map(Outcome::Known),
+            Ok(value) => read(value.as_ref()).map(Evaluated::Known),
             Err(error) => Err(program.failure(&error, row.empty.load(Relaxed))),
         }
     }
@@ -249,7 +249,7 @@ impl fmt::Debug for Expression {
 /// One employee, as the evaluation sees the row. It looks up a field when the evaluation reaches
 /// it, and remembers what was reached. A resolver has to be `Sync`, so it uses atomics, but only
 /// one thread ever uses them.
-struct Row<'a> {
+struct RowValues<'a> {
     program: &'a Program,
     employee: &'a Employee,
     hidden: AtomicBool,
@@ -259,7 +259,7 @@ struct Row<'a> {
     empty: AtomicU64,
 }
 
-impl VariableResolver for Row<'_> {
+impl VariableResolver for RowValues<'_> {
     /// Returns the value of a field or a compiled pattern. `None` makes the evaluation fail, as any
     /// other error does.
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
@@ -298,7 +298,7 @@ static FALSE: CelBool = CelBool::FALSE;
 static NULL: CelNull = CelNull;
 
 impl Program {
-    fn fields_in(&self, bits: u64) -> impl Iterator<Item = &Field> {
+    fn fields_in(&self, bits: u64) -> impl Iterator<Item = &FieldUse> {
         self.fields
             .iter()
             .enumerate()
@@ -308,14 +308,14 @@ impl Program {
 
     /// Returns the failure for an error of the `cel` crate. The crate's errors contain values, so
     /// only their kind and the names in them are taken.
-    fn failure(&self, error: &ExecutionError, empty: u64) -> Failure {
+    fn failure(&self, error: &ExecutionError, empty: u64) -> NoOutcome {
         let overload = |function: &str, null: bool| {
             let fields: Box<[_]> = if null { self.blame(function, empty) } else { Box::default() };
             let function = function.trim_matches(['_', '@']).into();
             if fields.is_empty() {
-                Failure::NoSuchOverload { function }
+                NoOutcome::NoSuchOverload { function }
             } else {
-                Failure::Empty { function, fields }
+                NoOutcome::Empty { function, fields }
             }
         };
         match error {
@@ -329,24 +329,28 @@ impl Program {
             ExecutionError::ValuesNotComparable(left, right) => {
                 overload("_<_", *left == Value::Null || *right == Value::Null)
             }
-            ExecutionError::UnexpectedType { want, .. } if want == "bool" => Failure::NotACondition,
-            ExecutionError::UnexpectedType { want, .. } if want == "iterable" => Failure::NotAList,
+            ExecutionError::UnexpectedType { want, .. } if want == "bool" => {
+                NoOutcome::NotACondition
+            }
+            ExecutionError::UnexpectedType { want, .. } if want == "iterable" => {
+                NoOutcome::NotAList
+            }
             // All other errors of this kind come from `join`, which looks at each element itself.
             ExecutionError::UnexpectedType { got, .. } => overload("join", got == "null_type"),
             ExecutionError::FunctionError { function, .. } => {
-                Failure::Refused { function: function.as_str().into() }
+                NoOutcome::Refused { function: function.as_str().into() }
             }
             ExecutionError::DivisionByZero(_) | ExecutionError::RemainderByZero(_) => {
-                Failure::DivisionByZero
+                NoOutcome::DivisionByZero
             }
-            ExecutionError::Overflow(..) => Failure::Overflow,
+            ExecutionError::Overflow(..) => NoOutcome::Overflow,
             ExecutionError::NoSuchKey(_) | ExecutionError::IndexOutOfBounds(_) => {
-                Failure::NoSuchElement
+                NoOutcome::NoSuchElement
             }
             ExecutionError::DuplicateKey(_) | ExecutionError::UnsupportedKeyType(_) => {
-                Failure::BadKey
+                NoOutcome::BadKey
             }
-            _ => Failure::Other,
+            _ => NoOutcome::Other,
         }
     }
 
@@ -408,7 +412,7 @@ fn operands(node: &IdedExpr, function: &str, found: &mut impl FnMut(usize)) {
 }
 
 /// Returns the text of a result, or `None` for null.
-fn text_of(value: &dyn Val) -> Result<Option<String>, Failure> {
+fn text_of(value: &dyn Val) -> Result<Option<String>, NoOutcome> {
     if let Some(text) = value.downcast_ref::<CelString>() {
         return Ok(Some(text.inner().to_owned()));
     }
@@ -423,14 +427,14 @@ fn text_of(value: &dyn Val) -> Result<Option<String>, Failure> {
         Kind::Double => {
             Ok(value.downcast_ref::<CelDouble>().map(|number| number.inner().to_string()))
         }
-        _ => Err(Failure::Result {
+        _ => Err(NoOutcome::Result {
             got: kind(value),
             wanted: "text, a number, a truth, null or a list of text",
         }),
     }
 }
 
-fn joined(list: &[Box<dyn Val + '_>]) -> Result<Option<String>, Failure> {
+fn joined(list: &[Box<dyn Val + '_>]) -> Result<Option<String>, NoOutcome> {
     let mut text: Option<String> = None;
     for element in list {
         match element.downcast_ref::<CelString>() {
@@ -441,7 +445,7 @@ fn joined(list: &[Box<dyn Val + '_>]) -> Result<Option<String>, Failure> {
             },
             None if element.get_type().kind() == Kind::NullType => {}
             None => {
-                return Err(Failure::Result {
+                return Err(NoOutcome::Result {
                     got: "a list with something else than text in it",
                     wanted: "a list of text",
                 });
@@ -536,7 +540,7 @@ mod tests {
                 let values = Values::from_cells(cells.into_iter());
                 let employee = Employee::from_values(values).unwrap();
                 let weighed = expression.evaluate(&employee, |value| Ok(weight(value)));
-                if let Ok(Outcome::Known(weight)) = weighed {
+                if let Ok(Evaluated::Known(weight)) = weighed {
                     let foreseen = reading::read(&text).unwrap().largest;
                     prop_assert!(weight <= foreseen, "{}: {} > {}", text, weight, foreseen);
                 }

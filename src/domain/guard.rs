@@ -12,7 +12,7 @@ use super::{
     budget::{Blackout, BudgetKind, Budgets, Usage},
     count::{counted, employees},
     matching::PersonIndex,
-    plan::{Approval, Change, ChangeKind, Counts, Fate, Planned, Ruling},
+    plan::{Approval, Change, ChangeCounts, ChangeKind, Fate, Planned, Ruling},
 };
 
 /// The word of the guard that holds more changes of a kind than its budget allows.
@@ -142,7 +142,7 @@ pub struct HeldPlan {
     /// digest that was released before.
     pub digest: String,
     /// How many changes of each kind are held.
-    pub counts: Counts,
+    pub counts: ChangeCounts,
     /// Why they are held: one line for each guard that holds something, with its word and a
     /// sentence.
     pub because: String,

@@ -7,14 +7,14 @@ use std::collections::{BTreeMap, HashMap};
 use super::budget::BudgetKind;
 
 /// Whose changes were released, and the budget that counts each.
-type Released = Vec<(Box<str>, BudgetKind)>;
+type ReleasedChanges = Vec<(Box<str>, BudgetKind)>;
 
 /// What passes of one integration have let out that no status tells.
 #[derive(Debug, Default)]
 pub struct Ledger {
     /// What was released in passes that are under way, by pass, and when (in seconds of the epoch).
     /// Their statuses may not be written yet.
-    open: BTreeMap<u64, (i64, Released)>,
+    open: BTreeMap<u64, (i64, ReleasedChanges)>,
     /// When passes that events asked for replaced or cleared the value of an attribute, in seconds
     /// of the epoch, by target and `root.id`.
     replaced: HashMap<Box<str>, HashMap<Box<str>, i64>>,
@@ -22,7 +22,7 @@ pub struct Ledger {
 
 impl Ledger {
     /// A pass is about to make these changes at this moment.
-    pub fn open(&mut self, pass: u64, at: i64, released: Released) {
+    pub fn open(&mut self, pass: u64, at: i64, released: ReleasedChanges) {
         if !released.is_empty() {
             self.open.insert(pass, (at, released));
         }

@@ -35,7 +35,7 @@ pub struct Moment {
 
 /// What happens to the missing accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum MissingAccounts {
     /// They are gone, and bobsync may make them again.
     Gone,
     /// They wait, because a full look found too many missing.
@@ -57,10 +57,10 @@ pub struct LostMemory {
 
 impl LostMemory {
     /// Judges a full pass.
-    pub fn full(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
+    pub fn full(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> MissingAccounts {
         if !self.is_too_many(rule, lost, moment) {
             (self.suspicion, self.believed) = (None, false);
-            return Verdict::Gone;
+            return MissingAccounts::Gone;
         }
         let count = count(&lost.missing);
         let agrees = |first: &Suspicion| {
@@ -71,30 +71,30 @@ impl LostMemory {
             self.suspicion.filter(|first| agrees(first) || self.believed && count <= first.count)
         else {
             (self.suspicion, self.believed) = (Some(Suspicion { count, since: moment.now }), false);
-            return Verdict::Suspect;
+            return MissingAccounts::Suspect;
         };
         let later = moment.now >= first.since
             && moment.now.duration_since(first.since).unsigned_abs() >= moment.apart;
         self.believed |= later || moment.asked;
-        if self.believed { Verdict::Gone } else { Verdict::Suspect }
+        if self.believed { MissingAccounts::Gone } else { MissingAccounts::Suspect }
     }
 
     /// Judges a partial pass, after each account of its employees was looked up. Notes the
     /// employees for which an account may be made again.
-    pub fn partial(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> Verdict {
+    pub fn partial(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> MissingAccounts {
         if lost.missing.is_empty() || self.believed {
-            return Verdict::Gone;
+            return MissingAccounts::Gone;
         }
         if self.suspicion.is_some() {
-            return Verdict::Suspect;
+            return MissingAccounts::Suspect;
         }
         if self.is_too_many(rule, lost, moment) {
-            return Verdict::Unjudged;
+            return MissingAccounts::Unjudged;
         }
         self.found.extend(
             lost.missing.iter().map(|employee| (Box::from(*employee), moment.now.as_second())),
         );
-        Verdict::Gone
+        MissingAccounts::Gone
     }
 
     fn is_too_many(&mut self, rule: ShortRead, lost: &Lost<'_>, moment: Moment) -> bool {
@@ -148,29 +148,29 @@ mod tests {
             let mut memory = LostMemory::default();
             assert_eq!(
                 memory.full(rule, &lost(49, 8), at(0, true)),
-                Verdict::Suspect,
+                MissingAccounts::Suspect,
                 "a request cannot confirm what no look has shown"
             );
             assert_eq!(
                 memory.partial(rule, &lost(49, 1), at(1, false)),
-                Verdict::Suspect,
+                MissingAccounts::Suspect,
                 "no path goes around it"
             );
-            assert_eq!(memory.full(rule, &lost(49, 8), at(299, false)), Verdict::Suspect);
+            assert_eq!(memory.full(rule, &lost(49, 8), at(299, false)), MissingAccounts::Suspect);
             assert_eq!(
                 memory.full(rule, &lost(49, 8), at(if asked { 299 } else { 300 }, asked)),
-                Verdict::Gone
+                MissingAccounts::Gone
             );
-            assert_eq!(memory.partial(rule, &lost(49, 1), at(301, false)), Verdict::Gone);
+            assert_eq!(memory.partial(rule, &lost(49, 1), at(301, false)), MissingAccounts::Gone);
             assert_eq!(
                 memory.full(rule, &lost(49, 6), at(302, false)),
-                Verdict::Gone,
+                MissingAccounts::Gone,
                 "two are made again"
             );
-            assert_eq!(memory.full(rule, &lost(49, 0), at(303, false)), Verdict::Gone);
+            assert_eq!(memory.full(rule, &lost(49, 0), at(303, false)), MissingAccounts::Gone);
             assert_eq!(
                 memory.full(rule, &lost(49, 8), at(900, false)),
-                Verdict::Suspect,
+                MissingAccounts::Suspect,
                 "another time"
             );
         }
@@ -180,9 +180,9 @@ mod tests {
     fn an_empty_provider_is_believed_too_and_another_number_begins_anew() {
         let rule = ShortRead::default();
         let mut memory = LostMemory::default();
-        assert_eq!(memory.full(rule, &lost(3, 3), at(0, false)), Verdict::Suspect);
-        assert_eq!(memory.full(rule, &lost(20, 20), at(300, false)), Verdict::Suspect);
-        assert_eq!(memory.full(rule, &lost(20, 20), at(600, false)), Verdict::Gone);
+        assert_eq!(memory.full(rule, &lost(3, 3), at(0, false)), MissingAccounts::Suspect);
+        assert_eq!(memory.full(rule, &lost(20, 20), at(300, false)), MissingAccounts::Suspect);
+        assert_eq!(memory.full(rule, &lost(20, 20), at(600, false)), MissingAccounts::Gone);
     }
 
     proptest! {
@@ -197,7 +197,7 @@ mod tests {
                     IDS.into_iter().cycle().skip(next).take(size).collect();
                 next += size;
                 let lost = Lost { known: 100, missing };
-                if memory.partial(rule, &lost, at(10, false)) == Verdict::Gone {
+                if memory.partial(rule, &lost, at(10, false)) == MissingAccounts::Gone {
                     made += size;
                 }
             }

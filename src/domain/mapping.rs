@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::{
     employee::{Cell, Employee, FieldIndex, Fields, known_to_bob},
-    expression::{Expression, Outcome},
+    expression::{Evaluated, Expression},
     visible::{fault, trimmed, trimmed_of},
 };
 
@@ -166,9 +166,11 @@ impl Mapping {
             },
             Source::Formula(parts) => join(parts, employee),
             Source::Expression(expression) => match expression.text(employee) {
-                Ok(Outcome::Known(Some(text))) => Desired::Text(Cow::Owned(text.trim().to_owned())),
-                Ok(Outcome::Known(None)) => Desired::Empty,
-                Ok(Outcome::Hidden) => Desired::Keep,
+                Ok(Evaluated::Known(Some(text))) => {
+                    Desired::Text(Cow::Owned(text.trim().to_owned()))
+                }
+                Ok(Evaluated::Known(None)) => Desired::Empty,
+                Ok(Evaluated::Hidden) => Desired::Keep,
                 Err(failure) => Desired::Failed(failure.to_string().into()),
             },
             Source::PinnedOnly => Desired::Keep,

@@ -14,7 +14,7 @@ use foldhash::{HashMap, HashMapExt as _, HashSet};
 use self::logins::{Logins, may_be_a_mark};
 use super::{
     access::Decision,
-    account::{Access, Account, AccountState, AccountWrite, NewValue, Phase},
+    account::{Access, Account, AccountPhase, AccountState, AccountWrite, NewValue},
     baseline::Baseline,
     drift::InPlace,
     employee::{BobStatus, Employee},
@@ -73,7 +73,7 @@ pub struct Candidate {
     /// Whether the account can be used.
     pub state: AccountState,
     /// What else decisions have to know of the state.
-    pub phase: Phase,
+    pub phase: AccountPhase,
     /// The manager that the account names now, by id or e-mail as the mapping has it.
     pub manager: Option<Box<str>>,
     /// The account's e-mail, if employees' accounts name their manager by e-mail.
@@ -99,7 +99,7 @@ pub struct Candidate {
 // Each flag is a fact of its own. They are not the parts of one state.
 #[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Found {
+pub struct MatchResult {
     /// The account with the mark or, if no account has it, the recorded account.
     own: Option<Box<Candidate>>,
     own_again: bool,
@@ -108,7 +108,7 @@ pub struct Found {
     own_in_use: Vec<Box<str>>,
     /// Whether another account with the mark can be used.
     own_stays_open: bool,
-    own_has: Keys,
+    own_has: MatchedKeys,
     by_email: Option<Box<Candidate>>,
     by_email_again: bool,
     /// An account without a mark that has the e-mail, if logins decide and several accounts may
@@ -158,7 +158,7 @@ impl Taken {
     }
 }
 
-impl Found {
+impl MatchResult {
     fn take(&mut self, by: Taken) {
         self.taken = std::mem::take(&mut self.taken).also(by);
     }
@@ -172,12 +172,12 @@ impl Found {
 
 /// Which of an employee's e-mail and username an account has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Keys {
+struct MatchedKeys {
     email: bool,
     username: bool,
 }
 
-impl Keys {
+impl MatchedKeys {
     fn any(self) -> bool {
         self.email || self.username
     }
@@ -269,7 +269,7 @@ pub struct Matcher<'a> {
     by_username: HashMap<Cow<'a, str>, Owners>,
     /// What is wanted if logins decide.
     logins: Logins,
-    found: Vec<Found>,
+    found: Vec<MatchResult>,
     /// How many accounts of employees have a value in place of a mark that is no mark.
     foreign_marks: u32,
     /// Accounts on record that the matcher has not seen yet.
@@ -290,7 +290,7 @@ impl<'a> Matcher<'a> {
             by_email: HashMap::with_capacity(people.len()),
             by_username: HashMap::new(),
             logins: Logins::default(),
-            found: vec![Found::default(); people.len()],
+            found: vec![MatchResult::default(); people.len()],
             foreign_marks: 0,
             unseen: people.iter().filter_map(|person| person.known_account.as_deref()).collect(),
             adopt,
@@ -444,7 +444,7 @@ impl<'a> Matcher<'a> {
         }
         if let Some(person) = owner {
             let candidate = self.candidate(person, &account, account.mark.is_some());
-            let has = Keys {
+            let has = MatchedKeys {
                 email: self.wants(person, self.mapping.email, account.email.as_deref()),
                 username: self.wants(person, self.mapping.username, account.username.as_deref()),
             };
@@ -567,7 +567,7 @@ impl<'a> Matcher<'a> {
         self.found
             .into_iter()
             .map(|found| match found {
-                Found {
+                MatchResult {
                     own_again: true,
                     own_in_use: mut in_use,
                     own_stays_open: stays_open,
@@ -577,36 +577,43 @@ impl<'a> Matcher<'a> {
                     in_use.sort_unstable();
                     Match::Ambiguous { in_use, open, stays_open }
                 }
-                Found { own: Some(candidate), by_email: Some(other), taken, .. } => Match::One {
-                    candidate,
-                    taken: taken.also(Taken::ForGood(Holder::Stranger(other.account))),
-                },
-                Found { own: Some(candidate), by_email: None, taken, .. } => {
+                MatchResult { own: Some(candidate), by_email: Some(other), taken, .. } => {
+                    Match::One {
+                        candidate,
+                        taken: taken.also(Taken::ForGood(Holder::Stranger(other.account))),
+                    }
+                }
+                MatchResult { own: Some(candidate), by_email: None, taken, .. } => {
                     Match::One { candidate, taken }
                 }
-                Found {
+                MatchResult {
                     by_email: None,
                     taken: by @ (Taken::By(..) | Taken::ForGood(_)),
                     open,
                     ..
                 } => Match::Taken { by, open },
                 // Adopting writes e-mail and username, and another account still has one of them.
-                Found {
-                    by_email: Some(_), taken: Taken::By(..) | Taken::ForGood(_), open, ..
+                MatchResult {
+                    by_email: Some(_),
+                    taken: Taken::By(..) | Taken::ForGood(_),
+                    open,
+                    ..
                 } => Match::Taken { by: Taken::ForGood(Holder::Several), open },
-                Found { by_email_again: true, open, .. } => {
+                MatchResult { by_email_again: true, open, .. } => {
                     Match::Ambiguous { in_use: Vec::new(), open, stays_open: open }
                 }
-                Found { by_email: Some(candidate), taken: Taken::No, .. } => {
+                MatchResult { by_email: Some(candidate), taken: Taken::No, .. } => {
                     Match::One { candidate, taken: Taken::No }
                 }
-                Found { taken: Taken::No, by_address_again: true, open, .. } => {
+                MatchResult { taken: Taken::No, by_address_again: true, open, .. } => {
                     Match::Ambiguous { in_use: Vec::new(), open, stays_open: open }
                 }
-                Found { taken: Taken::No, by_address: Some(candidate), .. } => {
+                MatchResult { taken: Taken::No, by_address: Some(candidate), .. } => {
                     Match::One { candidate, taken: Taken::No }
                 }
-                Found { by_email: None, by_address: None, taken: Taken::No, .. } => Match::None,
+                MatchResult { by_email: None, by_address: None, taken: Taken::No, .. } => {
+                    Match::None
+                }
             })
             .collect()
     }
@@ -651,8 +658,8 @@ fn own<K: Eq + std::hash::Hash>(map: &mut HashMap<K, Owners>, key: K, person: Pe
 /// Returns whether the attributes of an account have to wait until it gets access. `decided` is the
 /// access that the account should have.
 #[must_use]
-pub fn is_frozen(phase: Phase, decided: Option<Access>) -> bool {
-    phase == Phase::Deactivated && decided != Some(Access::Active)
+pub fn is_frozen(phase: AccountPhase, decided: Option<Access>) -> bool {
+    phase == AccountPhase::Deactivated && decided != Some(Access::Active)
 }
 
 /// Rows that are not as desired and are not written, and why.

@@ -93,7 +93,7 @@ impl<'a> FromIterator<&'a str> for Words {
 
 /// What earlier answers showed of lifecycle statuses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Memory {
+pub struct StatusMemory {
     /// The statuses of the last answer that bobsync trusted, and those of employees who are missing
     /// since then.
     pub words: Words,
@@ -143,7 +143,7 @@ impl Absence {
 
 /// An employee who was in Bob and is missing from the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missing {
+pub struct MissingEmployee {
     /// Bob's `root.id`.
     pub id: Box<str>,
     /// The last known lifecycle status.
@@ -154,29 +154,29 @@ pub struct Missing {
 
 /// What one answer shows, with what earlier answers showed.
 #[derive(Clone, Copy, Debug)]
-pub struct Answer<'a> {
+pub struct StatusAnswer<'a> {
     /// The statuses in the answer.
     pub shown: &'a Words,
     /// What earlier answers showed, or `None` if no status keeps it.
-    pub memory: Option<&'a Memory>,
+    pub memory: Option<&'a StatusMemory>,
     /// The time of the answer.
     pub now: Timestamp,
     /// How much time has to pass between two 404s.
     pub apart: Duration,
 }
 
-impl Answer<'_> {
+impl StatusAnswer<'_> {
     /// Returns whether a 404 that has just come says that the file is gone. It does if the employee
     /// had left before. It also does if it is the second 404 and the answer has other employees
     /// with the same lifecycle status.
     #[must_use]
-    pub fn confirms(&self, missing: &Missing) -> bool {
+    pub fn confirms(&self, missing: &MissingEmployee) -> bool {
         missing.word.is_terminated() || (self.is_second(missing) && self.shows_others(missing.word))
     }
 
     /// Returns whether a 404 at this time is the second one, and comes late enough.
     #[must_use]
-    pub fn is_second(&self, missing: &Missing) -> bool {
+    pub fn is_second(&self, missing: &MissingEmployee) -> bool {
         missing.absence.second_look(self.apart).is_some_and(|at| at <= self.now)
     }
 
@@ -194,8 +194,8 @@ impl Answer<'_> {
     /// Returns the statuses that no row of the answer has although employees who had them are
     /// missing, or may be missing.
     #[must_use]
-    pub fn lost(&self, missing: &[Missing]) -> Vec<Lost> {
-        let mut lost: BTreeMap<Word, Lost> = BTreeMap::new();
+    pub fn lost(&self, missing: &[MissingEmployee]) -> Vec<LostStatus> {
+        let mut lost: BTreeMap<Word, LostStatus> = BTreeMap::new();
         let unknown = missing.iter().any(|missing| !missing.word.is_known());
         for (word, text) in self
             .memory
@@ -203,14 +203,14 @@ impl Answer<'_> {
             .flat_map(|memory| &memory.words.0)
             .filter(|(word, _)| !self.shown.has(**word))
         {
-            lost.insert(*word, Lost { word: *word, text: Some(text.clone()), holders: 0 });
+            lost.insert(*word, LostStatus { word: *word, text: Some(text.clone()), holders: 0 });
         }
         for missing in missing
             .iter()
             .filter(|missing| missing.word.is_known() && !self.shown.has(missing.word))
         {
             lost.entry(missing.word)
-                .or_insert(Lost { word: missing.word, text: None, holders: 0 })
+                .or_insert(LostStatus { word: missing.word, text: None, holders: 0 })
                 .holders += 1;
         }
         lost.into_values().filter(|lost| lost.holders > 0 || unknown).collect()
@@ -219,7 +219,7 @@ impl Answer<'_> {
     /// Returns what to remember after this answer. `missing` are the employees who are still
     /// missing.
     #[must_use]
-    pub fn remember(&self, missing: &[Missing]) -> Memory {
+    pub fn remember(&self, missing: &[MissingEmployee]) -> StatusMemory {
         let unknown = missing.iter().any(|missing| !missing.word.is_known());
         let mut words = self.shown.clone();
         words.0.extend(
@@ -228,7 +228,7 @@ impl Answer<'_> {
         let beyond = |text: &str| {
             matches!(Lifecycle::read(Cell::Text(text)), Lifecycle::Hired | Lifecycle::Terminated)
         };
-        Memory {
+        StatusMemory {
             incomplete: unknown && self.memory.is_none_or(|memory| memory.incomplete),
             beyond_work: self.memory.is_some_and(|memory| memory.beyond_work)
                 || self.shown.texts().any(beyond),
@@ -255,7 +255,7 @@ impl Answer<'_> {
     /// single missing employee does not count if that read was refused: a refusal concerns only
     /// that employee.
     #[must_use]
-    pub fn suspects(&self, missing: &[Missing]) -> Vec<Lost> {
+    pub fn suspects(&self, missing: &[MissingEmployee]) -> Vec<LostStatus> {
         let mut lost = self.lost(missing);
         lost.retain(|lost| match lost.holders {
             0 => {
@@ -272,7 +272,7 @@ impl Answer<'_> {
 
 /// A lifecycle status that the answer does not have any more.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lost {
+pub struct LostStatus {
     /// The status.
     pub word: Word,
     /// The status as Bob writes it, if that is known.
@@ -291,12 +291,12 @@ mod tests {
         Timestamp::from_second(1_000_000 + seconds).unwrap()
     }
 
-    fn missing(id: &str, status: &str, absence: Absence) -> Missing {
-        Missing { id: id.into(), word: Word::of(Cell::Text(status)), absence }
+    fn missing(id: &str, status: &str, absence: Absence) -> MissingEmployee {
+        MissingEmployee { id: id.into(), word: Word::of(Cell::Text(status)), absence }
     }
 
-    fn memory(texts: &[&str]) -> Memory {
-        Memory { words: texts.iter().copied().collect(), ..Memory::default() }
+    fn memory(texts: &[&str]) -> StatusMemory {
+        StatusMemory { words: texts.iter().copied().collect(), ..StatusMemory::default() }
     }
 
     #[test]
@@ -313,7 +313,7 @@ mod tests {
         let (shown, before) =
             (["Employed"].into_iter().collect(), memory(&["Employed", "Parental leave"]));
         let answer =
-            |now| Answer { shown: &shown, memory: Some(&before), now: at(now), apart: APART };
+            |now| StatusAnswer { shown: &shown, memory: Some(&before), now: at(now), apart: APART };
         let first = Absence::default().not_found(at(0));
         assert_eq!(first.not_found(at(100)), first, "the first one counts");
         let employed = missing("1", "Employed", first);
@@ -339,10 +339,10 @@ mod tests {
         let unknown = missing("1", "", first);
         assert!(!answer(900).confirms(&unknown));
         let (kept, gap) =
-            (memory(&["Employed"]), Memory { incomplete: true, ..memory(&["Employed"]) });
+            (memory(&["Employed"]), StatusMemory { incomplete: true, ..memory(&["Employed"]) });
         for (memory, confirmed) in [(Some(&kept), true), (Some(&gap), false), (None, false)] {
             assert_eq!(
-                Answer { memory, ..answer(900) }.confirms(&unknown),
+                StatusAnswer { memory, ..answer(900) }.confirms(&unknown),
                 confirmed,
                 "{memory:?}"
             );
@@ -355,8 +355,9 @@ mod tests {
             ["Employed"].into_iter().collect(),
             memory(&["Employed", "Parental leave", "Sabbatical"]),
         );
-        let answer = Answer { shown: &shown, memory: Some(&before), now: at(0), apart: APART };
-        let texts = |lost: Vec<Lost>| {
+        let answer =
+            StatusAnswer { shown: &shown, memory: Some(&before), now: at(0), apart: APART };
+        let texts = |lost: Vec<LostStatus>| {
             lost.into_iter()
                 .map(|lost| (lost.text.unwrap().into(), lost.holders))
                 .collect::<Vec<(String, usize)>>()
@@ -382,7 +383,7 @@ mod tests {
         assert_eq!(answer.remember(&unknown).words, before.words);
         assert!(
             !answer.remember(&unknown).incomplete
-                && Answer { memory: None, ..answer }.remember(&unknown).incomplete
+                && StatusAnswer { memory: None, ..answer }.remember(&unknown).incomplete
         );
     }
 
@@ -390,34 +391,34 @@ mod tests {
     fn leavers_are_hidden_where_bob_has_shown_some_and_shows_none() {
         let (both, one) =
             (["Employed", "terminated"].into_iter().collect(), ["Employed"].into_iter().collect());
-        let answer = Answer { shown: &one, memory: None, now: at(0), apart: APART };
+        let answer = StatusAnswer { shown: &one, memory: None, now: at(0), apart: APART };
         assert!(!answer.hides_leavers() && !answer.remember(&[]).leavers, "none was ever shown");
-        let first = Answer { shown: &both, ..answer };
+        let first = StatusAnswer { shown: &both, ..answer };
         assert!(!first.hides_leavers());
         let first = first.remember(&[]);
         // No missing employee had the status, because those employees never had an account.
-        let second = Answer { memory: Some(&first), ..answer };
+        let second = StatusAnswer { memory: Some(&first), ..answer };
         assert!(second.hides_leavers() && second.lost(&[]).is_empty());
         let second = second.remember(&[]);
         assert!(
-            Answer { memory: Some(&second), ..answer }.hides_leavers(),
+            StatusAnswer { memory: Some(&second), ..answer }.hides_leavers(),
             "as long as Bob shows none"
         );
-        assert!(!Answer { shown: &both, memory: Some(&second), ..answer }.hides_leavers());
+        assert!(!StatusAnswer { shown: &both, memory: Some(&second), ..answer }.hides_leavers());
         // A status of an older version has no such mark.
-        assert!(Answer { memory: Some(&memory(&["Terminated"])), ..answer }.hides_leavers());
+        assert!(StatusAnswer { memory: Some(&memory(&["Terminated"])), ..answer }.hides_leavers());
     }
 
     #[test]
     fn it_is_remembered_for_ever_that_bob_has_shown_people_who_are_not_at_work() {
         let (shown, later) =
             (["Employed", "HIRED"].into_iter().collect(), ["Employed"].into_iter().collect());
-        let answer = Answer { shown: &later, memory: None, now: at(0), apart: APART };
+        let answer = StatusAnswer { shown: &later, memory: None, now: at(0), apart: APART };
         assert!(!answer.remember(&[]).beyond_work);
-        let first = Answer { shown: &shown, ..answer }.remember(&[]);
+        let first = StatusAnswer { shown: &shown, ..answer }.remember(&[]);
         assert!(
             first.beyond_work
-                && Answer { memory: Some(&first), ..answer }.remember(&[]).beyond_work
+                && StatusAnswer { memory: Some(&first), ..answer }.remember(&[]).beyond_work
         );
     }
 }

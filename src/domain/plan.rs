@@ -21,7 +21,7 @@ use foldhash::HashMap;
 
 use super::{
     access::Missing,
-    account::{Access, AccountState, AccountWrite, NewValue, Occasion, Phase},
+    account::{Access, AccountPhase, AccountState, AccountWrite, NewValue, Occasion},
     kept::Left,
     mapping::{Desired, Mapping, Origin, key_of},
     matching::{Candidate, Match, Matcher, Person, PersonIndex, Taken},
@@ -176,7 +176,7 @@ pub enum Manager {
 
 /// The result of the plan for one employee.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Standing {
+pub struct EmployeePlan {
     /// The account that belongs to this employee.
     pub account: Option<OwnAccount>,
     /// The manager attribute.
@@ -211,7 +211,7 @@ pub struct OwnAccount {
     /// Whether the account can be used.
     pub state: AccountState,
     /// What else decisions have to know of the state.
-    pub phase: Phase,
+    pub phase: AccountPhase,
     /// Whether the account already has the mark.
     pub marked: bool,
     /// The account's e-mail, if employees' accounts name their manager by e-mail.
@@ -224,7 +224,7 @@ pub struct Plan {
     /// All changes, in the order in which they are executed.
     pub changes: Vec<Change>,
     /// The result for each employee, in the order of the employees.
-    pub standings: Vec<Standing>,
+    pub standings: Vec<EmployeePlan>,
     /// Changes that set a manager after both accounts exist, because managers refer to each other
     /// in a circle: employee and manager.
     pub late_managers: Vec<(PersonIndex, PersonIndex)>,
@@ -238,7 +238,7 @@ pub struct Plan {
 
 /// How many changes of each kind. A change that suspends or reactivates counts only as that.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct ChangeCounts {
     /// New accounts.
     pub creates: u32,
     /// Changes that give access back.
@@ -374,13 +374,13 @@ impl Planning<'_> {
         rows.map(|row| (row, mapping.text(row, &person.employee).map(key_of))).collect()
     }
 
-    /// Returns the [`Standing`] and the change of one employee, without the manager.
+    /// Returns the [`EmployeePlan`] and the change of one employee, without the manager.
     fn one(
         &self,
         person: &Person,
         found: Match,
         after: Option<PersonIndex>,
-    ) -> (Standing, Option<Change>) {
+    ) -> (EmployeePlan, Option<Change>) {
         let Planning { mapping, people, .. } = *self;
         if !person.decision.managed {
             return left_out(person, found);
@@ -394,7 +394,7 @@ impl Planning<'_> {
                 Match::None | Match::Ambiguous { .. } | Match::Taken { .. } => None,
             };
             return (
-                Standing { beside, ..standing(None, Some(Block::ClaimedBy(other.clone()))) },
+                EmployeePlan { beside, ..standing(None, Some(Block::ClaimedBy(other.clone()))) },
                 None,
             );
         }
@@ -420,7 +420,7 @@ impl Planning<'_> {
                 let change = if leaves { suspensions(in_use) } else { None };
                 let beside = leaves.then(|| open_or_not(open));
                 (
-                    Standing {
+                    EmployeePlan {
                         beside,
                         several: true,
                         stays_open,
@@ -481,7 +481,7 @@ impl Planning<'_> {
                     .existing(person, *candidate, taken)
                     .map(|change| Change { after, ..change });
                 (
-                    Standing {
+                    EmployeePlan {
                         drifted,
                         kept,
                         contested,
@@ -496,7 +496,7 @@ impl Planning<'_> {
             Match::Taken { open: true, by } if person.decision.ends_access() => {
                 let beside = Some(AccountState::Active);
                 (
-                    Standing {
+                    EmployeePlan {
                         beside,
                         ..standing(None, Some(Block::Conflict(Conflict::new(&by, people))))
                     },
@@ -588,8 +588,8 @@ impl Planning<'_> {
     }
 }
 
-fn standing(account: Option<OwnAccount>, block: Option<Block>) -> Standing {
-    Standing {
+fn standing(account: Option<OwnAccount>, block: Option<Block>) -> EmployeePlan {
+    EmployeePlan {
         account,
         manager: Manager::Nothing,
         block,
@@ -604,10 +604,10 @@ fn standing(account: Option<OwnAccount>, block: Option<Block>) -> Standing {
     }
 }
 
-/// Returns the [`Standing`] and the change of an employee that the settings leave out. Nothing is
-/// written, with one exception: the end of the employment takes access from an account with the
+/// Returns the [`EmployeePlan`] and the change of an employee that the settings leave out. Nothing
+/// is written, with one exception: the end of the employment takes access from an account with the
 /// mark. An account that another integration manages is left to that integration.
-fn left_out(person: &Person, found: Match) -> (Standing, Option<Change>) {
+fn left_out(person: &Person, found: Match) -> (EmployeePlan, Option<Change>) {
     let leaves = person.decision.only_ends_access() && person.claimed_by.is_none();
     let unknown =
         [Some(person.decision.why), person.decision.also].contains(&Some(Why::ScopeUnknown));
@@ -632,12 +632,14 @@ fn left_out(person: &Person, found: Match) -> (Standing, Option<Change>) {
             let block = open.then_some(Block::Ambiguous).or(failure);
             let beside = Some(open_or_not(open));
             (
-                Standing { beside, several: true, stays_open, ..standing(None, block) },
+                EmployeePlan { beside, several: true, stays_open, ..standing(None, block) },
                 suspensions(in_use),
             )
         }
         Match::None | Match::Taken { .. } if leaves => (standing(None, failure), unlisted(person)),
-        Match::Ambiguous { .. } => (Standing { several: true, ..standing(None, failure) }, None),
+        Match::Ambiguous { .. } => {
+            (EmployeePlan { several: true, ..standing(None, failure) }, None)
+        }
         Match::None | Match::Taken { .. } => (standing(None, failure), None),
     }
 }
@@ -706,7 +708,7 @@ fn access_of(person: &Person, candidate: &Candidate) -> Option<Access> {
         }
         // The account was activated, and its password is still to expire.
         (Some(Access::Active), AccountState::Active)
-            if person.first_login && candidate.phase == Phase::Unused =>
+            if person.first_login && candidate.phase == AccountPhase::Unused =>
         {
             Some(Access::Active)
         }
@@ -727,14 +729,14 @@ pub fn occasion(person: &Person, access: Option<Access>) -> Occasion {
 impl Plan {
     /// Returns how many changes of each kind there are.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ChangeCounts {
         self.counts_of(|_| true)
     }
 
     /// Returns how many changes of each kind there are among those with an index that is `wanted`.
     #[must_use]
-    pub fn counts_of(&self, wanted: impl Fn(usize) -> bool) -> Counts {
-        let mut counts = Counts::default();
+    pub fn counts_of(&self, wanted: impl Fn(usize) -> bool) -> ChangeCounts {
+        let mut counts = ChangeCounts::default();
         for (_, change) in self.changes.iter().enumerate().filter(|(index, _)| wanted(*index)) {
             match change {
                 change if change.suspends() => counts.disables += 1,

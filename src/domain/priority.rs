@@ -126,7 +126,7 @@ impl Item {
 /// other one has ended. Until then it lends its place to the other one.
 #[derive(Debug)]
 pub struct Queue {
-    ready: [BTreeSet<Place>; Class::ALL.len()],
+    ready: [BTreeSet<PlaceInQueue>; Class::ALL.len()],
     /// How many changes of each class have not been taken.
     left: [usize; Class::ALL.len()],
     items: Vec<Item>,
@@ -137,7 +137,7 @@ pub struct Queue {
 }
 
 /// Whether the change failed before, since when it waits, and its index in the items.
-type Place = (bool, i64, usize);
+type PlaceInQueue = (bool, i64, usize);
 
 #[derive(Debug)]
 struct Item {

@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn an_account_is_protected_by_its_names_and_if_it_is_an_administrators() {
         let account = |administrator| Account {
-            phase: crate::domain::account::Phase::Usual,
+            phase: crate::domain::account::AccountPhase::Usual,
             id: "7".into(),
             mark: None,
             email: Some("Boss@example.com".into()),

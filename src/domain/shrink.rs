@@ -140,7 +140,7 @@ pub struct ScopeMemory {
 
 /// What a partial pass may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub enum PartialVerdict {
     /// The employees leave.
     LetGo,
     /// They stay managed, because a full look holds the shrink.
@@ -174,18 +174,18 @@ impl ScopeMemory {
         managed: u32,
         since: i64,
         now: i64,
-    ) -> Verdict {
+    ) -> PartialVerdict {
         if self.judged == Some((settings, true)) {
-            return Verdict::Held;
+            return PartialVerdict::Held;
         }
         self.left.retain(|_, at| *at > since);
         if self.judged != Some((settings, false))
             || shrink.is_over(rule, self.left(since, shrink), Some(managed))
         {
-            return Verdict::Unjudged;
+            return PartialVerdict::Unjudged;
         }
         self.left.extend(shrink.leaving().map(|employee| (Box::from(employee), now)));
-        Verdict::LetGo
+        PartialVerdict::LetGo
     }
 }
 
@@ -222,21 +222,21 @@ mod tests {
         };
         assert_eq!(
             some(&mut memory, "1", 7, 1000),
-            Verdict::Unjudged,
+            PartialVerdict::Unjudged,
             "no full look has judged it"
         );
         memory.judge(7, false);
-        assert_eq!(some(&mut memory, "1", 8, 1000), Verdict::Unjudged, "other settings");
-        assert_eq!(some(&mut memory, "1", 7, 1000), Verdict::LetGo);
+        assert_eq!(some(&mut memory, "1", 8, 1000), PartialVerdict::Unjudged, "other settings");
+        assert_eq!(some(&mut memory, "1", 7, 1000), PartialVerdict::LetGo);
         assert_eq!(
             some(&mut memory, "1", 7, 1001),
-            Verdict::LetGo,
+            PartialVerdict::LetGo,
             "the same employee counts once"
         );
-        assert_eq!(some(&mut memory, "2", 7, 1002), Verdict::Unjudged, "two of twenty");
-        assert_eq!(some(&mut memory, "2", 7, 1602), Verdict::LetGo, "an interval later");
+        assert_eq!(some(&mut memory, "2", 7, 1002), PartialVerdict::Unjudged, "two of twenty");
+        assert_eq!(some(&mut memory, "2", 7, 1602), PartialVerdict::LetGo, "an interval later");
         memory.judge(7, true);
-        assert_eq!(some(&mut memory, "3", 7, 9000), Verdict::Held);
+        assert_eq!(some(&mut memory, "3", 7, 9000), PartialVerdict::Held);
     }
 
     #[test]

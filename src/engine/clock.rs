@@ -13,10 +13,10 @@ const LOOK: Duration = Duration::from_secs(30);
 
 /// Tells the time. All clones show the same time.
 #[derive(Clone, Debug)]
-pub struct Clock(Source);
+pub struct Clock(TimeSource);
 
 #[derive(Clone, Debug)]
-enum Source {
+enum TimeSource {
     System,
     Adjustable(watch::Receiver<Anchor>),
 }
@@ -43,7 +43,7 @@ impl Clock {
     /// Returns the system's clock.
     #[must_use]
     pub const fn system() -> Self {
-        Self(Source::System)
+        Self(TimeSource::System)
     }
 
     /// Returns a clock for tests: it starts at the system's time, runs on by itself, and can be
@@ -51,15 +51,15 @@ impl Clock {
     #[must_use]
     pub fn adjustable() -> (Self, ClockHand) {
         let (hand, clock) = watch::channel(Anchor { shown: Timestamp::now(), at: Instant::now() });
-        (Self(Source::Adjustable(clock)), ClockHand(hand))
+        (Self(TimeSource::Adjustable(clock)), ClockHand(hand))
     }
 
     /// Returns the time that the clock shows.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => Timestamp::now(),
-            Source::Adjustable(anchor) => anchor.borrow().now(),
+            TimeSource::System => Timestamp::now(),
+            TimeSource::Adjustable(anchor) => anchor.borrow().now(),
         }
     }
 
@@ -68,8 +68,8 @@ impl Clock {
     /// completes for the system's clock.
     pub fn changed(&self) -> impl Future<Output = ()> + Send + use<> {
         let anchor = match &self.0 {
-            Source::System => None,
-            Source::Adjustable(anchor) => {
+            TimeSource::System => None,
+            TimeSource::Adjustable(anchor) => {
                 let mut anchor = anchor.clone();
                 anchor.mark_unchanged();
                 Some(anchor)
@@ -95,8 +95,8 @@ impl Clock {
                 return;
             }
             let slice = match self.0 {
-                Source::System => left.min(LOOK),
-                Source::Adjustable(_) => left,
+                TimeSource::System => left.min(LOOK),
+                TimeSource::Adjustable(_) => left,
             };
             tokio::select! {
                 () = tokio::time::sleep(slice) => {}

@@ -44,8 +44,8 @@ use self::{
     context::{Cluster, Concurrent, Integration, Memory, Request, Requests, Services},
     decide::Deciding,
     execute::Cut,
-    guard::{Approvals, Guarding, OtherPasses, Released, Sort},
-    observe::{Accounts, Source},
+    guard::{Approvals, Guarding, OtherPasses, PassSort, Released},
+    observe::{Accounts, SeenBob},
     record::{ApprovedParts, Basis, Recorder},
     report::{About, ProviderFound, Report},
 };
@@ -233,7 +233,7 @@ impl Pass<'_> {
                 ledger: &self.concurrent.mailbox.ledger,
                 pass: self.concurrent.handle.epoch(),
             },
-            sort: Sort {
+            sort: PassSort {
                 is_partial,
                 by_events: is_partial
                     || matches!(self.request.trigger, Trigger::Webhook | Trigger::Transition),
@@ -272,7 +272,7 @@ impl Pass<'_> {
 }
 
 /// Returns the plan, without rows whose target the provider does not have.
-fn plan_with<'a>(matcher: Matcher<'a>, source: &Source, accounts: &Accounts) -> Planned<'a> {
+fn plan_with<'a>(matcher: Matcher<'a>, source: &SeenBob, accounts: &Accounts) -> Planned<'a> {
     let Accounts { listing, managers } = accounts;
     let elsewhere = |id: &str| managers.known.get(id).cloned();
     let mut planned = plan_partial(matcher, listing.whole, &elsewhere);

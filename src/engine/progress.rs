@@ -21,22 +21,22 @@ pub const APART: Duration = Duration::from_secs(5);
 /// Counts what the full pass has done.
 pub struct Counting {
     clock: Clock,
-    run: Mutex<Option<Run>>,
+    run: Mutex<Option<RunningPass>>,
 }
 
-struct Run {
+struct RunningPass {
     since: Timestamp,
     began: Instant,
     /// How many accounts of the provider were read.
     read: u32,
     /// The changes of the plan; `None` until the plan is made and its changes go out.
-    changes: Option<Part>,
+    changes: Option<DoneOf>,
     /// The statuses of employees without a change, which are written at the same time.
-    statuses: Option<Part>,
+    statuses: Option<DoneOf>,
 }
 
 /// A number of items, and how many of them are done.
-struct Part {
+struct DoneOf {
     began: Instant,
     done: u32,
     of: u32,
@@ -44,7 +44,7 @@ struct Part {
     at: Instant,
 }
 
-impl Part {
+impl DoneOf {
     fn new(of: usize) -> Self {
         let now = Instant::now();
         Self { began: now, done: 0, of: u32::try_from(of).unwrap_or(u32::MAX), at: now }
@@ -89,13 +89,13 @@ impl Counting {
         Self { clock, run: Mutex::new(None) }
     }
 
-    fn run(&self) -> MutexGuard<'_, Option<Run>> {
+    fn run(&self) -> MutexGuard<'_, Option<RunningPass>> {
         self.run.lock()
     }
 
     /// Notes that a pass begins.
     pub fn begin(&self) -> UnderWay<'_> {
-        *self.run() = Some(Run {
+        *self.run() = Some(RunningPass {
             since: self.clock.now(),
             began: Instant::now(),
             read: 0,
@@ -112,22 +112,22 @@ impl Counting {
 
     /// Notes that this many changes go out now.
     pub fn write(&self, of: usize) {
-        self.run().iter_mut().for_each(|run| run.changes = Some(Part::new(of)));
+        self.run().iter_mut().for_each(|run| run.changes = Some(DoneOf::new(of)));
     }
 
     /// Notes that one more change has ended.
     pub fn wrote_one(&self) {
-        self.run().iter_mut().flat_map(|run| &mut run.changes).for_each(Part::one_more);
+        self.run().iter_mut().flat_map(|run| &mut run.changes).for_each(DoneOf::one_more);
     }
 
     /// Notes that this many statuses of employees without a change are written now.
     pub fn record(&self, of: usize) {
-        self.run().iter_mut().for_each(|run| run.statuses = Some(Part::new(of)));
+        self.run().iter_mut().for_each(|run| run.statuses = Some(DoneOf::new(of)));
     }
 
     /// Notes that one more of these statuses is written.
     pub fn recorded_one(&self) {
-        self.run().iter_mut().flat_map(|run| &mut run.statuses).for_each(Part::one_more);
+        self.run().iter_mut().flat_map(|run| &mut run.statuses).for_each(DoneOf::one_more);
     }
 
     /// Returns the progress of the pass once it has taken long enough to be shown. `wait`: how long

@@ -26,7 +26,7 @@ use crate::{
     api::{ProvisioningIntegration, key::IntegrationKey},
     cluster::{
         lenient::Unreadable,
-        watch::{self, Scope, Seen},
+        watch::{self, Seen, WatchScope},
     },
 };
 
@@ -148,17 +148,17 @@ pub async fn supervise(shared: Shared, namespaces: Vec<String>) {
 
 /// The lists that have arrived. A namespace that is listed again affects only itself.
 struct Lists {
-    scopes: Vec<Scope>,
-    integrations: HashSet<Scope>,
-    people: HashSet<Scope>,
-    failed: HashSet<Scope>,
+    scopes: Vec<WatchScope>,
+    integrations: HashSet<WatchScope>,
+    people: HashSet<WatchScope>,
+    failed: HashSet<WatchScope>,
     began: Instant,
     /// Whether every scope has listed its integrations, or the time to wait for it has passed.
     acquainted: bool,
 }
 
 impl Lists {
-    fn of(scopes: Vec<Scope>) -> Self {
+    fn of(scopes: Vec<WatchScope>) -> Self {
         Self {
             scopes,
             integrations: HashSet::new(),
@@ -177,7 +177,7 @@ impl Lists {
     /// Returns whether workers of this namespace may begin. A pass that does not know the employees
     /// would take all of them for new, and would write accounts of employees who are pinned.
     fn may_begin(&self, namespace: &str) -> bool {
-        let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| scope == namespace);
+        let has = |scope: &WatchScope| scope.as_deref().is_none_or(|scope| scope == namespace);
         let known = self.acquainted
             || self
                 .scopes
@@ -194,9 +194,9 @@ impl Lists {
     }
 
     /// Returns the scopes for which a list is missing.
-    fn missing(&self) -> HashSet<Scope> {
+    fn missing(&self) -> HashSet<WatchScope> {
         let there =
-            |scope: &Scope| self.integrations.contains(scope) && self.people.contains(scope);
+            |scope: &WatchScope| self.integrations.contains(scope) && self.people.contains(scope);
         self.scopes.iter().filter(|scope| !there(scope)).cloned().collect()
     }
 }
@@ -448,7 +448,7 @@ mod tests {
     use super::*;
 
     #[expect(clippy::unnecessary_wraps, reason = "a scope is one namespace, or all of them")]
-    fn scope(name: &str) -> Scope {
+    fn scope(name: &str) -> WatchScope {
         Some(name.to_owned())
     }
 

@@ -11,7 +11,7 @@ use tokio::{sync::Notify, time::Instant};
 use super::clock::Clock;
 use crate::{
     api::key::IntegrationKey,
-    http::waits::{Wait, Waits as Met, Why},
+    http::waits::{Wait, WaitReason, Waits as Met},
 };
 
 /// A shorter wait is not shown.
@@ -31,7 +31,7 @@ pub enum Side {
 
 /// A wait, in the words of a status.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct ShownWait {
     /// The service that calls wait for.
     pub side: Side,
     /// The text: what calls wait for, and until when.
@@ -62,21 +62,21 @@ impl StillOpen {
 }
 
 /// The waits that calls of one integration have met.
-pub struct Waits {
+pub struct IntegrationWaits {
     key: IntegrationKey,
     clock: Clock,
-    known: Mutex<[Option<Known>; 2]>,
+    known: Mutex<[Option<KnownWait>; 2]>,
     pub(super) news: Notify,
     /// The employees who still have access that evidence on record should have taken some time ago.
     open: Mutex<StillOpen>,
 }
 
-struct Known {
+struct KnownWait {
     until: Instant,
-    told: Told,
+    told: ShownWait,
 }
 
-impl Waits {
+impl IntegrationWaits {
     /// Returns the key of the integration.
     #[must_use]
     pub const fn key(&self) -> &IntegrationKey {
@@ -89,7 +89,7 @@ impl Waits {
         Self { key, clock, known: Mutex::default(), news: Notify::new(), open: Mutex::default() }
     }
 
-    fn known(&self) -> MutexGuard<'_, [Option<Known>; 2]> {
+    fn known(&self) -> MutexGuard<'_, [Option<KnownWait>; 2]> {
         self.known.lock()
     }
 
@@ -118,7 +118,7 @@ impl Waits {
         }
         let message = sentence(name, wait.why, rounded_up(self.clock.now(), left));
         tracing::warn!(integration = %self.key, wait = message, "calls wait");
-        *slot = Some(Known { until: wait.until, told: Told { side, message } });
+        *slot = Some(KnownWait { until: wait.until, told: ShownWait { side, message } });
         drop(known);
         self.news.notify_waiters();
     }
@@ -131,7 +131,7 @@ impl Waits {
 
     /// Returns the waits to show now.
     #[must_use]
-    pub fn told(&self) -> Vec<Told> {
+    pub fn told(&self) -> Vec<ShownWait> {
         let now = Instant::now();
         self.known()
             .iter()
@@ -172,18 +172,20 @@ impl Waits {
     }
 }
 
-fn sentence(name: &str, why: Why, at: Timestamp) -> String {
+fn sentence(name: &str, why: WaitReason, at: Timestamp) -> String {
     match why {
-        Why::Asked => {
+        WaitReason::Asked => {
             format!("Waiting until {at}: {name} asked for a pause, and is not called before.")
         }
-        Why::Trouble => {
+        WaitReason::Trouble => {
             format!(
                 "Waiting until {at}: {name} is in trouble and asked for a pause; only access that \
                  has to be taken does not wait."
             )
         }
-        Why::Spent => format!("Waiting until {at}: the calls that {name} allows are used up."),
+        WaitReason::Spent => {
+            format!("Waiting until {at}: the calls that {name} allows are used up.")
+        }
     }
 }
 
@@ -201,10 +203,10 @@ fn rounded_up(now: Timestamp, left: Duration) -> Timestamp {
 mod tests {
     use super::*;
 
-    fn waits() -> Arc<Waits> {
+    fn waits() -> Arc<IntegrationWaits> {
         let (clock, hand) = Clock::adjustable();
         hand.set("2026-11-30T08:00:00.25Z".parse().expect("a time"));
-        Arc::new(Waits::new(
+        Arc::new(IntegrationWaits::new(
             IntegrationKey { namespace: "people".into(), name: "onelogin".into() },
             clock,
         ))
@@ -217,24 +219,24 @@ mod tests {
         let (bob, provider) = (waits.of(Side::Bob, "Bob"), waits.of(Side::Provider, "OneLogin"));
         let (now, hour) = (Instant::now(), Duration::from_hours(1));
         let until = |wait: Duration, why| Wait { until: now + wait, why };
-        provider(until(Duration::from_secs(9), Why::Asked));
+        provider(until(Duration::from_secs(9), WaitReason::Asked));
         assert_eq!(waits.told(), [], "that one is over in a moment");
-        provider(until(hour, Why::Asked));
+        provider(until(hour, WaitReason::Asked));
         let told = waits.told();
         let message = "Waiting until 2026-11-30T09:00:01Z: OneLogin asked for a pause, and is not \
             called before.";
-        assert_eq!(told, [Told { side: Side::Provider, message: message.to_owned() }]);
+        assert_eq!(told, [ShownWait { side: Side::Provider, message: message.to_owned() }]);
         tokio::time::advance(hour / 2).await;
-        provider(until(hour + Duration::from_secs(1), Why::Asked));
-        provider(until(hour / 2 + Duration::from_secs(20), Why::Trouble));
+        provider(until(hour + Duration::from_secs(1), WaitReason::Asked));
+        provider(until(hour / 2 + Duration::from_secs(20), WaitReason::Trouble));
         assert_eq!(waits.told(), told);
-        bob(until(hour / 2 + Duration::from_secs(40), Why::Asked));
+        bob(until(hour / 2 + Duration::from_secs(40), WaitReason::Asked));
         assert_eq!(waits.told().len(), 2);
         tokio::time::advance(Duration::from_secs(40)).await;
         assert_eq!(waits.told(), told, "what Bob asked for is over");
         tokio::time::advance(hour / 2).await;
         assert_eq!(waits.told(), []);
-        provider(until(2 * hour, Why::Spent));
+        provider(until(2 * hour, WaitReason::Spent));
         assert!(
             waits.told()[0]
                 .message

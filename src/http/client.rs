@@ -71,7 +71,7 @@ pub struct Answer {
 /// Why there is no answer. The text names the host and the cause. It has no path, no header and no
 /// body.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum CallFailure {
     /// The request did not reach the service, so nothing was applied there.
     #[error("{0}")]
     NotSent(String),
@@ -80,7 +80,7 @@ pub enum Failure {
     NoAnswer(String),
 }
 
-impl Failure {
+impl CallFailure {
     /// Returns what happened, in words.
     #[must_use]
     pub fn said(&self) -> &str {
@@ -130,18 +130,18 @@ impl Client {
     /// Sends a request and reads the whole answer within `timeout`, which includes connecting.
     ///
     /// # Errors
-    /// [`Failure::NotSent`] if there is no connection or the request could not be made;
-    /// [`Failure::NoAnswer`] for everything after that: time-out, reset, cut or oversized body.
+    /// [`CallFailure::NotSent`] if there is no connection or the request could not be made;
+    /// [`CallFailure::NoAnswer`] for everything after that: time-out, reset, cut or oversized body.
     pub async fn send(
         &self,
         request: RequestBuilder,
         timeout: Duration,
-    ) -> Result<Answer, Failure> {
+    ) -> Result<Answer, CallFailure> {
         let mut response = request
             .timeout(timeout)
             .send()
             .await
-            .map_err(|error| Failure::before_the_head(&error))?;
+            .map_err(|error| CallFailure::before_the_head(&error))?;
         let status = response.status();
         let headers = std::mem::take(response.headers_mut());
         let url = response.url().clone();
@@ -149,10 +149,10 @@ impl Client {
         while let Some(piece) = response
             .chunk()
             .await
-            .map_err(|error| Failure::within_the_body(&error.with_url(url.clone())))?
+            .map_err(|error| CallFailure::within_the_body(&error.with_url(url.clone())))?
         {
             if body.len() + piece.len() > BODY_CAP {
-                return Err(Failure::NoAnswer(TOO_LARGE.to_owned()));
+                return Err(CallFailure::NoAnswer(TOO_LARGE.to_owned()));
             }
             body.extend_from_slice(&piece);
         }
@@ -222,7 +222,7 @@ mod tests {
         url
     }
 
-    async fn get(url: &str, timeout: Duration) -> Result<Answer, Failure> {
+    async fn get(url: &str, timeout: Duration) -> Result<Answer, CallFailure> {
         let client = Client::new(url).unwrap();
         client.send(client.request(Method::GET, url), timeout).await
     }
@@ -234,7 +234,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/", listener.local_addr().unwrap());
         drop(listener);
-        assert!(matches!(get(&url, ENOUGH).await, Err(Failure::NotSent(_))));
+        assert!(matches!(get(&url, ENOUGH).await, Err(CallFailure::NotSent(_))));
 
         for cut in [
             &b""[..],
@@ -242,7 +242,11 @@ mod tests {
             b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\n{}",
         ] {
             let url = one_answer(cut).await;
-            assert!(matches!(get(&url, ENOUGH).await, Err(Failure::NoAnswer(_))), "{}", cut.len());
+            assert!(
+                matches!(get(&url, ENOUGH).await, Err(CallFailure::NoAnswer(_))),
+                "{}",
+                cut.len()
+            );
         }
     }
 
@@ -252,7 +256,7 @@ mod tests {
         let url = format!("http://{}/", listener.local_addr().unwrap());
         let failure = get(&url, Duration::from_millis(50)).await.unwrap_err();
         assert!(
-            matches!(&failure, Failure::NoAnswer(said) if said.starts_with("no answer from \
+            matches!(&failure, CallFailure::NoAnswer(said) if said.starts_with("no answer from \
                 127.0.0.1:")),
             "{failure:?}"
         );

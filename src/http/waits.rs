@@ -10,12 +10,12 @@ pub struct Wait {
     /// The end of the wait.
     pub until: Instant,
     /// Why calls wait.
-    pub why: Why,
+    pub why: WaitReason,
 }
 
 /// Why calls wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub enum WaitReason {
     /// The service asked for a pause. No call is made before its end.
     Asked,
     /// The service is in trouble and asked for a pause. Urgent calls are still sent.

@@ -208,7 +208,7 @@ fn texts_in<'v>(value: &'v Value, texts: &mut Vec<&'v str>) {
 /// a success with JSON, an HTML page, a redirect, too many calls, and a service in trouble. Returns
 /// `None` if the error body has to be read. `wait` is when to come back, if the answer says so.
 #[must_use]
-pub fn without_words(
+pub fn by_status(
     route: Route,
     answer: &Answer,
     wait: Option<Duration>,
@@ -236,7 +236,7 @@ pub fn without_words(
 
 /// Returns a wait that a provider asks for, between 1 second and [`LONGEST_WAIT`].
 #[must_use]
-pub fn believed(seconds: u64) -> Duration {
+pub fn clamp_wait(seconds: u64) -> Duration {
     Duration::from_secs(seconds.max(1)).min(LONGEST_WAIT)
 }
 
@@ -248,7 +248,7 @@ pub fn retry_after(answer: &Answer) -> Option<Duration> {
         let date = jiff::fmt::rfc2822::parse(after).ok()?.timestamp();
         u64::try_from(date.duration_since(Timestamp::now()).as_secs()).ok()
     };
-    after.parse().ok().or_else(until).map(believed)
+    after.parse().ok().or_else(until).map(clamp_wait)
 }
 
 /// Returns the sent attribute that an error is about. That is the one that the error names.

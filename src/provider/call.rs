@@ -21,12 +21,12 @@ use super::{
     Error,
     answers::{Purpose, Route, Sent, retry_after},
     limits::{Pacer, Ticket},
-    token::{Granted, Renewed, Token, Tokens},
+    token::{GrantedToken, Renewed, Token, Tokens},
 };
 use crate::{
     domain::priority::Urgency,
     http::{
-        client::{self, Answer, Failure},
+        client::{self, Answer, CallFailure},
         waits::Waits,
     },
 };
@@ -55,7 +55,7 @@ pub type Gate = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The hooks of every call of a connection.
 #[derive(Clone)]
-pub struct CallHooks {
+pub struct Hooks {
     /// Counts calls.
     pub observer: Observer,
     /// Returns false if a write must not begin. The write is then not sent, and fails as throttled.
@@ -102,7 +102,7 @@ pub trait Dialect: Send + Sync {
     }
 
     /// Returns the token in a body, if there is one.
-    fn granted(&self, _: &[u8]) -> Option<Granted> {
+    fn granted(&self, _: &[u8]) -> Option<GrantedToken> {
         None
     }
 
@@ -134,7 +134,7 @@ pub trait Dialect: Send + Sync {
 /// The service, as one credential reaches it.
 pub struct Service<D> {
     dialect: D,
-    hooks: CallHooks,
+    hooks: Hooks,
     http: client::Client,
     pacer: Arc<Pacer>,
     tokens: Tokens,
@@ -212,7 +212,7 @@ impl<D: Dialect> Service<D> {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
-    pub fn new(dialect: D, hooks: CallHooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
+    pub fn new(dialect: D, hooks: Hooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let http = client::Client::new(dialect.base())
             .map_err(|error| Error::Unavailable { said: error.to_string() })?;
         Ok(Self {
@@ -429,7 +429,7 @@ impl<D: Dialect> Service<D> {
     }
 
     /// Asks for a token in this turn. If a refusal says what the next request needs, asks again.
-    async fn token<'t>(&'t self, turn: &mut Option<Ticket<'t>>) -> Result<Granted, Error> {
+    async fn token<'t>(&'t self, turn: &mut Option<Ticket<'t>>) -> Result<GrantedToken, Error> {
         let mut asked = 1;
         let answer = loop {
             let (request, sent) = self.dialect.ask_for_a_token(&self.http)?;
@@ -457,11 +457,11 @@ impl<D: Dialect> Service<D> {
     ) -> Result<Answer, Error> {
         let patience = if route.purpose == Purpose::List { PATIENCE_WITH_LISTS } else { PATIENCE };
         let outcome = match self.http.send(request, patience).await {
-            Err(Failure::NotSent(said)) => {
+            Err(CallFailure::NotSent(said)) => {
                 ticket.unused();
                 Err(Error::Unavailable { said })
             }
-            Err(Failure::NoAnswer(said)) => Err(route.no_answer(said)),
+            Err(CallFailure::NoAnswer(said)) => Err(route.no_answer(said)),
             Ok(answer) => {
                 self.dialect.learn(&answer, &ticket);
                 return self.settle(route, answer, sent);
@@ -517,7 +517,7 @@ mod tests {
     use super::*;
     use crate::http::{
         secret::Secret,
-        waits::{Wait, Why},
+        waits::{Wait, WaitReason},
     };
 
     struct Silent;
@@ -550,7 +550,7 @@ mod tests {
             let told = told.clone();
             move |wait| told.lock().push(wait)
         });
-        let hooks = CallHooks { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits };
+        let hooks = Hooks { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits };
         let pacer = Arc::new(Pacer::new(1, Duration::from_hours(1)));
         let service = Service::new(Silent, hooks, Arc::clone(&pacer)).expect("a client");
         let suspend = || {
@@ -568,7 +568,7 @@ mod tests {
         );
         assert!(began.elapsed() <= 2 * IN_LINE, "{:?}", began.elapsed());
         let waits = told.lock();
-        let (why, until) = (Why::Spent, began + Duration::from_hours(1));
+        let (why, until) = (WaitReason::Spent, began + Duration::from_hours(1));
         assert!(
             !waits.is_empty() && waits.iter().all(|wait| *wait == Wait { until, why }),
             "{waits:?}"
@@ -591,8 +591,8 @@ mod tests {
             Ok((http.request(Method::POST, &format!("{}/token", self.0)), Sent::Nothing))
         }
 
-        fn granted(&self, _: &[u8]) -> Option<Granted> {
-            Some(Granted {
+        fn granted(&self, _: &[u8]) -> Option<GrantedToken> {
+            Some(GrantedToken {
                 text: Secret::new("t"),
                 lifetime: Duration::from_hours(1),
                 tenant: None,
@@ -632,7 +632,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_call_that_waits_for_another_token_is_asked_soon_whether_it_is_still_wanted() {
-        let hooks = CallHooks {
+        let hooks = Hooks {
             observer: Arc::new(|_, _| ()),
             gate: Arc::new(|| true),
             waits: Arc::new(|_| ()),

@@ -83,7 +83,7 @@ impl Catalog {
 #[expect(clippy::struct_excessive_bools, reason = "a table of what can be done and what cannot")]
 pub struct Capabilities {
     /// What happens with the password of a new account.
-    pub initial_password: InitialPassword,
+    pub initial_password: NewPassword,
     /// Whether a new account can ask for another password at the first login.
     pub change_at_first_login: ChangeAtFirstLogin,
     /// Whether an attribute can be cleared.
@@ -156,7 +156,7 @@ pub struct Phrases {
 impl Capabilities {
     /// What a provider can do that has nothing special. A catalog names what differs.
     pub(super) const PLAIN: Self = Self {
-        initial_password: InitialPassword::Unsupported,
+        initial_password: NewPassword::Unsupported,
         change_at_first_login: ChangeAtFirstLogin::Unsupported,
         clears: true,
         emoji: true,
@@ -191,7 +191,7 @@ impl Capabilities {
 
 /// What happens with the password of a new account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum InitialPassword {
+pub enum NewPassword {
     /// The provider takes no password.
     Unsupported,
     /// The default password is used if there is one. Otherwise the provider handles it.

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use super::{Catalog, Error, Identity, Provider, call::CallHooks, limits::Pacer};
+use super::{Catalog, Error, Identity, Provider, call::Hooks, limits::Pacer};
 use crate::http::secret::Secret;
 
 /// Where a tenant is and how it is reached, as made from a provider's settings. It has no secret.
@@ -39,7 +39,7 @@ pub trait Destination: fmt::Debug + Send + Sync {
     /// # Errors
     /// [`Error::Unauthorized`] if the credential cannot be valid, [`Error::Unavailable`] if this
     /// machine cannot connect.
-    fn connect(&self, credential: Credential, hooks: CallHooks, pacer: Arc<Pacer>) -> Connected;
+    fn connect(&self, credential: Credential, hooks: Hooks, pacer: Arc<Pacer>) -> Connected;
 }
 
 /// A prepared connection.

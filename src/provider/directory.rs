@@ -17,7 +17,7 @@ use crate::domain::{
 pub type Sink<'s> = &'s mut (dyn FnMut(Account<'_>) + Send);
 
 /// The accounts that a look-up finds.
-pub type Found = Vec<Account<'static>>;
+pub type FoundAccounts = Vec<Account<'static>>;
 
 /// The account that a read of one finds.
 pub type One = Option<Account<'static>>;
@@ -63,7 +63,7 @@ pub struct New<'a> {
 
 /// A change of the account with this id.
 #[derive(Clone, Copy)]
-pub struct Change<'a> {
+pub struct AccountChange<'a> {
     pub mapping: &'a Mapping,
     pub id: &'a str,
     pub write: &'a AccountWrite,
@@ -87,13 +87,16 @@ pub trait Directory: Send + Sync {
         &self,
         mapping: &Mapping,
         key: Key<'_>,
-    ) -> impl Future<Output = Result<Found, Error>> + Send;
+    ) -> impl Future<Output = Result<FoundAccounts, Error>> + Send;
 
     /// See [`Provider::create`].
     fn create(&self, new: New<'_>) -> impl Future<Output = Result<Written, Error>> + Send;
 
     /// See [`Provider::update`].
-    fn update(&self, change: Change<'_>) -> impl Future<Output = Result<Written, Error>> + Send;
+    fn update(
+        &self,
+        change: AccountChange<'_>,
+    ) -> impl Future<Output = Result<Written, Error>> + Send;
 
     /// See [`Provider::tenant`].
     fn tenant(&self, _ask: bool) -> impl Future<Output = Option<String>> + Send {
@@ -159,7 +162,7 @@ impl<D: Directory> Provider for D {
         write: &'a AccountWrite,
         urgency: Urgency,
     ) -> BoxFuture<'a, Result<Written, Error>> {
-        Box::pin(Directory::update(self, Change { mapping, id, write, urgency }))
+        Box::pin(Directory::update(self, AccountChange { mapping, id, write, urgency }))
     }
 
     fn tenant(&self, ask: bool) -> BoxFuture<'_, Option<String>> {

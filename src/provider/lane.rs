@@ -38,7 +38,7 @@ pub(super) trait Batch: Dialect {
     fn within<'p>(&self, path: &'p str) -> &'p str;
 
     /// Returns a request as a batch has it. `id` tells its answer from the others.
-    fn request(id: usize, request: &Request) -> Value;
+    fn request(id: usize, request: &BatchRequest) -> Value;
 
     /// Returns the answers by id, as if each had come alone.
     fn answers(answer: &Answer) -> Option<HashMap<String, Answer>>;
@@ -47,7 +47,7 @@ pub(super) trait Batch: Dialect {
 /// The line in which writes wait.
 #[derive(Debug, Default)]
 pub(super) struct Lane {
-    waiting: Mutex<VecDeque<Waiting>>,
+    waiting: Mutex<VecDeque<WaitingWrite>>,
     numbers: AtomicU64,
     /// The lock that the caller of a batch holds.
     turn: tokio::sync::Mutex<()>,
@@ -57,21 +57,21 @@ pub(super) struct Lane {
 
 /// One write in line.
 #[derive(Debug)]
-struct Waiting {
+struct WaitingWrite {
     number: u64,
-    request: Request,
-    tell: oneshot::Sender<Told>,
+    request: BatchRequest,
+    tell: oneshot::Sender<Batched>,
 }
 
 /// A request as a batch has it, except for its id.
-pub(super) struct Request {
+pub(super) struct BatchRequest {
     pub(super) method: Method,
     pub(super) url: String,
     pub(super) body: Option<Vec<u8>>,
 }
 
 /// `Debug` does not show bodies, because they hold employees' data and passwords.
-impl fmt::Debug for Request {
+impl fmt::Debug for BatchRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Request").field("method", &self.method).finish_non_exhaustive()
     }
@@ -79,7 +79,7 @@ impl fmt::Debug for Request {
 
 /// What happened to a write that another caller sent.
 #[derive(Debug)]
-enum Told {
+enum Batched {
     /// This is its answer.
     Answer(Answer),
     /// The whole batch failed.
@@ -104,8 +104,8 @@ impl Lane {
         let (tell, mut told) = oneshot::channel();
         let number = self.numbers.fetch_add(1, Ordering::Relaxed);
         let (method, url) = (call.method.clone(), service.dialect().within(call.path).to_owned());
-        let request = Request { method, url, body: call.body.clone() };
-        self.waiting().push_back(Waiting { number, request, tell });
+        let request = BatchRequest { method, url, body: call.body.clone() };
+        self.waiting().push_back(WaitingWrite { number, request, tell });
         let _turn = tokio::select! {
             biased;
             told = &mut told => return finish(service, call, told.ok()).await,
@@ -143,7 +143,7 @@ impl Lane {
         let batch = Call::write(D::BATCH, call.urgency, Method::POST, &path, Sent::Nothing);
         let batch = batch.with(body);
         let outcome = service.call_in_turn(&batch, ticket).await;
-        let tell = |each: &mut dyn FnMut(usize) -> Told| {
+        let tell = |each: &mut dyn FnMut(usize) -> Batched| {
             for (at, other) in others.into_iter().enumerate() {
                 // A caller that left does not receive it.
                 let _ = other.tell.send(each(at + 1));
@@ -153,37 +153,37 @@ impl Lane {
         let told = match outcome {
             Ok(answer) => match D::answers(&answer) {
                 Some(mut answers) => tell(&mut |id| match answers.remove(&id.to_string()) {
-                    Some(answer) => Told::Answer(answer),
-                    None => {
-                        Told::Failed(Error::unknown("the answer to the batch leaves this call out"))
-                    }
+                    Some(answer) => Batched::Answer(answer),
+                    None => Batched::Failed(Error::unknown(
+                        "the answer to the batch leaves this call out",
+                    )),
                 }),
-                None => {
-                    tell(&mut |_| Told::Failed(Error::unknown("the answer is not that of a batch")))
-                }
+                None => tell(&mut |_| {
+                    Batched::Failed(Error::unknown("the answer is not that of a batch"))
+                }),
             },
             // The batch is refused as a whole: nothing of it was carried out, and each write can go
             // alone.
             Err(Error::NotFound | Error::Rejected { .. }) => {
                 self.off.store(true, Ordering::Relaxed);
-                tell(&mut |_| Told::Alone)
+                tell(&mut |_| Batched::Alone)
             }
             Err(error) => {
                 if matches!(error, Error::Unavailable { .. }) {
                     turns.into_iter().for_each(Ticket::unused);
                 }
-                tell(&mut |_| Told::Failed(error.clone()))
+                tell(&mut |_| Batched::Failed(error.clone()))
             }
         };
         finish(service, call, Some(told)).await
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<WaitingWrite>> {
         self.waiting.lock()
     }
 
     /// Takes a write out of the line, if it is still in it.
-    fn withdraw(&self, number: u64) -> Option<Waiting> {
+    fn withdraw(&self, number: u64) -> Option<WaitingWrite> {
         let mut waiting = self.waiting();
         let at = waiting.iter().position(|one| one.number == number)?;
         waiting.remove(at)
@@ -195,13 +195,13 @@ impl Lane {
 async fn finish<D: Batch>(
     service: &Service<D>,
     call: &Call<'_>,
-    told: Option<Told>,
+    told: Option<Batched>,
 ) -> Result<Answer, Error> {
     match told {
         None => Err(Error::unknown("the batch with this call was given up")),
-        Some(Told::Failed(error)) => Err(error),
-        Some(Told::Alone) => service.call(call).await,
-        Some(Told::Answer(answer)) => match service.settle(call.route, answer, call.sent) {
+        Some(Batched::Failed(error)) => Err(error),
+        Some(Batched::Alone) => service.call(call).await,
+        Some(Batched::Answer(answer)) => match service.settle(call.route, answer, call.sent) {
             // The token ended on the way, so the call is made once more with a fresh token.
             Err(Error::Unauthorized { .. }) => service.call(call).await,
             Err(Error::Forbidden { .. } | Error::Denied { .. })
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn nothing_of_a_waiting_write_shows() {
-        let request = Request {
+        let request = BatchRequest {
             method: Method::POST,
             url: "/users/noa@example.com".to_owned(),
             body: Some(b"swordfish".to_vec()),

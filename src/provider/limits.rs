@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     domain::priority::Urgency,
-    http::waits::{Wait, Why},
+    http::waits::{Wait, WaitReason},
 };
 
 /// The share of the window that is kept for urgent calls, in percent.
@@ -67,7 +67,7 @@ pub struct Pacer {
 struct State {
     limit: u32,
     /// The window, from its first call on.
-    window: Option<Window>,
+    window: Option<LimitWindow>,
     /// No caller makes a call before this time, because the provider said so.
     blocked_until: Option<Instant>,
     /// No normal call is made before this time, because the provider is in trouble and said so.
@@ -84,7 +84,7 @@ struct State {
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Window {
+struct LimitWindow {
     /// Calls that were admitted earlier belong to the window before.
     began: Instant,
     ends: Instant,
@@ -186,7 +186,7 @@ impl Pacer {
             Urgency::Urgent => (&self.urgent, &self.urgent_waiting),
             Urgency::Normal => (&self.normal, &self.normal_waiting),
         };
-        let _standing = Standing::new(waiting, &self.changed);
+        let _standing = PlaceInLine::new(waiting, &self.changed);
         let _first = turnstile.lock().await;
         loop {
             let changed = self.changed.notified();
@@ -283,8 +283,11 @@ impl Pacer {
         let state = self.lock();
         let spent = state.window.filter(|window| window.remaining == 0).map(|window| window.ends);
         let held_back = state.held_back_until.filter(|_| urgency == Urgency::Normal);
-        let all =
-            [(state.blocked_until, Why::Asked), (spent, Why::Spent), (held_back, Why::Trouble)];
+        let all = [
+            (state.blocked_until, WaitReason::Asked),
+            (spent, WaitReason::Spent),
+            (held_back, WaitReason::Trouble),
+        ];
         let ahead = all.into_iter().filter_map(|(until, why)| {
             until.filter(|until| *until > now).map(|until| Wait { until, why })
         });
@@ -316,7 +319,7 @@ impl Pacer {
         }
         let (limit, reserve) = (state.limit, state.reserve());
         let fresh =
-            Window { began: now, ends: now + self.length, remaining: limit, spread_from: now };
+            LimitWindow { began: now, ends: now + self.length, remaining: limit, spread_from: now };
         let window = state.window.get_or_insert(fresh);
         if window.ends <= now {
             *window = fresh;
@@ -398,7 +401,7 @@ impl Ticket<'_> {
                 window.ends = window.ends.min(latest);
             }
             window => {
-                *window = Some(Window {
+                *window = Some(LimitWindow {
                     began: self.at,
                     ends: latest,
                     remaining: least,
@@ -440,19 +443,19 @@ impl Drop for Ticket<'_> {
 }
 
 /// One place in line, until the caller is admitted or leaves.
-struct Standing<'a> {
+struct PlaceInLine<'a> {
     waiting: &'a AtomicU32,
     changed: &'a Notify,
 }
 
-impl<'a> Standing<'a> {
+impl<'a> PlaceInLine<'a> {
     fn new(waiting: &'a AtomicU32, changed: &'a Notify) -> Self {
         waiting.fetch_add(1, Ordering::AcqRel);
         Self { waiting, changed }
     }
 }
 
-impl Drop for Standing<'_> {
+impl Drop for PlaceInLine<'_> {
     fn drop(&mut self) {
         if self.waiting.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.changed.notify_waiters();

@@ -16,7 +16,7 @@ use super::{
     answers::unreadable,
     call::BACK_IN_LINE,
     limits::LONGEST_WAIT,
-    reader::{Page, Reader},
+    reader::{Page, UserReader},
     tries::Tries,
 };
 use crate::{
@@ -110,7 +110,7 @@ impl<I: Eq + Hash> Lister<I> {
     /// An account without an id.
     pub(super) fn take(
         &mut self,
-        reader: &Reader<'_>,
+        reader: &UserReader<'_>,
         page: &Page<'_>,
         id: impl Fn(&str) -> Option<I>,
         sink: &mut (dyn FnMut(Account<'_>) + Send),
@@ -160,7 +160,7 @@ impl<I: Eq + Hash> Lister<I> {
 
 /// What the pages of a listing say about its end, if the provider counts.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counts {
+pub(super) struct PageCounts {
     /// How many accounts there are.
     pub(super) total: Option<u64>,
     /// How many pages there are.
@@ -171,7 +171,7 @@ pub(super) struct Counts {
 
 /// What the pages of a counted listing have said so far.
 #[derive(Debug)]
-pub(super) struct Counted {
+pub(super) struct CountedPages {
     asked: u64,
     /// How many pages were read, in the size that is asked for now.
     page: u64,
@@ -182,7 +182,7 @@ pub(super) struct Counted {
     duplicates: bool,
 }
 
-impl Counted {
+impl CountedPages {
     /// Begins a listing in pages of `asked` accounts.
     pub(super) fn new(asked: usize) -> Self {
         Self {
@@ -219,7 +219,12 @@ impl Counted {
     ///
     /// # Errors
     /// The same accounts come again and again.
-    pub(super) fn more(&mut self, counts: Counts, rows: u64, fresh: u64) -> Result<bool, Error> {
+    pub(super) fn more(
+        &mut self,
+        counts: PageCounts,
+        rows: u64,
+        fresh: u64,
+    ) -> Result<bool, Error> {
         self.page += 1;
         self.rows += rows;
         self.duplicates |= fresh < rows;

@@ -122,14 +122,14 @@ fn an_id_counts_once() {
     assert_eq!(lister.accounts(), 2);
 }
 
-fn counts(total: Option<u64>, pages: Option<u64>, follows: bool) -> Counts {
-    Counts { total, pages, follows }
+fn counts(total: Option<u64>, pages: Option<u64>, follows: bool) -> PageCounts {
+    PageCounts { total, pages, follows }
 }
 
 /// Returns whether each of these pages, as (total, rows, new rows), is followed by another one, and
 /// whether the listing is whole if it showed `ids` different accounts.
 fn read(pages: &[(Option<u64>, u64, u64)], ids: u64) -> (Vec<bool>, bool) {
-    let mut all = Counted::new(100);
+    let mut all = CountedPages::new(100);
     let more = |(total, rows, fresh): &(Option<u64>, u64, u64)| {
         all.more(counts(*total, None, false), *rows, *fresh).unwrap()
     };
@@ -138,7 +138,7 @@ fn read(pages: &[(Option<u64>, u64, u64)], ids: u64) -> (Vec<bool>, bool) {
 
 #[test]
 fn what_the_pages_say_is_trusted_before_their_length() {
-    let mut pages = Counted::new(100);
+    let mut pages = CountedPages::new(100);
     let capped = counts(Some(120), Some(3), true);
     let more: Vec<_> = [50, 50, 20].map(|rows| pages.more(capped, rows, rows).unwrap()).into();
     assert_eq!((more, pages.whole(120)), (vec![true, true, false], true));
@@ -150,7 +150,7 @@ fn what_the_pages_say_is_trusted_before_their_length() {
         (counts(None, Some(0), false), 0, false),
         (counts(Some(7), None, false), 0, false),
     ] {
-        assert_eq!(Counted::new(100).more(counts, rows, rows), Ok(more), "{counts:?}");
+        assert_eq!(CountedPages::new(100).more(counts, rows, rows), Ok(more), "{counts:?}");
     }
     // A server may return less than it was asked for.
     let capped = [(Some(25), 10, 10), (Some(25), 10, 10), (Some(25), 5, 5)];
@@ -174,7 +174,7 @@ fn a_listing_that_changed_under_way_is_not_whole() {
 
 #[test]
 fn pages_that_repeat_themselves_end_a_counted_listing_as_an_error() {
-    let (mut pages, nothing) = (Counted::new(100), Counts::default());
+    let (mut pages, nothing) = (CountedPages::new(100), PageCounts::default());
     assert_eq!(pages.more(nothing, 100, 100), Ok(true));
     assert!(pages.more(nothing, 100, 0).is_err() && pages.repeats());
 }

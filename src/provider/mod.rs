@@ -61,7 +61,7 @@ mod writer;
 use futures::future::BoxFuture;
 
 pub use self::{
-    catalog::{Capabilities, Catalog, ChangeAtFirstLogin, InitialPassword, Phrases},
+    catalog::{Capabilities, Catalog, ChangeAtFirstLogin, NewPassword, Phrases},
     destination::{Connected, Credential, Destination, Keys},
     error::Error,
     identity::{Identity, TokenFile},
@@ -190,12 +190,12 @@ pub struct Written {
     /// The provider's request id, for its support.
     pub request_id: Option<String>,
     /// The part of the write that is not done although the rest is.
-    pub left: Option<Left>,
+    pub left: Option<LeftUndone>,
 }
 
 /// A part of a write that was refused when another part was already done.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Left {
+pub struct LeftUndone {
     /// Why it was refused.
     pub error: Error,
     /// The rows that were not written.

@@ -8,26 +8,26 @@ pub(super) use serde_json::{Map, Value, json};
 
 pub(super) use super::{
     Capabilities, Catalog, ChangeAtFirstLogin, Connected, Credential, Destination, Error, Initial,
-    InitialPassword, Key, Keys, Left, Listing, Phrases, TokenFile, Written,
+    Key, Keys, LeftUndone, Listing, NewPassword, Phrases, TokenFile, Written,
     answers::{
-        ERROR_BODY, Password, Purpose, Route, Sent, believed, error_body, field, keep_those_with,
-        oauth_error, repeatable, request_id, retry_after, searched, text_of, unless_gone,
-        unreadable, without_words,
+        ERROR_BODY, Password, Purpose, Route, Sent, by_status, clamp_wait, error_body, field,
+        keep_those_with, oauth_error, repeatable, request_id, retry_after, searched, text_of,
+        unless_gone, unreadable,
     },
     assertion::{Algorithm, SigningKey, asserted, now, unique, without_byte_order_mark},
-    call::{Call, CallHooks, Dialect, Judged, Service},
-    directory::{Change, Directory, Found, New, Of, One, Sink},
+    call::{Call, Dialect, Hooks, Judged, Service},
+    directory::{AccountChange, Directory, FoundAccounts, New, Of, One, Sink},
     json::{Object, scalar, text as json_text},
-    lane::{Batch, Lane, Request},
+    lane::{Batch, BatchRequest, Lane},
     limits::{Pacer, Ticket},
     links::Address,
-    listing::{Counted, Counts, Lister, nameless, path_of_link, short, sized},
+    listing::{CountedPages, Lister, PageCounts, nameless, path_of_link, short, sized},
     passwords::{First, is_crypt},
-    reader::{Reader, as_sent},
+    reader::{UserReader, as_sent},
     remembered::{Facts, Remembered, Whose, undefined_in},
     rules::{Means, Refusal, Rule, STATUS},
-    table::{Array, At, Field, Form, Hooks, Place, Table, number},
-    token::{Granted, Token},
+    table::{Array, At, Field, Form, Place, Table, TableHooks, number},
+    token::{GrantedToken, Token},
     tries::settled,
     writer,
     writer::{
@@ -36,7 +36,7 @@ pub(super) use super::{
 };
 pub(super) use crate::{
     domain::{
-        account::{Access, Account, AccountState, AccountWrite, NewValue, Occasion, Phase},
+        account::{Access, Account, AccountPhase, AccountState, AccountWrite, NewValue, Occasion},
         mapping::{Compare, Mapping},
         priority::Urgency,
     },

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::{
-        account::{Account, AccountState, AccountWrite, NewValue, Phase},
+        account::{Account, AccountPhase, AccountState, AccountWrite, NewValue},
         mapping::Mapping,
         visible::trimmed_of,
     },
@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// Where the rows of one mapping are, read once for a whole listing.
-pub(super) struct Reader<'m> {
+pub(super) struct UserReader<'m> {
     table: &'static Table,
     rows: Vec<Option<Place<'m>>>,
     mark: Place<'m>,
@@ -75,7 +75,7 @@ impl Table {
     }
 }
 
-impl<'m> Reader<'m> {
+impl<'m> UserReader<'m> {
     pub(super) fn new(table: &'static Table, mapping: &'m Mapping) -> Self {
         Self::marked(table, mapping, table.mark_place())
     }
@@ -193,7 +193,7 @@ impl<'m> Reader<'m> {
         let Table { id, hooks, .. } = self.table;
         let [email, username] = self.names;
         let id = id.iter().find_map(|name| user.scalar(name))?;
-        let parts = Parts::of(user, &self.outers);
+        let parts = UserParts::of(user, &self.outers);
         let value = |place: &Place<'_>| {
             let raw = parts.value(user, place)?;
             (place.field.form.read)(raw).filter(|text| !text.trim().is_empty())
@@ -230,7 +230,7 @@ impl<'m> Reader<'m> {
     /// Returns whether an answer shows a row, even with null.
     pub(super) fn shows(&self, user: &Object<'_>, row: usize) -> bool {
         let Some(place) = &self.rows[row] else { return false };
-        Parts::of(user, &[place.outer]).value(user, place).is_some()
+        UserParts::of(user, &[place.outer]).value(user, place).is_some()
     }
 
     /// Returns the account as the answer to a write shows it. What the answer lacks is filled from
@@ -300,9 +300,9 @@ impl<'m> Reader<'m> {
 }
 
 /// The arrays and objects of one user, each read once. An object is an array of one entry.
-struct Parts<'o, 'a>(Vec<(&'o str, Vec<Object<'a>>)>);
+struct UserParts<'o, 'a>(Vec<(&'o str, Vec<Object<'a>>)>);
 
-impl<'o, 'a> Parts<'o, 'a> {
+impl<'o, 'a> UserParts<'o, 'a> {
     fn of(user: &Object<'a>, outers: &[&'o str]) -> Self {
         let read = |name: &&'o str| {
             let raw = user.some(name)?.get();
@@ -353,7 +353,7 @@ pub(super) fn as_sent(mapping: &Mapping, write: &AccountWrite, id: String) -> Ac
         email: sent(mapping.email),
         username: sent(mapping.username),
         state: write.access.map_or(AccountState::Other, state_of),
-        phase: Phase::Usual,
+        phase: AccountPhase::Usual,
         attributes: attributes.into(),
         administrator: false,
         elsewhere: false,

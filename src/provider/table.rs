@@ -8,7 +8,7 @@ use serde_json::{Value, json, value::RawValue};
 
 use super::json::{Object, scalar, text};
 use crate::domain::{
-    account::{Access, AccountState, Phase},
+    account::{Access, AccountPhase, AccountState},
     mapping::Compare,
 };
 
@@ -36,7 +36,7 @@ pub(super) struct Table {
     /// Whether the answer to a write shows every member, so that null means that there is no value.
     pub(super) shows_null: bool,
     /// What every user says in addition to its attributes.
-    pub(super) hooks: Hooks,
+    pub(super) hooks: TableHooks,
     /// The member that gives or takes access, and its value. `None` if calls of their own do that.
     pub(super) access: Option<Gives>,
 }
@@ -46,13 +46,13 @@ pub(super) type Gives = fn(Access) -> (&'static str, Value);
 
 /// What a user says in addition to its attributes. The defaults say nothing.
 #[derive(Clone, Copy)]
-pub(super) struct Hooks {
+pub(super) struct TableHooks {
     /// The state, if the answer tells it.
     pub(super) state: fn(&Object<'_>) -> Option<AccountState>,
     /// The state for decisions, if more than the told state counts.
     pub(super) judged: fn(&Object<'_>, Option<AccountState>) -> AccountState,
     /// What else decisions have to know of the state.
-    pub(super) phase: fn(&Object<'_>) -> Phase,
+    pub(super) phase: fn(&Object<'_>) -> AccountPhase,
     /// Whether the account is an administrator's.
     pub(super) administrator: fn(&Object<'_>) -> bool,
     /// Whether another directory is the account's master.
@@ -61,11 +61,11 @@ pub(super) struct Hooks {
     pub(super) keeps: fn(&str, &str) -> bool,
 }
 
-impl Hooks {
+impl TableHooks {
     pub(super) const NONE: Self = Self {
         state: |_| None,
         judged: |_, told| told.unwrap_or(AccountState::Other),
-        phase: |_| Phase::Usual,
+        phase: |_| AccountPhase::Usual,
         administrator: |_| false,
         elsewhere: |_| false,
         keeps: |_, _| true,

@@ -34,11 +34,11 @@ pub struct Token {
 /// The tokens of one credential.
 #[derive(Debug, Default)]
 pub struct Tokens {
-    held: Mutex<Held>,
+    held: Mutex<HeldToken>,
 }
 
 #[derive(Debug, Default)]
-struct Held {
+struct HeldToken {
     token: Option<Arc<Token>>,
     /// The last refusal, for callers that waited for the same answer.
     failed: Option<(Instant, Error)>,
@@ -81,7 +81,7 @@ impl Tokens {
     /// all others wait.
     pub async fn get(
         &self,
-        ask: impl Future<Output = Result<Granted, Error>>,
+        ask: impl Future<Output = Result<GrantedToken, Error>>,
     ) -> Result<Arc<Token>, Error> {
         let began = Instant::now();
         let mut held = self.held.lock().await;
@@ -96,7 +96,7 @@ impl Tokens {
         &self,
         refused: &Token,
         sent: Instant,
-        ask: impl Future<Output = Result<Granted, Error>>,
+        ask: impl Future<Output = Result<GrantedToken, Error>>,
     ) -> Result<Renewed, Error> {
         let mut held = self.held.lock().await;
         let token = match &held.token {
@@ -110,11 +110,11 @@ impl Tokens {
     }
 }
 
-impl Held {
+impl HeldToken {
     async fn ask(
         &mut self,
         began: Instant,
-        ask: impl Future<Output = Result<Granted, Error>>,
+        ask: impl Future<Output = Result<GrantedToken, Error>>,
     ) -> Result<Arc<Token>, Error> {
         if let Some((at, error)) = &self.failed
             && *at > began
@@ -138,7 +138,7 @@ impl Held {
 
 /// A token as the provider issued it.
 #[derive(Debug)]
-pub struct Granted {
+pub struct GrantedToken {
     /// The token itself.
     pub text: Secret,
     /// How long the token is good from now on. The provider's answer says so, or otherwise its
@@ -148,7 +148,7 @@ pub struct Granted {
     pub tenant: Option<Box<str>>,
 }
 
-impl Granted {
+impl GrantedToken {
     /// Returns the token in the answer of a token endpoint (RFC 6749, 5.1). `published` is how long
     /// it is good if the answer does not say.
     #[must_use]
@@ -180,8 +180,12 @@ mod tests {
 
     use super::*;
 
-    fn granted(text: &str, seconds: u64) -> Granted {
-        Granted { text: Secret::new(text), lifetime: Duration::from_secs(seconds), tenant: None }
+    fn granted(text: &str, seconds: u64) -> GrantedToken {
+        GrantedToken {
+            text: Secret::new(text),
+            lifetime: Duration::from_secs(seconds),
+            tenant: None,
+        }
     }
 
     #[tokio::test(start_paused = true)]

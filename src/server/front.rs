@@ -71,7 +71,7 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// Receives every request that no handler sees: 413 and 431 for a body or a head that was too
 /// large, 408 for one that took too long, 400 for one that broke off or was not a request.
-pub type Refused = Arc<dyn Fn(StatusCode) + Send + Sync>;
+pub type OnRefused = Arc<dyn Fn(StatusCode) + Send + Sync>;
 
 /// Serves `router` on `listener` until `stop` completes. Then lets requests end that have begun.
 pub async fn serve(
@@ -88,7 +88,7 @@ pub async fn serve_telling(
     listener: TcpListener,
     router: Router,
     limits: Limits,
-    refused: Refused,
+    refused: OnRefused,
     stop: impl Future<Output = ()>,
 ) {
     let places = Arc::new(Semaphore::new(limits.connections));
@@ -125,7 +125,7 @@ pub async fn serve_telling(
 
 /// What a connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Phase {
+enum ConnectionPhase {
     /// Nothing came yet.
     New,
     /// A head has begun.
@@ -140,17 +140,18 @@ async fn connection(
     stream: TcpStream,
     router: Router,
     limits: Limits,
-    refused: Refused,
+    refused: OnRefused,
     mut stopping: watch::Receiver<bool>,
 ) {
-    let (phase, mut at) = watch::channel(Phase::New);
+    let (phase, mut at) = watch::channel(ConnectionPhase::New);
     let phase = Arc::new(phase);
     let seen = phase.clone();
     let stream = InspectReader::new(stream, move |bytes: &[u8]| {
         seen.send_if_modified(|phase| {
-            let begins = !bytes.is_empty() && matches!(phase, Phase::New | Phase::Idle);
+            let begins =
+                !bytes.is_empty() && matches!(phase, ConnectionPhase::New | ConnectionPhase::Idle);
             if begins {
-                *phase = Phase::Head;
+                *phase = ConnectionPhase::Head;
             }
             begins
         });
@@ -158,12 +159,12 @@ async fn connection(
     let over = Arc::new(AtomicBool::new(false));
     let (telling, busy, last) = (refused.clone(), phase.clone(), over.clone());
     let service = service_fn(move |request| {
-        busy.send_replace(Phase::Busy);
+        busy.send_replace(ConnectionPhase::Busy);
         let (answer, busy, last) =
             (answer(router.clone(), request, limits, telling.clone()), busy.clone(), last.clone());
         async move {
             let mut answer = answer.await;
-            busy.send_replace(Phase::Idle);
+            busy.send_replace(ConnectionPhase::Idle);
             if let (true, Ok(answer)) = (last.load(Relaxed), &mut answer) {
                 answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
             }
@@ -182,13 +183,13 @@ async fn connection(
     let mut bound = std::pin::pin!(bound);
     loop {
         let now = *at.borrow_and_update();
-        if over.load(Relaxed) && now != Phase::Idle {
+        if over.load(Relaxed) && now != ConnectionPhase::Idle {
             break;
         }
         let patience = match now {
-            Phase::New | Phase::Head => Some(limits.head),
-            Phase::Idle => Some(limits.idle),
-            Phase::Busy => None,
+            ConnectionPhase::New | ConnectionPhase::Head => Some(limits.head),
+            ConnectionPhase::Idle => Some(limits.idle),
+            ConnectionPhase::Busy => None,
         };
         tokio::select! {
             ended = connection.as_mut() => {
@@ -204,7 +205,7 @@ async fn connection(
                     None => std::future::pending().await,
                 }
             } => {
-                if now == Phase::Head {
+                if now == ConnectionPhase::Head {
                     refused(StatusCode::REQUEST_TIMEOUT);
                 }
                 return;
@@ -231,7 +232,7 @@ async fn answer(
     mut router: Router,
     request: Request<Incoming>,
     limits: Limits,
-    refused: Refused,
+    refused: OnRefused,
 ) -> Result<Response<Body>, Infallible> {
     let (head, body) = request.into_parts();
     let whole =

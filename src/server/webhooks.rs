@@ -59,7 +59,7 @@ pub async fn listen(
 ) -> Result<JoinHandle<()>, String> {
     let mut bound = Some(super::bind(address).await?);
     let counted = metrics.clone();
-    let refused: front::Refused = Arc::new(move |status| counted.webhook(unread(status)));
+    let refused: front::OnRefused = Arc::new(move |status| counted.webhook(unread(status)));
     let router = router(inbox, metrics);
     Ok(tokio::spawn(async move {
         let until = stopping.clone();

@@ -26,7 +26,7 @@ use prometheus_client::{
 };
 
 use self::gauges::Gauges;
-pub use self::gauges::{Figures, People};
+pub use self::gauges::{Figures, GaugedEmployees};
 use crate::{
     api::{
         ProvisioningIntegrationStatus, employee_sync::Trigger, key::IntegrationKey,
@@ -63,7 +63,7 @@ pub fn classic(page: &str) -> String {
 
 /// One metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Row {
+pub struct MetricRow {
     /// The name of its series, without the suffixes of a histogram.
     pub name: &'static str,
     /// `counter`, `gauge` or `histogram`.
@@ -74,59 +74,59 @@ pub struct Row {
     pub help: &'static str,
 }
 
-const CALLS: Row = Row {
+const CALLS: MetricRow = MetricRow {
     name: "bobsync_calls_total",
     kind: "counter",
     labels: &["integration", "target", "call", "outcome"],
     help: "Calls to Bob and to providers. The outcome is ok, or the kind of error, such as \
         unauthorized if a credential was refused",
 };
-const PASSES: Row = Row {
+const PASSES: MetricRow = MetricRow {
     name: "bobsync_passes_total",
     kind: "counter",
     labels: &["outcome"],
-    help: "Passes. The outcome is Converged, Unfinished, Partial (a partial pass, over single \
-        employees), or the reason of the integration's Ready condition",
+    help: "Passes. The outcome is Converged, Unfinished, Partial (all partial passes \
+        together), or the reason of the integration's Ready condition",
 };
-const PASS_SECONDS: Row = Row {
+const PASS_SECONDS: MetricRow = MetricRow {
     name: "bobsync_pass_duration_seconds",
     kind: "histogram",
     labels: &[],
     help: "How long passes that read Bob took",
 };
-const CHANGES: Row = Row {
+const CHANGES: MetricRow = MetricRow {
     name: "bobsync_changes_total",
     kind: "counter",
     labels: &["integration", "action", "outcome"],
     help: "Changes of accounts, by action and by whether they succeeded",
 };
-const SUCCESS: Row = Row {
+const SUCCESS: MetricRow = MetricRow {
     name: "bobsync_last_successful_pass_timestamp_seconds",
     kind: "gauge",
     labels: &["integration"],
     help: "When a full pass last succeeded, even if single employees failed (Unix time)",
 };
-const PATCHES: Row = Row {
+const PATCHES: MetricRow = MetricRow {
     name: "bobsync_status_patches_total",
     kind: "counter",
     labels: &["kind", "outcome"],
     help: "Statuses of ProvisioningIntegrations and EmployeeSyncs. The outcome is written, skipped \
         because nothing changed, or failed",
 };
-const LEADER: Row = Row {
+const LEADER: MetricRow = MetricRow {
     name: "bobsync_leader",
     kind: "gauge",
     labels: &[],
     help: "1 while this process may write, else 0",
 };
-const EVENTS: Row = Row {
+const EVENTS: MetricRow = MetricRow {
     name: "bobsync_events_lost_total",
     kind: "counter",
     labels: &["why"],
     help: "Kubernetes events that were lost: dropped because the queue was full, or failed because \
         the API server did not accept them",
 };
-const WEBHOOKS: Row = Row {
+const WEBHOOKS: MetricRow = MetricRow {
     name: "bobsync_webhooks_total",
     kind: "counter",
     labels: &["outcome"],
@@ -138,7 +138,7 @@ const WEBHOOKS: Row = Row {
         the sender closed the connection before the end of the body), and not_leading, starting \
         and not_recorded (503: Bob sends it again)",
 };
-const REACHED: Row = Row {
+const REACHED: MetricRow = MetricRow {
     name: "bobsync_event_to_account_seconds",
     kind: "histogram",
     labels: &["trigger", "class"],
@@ -146,27 +146,27 @@ const REACHED: Row = Row {
         the changed account is recorded, by trigger of the pass and by class of the change \
         (revocation, leaver, joiner, mover, cosmetic)",
 };
-const WAITING: Row = Row {
+const WAITING: MetricRow = MetricRow {
     name: "bobsync_queue_depth",
     kind: "gauge",
     labels: &["class"],
     help: "Employees in the queue for a partial pass, and changes that wait for their turn in a \
         pass, by class",
 };
-const WAITING_AGE: Row = Row {
+const WAITING_AGE: MetricRow = MetricRow {
     name: "bobsync_queue_oldest_age_seconds",
     kind: "gauge",
     labels: &["class"],
     help: "How long the oldest entry of the queue has waited. 0 if the queue is empty",
 };
-const RESTARTED: Row = Row {
+const RESTARTED: MetricRow = MetricRow {
     name: "bobsync_parts_restarted_total",
     kind: "counter",
     labels: &["part"],
     help: "Parts of the process that ended or panicked and were started again. Every value above 0 \
         is a defect of the controller",
 };
-const LISTED: Row = Row {
+const LISTED: MetricRow = MetricRow {
     name: "bobsync_namespace_listed",
     kind: "gauge",
     labels: &["namespace", "kind"],
@@ -174,7 +174,7 @@ const LISTED: Row = Row {
         integrations of that namespace do not run, or do not see changes. The namespace is * if \
         the controller works in all namespaces",
 };
-const BUILD: Row = Row {
+const BUILD: MetricRow = MetricRow {
     name: "bobsync_build_info",
     kind: "gauge",
     labels: &["version"],
@@ -182,7 +182,7 @@ const BUILD: Row = Row {
 };
 
 /// Every metric, in the order of the page.
-pub const TABLE: &[Row] = &[
+pub const TABLE: &[MetricRow] = &[
     CALLS,
     PASSES,
     PASS_SECONDS,
@@ -231,7 +231,7 @@ pub const PARTS: [&str; 15] = [
 type Labels<const N: usize> = [(&'static str, Cow<'static, str>); N];
 
 /// Returns the labels of a row with these values, in the row's order.
-fn labels<const N: usize>(row: &Row, values: [Cow<'static, str>; N]) -> Labels<N> {
+fn labels<const N: usize>(row: &MetricRow, values: [Cow<'static, str>; N]) -> Labels<N> {
     let mut names = row.labels.iter();
     values.map(|value| (*names.next().unwrap_or(&"unknown"), value))
 }
@@ -267,10 +267,10 @@ pub struct PassFigures {
 
 /// By class, the most urgent first: how many employees are in line, and how long the first of them
 /// has been.
-pub type Depths = [(usize, Option<Duration>); Class::ALL.len()];
+pub type LineDepths = [(usize, Option<Duration>); Class::ALL.len()];
 
 /// Reads a value for each page.
-type Reading<T> = Box<dyn Fn() -> T + Send + Sync>;
+type ReadValue<T> = Box<dyn Fn() -> T + Send + Sync>;
 
 /// All counts. The methods are cheap and never fail.
 pub struct Metrics {
@@ -292,8 +292,8 @@ pub struct Metrics {
     waiting_age: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     restarted: Family<Labels<1>, Counter>,
     listed: Family<Labels<2>, Gauge>,
-    waits: OnceLock<Reading<Depths>>,
-    lost_events: OnceLock<Reading<[u64; 2]>>,
+    waits: OnceLock<ReadValue<LineDepths>>,
+    lost_events: OnceLock<ReadValue<[u64; 2]>>,
     /// The calls that each integration has made. Their series are removed with it.
     called: Mutex<HashMap<String, HashSet<[&'static str; 3]>>>,
 }
@@ -418,7 +418,7 @@ impl Metrics {
     }
 
     /// Shows from now on how many employees are in line, as `read` tells for each page.
-    pub fn watch_queue(&self, read: impl Fn() -> Depths + Send + Sync + 'static) {
+    pub fn watch_queue(&self, read: impl Fn() -> LineDepths + Send + Sync + 'static) {
         // A process has one queue, so the first one counts.
         let _ = self.waits.set(Box::new(read));
     }
@@ -518,7 +518,7 @@ impl Metrics {
     /// Shows from now on what these statuses sum up to, by this clock.
     pub fn watch_people(
         &self,
-        people: impl People + 'static,
+        people: impl GaugedEmployees + 'static,
         now: impl Fn() -> Timestamp + Send + Sync + 'static,
     ) {
         self.gauges.watch(Box::new(people), Box::new(now));
@@ -574,7 +574,7 @@ impl Metrics {
              The label `integration` is namespace and name. No label ever names an employee.\n\n| \
              metric | type | labels | |\n| --- | --- | --- | --- |\n",
         );
-        for Row { name, kind, labels, help } in TABLE {
+        for MetricRow { name, kind, labels, help } in TABLE {
             let labels =
                 labels.iter().map(|label| format!("`{label}`")).collect::<Vec<_>>().join(", ");
             let _ = writeln!(page, "| `{name}` | {kind} | {labels} | {help}. |");
@@ -588,13 +588,13 @@ fn changes() -> impl Iterator<Item = (&'static str, &'static str)> {
     ACTIONS.into_iter().flat_map(|action| ["succeeded", "failed"].map(|outcome| (action, outcome)))
 }
 
-fn registered<M: Metric + Clone + Default>(registry: &mut Registry, row: &Row) -> M {
+fn registered<M: Metric + Clone + Default>(registry: &mut Registry, row: &MetricRow) -> M {
     let metric = M::default();
     register(registry, row, metric.clone());
     metric
 }
 
-fn register(registry: &mut Registry, row: &Row, metric: impl Metric) {
+fn register(registry: &mut Registry, row: &MetricRow, metric: impl Metric) {
     // The registry itself adds the suffix of counters and the full stop of the help.
     registry.register(row.name.strip_suffix("_total").unwrap_or(row.name), row.help, metric);
 }

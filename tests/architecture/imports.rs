@@ -26,7 +26,11 @@ fn the_core_is_pure() {
         "std::fs",
         "std::thread",
     ];
-    let breaks = |line: &str| impure.iter().any(|word| line.contains(word));
+    let breaks = |line: &str| {
+        // A name such as `awaiting_manager` is not an `.await`.
+        let line = line.replace(".awaiting_", ".");
+        impure.iter().any(|word| line.contains(word))
+    };
     let domain = sources().into_iter().filter(|source| source.room() == "domain");
     none(&domain.flat_map(|source| source.offences(&source.text, breaks)).collect::<Vec<_>>());
 }

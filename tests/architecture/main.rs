@@ -5,6 +5,7 @@ mod adding;
 mod forbidden;
 mod imports;
 mod lists;
+mod names;
 mod parameters;
 mod providers;
 mod rings;

@@ -385,8 +385,8 @@ class Installed(Chart):
     def chosen(self, role):
         """The ClusterRoles of the release that the cluster adds to its own role.
 
-        The control plane of the tests does not run the controller that adds them, so the selector of
-        the cluster's own role is asked.
+        The control plane of the tests does not run the controller that adds them, so the selector
+        of the cluster's own role is asked.
         """
         own = json.loads(self.succeeded(plane.kubectl("get", "clusterrole", role, "-o", "json")))
         found = []

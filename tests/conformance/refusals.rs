@@ -8,7 +8,7 @@ use bobsync::{
         account::{Access, AccountState, AccountWrite},
         priority::Urgency,
     },
-    http::waits::{Wait, Why},
+    http::waits::{Wait, WaitReason},
     provider::{Error, Initial, Key},
 };
 use parking_lot::Mutex;
@@ -405,9 +405,9 @@ pub async fn what_calls_wait_for_is_told_when_they_begin_to_wait<T: Tenant>(tena
         assert!(matches!(outcome, Err(Error::Throttled { .. })), "{outcome:?}");
         let refused = told();
         assert!(
-            refused
-                .iter()
-                .all(|wait| wait.why == Why::Asked && seconds_left(*wait).abs_diff(1800) <= 2),
+            refused.iter().all(
+                |wait| wait.why == WaitReason::Asked && seconds_left(*wait).abs_diff(1800) <= 2
+            ),
             "{refused:?}"
         );
         let before = tenant.calls().await;
@@ -436,7 +436,7 @@ pub async fn what_calls_wait_for_is_told_when_they_begin_to_wait<T: Tenant>(tena
     assert!(
         refused
             .iter()
-            .all(|wait| wait.why == Why::Trouble && seconds_left(*wait).abs_diff(120) <= 1),
+            .all(|wait| wait.why == WaitReason::Trouble && seconds_left(*wait).abs_diff(120) <= 1),
         "{refused:?}"
     );
     assert_eq!(provider.find(tenant.mapping(), Key::Id(&id)).await.unwrap().len(), 1);

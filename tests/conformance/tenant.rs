@@ -11,7 +11,7 @@ use bobsync::{
         priority::Urgency,
     },
     http::waits::Waits,
-    provider::{Capabilities, Catalog, Key, Provider, call::CallHooks},
+    provider::{Capabilities, Catalog, Key, Provider, call::Hooks},
 };
 use parking_lot::Mutex;
 use serde_json::Value;
@@ -46,8 +46,8 @@ pub enum Through {
 pub type Outcomes = Arc<Mutex<Vec<(&'static str, &'static str)>>>;
 
 /// Returns the ties of a connection: outcomes go to `outcomes`, and the gate is open or closed.
-pub fn hooks(open: bool, outcomes: Outcomes, waits: Waits) -> CallHooks {
-    CallHooks {
+pub fn hooks(open: bool, outcomes: Outcomes, waits: Waits) -> Hooks {
+    Hooks {
         observer: Arc::new(move |call, outcome| outcomes.lock().push((call, outcome))),
         gate: Arc::new(move || open),
         waits,
@@ -207,7 +207,7 @@ pub fn account(name: &str) -> Account {
     let email: Cow<'static, str> = format!("{name}@example.com").into();
     let text = |text: &str| Some(text.to_owned().into());
     Account {
-        phase: bobsync::domain::account::Phase::Usual,
+        phase: bobsync::domain::account::AccountPhase::Usual,
         id: "".into(),
         mark: text(&mark(name)),
         email: Some(email.clone()),

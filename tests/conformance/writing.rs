@@ -6,7 +6,7 @@ use bobsync::{
         priority::Urgency,
     },
     http::secret::Secret,
-    provider::{ChangeAtFirstLogin, Initial, InitialPassword},
+    provider::{ChangeAtFirstLogin, Initial, NewPassword},
 };
 
 use crate::tenant::{
@@ -210,7 +210,7 @@ pub async fn an_email_changes<T: Tenant>(tenant: &T) {
 pub async fn a_default_password_reaches_a_new_account_once<T: Tenant>(tenant: &T) {
     let can_change = T::CATALOG.capabilities.change_at_first_login;
     if !can::<T>("new accounts take a password", |can| {
-        can.initial_password != InitialPassword::Unsupported
+        can.initial_password != NewPassword::Unsupported
     }) {
         tenant
             .provider()
@@ -236,7 +236,7 @@ pub async fn a_default_password_reaches_a_new_account_once<T: Tenant>(tenant: &T
     }
     let told = tenant.passwords().await;
     assert_eq!(told.len(), 2, "an update sends none");
-    if T::CATALOG.capabilities.initial_password != InitialPassword::Generated {
+    if T::CATALOG.capabilities.initial_password != NewPassword::Generated {
         return;
     }
     for name in ["ola", "pia"] {

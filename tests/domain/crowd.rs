@@ -250,7 +250,7 @@ impl Stored {
     pub fn account(&self) -> Account<'static> {
         let text = |text: Option<&str>| text.map(|text| text.to_owned().into());
         Account {
-            phase: bobsync::domain::account::Phase::Usual,
+            phase: bobsync::domain::account::AccountPhase::Usual,
             id: self.id.into(),
             mark: text(self.mark.as_deref()),
             email: text(self.email),

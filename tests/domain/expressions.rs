@@ -2,7 +2,7 @@
 
 use bobsync::domain::{
     employee::{Cell, Employee, Fields, Values},
-    expression::{Expression, Failure, Outcome},
+    expression::{Evaluated, Expression, NoOutcome},
 };
 
 /// Returns an employee with these fields; the others are empty.
@@ -26,18 +26,21 @@ fn compile(text: &str) -> (Expression, Fields) {
     (expression, fields)
 }
 
-fn text(expression: &str, shown: &[(&str, Cell<'_>)]) -> Result<Outcome<Option<String>>, Failure> {
+fn text(
+    expression: &str,
+    shown: &[(&str, Cell<'_>)],
+) -> Result<Evaluated<Option<String>>, NoOutcome> {
     let (expression, fields) = compile(expression);
     expression.text(&employee(&fields, shown))
 }
 
-fn holds(expression: &str, shown: &[(&str, Cell<'_>)]) -> Result<Outcome<bool>, Failure> {
+fn holds(expression: &str, shown: &[(&str, Cell<'_>)]) -> Result<Evaluated<bool>, NoOutcome> {
     let (expression, fields) = compile(expression);
     expression.holds(&employee(&fields, shown))
 }
 
-fn known(text: &str) -> Outcome<Option<String>> {
-    Outcome::Known(Some(text.to_owned()))
+fn known(text: &str) -> Evaluated<Option<String>> {
+    Evaluated::Known(Some(text.to_owned()))
 }
 
 fn refused(text: &str) -> String {
@@ -53,23 +56,23 @@ const TITLE: &str = "work.title";
 #[test]
 fn the_examples_of_the_contract() {
     let scope = "employee.work.site != 'Contractors'";
-    assert_eq!(holds(scope, &[(SITE, Cell::Text("Paris"))]), Ok(Outcome::Known(true)));
+    assert_eq!(holds(scope, &[(SITE, Cell::Text("Paris"))]), Ok(Evaluated::Known(true)));
     assert_eq!(
         holds(scope, &[(SITE, Cell::Text(" Contractors "))]),
-        Ok(Outcome::Known(false)),
+        Ok(Evaluated::Known(false)),
         "as in Field rows, trimmed"
     );
     assert_eq!(
         holds(scope, &[(SITE, Cell::Null)]),
-        Ok(Outcome::Known(true)),
+        Ok(Evaluated::Known(true)),
         "nobody is lost for want of a site"
     );
-    assert_eq!(holds(scope, &[(SITE, Cell::Text("  "))]), Ok(Outcome::Known(true)));
-    assert_eq!(holds(scope, &[(SITE, Cell::Absent)]), Ok(Outcome::Hidden));
+    assert_eq!(holds(scope, &[(SITE, Cell::Text("  "))]), Ok(Evaluated::Known(true)));
+    assert_eq!(holds(scope, &[(SITE, Cell::Absent)]), Ok(Evaluated::Hidden));
     let company = "employee.work.site == 'Paris' ? 'Acme SAS' : 'Acme Ltd'";
     assert_eq!(text(company, &[(SITE, Cell::Text("Paris"))]), Ok(known("Acme SAS")));
     assert_eq!(text(company, &[(SITE, Cell::Null)]), Ok(known("Acme Ltd")));
-    assert_eq!(text(company, &[(SITE, Cell::Absent)]), Ok(Outcome::Hidden));
+    assert_eq!(text(company, &[(SITE, Cell::Absent)]), Ok(Evaluated::Hidden));
 }
 
 #[test]
@@ -144,12 +147,12 @@ fn results_become_text() {
     ] {
         assert_eq!(
             text(expression, shown),
-            Ok(Outcome::Known(expected.map(str::to_owned))),
+            Ok(Evaluated::Known(expected.map(str::to_owned))),
             "{expression}"
         );
     }
     for expression in ["{'a': 1}", "b'a'", "[1]", "[['a']]", "{'a': 'b'}.a.split('').map(x, 1)"] {
-        assert!(matches!(text(expression, shown), Err(Failure::Result { .. })), "{expression}");
+        assert!(matches!(text(expression, shown), Err(NoOutcome::Result { .. })), "{expression}");
     }
 }
 
@@ -169,7 +172,7 @@ fn a_scope_is_true_or_false_and_nothing_else() {
         ("!(1 / 0 == 1 && false)", true),
     ] {
         let shown = [(TITLE, Cell::Text("Lead")), ("work.startDate", Cell::Text("2026-11-02"))];
-        assert_eq!(holds(expression, &shown), Ok(Outcome::Known(expected)), "{expression}");
+        assert_eq!(holds(expression, &shown), Ok(Evaluated::Known(expected)), "{expression}");
     }
     for expression in ["'true'", "1", "null", "employee.work.site", "[true]"] {
         let failure = holds(expression, &[]).expect_err(expression);
@@ -205,9 +208,9 @@ fn a_hidden_field_hides_the_outcome_where_it_is_reached_and_only_there() {
         assert_eq!(
             outcome,
             Ok(if hidden {
-                Outcome::Hidden
+                Evaluated::Hidden
             } else {
-                Outcome::Known(outcome == Ok(Outcome::Known(true)))
+                Evaluated::Known(outcome == Ok(Evaluated::Known(true)))
             }),
             "{expression}"
         );
@@ -215,7 +218,7 @@ fn a_hidden_field_hides_the_outcome_where_it_is_reached_and_only_there() {
     let (expression, _) = compile("employee.work.site == 'x'");
     assert_eq!(
         expression.holds(&Employee::gone("7")),
-        Ok(Outcome::Hidden),
+        Ok(Evaluated::Hidden),
         "of a deleted file only the id is known"
     );
 }
@@ -224,12 +227,12 @@ fn a_hidden_field_hides_the_outcome_where_it_is_reached_and_only_there() {
 fn failures_name_fields_and_functions_and_never_values() {
     let shown: &[(&str, Cell<'_>)] =
         &[(TITLE, Cell::Text("Secret-Title")), ("work.workPhone", Cell::Text("+44-secret"))];
-    let empty = |function: &str, fields: &[&str]| Failure::Empty {
+    let empty = |function: &str, fields: &[&str]| NoOutcome::Empty {
         function: function.into(),
         fields: fields.iter().map(|&field| field.into()).collect(),
     };
-    let overload = |function: &str| Failure::NoSuchOverload { function: function.into() };
-    let refusal = |function: &str| Failure::Refused { function: function.into() };
+    let overload = |function: &str| NoOutcome::NoSuchOverload { function: function.into() };
+    let refusal = |function: &str| NoOutcome::Refused { function: function.into() };
     for (expression, failure) in [
         ("employee.work.site.startsWith('x')", empty("startsWith", &[SITE])),
         ("employee.work.site.matches('x')", empty("matches", &[SITE])),
@@ -259,17 +262,17 @@ fn failures_name_fields_and_functions_and_never_values() {
         ("employee.work.title && true", overload("&&")),
         ("int(employee.work.title)", refusal("int")),
         ("employee.work.title.substring(100)", refusal("substring")),
-        ("employee.work.title ? 1 : 2", Failure::NotACondition),
-        ("employee.work.title.trim().exists(x, x == 'a')", Failure::NotAList),
-        ("{'a': 1}[employee.work.title]", Failure::NoSuchElement),
-        ("{'a': 1}.b", Failure::NoSuchElement),
-        ("['a'][employee.work.title.size()]", Failure::NoSuchElement),
-        ("{employee.work.title: 1, employee.work.title: 2}", Failure::BadKey),
-        ("{[employee.work.title]: 1}", Failure::BadKey),
-        ("employee.work.title.size() / 0", Failure::DivisionByZero),
-        ("employee.work.title.size() % 0", Failure::DivisionByZero),
-        ("9223372036854775807 + employee.work.title.size()", Failure::Overflow),
-        ("-(-9223372036854775808)", Failure::Overflow),
+        ("employee.work.title ? 1 : 2", NoOutcome::NotACondition),
+        ("employee.work.title.trim().exists(x, x == 'a')", NoOutcome::NotAList),
+        ("{'a': 1}[employee.work.title]", NoOutcome::NoSuchElement),
+        ("{'a': 1}.b", NoOutcome::NoSuchElement),
+        ("['a'][employee.work.title.size()]", NoOutcome::NoSuchElement),
+        ("{employee.work.title: 1, employee.work.title: 2}", NoOutcome::BadKey),
+        ("{[employee.work.title]: 1}", NoOutcome::BadKey),
+        ("employee.work.title.size() / 0", NoOutcome::DivisionByZero),
+        ("employee.work.title.size() % 0", NoOutcome::DivisionByZero),
+        ("9223372036854775807 + employee.work.title.size()", NoOutcome::Overflow),
+        ("-(-9223372036854775808)", NoOutcome::Overflow),
     ] {
         let found = text(expression, shown).expect_err(expression);
         assert_eq!(found, failure, "{expression}");
@@ -424,7 +427,7 @@ fn the_deepest_expressions_run_on_a_small_stack() {
     let run = move || {
         for expression in deep {
             let outcome = text(&expression, &[(TITLE, Cell::Text("a"))]);
-            assert!(matches!(outcome, Ok(Outcome::Known(Some(_)))), "{expression}: {outcome:?}");
+            assert!(matches!(outcome, Ok(Evaluated::Known(Some(_)))), "{expression}: {outcome:?}");
         }
         for brackets in [33, 90, 280] {
             refused(&format!("{}1", "r'\\'==(".repeat(brackets)));
@@ -445,9 +448,9 @@ fn long_fields_and_long_results_fail() {
     assert_eq!(text("employee.work.site", &[(SITE, Cell::Text(&long))]), Ok(known(&long)));
     assert_eq!(
         holds("has(employee.work.site)", &[(SITE, Cell::Text(&longer))]),
-        Ok(Outcome::Known(true))
+        Ok(Evaluated::Known(true))
     );
-    let failure = Failure::FieldTooLong { field: SITE.into() };
+    let failure = NoOutcome::FieldTooLong { field: SITE.into() };
     assert_eq!(text("employee.work.site", &[(SITE, Cell::Text(&longer))]), Err(failure.clone()));
     assert_eq!(
         holds("employee.work.site == 'x' || true", &[(SITE, Cell::Text(&longer))]),
@@ -455,11 +458,11 @@ fn long_fields_and_long_results_fail() {
     );
     let four = "employee.work.site + employee.work.site + employee.work.site + employee.work.site";
     assert!(
-        matches!(text(four, &[(SITE, Cell::Text(&long))]), Ok(Outcome::Known(Some(text))) if text.len() == 4_096)
+        matches!(text(four, &[(SITE, Cell::Text(&long))]), Ok(Evaluated::Known(Some(text))) if text.len() == 4_096)
     );
     assert_eq!(
         text(&format!("{four} + 'x'"), &[(SITE, Cell::Text(&long))]),
-        Err(Failure::ResultTooLong)
+        Err(NoOutcome::ResultTooLong)
     );
 }
 
@@ -503,12 +506,12 @@ fn the_examples_of_the_page_do_what_they_say() {
     for (example, here, nowhere) in
         [(examples[0], true, false), (examples[1], false, true), (examples[2], true, false)]
     {
-        assert_eq!(holds(example, paris), Ok(Outcome::Known(here)), "{example}");
-        assert_eq!(holds(example, none), Ok(Outcome::Known(nowhere)), "{example}");
+        assert_eq!(holds(example, paris), Ok(Evaluated::Known(here)), "{example}");
+        assert_eq!(holds(example, none), Ok(Evaluated::Known(nowhere)), "{example}");
     }
     assert_eq!(text(examples[3], paris), Ok(known("Acme SAS")));
     assert_eq!(text(examples[3], none), Ok(known("Acme Ltd")));
     assert_eq!(text(examples[4], paris), Ok(known("Finance - Paris")));
     assert_eq!(text(examples[4], &[(SITE, Cell::Text("Paris"))]), Ok(known("Paris")));
-    assert_eq!(text(examples[4], none), Ok(Outcome::Known(None)));
+    assert_eq!(text(examples[4], none), Ok(Evaluated::Known(None)));
 }

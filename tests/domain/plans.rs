@@ -7,7 +7,9 @@ use bobsync::domain::{
     account::{Access, Account, AccountState, AccountWrite, NewValue},
     mapping::{Mapping, Origin, key},
     matching::{Matcher, Person, PersonIndex},
-    plan::{Block, Change, ChangeKind, Conflict, Counts, Manager, Plan, Planned, Stage, plan},
+    plan::{
+        Block, Change, ChangeCounts, ChangeKind, Conflict, Manager, Plan, Planned, Stage, plan,
+    },
     priority::Queue,
 };
 use proptest::prelude::*;
@@ -68,7 +70,7 @@ impl Tenant {
                 let attributes = vec![None; self.mapping.rows.len()].into();
                 let (mark, state) = (None, AccountState::Unactivated);
                 self.accounts.push(Account {
-                    phase: bobsync::domain::account::Phase::Usual,
+                    phase: bobsync::domain::account::AccountPhase::Usual,
                     id: id.into(),
                     mark,
                     email: None,
@@ -377,7 +379,7 @@ proptest! {
     #[test]
     fn counts_are_of_every_change_once(crowd in any_crowd()) {
         let plan = planned(&crowd, &crowd.people(), &crowd.accounts());
-        let Counts { creates, reactivations, updates, disables } = plan.counts();
+        let ChangeCounts { creates, reactivations, updates, disables } = plan.counts();
         let of = |wanted| plan.changes.iter().filter(|change| rank(change) == wanted).count();
         prop_assert_eq!([disables, reactivations, creates, updates].map(|n| n as usize), [of(0), of(1), of(2), of(3)]);
     }

@@ -9,7 +9,7 @@ use bobsync::domain::{
     employee::{Cell, Fields},
     mapping::{Compare, Mapping, Row, Source},
     matching::{Person, PersonIndex},
-    plan::{Change, ChangeKind, Fate, Manager, Plan, Planned, Ruling, Stage, Standing},
+    plan::{Change, ChangeKind, EmployeePlan, Fate, Manager, Plan, Planned, Ruling, Stage},
     priority::{Class, Queue, is_position},
     why::Why,
 };
@@ -119,7 +119,7 @@ struct Scene {
 /// Employee `n` has change `n`.
 fn scene(drawn: &[Drawn]) -> Scene {
     let why = |class| if class == Class::Revocation { Why::AccessRevoked } else { Why::Terminated };
-    let standing = |number| Standing {
+    let standing = |number| EmployeePlan {
         account: None,
         manager: Manager::Nothing,
         block: None,

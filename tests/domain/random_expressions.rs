@@ -5,7 +5,7 @@ use std::cell::Cell as Mark;
 
 use bobsync::domain::{
     employee::{Cell, Fields},
-    expression::{Expression, Outcome},
+    expression::{Evaluated, Expression},
 };
 use proptest::prelude::*;
 
@@ -262,8 +262,8 @@ proptest! {
         let naive = Naive { cells, hidden: Mark::new(false) };
         let expected = naive.truth(&truth);
         match (naive.hidden.get(), expected) {
-            (true, _) => prop_assert_eq!(outcome, Ok(Outcome::Hidden), "{}", written),
-            (false, Ok(truth)) => prop_assert_eq!(outcome, Ok(Outcome::Known(truth)), "{}", written),
+            (true, _) => prop_assert_eq!(outcome, Ok(Evaluated::Hidden), "{}", written),
+            (false, Ok(truth)) => prop_assert_eq!(outcome, Ok(Evaluated::Known(truth)), "{}", written),
             (false, Err(Wrong)) => prop_assert!(outcome.is_err(), "{}: {:?}", written, outcome),
         }
     }

@@ -5,7 +5,7 @@ use bobsync::{
     domain::{
         account::NewValue,
         employee::{Cell, Fields},
-        expression::{Expression, Outcome},
+        expression::{Evaluated, Expression},
         mapping::Compare,
         matching::Matcher,
         plan::{Block, ChangeKind, Conflict, Plan, plan},
@@ -115,7 +115,7 @@ fn the_default_map_makes_a_username_of_the_display_name_or_else_of_the_email() {
             [("root.displayName", name), ("root.email", Cell::Text("Noa_Lind+1@example.com"))];
         assert_eq!(
             expression.text(&employee(&fields, &shown)),
-            Ok(Outcome::Known(Some(username.to_owned())))
+            Ok(Evaluated::Known(Some(username.to_owned())))
         );
     }
 }

@@ -69,7 +69,7 @@ fn answer(write: &AccountWrite, id: &str) -> Written {
         AccountState::Active
     };
     let account = Account {
-        phase: bobsync::domain::account::Phase::Usual,
+        phase: bobsync::domain::account::AccountPhase::Usual,
         id: id.to_owned().into(),
         mark: write.mark.as_deref().map(|mark| mark.to_owned().into()),
         email: None,
@@ -171,7 +171,7 @@ fn account_of_kim() -> Account<'static> {
 fn account_of(id: &str, mark: &str) -> Account<'static> {
     let email = Some(format!("{mark}@example.com").into());
     Account {
-        phase: bobsync::domain::account::Phase::Usual,
+        phase: bobsync::domain::account::AccountPhase::Usual,
         id: id.to_owned().into(),
         mark: Some(mark.to_owned().into()),
         email: email.clone(),
@@ -302,9 +302,9 @@ async fn a_look_up_that_is_throttled_stays_in_line_as_long_as_it_is_wanted() {
         "status": {"account": {"id": "k", "matchedBy": "Mark"}, "access": "Active"},
     });
     roster.see(&serde_json::from_value(object).expect("an EmployeeSync"));
-    let seen = || partial::Seen {
+    let seen = || partial::PartialSight {
         employees: vec![person("2", Access::Suspended, Missing::Never).employee],
-        ..partial::Seen::default()
+        ..partial::PartialSight::default()
     };
     for (times, wanted_for, found) in [(1_000, u32::MAX, 1), (u32::MAX, 1_000, 0)] {
         let provider = Noting { throttled: times.into(), ..Noting::default() };

@@ -137,7 +137,7 @@ async fn met(
     };
     let text = |text: &str| Some(text.to_owned().into());
     let account = Account {
-        phase: bobsync::domain::account::Phase::Usual,
+        phase: bobsync::domain::account::AccountPhase::Usual,
         id: "a".into(),
         mark: marked.then(|| "1".into()),
         email: text("noa@example.com"),

@@ -15,7 +15,7 @@ use bobsync::domain::{
     access::Missing,
     account::{Access, AccountState},
     matching::Person,
-    plan::{Block, ChangeKind, Manager, Standing},
+    plan::{Block, ChangeKind, EmployeePlan, Manager},
     why::Why,
 };
 use serde_json::Value;
@@ -224,7 +224,7 @@ fn wrote(write: &Written) -> String {
     format!("{} account {} of {}{access}{parts}{refused}", verb, write.account, write.who)
 }
 
-fn stands(out: &mut String, world: &World, person: &Person, standing: &Standing) {
+fn stands(out: &mut String, world: &World, person: &Person, standing: &EmployeePlan) {
     let who = person.employee.id();
     // An end takes access from an account that bears the mark, whatever the settings say. Without
     // such an account nothing happens.

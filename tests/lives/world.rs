@@ -658,7 +658,7 @@ impl Account {
     /// Returns it as the listing shows it.
     fn listed<'a>(&'a self, id: &'a str, mapping: &Mapping) -> Listed<'a> {
         Listed {
-            phase: bobsync::domain::account::Phase::Usual,
+            phase: bobsync::domain::account::AccountPhase::Usual,
             id: id.into(),
             mark: self.external_id.as_deref().map(Into::into),
             email: self.email.as_deref().map(Into::into),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    Place,
-    held::{Held, People},
+    IntegrationPlace,
+    held::{PlanOnHold, WaitingEmployees},
 };
 use crate::api::{
     ProvisioningIntegration, conditions,
@@ -21,7 +21,7 @@ const LISTING_SHARE: u32 = 10;
 
 /// How far an approved plan is.
 #[derive(Debug, PartialEq)]
-enum Stage {
+enum FollowStage {
     /// It is not released yet. The text says why, if there is more to say than that a pass is due.
     Waiting(Option<String>),
     /// It is released, and its changes go out. The text says why they do not, if they do not.
@@ -38,10 +38,10 @@ enum Stage {
 /// A sentence for the person at the terminal: the plan was not released, or not carried out in
 /// time.
 pub async fn follow(
-    place: &Place,
-    held: &Held,
+    place: &IntegrationPlace,
+    held: &PlanOnHold,
     written: &ProvisioningIntegration,
-    people: Option<&People>,
+    people: Option<&WaitingEmployees>,
     within: Duration,
 ) -> Result<(), String> {
     let generation = written.metadata.generation.unwrap_or(0);
@@ -55,18 +55,18 @@ pub async fn follow(
         let now = place.integration().await?;
         see_pass(&mut passes, held, &now);
         let stage = stage(&now, held, generation);
-        if let Stage::GoesOut(approved, _) | Stage::Done(approved) = &stage
+        if let FollowStage::GoesOut(approved, _) | FollowStage::Done(approved) = &stage
             && !std::mem::replace(&mut released, true)
         {
             println!("{}", told_of(approved));
         }
         let note = match stage {
-            Stage::Done(_) => {
+            FollowStage::Done(_) => {
                 println!("{}", outcome(&passes));
                 return Ok(());
             }
-            Stage::Over(why) => return Err(why),
-            Stage::Waiting(why) | Stage::GoesOut(_, why) => why,
+            FollowStage::Over(why) => return Err(why),
+            FollowStage::Waiting(why) | FollowStage::GoesOut(_, why) => why,
         };
         if began.elapsed() >= within {
             let why = note.map(|note| format!(": {note}")).unwrap_or_default();
@@ -78,7 +78,9 @@ pub async fn follow(
             return Err(format!("{what} within {}s{why}", within.as_secs()));
         }
         // The EmployeeSyncs show how far a long pass is. The integration shows it only at its end.
-        if let Some(before) = people.map(People::waiting).filter(|_| Instant::now() >= list_again) {
+        if let Some(before) =
+            people.map(WaitingEmployees::waiting).filter(|_| Instant::now() >= list_again)
+        {
             let asked = Instant::now();
             progress = place.people().await?.map(|now| {
                 format!("{} of {before} employees are done", before.saturating_sub(now.waiting()))
@@ -105,14 +107,14 @@ fn told_of(approved: &Approved) -> String {
 }
 
 /// Returns the approval of this plan, if it is released.
-fn release(integration: &ProvisioningIntegration, held: &Held) -> Option<Approved> {
+fn release(integration: &ProvisioningIntegration, held: &PlanOnHold) -> Option<Approved> {
     let approved = integration.status.as_ref()?.approved.as_ref()?;
     let is_new = approved.digest == held.digest && Some(approved) != held.before.as_ref();
     is_new.then(|| approved.clone())
 }
 
 /// Notes the last pass if it ended after the release. A pass from before says nothing of the plan.
-fn see_pass(passes: &mut Vec<LastPass>, held: &Held, integration: &ProvisioningIntegration) {
+fn see_pass(passes: &mut Vec<LastPass>, held: &PlanOnHold, integration: &ProvisioningIntegration) {
     let last = integration.status.as_ref().and_then(|status| status.last_pass.as_ref());
     let (Some(last), Some(approved)) = (last, release(integration, held)) else { return };
     let is_later = last.finished_at.0 >= approved.at.0 && Some(last) != held.last_pass.as_ref();
@@ -121,7 +123,7 @@ fn see_pass(passes: &mut Vec<LastPass>, held: &Held, integration: &ProvisioningI
     }
 }
 
-fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) -> Stage {
+fn stage(integration: &ProvisioningIntegration, held: &PlanOnHold, generation: i64) -> FollowStage {
     let status = integration.status.clone().unwrap_or_default();
     let ready = conditions::find(&status.conditions, conditions::Type::Ready)
         .filter(|ready| ready.observed_generation.unwrap_or(0) >= generation);
@@ -133,34 +135,36 @@ fn stage(integration: &ProvisioningIntegration, held: &Held, generation: i64) ->
         let ended =
             ready.is_some_and(|ready| ready.status == "True") || is(IntegrationReason::PlanHeld);
         return if ended && !approved.leaving {
-            Stage::Done(approved)
+            FollowStage::Done(approved)
         } else {
             let trouble = said().filter(|_| !ended && !is(IntegrationReason::Progressing));
-            Stage::GoesOut(approved, trouble)
+            FollowStage::GoesOut(approved, trouble)
         };
     }
     if integration.metadata.uid.as_deref() != Some(&held.uid) {
-        return Stage::Over(
+        return FollowStage::Over(
             "the integration was deleted and created again; nothing was released".to_owned(),
         );
     }
     if integration.spec.approved_plan.as_deref() != Some(&held.digest) {
-        return Stage::Over(
+        return FollowStage::Over(
             "spec.approvedPlan was changed in the meantime; nothing was released".to_owned(),
         );
     }
     if ready.is_none() || is(IntegrationReason::Progressing) {
-        return Stage::Waiting(None);
+        return FollowStage::Waiting(None);
     }
     match &status.plan {
-        Some(plan) if plan.digest != held.digest => Stage::Over(format!(
+        Some(plan) if plan.digest != held.digest => FollowStage::Over(format!(
             "nothing was released, because the plan has changed. Look at the new plan, and approve \
              {} if it is right",
             plan.digest
         )),
-        None => Stage::Over("nothing was released, because nothing is held any more".to_owned()),
+        None => {
+            FollowStage::Over("nothing was released, because nothing is held any more".to_owned())
+        }
         // A successful pass would have released the plan, so this pass was not successful.
-        Some(_) => Stage::Waiting(said()),
+        Some(_) => FollowStage::Waiting(said()),
     }
 }
 

@@ -34,16 +34,19 @@ fn at(generation: i64, reason: &str) -> Value {
 
 #[test]
 fn an_approved_plan_is_followed_until_it_is_released_or_cannot_be() {
-    let held = Held::of(&integration("", at(2, "PlanHeld"), json!({})), None).unwrap();
+    let held = PlanOnHold::of(&integration("", at(2, "PlanHeld"), json!({})), None).unwrap();
     let stage = |object: &ProvisioningIntegration| stage(object, &held, 2);
     let over = |object: &ProvisioningIntegration| match stage(object) {
-        Stage::Over(why) => why,
+        FollowStage::Over(why) => why,
         other => panic!("{other:?}"),
     };
-    assert_eq!(stage(&integration("a", at(1, "PlanHeld"), json!({}))), Stage::Waiting(None));
-    assert_eq!(stage(&integration("a", at(2, "Progressing"), json!({}))), Stage::Waiting(None));
+    assert_eq!(stage(&integration("a", at(1, "PlanHeld"), json!({}))), FollowStage::Waiting(None));
+    assert_eq!(
+        stage(&integration("a", at(2, "Progressing"), json!({}))),
+        FollowStage::Waiting(None)
+    );
     let troubled = stage(&integration("a", at(2, "BobUnavailable"), json!({})));
-    assert_eq!(troubled, Stage::Waiting(Some("BobUnavailable: why".to_owned())));
+    assert_eq!(troubled, FollowStage::Waiting(Some("BobUnavailable: why".to_owned())));
     assert!(
         over(&integration("a", at(2, "PlanHeld"), json!({"plan": plan("b")})))
             .contains("approve b")
@@ -61,7 +64,7 @@ fn an_approved_plan_is_followed_until_it_is_released_or_cannot_be() {
         "approved": {"digest": digest, "by": "jane", "at": "2026-01-01T00:00:00Z"}})
     };
     assert!(matches!(stage(&integration("a", at(2, "Progressing"), approved("a"))),
-            Stage::GoesOut(by, None) if by.by.as_deref() == Some("jane")));
+            FollowStage::GoesOut(by, None) if by.by.as_deref() == Some("jane")));
     assert!(
         over(&integration("a", at(2, "Converged"), approved("z"))).contains("nothing was released")
     );
@@ -79,7 +82,7 @@ fn pass(finished_at: &str, disabled: u32) -> Value {
 fn what_is_told_is_what_the_passes_after_the_release_did() {
     let earlier = pass("2026-01-01T00:00:05Z", 1);
     let held = integration("", at(2, "PlanHeld"), json!({"lastPass": earlier}));
-    let held = Held::of(&held, None).unwrap();
+    let held = PlanOnHold::of(&held, None).unwrap();
     let approved = json!({"digest": "a", "by": "jane", "at": "2026-01-01T00:00:05Z"});
     let mut passes = Vec::new();
     let mut look = |reason: &str, last: &Value, approved: &Value| {
@@ -91,7 +94,7 @@ fn what_is_told_is_what_the_passes_after_the_release_did() {
         see_pass(&mut passes, &held, &now);
         (stage(&now, &held, 2), outcome(&passes))
     };
-    let done = |(stage, _): &(Stage, String)| matches!(stage, Stage::Done(_));
+    let done = |(stage, _): &(FollowStage, String)| matches!(stage, FollowStage::Done(_));
     // The release is recorded before any change goes out: the last pass is still the one before.
     let released = look("Progressing", &earlier, &approved);
     assert!(!done(&released) && released.1 == "no account had to be changed", "{released:?}");
@@ -100,7 +103,7 @@ fn what_is_told_is_what_the_passes_after_the_release_did() {
     assert!(!done(&cut), "{cut:?}");
     let troubled = look("BobUnavailable", &pass("2026-01-01T00:10:00Z", 5), &approved);
     assert!(
-        matches!(&troubled.0, Stage::GoesOut(_, Some(why)) if why == "BobUnavailable: why"),
+        matches!(&troubled.0, FollowStage::GoesOut(_, Some(why)) if why == "BobUnavailable: why"),
         "{troubled:?}"
     );
     let through = look("Converged", &pass("2026-01-01T00:11:00Z", 3), &approved);

@@ -20,7 +20,7 @@ const MANAGER: usize = 128;
 
 /// The plan that is held now.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Held {
+pub struct PlanOnHold {
     /// The digest of the plan: employees, kinds of change, and every target value.
     pub digest: String,
     /// The uid of the integration that holds it.
@@ -38,7 +38,7 @@ pub struct Held {
     plan: PlanSummary,
 }
 
-impl Held {
+impl PlanOnHold {
     /// Returns what this integration holds, if it can be approved. `asked` is the digest that the
     /// caller means.
     ///
@@ -96,7 +96,11 @@ impl Held {
     }
 
     /// Returns what the caller is about to approve, in a few lines, without an attribute value.
-    pub fn describe(&self, integration: &impl Display, people: Option<&People>) -> String {
+    pub fn describe(
+        &self,
+        integration: &impl Display,
+        people: Option<&WaitingEmployees>,
+    ) -> String {
         let mut text = format!("{integration} holds a plan ({})\n", self.guard);
         let _ =
             writeln!(text, "  why     {}", self.plan.held_because.as_deref().unwrap_or_default());
@@ -185,7 +189,7 @@ impl Held {
 
 /// The employees who wait for a held plan.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct People {
+pub struct WaitingEmployees {
     /// How many employees wait with all their changes.
     pub held: usize,
     /// How many employees wait with some of their attributes.
@@ -195,7 +199,7 @@ pub struct People {
     unreadable: Vec<String>,
 }
 
-impl People {
+impl WaitingEmployees {
     /// Takes in one `EmployeeSync`.
     pub fn see(&mut self, name: &str, status: Option<&EmployeeSyncStatus>) {
         let ready =

@@ -36,7 +36,7 @@ fn integration(spec: Value, over: Value) -> ProvisioningIntegration {
 
 #[test]
 fn a_held_plan_is_shown_and_people_are_named_up_to_a_bound() {
-    let held = Held::of(&integration(json!({}), json!({})), None).unwrap();
+    let held = PlanOnHold::of(&integration(json!({}), json!({})), None).unwrap();
     assert_eq!(
         (held.digest.as_str(), held.guard.as_str(), held.uid.as_str()),
         (digest('a').as_str(), "BudgetExceeded", "u")
@@ -47,7 +47,7 @@ fn a_held_plan_is_shown_and_people_are_named_up_to_a_bound() {
         serde_json::from_value(json!({"username": "noa.lind@example.com", "conditions": [ready]}))
             .unwrap()
     };
-    let mut people = People::default();
+    let mut people = WaitingEmployees::default();
     for number in 0..25 {
         people.see(
             &format!("onelogin-{number}"),
@@ -65,7 +65,7 @@ fn a_held_plan_is_shown_and_people_are_named_up_to_a_bound() {
         "22  EmployeeSyncs are Held, 3 Frozen",
         "onelogin-19",
         "and 5 more: kubectl get esync -n people --field-selector \
-         spec.integrationRef.name=onelogin,status.reason=Held",
+         spec.integrationRef.name=onelogin,status.reason=PlanOnHold",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }
@@ -82,8 +82,8 @@ fn employees_who_would_leave_management_are_named_and_the_rest_can_be_seen() {
         let plan = json!({"digest": digest('a'), "creates": 0, "reactivations": 0, "updates": 0,
             "disables": 0, "leaving": count, "leavingEmployees": ids,
             "heldBecause": "ScopeShrink"});
-        let held = Held::of(&integration(json!({}), json!({"plan": plan})), None).unwrap();
-        held.describe(&"people/onelogin", Some(&People::default()))
+        let held = PlanOnHold::of(&integration(json!({}), json!({"plan": plan})), None).unwrap();
+        held.describe(&"people/onelogin", Some(&WaitingEmployees::default()))
     };
     let few = of(20, 20);
     assert!(few.contains("onelogin-0\n") && few.contains("onelogin-19\n"), "{few}");
@@ -111,7 +111,7 @@ fn what_cannot_be_approved_says_why() {
         "message": "", "observedGeneration": 3, "lastTransitionTime": "2026-01-01T00:00:00Z"});
     let with = |ready: Value| json!({"conditions": [ready, held]});
     let refused = |spec: Value, status: Value, asked: Option<&str>| {
-        Held::of(&integration(spec, status), asked).unwrap_err()
+        PlanOnHold::of(&integration(spec, status), asked).unwrap_err()
     };
 
     assert!(refused(json!({}), json!({"plan": null}), None).contains("nothing is held"));
@@ -143,17 +143,17 @@ fn what_cannot_be_approved_says_why() {
         refused(json!({}), with(ready("Progressing", 3)), None).contains("try again in a moment")
     );
     assert!(
-        Held::of(&integration(json!({}), with(ready("Progressing", 3))), Some(&digest('a')))
+        PlanOnHold::of(&integration(json!({}), with(ready("Progressing", 3))), Some(&digest('a')))
             .is_ok()
     );
     let mut backlog = with(ready("Progressing", 3));
     backlog["observedGeneration"] = 3.into();
-    assert!(Held::of(&integration(json!({}), backlog), None).is_ok());
+    assert!(PlanOnHold::of(&integration(json!({}), backlog), None).is_ok());
 }
 
 #[test]
 fn a_plan_that_changed_meanwhile_is_noticed() {
-    let held = Held::of(&integration(json!({}), json!({})), None).unwrap();
+    let held = PlanOnHold::of(&integration(json!({}), json!({})), None).unwrap();
     assert!(held.still_held_in(&integration(json!({}), json!({}))).is_ok());
     let other = json!({"digest": digest('b'), "creates": 0, "reactivations": 0, "updates": 0,
         "disables": 9, "heldBecause": "more"});
@@ -174,7 +174,8 @@ fn a_plan_that_changed_meanwhile_is_noticed() {
             .is_ok()
     );
     // An older release of the same plan is not this one.
-    let before = Held::of(&integration(json!({}), json!({"approved": approved})), None).unwrap();
+    let before =
+        PlanOnHold::of(&integration(json!({}), json!({"approved": approved})), None).unwrap();
     assert!(
         before
             .still_held_in(&integration(json!({}), json!({"plan": null, "approved": approved})))

@@ -21,7 +21,7 @@ use tokio::{
     time::Instant,
 };
 
-use super::{Identity, LEASE, Moment, Past, Shared, Standing, Terms};
+use super::{BeforeStart, ClaimMoment, LEASE, LeaseShared, LeaseState, ProcessIdentity, Terms};
 use crate::{
     api::FIELD_MANAGER,
     cluster::connect::{CallError, bounded},
@@ -40,19 +40,19 @@ pub(super) fn random() -> u64 {
 }
 
 /// A function that is called whenever the result changes.
-pub(super) type Told = dyn Fn(bool) + Send + Sync;
+pub(super) type OnChange = dyn Fn(bool) + Send + Sync;
 
 pub(super) struct Contender {
     leases: Api<Lease>,
-    identity: Identity,
+    identity: ProcessIdentity,
     terms: Terms,
-    past: Past,
-    state: Arc<Shared>,
-    told: Arc<Told>,
+    past: BeforeStart,
+    state: Arc<LeaseShared>,
+    told: Arc<OnChange>,
     /// The result that was last reported.
     said: bool,
     /// What was last logged about the wait for the Lease.
-    waits: Waits,
+    waits: LoggedWait,
     /// The Lease as the last claim of this process left it.
     mine: Option<Lease>,
     /// Another process that may lead, and since when it has given no sign of life.
@@ -61,12 +61,12 @@ pub(super) struct Contender {
     looked: Instant,
     /// A Lease that this process makes after one was deleted does not show that the last holder has
     /// noticed. It has to exist for a whole term before this process leads.
-    proof: Proof,
+    proof: LeaseProof,
 }
 
 /// How long a Lease that this process made still has to exist before it counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Proof {
+enum LeaseProof {
     /// The Lease counts.
     None,
     /// A create was sent, and it is not known whether the Lease exists.
@@ -77,7 +77,7 @@ enum Proof {
 
 /// What was logged about the wait for the Lease.
 #[derive(Default)]
-struct Waits {
+struct LoggedWait {
     /// The holder that this process follows.
     holder: String,
     last: Option<Instant>,
@@ -108,7 +108,7 @@ enum Sign {
 }
 
 /// The result of a look: what to do next.
-enum Found {
+enum LeaseLook {
     /// The Lease has to be created or replaced with this one.
     Claim(Box<Lease>),
     /// Another process holds the Lease, or may hold it.
@@ -116,7 +116,7 @@ enum Found {
 }
 
 /// The end of a turn.
-enum Turn {
+enum TurnEnd {
     Claimed,
     Rival,
     /// Every claim met a write of another process, and none of these writes changed the holder.
@@ -127,11 +127,11 @@ impl Contender {
     pub(super) fn new(
         client: Client,
         namespace: &str,
-        identity: Identity,
+        identity: ProcessIdentity,
         terms: Terms,
-        past: Past,
-        state: Arc<Shared>,
-        told: Arc<Told>,
+        past: BeforeStart,
+        state: Arc<LeaseShared>,
+        told: Arc<OnChange>,
     ) -> Self {
         let leases = Api::namespaced(client, namespace);
         Self {
@@ -142,11 +142,11 @@ impl Contender {
             state,
             told,
             said: false,
-            waits: Waits::default(),
+            waits: LoggedWait::default(),
             mine: None,
             rival: None,
             looked: Instant::now(),
-            proof: Proof::None,
+            proof: LeaseProof::None,
         }
     }
 
@@ -161,11 +161,11 @@ impl Contender {
             }
             self.tell_wait();
             match &turn {
-                Ok(Turn::Claimed) => {}
+                Ok(TurnEnd::Claimed) => {}
                 // This must not come earlier, because an unanswered claim of this process may still
                 // be valid.
-                Ok(Turn::Rival) => self.step_down("another process holds the lease"),
-                Ok(Turn::Contested) => {
+                Ok(TurnEnd::Rival) => self.step_down("another process holds the lease"),
+                Ok(TurnEnd::Contested) => {
                     tracing::warn!(
                         "other processes write to the lease between every read and \
                         claim"
@@ -180,7 +180,7 @@ impl Contender {
                 self.step_down("the lease could not be renewed in time");
             }
             let mut wait = match turn {
-                Ok(Turn::Claimed) => self.until_proven().map_or(self.terms.renew, |left| {
+                Ok(TurnEnd::Claimed) => self.until_proven().map_or(self.terms.renew, |left| {
                     left.clamp(Duration::from_millis(10), self.terms.renew)
                 }),
                 _ => jittered(self.terms.retry),
@@ -208,7 +208,7 @@ impl Contender {
     }
 
     /// Looks if a look is needed, and claims if a claim is allowed.
-    async fn turn(&mut self) -> Result<Turn, CallError> {
+    async fn turn(&mut self) -> Result<TurnEnd, CallError> {
         for _ in 0..TRIES {
             if let Some(beat) = self.state.on_turn.get() {
                 beat();
@@ -216,29 +216,29 @@ impl Contender {
             let claim = match self.mine.take() {
                 Some(lease) => Box::new(self.claim(lease)),
                 None => match self.look().await? {
-                    Found::Claim(claim) => claim,
-                    Found::Rival => return Ok(Turn::Rival),
+                    LeaseLook::Claim(claim) => claim,
+                    LeaseLook::Rival => return Ok(TurnEnd::Rival),
                 },
             };
             let leads = !self.standing().left(&self.terms).is_zero();
             if leads {
-                self.proof = Proof::None;
+                self.proof = LeaseProof::None;
             } else if claim.metadata.resource_version.is_none() && !self.is_first_of_all() {
-                self.proof = Proof::Sent;
+                self.proof = LeaseProof::Sent;
             }
-            let sent = Moment::now();
+            let sent = ClaimMoment::now();
             match self.send(&claim).await {
                 Ok(lease) => {
                     self.mine = Some(lease);
-                    if self.proof == Proof::Sent {
-                        self.proof = Proof::Until(Instant::now() + self.terms.lease);
+                    if self.proof == LeaseProof::Sent {
+                        self.proof = LeaseProof::Until(Instant::now() + self.terms.lease);
                     }
-                    if !matches!(self.proof, Proof::Until(end) if sent.at < end) {
-                        self.proof = Proof::None;
+                    if !matches!(self.proof, LeaseProof::Until(end) if sent.at < end) {
+                        self.proof = LeaseProof::None;
                         self.rival = None;
                         self.lead_from(sent);
                     }
-                    return Ok(Turn::Claimed);
+                    return Ok(TurnEnd::Claimed);
                 }
                 // Another process was faster, or the Lease was deleted. The next look shows which
                 // process holds it.
@@ -253,11 +253,11 @@ impl Contender {
                 }
             }
         }
-        Ok(Turn::Contested)
+        Ok(TurnEnd::Contested)
     }
 
     /// Reads the Lease once, and returns what the result means.
-    async fn look(&mut self) -> Result<Found, CallError> {
+    async fn look(&mut self) -> Result<LeaseLook, CallError> {
         let found = bounded(self.terms.request, self.leases.get_opt(LEASE)).await;
         let leads = !self.standing().left(&self.terms).is_zero();
         if !leads {
@@ -276,22 +276,22 @@ impl Contender {
             // again. Any other process first gives the holder the time to do so, and then has to
             // prove its own Lease.
             return Ok(if leads || self.is_first_of_all() || self.is_left_alone() {
-                Found::Claim(Box::new(self.claim(Lease::default())))
+                LeaseLook::Claim(Box::new(self.claim(Lease::default())))
             } else {
-                Found::Rival
+                LeaseLook::Rival
             });
         };
         let spec = lease.spec.as_ref();
         let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
         if holder.is_empty() || holder == self.identity.name {
-            return Ok(Found::Claim(Box::new(self.claim(lease))));
+            return Ok(LeaseLook::Claim(Box::new(self.claim(lease))));
         }
         if self.identity.has_succeeded(holder) {
             tracing::info!(
                 holder,
                 "the lease is held by an earlier process of this pod, which is dead"
             );
-            return Ok(Found::Claim(Box::new(self.claim(lease))));
+            return Ok(LeaseLook::Claim(Box::new(self.claim(lease))));
         }
         let sign = Sign::Record {
             uid: lease.metadata.uid.clone(),
@@ -302,12 +302,12 @@ impl Contender {
         let promised = spec
             .and_then(|spec| spec.lease_duration_seconds)
             .and_then(|seconds| u64::try_from(seconds).ok());
-        self.proof = Proof::None;
+        self.proof = LeaseProof::None;
         if self.rival_is_gone(sign, promised.map(Duration::from_secs)) {
             tracing::info!(holder, "the holder of the lease has not renewed it");
-            return Ok(Found::Claim(Box::new(self.claim(lease))));
+            return Ok(LeaseLook::Claim(Box::new(self.claim(lease))));
         }
-        Ok(Found::Rival)
+        Ok(LeaseLook::Rival)
     }
 
     /// Logs what this process waits for. It logs the holder that it follows once. If that holder
@@ -373,7 +373,7 @@ impl Contender {
     /// Returns whether no process has ever led: a Lease that is missing from the first look on
     /// never existed.
     fn is_first_of_all(&self) -> bool {
-        self.rival.is_none() && self.past == Past::Untouched
+        self.rival.is_none() && self.past == BeforeStart::Untouched
     }
 
     /// Returns whether the Lease has been missing for longer than a live holder needs to make it
@@ -397,8 +397,8 @@ impl Contender {
     /// Returns how long a Lease of this process has to exist until it counts.
     fn until_proven(&self) -> Option<Duration> {
         match self.proof {
-            Proof::Until(end) => Some(end.saturating_duration_since(Instant::now())),
-            Proof::None | Proof::Sent => None,
+            LeaseProof::Until(end) => Some(end.saturating_duration_since(Instant::now())),
+            LeaseProof::None | LeaseProof::Sent => None,
         }
     }
 
@@ -449,11 +449,11 @@ impl Contender {
         }
     }
 
-    fn standing(&self) -> Standing {
+    fn standing(&self) -> LeaseState {
         *self.state.standing.borrow()
     }
 
-    fn lead_from(&mut self, claimed: Moment) {
+    fn lead_from(&mut self, claimed: ClaimMoment) {
         if self.state.released.load(Ordering::SeqCst) {
             return;
         }
@@ -461,15 +461,15 @@ impl Contender {
         // A claim after the end of the one before is a new term, even if no process led in between:
         // the end was reported to others.
         let term = before.term() + u64::from(before.left(&self.terms).is_zero());
-        self.state.standing.send_replace(Standing::Leads { term, claimed });
+        self.state.standing.send_replace(LeaseState::Leads { term, claimed });
         if !claimed.left_of(self.terms.believed()).is_zero() {
             self.say(true);
         }
     }
 
     fn step_down(&mut self, why: &'static str) {
-        if let Standing::Leads { term, .. } = self.standing() {
-            self.state.standing.send_replace(Standing::Follows { term: term + 1 });
+        if let LeaseState::Leads { term, .. } = self.standing() {
+            self.state.standing.send_replace(LeaseState::Follows { term: term + 1 });
             if self.rival.is_none() {
                 self.rival = Some(Rival {
                     sign: Sign::Unknown,

@@ -9,7 +9,7 @@ use kube::CustomResourceExt;
 use serde_json::Value;
 
 /// What may be at one place of a spec.
-pub enum Fields {
+pub enum PlaceFields {
     /// These fields and no others.
     These(BTreeMap<String, Self>),
     /// A list or a map with items of one kind.
@@ -18,7 +18,7 @@ pub enum Fields {
     Plain,
 }
 
-impl Fields {
+impl PlaceFields {
     /// Returns the fields of the spec of a kind.
     #[must_use]
     pub fn of<K: CustomResourceExt>() -> Self {

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use super::{Entry, People, Sums, entry};
+use super::{Entries, Entry, Sums, entry};
 use crate::{
     api::{
         EmployeeSync,
@@ -24,7 +24,7 @@ use crate::{
 pub struct Employees {
     /// The key of the integration.
     pub key: IntegrationKey,
-    people: Mutex<People>,
+    people: Mutex<Entries>,
 }
 
 impl Employees {
@@ -33,7 +33,7 @@ impl Employees {
     }
 
     /// Returns the employees. The caller must call no other method while it has them.
-    pub(super) fn rows(&self) -> MutexGuard<'_, People> {
+    pub(super) fn rows(&self) -> MutexGuard<'_, Entries> {
         self.people.lock()
     }
 

@@ -3,12 +3,12 @@
 use super::{Roster, Standing};
 use crate::{
     api::{employee_sync::Access, key::IntegrationKey},
-    telemetry::metrics::{Figures, People},
+    telemetry::metrics::{Figures, GaugedEmployees},
 };
 
 const DAY: i64 = 24 * 3600;
 
-impl People for Roster {
+impl GaugedEmployees for Roster {
     fn objects(&self) -> usize {
         Self::objects(self)
     }

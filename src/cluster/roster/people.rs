@@ -97,7 +97,7 @@ impl Sums {
 
 /// The employees of one integration, by `root.id`.
 #[derive(Debug, Default)]
-pub(super) struct People {
+pub(super) struct Entries {
     rows: HashMap<Box<str>, Entry>,
     sums: Sums,
     news: Arc<Notify>,
@@ -111,7 +111,7 @@ pub(super) struct People {
     dropped: bool,
 }
 
-impl People {
+impl Entries {
     pub fn get(&self, employee: &str) -> Option<&Entry> {
         self.rows.get(employee)
     }
@@ -316,7 +316,7 @@ mod tests {
         fn the_sums_are_those_over_everybody(
             steps in proptest::collection::vec((0..6_u8, 0..5_u8, entries()), 0..60)
         ) {
-            let mut people = People::default();
+            let mut people = Entries::default();
             for (who, what, entry) in steps {
                 let who = who.to_string();
                 match what {

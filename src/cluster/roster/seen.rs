@@ -1,8 +1,8 @@
 //! Takes in what the watch or an own write says of one object. The newer version counts.
 
-use super::{Entry, News, people::People};
+use super::{Entry, News, people::Entries};
 
-impl People {
+impl Entries {
     /// Takes in an object that the watch brought. `of_another`: a person or Git wrote it.
     pub fn see(&mut self, employee: Box<str>, fresh: Entry, of_another: bool) -> News {
         match self.get(&employee) {

@@ -98,7 +98,7 @@ pub(super) fn read(text: &str) -> Result<Reading, String> {
         .max_recursion_depth(LEVELS)
         .parse(text)
         .map_err(|errors| not_cel(text, &errors))?;
-    let mut reader = Reader {
+    let mut reader = TreeReader {
         fields: Vec::new(),
         patterns: Vec::new(),
         variables: Vec::new(),
@@ -255,7 +255,7 @@ impl Bound {
     }
 }
 
-struct Reader {
+struct TreeReader {
     fields: Vec<Box<str>>,
     patterns: Vec<Pattern>,
     /// The variables of the macros around this place, outermost first.
@@ -266,7 +266,7 @@ struct Reader {
     cost: u64,
 }
 
-impl Reader {
+impl TreeReader {
     fn charge(&mut self, work: u64) -> Result<(), String> {
         self.cost = self.cost.saturating_add(self.times.saturating_mul(work));
         if self.cost > COST {

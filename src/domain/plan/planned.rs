@@ -1,6 +1,6 @@
 //! A plan together with what it is about.
 
-use super::{Change, Plan, Standing};
+use super::{Change, EmployeePlan, Plan};
 use crate::domain::{
     mapping::Mapping,
     matching::{Person, PersonIndex},
@@ -32,7 +32,7 @@ impl<'a> Planned<'a> {
 
     /// Returns the result of the plan for this employee.
     #[must_use]
-    pub fn standing(&self, person: PersonIndex) -> &Standing {
+    pub fn standing(&self, person: PersonIndex) -> &EmployeePlan {
         &self.plan.standings[person as usize]
     }
 

@@ -3,7 +3,7 @@
 
 use foldhash::HashMap;
 
-use super::{Block, Change, ChangeKind, Elsewhere, Manager, OwnAccount, Planned, Standing};
+use super::{Block, Change, ChangeKind, Elsewhere, EmployeePlan, Manager, OwnAccount, Planned};
 use crate::domain::{
     account::{AccountWrite, NewValue},
     drift::InPlace,
@@ -89,7 +89,7 @@ impl Planned<'_> {
                         }
                     }
                     Some(manager) => match &self.plan.standings[manager as usize] {
-                        Standing { account: Some(account), .. } => {
+                        EmployeePlan { account: Some(account), .. } => {
                             let same = current.get(&index).is_some_and(|now| **now == *account.id);
                             (
                                 Manager::Resolved,
@@ -97,12 +97,12 @@ impl Planned<'_> {
                                 None,
                             )
                         }
-                        Standing { change: Some(change), .. }
+                        EmployeePlan { change: Some(change), .. }
                             if self.plan.changes[*change].kind == ChangeKind::Create =>
                         {
                             (Manager::Pending, None, Some(manager))
                         }
-                        Standing { .. } => (Manager::NotManaged, None, None),
+                        EmployeePlan { .. } => (Manager::NotManaged, None, None),
                     },
                 },
             };
@@ -202,7 +202,7 @@ impl Planned<'_> {
     /// Returns the e-mail that this employee's account has after the plan is carried out. Returns
     /// `None` if the employee has no account.
     fn email_of(&self, person: PersonIndex) -> Option<Box<str>> {
-        let Standing { account, change, .. } = &self.plan.standings[person as usize];
+        let EmployeePlan { account, change, .. } = &self.plan.standings[person as usize];
         let change = change
             .map(|change| &self.plan.changes[change])
             .filter(|change| account.is_some() || change.kind == ChangeKind::Create);

@@ -35,7 +35,7 @@ use crate::{
     cluster::{
         leadership::Leadership,
         roster::{Employees, Entry, Roster},
-        watch::Scope,
+        watch::WatchScope,
     },
     domain::{ledger::Ledger, priority::Class},
     engine::clock::Clock,
@@ -66,7 +66,7 @@ struct Inner {
     mailboxes: Mutex<HashMap<IntegrationKey, Arc<Mailbox>>>,
     /// Namespaces whose integrations are not known yet (`None` in the set: all namespaces), and
     /// integrations that cannot be read. `None`: nothing is known yet.
-    unlisted: Mutex<Option<(HashSet<Scope>, HashSet<IntegrationKey>)>>,
+    unlisted: Mutex<Option<(HashSet<WatchScope>, HashSet<IntegrationKey>)>>,
     /// Whether it has been known for every integration what its deliveries are signed with.
     started: AtomicBool,
 }
@@ -291,12 +291,13 @@ impl Inbox {
 
     /// Notes the same, except for the integrations of these namespaces, and except for these
     /// integrations, which cannot be read.
-    pub fn unlisted(&self, scopes: HashSet<Scope>, unreadable: HashSet<IntegrationKey>) {
+    pub fn unlisted(&self, scopes: HashSet<WatchScope>, unreadable: HashSet<IntegrationKey>) {
         *self.0.unlisted.lock() = Some((scopes, unreadable));
     }
 
     fn is_listed(&self, key: &IntegrationKey) -> bool {
-        let has = |scope: &Scope| scope.as_deref().is_none_or(|scope| *scope == *key.namespace);
+        let has =
+            |scope: &WatchScope| scope.as_deref().is_none_or(|scope| *scope == *key.namespace);
         let unlisted = self.0.unlisted.lock();
         unlisted.as_ref().is_some_and(|(scopes, unreadable)| {
             !scopes.iter().any(has) && !unreadable.contains(key)

@@ -11,7 +11,7 @@ use foldhash::HashMap;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::{sync::Notify, time::Instant};
 
-use self::turns::People;
+use self::turns::QueuedEmployees;
 use crate::{
     api::employee_sync::Trigger,
     domain::priority::{Class, Urgency},
@@ -89,8 +89,8 @@ pub struct Lines {
 
 #[derive(Debug, Default)]
 struct State {
-    people: People,
-    windows: [Window; 2],
+    people: QueuedEmployees,
+    windows: [CollectionWindow; 2],
     /// The time from which the steps of further looks are counted.
     epoch: Option<Instant>,
     /// The request to look at all employees: its reason, and the earliest time.
@@ -110,7 +110,7 @@ pub struct Everybody {
 
 /// The time in which a line collects events before it is served.
 #[derive(Clone, Copy, Debug, Default)]
-struct Window {
+struct CollectionWindow {
     first: Option<Instant>,
     ends: Option<Instant>,
     served: Option<Instant>,
@@ -124,7 +124,7 @@ impl Waiting {
     }
 }
 
-impl Window {
+impl CollectionWindow {
     fn arrive(&mut self, line: Urgency, now: Instant) {
         let (calm, storm, most) = line.window();
         let listen =
@@ -265,7 +265,8 @@ impl Lines {
             state.people.take(|employee, waiting| come(waiting) && may(employee, waiting));
         let left = state.people.waits_for_window(line);
         if open && !left {
-            state.windows[line.index()] = Window { first: None, ends: None, served: Some(now) };
+            state.windows[line.index()] =
+                CollectionWindow { first: None, ends: None, served: Some(now) };
         }
         drop(state);
         taken.sort_by(|(a, x), (b, y)| (x.class, x.since, a).cmp(&(y.class, y.since, b)));

@@ -42,14 +42,14 @@ const AGAIN: Duration = Duration::from_secs(10);
 
 /// The integrations that objects name and that do not exist. Objects of a namespace that is not
 /// listed are not among them.
-pub type Absent = watch::Receiver<HashSet<IntegrationKey>>;
+pub type AbsentIntegrations = watch::Receiver<HashSet<IntegrationKey>>;
 
 /// Writes into the status of the objects of these integrations that nothing is done for them, while
 /// this process leads, until it stops.
-pub async fn tell(shared: Shared, absent: Absent, beat: Beat) {
+pub async fn tell(shared: Shared, absent: AbsentIntegrations, beat: Beat) {
     let mut stopping = shared.stopping.clone();
     let mut since: HashMap<IntegrationKey, Instant> = HashMap::new();
-    let mut told: HashMap<(IntegrationKey, Box<str>), Told> = HashMap::new();
+    let mut told: HashMap<(IntegrationKey, Box<str>), WrittenStatus> = HashMap::new();
     let mut wait = LOOK;
     loop {
         tokio::select! {
@@ -84,7 +84,7 @@ pub async fn tell(shared: Shared, absent: Absent, beat: Beat) {
                     }
                     Err(_) => {}
                     Ok(None) => {}
-                    Ok(Some(status)) => drop(told.insert(place, Told { version, status })),
+                    Ok(Some(status)) => drop(told.insert(place, WrittenStatus { version, status })),
                 }
             }
         }
@@ -92,7 +92,7 @@ pub async fn tell(shared: Shared, absent: Absent, beat: Beat) {
 }
 
 /// What was said of an object.
-struct Told {
+struct WrittenStatus {
     /// The version of the object that was looked at.
     version: u64,
     /// The status that it has since. What another writer makes of it is put right.
@@ -104,7 +104,7 @@ struct Told {
 /// `last`: what was said of it before.
 async fn say(
     shared: &Shared,
-    absent: &Absent,
+    absent: &AbsentIntegrations,
     key: &IntegrationKey,
     employee: &str,
     owned: bool,

@@ -88,7 +88,7 @@ fn cases() -> Vec<(ProvisioningIntegrationStatus, &'static str)> {
     let (_, cannot_list) = parts.said(&key("onelogin")).expect("said");
     let held = HeldPlan {
         digest: "sha256:1".to_owned(),
-        counts: crate::domain::plan::Counts::default(),
+        counts: crate::domain::plan::ChangeCounts::default(),
         because: "8 suspensions planned".to_owned(),
         only_fields: false,
         restored: false,

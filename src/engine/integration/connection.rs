@@ -15,10 +15,10 @@ use crate::{
         },
         settings::{targets::Target, validate::Validated},
         stop::{Stop, provider_stop},
-        waits::{Side, Waits},
+        waits::{IntegrationWaits, Side},
     },
     http::secret::Secret,
-    provider::{Credential, Provider, call::CallHooks, limits::Pacer},
+    provider::{Credential, Provider, call::Hooks, limits::Pacer},
 };
 
 /// The keys of Bob's Secret.
@@ -53,7 +53,7 @@ impl Connections {
     /// [`Stop`] that names the Secret and the key.
     pub async fn open(
         shared: &Shared,
-        waits: &Arc<Waits>,
+        waits: &Arc<IntegrationWaits>,
         validated: &Validated,
         before: Option<Arc<Self>>,
     ) -> Result<(Arc<Self>, bool), Box<Report>> {
@@ -114,7 +114,7 @@ impl Connections {
     /// The report of a pass that could not begin.
     pub async fn open_provider(
         shared: &Shared,
-        waits: &Arc<Waits>,
+        waits: &Arc<IntegrationWaits>,
         validated: &Validated,
     ) -> Result<Arc<Self>, Box<Report>> {
         let key = waits.key();
@@ -203,7 +203,7 @@ fn left_of(pacer: &Arc<Pacer>) -> impl Fn() -> Option<u32> + Send + Sync + 'stat
 
 fn ask_bob(
     shared: &Shared,
-    waits: &Arc<Waits>,
+    waits: &Arc<IntegrationWaits>,
     validated: &Validated,
     service_user_id: Secret,
     service_user_token: Secret,
@@ -224,7 +224,7 @@ fn ask_bob(
 /// Makes the client of the provider.
 fn call_provider(
     shared: &Shared,
-    waits: &Arc<Waits>,
+    waits: &Arc<IntegrationWaits>,
     target: &Target,
     credential: Credential,
     pacer: Arc<Pacer>,
@@ -235,7 +235,7 @@ fn call_provider(
     let credential = credential.with_identity(shared.granted.identity(&of.namespace));
     let (metrics, leadership, label) =
         (shared.metrics.clone(), shared.leadership.clone(), destination.catalog().label);
-    let hooks = CallHooks {
+    let hooks = Hooks {
         observer: Arc::new(move |call, outcome| metrics.call(&of, label, call, outcome)),
         gate: Arc::new(move || leadership.may_start(WRITE_TIMEOUT)),
         waits: waits.of(Side::Provider, destination.catalog().name),

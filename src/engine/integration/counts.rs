@@ -53,7 +53,7 @@ pub struct Reckoning {
     tenants: Arc<Tenants>,
     clock: Clock,
     metrics: Arc<Metrics>,
-    settings: Mutex<Option<Settings>>,
+    settings: Mutex<Option<CountedSettings>>,
     /// Whether a full pass has completed in this process.
     complete: AtomicBool,
     /// The progress of the full pass that is under way.
@@ -65,7 +65,7 @@ pub struct Reckoning {
 }
 
 /// The settings that the numbers depend on.
-struct Settings {
+struct CountedSettings {
     budgets: Budgets,
     tenant: String,
 }
@@ -90,8 +90,10 @@ impl Reckoning {
 
     /// Stores the settings.
     pub fn settings(&self, validated: &Validated) {
-        let settings =
-            Settings { budgets: validated.settings.budgets, tenant: validated.target.tenant() };
+        let settings = CountedSettings {
+            budgets: validated.settings.budgets,
+            tenant: validated.target.tenant(),
+        };
         *self.settings.lock() = Some(settings);
     }
 

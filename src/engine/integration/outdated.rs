@@ -9,7 +9,7 @@ use crate::{
     cluster::{
         crds::{self, Lacking, Shown},
         status::Writer,
-        watch::{Scope, key_of},
+        watch::{WatchScope, key_of},
     },
     telemetry::health::Beat,
 };
@@ -26,7 +26,7 @@ const AGAIN: Duration = Duration::from_secs(5);
 const REMARK: &str = "CRDs";
 
 /// Says it of every integration while it is true and while this process leads, until it stops.
-pub async fn tell(shared: Shared, scopes: Vec<Scope>, beat: Beat) {
+pub async fn tell(shared: Shared, scopes: Vec<WatchScope>, beat: Beat) {
     let mut stopping = shared.stopping.clone();
     loop {
         shared.parts.health().remark(REMARK, None);

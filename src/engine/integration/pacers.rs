@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::{
-    bob::Pace, engine::settings::targets::Target, http::secret::Secret, provider::limits::Pacer,
+    bob::BobPace, engine::settings::targets::Target, http::secret::Secret, provider::limits::Pacer,
 };
 
 /// How long an unused pacer is kept. No provider's window is longer.
@@ -18,7 +18,7 @@ const KEPT: Duration = Duration::from_hours(2);
 #[derive(Default)]
 pub struct Pacers(
     Mutex<HashMap<String, (Arc<Pacer>, Instant)>>,
-    Mutex<HashMap<(String, String), Arc<Pace>>>,
+    Mutex<HashMap<(String, String), Arc<BobPace>>>,
 );
 
 impl Pacers {
@@ -42,7 +42,7 @@ impl Pacers {
 
     /// Returns the pace for one service user of Bob at one address. It is never removed, because
     /// another token does not open a new window.
-    pub(in crate::engine) fn of_bob(&self, base: &str, service_user: &str) -> Arc<Pace> {
+    pub(in crate::engine) fn of_bob(&self, base: &str, service_user: &str) -> Arc<BobPace> {
         let mut known = self.1.lock();
         known.entry((base.to_owned(), service_user.to_owned())).or_default().clone()
     }

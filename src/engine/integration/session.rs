@@ -22,7 +22,7 @@ use super::{
     counts::Reckoning,
     shared::Shared,
     signing::answer::Signing,
-    state::{self, Place, Ready},
+    state::{self, Ready, StateCell},
     status::{Saying, same_spec},
 };
 use crate::{
@@ -54,7 +54,7 @@ use crate::{
             report::{self, Report},
         },
         settings::{tenants::Tenant, validate::Validated},
-        waits::{StillOpen, Waits},
+        waits::{IntegrationWaits, StillOpen},
     },
 };
 
@@ -73,13 +73,13 @@ pub struct Session {
     /// The integration as the watch shows it.
     pub object: watch::Receiver<Arc<ProvisioningIntegration>>,
     /// The state of the integration.
-    pub place: Place,
+    pub place: StateCell,
     /// What was tried before.
     pub attempts: Attempts,
     /// Whether webhooks are accepted.
     pub signing: Signing,
     /// The waits that calls have met.
-    pub waits: Arc<Waits>,
+    pub waits: Arc<IntegrationWaits>,
     /// Whether a Secret has changed since the present pass read it. If so, the pass ends and begins
     /// again.
     pub rotated: watch::Sender<bool>,

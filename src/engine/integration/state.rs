@@ -66,7 +66,7 @@ impl Ready {
 
 /// What a pass can work with while no full pass is known to complete.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Hold<R> {
+pub enum WorksWith<R> {
     /// Nothing is known or open.
     Nothing,
     /// A connection to only the provider, with settings for evidence (`validate::for_evidence`).
@@ -81,18 +81,18 @@ pub enum Hold<R> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum State<R> {
     /// The settings are new to this process, and the provider has not been listed with them.
-    Starting(Hold<R>),
+    Starting(WorksWith<R>),
     /// The provider has been listed with these settings, and an event causes a partial pass.
     Running(R),
     /// A pass was stopped before it had looked at all employees, or a credential was refused.
-    Waiting(Trouble, Hold<R>),
+    Waiting(Obstacle, WorksWith<R>),
     /// The settings have `spec.suspend`.
     Suspended,
 }
 
 /// The problem that an integration waits to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Trouble {
+pub struct Obstacle {
     /// The reason of the stop.
     pub reason: IntegrationReason,
     /// Whether a full pass has met the problem. Until then, only a partial pass has met it.
@@ -115,7 +115,7 @@ pub enum Serves<R> {
     Suspended,
 }
 
-impl<R: Clone> Hold<R> {
+impl<R: Clone> WorksWith<R> {
     fn ready(&self) -> Option<R> {
         match self {
             Self::Nothing | Self::Provider(_) => None,
@@ -142,23 +142,24 @@ impl<R: Clone> State<R> {
         match self {
             Self::Running(ready) => Serves::Everyone(ready.clone()),
             Self::Suspended => Serves::Suspended,
-            Self::Starting(Hold::Provider(ready)) | Self::Waiting(_, Hold::Provider(ready))
+            Self::Starting(WorksWith::Provider(ready))
+            | Self::Waiting(_, WorksWith::Provider(ready))
                 if urgent =>
             {
                 Serves::Evidence(ready.clone())
             }
-            Self::Starting(Hold::Open(ready) | Hold::Listed(ready)) if urgent => {
+            Self::Starting(WorksWith::Open(ready) | WorksWith::Listed(ready)) if urgent => {
                 Serves::Known(ready.clone())
             }
-            Self::Waiting(trouble, Hold::Open(ready) | Hold::Listed(ready))
+            Self::Waiting(trouble, WorksWith::Open(ready) | WorksWith::Listed(ready))
                 if urgent && trouble.rests_on_bob_alone() =>
             {
                 Serves::Evidence(ready.clone())
             }
-            Self::Waiting(trouble, Hold::Listed(ready)) if trouble.may_be_gone() => {
+            Self::Waiting(trouble, WorksWith::Listed(ready)) if trouble.may_be_gone() => {
                 Serves::Everyone(ready.clone())
             }
-            Self::Waiting(trouble, Hold::Open(ready)) if urgent && trouble.may_be_gone() => {
+            Self::Waiting(trouble, WorksWith::Open(ready)) if urgent && trouble.may_be_gone() => {
                 Serves::Known(ready.clone())
             }
             Self::Starting(_) | Self::Waiting(..) => Serves::NoOne,
@@ -168,7 +169,7 @@ impl<R: Clone> State<R> {
     /// Takes in a spec that is new to this process. Only `keep` is kept of what was made for
     /// another spec.
     fn begin(&mut self, keep: Option<R>) {
-        *self = Self::Starting(keep.map_or(Hold::Nothing, Hold::Open));
+        *self = Self::Starting(keep.map_or(WorksWith::Nothing, WorksWith::Open));
     }
 
     /// Takes in open connections. They replace older ones of the same spec, because a Secret may
@@ -176,10 +177,10 @@ impl<R: Clone> State<R> {
     fn open(&mut self, ready: R) {
         match self {
             Self::Starting(hold) | Self::Waiting(_, hold) => {
-                *hold = if matches!(hold, Hold::Listed(_)) {
-                    Hold::Listed(ready)
+                *hold = if matches!(hold, WorksWith::Listed(_)) {
+                    WorksWith::Listed(ready)
                 } else {
-                    Hold::Open(ready)
+                    WorksWith::Open(ready)
                 };
             }
             Self::Running(running) => *running = ready,
@@ -190,10 +191,10 @@ impl<R: Clone> State<R> {
     /// Takes in a connection to only the provider: the settings as a whole or the Secret of Bob
     /// cannot be used, but the provider can. It does not replace connections that serve more.
     fn open_provider(&mut self, ready: R) {
-        if let Self::Starting(hold @ (Hold::Nothing | Hold::Provider(_)))
-        | Self::Waiting(_, hold @ (Hold::Nothing | Hold::Provider(_))) = self
+        if let Self::Starting(hold @ (WorksWith::Nothing | WorksWith::Provider(_)))
+        | Self::Waiting(_, hold @ (WorksWith::Nothing | WorksWith::Provider(_))) = self
         {
-            *hold = Hold::Provider(ready);
+            *hold = WorksWith::Provider(ready);
         }
     }
 
@@ -203,28 +204,28 @@ impl<R: Clone> State<R> {
         if looked && !refuses(reason) {
             return;
         }
-        self.wait(Trouble { reason, met: true });
+        self.wait(Obstacle { reason, met: true });
     }
 
     /// Takes in that a partial pass met a refused credential. While Bob or the settings cannot be
     /// used, this changes nothing: the next full pass comes when they may be asked again.
     fn refuse(&mut self, reason: IntegrationReason) {
         if !matches!(self, Self::Waiting(trouble, _) if trouble.rests_on_bob_alone()) {
-            self.wait(Trouble { reason, met: false });
+            self.wait(Obstacle { reason, met: false });
         }
     }
 
     /// Takes in that a full pass completed.
     fn come_through(&mut self) {
-        if let Self::Waiting(Trouble { met: true, .. }, Hold::Listed(ready)) = self {
+        if let Self::Waiting(Obstacle { met: true, .. }, WorksWith::Listed(ready)) = self {
             *self = Self::Running(ready.clone());
         }
     }
 
-    fn wait(&mut self, trouble: Trouble) {
+    fn wait(&mut self, trouble: Obstacle) {
         let hold = match self {
             Self::Starting(hold) | Self::Waiting(_, hold) => hold.clone(),
-            Self::Running(ready) => Hold::Listed(ready.clone()),
+            Self::Running(ready) => WorksWith::Listed(ready.clone()),
             // A pass that was under way when the spec was suspended changes nothing.
             Self::Suspended => return,
         };
@@ -232,7 +233,7 @@ impl<R: Clone> State<R> {
     }
 }
 
-impl Trouble {
+impl Obstacle {
     /// Returns whether the provider may be called although Bob or the settings cannot be used.
     const fn rests_on_bob_alone(self) -> bool {
         matches!(
@@ -273,7 +274,7 @@ pub struct Times {
 
 /// Changes that no pass has looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct News {
+pub struct Unseen {
     /// The trigger of a changed spec: it differs from that of the last pass, or this process has
     /// not worked with it.
     pub spec: Option<Trigger>,
@@ -302,7 +303,7 @@ pub enum Wake {
 
 /// Returns the next action.
 #[must_use]
-pub fn next<R>(state: &State<R>, times: &Times, news: &News, now: Timestamp) -> Wake {
+pub fn next<R>(state: &State<R>, times: &Times, news: &Unseen, now: Timestamp) -> Wake {
     let due = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
     if let Some(trigger) = news.spec {
         return Wake::Pass(trigger);
@@ -403,15 +404,15 @@ pub fn longest(interval: Duration) -> Duration {
 }
 
 /// The state of one integration. Its watchers are notified of each change.
-pub struct Place(watch::Sender<State<Arc<Ready>>>);
+pub struct StateCell(watch::Sender<State<Arc<Ready>>>);
 
-impl Default for Place {
+impl Default for StateCell {
     fn default() -> Self {
-        Self(watch::Sender::new(State::Starting(Hold::Nothing)))
+        Self(watch::Sender::new(State::Starting(WorksWith::Nothing)))
     }
 }
 
-impl Place {
+impl StateCell {
     /// Returns a receiver for the present state and its changes.
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<State<Arc<Ready>>> {
@@ -432,7 +433,7 @@ impl Place {
 
     /// Returns the next action.
     #[must_use]
-    pub fn next(&self, times: &Times, news: &News, now: Timestamp) -> Wake {
+    pub fn next(&self, times: &Times, news: &Unseen, now: Timestamp) -> Wake {
         next(&self.0.borrow(), times, news, now)
     }
 

@@ -24,7 +24,7 @@ fn stopped(reason: IntegrationReason) -> Stop {
 }
 
 fn waiting(reason: IntegrationReason) -> State<u8> {
-    State::Waiting(Trouble { reason, met: true }, Hold::Listed(1))
+    State::Waiting(Obstacle { reason, met: true }, WorksWith::Listed(1))
 }
 
 /// Reasons with which a pass can stop.
@@ -57,7 +57,7 @@ fn after_every_trouble_there_is_a_next_try_and_only_a_refused_service_user_waits
             let times = Times { retry: Some(NOW + wait), ..times() };
             let state = waiting(reason);
             assert_eq!(
-                next(&state, &times, &News::default(), NOW + wait),
+                next(&state, &times, &Unseen::default(), NOW + wait),
                 if wait >= SignedDuration::from_secs(10) {
                     Wake::Secrets
                 } else {
@@ -66,12 +66,12 @@ fn after_every_trouble_there_is_a_next_try_and_only_a_refused_service_user_waits
             );
             let times = Times { secrets: None, ..times };
             assert_eq!(
-                next(&state, &times, &News::default(), NOW),
+                next(&state, &times, &Unseen::default(), NOW),
                 Wake::At(NOW + wait),
                 "{reason}"
             );
             assert_eq!(
-                next(&state, &times, &News::default(), NOW + wait),
+                next(&state, &times, &Unseen::default(), NOW + wait),
                 Wake::Pass(Trigger::Retry),
                 "{reason}"
             );
@@ -134,14 +134,14 @@ fn a_time_that_a_service_names_is_the_wait_and_no_failure() {
 #[test]
 fn a_changed_spec_and_a_request_come_at_once_in_every_state() {
     let states = TROUBLES.map(waiting).into_iter().chain([
-        State::Starting(Hold::Nothing),
+        State::Starting(WorksWith::Nothing),
         State::Running(1),
         State::Suspended,
     ]);
     for state in states {
-        let spec = News { spec: Some(Trigger::Spec), ..News::default() };
+        let spec = Unseen { spec: Some(Trigger::Spec), ..Unseen::default() };
         assert_eq!(next(&state, &times(), &spec, NOW), Wake::Pass(Trigger::Spec), "{state:?}");
-        let asked = News { asked: true, ..News::default() };
+        let asked = Unseen { asked: true, ..Unseen::default() };
         assert_eq!(next(&state, &times(), &asked, NOW), Wake::Pass(Trigger::Manual), "{state:?}");
     }
 }
@@ -150,30 +150,30 @@ fn a_changed_spec_and_a_request_come_at_once_in_every_state() {
 fn secrets_are_looked_at_in_every_trouble_and_a_suspended_integration_does_nothing_by_itself() {
     for state in TROUBLES.map(waiting) {
         assert_eq!(
-            next(&state, &times(), &News::default(), in_seconds(10)),
+            next(&state, &times(), &Unseen::default(), in_seconds(10)),
             Wake::Secrets,
             "{state:?}"
         );
     }
     let all = Times { interval: Some(NOW), retry: Some(NOW), secrets: Some(NOW), tried: Some(NOW) };
-    let news = News {
+    let news = Unseen {
         everybody: Some(Trigger::Webhook),
         asked_for_one: true,
         webhooks: true,
-        ..News::default()
+        ..Unseen::default()
     };
     assert_eq!(next(&State::<u8>::Suspended, &all, &news, in_seconds(1000)), Wake::Never);
 }
 
 #[test]
 fn events_wait_for_the_next_try_and_a_request_brings_it_nearer_if_a_credential_is_refused() {
-    let everybody = News { everybody: Some(Trigger::Webhook), ..News::default() };
+    let everybody = Unseen { everybody: Some(Trigger::Webhook), ..Unseen::default() };
     assert_eq!(next(&State::Running(1), &times(), &everybody, NOW), Wake::Pass(Trigger::Webhook));
     let times = Times { retry: Some(in_seconds(500)), secrets: None, ..times() };
     for state in TROUBLES.map(waiting) {
         assert_eq!(next(&state, &times, &everybody, NOW), Wake::At(in_seconds(500)), "{state:?}");
         let State::Waiting(trouble, _) = state else { unreachable!() };
-        let one = News { asked_for_one: true, ..News::default() };
+        let one = Unseen { asked_for_one: true, ..Unseen::default() };
         let soon = if refuses(trouble.reason) {
             Wake::Pass(Trigger::Retry)
         } else {
@@ -194,10 +194,10 @@ fn events_wait_for_the_next_try_and_a_request_brings_it_nearer_if_a_credential_i
 fn a_refusal_that_only_single_people_met_is_looked_at_soon_and_while_bob_refuses_it_is_no_news() {
     let mut state = State::Running(1);
     state.refuse(IntegrationReason::ProviderUnauthorized);
-    assert_eq!(next(&state, &times(), &News::default(), NOW), Wake::Pass(Trigger::Retry));
+    assert_eq!(next(&state, &times(), &Unseen::default(), NOW), Wake::Pass(Trigger::Retry));
     state.stop(IntegrationReason::ProviderUnauthorized, false);
     assert_ne!(
-        next(&state, &times(), &News::default(), NOW),
+        next(&state, &times(), &Unseen::default(), NOW),
         Wake::Pass(Trigger::Retry),
         "it has been met, and waits for its time"
     );
@@ -214,9 +214,9 @@ fn a_refusal_that_only_single_people_met_is_looked_at_soon_and_while_bob_refuses
 fn who_is_served_in_which_state() {
     use IntegrationReason as Why;
     let serves = |state: State<u8>| (state.serves(Urgency::Urgent), state.serves(Urgency::Normal));
-    assert_eq!(serves(State::Starting(Hold::Nothing)), (Serves::NoOne, Serves::NoOne));
+    assert_eq!(serves(State::Starting(WorksWith::Nothing)), (Serves::NoOne, Serves::NoOne));
     assert_eq!(
-        serves(State::Starting(Hold::Open(1))),
+        serves(State::Starting(WorksWith::Open(1))),
         (Serves::Known(1), Serves::NoOne),
         "a leaver does not wait for a listing"
     );
@@ -237,7 +237,7 @@ fn who_is_served_in_which_state() {
         Why::ProviderForbidden,
     ] {
         assert_eq!(serves(waiting(reason)), (Serves::Everyone(1), Serves::Everyone(1)), "{reason}");
-        let unlisted = State::Waiting(Trouble { reason, met: true }, Hold::Open(1));
+        let unlisted = State::Waiting(Obstacle { reason, met: true }, WorksWith::Open(1));
         assert_eq!(serves(unlisted), (Serves::Known(1), Serves::NoOne), "{reason}");
     }
 }
@@ -248,19 +248,19 @@ fn connections_that_a_new_secret_opened_take_the_place_of_older_ones_in_every_st
         state.open(2);
         state
     };
-    assert_eq!(opened(State::Starting(Hold::Nothing)), State::Starting(Hold::Open(2)));
-    assert_eq!(opened(State::Starting(Hold::Open(1))), State::Starting(Hold::Open(2)));
+    assert_eq!(opened(State::Starting(WorksWith::Nothing)), State::Starting(WorksWith::Open(2)));
+    assert_eq!(opened(State::Starting(WorksWith::Open(1))), State::Starting(WorksWith::Open(2)));
     assert_eq!(opened(State::Running(1)), State::Running(2));
     for reason in TROUBLES {
         let State::Waiting(trouble, _) = waiting(reason) else { unreachable!() };
         assert_eq!(
             opened(waiting(reason)),
-            State::Waiting(trouble, Hold::Listed(2)),
+            State::Waiting(trouble, WorksWith::Listed(2)),
             "{reason}: what was listed stays so"
         );
         assert_eq!(
-            opened(State::Waiting(trouble, Hold::Open(1))),
-            State::Waiting(trouble, Hold::Open(2)),
+            opened(State::Waiting(trouble, WorksWith::Open(1))),
+            State::Waiting(trouble, WorksWith::Open(2)),
             "{reason}"
         );
     }
@@ -326,7 +326,7 @@ proptest! {
         failures in 0..100_u32,
         interval in 60..86_400_i64,
     ) {
-        let mut state = State::Starting(Hold::Nothing);
+        let mut state = State::Starting(WorksWith::Nothing);
         for event in events {
             match event {
                 Event::Begin(keep) => state.begin(keep.then_some(1_u8)),
@@ -348,16 +348,16 @@ proptest! {
             tried: Some(NOW),
         };
         let latest = retry.unwrap_or(NOW + interval);
-        let woken = next(&state, &times, &News::default(), latest);
+        let woken = next(&state, &times, &Unseen::default(), latest);
         let no_secrets = Times { secrets: None, ..times };
-        let without_secrets = next(&state, &no_secrets, &News::default(), latest);
+        let without_secrets = next(&state, &no_secrets, &Unseen::default(), latest);
         if state == State::Suspended {
             prop_assert_eq!(woken, Wake::Never);
         } else {
             prop_assert!(matches!(without_secrets, Wake::Pass(_)), "{:?}: {:?}", state,
                 without_secrets);
-            let soon = next(&state, &times, &News::default(), in_seconds(20));
-            prop_assert_eq!(soon, match next(&state, &times, &News::default(), in_seconds(20)) {
+            let soon = next(&state, &times, &Unseen::default(), in_seconds(20));
+            prop_assert_eq!(soon, match next(&state, &times, &Unseen::default(), in_seconds(20)) {
                 Wake::Pass(trigger) => Wake::Pass(trigger),
                 _ => Wake::Secrets,
             });

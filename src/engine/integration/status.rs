@@ -27,7 +27,7 @@ use crate::{
     },
     engine::{
         pass::report::{self, BobFound, Report},
-        waits::Waits,
+        waits::IntegrationWaits,
     },
     telemetry::parts::Parts,
 };
@@ -52,7 +52,7 @@ pub struct IntegrationStatus {
     /// The parts of the process whose state is also written into the status, next to the passes.
     parts: Option<Parts>,
     /// The waits that its calls have met.
-    waits: Option<Arc<Waits>>,
+    waits: Option<Arc<IntegrationWaits>>,
     /// The numbers of its employees.
     reckoning: Option<Arc<Reckoning>>,
     /// The conditions as they were last announced, except for waits.
@@ -88,7 +88,7 @@ struct Owed {
 }
 
 /// The status while no other writer may change it.
-pub struct Held<'a> {
+pub struct LockedStatus<'a> {
     said: MutexGuard<'a, IntegrationStatus>,
     of: &'a Saying,
 }
@@ -110,11 +110,11 @@ impl Saying {
     }
 
     /// Waits for the other writers, which may take as long as a call to the API server.
-    pub async fn lock(&self) -> Held<'_> {
+    pub async fn lock(&self) -> LockedStatus<'_> {
         self.held(self.said.lock().await)
     }
 
-    fn held<'a>(&'a self, mut said: MutexGuard<'a, IntegrationStatus>) -> Held<'a> {
+    fn held<'a>(&'a self, mut said: MutexGuard<'a, IntegrationStatus>) -> LockedStatus<'a> {
         if let Some(object) = self.object.as_ref().map(|object| object.borrow().clone()) {
             said.see(&object);
         }
@@ -126,7 +126,7 @@ impl Saying {
             said.status.last_pass = Some(last_pass);
         }
         drop(owed);
-        Held { said, of: self }
+        LockedStatus { said, of: self }
     }
 
     /// Reads the status without waiting for a write. While a write is under way, this is the status
@@ -165,7 +165,7 @@ impl Saying {
     }
 }
 
-impl Deref for Held<'_> {
+impl Deref for LockedStatus<'_> {
     type Target = IntegrationStatus;
 
     fn deref(&self) -> &IntegrationStatus {
@@ -173,13 +173,13 @@ impl Deref for Held<'_> {
     }
 }
 
-impl DerefMut for Held<'_> {
+impl DerefMut for LockedStatus<'_> {
     fn deref_mut(&mut self) -> &mut IntegrationStatus {
         &mut self.said
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for LockedStatus<'_> {
     fn drop(&mut self) {
         self.of.latest.lock().clone_from(&self.said.status);
     }
@@ -215,7 +215,7 @@ impl IntegrationStatus {
 
     /// Returns the same status; every write now also contains the waits of calls.
     #[must_use]
-    pub fn with_waits(self, waits: &Arc<Waits>) -> Self {
+    pub fn with_waits(self, waits: &Arc<IntegrationWaits>) -> Self {
         Self { waits: Some(waits.clone()), ..self }
     }
 

@@ -16,7 +16,7 @@ use super::{
     owners, partial,
     session::{Attempts, PassRequest, Session, takes_access},
     signing::{self, answer::Signing},
-    state::{self, News, Place, Ready, Times, Wake},
+    state::{self, Ready, StateCell, Times, Unseen, Wake},
     status::{self, IntegrationStatus, Saying, same_spec},
     telling,
 };
@@ -45,7 +45,7 @@ use crate::{
         },
         settings::validate::{Validated, for_evidence, validate},
         stop::Stop,
-        waits::Waits,
+        waits::IntegrationWaits,
     },
     telemetry::health::Beat,
 };
@@ -67,7 +67,7 @@ pub struct Handle {
     object: watch::Sender<Arc<ProvisioningIntegration>>,
     mailbox: Arc<Mailbox>,
     said: Arc<Saying>,
-    waits: Arc<Waits>,
+    waits: Arc<IntegrationWaits>,
     reckoning: Arc<Reckoning>,
 }
 
@@ -174,7 +174,7 @@ impl Worker {
         shared: Shared,
     ) -> (Self, Handle) {
         let key = employees.key.clone();
-        let waits = Arc::new(Waits::new(key.clone(), shared.clock.clone()));
+        let waits = Arc::new(IntegrationWaits::new(key.clone(), shared.clock.clone()));
         let reckoning = Arc::new(Reckoning::new(employees.clone(), &shared));
         let ready = object
             .status
@@ -215,7 +215,7 @@ impl Worker {
             mailbox: handle.mailbox.clone(),
             said: handle.said.clone(),
             object: object.clone(),
-            place: Place::default(),
+            place: StateCell::default(),
             attempts: Attempts::default(),
             signing: Signing::default(),
             waits: handle.waits.clone(),
@@ -375,7 +375,7 @@ impl Worker {
     }
 
     /// Returns the changes that no pass has looked at.
-    fn news(&self, object: &ProvisioningIntegration) -> News {
+    fn news(&self, object: &ProvisioningIntegration) -> Unseen {
         let generation = object.metadata.generation.unwrap_or(0);
         let requested = object.annotations().get(SYNC_REQUESTED);
         let asked = requested.is_some() && requested != self.answered.as_ref();
@@ -393,7 +393,7 @@ impl Worker {
             })
         };
         let mailbox = &self.session.mailbox;
-        News {
+        Unseen {
             spec,
             asked,
             asked_for_one: mailbox.is_asked(),

@@ -67,7 +67,7 @@ impl Pass<'_> {
         unavailable: &[usize],
     ) -> Summary {
         let planned = recorder.planned;
-        let (told, outcomes) = mpsc::unbounded_channel::<Told<'_>>();
+        let (told, outcomes) = mpsc::unbounded_channel::<Executed<'_>>();
         let progress = self.request.progress();
         progress.iter().for_each(|progress| {
             progress.write(planned.plan.changes.iter().filter(|change| change.goes()).count())
@@ -220,10 +220,10 @@ impl Pass<'_> {
 }
 
 /// What the execution sends for each employee.
-type Told<'a> = (PersonIndex, Outcome, Option<WriteClaim<'a>>);
+type Executed<'a> = (PersonIndex, Outcome, Option<WriteClaim<'a>>);
 
 /// Records outcomes as they come, several at the same time.
-async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<Told<'_>>) {
+async fn record_each(recorder: &Recorder<'_>, mut outcomes: mpsc::UnboundedReceiver<Executed<'_>>) {
     let mut writing = FuturesUnordered::new();
     loop {
         tokio::select! {

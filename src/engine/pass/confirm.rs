@@ -13,7 +13,7 @@ use crate::{
     cluster::roster::Employees,
     domain::{
         employee::{Employee, Fields, LIFECYCLE},
-        missing::{Absence, Answer, Memory, Missing, Word, Words},
+        missing::{Absence, MissingEmployee, StatusAnswer, StatusMemory, Word, Words},
         priority::Urgency,
     },
     engine::stop::{Stop, bob_stop},
@@ -50,7 +50,7 @@ pub struct Confirmed {
     /// The lifecycle statuses that are missing as a whole, in words.
     pub lost: Vec<String>,
     /// What is to be remembered of lifecycle statuses.
-    pub memory: Memory,
+    pub memory: StatusMemory,
     /// Whether Bob has shown Terminated employees before and shows none now.
     pub hides_leavers: bool,
 }
@@ -75,8 +75,12 @@ impl Confirming<'_> {
     /// # Errors
     /// A [`Stop`]: Bob refused the credential. No other answer of Bob to a single read ends a pass,
     /// or the other reads.
-    pub async fn run(&self, shown: Words, missing: Vec<Missing>) -> Result<Confirmed, Stop> {
-        let mut reading = Reading {
+    pub async fn run(
+        &self,
+        shown: Words,
+        missing: Vec<MissingEmployee>,
+    ) -> Result<Confirmed, Stop> {
+        let mut reading = SingleReads {
             cx: self,
             shown,
             missing,
@@ -88,7 +92,7 @@ impl Confirming<'_> {
         // not hidden.
         let lost = reading.answer().lost(&reading.missing);
         let probes = lost.iter().filter_map(|lost| {
-            let holders: Vec<&Missing> =
+            let holders: Vec<&MissingEmployee> =
                 reading.missing.iter().filter(|missing| missing.word == lost.word).collect();
             holders.get(reading.first(holders.len())).map(|missing| missing.id.clone())
         });
@@ -100,19 +104,19 @@ impl Confirming<'_> {
     }
 }
 
-struct Reading<'a> {
+struct SingleReads<'a> {
     cx: &'a Confirming<'a>,
     shown: Words,
     /// The employees that are still missing.
-    missing: Vec<Missing>,
+    missing: Vec<MissingEmployee>,
     asked: HashSet<Box<str>>,
     outcome: Confirmed,
     ends: Instant,
 }
 
-impl Reading<'_> {
-    fn answer(&self) -> Answer<'_> {
-        Answer {
+impl SingleReads<'_> {
+    fn answer(&self) -> StatusAnswer<'_> {
+        StatusAnswer {
             shown: &self.shown,
             memory: self.cx.last.memory.as_ref(),
             now: self.cx.now,

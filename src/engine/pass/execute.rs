@@ -41,7 +41,7 @@ use crate::{
         account::{Access, Account, AccountState, AccountWrite, NewValue},
         guard::Room,
         matching::PersonIndex,
-        plan::{Change, ChangeKind, Planned, Standing},
+        plan::{Change, ChangeKind, EmployeePlan, Planned},
         priority::{Class, Queue},
         safety::Protected,
     },
@@ -165,7 +165,7 @@ pub enum Cut {
 
 /// An account that proved to exist when it was to be made.
 #[derive(Clone)]
-struct Met {
+struct MetAccount {
     account: Box<str>,
     state: AccountState,
     /// What is done to the account. `fields` has the rows of that.
@@ -176,7 +176,7 @@ struct Met {
 struct Run<'a, 'b, 'c> {
     cx: &'a Execution<'b, 'c>,
     accounts: Mutex<HashMap<PersonIndex, Box<str>>>,
-    met: Mutex<HashMap<PersonIndex, Met>>,
+    met: Mutex<HashMap<PersonIndex, MetAccount>>,
     /// How much room the budgets have in addition to the plan.
     room: Mutex<Room>,
     streaks: Streaks,
@@ -223,10 +223,10 @@ pub async fn execute<'c>(
             && let Some(next) = licences.next(&mut queue, cx.pace.turns.load(Ordering::Relaxed))
         {
             licences.began(&cx.planned.plan.changes[next]);
-            under_way.push(run.step(Step::Change(next)));
+            under_way.push(run.step(StepUnderWay::Change(next)));
         }
         if let Some(group) = licences.due(under_way.is_empty()) {
-            under_way.push(run.step(Step::Licences(group)));
+            under_way.push(run.step(StepUnderWay::Licences(group)));
         }
         (cx.pace.waiting)(queue.depths());
         let until = licences.until();
@@ -278,7 +278,7 @@ pub async fn execute<'c>(
 }
 
 /// A step that is under way.
-enum Step<'c> {
+enum StepUnderWay<'c> {
     /// Executes the change with this index.
     Change(usize),
     /// Reads the accounts of this group.
@@ -292,10 +292,12 @@ enum Stepped<'c> {
 }
 
 impl<'c> Run<'_, '_, 'c> {
-    async fn step(&self, step: Step<'c>) -> Stepped<'c> {
+    async fn step(&self, step: StepUnderWay<'c>) -> Stepped<'c> {
         let next = match step {
-            Step::Change(next) => next,
-            Step::Licences(group) => return Stepped::Licences(self.with_licences(group).await),
+            StepUnderWay::Change(next) => next,
+            StepUnderWay::Licences(group) => {
+                return Stepped::Licences(self.with_licences(group).await);
+            }
         };
         let change = &self.cx.planned.plan.changes[next];
         match self.cx.pace.handle.write(self.employee(change.person)) {
@@ -406,12 +408,12 @@ impl<'c> Run<'_, '_, 'c> {
                 self.accounts.lock().insert(change.person, (*landed.account).into());
                 self.ended(landed, manager_pending)
             }
-            Err(Ended::Halted) => Outcome::Waiting,
-            Err(Ended::Outdated) => Outcome::Outdated,
+            Err(CallEnd::Halted) => Outcome::Waiting,
+            Err(CallEnd::Outdated) => Outcome::Outdated,
             Err(ended) => {
                 let met = self.met.lock().get(&change.person).cloned();
                 let failure = match ended {
-                    Ended::Refused(error) => match self.blame(
+                    CallEnd::Refused(error) => match self.blame(
                         sort,
                         &error,
                         met.as_ref().map_or(&sent, |met| &met.fields),
@@ -419,11 +421,11 @@ impl<'c> Run<'_, '_, 'c> {
                         Some(failure) => failure,
                         None => return Outcome::Waiting,
                     },
-                    Ended::Failed(failure) => failure,
-                    Ended::Halted | Ended::Outdated => return Outcome::Waiting,
+                    CallEnd::Failed(failure) => failure,
+                    CallEnd::Halted | CallEnd::Outdated => return Outcome::Waiting,
                 };
                 match met {
-                    Some(Met { account, state, action, fields }) => {
+                    Some(MetAccount { account, state, action, fields }) => {
                         Outcome::Failed { failure, action, fields, account: Some((account, state)) }
                     }
                     None => Outcome::Failed { failure, action, fields: sent, account: None },
@@ -557,16 +559,16 @@ impl<'c> Run<'_, '_, 'c> {
         &self,
         change: &Change,
         id: &str,
-    ) -> Result<Option<AccountState>, Ended> {
+    ) -> Result<Option<AccountState>, CallEnd> {
         let mark = self.cx.planned.id(change.person);
         let found = self.look(change.person, Sort::of(change), Key::Id(id), Tries::all()).await?;
         let leaves = self.cx.planned.person(change.person).decision.ends_access();
         let protected = found.iter().find_map(|account| self.cx.protected.covers(account));
         if let Some(by) = protected.filter(|by| !(leaves && self.cx.protected.lets_go(*by))) {
-            return Err(Ended::Failed(Failure::Protected(by)));
+            return Err(CallEnd::Failed(Failure::Protected(by)));
         }
         if found.iter().any(|account| account.elsewhere) {
-            return Err(Ended::Failed(Failure::ManagedElsewhere));
+            return Err(CallEnd::Failed(Failure::ManagedElsewhere));
         }
         let Some(account) = found.into_iter().find(|account| *account.id == *id) else {
             return Ok(None);
@@ -575,7 +577,7 @@ impl<'c> Run<'_, '_, 'c> {
             return Ok(Some(account.state));
         }
         let holder =
-            |standing: &Standing| standing.account.as_ref().is_some_and(|held| *held.id == *id);
+            |standing: &EmployeePlan| standing.account.as_ref().is_some_and(|held| *held.id == *id);
         if self.cx.planned.plan.standings.iter().any(holder) {
             return Ok(None);
         }
@@ -583,7 +585,7 @@ impl<'c> Run<'_, '_, 'c> {
         // employee who has to lose access.
         let said = "the recorded account has a mark that is not this employee's: suspend it by \
             hand, or correct the mark";
-        Err(Ended::Failed(Failure::Conflict(said.to_owned())))
+        Err(CallEnd::Failed(Failure::Conflict(said.to_owned())))
     }
 
     /// Returns the state in which the plan found the account of this person.
@@ -604,16 +606,16 @@ impl<'c> Run<'_, '_, 'c> {
         sort: Sort,
         tries: &mut Tries,
         call: impl Fn() -> F,
-    ) -> Result<T, Ended>
+    ) -> Result<T, CallEnd>
     where
         F: Future<Output = Result<T, Error>>,
     {
         loop {
             if !self.may_begin(sort) {
-                return Err(Ended::Halted);
+                return Err(CallEnd::Halted);
             }
             if self.cx.pace.handle.is_outdated(self.employee(person)) {
-                return Err(Ended::Outdated);
+                return Err(CallEnd::Outdated);
             }
             match call().await {
                 Ok(value) => return Ok(value),
@@ -623,9 +625,9 @@ impl<'c> Run<'_, '_, 'c> {
                 Err(Error::Throttled { .. }) => (self.cx.pace.pause)(BACK_IN_LINE).await,
                 Err(error @ Error::Unavailable { .. }) => match tries.again() {
                     Some(wait) => (self.cx.pace.pause)(wait).await,
-                    None => return Err(Ended::Refused(often(error, tries.made()))),
+                    None => return Err(CallEnd::Refused(often(error, tries.made()))),
                 },
-                Err(error) => return Err(Ended::Refused(error)),
+                Err(error) => return Err(CallEnd::Refused(error)),
             }
         }
     }
@@ -637,7 +639,7 @@ impl<'c> Run<'_, '_, 'c> {
         sort: Sort,
         key: Key<'_>,
         mut tries: Tries,
-    ) -> Result<Vec<Account<'static>>, Ended> {
+    ) -> Result<Vec<Account<'static>>, CallEnd> {
         self.call(person, sort, &mut tries, || self.cx.provider.find(self.cx.planned.mapping, key))
             .await
     }
@@ -698,7 +700,7 @@ fn worse(one: Outcome, other: Outcome) -> Outcome {
 }
 
 /// How a call ended that brought no result.
-enum Ended {
+enum CallEnd {
     /// The pass ends early.
     Halted,
     /// A later pass deals with this person.

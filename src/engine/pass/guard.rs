@@ -19,9 +19,9 @@ use crate::{
         budget::BudgetKind,
         guard::{GuardFacts, Held, Population, Sight, guard},
         ledger::Ledger,
-        lost::{Lost, LostMemory, Moment, Verdict},
+        lost::{Lost, LostMemory, MissingAccounts, Moment},
         matching::{Person, PersonIndex},
-        plan::{Approval, Change, ChangeKind, Counts, Fate, Planned},
+        plan::{Approval, Change, ChangeCounts, ChangeKind, Fate, Planned},
         safety::ShortRead,
     },
     engine::settings::validate::Validated,
@@ -43,7 +43,7 @@ pub struct Guarding<'a> {
     /// What other passes know and do.
     pub others: OtherPasses<'a>,
     /// The sort of the pass.
-    pub sort: Sort,
+    pub sort: PassSort,
     /// When this pass looks at the accounts.
     pub moment: Moment,
 }
@@ -74,7 +74,7 @@ pub struct OtherPasses<'a> {
 
 /// The sort of a pass.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Sort {
+pub struct PassSort {
     /// Whether the plan is about some of the employees.
     pub is_partial: bool,
     /// Whether events started the pass. What such passes release is summed over an interval,
@@ -93,7 +93,7 @@ pub struct Released {
     pub in_doubt: bool,
     /// For each kind of budget, how many changes do not go out: a guard holds them, or the pass
     /// writes nothing.
-    pub planned: Counts,
+    pub planned: ChangeCounts,
     /// Why the provider's listing is not believed, if it is not.
     pub target_suspect: Option<String>,
 }
@@ -116,7 +116,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
     let mut ledger = cx.others.ledger.lock();
     let (mut held, rulings) = guard(&Sight {
         planned,
-        facts: &Facts { cx, ledger: &ledger, planned },
+        facts: &PlanFacts { cx, ledger: &ledger, planned },
         budgets: cx.validated.settings.budgets,
         field_blackout: cx.validated.settings.field_blackout,
         population: cx.sort.is_partial.then(|| cx.population()),
@@ -138,7 +138,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         }
     }
     let (verdict, lost) = cx.lost(planned);
-    let suspect = verdict != Verdict::Gone;
+    let suspect = verdict != MissingAccounts::Gone;
     for change in planned.plan.changes.iter_mut().filter(|_| suspect) {
         let again = change.kind == ChangeKind::Create
             && planned.people[change.person as usize].known_account.is_some();
@@ -154,7 +154,7 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         held,
         would_hold,
         planned: stays,
-        in_doubt: verdict == Verdict::Unjudged,
+        in_doubt: verdict == MissingAccounts::Unjudged,
         target_suspect: (suspect && !cx.sort.is_partial)
             .then(|| missing_accounts(listing.accounts, lost, cx.known(planned.people)))
             .or_else(|| gaps(cx, listing)),
@@ -173,8 +173,8 @@ pub fn missing_accounts(listed: u32, lost: usize, known: u32) -> String {
 }
 
 /// Returns how many changes there are of each kind of budget.
-fn counted(kinds: impl Iterator<Item = BudgetKind>) -> Counts {
-    let mut counts = Counts::default();
+fn counted(kinds: impl Iterator<Item = BudgetKind>) -> ChangeCounts {
+    let mut counts = ChangeCounts::default();
     for kind in kinds {
         match kind {
             BudgetKind::Disable => counts.disables += 1,
@@ -188,7 +188,7 @@ fn counted(kinds: impl Iterator<Item = BudgetKind>) -> Counts {
 
 impl Guarding<'_> {
     /// Judges the accounts on record that are missing. Also returns how many are missing.
-    fn lost(&self, planned: &Planned<'_>) -> (Verdict, usize) {
+    fn lost(&self, planned: &Planned<'_>) -> (MissingAccounts, usize) {
         let again = |change: &&Change| change.kind == ChangeKind::Create || change.look_up_first;
         let lost =
             planned.plan.changes.iter().filter(again).map(|change| planned.person(change.person));
@@ -237,13 +237,13 @@ impl Guarding<'_> {
 }
 
 /// What the roster and the ledger know of the employees of a plan.
-struct Facts<'a> {
+struct PlanFacts<'a> {
     cx: &'a Guarding<'a>,
     ledger: &'a Ledger,
     planned: &'a Planned<'a>,
 }
 
-impl Facts<'_> {
+impl PlanFacts<'_> {
     /// Calls `look` with what is known of an employee.
     fn entry<T>(&self, person: PersonIndex, look: impl FnOnce(&Entry) -> Option<T>) -> Option<T> {
         self.cx.roster.with(self.planned.id(person), |entry| entry.and_then(look))
@@ -266,7 +266,7 @@ impl Facts<'_> {
     }
 }
 
-impl GuardFacts for Facts<'_> {
+impl GuardFacts for PlanFacts<'_> {
     /// Approved changes do not count. The count comes from the statuses, so it survives restarts
     /// and is the same for every replica. Changes that another pass is making now are added.
     fn spent(&self, kind: BudgetKind) -> u32 {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::domain::{missing::Memory, safety::Suspicion};
+use crate::domain::{missing::StatusMemory, safety::Suspicion};
 
 /// What is known of the reads before this one.
 #[derive(Clone, Debug, Default)]
@@ -12,7 +12,7 @@ pub struct LastRead {
     /// A shorter answer that came since then.
     pub suspicion: Option<Suspicion>,
     /// What earlier answers showed of lifecycle statuses.
-    pub memory: Option<Memory>,
+    pub memory: Option<StatusMemory>,
     /// How much later another answer has to come to confirm it. The same time applies to the second
     /// 404 to a read of one employee.
     pub apart: Duration,

@@ -37,7 +37,7 @@ const MOST_FOREIGN_MARKS: u32 = 10;
 
 /// Bob, as one pass saw it.
 #[derive(Debug, Default)]
-pub struct Source {
+pub struct SeenBob {
     /// The employees to decide on: those in Bob's answer, employees with a file that is confirmed
     /// to be gone, and leavers on record that Bob does not show.
     pub employees: Vec<Employee>,
@@ -68,7 +68,7 @@ pub struct Accounts {
     pub managers: partial::Managers,
 }
 
-impl Source {
+impl SeenBob {
     /// Takes out the employees that this read says nothing about, and notes for which of the others
     /// all accounts were found.
     pub fn restrict(&self, people: &mut Vec<Person>) {
@@ -106,7 +106,7 @@ impl Pass<'_> {
     }
 
     /// Reads the employees of the pass. A partial pass also looks up their accounts.
-    pub(super) async fn observe_bob(&self) -> Result<Source, Early> {
+    pub(super) async fn observe_bob(&self) -> Result<SeenBob, Early> {
         match self.request.scope {
             Scope::Full { .. } => self.read_all().await,
             Scope::Partial { on_evidence: true, .. } => self.take_evidence().await,
@@ -114,7 +114,7 @@ impl Pass<'_> {
         }
     }
 
-    async fn read_all(&self) -> Result<Source, Early> {
+    async fn read_all(&self) -> Result<SeenBob, Early> {
         let source = self
             .unless_halted(full::employees(
                 self.services.bob,
@@ -128,7 +128,7 @@ impl Pass<'_> {
         Ok(source)
     }
 
-    async fn read_some(&self, urgency: Urgency) -> Result<Source, Early> {
+    async fn read_some(&self, urgency: Urgency) -> Result<SeenBob, Early> {
         if self.integration.validated.dry_run {
             // `partial` starts no such pass for a dry run. A dry run writes nothing, whatever
             // started it.
@@ -156,13 +156,13 @@ impl Pass<'_> {
         .await?;
         let unseen_now = self.concurrent.company.shown(|field| seen.fields.contains(field));
         let found = BobFound { answered: Some(true), unseen_now, ..BobFound::default() };
-        Ok(Source { found, accounts, ..Source::from(seen) })
+        Ok(SeenBob { found, accounts, ..SeenBob::from(seen) })
     }
 
     /// Takes the access that evidence on record takes, and does nothing else. The pass does not ask
     /// Bob, so an employee who has to lose access at once does not wait for an answer of Bob. A
     /// pass that reads the rows of these employees finds everything else that they need.
-    async fn take_evidence(&self) -> Result<Source, Early> {
+    async fn take_evidence(&self) -> Result<SeenBob, Early> {
         let (settings, roster) = (self.integration.settings(), self.integration.roster);
         let mut seen = partial::by_evidence(roster, self.request.causes);
         if self.integration.validated.dry_run
@@ -182,7 +182,7 @@ impl Pass<'_> {
         accounts.extend(
             partial::marked(self.services.provider, &settings.mapping, roster, &mut seen).await?,
         );
-        Ok(Source { accounts, only_access: true, ..Source::from(seen) })
+        Ok(SeenBob { accounts, only_access: true, ..SeenBob::from(seen) })
     }
 
     /// Shows all accounts to the matcher. A full pass lists them; a partial pass has looked them up
@@ -191,7 +191,7 @@ impl Pass<'_> {
         &self,
         people: &[Person],
         matcher: &mut Matcher<'_>,
-        source: &mut Source,
+        source: &mut SeenBob,
     ) -> Result<Accounts, Early> {
         let mapping = &self.integration.settings().mapping;
         match self.request.scope {

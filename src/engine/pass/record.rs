@@ -16,7 +16,7 @@ use std::{
 use parking_lot::Mutex;
 
 pub use self::write::is_news;
-use self::write::{Moment, Seen, Write};
+use self::write::{OtherWriters, Write, WriteMoment};
 pub use self::{
     early::unknown,
     tally::Tally,
@@ -255,7 +255,7 @@ impl Recorder<'_> {
         let person = self.planned.person(index);
         let id = person.employee.id();
         let judged = self.judge(index, trouble, outcome.as_ref());
-        let Judged { verdict, seen, proof, .. } = &judged;
+        let JudgedEmployee { verdict, seen, proof, .. } = &judged;
         self.count(verdict, outcome.as_ref());
         if seen.proof.revoked.is_some() && proof.revoked.is_none() && !person.employee.deleted {
             self.results.lock().tally.over.insert(id.into());
@@ -270,13 +270,18 @@ impl Recorder<'_> {
     }
 
     /// Returns what is to be said of a person, and what is known.
-    fn judge(&self, index: PersonIndex, trouble: Trouble, outcome: Option<&Outcome>) -> Judged<'_> {
-        self.integration.roster.with(self.planned.id(index), |entry| Judged {
+    fn judge(
+        &self,
+        index: PersonIndex,
+        trouble: Trouble,
+        outcome: Option<&Outcome>,
+    ) -> JudgedEmployee<'_> {
+        self.integration.roster.with(self.planned.id(index), |entry| JudgedEmployee {
             verdict: self.verdict(index, trouble, outcome, entry),
             known: entry.filter(|entry| entry.exists).map(|entry| (entry.verdict, entry.digest)),
             unknown: entry.is_none(),
             unrecorded: entry.is_some_and(|entry| entry.unrecorded),
-            seen: Seen::of(entry),
+            seen: OtherWriters::of(entry),
             proof: self.proof(index, entry, None),
         })
     }
@@ -476,7 +481,12 @@ impl Recorder<'_> {
     /// Returns the evidence to write for this person: what the roster knows now, and what this pass
     /// has found. `seen` is what was known when the verdict was made. For evidence that came or
     /// ended since then, the roster counts.
-    fn proof(&self, index: PersonIndex, entry: Option<&Entry>, seen: Option<&Seen>) -> Proof {
+    fn proof(
+        &self,
+        index: PersonIndex,
+        entry: Option<&Entry>,
+        seen: Option<&OtherWriters>,
+    ) -> Proof {
         let now = entry.map(Entry::proof).unwrap_or_default();
         if seen.is_some_and(|seen| seen.proof != now) {
             return now;
@@ -604,7 +614,7 @@ impl Recorder<'_> {
 }
 
 /// What is to be said of a person, and what is known.
-struct Judged<'a> {
+struct JudgedEmployee<'a> {
     verdict: Verdict<'a>,
     /// The hash of the verdict and the digest of the status, if there is an object.
     known: Option<(u64, u64)>,
@@ -612,7 +622,7 @@ struct Judged<'a> {
     unknown: bool,
     /// Whether the API server refused to write this person's status before.
     unrecorded: bool,
-    seen: Seen,
+    seen: OtherWriters,
     proof: Proof,
 }
 

@@ -15,13 +15,13 @@ const REFUSED_APART: Duration = Duration::from_millis(200);
 /// The changes that the provider refused. Each is tried again after growing waits.
 #[derive(Default)]
 pub struct Refusals {
-    refused: Mutex<HashMap<Box<str>, Refusal>>,
+    refused: Mutex<HashMap<Box<str>, RefusedChange>>,
     /// How often in a row an employee's change failed for now.
     failed: Mutex<HashMap<Box<str>, u32>>,
 }
 
 /// A change that the provider refused.
-struct Refusal {
+struct RefusedChange {
     fingerprint: u64,
     failure: Failure,
     times: u32,
@@ -82,7 +82,12 @@ impl Refusals {
                 let wait = REFUSED.saturating_mul(1 << (times - 1).min(16)).max(many).min(longest);
                 refused.insert(
                     employee.into(),
-                    Refusal { fingerprint, failure: failure.clone(), times, again: now + wait },
+                    RefusedChange {
+                        fingerprint,
+                        failure: failure.clone(),
+                        times,
+                        again: now + wait,
+                    },
                 );
                 Some(wait)
             }

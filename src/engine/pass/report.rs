@@ -33,7 +33,7 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
         time::to_the_second,
     },
-    domain::{count::counted, known::Revoked, plan::Counts},
+    domain::{count::counted, known::Revoked, plan::ChangeCounts},
     engine::{intake::revocations, settings::words::named, stop::Stop},
     telemetry::metrics::PassFigures,
 };
@@ -303,7 +303,7 @@ pub fn last_pass(tally: &Tally, took: Duration, now: Timestamp) -> LastPass {
 
 /// Returns the budgets with their planned changes. The rest of each budget is added when the status
 /// is written.
-fn planned_of(planned: Counts) -> BudgetStates {
+fn planned_of(planned: ChangeCounts) -> BudgetStates {
     let of = |planned| Some(BudgetState { planned, ..BudgetState::default() });
     BudgetStates {
         disables: of(planned.disables),

@@ -10,7 +10,7 @@ use crate::{
         expression::Expression,
         known::Met,
         matching::Person,
-        shrink::{Shrink, Verdict, is_by_setting},
+        shrink::{PartialVerdict, Shrink, is_by_setting},
     },
 };
 
@@ -106,8 +106,8 @@ impl Pass<'_> {
                 now,
             )
         });
-        if verdict != Verdict::LetGo {
-            report.rest.in_doubt |= verdict == Verdict::Unjudged;
+        if verdict != PartialVerdict::LetGo {
+            report.rest.in_doubt |= verdict == PartialVerdict::Unjudged;
             self.stay(people);
         }
     }

@@ -11,7 +11,7 @@ use super::targets::{
 };
 use crate::{
     api::{self, Rules, provider::listed},
-    provider::{Catalog, ChangeAtFirstLogin, Field, InitialPassword},
+    provider::{Catalog, ChangeAtFirstLogin, Field, NewPassword},
 };
 
 const MAPPING: &str = ".mapping";
@@ -143,7 +143,7 @@ fn entries_are_named(field: &str, fields: &[Field]) -> Option<Rule> {
 fn passwords(field: &str, catalog: &Catalog) -> Vec<Rule> {
     let (name, can) = (catalog.name, &catalog.capabilities);
     let mut rules = Vec::new();
-    if can.initial_password == InitialPassword::Unsupported {
+    if can.initial_password == NewPassword::Unsupported {
         let rule = if_provider(field, "!has(self.provisioning.defaultPasswordSecretRef)");
         let message = format!(
             "{name} takes no default password: {}. Remove defaultPasswordSecretRef; {} take one",

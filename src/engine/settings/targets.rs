@@ -21,11 +21,11 @@ use crate::{
         reasons::IntegrationReason,
     },
     engine::stop::Stop,
-    provider::{self, Capabilities, Catalog, ChangeAtFirstLogin, Destination, InitialPassword},
+    provider::{self, Capabilities, Catalog, ChangeAtFirstLogin, Destination, NewPassword},
 };
 
 /// One provider's part of a spec.
-trait Settings {
+trait ProviderPart {
     /// Returns the tenant that the settings name.
     fn target(&self, allowed: &AllowedEndpoints) -> Result<Target, Stop>;
 
@@ -60,8 +60,8 @@ macro_rules! every {
         }
 
         /// Returns the parts of a spec that are about a provider.
-        fn settings(provider: &Provider) -> Vec<&dyn Settings> {
-            let all: [Option<&dyn Settings>; _] =
+        fn settings(provider: &Provider) -> Vec<&dyn ProviderPart> {
+            let all: [Option<&dyn ProviderPart>; _] =
                 [$(provider.$field.as_ref().map(|settings| settings as _)),+];
             all.into_iter().flatten().collect()
         }
@@ -129,13 +129,13 @@ pub fn target(provider: &Provider, allowed: &AllowedEndpoints) -> Result<Target,
 /// protected like those of `safety.protectedAccounts`.
 #[must_use]
 pub fn acts_as(provider: &Provider) -> Option<&str> {
-    settings(provider).into_iter().find_map(Settings::acts_as)
+    settings(provider).into_iter().find_map(ProviderPart::acts_as)
 }
 
 /// Returns the names of the providers that take a default password.
 #[must_use]
 pub fn those_who_take_passwords() -> String {
-    able(|can| can.initial_password != InitialPassword::Unsupported)
+    able(|can| can.initial_password != NewPassword::Unsupported)
 }
 
 /// Returns the names of the providers that can ask for another password at the first login.

@@ -28,7 +28,7 @@ use crate::{
         },
     },
     engine::stop::Stop,
-    provider::{Catalog, ChangeAtFirstLogin, InitialPassword},
+    provider::{Catalog, ChangeAtFirstLogin, NewPassword},
 };
 
 /// The Bob field with the company of the employees: events name the same id.
@@ -287,7 +287,7 @@ fn percent(text: Option<&str>, default: u32) -> Result<u32, String> {
 fn initial_password(catalog: &Catalog, provisioning: &api::Provisioning) -> Result<(), String> {
     let (name, can) = (catalog.name, &catalog.capabilities);
     let password = provisioning.default_password_secret_ref.is_some();
-    if password && can.initial_password == InitialPassword::Unsupported {
+    if password && can.initial_password == NewPassword::Unsupported {
         return Err(format!(
             "spec.provisioning.defaultPasswordSecretRef: {name} takes no default password; {} take \
              one",

@@ -27,7 +27,7 @@ impl Batch for EntraDialect {
     }
 
     /// Each request has its own headers.
-    fn request(id: usize, request: &Request) -> Value {
+    fn request(id: usize, request: &BatchRequest) -> Value {
         let mut json =
             json!({"id": id.to_string(), "method": request.method.as_str(), "url": request.url});
         if let Some(body) = &request.body {

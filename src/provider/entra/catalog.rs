@@ -10,7 +10,7 @@ pub const CATALOG: Catalog = Catalog {
     label: "entraid",
     default_map: include_str!("default-map.json"),
     capabilities: Capabilities {
-        initial_password: InitialPassword::Generated,
+        initial_password: NewPassword::Generated,
         change_at_first_login: ChangeAtFirstLogin::Supported,
         mark: "employeeId (bob and the id in base 36), or the directory extension that \
             markAttribute names",
@@ -93,7 +93,7 @@ pub(super) const TABLE: Table = Table {
     kept: &[],
     shows_null: false,
     // Graph shows directory roles elsewhere. A change of an administrator's account is refused.
-    hooks: Hooks { state, elsewhere, ..Hooks::NONE },
+    hooks: TableHooks { state, elsewhere, ..TableHooks::NONE },
     access: Some(|access| ("accountEnabled", json!(access == Access::Active))),
 };
 

@@ -84,7 +84,7 @@ impl Destination for Tenant {
         keys == ["clientId"]
     }
 
-    fn connect(&self, credential: Credential, hooks: CallHooks, pacer: Arc<Pacer>) -> Connected {
+    fn connect(&self, credential: Credential, hooks: Hooks, pacer: Arc<Pacer>) -> Connected {
         let app = App::read(credential)?;
         Ok(Box::new(Entra::new(self.clone(), app, hooks, pacer)?))
     }
@@ -110,11 +110,11 @@ fn directory(token: &str) -> Option<Box<str>> {
 #[derive(Debug)]
 pub struct App {
     client_id: String,
-    proof: Proof,
+    proof: AppProof,
 }
 
 #[derive(Debug)]
-enum Proof {
+enum AppProof {
     Secret(Secret),
     Certificate {
         key: Box<SigningKey>,
@@ -140,8 +140,8 @@ impl App {
         let mut given =
             |key: &str| credential.take(key).filter(|value| !value.expose().trim().is_empty());
         let proof = match (given("clientSecret"), given("clientCertificate"), given("clientKey")) {
-            (None, None, None) if is_alone => Proof::Federated(identity.token(SET)?),
-            (Some(secret), None, None) => Proof::Secret(Secret::new(secret.expose().trim())),
+            (None, None, None) if is_alone => AppProof::Federated(identity.token(SET)?),
+            (Some(secret), None, None) => AppProof::Secret(Secret::new(secret.expose().trim())),
             (None, Some(certificate), Some(key)) => {
                 let certificate = without_byte_order_mark(certificate.expose());
                 let der = CertificateDer::from_pem_slice(certificate.as_bytes()).map_err(|_| {
@@ -154,7 +154,7 @@ impl App {
                 })?;
                 let key =
                     SigningKey::read(&key).map_err(|why| refuse(&format!("clientKey: {why}")))?;
-                Proof::Certificate {
+                AppProof::Certificate {
                     key: Box::new(key),
                     thumbprint: BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(&der)),
                 }
@@ -215,21 +215,21 @@ impl Dialect for EntraDialect {
             vec![("grant_type", "client_credentials"), ("client_id", client_id), ("scope", &scope)];
         let mut secret = "";
         let assertion = match proof {
-            Proof::Secret(shared) => {
+            AppProof::Secret(shared) => {
                 secret = shared.expose();
                 pairs.push(("client_secret", secret));
                 None
             }
-            Proof::Certificate { key, thumbprint } => Some(self.assertion(key, thumbprint)?),
-            Proof::Federated(file) => Some(file.read()?),
+            AppProof::Certificate { key, thumbprint } => Some(self.assertion(key, thumbprint)?),
+            AppProof::Federated(file) => Some(file.read()?),
         };
         pairs.extend(assertion.iter().flat_map(asserted));
         Ok((form(http.request(Method::POST, &url), &pairs), Sent::Credential(client_id, secret)))
     }
 
-    fn granted(&self, body: &[u8]) -> Option<Granted> {
-        let granted = Granted::read(body, PUBLISHED)?;
-        Some(Granted { tenant: directory(granted.text.expose()), ..granted })
+    fn granted(&self, body: &[u8]) -> Option<GrantedToken> {
+        let granted = GrantedToken::read(body, PUBLISHED)?;
+        Some(GrantedToken { tenant: directory(granted.text.expose()), ..granted })
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {

@@ -74,7 +74,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: &str) -
     if route == BATCH && matches!(status, 404 | 405 | 501) {
         return Err(Error::NotFound);
     }
-    if let Some(judged) = without_words(route, answer, retry_after(answer)) {
+    if let Some(judged) = by_status(route, answer, retry_after(answer)) {
         return judged;
     }
     let body = Body::read(answer);

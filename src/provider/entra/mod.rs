@@ -22,7 +22,7 @@ use self::{
     dialect::EntraDialect,
     errors::{EXTENSION, MANAGER, SESSIONS, sensitive, speaks_of_lag},
     paths::{is_id, user_path},
-    write::{Parts, Reference, apart, complete, parts},
+    write::{ManagerReference, WriteCalls, apart, complete, parts},
 };
 use crate::provider::prelude::*;
 
@@ -68,12 +68,7 @@ impl Entra {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
-    pub fn new(
-        tenant: Tenant,
-        app: App,
-        hooks: CallHooks,
-        pacer: Arc<Pacer>,
-    ) -> Result<Self, Error> {
+    pub fn new(tenant: Tenant, app: App, hooks: Hooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let tenant = Arc::new(tenant);
         let graph = Service::new(EntraDialect::new(Arc::clone(&tenant), app), hooks, pacer)?;
         let (extensions, young) = (Facts::new(REMEMBERED), Facts::new(YOUNG));
@@ -85,13 +80,13 @@ impl Entra {
     }
 
     /// Returns a reader of all rows.
-    fn reader_of_all<'m>(&'m self, mapping: &'m Mapping) -> Reader<'m> {
+    fn reader_of_all<'m>(&'m self, mapping: &'m Mapping) -> UserReader<'m> {
         let mark = Place::of(&TABLE.mark, self.tenant.mark.attribute());
-        Reader::marked(&TABLE, mapping, mark)
+        UserReader::marked(&TABLE, mapping, mark)
     }
 
     /// Returns a reader that leaves out directory extensions that are known to be missing.
-    fn reader<'m>(&'m self, mapping: &'m Mapping) -> Reader<'m> {
+    fn reader<'m>(&'m self, mapping: &'m Mapping) -> UserReader<'m> {
         let mut reader = self.reader_of_all(mapping);
         let missing: Vec<usize> = extensions(&reader)
             .filter(|(_, name)| self.extensions.get(name) == Some(false))
@@ -112,7 +107,7 @@ impl Entra {
 
     /// Returns the rows of directory extensions that the tenant lacks. Asks for each once in a
     /// while, by a filter, because a list silently leaves out what does not exist.
-    async fn undefined(&self, reader: &Reader<'_>) -> Result<Vec<usize>, Error> {
+    async fn undefined(&self, reader: &UserReader<'_>) -> Result<Vec<usize>, Error> {
         let mut missing = Vec::new();
         for (row, name) in extensions(reader) {
             if !self.is_defined(name).await? {
@@ -190,7 +185,7 @@ impl Entra {
         attribute: &str,
         value: &str,
         key: &str,
-    ) -> Result<Found, Error> {
+    ) -> Result<FoundAccounts, Error> {
         let reader = self.reader(mapping);
         // In a text, a quote is written twice (OData 4.01, URL conventions, 5.1.1.6.2).
         let filter = encoded(&format!("{attribute} eq '{}'", value.replace('\'', "''")));
@@ -237,14 +232,14 @@ impl Entra {
         outcome.is_ok()
     }
 
-    async fn change(&self, change: Change<'_>) -> Result<Written, Error> {
-        let Change { mapping, id, write, urgency } = change;
+    async fn change(&self, change: AccountChange<'_>) -> Result<Written, Error> {
+        let AccountChange { mapping, id, write, urgency } = change;
         is_id(id).then_some(()).ok_or(Error::NotFound)?;
         self.check_defined(mapping, write)?;
         let needs = needs_foreign(&TABLE, mapping, &AccountWrite { mark: None, ..write.clone() });
         let write = &*with_foreign(write, needs, self.by_key(mapping, id)).await?;
         let of = Of::change(mapping, write, id);
-        let Parts { members, manager, ends, .. } = parts(&self.tenant, of)?;
+        let WriteCalls { members, manager, ends, .. } = parts(&self.tenant, of)?;
         let how = How { urgency, sent: of.sent() };
         let (mut last, mut left, mut refused, mut unset_manager) = (None, None, None, false);
         if !members.is_empty() {
@@ -259,7 +254,7 @@ impl Entra {
                     let rows =
                         write.attributes.iter().map(|(row, _)| *row).filter(is_kept).collect();
                     match write.access {
-                        None => left = Some(Left { error, rows, sessions: false }),
+                        None => left = Some(LeftUndone { error, rows, sessions: false }),
                         Some(_) => refused = Some(error),
                     }
                 }
@@ -270,7 +265,7 @@ impl Entra {
             match self.end_sessions(id, urgency).await {
                 Ok(()) => {}
                 Err(error @ Error::Forbidden { .. }) => {
-                    left = Some(Left { error, rows: Vec::new(), sessions: true })
+                    left = Some(LeftUndone { error, rows: Vec::new(), sessions: true })
                 }
                 Err(error) => return Err(error),
             }
@@ -281,7 +276,7 @@ impl Entra {
                 Err(error @ (Error::Forbidden { .. } | Error::Rejected { .. }))
                     if !members.is_empty() =>
                 {
-                    let none = Left { error, rows: Vec::new(), sessions: false };
+                    let none = LeftUndone { error, rows: Vec::new(), sessions: false };
                     left.get_or_insert(none).rows.extend(mapping.manager);
                 }
                 // Not all of the directory knows the manager yet. All other attributes are written.
@@ -305,7 +300,7 @@ impl Entra {
     async fn make(&self, New { mapping, write, initial }: New<'_>) -> Result<Written, Error> {
         self.check_defined(mapping, write)?;
         let of = Of::new(mapping, write);
-        let Parts { mut members, later, manager, .. } = parts(&self.tenant, of)?;
+        let WriteCalls { mut members, later, manager, .. } = parts(&self.tenant, of)?;
         let password = First::of(initial)?;
         let change = initial.change_at_first_login;
         complete(&self.tenant, &mut members, password.secret().expose(), change)?;
@@ -375,19 +370,19 @@ impl Entra {
     }
 
     /// Sets the manager by a reference, or removes the manager, if there is one.
-    async fn set_manager(&self, id: &str, manager: Reference<'_>, how: How<'_>) -> Asked {
+    async fn set_manager(&self, id: &str, manager: ManagerReference<'_>, how: How<'_>) -> Asked {
         let path = self.path(&format!("{}/manager/$ref", user_path(id)));
         let call = |method| Call::write(MANAGER, how.urgency, method, &path, how.sent);
         let call = match manager {
-            Reference::To(manager) => {
+            ManagerReference::To(manager) => {
                 let target = format!("{}/v1.0{}", self.tenant.cloud.graph, user_path(manager));
                 call(Method::PUT).with(Map::from_iter([("@odata.id".to_owned(), json!(target))]))
             }
-            Reference::Gone => call(Method::DELETE),
+            ManagerReference::Gone => call(Method::DELETE),
         };
         match self.send(call).await {
             Ok(answer) => Ok(Some(answer)),
-            Err(Error::NotFound) if manager == Reference::Gone => Ok(None),
+            Err(Error::NotFound) if manager == ManagerReference::Gone => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -417,18 +412,18 @@ impl Entra {
 }
 
 /// Returns the directory extensions that are mapped, with their rows.
-fn extensions<'m>(reader: &Reader<'m>) -> impl Iterator<Item = (usize, &'m str)> {
+fn extensions<'m>(reader: &UserReader<'m>) -> impl Iterator<Item = (usize, &'m str)> {
     let all = reader.places().map(|(row, place)| (row, place.target));
     all.filter(|(_, name)| name.starts_with("extension_"))
 }
 
 /// Returns whether managers have to be asked for.
-fn has_manager(reader: &Reader<'_>) -> bool {
+fn has_manager(reader: &UserReader<'_>) -> bool {
     reader.family(catalog::MANAGER).next().is_some()
 }
 
 /// Returns the query of a read. Without it, Graph shows eleven properties, without state and mark.
-fn query(reader: &Reader<'_>) -> String {
+fn query(reader: &UserReader<'_>) -> String {
     let expand = if has_manager(reader) { "&$expand=manager($select=id)" } else { "" };
     format!("$select={}{expand}", reader.members().join(","))
 }
@@ -490,7 +485,7 @@ impl Directory for Entra {
         reader.leave_out(&unavailable);
         let page = if has_manager(&reader) { PAGE_WITH_MANAGERS } else { PAGE };
         let mut lister = Lister::new(page);
-        let first = |reader: &Reader<'_>, size: usize| {
+        let first = |reader: &UserReader<'_>, size: usize| {
             self.path(&format!("/users?{}&$top={size}", query(reader)))
         };
         let mut path = first(&reader, lister.size());
@@ -524,7 +519,7 @@ impl Directory for Entra {
         }
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<FoundAccounts, Error> {
         let mark = &self.tenant.mark;
         let mut found = match key {
             Key::Id(id) if !is_id(id) => Vec::new(),
@@ -545,7 +540,7 @@ impl Directory for Entra {
         Ok(found)
     }
 
-    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
+    async fn update(&self, change: AccountChange<'_>) -> Result<Written, Error> {
         self.doubting(change.mapping, self.change(change).await).await
     }
 

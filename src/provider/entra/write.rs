@@ -8,7 +8,7 @@ use crate::provider::prelude::*;
 
 /// What happens to the manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reference<'w> {
+pub(super) enum ManagerReference<'w> {
     /// The user with this id becomes the manager.
     To(&'w str),
     /// The manager is removed.
@@ -17,14 +17,14 @@ pub(super) enum Reference<'w> {
 
 /// The calls that one write needs.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Parts<'w> {
+pub(super) struct WriteCalls<'w> {
     /// Members of the user. A missing one stays as it is, null clears (Microsoft Graph, "Update
     /// user").
     pub(super) members: Map<String, Value>,
     /// Members that Graph does not take with a new user, and that are written right after.
     pub(super) later: Map<String, Value>,
     /// The manager, if it changes.
-    pub(super) manager: Option<Reference<'w>>,
+    pub(super) manager: Option<ManagerReference<'w>>,
     /// Whether access is taken away, which ends sessions.
     pub(super) ends: bool,
 }
@@ -33,7 +33,7 @@ pub(super) struct Parts<'w> {
 ///
 /// # Errors
 /// There is nothing to write, or nothing that can be written. Nothing has been sent then.
-pub(super) fn parts<'w>(tenant: &Tenant, of: Of<'w>) -> Result<Parts<'w>, Error> {
+pub(super) fn parts<'w>(tenant: &Tenant, of: Of<'w>) -> Result<WriteCalls<'w>, Error> {
     let (mapping, write, new) = (of.mapping, of.write, of.is_new());
     let (mut later, mut lasting) = (Map::new(), None);
     let mut members = attributes(&TABLE, of, |place, text, _| {
@@ -66,10 +66,10 @@ pub(super) fn parts<'w>(tenant: &Tenant, of: Of<'w>) -> Result<Parts<'w>, Error>
     }
     let manager = places(&TABLE, mapping, write).find(|(place, _)| place.outer == MANAGER);
     let manager = manager.and_then(|(_, value)| match value {
-        NewValue::Set(id) => Some(Reference::To(id)),
+        NewValue::Set(id) => Some(ManagerReference::To(id)),
         // A new account has nothing to clear.
         NewValue::Clear if new => None,
-        NewValue::Clear => Some(Reference::Gone),
+        NewValue::Clear => Some(ManagerReference::Gone),
     });
     if members.is_empty() && later.is_empty() && manager.is_none() {
         // If there are other changes, they are written and this one waits.
@@ -77,7 +77,7 @@ pub(super) fn parts<'w>(tenant: &Tenant, of: Of<'w>) -> Result<Parts<'w>, Error>
         return Err(Error::rejected(lasting, "it cannot be emptied once it is set"));
     }
     let ends = !new && write.access == Some(Access::Suspended);
-    Ok(Parts { members, later, manager, ends })
+    Ok(WriteCalls { members, later, manager, ends })
 }
 
 /// Adds the other members that a new user must have.

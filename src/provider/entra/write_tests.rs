@@ -39,7 +39,7 @@ fn every_target_is_written_as_graph_keeps_it() {
     });
     assert_eq!(
         (Value::Object(changed.members), changed.manager, changed.ends),
-        (expected, Some(Reference::To("7")), false)
+        (expected, Some(ManagerReference::To("7")), false)
     );
     let new = parts(&tenant(), Of::new(&mapping, &set)).unwrap();
     assert!(!new.members.contains_key(NUMBERED), "a new user is not made with them");
@@ -52,7 +52,7 @@ fn every_target_is_written_as_graph_keeps_it() {
         NUMBERED: nothing});
     assert_eq!(
         (Value::Object(cleared.members), cleared.manager),
-        (expected, Some(Reference::Gone))
+        (expected, Some(ManagerReference::Gone))
     );
     assert!(
         parts(&tenant(), Of::new(&mapping, &write(&[None; 6]))).is_err(),

@@ -22,7 +22,7 @@ pub const CATALOG: Catalog = Catalog {
     default_map: include_str!("default-map.json"),
     capabilities: Capabilities {
         page: 500,
-        initial_password: InitialPassword::Generated,
+        initial_password: NewPassword::Generated,
         change_at_first_login: ChangeAtFirstLogin::Supported,
         mark: "externalIds entry of type custom and customType bobsync",
         tells_administrators: true,
@@ -95,7 +95,7 @@ pub(super) const TABLE: Table = Table {
     kept: &[CUSTOM],
     shows_null: false,
     access: Some(|access| ("suspended", json!(access == Access::Suspended))),
-    hooks: Hooks {
+    hooks: TableHooks {
         state,
         // An archived user is neither suspended nor active.
         judged: |user, told| match told {
@@ -105,7 +105,7 @@ pub(super) const TABLE: Table = Table {
         administrator: |user| user.is_set("isAdmin") || user.is_set("isDelegatedAdmin"),
         // A custom field with several values is replaced as a whole, like an array.
         keeps: |name, json| name != CUSTOM || json.contains('['),
-        ..Hooks::NONE
+        ..TableHooks::NONE
     },
 };
 
@@ -173,7 +173,7 @@ pub fn pacer() -> Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{fixtures, reader::Reader};
+    use crate::provider::{fixtures, reader::UserReader};
 
     #[test]
     fn targets_are_found_where_the_directory_api_keeps_them() {
@@ -218,7 +218,7 @@ mod tests {
         let mapping = fixtures::mapping(&["primaryEmail", "phones.work"], 0);
         let read = |user: Value| {
             let answer = fixtures::answer(200, "application/json", user.to_string());
-            Reader::new(&TABLE, &mapping).one(&answer)
+            UserReader::new(&TABLE, &mapping).one(&answer)
         };
         for (flag, counts) in [
             (json!(true), true),

@@ -46,12 +46,7 @@ impl Destination for Tenant {
         Keys { required: &["serviceAccount.json"], optional: &[] }
     }
 
-    fn connect(
-        &self,
-        mut credential: Credential,
-        hooks: CallHooks,
-        pacer: Arc<Pacer>,
-    ) -> Connected {
+    fn connect(&self, mut credential: Credential, hooks: Hooks, pacer: Arc<Pacer>) -> Connected {
         let account = ServiceAccount::read(&credential.required("serviceAccount.json"))?;
         Ok(Box::new(Google::new(self.clone(), account, &hooks, &pacer)?))
     }
@@ -137,8 +132,8 @@ impl Dialect for GoogleDialect {
         Ok((request, Sent::Credential(email, &self.tenant.admin)))
     }
 
-    fn granted(&self, body: &[u8]) -> Option<Granted> {
-        Granted::read(body, HOUR)
+    fn granted(&self, body: &[u8]) -> Option<GrantedToken> {
+        GrantedToken::read(body, HOUR)
     }
 
     fn judge(&self, route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(), Error> {

@@ -96,7 +96,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, scope: &str) 
     if matches!(answer.status.as_u16(), 403 | 429 | 503) && body.slows_down() {
         return Err(Error::Throttled { wait: retry_after(answer) });
     }
-    if let Some(judged) = without_words(route, answer, retry_after(answer)) {
+    if let Some(judged) = by_status(route, answer, retry_after(answer)) {
         return judged;
     }
     let (code, scope) = (&*body.reason, [("{scope}", scope)]);

@@ -38,7 +38,7 @@ const FEW: &str = "500";
 const MOST_READ_AGAIN: usize = 20;
 
 /// How a change is written.
-struct How {
+struct WriteManner {
     urgency: Urgency,
     schemas: Schemas,
 }
@@ -63,7 +63,7 @@ impl Google {
     pub fn new(
         tenant: Tenant,
         account: ServiceAccount,
-        hooks: &CallHooks,
+        hooks: &Hooks,
         pacer: &Arc<Pacer>,
     ) -> Result<Self, Error> {
         let (tenant, account) = (Arc::new(tenant), Arc::new(account));
@@ -109,7 +109,7 @@ impl Google {
     }
 
     /// Reads one user by id, e-mail or alias. Unlike a search, it shows what was written.
-    async fn by_key(&self, reader: &Reader<'_>, key: &str) -> Result<One, Error> {
+    async fn by_key(&self, reader: &UserReader<'_>, key: &str) -> Result<One, Error> {
         // A key of only dots would be another address.
         if key.bytes().all(|b| b == b'.') {
             return Ok(None);
@@ -120,7 +120,7 @@ impl Google {
         unless_gone(asked)?.map(|answer| reader.one(&answer)).transpose()
     }
 
-    async fn by_mark(&self, reader: &Reader<'_>, mark: &str) -> Result<Found, Error> {
+    async fn by_mark(&self, reader: &UserReader<'_>, mark: &str) -> Result<FoundAccounts, Error> {
         let (search, mask) = (format!("externalId={}", quoted(mark)), mask(reader));
         let mut query =
             vec![("customer", &*self.tenant.customer), ("query", &*search), ("maxResults", FEW)];
@@ -129,7 +129,7 @@ impl Google {
         reader.found(&searched(answer)?)
     }
 
-    async fn put(&self, id: &str, of: Of<'_>, how: &How) -> Result<Written, Error> {
+    async fn put(&self, id: &str, of: Of<'_>, how: &WriteManner) -> Result<Written, Error> {
         let path = path_of(id);
         let call = Call::write(Route::UPDATE, how.urgency, Method::PUT, &path, of.sent());
         self.write(&call.with(body(of, &how.schemas)?), of).await
@@ -143,7 +143,7 @@ impl Google {
             // The field may be gone since the schemas were asked for.
             self.schemas.forget();
         }
-        Reader::new(&TABLE, of.mapping).written(of, None, &answer?, Some("x-request-id"))
+        UserReader::new(&TABLE, of.mapping).written(of, None, &answer?, Some("x-request-id"))
     }
 }
 
@@ -152,7 +152,7 @@ fn is_id(text: &str) -> bool {
 }
 
 /// Returns the names of the custom schemas that are mapped.
-fn mask(reader: &Reader<'_>) -> String {
+fn mask(reader: &UserReader<'_>) -> String {
     let mut schemas: Vec<&str> = reader.family(CUSTOM).map(|(_, place)| place.key).collect();
     schemas.sort_unstable();
     schemas.dedup();
@@ -198,7 +198,7 @@ impl Directory for Google {
     }
 
     async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {
-        let reader = Reader::new(&TABLE, mapping);
+        let reader = UserReader::new(&TABLE, mapping);
         let mask = mask(&reader);
         let schemas = self.schemas_for(!mask.is_empty()).await?;
         let fields = format!("nextPageToken,users({})", reader.members().join(","));
@@ -248,8 +248,8 @@ impl Directory for Google {
         }
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
-        let reader = Reader::new(&TABLE, mapping);
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<FoundAccounts, Error> {
+        let reader = UserReader::new(&TABLE, mapping);
         let mut found = match key {
             Key::Id(id) if !is_id(id) => Vec::new(),
             Key::Id(id) => Vec::from_iter(self.by_key(&reader, id).await?),
@@ -283,16 +283,16 @@ impl Directory for Google {
         self.write(&Call::create(USERS, sent).with(members), of).await
     }
 
-    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
-        let Change { mapping, id, write, urgency } = change;
+    async fn update(&self, change: AccountChange<'_>) -> Result<Written, Error> {
+        let AccountChange { mapping, id, write, urgency } = change;
         if !is_id(id) {
             return Err(Error::NotFound);
         }
         let schemas = self.schemas_written(mapping, write).await?;
         let needs = touches_arrays(mapping, write, &schemas);
-        let reader = Reader::new(&TABLE, mapping);
+        let reader = UserReader::new(&TABLE, mapping);
         let write = &*with_foreign(write, needs, self.by_key(&reader, id)).await?;
-        let (of, how) = (Of::change(mapping, write, id), How { urgency, schemas });
+        let (of, how) = (Of::change(mapping, write, id), WriteManner { urgency, schemas });
         let renames = write.attributes.iter().any(|(row, _)| *row == mapping.email);
         if let (true, Some(access)) = (renames, write.access) {
             // A rename and a suspension in one call end in errors, and the suspension has to come

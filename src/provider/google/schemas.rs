@@ -6,10 +6,10 @@ use serde_json::{Value, json};
 
 /// Fields by schema and name.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Schemas(HashMap<(String, String), Field>);
+pub(super) struct Schemas(HashMap<(String, String), SchemaField>);
 
 #[derive(Clone, Debug)]
-struct Field {
+struct SchemaField {
     kind: String,
     several: bool,
 }
@@ -25,7 +25,7 @@ impl Schemas {
                 let kind = text(&field["fieldType"]).unwrap_or_default().to_uppercase();
                 let several = field["multiValued"] == true;
                 let name = (text(&schema["schemaName"])?, text(&field["fieldName"])?);
-                all.insert(name, Field { kind, several });
+                all.insert(name, SchemaField { kind, several });
             }
         }
         Some(Self(all))
@@ -40,7 +40,7 @@ impl Schemas {
         self.field(schema, field).is_some_and(|field| field.several)
     }
 
-    fn field(&self, schema: &str, field: &str) -> Option<&Field> {
+    fn field(&self, schema: &str, field: &str) -> Option<&SchemaField> {
         self.0.get(&(schema.to_owned(), field.to_owned()))
     }
 

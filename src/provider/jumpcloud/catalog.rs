@@ -9,7 +9,7 @@ pub const CATALOG: Catalog = Catalog {
     label: "jumpcloud",
     default_map: include_str!("default-map.json"),
     capabilities: Capabilities {
-        initial_password: InitialPassword::Optional,
+        initial_password: NewPassword::Optional,
         change_at_first_login: ChangeAtFirstLogin::WithDefaultPassword,
         states: &[AccountState::Active, AccountState::Suspended, AccountState::Staged],
         mark: "custom attribute bobsyncEmployeeId",
@@ -69,12 +69,12 @@ pub(super) const TABLE: Table = Table {
     error: Some("message"),
     kept: &["restrictedFields"],
     shows_null: false,
-    hooks: Hooks {
+    hooks: TableHooks {
         state,
         administrator: |user| user.some("admin").is_some(),
         elsewhere: |user| user.is_set("externally_managed"),
         keeps: |name, json| name != "restrictedFields" || json != "[]",
-        ..Hooks::NONE
+        ..TableHooks::NONE
     },
     // A new account may also be `STAGED`.
     access: Some(|access| match access {
@@ -122,7 +122,7 @@ pub fn pacer() -> Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{fixtures, reader::Reader};
+    use crate::provider::{fixtures, reader::UserReader};
 
     #[test]
     fn targets_are_found_where_jumpcloud_keeps_them() {
@@ -156,7 +156,7 @@ mod tests {
         let mapping = fixtures::mapping(&["email", "phoneNumbers.work"], 0);
         let read = |user: Value| {
             let answer = fixtures::answer(200, "application/json", user.to_string());
-            Reader::new(&TABLE, &mapping).one(&answer)
+            UserReader::new(&TABLE, &mapping).one(&answer)
         };
         for (flag, counts) in [
             (json!(true), true),

@@ -56,12 +56,7 @@ impl Destination for Tenant {
         &CATALOG
     }
 
-    fn connect(
-        &self,
-        mut credential: Credential,
-        hooks: CallHooks,
-        pacer: Arc<Pacer>,
-    ) -> Connected {
+    fn connect(&self, mut credential: Credential, hooks: Hooks, pacer: Arc<Pacer>) -> Connected {
         Ok(Box::new(JumpCloud::new(self.clone(), &credential.required("apiKey"), hooks, pacer)?))
     }
 }

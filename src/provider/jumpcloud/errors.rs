@@ -65,7 +65,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
         return Ok(());
     }
     let wait = retry_after(answer);
-    if let Some(judged) = without_words(route, answer, wait) {
+    if let Some(judged) = by_status(route, answer, wait) {
         return judged;
     }
     let body = Body::read(answer);

@@ -47,13 +47,8 @@ impl JumpCloud {
     /// # Errors
     /// [`Error::Unauthorized`] if the key cannot be valid, [`Error::Unavailable`] if this machine
     /// cannot connect.
-    pub fn new(
-        tenant: Tenant,
-        key: &Secret,
-        hooks: CallHooks,
-        pacer: Arc<Pacer>,
-    ) -> Result<Self, Error> {
-        let service = Service::new(JumpCloudDialect::new(tenant, key)?, hooks, pacer)?;
+    pub fn new(org: Tenant, key: &Secret, hooks: Hooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
+        let service = Service::new(JumpCloudDialect::new(org, key)?, hooks, pacer)?;
         Ok(Self { service, organization: Whose::told_in("organization") })
     }
 
@@ -75,9 +70,9 @@ impl JumpCloud {
         mut lister: Lister<u128>,
         sink: &mut (dyn FnMut(Account<'_>) + Send),
     ) -> Result<bool, Error> {
-        let reader = Reader::new(&TABLE, mapping);
+        let reader = UserReader::new(&TABLE, mapping);
         let fields = reader.members().join(" ");
-        let mut pages = Counted::new(lister.size());
+        let mut pages = CountedPages::new(lister.size());
         loop {
             let skip = pages.rows().to_string();
             let answer = lister
@@ -95,7 +90,8 @@ impl JumpCloud {
             let page = reader.page(&answer)?;
             self.organization.learn(&page);
             let fresh = lister.take(&reader, &page, |id| Some(short(id)), sink)?;
-            let counts = Counts { total: page.rest.read("totalCount"), ..Counts::default() };
+            let counts =
+                PageCounts { total: page.rest.read("totalCount"), ..PageCounts::default() };
             if !pages.more(counts, page.users.len() as u64, fresh)? {
                 return Ok(pages.whole(lister.accounts().into()) && !pages.repeats());
             }
@@ -106,15 +102,20 @@ impl JumpCloud {
         let Some(path) = path_of(id) else { return Ok(None) };
         let asked = self.service.get(Route::FIND, &path, &[], Sent::Nothing).await;
         let Some(answer) = unless_gone(asked)? else { return Ok(None) };
-        let account = Reader::new(&TABLE, mapping).one(&answer)?;
+        let account = UserReader::new(&TABLE, mapping).one(&answer)?;
         let other = || unreadable("the answer names another user");
         (*account.id == *id).then_some(Some(account)).ok_or_else(other)
     }
 
     /// Returns the users with a member that is exactly this value (JumpCloud API v1, `filter`: the
     /// comparison is case-sensitive).
-    async fn by_member(&self, mapping: &Mapping, name: &str, text: &str) -> Result<Found, Error> {
-        let reader = Reader::new(&TABLE, mapping);
+    async fn by_member(
+        &self,
+        mapping: &Mapping,
+        name: &str,
+        text: &str,
+    ) -> Result<FoundAccounts, Error> {
+        let reader = UserReader::new(&TABLE, mapping);
         let (filter, fields) = (format!("{name}:$eq:{text}"), reader.members().join(" "));
         let query = [
             ("filter", &*filter),
@@ -129,7 +130,7 @@ impl JumpCloud {
 
     /// Returns the users with an e-mail. The first address is in the form in which it is most
     /// likely kept. If no user has it, the second one is as written in Bob.
-    async fn by_email(&self, mapping: &Mapping, email: &str) -> Result<Found, Error> {
+    async fn by_email(&self, mapping: &Mapping, email: &str) -> Result<FoundAccounts, Error> {
         let lower = email.to_lowercase();
         let mut found = Vec::new();
         for address in [&*lower, email].into_iter().take(if lower == email { 1 } else { 2 }) {
@@ -161,7 +162,7 @@ impl JumpCloud {
             }
             answer => answer?,
         };
-        Reader::new(&TABLE, of.mapping).written(of, state, &answer, None)
+        UserReader::new(&TABLE, of.mapping).written(of, state, &answer, None)
     }
 
     /// Returns which of the values that have to be unique another account has.
@@ -234,7 +235,7 @@ impl Directory for JumpCloud {
         Ok(Listing { accounts, whole, unavailable: Vec::new() })
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<FoundAccounts, Error> {
         let found = match key {
             Key::Id(id) => Vec::from_iter(self.by_id(mapping, id).await?),
             Key::Email(email) => self.by_email(mapping, email).await?,
@@ -303,8 +304,8 @@ impl Directory for JumpCloud {
         settled(pauses, PERSISTENCE, Error::may_pass, expire).await
     }
 
-    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
-        let Change { mapping, write, id, urgency } = change;
+    async fn update(&self, change: AccountChange<'_>) -> Result<Written, Error> {
+        let AccountChange { mapping, write, id, urgency } = change;
         let path = path_of(id).ok_or(Error::NotFound)?;
         // Entries of others are sent along, so they have to be known.
         let needs = needs_foreign(&TABLE, mapping, write);

@@ -14,7 +14,7 @@ pub const CATALOG: Catalog = Catalog {
     address: Some("email"),
     capabilities: Capabilities {
         change_at_first_login: ChangeAtFirstLogin::WithDefaultPassword,
-        initial_password: InitialPassword::Optional,
+        initial_password: NewPassword::Optional,
         // The others are PROVISIONED, PASSWORD_EXPIRED, LOCKED_OUT and RECOVERY.
         emoji: false,
         states: &[AccountState::Active, AccountState::Suspended, AccountState::Other],
@@ -87,7 +87,7 @@ pub(super) const TABLE: Table = Table {
     // What the account had shows whether Okta has ignored a value.
     kept: &["profile"],
     shows_null: false,
-    hooks: Hooks { state, phase, ..Hooks::NONE },
+    hooks: TableHooks { state, phase, ..TableHooks::NONE },
     access: None,
 };
 
@@ -110,11 +110,11 @@ fn state(user: &Object<'_>) -> Option<AccountState> {
     })
 }
 
-fn phase(user: &Object<'_>) -> Phase {
+fn phase(user: &Object<'_>) -> AccountPhase {
     match user.text("status").as_deref() {
-        Some("DEPROVISIONED") => Phase::Deactivated,
-        Some("ACTIVE") if is_unused(user) => Phase::Unused,
-        _ => Phase::Usual,
+        Some("DEPROVISIONED") => AccountPhase::Deactivated,
+        Some("ACTIVE") if is_unused(user) => AccountPhase::Unused,
+        _ => AccountPhase::Usual,
     }
 }
 
@@ -142,7 +142,7 @@ pub fn pacer() -> Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{fixtures, reader::Reader};
+    use crate::provider::{fixtures, reader::UserReader};
 
     #[test]
     fn targets_are_found_in_the_profile() {
@@ -167,21 +167,21 @@ mod tests {
         let mapping = fixtures::mapping(&["login", "title"], 0);
         let read = |user: Value| {
             let answer = fixtures::answer(200, "application/json", user.to_string());
-            let account = Reader::new(&TABLE, &mapping).one(&answer).unwrap();
+            let account = UserReader::new(&TABLE, &mapping).one(&answer).unwrap();
             (account.state, account.phase)
         };
         let before = "2026-11-01T09:00:00.000Z";
         let after = "2026-11-02T09:00:00.000Z";
         for (status, state, phase) in [
-            ("ACTIVE", AccountState::Active, Phase::Unused),
-            ("PROVISIONED", AccountState::Other, Phase::Usual),
-            ("PASSWORD_EXPIRED", AccountState::Other, Phase::Usual),
-            ("LOCKED_OUT", AccountState::Other, Phase::Usual),
-            ("RECOVERY", AccountState::Other, Phase::Usual),
-            ("SUSPENDED", AccountState::Suspended, Phase::Usual),
-            ("STAGED", AccountState::Suspended, Phase::Usual),
-            ("DEPROVISIONED", AccountState::Suspended, Phase::Deactivated),
-            ("SOMETHING_NEW", AccountState::Other, Phase::Usual),
+            ("ACTIVE", AccountState::Active, AccountPhase::Unused),
+            ("PROVISIONED", AccountState::Other, AccountPhase::Usual),
+            ("PASSWORD_EXPIRED", AccountState::Other, AccountPhase::Usual),
+            ("LOCKED_OUT", AccountState::Other, AccountPhase::Usual),
+            ("RECOVERY", AccountState::Other, AccountPhase::Usual),
+            ("SUSPENDED", AccountState::Suspended, AccountPhase::Usual),
+            ("STAGED", AccountState::Suspended, AccountPhase::Usual),
+            ("DEPROVISIONED", AccountState::Suspended, AccountPhase::Deactivated),
+            ("SOMETHING_NEW", AccountState::Other, AccountPhase::Usual),
         ] {
             let user = json!({"id": "00u1", "status": status, "profile": {"login": "noa"},
                 "activated": after, "passwordChanged": before, "lastLogin": null});
@@ -190,10 +190,10 @@ mod tests {
         for (changed, login) in [(Value::Null, Value::Null), (json!(before), json!(after))] {
             let user = json!({"id": "00u1", "status": "ACTIVE", "profile": {}, "activated": before,
                 "passwordChanged": changed, "lastLogin": login});
-            assert_eq!(read(user).1, Phase::Usual, "{changed} {login}");
+            assert_eq!(read(user).1, AccountPhase::Usual, "{changed} {login}");
         }
         let chosen = json!({"id": "00u1", "status": "ACTIVE", "profile": {}, "activated": before,
             "passwordChanged": after, "lastLogin": null});
-        assert_eq!(read(chosen).1, Phase::Usual, "the owner has chosen a password");
+        assert_eq!(read(chosen).1, AccountPhase::Usual, "the owner has chosen a password");
     }
 }

@@ -79,7 +79,7 @@ impl Destination for Tenant {
         Some(&self.mark)
     }
 
-    fn connect(&self, credential: Credential, hooks: CallHooks, pacer: Arc<Pacer>) -> Connected {
+    fn connect(&self, credential: Credential, hooks: Hooks, pacer: Arc<Pacer>) -> Connected {
         Ok(Box::new(Okta::new(self.clone(), Caller::read(credential)?, hooks, pacer)?))
     }
 }
@@ -90,12 +90,12 @@ pub enum Caller {
     /// By an API token. The header is marked as sensitive, so that it is not printed.
     ApiToken(HeaderValue),
     /// By a service app.
-    App(Box<App>),
+    App(Box<ServiceApp>),
 }
 
 /// A service app and its key.
 #[derive(Debug)]
-pub struct App {
+pub struct ServiceApp {
     key: SigningKey,
     key_id: String,
     client_id: String,
@@ -129,7 +129,7 @@ impl Caller {
             return Ok(Self::ApiToken(header));
         }
         match app {
-            [Some(client_id), Some(key), Some(key_id)] => Ok(Self::App(Box::new(App {
+            [Some(client_id), Some(key), Some(key_id)] => Ok(Self::App(Box::new(ServiceApp {
                 client_id: client_id.expose().trim().to_owned(),
                 key_id: key_id.expose().trim().to_owned(),
                 key: SigningKey::read_either(&key)
@@ -280,7 +280,7 @@ impl Dialect for OktaDialect {
         let Caller::App(app) = &self.caller else {
             return Err(unreadable("an API token is no service app"));
         };
-        let App { client_id, key_id, key } = &**app;
+        let ServiceApp { client_id, key_id, key } = &**app;
         let issued = now();
         let claims = json!({
             "iss": client_id, "sub": client_id, "aud": self.vendor(TOKENS),
@@ -303,8 +303,8 @@ impl Dialect for OktaDialect {
         self.proofs.told.swap(false, Ordering::AcqRel)
     }
 
-    fn granted(&self, body: &[u8]) -> Option<Granted> {
-        Granted::read(body, PUBLISHED)
+    fn granted(&self, body: &[u8]) -> Option<GrantedToken> {
+        GrantedToken::read(body, PUBLISHED)
     }
 
     fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {

@@ -87,7 +87,7 @@ pub(super) fn judge(
     let body = if answer.status.is_success() { Body::default() } else { Body::read(answer) };
     // Okta carries out no write in this mode.
     let is_refused = route.writes() && answer.status.as_u16() == 503 && body.code == "E0000010";
-    if !is_refused && let Some(judged) = without_words(route, answer, wait(answer)) {
+    if !is_refused && let Some(judged) = by_status(route, answer, wait(answer)) {
         return judged;
     }
     let taken = body.causes.iter().find_map(|cause| {
@@ -117,7 +117,7 @@ fn wait(answer: &Answer) -> Option<Duration> {
         let chance = RandomState::new().hash_one(0_u8) % 800;
         return Some(Duration::from_millis(200 + chance));
     }
-    let reset = || Some(believed(until_reset(answer)?.as_secs().min(LONGEST)));
+    let reset = || Some(clamp_wait(until_reset(answer)?.as_secs().min(LONGEST)));
     retry_after(answer).or_else(reset)
 }
 

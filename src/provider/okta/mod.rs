@@ -17,7 +17,7 @@ use std::sync::OnceLock;
 use jiff::Timestamp;
 
 pub use catalog::{CATALOG, pacer};
-pub use dialect::{App, Caller, Leavers, NotSuspendable, Tenant};
+pub use dialect::{Caller, Leavers, NotSuspendable, ServiceApp, Tenant};
 
 use self::{catalog::TABLE, dialect::OktaDialect, schema::Schema, steps::Now};
 use crate::provider::prelude::*;
@@ -69,14 +69,9 @@ impl Okta {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if this machine cannot connect or gives no randomness.
-    pub fn new(
-        tenant: Tenant,
-        caller: Caller,
-        hooks: CallHooks,
-        pacer: Arc<Pacer>,
-    ) -> Result<Self, Error> {
-        let tenant = Arc::new(tenant);
-        let dialect = OktaDialect::new(Arc::clone(&tenant), caller)?;
+    pub fn new(org: Tenant, auth: Caller, hooks: Hooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
+        let tenant = Arc::new(org);
+        let dialect = OktaDialect::new(Arc::clone(&tenant), auth)?;
         Ok(Self {
             tenant,
             service: Service::new(dialect, hooks, pacer)?,
@@ -87,8 +82,8 @@ impl Okta {
         })
     }
 
-    fn reader<'m>(&'m self, mapping: &'m Mapping) -> Reader<'m> {
-        Reader::marked(&TABLE, mapping, Place::of(&TABLE.mark, &self.tenant.mark))
+    fn reader<'m>(&'m self, mapping: &'m Mapping) -> UserReader<'m> {
+        UserReader::marked(&TABLE, mapping, Place::of(&TABLE.mark, &self.tenant.mark))
     }
 
     /// Returns the attributes of users, if Okta shows them. They are only a hint.
@@ -121,7 +116,11 @@ impl Okta {
     ///
     /// # Errors
     /// The attribute of the mark is missing.
-    fn missing(&self, reader: &Reader<'_>, schema: Option<&Schema>) -> Result<Vec<usize>, Error> {
+    fn missing(
+        &self,
+        reader: &UserReader<'_>,
+        schema: Option<&Schema>,
+    ) -> Result<Vec<usize>, Error> {
         let Some(schema) = schema else { return Ok(Vec::new()) };
         if !schema.has(&self.tenant.mark) {
             let said = format!(
@@ -172,7 +171,7 @@ impl Okta {
         mapping: &Mapping,
         term: Term<'_>,
         or: Option<Term<'_>>,
-    ) -> Result<Found, Error> {
+    ) -> Result<FoundAccounts, Error> {
         let text = term.text;
         let written = |Term { name, text }: Term<'_>| format!("profile.{name} eq {}", json!(text));
         let terms: Vec<String> = [Some(term), or].into_iter().flatten().map(written).collect();
@@ -213,7 +212,7 @@ fn is_base(target: &str) -> bool {
 const SEARCH: Route = Route::new("find", Purpose::Find);
 
 /// Returns the accounts that have this key: Okta takes the first part of a login for it, too.
-fn those_with(key: Key<'_>, mut found: Found) -> Found {
+fn those_with(key: Key<'_>, mut found: FoundAccounts) -> FoundAccounts {
     keep_those_with(key, &mut found);
     found
 }
@@ -294,7 +293,7 @@ impl Directory for Okta {
         Ok(lister.listing(whole, unavailable))
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<FoundAccounts, Error> {
         let found = match key {
             Key::Id(id) => {
                 let found = self.by_id(mapping, id).await?;
@@ -325,7 +324,7 @@ impl Directory for Okta {
         self.make(new).await
     }
 
-    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
+    async fn update(&self, change: AccountChange<'_>) -> Result<Written, Error> {
         self.change(change).await
     }
 }

@@ -6,7 +6,7 @@ use crate::provider::prelude::*;
 
 /// A call of the life cycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Step {
+pub(super) enum LifecycleStep {
     Suspend,
     Unsuspend,
     Unlock,
@@ -18,7 +18,7 @@ pub(super) enum Step {
     ExpirePassword,
 }
 
-impl Step {
+impl LifecycleStep {
     /// Returns the last part of the path, and the query.
     pub(super) const fn call(self) -> (&'static str, &'static [(&'static str, &'static str)]) {
         match self {
@@ -39,7 +39,7 @@ pub(super) enum Next {
     /// Access is as wanted.
     Done,
     /// This call.
-    Step(Step),
+    Step(LifecycleStep),
     /// Okta does not suspend from this status.
     ByHand,
 }
@@ -98,10 +98,10 @@ impl Goal<'_> {
         Next::Step(match &*now.status {
             // A user who was never activated stays so.
             "SUSPENDED" | "STAGED" | "DEPROVISIONED" => return Next::Done,
-            _ if deactivates => Step::Deactivate,
-            "ACTIVE" => Step::Suspend,
-            "LOCKED_OUT" if !self.locked => Step::Unlock,
-            _ if instead => Step::Deactivate,
+            _ if deactivates => LifecycleStep::Deactivate,
+            "ACTIVE" => LifecycleStep::Suspend,
+            "LOCKED_OUT" if !self.locked => LifecycleStep::Unlock,
+            _ if instead => LifecycleStep::Deactivate,
             _ => return Next::ByHand,
         })
     }
@@ -109,11 +109,13 @@ impl Goal<'_> {
     fn toward_active(&self, now: &Now) -> Next {
         let mails = self.tenant.mails;
         Next::Step(match &*now.status {
-            "SUSPENDED" => Step::Unsuspend,
+            "SUSPENDED" => LifecycleStep::Unsuspend,
             // A password that was set before is enough to log in.
-            "STAGED" => Step::Activate { mail: mails && !now.has_password },
-            "DEPROVISIONED" => Step::Activate { mail: mails },
-            "ACTIVE" if self.occasion == Occasion::FirstLogin && now.unused => Step::ExpirePassword,
+            "STAGED" => LifecycleStep::Activate { mail: mails && !now.has_password },
+            "DEPROVISIONED" => LifecycleStep::Activate { mail: mails },
+            "ACTIVE" if self.occasion == Occasion::FirstLogin && now.unused => {
+                LifecycleStep::ExpirePassword
+            }
             _ => return Next::Done,
         })
     }

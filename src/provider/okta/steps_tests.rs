@@ -29,8 +29,11 @@ const ALL: [&str; 8] = [
 #[test]
 fn access_is_taken_from_each_status_as_the_settings_say() {
     use Next::{ByHand, Done};
-    let (suspend, unlock, deactivate) =
-        (Next::Step(Step::Suspend), Next::Step(Step::Unlock), Next::Step(Step::Deactivate));
+    let (suspend, unlock, deactivate) = (
+        Next::Step(LifecycleStep::Suspend),
+        Next::Step(LifecycleStep::Unlock),
+        Next::Step(LifecycleStep::Deactivate),
+    );
     let gone = [Occasion::Leaves, Occasion::Other];
     for (leavers, not_suspendable, [leaver, leave]) in [
         (
@@ -75,7 +78,7 @@ fn access_is_taken_from_each_status_as_the_settings_say() {
 #[test]
 fn an_account_that_cannot_be_unlocked_counts_as_one_that_cannot_be_suspended() {
     for (not_suspendable, occasion, expected) in [
-        (NotSuspendable::Deactivate, Occasion::Leaves, Next::Step(Step::Deactivate)),
+        (NotSuspendable::Deactivate, Occasion::Leaves, Next::Step(LifecycleStep::Deactivate)),
         (NotSuspendable::Deactivate, Occasion::Other, Next::ByHand),
         (NotSuspendable::Report, Occasion::Leaves, Next::ByHand),
     ] {
@@ -91,7 +94,7 @@ fn access_is_given_and_only_who_has_no_password_is_mailed() {
         let tenant = tenant(Leavers::Suspend, NotSuspendable::Report, mails);
         let goal =
             |occasion| Goal { access: Access::Active, occasion, tenant: &tenant, locked: false };
-        let activate = |mail| Next::Step(Step::Activate { mail });
+        let activate = |mail| Next::Step(LifecycleStep::Activate { mail });
         let expected = [
             activate(mails),
             Next::Done,
@@ -99,7 +102,7 @@ fn access_is_given_and_only_who_has_no_password_is_mailed() {
             Next::Done,
             Next::Done,
             Next::Done,
-            Next::Step(Step::Unsuspend),
+            Next::Step(LifecycleStep::Unsuspend),
             activate(mails),
         ];
         for (status, expected) in ALL.into_iter().zip(expected) {
@@ -110,7 +113,7 @@ fn access_is_given_and_only_who_has_no_password_is_mailed() {
         let unused = Now { unused: true, ..now("ACTIVE") };
         assert_eq!(goal(Occasion::Other).next(&unused), Next::Done);
         let first = goal(Occasion::FirstLogin);
-        assert_eq!(first.next(&unused), Next::Step(Step::ExpirePassword));
+        assert_eq!(first.next(&unused), Next::Step(LifecycleStep::ExpirePassword));
         assert_eq!(first.next(&now("ACTIVE")), Next::Done, "the password was used or chosen");
     }
 }

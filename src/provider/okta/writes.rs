@@ -5,7 +5,7 @@ use super::{
     catalog::TABLE,
     errors::{LIFECYCLE, SESSIONS},
     schema::Schema,
-    steps::{Goal, Next, Now, Step},
+    steps::{Goal, LifecycleStep, Next, Now},
 };
 use crate::{domain::mapping::equal, provider::prelude::*};
 
@@ -87,8 +87,8 @@ impl Okta {
 
     /// Changes an account: attributes first, so that they are in place before a deactivation, and
     /// before an activation mails the owner.
-    pub(super) async fn change(&self, change: Change<'_>) -> Result<Written, Error> {
-        let Change { mapping, write, id, urgency } = change;
+    pub(super) async fn change(&self, change: AccountChange<'_>) -> Result<Written, Error> {
+        let AccountChange { mapping, write, id, urgency } = change;
         self.service.dialect().user(id).ok_or(Error::NotFound)?;
         let mut body = self.profile(Of { mapping, write, id: Some(id) }).await?;
         if write.access.is_none() {
@@ -122,7 +122,7 @@ impl Okta {
                         Account { state: account.state, phase: account.phase, ..late.account };
                     left = late.left;
                 }
-                Err(error) => left = Some(Left { error, rows: rows(), sessions: false }),
+                Err(error) => left = Some(LeftUndone { error, rows: rows(), sessions: false }),
             }
         }
         if write.access == Some(Access::Suspended) && now.status == "SUSPENDED" {
@@ -130,7 +130,7 @@ impl Okta {
                 Ok(()) => {}
                 Err(error @ Error::Forbidden { .. }) => {
                     let rows = left.map(|left| left.rows).unwrap_or_default();
-                    left = Some(Left { error, rows, sessions: true });
+                    left = Some(LeftUndone { error, rows, sessions: true });
                 }
                 Err(error) => return Err(error),
             }
@@ -145,8 +145,12 @@ impl Okta {
     }
 
     /// Writes attributes of an account.
-    async fn post(&self, change: Change<'_>, body: Map<String, Value>) -> Result<Written, Error> {
-        let Change { mapping, id, write, urgency } = change;
+    async fn post(
+        &self,
+        change: AccountChange<'_>,
+        body: Map<String, Value>,
+    ) -> Result<Written, Error> {
+        let AccountChange { mapping, id, write, urgency } = change;
         let path = self.service.dialect().user(id).ok_or(Error::NotFound)?;
         let sent = Sent::Write(mapping, write);
         let call = Call::write(Route::UPDATE, urgency, Method::POST, &path, sent).with(body);
@@ -203,7 +207,7 @@ impl Okta {
         of: Of<'_>,
         account: &Account<'_>,
         answer: &Answer,
-    ) -> Result<Option<Left>, Error> {
+    ) -> Result<Option<LeftUndone>, Error> {
         let Of { mapping, write, .. } = of;
         let before: Option<Value> =
             write.foreign.as_deref().and_then(|text| serde_json::from_str(text).ok());
@@ -246,7 +250,7 @@ impl Okta {
         } else {
             Error::Mastered { said: format!("{names}: {said}") }
         };
-        if mark { Err(error) } else { Ok(Some(Left { error, rows, sessions: false })) }
+        if mark { Err(error) } else { Ok(Some(LeftUndone { error, rows, sessions: false })) }
     }
 
     /// Reads a user until no transition is under way.
@@ -288,7 +292,7 @@ impl Okta {
             match refused {
                 // Okta does not unlock users of another directory.
                 Some(Error::Rejected { .. })
-                    if step == Step::Unlock && user.now.status == before =>
+                    if step == LifecycleStep::Unlock && user.now.status == before =>
                 {
                     goal.locked = true;
                 }
@@ -299,7 +303,7 @@ impl Okta {
         Err(unreadable("the account does not reach the status that was asked for"))
     }
 
-    async fn step(&self, whom: Whom<'_>, step: Step) -> Result<(), Error> {
+    async fn step(&self, whom: Whom<'_>, step: LifecycleStep) -> Result<(), Error> {
         let path = self.service.dialect().user(whom.id).ok_or(Error::NotFound)?;
         let (name, query) = step.call();
         let path = format!("{path}/lifecycle/{name}");

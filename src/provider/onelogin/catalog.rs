@@ -74,7 +74,7 @@ pub(super) const TABLE: Table = Table {
     error: None,
     kept: &[],
     shows_null: true,
-    hooks: Hooks {
+    hooks: TableHooks {
         state: |user| user.raw("status").map(|_| state(user.scalar("status").as_deref())),
         judged,
         // A directory that was set before is cleared with 0.
@@ -82,7 +82,7 @@ pub(super) const TABLE: Table = Table {
             let named = |name| user.scalar(name).is_some_and(|id| id != "0");
             named("directory_id") || named("trusted_idp_id")
         },
-        ..Hooks::NONE
+        ..TableHooks::NONE
     },
     access: Some(|access| match access {
         Access::Active => ("status", json!(1)),

@@ -35,12 +35,7 @@ impl Destination for Tenant {
         Keys { required: &["clientId", "clientSecret"], optional: &[] }
     }
 
-    fn connect(
-        &self,
-        mut credential: Credential,
-        hooks: CallHooks,
-        pacer: Arc<Pacer>,
-    ) -> Connected {
+    fn connect(&self, mut credential: Credential, hooks: Hooks, pacer: Arc<Pacer>) -> Connected {
         let id = credential.required("clientId").expose().to_owned();
         let secret = credential.required("clientSecret");
         Ok(Box::new(OneLogin::new(self.clone(), id, secret, hooks, pacer)?))
@@ -74,7 +69,7 @@ impl Dialect for OneLoginDialect {
         Ok((request, Sent::Credential(id, secret)))
     }
 
-    fn granted(&self, body: &[u8]) -> Option<Granted> {
+    fn granted(&self, body: &[u8]) -> Option<GrantedToken> {
         granted(body, Timestamp::now())
     }
 
@@ -102,7 +97,7 @@ impl Dialect for OneLoginDialect {
 
 /// What the token endpoint says in addition (developers.onelogin.com, "Generate Tokens").
 #[derive(Deserialize)]
-struct Answered {
+struct TokenExtras {
     #[serde(default)]
     created_at: Option<String>,
     #[serde(default)]
@@ -111,14 +106,14 @@ struct Answered {
 
 /// Returns the token in a body. `OneLogin` returns the same token again until it ends, so the
 /// token's age counts, and not the time of asking.
-fn granted(body: &[u8], today: Timestamp) -> Option<Granted> {
-    let granted = Granted::read(body, PUBLISHED)?;
-    let Answered { created_at, account_id } = serde_json::from_slice(body).ok()?;
+fn granted(body: &[u8], today: Timestamp) -> Option<GrantedToken> {
+    let granted = GrantedToken::read(body, PUBLISHED)?;
+    let TokenExtras { created_at, account_id } = serde_json::from_slice(body).ok()?;
     let created: Option<Timestamp> = created_at.and_then(|text| text.parse().ok());
     let age = created.and_then(|at| Duration::try_from(today.duration_since(at)).ok());
     let lifetime = granted.lifetime.saturating_sub(age.unwrap_or_default());
     let tenant = account_id.map(|account| account.to_string().into());
-    Some(Granted { lifetime, tenant, ..granted })
+    Some(GrantedToken { lifetime, tenant, ..granted })
 }
 
 #[cfg(test)]

@@ -38,7 +38,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
              may have been deleted",
         ));
     }
-    if let Some(judged) = without_words(route, answer, wait(answer)) {
+    if let Some(judged) = by_status(route, answer, wait(answer)) {
         return judged;
     }
     let (text, named) = read(&answer.body);
@@ -53,7 +53,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>) -> Result<(),
 fn wait(answer: &Answer) -> Option<Duration> {
     let reset = || match answer.number("x-ratelimit-remaining") {
         Some(left) if left > 0 => Some(SHORT_WAIT),
-        _ => answer.number("x-ratelimit-reset").map(believed),
+        _ => answer.number("x-ratelimit-reset").map(clamp_wait),
     };
     retry_after(answer).or_else(reset)
 }

@@ -42,7 +42,7 @@ impl OneLogin {
         tenant: Tenant,
         client_id: String,
         client_secret: Secret,
-        hooks: CallHooks,
+        hooks: Hooks,
         pacer: Arc<Pacer>,
     ) -> Result<Self, Error> {
         let dialect = OneLoginDialect { tenant, client_id, client_secret };
@@ -123,7 +123,7 @@ impl OneLogin {
                 self.definitions.set(defined);
             }
         }
-        Reader::new(&TABLE, of.mapping).written(of, None, &answer?, Some("x-request-id"))
+        UserReader::new(&TABLE, of.mapping).written(of, None, &answer?, Some("x-request-id"))
     }
 
     /// Ends the sessions of a user who just lost access (developers.onelogin.com, "Log User Out").
@@ -166,8 +166,8 @@ fn path_of(id: &str) -> Option<String> {
 /// Returns what the headers say about the end of a listing. If they are missing, an `After-Cursor`
 /// decides, and otherwise the length of the page. The cursor itself is only an offset in another
 /// form and may not be sent with a page number. `Link` points at another version of the interface.
-fn counts(answer: &Answer) -> Counts {
-    Counts {
+fn counts(answer: &Answer) -> PageCounts {
+    PageCounts {
         total: answer.number("total-count"),
         pages: answer.number("total-pages"),
         follows: answer.header("after-cursor").is_some_and(|cursor| !cursor.is_empty()),
@@ -183,14 +183,14 @@ impl Directory for OneLogin {
     }
 
     async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {
-        let reader = Reader::new(&TABLE, mapping);
+        let reader = UserReader::new(&TABLE, mapping);
         // Without the fields, OneLogin leaves most attributes out of a listing.
         let fields = reader.members().join(",");
         let custom: Vec<_> =
             reader.family("custom_attributes").map(|(row, place)| (row, place.member)).collect();
         let mut shown = HashSet::new();
         let mut lister = Lister::<u64>::new(CATALOG.capabilities.page);
-        let mut pages = Counted::new(lister.size());
+        let mut pages = CountedPages::new(lister.size());
         let mut ours = |account: Account<'_>| sink(self.ours(account));
         loop {
             let asked = lister.page(async |size| {
@@ -216,8 +216,8 @@ impl Directory for OneLogin {
         }
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
-        let reader = Reader::new(&TABLE, mapping);
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<FoundAccounts, Error> {
+        let reader = UserReader::new(&TABLE, mapping);
         let (filter, text) = match key {
             Key::Id(id) => {
                 let Some(path) = path_of(id) else { return Ok(Vec::new()) };
@@ -248,8 +248,8 @@ impl Directory for OneLogin {
         self.write(Call::create(USERS, of.sent()), of).await
     }
 
-    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
-        let Change { mapping, id, write, urgency } = change;
+    async fn update(&self, change: AccountChange<'_>) -> Result<Written, Error> {
+        let AccountChange { mapping, id, write, urgency } = change;
         let path = path_of(id).ok_or(Error::NotFound)?;
         let of = Of::change(mapping, write, id);
         let call = Call::write(Route::UPDATE, urgency, Method::PUT, &path, of.sent());
@@ -257,7 +257,7 @@ impl Directory for OneLogin {
         if write.access == Some(Access::Suspended) {
             match self.end_sessions(id, urgency).await {
                 Err(error @ Error::Forbidden { .. }) => {
-                    written.left = Some(Left { error, rows: Vec::new(), sessions: true });
+                    written.left = Some(LeftUndone { error, rows: Vec::new(), sessions: true });
                 }
                 outcome => outcome?,
             }
@@ -270,7 +270,7 @@ impl Directory for OneLogin {
         let (all, limit) = (ids.join(","), ids.len().to_string());
         let query = [("user_ids", &*all), ("fields", "id,status,state"), ("limit", &*limit)];
         let answer = self.service.get(Route::FIND, USERS, &query, Sent::Nothing).await?;
-        let found = Reader::new(&TABLE, mapping).found(&answer)?;
+        let found = UserReader::new(&TABLE, mapping).found(&answer)?;
         let lacks = found.into_iter().filter(|one| one.state == AccountState::Unlicensed);
         Ok(lacks.map(|account| account.id.into()).collect())
     }

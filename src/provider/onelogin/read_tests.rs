@@ -22,11 +22,11 @@ fn answer(body: &str) -> Answer {
 }
 
 fn read(mapping: &Mapping, user: &serde_json::Value) -> Account<'static> {
-    Reader::new(&TABLE, mapping).one(&answer(&user.to_string())).unwrap()
+    UserReader::new(&TABLE, mapping).one(&answer(&user.to_string())).unwrap()
 }
 
 fn members(mapping: &Mapping) -> String {
-    Reader::new(&TABLE, mapping).members().join(",")
+    UserReader::new(&TABLE, mapping).members().join(",")
 }
 
 #[test]
@@ -39,12 +39,12 @@ fn a_user_becomes_an_account_in_the_mapping_s_columns() {
         "custom_attributes":
         {"work_cell": "+49 \"1\"", "cost_center": null, "t-shirt": "Gr\u00f6\u00dfe M", "badge": ""}
     }"#;
-    let account = Reader::new(&TABLE, &mapping).one(&answer(user)).unwrap();
+    let account = UserReader::new(&TABLE, &mapping).one(&answer(user)).unwrap();
     let text = |text: &'static str| Some(text.into());
     assert_eq!(
         account,
         Account {
-            phase: crate::domain::account::Phase::Usual,
+            phase: crate::domain::account::AccountPhase::Usual,
             id: "190000123".into(),
             mark: text("4711"),
             email: text("Mia.Lang@example.com"),
@@ -97,7 +97,7 @@ fn the_wire_is_not_strict() {
 #[test]
 fn a_user_with_custom_attributes_in_an_unknown_form_is_not_read() {
     let mapping = mapping(&TARGETS);
-    let reader = Reader::new(&TABLE, &mapping);
+    let reader = UserReader::new(&TABLE, &mapping);
     for custom in [json!("text"), json!(["text"]), json!(7)] {
         let user = json!({"id": 1, "custom_attributes": custom});
         assert!(reader.one(&answer(&user.to_string())).is_err(), "{user}");
@@ -140,7 +140,7 @@ fn only_what_is_mapped_is_asked_for() {
 #[test]
 fn a_defined_custom_attribute_shows_with_null() {
     let mapping = mapping(&TARGETS);
-    let reader = Reader::new(&TABLE, &mapping);
+    let reader = UserReader::new(&TABLE, &mapping);
     let page =
         answer(&json!([{"id": 1, "custom_attributes": {"badge": null}}, {"id": 2}]).to_string());
     let page = reader.page(&page).unwrap();

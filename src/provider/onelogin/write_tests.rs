@@ -30,7 +30,7 @@ fn confirmed(
     let mapping = mapping();
     let answer = fixtures::answer(200, "application/json", answer.to_string());
     let state = write.access.map(state_of);
-    Reader::new(&TABLE, &mapping).confirmed(&mapping, write, id, state, &answer)
+    UserReader::new(&TABLE, &mapping).confirmed(&mapping, write, id, state, &answer)
 }
 
 fn set(row: usize, text: &str) -> (usize, NewValue) {

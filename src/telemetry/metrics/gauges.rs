@@ -13,7 +13,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::{Labels, Reading, Row, labels, register, registered};
+use super::{Labels, MetricRow, ReadValue, labels, register, registered};
 use crate::api::{
     ProvisioningIntegrationStatus, conditions,
     integration::BudgetState,
@@ -21,54 +21,54 @@ use crate::api::{
     reasons::{EmployeeReason, IntegrationReason},
 };
 
-pub(super) const INTEGRATION: Row = Row {
+pub(super) const INTEGRATION: MetricRow = MetricRow {
     name: "bobsync_integration_ready",
     kind: "gauge",
     labels: &["integration", "reason"],
     help: "1 if Ready is True, else 0. There is one series for each integration. Its reason is the \
         reason of Ready, such as PlanHeld or ProviderUnauthorized",
 };
-pub(super) const EMPLOYEES: Row = Row {
+pub(super) const EMPLOYEES: MetricRow = MetricRow {
     name: "bobsync_employees",
     kind: "gauge",
     labels: &["integration", "state"],
     help: "Employees by the state of their EmployeeSync: in_sync, pending, held, frozen, failing \
         or unmanaged",
 };
-pub(super) const FAILING: Row = Row {
+pub(super) const FAILING: MetricRow = MetricRow {
     name: "bobsync_failing_employees",
     kind: "gauge",
     labels: &["integration", "reason"],
     help: "Employees who fail, by the reason of Ready on their EmployeeSync. A reason that no \
         employee has is absent",
 };
-pub(super) const UPCOMING: Row = Row {
+pub(super) const UPCOMING: MetricRow = MetricRow {
     name: "bobsync_upcoming_transitions",
     kind: "gauge",
     labels: &["integration", "access", "within"],
     help: "Employees with a date in Bob that changes their access within a day or a week. The \
         label access is the new access, active or suspended",
 };
-pub(super) const HELD: Row = Row {
+pub(super) const HELD: MetricRow = MetricRow {
     name: "bobsync_held_changes",
     kind: "gauge",
     labels: &["integration", "kind"],
     help: "Changes that a guard holds now, by kind: create, reactivate, update or suspend",
 };
-pub(super) const BUDGET: Row = Row {
+pub(super) const BUDGET: MetricRow = MetricRow {
     name: "bobsync_budget_left",
     kind: "gauge",
     labels: &["integration", "kind"],
     help: "Changes that the budget of this kind allows now. Absent if there is no limit",
 };
-pub(super) const WINDOW: Row = Row {
+pub(super) const WINDOW: MetricRow = MetricRow {
     name: "bobsync_provider_window_left",
     kind: "gauge",
     labels: &["integration"],
     help: "Calls that the provider's rate limit allows in its current window, if that is known. \
         All integrations of one tenant share it",
 };
-pub(super) const UNSYNCED: Row = Row {
+pub(super) const UNSYNCED: MetricRow = MetricRow {
     name: "bobsync_oldest_unsynced_age_seconds",
     kind: "gauge",
     labels: &["integration"],
@@ -76,7 +76,7 @@ pub(super) const UNSYNCED: Row = Row {
         EmployeeSync that is not Ready became so, or the time since a full pass last succeeded, \
         whichever is longer. It grows if passes fail, hang or stop, and it goes on after a restart",
 };
-pub(super) const OBJECTS: Row = Row {
+pub(super) const OBJECTS: MetricRow = MetricRow {
     name: "bobsync_employee_sync_objects",
     kind: "gauge",
     labels: &[],
@@ -84,7 +84,7 @@ pub(super) const OBJECTS: Row = Row {
 };
 
 /// The employees of each integration, as far as they are counted.
-pub trait People: Send + Sync {
+pub trait GaugedEmployees: Send + Sync {
     /// Returns how many `EmployeeSync` objects there are, of all integrations.
     fn objects(&self) -> usize;
 
@@ -108,7 +108,7 @@ pub struct Figures {
 
 /// What an integration says about itself.
 #[derive(Default)]
-struct Told {
+struct IntegrationGauges {
     ready: Option<(&'static str, bool)>,
     held: [u32; 4],
     left: [Option<u32>; 4],
@@ -116,7 +116,7 @@ struct Told {
     /// when no pass is known to have succeeded.
     through: i64,
     /// How many calls the provider's window has left.
-    window: Option<Reading<Option<u32>>>,
+    window: Option<ReadValue<Option<u32>>>,
 }
 
 const KINDS: [&str; 4] = ["create", "reactivate", "update", "suspend"];
@@ -131,8 +131,8 @@ pub(super) struct Gauges {
     window: Family<Labels<1>, Gauge>,
     unsynced: Family<Labels<1>, Gauge<f64, AtomicU64>>,
     objects: Gauge,
-    told: Mutex<HashMap<IntegrationKey, Told>>,
-    people: OnceLock<(Box<dyn People>, Reading<Timestamp>)>,
+    told: Mutex<HashMap<IntegrationKey, IntegrationGauges>>,
+    people: OnceLock<(Box<dyn GaugedEmployees>, ReadValue<Timestamp>)>,
 }
 
 impl Gauges {
@@ -154,17 +154,20 @@ impl Gauges {
         }
     }
 
-    fn told(&self) -> MutexGuard<'_, HashMap<IntegrationKey, Told>> {
+    fn told(&self) -> MutexGuard<'_, HashMap<IntegrationKey, IntegrationGauges>> {
         self.told.lock()
     }
 
-    pub(super) fn watch(&self, people: Box<dyn People>, now: Reading<Timestamp>) {
+    pub(super) fn watch(&self, people: Box<dyn GaugedEmployees>, now: ReadValue<Timestamp>) {
         // A process has one roster, so the first one counts.
         let _ = self.people.set((people, now));
     }
 
     pub(super) fn begin(&self, key: &IntegrationKey, since: Timestamp) {
-        self.told().insert(key.clone(), Told { through: since.as_second(), ..Told::default() });
+        self.told().insert(
+            key.clone(),
+            IntegrationGauges { through: since.as_second(), ..IntegrationGauges::default() },
+        );
     }
 
     pub(super) fn forget(&self, key: &IntegrationKey) {
@@ -177,7 +180,7 @@ impl Gauges {
         }
     }
 
-    pub(super) fn paced(&self, key: &IntegrationKey, left: Reading<Option<u32>>) {
+    pub(super) fn paced(&self, key: &IntegrationKey, left: ReadValue<Option<u32>>) {
         if let Some(told) = self.told().get_mut(key) {
             told.window = Some(left);
         }

@@ -7,7 +7,7 @@ use bobsync::{
     http::secret::Secret,
     provider::{
         Credential, Destination as _, Error, Provider as _,
-        call::CallHooks,
+        call::Hooks,
         entra::{self, App, Cloud, Entra},
     },
 };
@@ -95,11 +95,8 @@ async fn scopes_audiences_and_references_are_the_clouds() {
         entra.put("/app", json!({"graph": cloud.graph.strip_prefix("https://")})).await;
         for keys in [&CERTIFICATE[..], &["clientId", "clientSecret"]] {
             let app = App::read(credential(&entra.app, keys)).unwrap();
-            let hooks = CallHooks {
-                observer: Arc::new(|_, _| ()),
-                gate: Arc::new(|| true),
-                waits: untold(),
-            };
+            let hooks =
+                Hooks { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits: untold() };
             let settings = entra::Tenant { cloud, ..entra.settings() };
             let provider = Entra::new(settings, app, hooks, Arc::new(entra::pacer())).unwrap();
             list(&provider).await.unwrap();
@@ -226,7 +223,7 @@ async fn what_is_no_credential_is_unauthorized_and_gives_nothing_away() {
         let credential =
             Credential::new(all.map(|(key, text)| (key.to_owned(), Secret::new(text))).collect());
         let hooks =
-            CallHooks { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits: untold() };
+            Hooks { observer: Arc::new(|_, _| ()), gate: Arc::new(|| true), waits: untold() };
         match entra.settings().connect(credential, hooks, Arc::new(entra::pacer())) {
             Err(error @ Error::Unauthorized { .. }) => {
                 let text = format!("{error} {error:?}");

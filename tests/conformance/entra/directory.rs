@@ -12,7 +12,7 @@ use bobsync::{
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Credential, Provider,
-        call::CallHooks,
+        call::Hooks,
         entra::{self, App, CATALOG, Cloud, Entra, Mark, pacer},
     },
 };
@@ -109,7 +109,7 @@ fn connected(
     with_hooks(settings, credential, hooks(open, outcomes, untold()))
 }
 
-fn with_hooks(settings: entra::Tenant, credential: Credential, hooks: CallHooks) -> Entra {
+fn with_hooks(settings: entra::Tenant, credential: Credential, hooks: Hooks) -> Entra {
     Entra::new(settings, App::read(credential).unwrap(), hooks, Arc::new(pacer())).unwrap()
 }
 
@@ -248,7 +248,7 @@ impl Tenant for Directory {
             if name == "manager" { text(&user["manager"]["id"]) } else { text(&user[name]) }
         });
         Some(Account {
-            phase: bobsync::domain::account::Phase::Usual,
+            phase: bobsync::domain::account::AccountPhase::Usual,
             id: id.to_owned().into(),
             mark: user["employeeId"].as_str().and_then(bob_id).map(Into::into),
             email: text(&user["userPrincipalName"]),

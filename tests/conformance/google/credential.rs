@@ -7,7 +7,7 @@ use bobsync::{
     http::secret::Secret,
     provider::{
         Credential, Destination as _, Error, Initial, Provider as _,
-        call::CallHooks,
+        call::Hooks,
         google::{self, ServiceAccount},
     },
 };
@@ -115,7 +115,7 @@ async fn what_is_no_key_file_is_unauthorized_and_gives_nothing_away() {
     ] {
         let credential =
             Credential::new([("serviceAccount.json".to_owned(), Secret::new(&*file))].into());
-        let hooks = CallHooks {
+        let hooks = Hooks {
             observer: std::sync::Arc::new(|_, _| ()),
             gate: std::sync::Arc::new(|| true),
             waits: untold(),

@@ -12,7 +12,7 @@ use bobsync::{
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
-        call::CallHooks,
+        call::Hooks,
         google::{self, CATALOG, Google, ServiceAccount, pacer},
     },
 };
@@ -118,7 +118,7 @@ fn connected(settings: google::Tenant, key: &Value, open: bool, outcomes: Outcom
     with_hooks(settings, key, &hooks(open, outcomes, untold()))
 }
 
-fn with_hooks(settings: google::Tenant, key: &Value, hooks: &CallHooks) -> Google {
+fn with_hooks(settings: google::Tenant, key: &Value, hooks: &Hooks) -> Google {
     let account = ServiceAccount::read(&Secret::new(key.to_string())).unwrap();
     Google::new(settings, account, hooks, &Arc::new(pacer())).unwrap()
 }
@@ -250,7 +250,7 @@ impl Tenant for Workspace {
             text(&user["name"]["familyName"]),
         ];
         Some(Account {
-            phase: bobsync::domain::account::Phase::Usual,
+            phase: bobsync::domain::account::AccountPhase::Usual,
             id: id.to_owned().into(),
             mark: text(
                 &entry(&user, "externalIds", |entry| entry["customType"] == "bobsync")["value"],

@@ -216,7 +216,7 @@ impl Tenant for Organization {
             None => text(&user[*target]),
         };
         Some(Account {
-            phase: bobsync::domain::account::Phase::Usual,
+            phase: bobsync::domain::account::AccountPhase::Usual,
             id: id.to_owned().into(),
             mark: text(attribute(&user, "bobsyncEmployeeId")),
             email: text(&user["email"]),

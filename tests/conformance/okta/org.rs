@@ -5,14 +5,14 @@ use std::sync::Arc;
 
 use bobsync::{
     domain::{
-        account::{AccountState, Phase},
+        account::{AccountPhase, AccountState},
         employee::Fields,
         mapping::{Mapping, Row, Source},
     },
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Credential, Provider,
-        call::CallHooks,
+        call::Hooks,
         okta::{self, CATALOG, Caller, Leavers, NotSuspendable, Okta, pacer},
     },
 };
@@ -87,7 +87,7 @@ pub fn settings(address: &str) -> okta::Tenant {
     }
 }
 
-fn with_hooks(settings: okta::Tenant, credential: Credential, hooks: CallHooks) -> Okta {
+fn with_hooks(settings: okta::Tenant, credential: Credential, hooks: Hooks) -> Okta {
     Okta::new(settings, Caller::read(credential).unwrap(), hooks, Arc::new(pacer())).unwrap()
 }
 
@@ -243,7 +243,7 @@ impl Tenant for Org {
                 Some("SUSPENDED" | "STAGED" | "DEPROVISIONED") => AccountState::Suspended,
                 _ => AccountState::Other,
             },
-            phase: Phase::Usual,
+            phase: AccountPhase::Usual,
             attributes: TARGETS.iter().map(|target| text(&profile[*target])).collect(),
             administrator: false,
             elsewhere: false,

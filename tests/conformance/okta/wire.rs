@@ -3,7 +3,7 @@
 
 use bobsync::{
     domain::{
-        account::{Access, Account, AccountState, AccountWrite, Occasion, Phase},
+        account::{Access, Account, AccountPhase, AccountState, AccountWrite, Occasion},
         priority::Urgency,
     },
     http::secret::Secret,
@@ -163,7 +163,7 @@ async fn attributes_go_out_before_a_deactivation_and_after_an_activation() {
         (&json!("DEPROVISIONED"), &json!("Alumna"))
     );
     let listed = all(&org).await.remove(0);
-    assert_eq!((listed.state, listed.phase), (AccountState::Suspended, Phase::Deactivated));
+    assert_eq!((listed.state, listed.phase), (AccountState::Suspended, AccountPhase::Deactivated));
 
     let before = mails(&org).await;
     let back =
@@ -286,10 +286,10 @@ async fn the_password_of_a_starter_expires_after_the_activation_also_when_that_w
     let id = org.provider.create(&org.mapping, &wanted, &initial).await.unwrap().account.id;
     change(&org, org.settings(), &id, &ACTIVATE).await.0.unwrap();
     let phase = |seen: &[Account<'_>]| seen.iter().find(|one| one.id == id).unwrap().phase;
-    assert_eq!(phase(&all(&org).await), Phase::Unused);
+    assert_eq!(phase(&all(&org).await), AccountPhase::Unused);
     change(&org, org.settings(), &id, &first).await.0.unwrap();
     assert_eq!(status(&org, &id).await, "PASSWORD_EXPIRED");
-    assert_eq!(phase(&all(&org).await), Phase::Usual);
+    assert_eq!(phase(&all(&org).await), AccountPhase::Usual);
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use bobsync::{
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
-        call::{CallHooks, Gate, Observer},
+        call::{Gate, Hooks, Observer},
         limits::Pacer,
         onelogin::{self, CATALOG, OneLogin, pacer},
     },
@@ -121,8 +121,7 @@ pub fn connected(config: Config) -> OneLogin {
 
 pub fn paced(config: Config, pacer: Pacer) -> OneLogin {
     let Config { base, client_id, client_secret, observer, gate, waits, mastered } = config;
-    let (tenant, hooks) =
-        (onelogin::Tenant { base, mastered }, CallHooks { observer, gate, waits });
+    let (tenant, hooks) = (onelogin::Tenant { base, mastered }, Hooks { observer, gate, waits });
     OneLogin::new(tenant, client_id, client_secret, hooks, Arc::new(pacer)).unwrap()
 }
 
@@ -215,7 +214,7 @@ impl Tenant for Acme {
     async fn look(&self, id: &str) -> Option<Account> {
         let user = self.control.user(id.parse().unwrap()).await.ok()?;
         Some(Account {
-            phase: bobsync::domain::account::Phase::Usual,
+            phase: bobsync::domain::account::AccountPhase::Usual,
             id: id.to_owned().into(),
             mark: text(&user["external_id"]),
             email: text(&user["email"]),

@@ -39,7 +39,7 @@ use bobsync::{
             context::{Begins, Cluster, Integration, Past, Request},
             decide::{self, Deciding},
             execute::{Execution, Pace, execute},
-            guard::{Approvals, Guarding, OtherPasses, Sort, release},
+            guard::{Approvals, Guarding, OtherPasses, PassSort, release},
             observe,
             outcome::Outcome,
             record::{ApprovedParts, Basis, Recorder},
@@ -191,7 +191,7 @@ pub fn run(heard: &Heard) -> Doing {
         begins: Begins::default(),
         approvals: Approvals { approved_digest: None, last: None, released_before: "uid" },
         others: OtherPasses { lost: &Mutex::default(), ledger: &Mutex::default(), pass: 1 },
-        sort: Sort::default(),
+        sort: PassSort::default(),
         moment: Moment { now, interval: 600, apart: Duration::from_mins(5), asked: false },
     };
     let released = release(&guarding, &mut planned, &listing);

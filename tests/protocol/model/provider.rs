@@ -187,7 +187,7 @@ impl Account {
             other => self.attributes.get(other).map(|text| own(text)),
         };
         Listed {
-            phase: bobsync::domain::account::Phase::Usual,
+            phase: bobsync::domain::account::AccountPhase::Usual,
             id: own(id),
             mark: self.mark.as_deref().map(own),
             email: Some(own(&self.email)),

@@ -22,7 +22,7 @@ use crate::{
         status::{WriteError, Writer},
     },
     domain::{
-        evidence::{Proof, Report},
+        evidence::{BobReport, Proof},
         known::Revoked,
         why::Why,
     },
@@ -67,9 +67,9 @@ impl Inbox {
         let known = mailbox.employees.get(employee);
         let before = known.as_ref().map_or_else(Proof::default, Entry::proof);
         let report = match kind {
-            Kind::AccessRevoked => Report::Revoked,
-            Kind::Deleted => Report::Deleted,
-            Kind::Activated => Report::Activated,
+            Kind::AccessRevoked => BobReport::Revoked,
+            Kind::Deleted => BobReport::Deleted,
+            Kind::Activated => BobReport::Activated,
             _ => return Ok(()),
         };
         let Some(after) = before.after(report, at, known.is_some()) else { return Ok(()) };

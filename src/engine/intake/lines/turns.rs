@@ -10,7 +10,7 @@ use super::{Urgency, Waiting};
 
 /// The employees in the lines.
 #[derive(Debug, Default)]
-pub(super) struct People {
+pub(super) struct QueuedEmployees {
     waiting: HashMap<Box<str>, Waiting>,
     turns: [Turns; 2],
 }
@@ -47,7 +47,7 @@ impl Waiting {
     }
 }
 
-impl People {
+impl QueuedEmployees {
     /// Returns how many employees are in the lines.
     pub fn len(&self) -> usize {
         self.waiting.len()
@@ -129,7 +129,7 @@ mod tests {
                 (0u8..12, 0usize..5, prop::option::of(0u64..9), prop::option::of(0u64..9)), 0..60),
             window in prop::option::of(0u64..9),
         ) {
-            let (now, mut people) = (Instant::now(), People::default());
+            let (now, mut people) = (Instant::now(), QueuedEmployees::default());
             let window = window.map(|after| now + Duration::from_secs(after));
             for (id, class, own, wakes) in steps {
                 people.put(&id.to_string(), waiting(Class::ALL[class], now, own, wakes));
@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn the_first_turn_costs_the_same_however_many_wait() {
-        let (now, mut people) = (Instant::now(), People::default());
+        let (now, mut people) = (Instant::now(), QueuedEmployees::default());
         for id in 0..20_000_u64 {
             let own = (id % 3 > 0).then_some(id);
             people.put(&id.to_string(), waiting(Class::Mover, now, own, None));

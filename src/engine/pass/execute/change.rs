@@ -3,7 +3,7 @@
 //! without the values that the provider names. If it names no value, or names an array that several
 //! values share, the values are sent one after the other. Values that cannot be written are named.
 
-use super::{Ended, Run, action_of, often, streaks::Sort};
+use super::{CallEnd, Run, action_of, often, streaks::Sort};
 use crate::{
     api::employee_sync::{Action, MatchedBy},
     domain::{
@@ -96,7 +96,7 @@ pub(super) enum Suspects {
 
 /// What has landed of a change so far.
 #[derive(Default)]
-struct Progress {
+struct ChangeProgress {
     written: Option<Written>,
     fields: Vec<usize>,
     unconfirmed: Vec<usize>,
@@ -118,7 +118,7 @@ impl Run<'_, '_, '_> {
         write: AccountWrite,
         action: Action,
         matched_by: MatchedBy,
-    ) -> Result<Landed, Ended> {
+    ) -> Result<Landed, CallEnd> {
         let suspends = write.access == Some(Access::Suspended);
         let mixed = suspends && (write.mark.is_some() || !write.attributes.is_empty());
         let tries = if mixed || self.streaks.is_silent(aim.sort) {
@@ -126,14 +126,14 @@ impl Run<'_, '_, '_> {
         } else {
             Tries::all()
         };
-        let mut progress = Progress::default();
+        let mut progress = ChangeProgress::default();
         let mut rest = write;
         let mut failed = match self.update(&aim, &rest, tries).await {
             Ok(written) => {
                 self.note(&mut progress, written, &rest);
                 return Ok(progress.landed(aim, action, matched_by));
             }
-            Err(Ended::Refused(error)) if may_be_a_part(&error) => Some(error),
+            Err(CallEnd::Refused(error)) if may_be_a_part(&error) => Some(error),
             Err(other) => return Err(other),
         };
         let (mut refused, mut ended) = (None, None);
@@ -150,7 +150,7 @@ impl Run<'_, '_, '_> {
                 }
                 // The account itself may be out of reach, or only a part of the change: the
                 // provider may still accept the rest.
-                Err(Ended::Refused(
+                Err(CallEnd::Refused(
                     error @ (Error::Forbidden { .. }
                     | Error::Rejected { .. }
                     | Error::ByHand { .. }
@@ -170,7 +170,7 @@ impl Run<'_, '_, '_> {
                         rest.attributes.retain(|(row, _)| !rows.contains(row));
                         progress.left.add(self.failure(&error, &rows), rows);
                         if rest.is_empty() {
-                            ended = Some(Ended::Refused(error));
+                            ended = Some(CallEnd::Refused(error));
                             break;
                         }
                     }
@@ -182,7 +182,7 @@ impl Run<'_, '_, '_> {
                     Suspects::None => {
                         let rows = self.sent(&rest);
                         progress.left.add(self.failure(&error, &rows), rows);
-                        ended = Some(Ended::Refused(error));
+                        ended = Some(CallEnd::Refused(error));
                         break;
                     }
                 }
@@ -192,7 +192,7 @@ impl Run<'_, '_, '_> {
                     self.note(&mut progress, written, &rest);
                     break;
                 }
-                Err(Ended::Refused(error)) if may_be_a_part(&error) => failed = Some(error),
+                Err(CallEnd::Refused(error)) if may_be_a_part(&error) => failed = Some(error),
                 Err(other) => {
                     let rows = self.sent(&rest);
                     progress.left.add(
@@ -205,11 +205,11 @@ impl Run<'_, '_, '_> {
             }
         }
         if let Some(error) = refused {
-            return Err(Ended::Refused(error));
+            return Err(CallEnd::Refused(error));
         }
         match ended {
             Some(ended) if progress.written.is_none() => Err(ended),
-            Some(Ended::Refused(error @ Error::Unauthorized { .. })) => {
+            Some(CallEnd::Refused(error @ Error::Unauthorized { .. })) => {
                 self.streaks.credential_refused(&error);
                 Ok(progress.landed(aim, action, matched_by))
             }
@@ -229,8 +229,8 @@ impl Run<'_, '_, '_> {
         write: &AccountWrite,
         suspects: &[usize],
         error: Error,
-        progress: &mut Progress,
-    ) -> Result<(), Ended> {
+        progress: &mut ChangeProgress,
+    ) -> Result<(), CallEnd> {
         let (alone, others): (Vec<_>, Vec<_>) =
             write.attributes.iter().cloned().partition(|(row, _)| suspects.contains(row));
         let others = AccountWrite { attributes: others, ..write.clone() };
@@ -250,7 +250,7 @@ impl Run<'_, '_, '_> {
                     let now = found
                         .into_iter()
                         .find(|account| *account.id == *aim.id)
-                        .ok_or(Ended::Refused(Error::NotFound))?;
+                        .ok_or(CallEnd::Refused(Error::NotFound))?;
                     part.foreign = now.foreign.map(|foreign| foreign.as_ref().into());
                 }
                 self.update(aim, &part, Tries::at_most(1)).await
@@ -260,7 +260,7 @@ impl Run<'_, '_, '_> {
                     self.note(progress, written, &part);
                     (silent, stale) = (0, true);
                 }
-                Err(Ended::Refused(error)) if may_be_a_part(&error) => {
+                Err(CallEnd::Refused(error)) if may_be_a_part(&error) => {
                     silent = if is_silence(&error) { silent + 1 } else { 0 };
                     // The first error says more than the last one, because it came after all tries.
                     let told =
@@ -271,7 +271,7 @@ impl Run<'_, '_, '_> {
                     if silent >= SILENT {
                         let waiting: Vec<usize> = parts.flat_map(|part| self.sent(&part)).collect();
                         progress.left.add(self.failure(&last, &waiting), waiting);
-                        return Err(Ended::Refused(last));
+                        return Err(CallEnd::Refused(last));
                     }
                 }
                 Err(other) => {
@@ -284,11 +284,11 @@ impl Run<'_, '_, '_> {
                 }
             }
         }
-        if progress.written.is_none() { Err(Ended::Refused(last)) } else { Ok(()) }
+        if progress.written.is_none() { Err(CallEnd::Refused(last)) } else { Ok(()) }
     }
 
     /// Notes what a write brought.
-    fn note(&self, progress: &mut Progress, mut written: Written, write: &AccountWrite) {
+    fn note(&self, progress: &mut ChangeProgress, mut written: Written, write: &AccountWrite) {
         let mut rows = self.sent(write);
         if let Some(left) = written.left.take() {
             rows.retain(|row| !left.rows.contains(row));
@@ -386,7 +386,7 @@ impl Run<'_, '_, '_> {
         aim: &Aim<'_>,
         write: &AccountWrite,
         mut tries: Tries,
-    ) -> Result<Written, Ended> {
+    ) -> Result<Written, CallEnd> {
         let urgency =
             if write.access == Some(Access::Suspended) { Urgency::Urgent } else { Urgency::Normal };
         let renames = write.attributes.iter().any(|(row, _)| {
@@ -401,11 +401,11 @@ impl Run<'_, '_, '_> {
                     }
                     return Ok(written);
                 }
-                Err(Ended::Refused(error @ Error::Unknown { .. })) => {
+                Err(CallEnd::Refused(error @ Error::Unknown { .. })) => {
                     tracing::debug!(%error, "the outcome of an update is unknown; reading back");
                     (error, tries.again())
                 }
-                Err(Ended::Refused(error @ Error::Duplicate { .. })) if renames => (error, None),
+                Err(CallEnd::Refused(error @ Error::Duplicate { .. })) if renames => (error, None),
                 other => return other,
             };
             if let Some(wait) = wait {
@@ -413,17 +413,17 @@ impl Run<'_, '_, '_> {
             }
             match self.look(aim.person, aim.sort, Key::Id(aim.id), Tries::at_most(2)).await {
                 Ok(found) => match found.into_iter().find(|account| *account.id == *aim.id) {
-                    None => return Err(Ended::Refused(Error::NotFound)),
+                    None => return Err(CallEnd::Refused(Error::NotFound)),
                     Some(account) if self.holds(aim.person, &account, write) => {
                         return Ok(Written { account, request_id: None, left: None });
                     }
                     Some(_) => {}
                 },
-                Err(Ended::Refused(said)) => tracing::debug!(%said, "reading back was refused"),
+                Err(CallEnd::Refused(said)) => tracing::debug!(%said, "reading back was refused"),
                 Err(other) => return Err(other),
             }
             if wait.is_none() {
-                return Err(Ended::Refused(often(error, tries.made())));
+                return Err(CallEnd::Refused(often(error, tries.made())));
             }
         }
     }
@@ -463,7 +463,7 @@ impl Run<'_, '_, '_> {
     }
 }
 
-impl Progress {
+impl ChangeProgress {
     fn landed(self, aim: Aim<'_>, action: Action, matched_by: MatchedBy) -> Landed {
         let Self { written, fields, unconfirmed, answered, left, sessions, request_id } = self;
         let (account, state) = written.map_or_else(

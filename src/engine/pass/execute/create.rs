@@ -2,7 +2,7 @@
 //! with a lost answer, or the account of another employee.
 
 use super::{
-    Ended, LAG, LEFT_OUT, Met, Run,
+    CallEnd, LAG, LEFT_OUT, MetAccount, Run,
     change::{Aim, Landed, LeftOut, Suspects, action_on},
     often,
     streaks::Sort,
@@ -25,20 +25,20 @@ use crate::{
 const SENT: u32 = 2;
 
 /// The account with a person's mark, and accounts without a mark that may be the person's.
-type Known = (Option<Account<'static>>, Vec<Account<'static>>);
+type KnownAccounts = (Option<Account<'static>>, Vec<Account<'static>>);
 
 impl Run<'_, '_, '_> {
     pub(super) async fn create(
         &self,
         change: &Change,
         mut write: AccountWrite,
-    ) -> Result<Landed, Ended> {
+    ) -> Result<Landed, CallEnd> {
         let person = change.person;
         let employee = &self.cx.planned.person(person).employee;
         let names = [self.cx.planned.mapping.email, self.cx.planned.mapping.username]
             .map(|row| self.cx.planned.mapping.text(row, employee));
         if names.iter().flatten().any(|name| self.cx.protected.names(name)) {
-            return Err(Ended::Failed(Failure::Protected(ProtectedBy::Settings)));
+            return Err(CallEnd::Failed(Failure::Protected(ProtectedBy::Settings)));
         }
         if change.look_up_first {
             let (own, mut free) = self.by_mark(person).await?;
@@ -50,7 +50,7 @@ impl Run<'_, '_, '_> {
                 return Ok(landed);
             }
             if free.len() > 1 && self.cx.adopt {
-                return Err(Ended::Failed(Failure::Ambiguous));
+                return Err(CallEnd::Failed(Failure::Ambiguous));
             }
             if let Some(account) = free.pop().filter(|_| self.cx.adopt) {
                 return self.bring_up(person, account, &write, MatchedBy::Email, false).await;
@@ -60,7 +60,7 @@ impl Run<'_, '_, '_> {
             Ok(initial) => initial,
             Err(stop) => {
                 self.streaks.close(Sort::Creation, stop);
-                return Err(Ended::Halted);
+                return Err(CallEnd::Halted);
             }
         };
         let (mut left, mut tries, mut sent) = (LeftOut::default(), Tries::all(), 0);
@@ -90,7 +90,7 @@ impl Run<'_, '_, '_> {
                         only_found: false,
                     });
                 }
-                Err(Ended::Refused(Error::Unknown { said })) => {
+                Err(CallEnd::Refused(Error::Unknown { said })) => {
                     tracing::debug!(said, "the outcome of a create is unknown; reading back");
                     sent += 1;
                     if let Some(wait) = tries.again() {
@@ -107,7 +107,7 @@ impl Run<'_, '_, '_> {
                     }
                     let error = often(Error::Unknown { said }, sent);
                     if sent >= SENT {
-                        return Err(Ended::Refused(error));
+                        return Err(CallEnd::Refused(error));
                     }
                     // The last try ended like this too. One of the values may cause an error at the
                     // provider.
@@ -116,7 +116,9 @@ impl Run<'_, '_, '_> {
                         self.leave_out(&mut write, &mut left, &error, rows);
                     }
                 }
-                Err(Ended::Refused(error @ (Error::Rejected { .. } | Error::Duplicate { .. }))) => {
+                Err(CallEnd::Refused(
+                    error @ (Error::Rejected { .. } | Error::Duplicate { .. }),
+                )) => {
                     let many = left.rows().len() >= LEFT_OUT;
                     let rows = match self.suspects(&write, &error) {
                         Suspects::These(rows) | Suspects::Among(rows) if !many => {
@@ -141,7 +143,7 @@ impl Run<'_, '_, '_> {
                         Error::Duplicate { field } => {
                             return self.duplicate(person, &write, field, sent > 0).await;
                         }
-                        error => return Err(Ended::Refused(error)),
+                        error => return Err(CallEnd::Refused(error)),
                     }
                 }
                 Err(other) => return Err(other),
@@ -188,7 +190,7 @@ impl Run<'_, '_, '_> {
     ///
     /// If logins decide, also returns the accounts without a mark that have the person's login. If
     /// no account has the login, these are the accounts with the person's e-mail.
-    async fn by_mark(&self, index: PersonIndex) -> Result<Known, Ended> {
+    async fn by_mark(&self, index: PersonIndex) -> Result<KnownAccounts, CallEnd> {
         let person = self.cx.planned.person(index);
         let mark = person.employee.id();
         let email = self.cx.planned.mapping.text(self.cx.planned.mapping.email, &person.employee);
@@ -216,7 +218,7 @@ impl Run<'_, '_, '_> {
             let (mut own, others): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(|account| account.mark.as_deref() == Some(mark));
             if own.len() > 1 {
-                return Err(Ended::Failed(Failure::Ambiguous));
+                return Err(CallEnd::Failed(Failure::Ambiguous));
             }
             if let Some(account) = own.pop() {
                 return Ok((Some(account), Vec::new()));
@@ -240,7 +242,7 @@ impl Run<'_, '_, '_> {
         index: PersonIndex,
         email: &str,
         sure: bool,
-    ) -> Result<Vec<Account<'static>>, Ended> {
+    ) -> Result<Vec<Account<'static>>, CallEnd> {
         let mut pause = LAG;
         loop {
             let mut found =
@@ -268,12 +270,12 @@ impl Run<'_, '_, '_> {
         write: &AccountWrite,
         field: Option<String>,
         doubtful: bool,
-    ) -> Result<Landed, Ended> {
+    ) -> Result<Landed, CallEnd> {
         let person = self.cx.planned.person(index);
         let mapping = self.cx.planned.mapping;
-        let conflict = |said: &str| Ended::Failed(Failure::Conflict(said.to_owned()));
+        let conflict = |said: &str| CallEnd::Failed(Failure::Conflict(said.to_owned()));
         let Some(email) = mapping.text(mapping.email, &person.employee) else {
-            return Err(Ended::Refused(Error::Duplicate { field }));
+            return Err(CallEnd::Refused(Error::Duplicate { field }));
         };
         let target = &mapping.rows[mapping.email].target;
         // If another value is taken, the account with that value may have another e-mail, so a
@@ -283,7 +285,7 @@ impl Run<'_, '_, '_> {
         let sure = !twice && (doubtful || other.is_none());
         let mut found = self.by_email(index, &email, sure).await?;
         if found.len() > 1 {
-            return Err(Ended::Failed(Failure::Ambiguous));
+            return Err(CallEnd::Failed(Failure::Ambiguous));
         }
         if found.is_empty() && twice {
             let mark = person.employee.id();
@@ -297,7 +299,7 @@ impl Run<'_, '_, '_> {
         let Some(account) = found.pop() else {
             if doubtful && self.cx.provider.capabilities().lags {
                 let said = "the provider has an account with this e-mail and does not show it yet";
-                return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
+                return Err(CallEnd::Failed(Failure::Retrying(said.to_owned())));
             }
             return Err(match other {
                 Some(other) => conflict(&format!(
@@ -362,12 +364,12 @@ impl Run<'_, '_, '_> {
         wanted: &AccountWrite,
         matched_by: MatchedBy,
         own: bool,
-    ) -> Result<Landed, Ended> {
+    ) -> Result<Landed, CallEnd> {
         if let Some(by) = self.cx.protected.covers(&account) {
-            return Err(Ended::Failed(Failure::Protected(by)));
+            return Err(CallEnd::Failed(Failure::Protected(by)));
         }
         if account.elsewhere {
-            return Err(Ended::Failed(Failure::ManagedElsewhere));
+            return Err(CallEnd::Failed(Failure::ManagedElsewhere));
         }
         let person = self.cx.planned.person(index);
         let frozen = is_frozen(account.phase, person.decision.existing);
@@ -421,7 +423,7 @@ impl Run<'_, '_, '_> {
         let action = if made { Action::Create } else { action_on(account.mark.is_some(), &write) };
         let fields = self.sent(if made { wanted } else { &write });
         let (id, state): (Box<str>, _) = ((*account.id).into(), account.state);
-        let met = Met { account: id.clone(), state, action, fields: fields.clone() };
+        let met = MetAccount { account: id.clone(), state, action, fields: fields.clone() };
         self.met.lock().insert(index, met);
         if write.is_empty() {
             let (unconfirmed, answered, left) = (Vec::new(), Vec::new(), LeftOut::default());
@@ -445,7 +447,7 @@ impl Run<'_, '_, '_> {
                 let said = "the account exists already, and the budget does not allow the change \
                     that it needs: the next plan holds it, and PlanHeld of the integration then \
                     says how to go on";
-                return Err(Ended::Failed(Failure::Retrying(said.to_owned())));
+                return Err(CallEnd::Failed(Failure::Retrying(said.to_owned())));
             }
         }
         write.foreign = account.foreign.as_deref().map(Into::into);

@@ -3,7 +3,7 @@
 
 use jiff::Timestamp;
 
-use super::Source;
+use super::SeenBob;
 use crate::{
     api::reasons::IntegrationReason,
     bob,
@@ -12,7 +12,7 @@ use crate::{
         employee::{self, Employee, SITE},
         mapping::Mapping,
         matching::Matcher,
-        missing::{Missing, Words},
+        missing::{MissingEmployee, Words},
         safety::Read,
         settings::Settings,
     },
@@ -38,7 +38,7 @@ pub async fn employees(
     roster: &Employees,
     last: &LastRead,
     now: Timestamp,
-) -> Result<Source, Stop> {
+) -> Result<SeenBob, Stop> {
     let fields = &settings.mapping.fields;
     let mut people = bob.everybody(fields).await.map_err(bob_stop)?;
     let mut unseen_fields = unseen(settings, &people);
@@ -59,7 +59,7 @@ pub async fn employees(
         asked: last.asked,
     });
     let company = company(settings, &people.employees);
-    let mut source = Source {
+    let mut source = SeenBob {
         employees: people.employees,
         company,
         found: BobFound {
@@ -69,7 +69,7 @@ pub async fn employees(
             unseen_fields,
             ..BobFound::default()
         },
-        ..Source::default()
+        ..SeenBob::default()
     };
     roster.shown(shown(&source.employees));
     let Apart { missing, mut gone, expected } = compare(roster, &mut source.employees, now);
@@ -114,7 +114,7 @@ pub async fn employees(
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Apart {
     /// They were in Bob.
-    pub missing: Vec<Missing>,
+    pub missing: Vec<MissingEmployee>,
     /// Their file is deleted.
     pub gone: Vec<Box<str>>,
     /// They were never in Bob.
@@ -139,7 +139,7 @@ pub fn compare(roster: &Employees, answer: &mut Vec<Employee>, now: Timestamp) -
             if entry.file_deleted.is_some() {
                 apart.gone.push(employee.into());
             } else if entry.was_in_bob() {
-                apart.missing.push(Missing {
+                apart.missing.push(MissingEmployee {
                     id: employee.into(),
                     word: entry.lifecycle,
                     absence: entry.absence,

@@ -11,7 +11,7 @@ use std::{
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 
-use super::Source;
+use super::SeenBob;
 use crate::{
     api::employee_sync::Trigger,
     bob,
@@ -21,7 +21,7 @@ use crate::{
         employee::{Cell, Employee, LIFECYCLE, known_to_bob},
         mapping::{Compare, Desired, Mapping},
         matching::Person,
-        missing::{Absence, Answer, Missing, Words},
+        missing::{Absence, MissingEmployee, StatusAnswer, Words},
         priority::Urgency,
         settings::Settings,
     },
@@ -45,7 +45,7 @@ pub type StillWanted<'a> = &'a (dyn Fn() -> bool + Sync);
 
 /// What Bob answered, as far as it was asked.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub struct PartialSight {
     /// The employees to decide on.
     pub employees: Vec<Employee>,
     /// The employees with a change that Bob does not show yet, and those that Bob does not have
@@ -65,9 +65,9 @@ pub struct Seen {
     pub fields: HashSet<Box<str>>,
 }
 
-impl From<Seen> for Source {
-    fn from(seen: Seen) -> Self {
-        let Seen { unseen, unread, in_doubt, .. } = seen;
+impl From<PartialSight> for SeenBob {
+    fn from(seen: PartialSight) -> Self {
+        let PartialSight { unseen, unread, in_doubt, .. } = seen;
         Self {
             employees: seen.employees,
             rest: Rest { unseen, unread, in_doubt, ..Rest::default() },
@@ -92,9 +92,9 @@ pub async fn employees(
     urgency: Urgency,
     now: Timestamp,
     apart: Duration,
-) -> Result<Seen, Stop> {
+) -> Result<PartialSight, Stop> {
     let fields = &settings.mapping.fields;
-    let mut seen = Seen::default();
+    let mut seen = PartialSight::default();
     let mut ids: Vec<&str> = wanted.keys().map(|id| &**id).collect();
     ids.sort_unstable_by_key(|id| (wanted[*id].class, wanted[*id].since, *id));
     let mut found: HashMap<Box<str>, Employee> = HashMap::new();
@@ -155,14 +155,15 @@ pub async fn employees(
                         seen.employees.push(employee);
                     }
                     Ok(None) => {
-                        let missing = Missing {
+                        let missing = MissingEmployee {
                             id: id.into(),
                             word: entry.lifecycle,
                             absence: entry.absence,
                         };
                         // This pass does not know the other employees in Bob. Instead of that
                         // knowledge, a person's request is enough for a second 404.
-                        let answer = Answer { shown: &Words::default(), memory: None, now, apart };
+                        let answer =
+                            StatusAnswer { shown: &Words::default(), memory: None, now, apart };
                         if answer.confirms(&missing)
                             || (waiting.trigger == Trigger::Manual && answer.is_second(&missing))
                         {
@@ -193,8 +194,8 @@ pub async fn employees(
 /// Returns which of these employees lose access by evidence on record and have an open account
 /// according to their status. Bob is not asked.
 #[must_use]
-pub fn by_evidence(roster: &Employees, wanted: &Causes) -> Seen {
-    let mut seen = Seen::default();
+pub fn by_evidence(roster: &Employees, wanted: &Causes) -> PartialSight {
+    let mut seen = PartialSight::default();
     for id in wanted.keys() {
         let (takes, gone) = roster.with(id, |entry| {
             (
@@ -239,7 +240,7 @@ pub async fn accounts(
     provider: &dyn Provider,
     mapping: &Mapping,
     roster: &Employees,
-    seen: &mut Seen,
+    seen: &mut PartialSight,
     wanted: StillWanted<'_>,
 ) -> Result<Vec<Account<'static>>, Stop> {
     let searches = provider.capabilities().searches_marks;
@@ -321,7 +322,7 @@ pub async fn marked(
     provider: &dyn Provider,
     mapping: &Mapping,
     roster: &Employees,
-    seen: &mut Seen,
+    seen: &mut PartialSight,
 ) -> Result<Vec<Account<'static>>, Stop> {
     let is_unknown = |employee: &&Employee| {
         roster.with(employee.id(), |entry| entry.is_some_and(Entry::is_unknown_against_evidence))

@@ -1,18 +1,18 @@
 //! What the statuses say before an outcome is known, if that takes long. A status that says nothing
 //! yet, or that all is in order, would hide that something waits.
 
-use super::{Judged, Moment, Recorder, Trouble, Write};
+use super::{JudgedEmployee, Recorder, Trouble, Write, WriteMoment};
 use crate::domain::{
     access::Missing,
     matching::{Person, PersonIndex},
-    plan::{Change, Manager, Plan, Standing},
+    plan::{Change, EmployeePlan, Manager, Plan},
 };
 use crate::engine::pass::outcome::Outcome;
 
 /// Returns a plan of which nothing is known yet.
 #[must_use]
 pub fn unknown(people: &[Person]) -> Plan {
-    let standing = Standing {
+    let standing = EmployeePlan {
         account: None,
         manager: Manager::Nothing,
         block: None,
@@ -65,11 +65,11 @@ impl Recorder<'_> {
     }
 
     fn before_the_outcome(&self, index: PersonIndex, trouble: Trouble) -> Option<Write<'_>> {
-        let mut judged: Judged<'_> = self.judge(index, trouble, None);
+        let mut judged: JudgedEmployee<'_> = self.judge(index, trouble, None);
         // A request is answered when the pass has ended.
         judged.verdict.sync_handled.clone_from(&judged.seen.sync_handled);
         let write = self.draft(index, judged, None).filter(|write| !write.expired)?;
-        Some(Write { moment: Moment::Early, ..write })
+        Some(Write { moment: WriteMoment::Early, ..write })
     }
 
     /// Returns whether there is nothing to say of this person before an outcome: the outcome is

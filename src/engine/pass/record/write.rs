@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::{Resource as _, ResourceExt as _};
 
-use super::{Judged, Recorder, action_word};
+use super::{JudgedEmployee, Recorder, action_word};
 use crate::{
     api::{
         EmployeeSync, EmployeeSyncStatus, ProvisioningIntegration, conditions,
@@ -64,10 +64,10 @@ impl Recorder<'_> {
     pub(super) fn draft<'b>(
         &'b self,
         index: PersonIndex,
-        judged: Judged<'b>,
+        judged: JudgedEmployee<'b>,
         outcome: Option<&Outcome>,
     ) -> Option<Write<'b>> {
-        let Judged { verdict, known, unknown, unrecorded, seen, proof } = judged;
+        let JudgedEmployee { verdict, known, unknown, unrecorded, seen, proof } = judged;
         let person = self.planned.person(index);
         let id = person.employee.id();
         if outcome.is_none() && self.handle.is_outdated(id) {
@@ -132,7 +132,7 @@ impl Recorder<'_> {
             history,
             owed,
             expired,
-            moment: if outcome.is_some() { Moment::Tried } else { Moment::Untried },
+            moment: if outcome.is_some() { WriteMoment::Tried } else { WriteMoment::Untried },
             seen,
             proof,
             exists: known.is_some(),
@@ -146,7 +146,7 @@ impl Recorder<'_> {
     }
 
     async fn counted(&self, write: Write<'_>) {
-        let untried = write.moment == Moment::Untried;
+        let untried = write.moment == WriteMoment::Untried;
         self.write(write).await;
         self.request
             .progress()
@@ -158,10 +158,10 @@ impl Recorder<'_> {
     async fn write(&self, mut write: Write<'_>) {
         let id = self.planned.id(write.index);
         let _alone = self.handle.record(id).await;
-        if write.moment == Moment::Early && self.is_settled(write.index) {
+        if write.moment == WriteMoment::Early && self.is_settled(write.index) {
             return;
         }
-        if write.moment != Moment::Tried && self.handle.is_outdated(id) {
+        if write.moment != WriteMoment::Tried && self.handle.is_outdated(id) {
             // A later pass has looked at this person while this write waited for its turn, so the
             // findings of that pass stay.
             return;
@@ -179,7 +179,7 @@ impl Recorder<'_> {
             Ok(()) if write.owed.is_empty() => {}
             Ok(()) => self.integration.roster.owe(id, Vec::new()),
             // The outcome is written when it is known.
-            Err(error) if write.moment == Moment::Early => {
+            Err(error) if write.moment == WriteMoment::Early => {
                 tracing::debug!(integration = %self.integration.roster.key, %error,
                     "what is said early could not be written")
             }
@@ -197,7 +197,7 @@ impl Recorder<'_> {
     /// Deletes the object of an employee that has been gone for longer than the retention. A change
     /// in the meantime keeps the object.
     async fn expire(&self, write: &Write<'_>, id: &str) -> Result<(), WriteError> {
-        if self.integration.roster.with(id, Seen::of) != write.seen {
+        if self.integration.roster.with(id, OtherWriters::of) != write.seen {
             return Ok(());
         }
         match self
@@ -310,7 +310,10 @@ impl Recorder<'_> {
         // The evidence is what the roster has at this moment: Bob may have reported something, or
         // withdrawn it, since the pass looked.
         let (proof, changed) = self.integration.roster.with(id, |entry| {
-            (self.proof(write.index, entry, Some(&write.seen)), Seen::of(entry) != write.seen)
+            (
+                self.proof(write.index, entry, Some(&write.seen)),
+                OtherWriters::of(entry) != write.seen,
+            )
         });
         let mut status = write.verdict.status(
             &self.integration.settings().mapping,
@@ -437,14 +440,14 @@ fn worth_an_object(person: &Person, verdict: &Verdict<'_>) -> bool {
 
 /// What writers other than this pass write, as it was known when a verdict was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Seen {
+pub(super) struct OtherWriters {
     /// The evidence. If it has come or ended since then, that is news to the pass.
     pub(super) proof: Proof,
     pub(super) sync_handled: Option<Box<str>>,
     pub(super) part: Option<u64>,
 }
 
-impl Seen {
+impl OtherWriters {
     pub(super) fn of(entry: Option<&Entry>) -> Self {
         let Some(entry) = entry else { return Self::default() };
         Self {
@@ -457,7 +460,7 @@ impl Seen {
 
 /// The moment of a pass at which a status is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Moment {
+pub(super) enum WriteMoment {
     /// Before the outcome is known.
     Early,
     /// After it was clear that there is no change to try.
@@ -479,9 +482,9 @@ pub(super) struct Write<'a> {
     /// deleted.
     pub(super) expired: bool,
     /// The moment of the pass at which the status is written.
-    pub(super) moment: Moment,
+    pub(super) moment: WriteMoment,
     /// What was known when the verdict was made.
-    pub(super) seen: Seen,
+    pub(super) seen: OtherWriters,
     /// The evidence at that time.
     pub(super) proof: Proof,
     pub(super) exists: bool,
@@ -542,12 +545,12 @@ mod tests {
     #[test]
     fn evidence_that_came_or_ended_while_a_pass_was_under_way_is_news_to_it() {
         let at = |second| Timestamp::from_second(second).unwrap();
-        let of = |proof| Seen { proof, ..Seen::default() };
+        let of = |proof| OtherWriters { proof, ..OtherWriters::default() };
         let revoked = |second| {
             let revoked = Some(Revoked { at: at(second), start: None });
             of(Proof { revoked, ..Proof::default() })
         };
-        let (none, first, second) = (Seen::of(None), revoked(1), revoked(2));
+        let (none, first, second) = (OtherWriters::of(None), revoked(1), revoked(2));
         let deleted = of(Proof { file_deleted: Some(at(3)), ..Proof::default() });
         for (seen, now) in [
             (&first, &none),
@@ -558,7 +561,7 @@ mod tests {
         ] {
             assert!(seen.proof != now.proof, "{seen:?} {now:?}");
         }
-        let answered = Seen { sync_handled: Some("now".into()), ..first.clone() };
+        let answered = OtherWriters { sync_handled: Some("now".into()), ..first.clone() };
         assert!(
             first.proof == answered.proof && first != answered,
             "an answered request is no evidence, and still news"

@@ -13,7 +13,7 @@ use crate::{
         reasons::{DetailReason, IntegrationReason},
     },
     domain::count::{counted, employees},
-    engine::waits::{Side, StillOpen, Told},
+    engine::waits::{ShownWait, Side, StillOpen},
 };
 
 /// Returns the conditions of an integration that cannot be read. Conditions that this does not
@@ -97,7 +97,7 @@ impl Side {
 #[must_use]
 pub fn with_waits(
     mut conditions: Vec<Condition>,
-    waits: &[Told],
+    waits: &[ShownWait],
     generation: i64,
     now: Timestamp,
 ) -> Vec<Condition> {
@@ -306,8 +306,8 @@ mod tests {
         merge(&[], &wanted, 3, at(100))
     }
 
-    fn wait(side: Side) -> Told {
-        Told { side, message: "Waiting until 2026-11-30T09:00:00Z: for a reason.".to_owned() }
+    fn wait(side: Side) -> ShownWait {
+        ShownWait { side, message: "Waiting until 2026-11-30T09:00:00Z: for a reason.".to_owned() }
     }
 
     fn words(conditions: &[Condition]) -> Vec<(&str, &str, &str, bool)> {

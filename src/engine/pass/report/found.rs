@@ -11,8 +11,8 @@ use crate::{
         calendar::Gaps,
         guard::HeldPlan,
         mapping::Mapping,
-        missing::Memory,
-        plan::{Counts, Planned},
+        missing::StatusMemory,
+        plan::{ChangeCounts, Planned},
         priority::Class,
         safety::Suspicion,
     },
@@ -21,7 +21,7 @@ use crate::{
             Early, HeldScope,
             execute::Summary,
             guard::Released,
-            observe::{Accounts, Source},
+            observe::{Accounts, SeenBob},
         },
         settings::tenants::Tenant,
         stop::Stop,
@@ -75,7 +75,7 @@ pub struct Absent {
     /// When the next pass has something to confirm.
     pub again: Option<Timestamp>,
     /// What is to be remembered of lifecycle statuses, or `None` if the answer is not believed.
-    pub memory: Option<Memory>,
+    pub memory: Option<StatusMemory>,
     /// Whether Bob has shown Terminated employees before and shows none now.
     pub hides_leavers: bool,
 }
@@ -100,7 +100,7 @@ pub struct GuardsFound {
     pub scope: Option<HeldScope>,
     /// For each kind of budget, how many changes did not go out: a guard holds them, or the pass
     /// writes nothing.
-    pub planned: Option<Counts>,
+    pub planned: Option<ChangeCounts>,
     /// The plan of a dry run.
     pub plan: Option<PlanSummary>,
     /// What a guard would hold of a dry run's plan, in one sentence.
@@ -109,7 +109,7 @@ pub struct GuardsFound {
 
 impl Report {
     /// Takes in what Bob answered.
-    pub(in crate::engine::pass) fn saw_bob(&mut self, source: &mut Source) {
+    pub(in crate::engine::pass) fn saw_bob(&mut self, source: &mut SeenBob) {
         self.bob = std::mem::take(&mut source.found);
         self.rest = std::mem::take(&mut source.rest);
     }
@@ -159,7 +159,7 @@ impl Report {
     pub(in crate::engine::pass) fn end(
         &mut self,
         summary: Summary,
-        source: Source,
+        source: SeenBob,
         released: Released,
     ) {
         self.cut = summary.cut;

@@ -13,7 +13,7 @@ use crate::{
         integration::Lifecycles,
         reasons::DetailReason,
     },
-    domain::{calendar::Gaps, missing::Memory},
+    domain::{calendar::Gaps, missing::StatusMemory},
 };
 
 /// If Bob shows at least this number of employees, some of them should be Hired or Terminated. An
@@ -27,8 +27,8 @@ const MOST_SITES: usize = 10;
 
 /// Returns what the status keeps of lifecycle statuses, in the form that decisions read.
 #[must_use]
-pub fn memory(kept: &Lifecycles) -> Memory {
-    Memory {
+pub fn memory(kept: &Lifecycles) -> StatusMemory {
+    StatusMemory {
         words: kept.shown.iter().map(String::as_str).collect(),
         incomplete: kept.incomplete,
         beyond_work: kept.hired_or_terminated,
@@ -38,7 +38,7 @@ pub fn memory(kept: &Lifecycles) -> Memory {
 
 /// Returns the same memory in the form of the status.
 #[must_use]
-pub fn lifecycles(memory: &Memory) -> Lifecycles {
+pub fn lifecycles(memory: &StatusMemory) -> Lifecycles {
     let mut shown: Vec<String> = memory
         .words
         .texts()
@@ -219,7 +219,7 @@ mod tests {
             bob: BobFound {
                 in_bob: Some(in_bob),
                 absent: crate::engine::pass::report::Absent {
-                    memory: Some(Memory { beyond_work, ..Memory::default() }),
+                    memory: Some(StatusMemory { beyond_work, ..StatusMemory::default() }),
                     ..Default::default()
                 },
                 ..BobFound::default()
@@ -318,16 +318,16 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_what_is_read() {
-        let memory = Memory {
+        let memory = StatusMemory {
             words: ["Employed", "Parental leave"].into_iter().collect(),
             incomplete: true,
             beyond_work: true,
             leavers: true,
         };
         assert_eq!(crate::engine::pass::report::source::memory(&lifecycles(&memory)), memory);
-        let long = Memory {
+        let long = StatusMemory {
             words: ["Employed", &"x".repeat(101)].into_iter().collect(),
-            ..Memory::default()
+            ..StatusMemory::default()
         };
         assert!(lifecycles(&long).incomplete);
     }

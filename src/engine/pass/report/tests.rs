@@ -22,7 +22,7 @@ fn held() -> GuardsFound {
     let (digest, because) = ("sha256:1".to_owned(), "8 suspensions planned".to_owned());
     let held = HeldPlan {
         digest,
-        counts: crate::domain::plan::Counts::default(),
+        counts: crate::domain::plan::ChangeCounts::default(),
         because,
         only_fields: false,
         restored: false,

@@ -2,14 +2,14 @@
 
 use kube::core::Rule;
 
-use super::{Addresses, Settings, Stop, Target, both, invalid};
+use super::{Addresses, ProviderPart, Stop, Target, both, invalid};
 use crate::{
     api::provider::entra::{Cloud, EntraId},
     engine::settings::{endpoints::AllowedEndpoints, rules::each_row},
     provider::entra::{self, Mark, Tenant},
 };
 
-impl Settings for EntraId {
+impl ProviderPart for EntraId {
     fn target(&self, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
         let field = "spec.provider.entraID";
         let cloud = match self.cloud {

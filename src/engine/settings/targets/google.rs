@@ -1,6 +1,6 @@
 //! The tenant of Google Workspace.
 
-use super::{Addresses, Settings, Stop, Target, both};
+use super::{Addresses, ProviderPart, Stop, Target, both};
 use crate::{
     api::provider::google::GoogleWorkspace,
     domain::visible::trimmed,
@@ -8,7 +8,7 @@ use crate::{
     provider::google::{API, TOKENS, Tenant},
 };
 
-impl Settings for GoogleWorkspace {
+impl ProviderPart for GoogleWorkspace {
     fn target(&self, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
         let given = Addresses { api: &*self.endpoint, tokens: &*self.token_endpoint };
         let vendors = Addresses { api: API, tokens: TOKENS };

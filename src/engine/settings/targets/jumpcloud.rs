@@ -2,7 +2,7 @@
 
 use kube::core::Rule;
 
-use super::{Settings, Stop, Target, is_master};
+use super::{ProviderPart, Stop, Target, is_master};
 use crate::{
     api::provider::jumpcloud::{JumpCloud, PasswordlessState, Region},
     engine::settings::{
@@ -12,7 +12,7 @@ use crate::{
     provider::jumpcloud::{self, Tenant},
 };
 
-impl Settings for JumpCloud {
+impl ProviderPart for JumpCloud {
     fn target(&self, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
         let base = if self.endpoint.is_empty() {
             let region = match self.region {

@@ -2,14 +2,14 @@
 
 use kube::core::Rule;
 
-use super::{Settings, Stop, Target, invalid};
+use super::{ProviderPart, Stop, Target, invalid};
 use crate::{
     api::provider::okta::{Leavers, NotSuspendable, Okta},
     engine::settings::{endpoints::AllowedEndpoints, rules::each_row},
     provider::okta::{self, Tenant},
 };
 
-impl Settings for Okta {
+impl ProviderPart for Okta {
     fn target(&self, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
         let domain = self.domain.to_lowercase();
         // The API server checks this too, except for objects from before the rule.

@@ -1,13 +1,13 @@
 //! The tenant of `OneLogin`.
 
-use super::{Settings, Stop, Target, invalid, is_master};
+use super::{ProviderPart, Stop, Target, invalid, is_master};
 use crate::{
     api::provider::onelogin::{OneLogin, Region},
     engine::settings::endpoints::AllowedEndpoints,
     provider::onelogin::{Tenant, base_for},
 };
 
-impl Settings for OneLogin {
+impl ProviderPart for OneLogin {
     fn target(&self, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
         let base = if self.endpoint.is_empty() {
             let region = self.region.map(|region| match region {
