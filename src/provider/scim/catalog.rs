@@ -12,7 +12,7 @@ pub const CATALOG: Catalog = Catalog {
     default_map: include_str!("default-map.json"),
     address: Some("emails.work"),
     capabilities: Capabilities {
-        initial_password: InitialPassword::Optional,
+        initial_password: NewPassword::Optional,
         mark: "externalId, or the enterprise extension's employeeNumber",
         listing_counts: true,
         chosen_mark: true,
@@ -92,11 +92,11 @@ pub(super) const TABLE: Table = Table {
         "timezone",
         ENTERPRISE,
     ],
-    hooks: Hooks {
+    hooks: TableHooks {
         state,
         // A server that does not show `active` lets the user in, as far as can be told.
         judged: |_, told| told.unwrap_or(AccountState::Active),
-        ..Hooks::NONE
+        ..TableHooks::NONE
     },
     shows_null: false,
     access: Some(|access| ("active", json!(access == Access::Active))),
@@ -215,7 +215,7 @@ pub fn pacer() -> Pacer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::provider::{fixtures, reader::Reader};
+    use crate::provider::{fixtures, reader::UserReader};
 
     #[test]
     fn targets_are_found_where_scim_keeps_them() {
@@ -264,7 +264,7 @@ mod tests {
         let mapping = fixtures::mapping(&targets, 0);
         let read = |user: Value| {
             let answer = fixtures::answer(200, "application/scim+json", user.to_string());
-            Reader::new(&TABLE, &mapping).one(&answer).unwrap()
+            UserReader::new(&TABLE, &mapping).one(&answer).unwrap()
         };
         let account = read(json!({
             "id": "7", "userName": "noa@example.com", "externalId": "4711",

@@ -52,7 +52,7 @@ impl Destination for Tenant {
         self.base.clone()
     }
 
-    fn connect(&self, credential: Credential, hooks: CallHooks, pacer: Arc<Pacer>) -> Connected {
+    fn connect(&self, credential: Credential, hooks: Hooks, pacer: Arc<Pacer>) -> Connected {
         let way = Way::read(credential, !self.tokens.is_empty())?;
         Ok(Box::new(Scim::new(self.clone(), way, hooks, pacer)?))
     }
@@ -193,8 +193,8 @@ impl Dialect for ScimDialect {
         Ok((form(request, &pairs), Sent::Credential(id, secret.expose())))
     }
 
-    fn granted(&self, body: &[u8]) -> Option<Granted> {
-        Granted::read(body, USUAL)
+    fn granted(&self, body: &[u8]) -> Option<GrantedToken> {
+        GrantedToken::read(body, USUAL)
     }
 
     fn authorise(&self, request: RequestBuilder, token: Option<&Token>) -> RequestBuilder {

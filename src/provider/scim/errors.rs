@@ -73,7 +73,7 @@ pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: Mark) -
         }
         _ => {}
     }
-    if let Some(judged) = without_words(route, answer, retry_after(answer)) {
+    if let Some(judged) = by_status(route, answer, retry_after(answer)) {
         return judged;
     }
     let (code, text) = told(answer);

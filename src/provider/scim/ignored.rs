@@ -55,7 +55,7 @@ impl Ignored {
         mapping: &Mapping,
         write: &AccountWrite,
         mark: Mark,
-    ) -> Result<Option<Left>, Error> {
+    ) -> Result<Option<LeftUndone>, Error> {
         if self.is_nothing() {
             return Ok(None);
         }
@@ -69,7 +69,7 @@ impl Ignored {
         if all || self.mark || self.access {
             return Err(error);
         }
-        Ok(Some(Left { error, rows: self.rows, sessions: false }))
+        Ok(Some(LeftUndone { error, rows: self.rows, sessions: false }))
     }
 }
 

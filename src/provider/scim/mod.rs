@@ -44,7 +44,7 @@ impl Scim {
     ///
     /// # Errors
     /// [`Error::Unavailable`] if the TLS settings of this machine cannot be used.
-    pub fn new(to: Tenant, way: Way, hooks: CallHooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
+    pub fn new(to: Tenant, way: Way, hooks: Hooks, pacer: Arc<Pacer>) -> Result<Self, Error> {
         let service = Service::new(ScimDialect::new(to, way), hooks, pacer)?;
         Ok(Self { service, discovery: Discovery::default() })
     }
@@ -53,8 +53,8 @@ impl Scim {
         &self.service.dialect().tenant
     }
 
-    fn reader<'m>(&self, mapping: &'m Mapping) -> Reader<'m> {
-        Reader::marked(&TABLE, mapping, self.tenant().mark.place())
+    fn reader<'m>(&self, mapping: &'m Mapping) -> UserReader<'m> {
+        UserReader::marked(&TABLE, mapping, self.tenant().mark.place())
     }
 
     async fn hints(&self, mapping: &Mapping) -> Arc<Hints> {
@@ -66,11 +66,11 @@ impl Scim {
     /// went in between (RFC 7644, 3.4.2.4).
     async fn by_index(
         &self,
-        reader: &Reader<'_>,
+        reader: &UserReader<'_>,
         sink: Sink<'_>,
     ) -> Result<(Lister<u128>, bool), Error> {
         let mut lister = Lister::new(CATALOG.capabilities.page);
-        let mut pages = Counted::new(lister.size());
+        let mut pages = CountedPages::new(lister.size());
         loop {
             let start = (pages.rows() + 1).to_string();
             let asked = lister.page(async |size| {
@@ -85,7 +85,7 @@ impl Scim {
             let total: Option<u64> = page.rest.read("totalResults");
             // Servers give fewer users than were asked for, and without a total only an empty page
             // is the end.
-            let counts = Counts { total, follows: rows > 0, ..Counts::default() };
+            let counts = PageCounts { total, follows: rows > 0, ..PageCounts::default() };
             if !pages.more(counts, rows, fresh)? {
                 let whole = pages.whole(lister.accounts().into()) && !pages.repeats();
                 return Ok((lister, whole));
@@ -97,7 +97,7 @@ impl Scim {
     /// pages begin anew. Returns `None`, and no user, if the server takes no cursors any more.
     async fn by_cursor(
         &self,
-        reader: &Reader<'_>,
+        reader: &UserReader<'_>,
         sink: Sink<'_>,
     ) -> Result<Option<(Lister<u128>, bool)>, Error> {
         let mut lister = Lister::new(CATALOG.capabilities.page);
@@ -152,7 +152,7 @@ impl Scim {
         filter: &str,
         value: &str,
         mapping: &Mapping,
-    ) -> Result<Found, Error> {
+    ) -> Result<FoundAccounts, Error> {
         let reader = self.reader(mapping);
         let query = [("filter", filter), ("count", FEW)];
         let answer = self.service.get(Route::FIND, USERS, &query, Sent::Key(value)).await;
@@ -181,7 +181,7 @@ impl Scim {
 
     /// Returns the users with this login. Some servers compare it with its case, so a login that is
     /// not found is looked for in lower case too.
-    async fn by_login(&self, mapping: &Mapping, login: &str) -> Result<Found, Error> {
+    async fn by_login(&self, mapping: &Mapping, login: &str) -> Result<FoundAccounts, Error> {
         let (login, lower, key) = (login.trim(), login.trim().to_lowercase(), Key::Email(login));
         let found = self.search(key, &is("userName", login), login, mapping).await?;
         if found.is_empty() && lower != login {
@@ -199,8 +199,13 @@ impl Scim {
         }
     }
 
-    async fn patch(&self, change: Change<'_>, hints: &Hints, path: &str) -> Result<Written, Error> {
-        let Change { mapping, id, write, urgency } = change;
+    async fn patch(
+        &self,
+        change: AccountChange<'_>,
+        hints: &Hints,
+        path: &str,
+    ) -> Result<Written, Error> {
+        let AccountChange { mapping, id, write, urgency } = change;
         let needs = needs_foreign(&TABLE, mapping, write);
         let mut write = with_foreign(write, needs, self.by_id(mapping, id)).await?;
         let mut again = true;
@@ -234,8 +239,13 @@ impl Scim {
     }
 
     /// Writes the whole user, as it is right before that.
-    async fn put(&self, change: Change<'_>, hints: &Hints, path: &str) -> Result<Written, Error> {
-        let Change { mapping, id, write, urgency } = change;
+    async fn put(
+        &self,
+        change: AccountChange<'_>,
+        hints: &Hints,
+        path: &str,
+    ) -> Result<Written, Error> {
+        let AccountChange { mapping, id, write, urgency } = change;
         let mut again = true;
         loop {
             let answer = self.user(id).await?.ok_or(Error::NotFound)?;
@@ -314,7 +324,7 @@ impl Scim {
 }
 
 /// Returns the page in an answer, and says what was expected if there is no page in it.
-fn page_of<'a>(reader: &Reader<'_>, answer: &'a Answer) -> Result<Page<'a>, Error> {
+fn page_of<'a>(reader: &UserReader<'_>, answer: &'a Answer) -> Result<Page<'a>, Error> {
     let none = |what: &str| unreadable(&format!("{what} came from /Users: {EXPECTED}"));
     if TABLE.page(answer).is_none() {
         return Err(none("no list of users"));
@@ -375,7 +385,7 @@ impl Directory for Scim {
         Ok(lister.listing(whole, unavailable))
     }
 
-    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<Found, Error> {
+    async fn find(&self, mapping: &Mapping, key: Key<'_>) -> Result<FoundAccounts, Error> {
         let place = self.tenant().mark.place();
         match key {
             Key::Id(id) => Ok(Vec::from_iter(self.by_id(mapping, id).await?)),
@@ -416,8 +426,8 @@ impl Directory for Scim {
         self.reader(mapping).written(Of::new(mapping, write), Some(state), &answer, None)
     }
 
-    async fn update(&self, change: Change<'_>) -> Result<Written, Error> {
-        let Change { mapping, id, write, .. } = change;
+    async fn update(&self, change: AccountChange<'_>) -> Result<Written, Error> {
+        let AccountChange { mapping, id, write, .. } = change;
         let path = path_of(id).ok_or(Error::NotFound)?;
         let hints = self.hints(mapping).await;
         undefined_in(mapping, write, |target| hints.lacks(target))?;

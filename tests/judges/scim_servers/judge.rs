@@ -18,7 +18,7 @@ use bobsync::{
     http::secret::Secret,
     provider::{
         Error, Initial, Key, Listing, Provider, Written,
-        call::CallHooks,
+        call::Hooks,
         scim::{CATALOG, Mark, Scim, Tenant, Updates, Way, pacer},
     },
 };
@@ -92,7 +92,7 @@ impl Server {
             updates,
             mark: Mark::ExternalId,
         };
-        let hooks = CallHooks {
+        let hooks = Hooks {
             observer: Arc::new(|_, _| ()),
             gate: Arc::new(|| true),
             waits: Arc::new(|_| ()),

@@ -208,7 +208,7 @@ impl Run<'_, '_, '_> {
         for key in [known, email, searches.then_some(marked)].into_iter().flatten() {
             let found = match self.look(index, Sort::Creation, key, Tries::all()).await {
                 // This service has no search for marks, and the login has been looked up.
-                Err(Ended::Refused(Error::Rejected { .. }))
+                Err(CallEnd::Refused(Error::Rejected { .. }))
                     if matches!(key, Key::Mark(_) | Key::MarkOrAddress(..)) && by_email =>
                 {
                     Vec::new()
@@ -291,7 +291,7 @@ impl Run<'_, '_, '_> {
             let mark = person.employee.id();
             found = match self.look(index, Sort::Creation, Key::Mark(mark), Tries::all()).await {
                 // This service has no search for marks.
-                Err(Ended::Refused(Error::Rejected { .. })) => Vec::new(),
+                Err(CallEnd::Refused(Error::Rejected { .. })) => Vec::new(),
                 found => found?,
             };
             found.retain(|account| account.mark.as_deref() == Some(mark));

@@ -2,14 +2,14 @@
 
 use kube::core::Rule;
 
-use super::{Settings, Stop, Target};
+use super::{ProviderPart, Stop, Target};
 use crate::{
     api::provider::scim::{MarkAttribute, Scim, Updates},
     engine::settings::{endpoints::AllowedEndpoints, rules::each_row},
     provider::scim::{self, Mark, Tenant},
 };
 
-impl Settings for Scim {
+impl ProviderPart for Scim {
     fn target(&self, allowed: &AllowedEndpoints) -> Result<Target, Stop> {
         let accept = |name: &str, address: &str| {
             allowed.accept(&format!("spec.provider.scim.{name}"), address)
