@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bobsync::{
     domain::{
-        account::{AccountState, Phase},
+        account::{AccountPhase, AccountState},
         employee::Fields,
         mapping::{Mapping, Row, Source},
         priority::Urgency,
@@ -228,7 +228,7 @@ impl Tenant for Server {
                 Some(true) | None => AccountState::Active,
                 Some(false) => AccountState::Suspended,
             },
-            phase: Phase::Usual,
+            phase: AccountPhase::Usual,
             attributes: TARGETS.iter().map(|target| text(at(&user, target))).collect(),
             administrator: false,
             elsewhere: false,
