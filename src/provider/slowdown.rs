@@ -19,11 +19,11 @@ const FREE: u32 = 10;
 pub(super) struct Slowdown {
     /// The time between two calls after the first refusal.
     first: Duration,
-    pace: Option<Pace>,
+    pace: Option<SlowPace>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Pace {
+struct SlowPace {
     apart: Duration,
     /// When the pace changed last.
     since: Instant,
@@ -45,7 +45,7 @@ impl Slowdown {
             Some(pace) => (pace.apart * 2).min(SLOWEST),
             None => self.first,
         };
-        self.pace = Some(Pace { apart, since: now, next: now + apart });
+        self.pace = Some(SlowPace { apart, since: now, next: now + apart });
     }
 
     /// Takes in a call that was granted.

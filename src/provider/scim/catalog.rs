@@ -107,14 +107,14 @@ const EMPLOYEE_NUMBER: Field = text("enterprise.employeeNumber").at(INSIDE).plac
 
 /// The attribute that holds the mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
+pub enum MarkPlace {
     /// The attribute `externalId`.
     ExternalId,
     /// The attribute `employeeNumber` of the enterprise extension.
     EmployeeNumber,
 }
 
-impl Mark {
+impl MarkPlace {
     /// Returns the target of the attribute.
     pub(super) const fn attribute(self) -> &'static str {
         match self {

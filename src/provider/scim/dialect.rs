@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::{CATALOG, Mark, Scim, errors::judge};
+use super::{CATALOG, MarkPlace, ScimServer, errors::judge};
 use crate::provider::prelude::*;
 
 /// The media type of SCIM (RFC 7644, 3.1). Servers may also answer `application/json`.
@@ -15,7 +15,7 @@ const USUAL: Duration = Duration::from_secs(3600);
 
 /// Which calls change accounts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Updates {
+pub enum UpdateMethod {
     /// PATCH, unless the server says that it has none.
     Auto,
     /// PATCH.
@@ -28,9 +28,9 @@ pub enum Updates {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tenant {
     /// Which calls change accounts.
-    pub updates: Updates,
+    pub updates: UpdateMethod,
     /// Where the mark is written.
-    pub mark: Mark,
+    pub mark: MarkPlace,
     /// The SCIM base URL without a trailing slash. Calls go to `<base>/Users`.
     pub base: String,
     /// The whole URL of the token service, or nothing.
@@ -54,7 +54,7 @@ impl Destination for Tenant {
 
     fn connect(&self, credential: Credential, hooks: Hooks, pacer: Arc<Pacer>) -> Connected {
         let way = Way::read(credential, !self.tokens.is_empty())?;
-        Ok(Box::new(Scim::new(self.clone(), way, hooks, pacer)?))
+        Ok(Box::new(ScimServer::new(self.clone(), way, hooks, pacer)?))
     }
 
     fn catalog(&self) -> &'static Catalog {

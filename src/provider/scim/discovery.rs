@@ -44,10 +44,10 @@ struct Attribute {
 
 /// The hints of one connection, asked for once.
 #[derive(Default)]
-pub(super) struct Discovery(Mutex<Option<Known>>);
+pub(super) struct Discovery(Mutex<Option<KnownHints>>);
 
 #[derive(Clone)]
-struct Known {
+struct KnownHints {
     at: Instant,
     hints: Arc<Hints>,
     /// Whether both answers came.
@@ -72,7 +72,7 @@ impl Discovery {
         let asked = tokio::time::timeout(PATIENCE, Hints::ask(service)).await;
         let (hints, whole) = asked.unwrap_or_default();
         let hints = Arc::new(hints);
-        *known = Some(Known { at: Instant::now(), hints: Arc::clone(&hints), whole });
+        *known = Some(KnownHints { at: Instant::now(), hints: Arc::clone(&hints), whole });
         hints
     }
 

@@ -1,7 +1,7 @@
 //! What a SCIM server's answers mean: the status, the `scimType`, and a detail in words (RFC 7644,
 //! 3.12).
 
-use super::catalog::{Mark, names};
+use super::catalog::{MarkPlace, names};
 use crate::provider::prelude::*;
 
 /// The text of an update that met another state of the user than the one that was read.
@@ -51,7 +51,7 @@ const NO_USERS: &str = "HTTP 404 for /Users: {expected}";
 ///
 /// # Errors
 /// Every answer except a success with JSON, or without content if a change is confirmed.
-pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: Mark) -> Judged {
+pub(super) fn judge(route: Route, answer: &Answer, sent: Sent<'_>, mark: MarkPlace) -> Judged {
     let status = answer.status.as_u16();
     let update = route.purpose == Purpose::Update;
     match status {

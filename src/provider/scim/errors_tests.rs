@@ -15,7 +15,7 @@ fn judged(route: Route, answer: &Answer) -> Judged {
     let (mapping, mut write) = (mapping(&TARGETS, 0), write(&VALUES.map(Some)));
     write.mark = Some("3332883894235038486".into());
     let sent = Sent::Create(&mapping, &write, Password::Default("Correct-Horse-7"));
-    judge(route, answer, sent, Mark::ExternalId)
+    judge(route, answer, sent, MarkPlace::ExternalId)
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What a server has answered with success and not changed.
 
-use super::{catalog::Mark, write::ACTIVE};
+use super::{catalog::MarkPlace, write::ACTIVE};
 use crate::{domain::mapping::equal, provider::prelude::*};
 
 /// The parts of a write that the account does not show.
@@ -54,7 +54,7 @@ impl Ignored {
         self,
         mapping: &Mapping,
         write: &AccountWrite,
-        mark: Mark,
+        mark: MarkPlace,
     ) -> Result<Option<LeftUndone>, Error> {
         if self.is_nothing() {
             return Ok(None);
@@ -118,7 +118,7 @@ mod tests {
         let done = account(None, Some("4711"), Suspended);
         assert!(Ignored::of(&mapping, &write, None, &done).is_nothing());
         let error = Ignored::of(&mapping, &write, None, &had);
-        let error = error.left(&mapping, &write, Mark::ExternalId).unwrap_err();
+        let error = error.left(&mapping, &write, MarkPlace::ExternalId).unwrap_err();
         assert!(
             matches!(&error, Error::Rejected { field: Some(field), .. }
                 if field == "externalId, active"),

@@ -12,8 +12,8 @@ mod errors;
 mod ignored;
 mod write;
 
-pub use catalog::{CATALOG, Mark, pacer};
-pub use dialect::{Tenant, Updates, Way};
+pub use catalog::{CATALOG, MarkPlace, pacer};
+pub use dialect::{Tenant, UpdateMethod, Way};
 
 use self::{
     catalog::TABLE,
@@ -33,13 +33,16 @@ const USERS: &str = "/Users";
 /// The most users that a search may find. All but one have another value than was asked for.
 const FEW: &str = "10";
 
+/// What a listing has read, and whether it is whole.
+type ReadPages = (Lister<u128>, bool);
+
 /// One SCIM server, through one credential.
-pub struct Scim {
+pub struct ScimServer {
     service: Service<ScimDialect>,
     discovery: Discovery,
 }
 
-impl Scim {
+impl ScimServer {
     /// Prepares the connection and calls nothing yet. All callers of this tenant share the pacer.
     ///
     /// # Errors
@@ -64,11 +67,7 @@ impl Scim {
 
     /// Reads every page by index. An index is no snapshot: the totals tell whether users came or
     /// went in between (RFC 7644, 3.4.2.4).
-    async fn by_index(
-        &self,
-        reader: &UserReader<'_>,
-        sink: Sink<'_>,
-    ) -> Result<(Lister<u128>, bool), Error> {
+    async fn by_index(&self, reader: &UserReader<'_>, sink: Sink<'_>) -> Result<ReadPages, Error> {
         let mut lister = Lister::new(CATALOG.capabilities.page);
         let mut pages = CountedPages::new(lister.size());
         loop {
@@ -99,18 +98,17 @@ impl Scim {
         &self,
         reader: &UserReader<'_>,
         sink: Sink<'_>,
-    ) -> Result<Option<(Lister<u128>, bool)>, Error> {
+    ) -> Result<Option<ReadPages>, Error> {
         let mut lister = Lister::new(CATALOG.capabilities.page);
         let (mut cursor, mut total, mut steady) = (String::new(), None, true);
         loop {
             let begun = lister.size();
-            let answer = lister
-                .page(async |size| {
-                    let cursor = if size == begun { &*cursor } else { "" };
-                    let query = [("cursor", cursor), ("count", &*size.to_string())];
-                    self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await
-                })
-                .await?;
+            let asked = lister.page(async |size| {
+                let cursor = if size == begun { &*cursor } else { "" };
+                let query = [("cursor", cursor), ("count", &*size.to_string())];
+                self.service.get(Route::LIST, USERS, &query, Sent::Nothing).await
+            });
+            let answer = asked.await?;
             let page = page_of(reader, &answer)?;
             let said: Option<u64> = page.rest.read("totalResults");
             let is_all = said.is_none_or(|total| total <= page.users.len() as u64);
@@ -193,9 +191,11 @@ impl Scim {
     /// Returns whether changes go by PATCH.
     fn patches(&self, hints: &Hints) -> bool {
         match self.tenant().updates {
-            Updates::Auto => hints.patch.unwrap_or(true) && !self.service.dialect().is_patchless(),
-            Updates::Patch => true,
-            Updates::Put => false,
+            UpdateMethod::Auto => {
+                hints.patch.unwrap_or(true) && !self.service.dialect().is_patchless()
+            }
+            UpdateMethod::Patch => true,
+            UpdateMethod::Put => false,
         }
     }
 
@@ -298,11 +298,8 @@ impl Scim {
                 let account = as_sent(mapping, write, id.to_owned());
                 let state = had.map_or(account.state, |had| had.state);
                 let state = write.access.map_or(state, state_of);
-                return Ok(Written {
-                    account: Account { state, ..account },
-                    request_id: None,
-                    left: None,
-                });
+                let account = Account { state, ..account };
+                return Ok(Written { account, request_id: None, left: None });
             }
         };
         let account = reader.one(&read)?;
@@ -369,7 +366,7 @@ fn path_of(id: &str) -> Option<String> {
     plain.then(|| format!("{USERS}/{}", encoded(id)))
 }
 
-impl Directory for Scim {
+impl Directory for ScimServer {
     const CATALOG: &'static Catalog = &CATALOG;
 
     async fn list(&self, mapping: &Mapping, sink: Sink<'_>) -> Result<Listing, Error> {

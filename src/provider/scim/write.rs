@@ -2,7 +2,7 @@
 //! for a PUT. Whatever the form, values that are not bobsync's stay as they are.
 
 use super::{
-    catalog::{Mark, TABLE, USER},
+    catalog::{MarkPlace, TABLE, USER},
     discovery::Hints,
 };
 use crate::provider::{
@@ -22,7 +22,7 @@ const SERVERS: [&str; 2] = ["meta", "groups"];
 #[derive(Clone, Copy)]
 pub(super) struct Writing<'a> {
     pub(super) mapping: &'a Mapping,
-    pub(super) mark: Mark,
+    pub(super) mark: MarkPlace,
     pub(super) hints: &'a Hints,
 }
 
@@ -84,13 +84,13 @@ impl<'a> Writing<'a> {
         let foreign = write.foreign.as_deref().map(serde_json::from_str::<Map<String, Value>>);
         let foreign = foreign.and_then(Result::ok).unwrap_or_default();
         let mut operations = Vec::new();
-        let mut arrays: Vec<Entries<'_>> = Vec::new();
+        let mut arrays: Vec<UserEntries<'_>> = Vec::new();
         for (place, value) in self.values(write)? {
             match place.array() {
                 Some(array) => {
                     let at = arrays.iter().position(|entries| entries.name == place.outer);
                     let at = at.unwrap_or_else(|| {
-                        arrays.push(Entries::of(place.outer, &foreign));
+                        arrays.push(UserEntries::of(place.outer, &foreign));
                         arrays.len() - 1
                     });
                     operations.extend(arrays[at].set(&place, array, value));
@@ -98,7 +98,7 @@ impl<'a> Writing<'a> {
                 None => operations.push(operation(&path(&place), of_object(&place, value))),
             }
         }
-        operations.extend(arrays.into_iter().filter_map(Entries::added));
+        operations.extend(arrays.into_iter().filter_map(UserEntries::added));
         if let Some(access) = write.access {
             operations.push(operation(ACTIVE, Some(json!(access == Access::Active))));
         }
@@ -198,14 +198,14 @@ fn operation(path: &str, value: Option<Value>) -> Value {
 }
 
 /// The values of a multi-valued attribute, while a PATCH is made.
-struct Entries<'n> {
+struct UserEntries<'n> {
     name: &'n str,
     /// The values that the user has, as the operations so far leave them.
     all: Vec<Value>,
     added: Vec<Value>,
 }
 
-impl<'n> Entries<'n> {
+impl<'n> UserEntries<'n> {
     fn of(name: &'n str, foreign: &Map<String, Value>) -> Self {
         let all = foreign.get(name).and_then(Value::as_array).cloned().unwrap_or_default();
         Self { name, all, added: Vec::new() }

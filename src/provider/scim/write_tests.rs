@@ -7,7 +7,7 @@ const BADGE: &str = "urn:x:User:badge";
 
 fn with<T>(targets: &[&str], use_it: impl FnOnce(Writing<'_>) -> T) -> T {
     let (mapping, hints) = (fixtures::mapping(targets, 0), Hints::default());
-    use_it(Writing { mapping: &mapping, mark: Mark::ExternalId, hints: &hints })
+    use_it(Writing { mapping: &mapping, mark: MarkPlace::ExternalId, hints: &hints })
 }
 
 fn write(values: &[Option<&str>], foreign: &Value) -> AccountWrite {
@@ -219,7 +219,7 @@ fn a_put_keeps_what_is_not_ours_and_leaves_out_what_is_cleared() {
 #[test]
 fn a_mark_may_be_the_employee_number() {
     let (mapping, hints) = (fixtures::mapping(&["userName"], 0), Hints::default());
-    let form = Writing { mapping: &mapping, mark: Mark::EmployeeNumber, hints: &hints };
+    let form = Writing { mapping: &mapping, mark: MarkPlace::EmployeeNumber, hints: &hints };
     let write = AccountWrite { mark: Some("4711".into()), ..AccountWrite::default() };
     let path = format!("{ENTERPRISE}:employeeNumber");
     assert_eq!(

@@ -7,7 +7,7 @@ use bobsync::{
     http::secret::Secret,
     provider::{
         Error, Initial, Provider,
-        scim::{Scim, Tenant as Settings, Way, pacer},
+        scim::{ScimServer, Tenant as Settings, Way, pacer},
     },
 };
 use serde_json::json;
@@ -24,14 +24,14 @@ fn basic(password: &str) -> Way {
 }
 
 /// Returns a connection with this credential.
-fn connected(server: &Server, way: Way, scope: &str) -> Scim {
+fn connected(server: &Server, way: Way, scope: &str) -> ScimServer {
     let tokens = match way {
         Way::Client(..) => format!("{}/oauth/token", server.world.scim_url()),
         _ => String::new(),
     };
     let settings = Settings { tokens, scope: scope.to_owned(), ..server.settings() };
     let hooks = hooks(true, Arc::clone(&server.outcomes), untold());
-    Scim::new(settings, way, hooks, Arc::new(pacer())).unwrap()
+    ScimServer::new(settings, way, hooks, Arc::new(pacer())).unwrap()
 }
 
 async fn listed(server: &Server, way: Way, scope: &str) -> Result<u32, Error> {

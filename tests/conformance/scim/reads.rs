@@ -2,14 +2,14 @@
 
 use bobsync::{
     domain::account::AccountState,
-    provider::{Error, Key, Listing, Provider, scim::Scim},
+    provider::{Error, Key, Listing, Provider, scim::ScimServer},
 };
 use serde_json::{Value, json};
 
 use super::server::{Server, TOKEN, bearer, mapping};
 use crate::tenant::{Tenant, account, mark, rows};
 
-fn fresh(server: &Server) -> Scim {
+fn fresh(server: &Server) -> ScimServer {
     server.connected(server.settings(), bearer(TOKEN), true)
 }
 

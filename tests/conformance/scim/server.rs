@@ -13,7 +13,7 @@ use bobsync::{
     http::{secret::Secret, waits::Waits},
     provider::{
         Catalog, Provider,
-        scim::{self, CATALOG, Mark, Scim, Updates, Way, pacer},
+        scim::{self, CATALOG, MarkPlace, ScimServer, UpdateMethod, Way, pacer},
     },
 };
 use serde_json::{Value, json};
@@ -41,7 +41,7 @@ pub const TOKEN: &str = "scim-token-1";
 pub struct Server {
     pub world: World,
     pub control: Control,
-    pub provider: Scim,
+    pub provider: ScimServer,
     pub mapping: Mapping,
     pub outcomes: Outcomes,
 }
@@ -73,13 +73,13 @@ impl Server {
     }
 
     /// Returns a connection with these settings and this credential.
-    pub fn connected(&self, settings: scim::Tenant, way: Way, open: bool) -> Scim {
+    pub fn connected(&self, settings: scim::Tenant, way: Way, open: bool) -> ScimServer {
         let hooks = hooks(open, Arc::clone(&self.outcomes), untold());
-        Scim::new(settings, way, hooks, Arc::new(pacer())).unwrap()
+        ScimServer::new(settings, way, hooks, Arc::new(pacer())).unwrap()
     }
 
     /// Returns a connection that changes accounts by these calls.
-    pub fn updating(&self, updates: Updates) -> Scim {
+    pub fn updating(&self, updates: UpdateMethod) -> ScimServer {
         let settings = scim::Tenant { updates, ..self.settings() };
         self.connected(settings, bearer(TOKEN), true)
     }
@@ -123,8 +123,8 @@ fn settings(world: &World) -> scim::Tenant {
         base: format!("{}/scim/v2", world.scim_url()),
         tokens: String::new(),
         scope: String::new(),
-        updates: Updates::Auto,
-        mark: Mark::ExternalId,
+        updates: UpdateMethod::Auto,
+        mark: MarkPlace::ExternalId,
     }
 }
 
@@ -179,7 +179,7 @@ impl Tenant for Server {
         control.scim("PUT", "/quirks", json!({"paging": {"cursors": false}})).await.unwrap();
         let hooks = hooks(true, Arc::clone(&outcomes), untold());
         let provider =
-            Scim::new(settings(&world), bearer(TOKEN), hooks, Arc::new(pacer())).unwrap();
+            ScimServer::new(settings(&world), bearer(TOKEN), hooks, Arc::new(pacer())).unwrap();
         Self { control, world, provider, mapping: mapping(&TARGETS), outcomes }
     }
 
@@ -200,7 +200,7 @@ impl Tenant for Server {
 
     fn telling(&self, waits: Waits) -> Box<dyn Provider> {
         let hooks = hooks(true, Arc::clone(&self.outcomes), waits);
-        Box::new(Scim::new(self.settings(), bearer(TOKEN), hooks, Arc::new(pacer())).unwrap())
+        Box::new(ScimServer::new(self.settings(), bearer(TOKEN), hooks, Arc::new(pacer())).unwrap())
     }
 
     fn mapping(&self) -> &Mapping {

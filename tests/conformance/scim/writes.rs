@@ -11,7 +11,7 @@ use bobsync::{
     engine::pass::outcome::{Failure, Outcome},
     provider::{
         Error, Initial, Provider, Written,
-        scim::{Mark, Scim, Tenant as Settings, Updates},
+        scim::{MarkPlace, ScimServer, Tenant as Settings, UpdateMethod},
     },
 };
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ use crate::{
 /// Changes an account by this connection, with what the plan knows of it.
 async fn update(
     server: &Server,
-    provider: &Scim,
+    provider: &ScimServer,
     id: &str,
     change: &AccountWrite,
 ) -> Result<Written, Error> {
@@ -87,23 +87,27 @@ async fn a_create_and_a_change_have_exactly_these_requests() {
 #[tokio::test]
 async fn every_dialect_makes_the_same_of_a_change_and_keeps_what_is_not_ours() {
     for (updates, quirks, methods) in [
-        (Updates::Auto, json!({}), &["PATCH"][..]),
-        (Updates::Auto, json!({"patch": {"noContent": true}}), &["PATCH", "GET"]),
-        (Updates::Auto, json!({"patch": {"emptyAnswer": true}}), &["PATCH", "GET"]),
-        (Updates::Auto, json!({"patch": {"mostOperations": 6}}), &["PATCH"]),
-        (Updates::Auto, json!({"routes": {"patch": "notImplemented"}}), &["PATCH", "GET", "PUT"]),
-        (Updates::Auto, json!({"routes": {"patch": "notAllowed"}}), &["PATCH", "GET", "PUT"]),
-        (Updates::Auto, json!({"routes": {"patchAnnounced": false}}), &["GET", "PUT"]),
-        (Updates::Patch, json!({"routes": {"patchAnnounced": false}}), &["PATCH"]),
-        (Updates::Put, json!({}), &["GET", "PUT"]),
-        (Updates::Put, json!({"values": {"etags": false}}), &["GET", "PUT"]),
+        (UpdateMethod::Auto, json!({}), &["PATCH"][..]),
+        (UpdateMethod::Auto, json!({"patch": {"noContent": true}}), &["PATCH", "GET"]),
+        (UpdateMethod::Auto, json!({"patch": {"emptyAnswer": true}}), &["PATCH", "GET"]),
+        (UpdateMethod::Auto, json!({"patch": {"mostOperations": 6}}), &["PATCH"]),
         (
-            Updates::Put,
+            UpdateMethod::Auto,
+            json!({"routes": {"patch": "notImplemented"}}),
+            &["PATCH", "GET", "PUT"],
+        ),
+        (UpdateMethod::Auto, json!({"routes": {"patch": "notAllowed"}}), &["PATCH", "GET", "PUT"]),
+        (UpdateMethod::Auto, json!({"routes": {"patchAnnounced": false}}), &["GET", "PUT"]),
+        (UpdateMethod::Patch, json!({"routes": {"patchAnnounced": false}}), &["PATCH"]),
+        (UpdateMethod::Put, json!({}), &["GET", "PUT"]),
+        (UpdateMethod::Put, json!({"values": {"etags": false}}), &["GET", "PUT"]),
+        (
+            UpdateMethod::Put,
             json!({"writes": {"putMerges": true, "noDefaultActive": true}}),
             &["GET", "PUT"],
         ),
-        (Updates::Put, json!({"values": {"activeIsText": true}}), &["GET", "PUT"]),
-        (Updates::Auto, json!({"errors": {"plainJson": true}}), &["PATCH"]),
+        (UpdateMethod::Put, json!({"values": {"activeIsText": true}}), &["GET", "PUT"]),
+        (UpdateMethod::Auto, json!({"errors": {"plainJson": true}}), &["PATCH"]),
     ] {
         let server = Server::start().await;
         let id = server.make(&[account("noa")]).await.remove(0);
@@ -153,7 +157,7 @@ async fn a_server_without_the_call_of_the_settings_says_what_to_set() {
     let server = Server::start().await;
     let id = server.make(&[account("noa")]).await.remove(0);
     server.quirks(json!({"routes": {"patch": "notAllowed", "put": "notImplemented"}})).await;
-    for updates in [Updates::Auto, Updates::Patch, Updates::Put] {
+    for updates in [UpdateMethod::Auto, UpdateMethod::Patch, UpdateMethod::Put] {
         let provider = server.updating(updates);
         let refused = update(&server, &provider, &id, &mixed()).await.unwrap_err();
         assert!(
@@ -165,7 +169,7 @@ async fn a_server_without_the_call_of_the_settings_says_what_to_set() {
 
 #[tokio::test]
 async fn a_user_who_was_changed_in_between_is_read_again_once() {
-    for updates in [Updates::Patch, Updates::Put] {
+    for updates in [UpdateMethod::Patch, UpdateMethod::Put] {
         let server = Server::start().await;
         let id = server.make(&[account("noa")]).await.remove(0);
         let foreign = listed(&server, &id).await.foreign.map(|foreign| foreign.as_ref().into());
@@ -183,8 +187,11 @@ async fn a_user_who_was_changed_in_between_is_read_again_once() {
         let provider = server.updating(updates);
         provider.update(&server.mapping, &id, &change, Urgency::Normal).await.unwrap();
         let methods = server.methods().await.split_off(before);
-        let expected: &[&str] =
-            if updates == Updates::Patch { &["PATCH", "GET", "PATCH"] } else { &["GET", "PUT"] };
+        let expected: &[&str] = if updates == UpdateMethod::Patch {
+            &["PATCH", "GET", "PATCH"]
+        } else {
+            &["GET", "PUT"]
+        };
         assert_eq!(methods, expected);
         assert_eq!(server.rest(&id).await, rest, "the change of the other tool stays");
         assert_eq!(server.look(&id).await.unwrap().state, AccountState::Suspended);
@@ -208,7 +215,7 @@ async fn a_value_that_has_gone_is_added_whole() {
 
 #[tokio::test]
 async fn a_success_without_the_change_is_rejected() {
-    for updates in [Updates::Patch, Updates::Put] {
+    for updates in [UpdateMethod::Patch, UpdateMethod::Put] {
         let server = Server::start().await;
         let id = server.make(&[account("noa")]).await.remove(0);
         let provider = server.updating(updates);
@@ -277,7 +284,7 @@ async fn a_user_without_active_can_be_used_and_is_suspended_like_any_other() {
     let id = server.make(&[account("noa")]).await.remove(0);
     server.edit(&id, json!({"active": null})).await;
     assert_eq!(listed(&server, &id).await.state, AccountState::Active);
-    for updates in [Updates::Patch, Updates::Put] {
+    for updates in [UpdateMethod::Patch, UpdateMethod::Put] {
         let provider = server.updating(updates);
         let suspend = AccountWrite { access: Some(Access::Suspended), ..AccountWrite::default() };
         provider.update(&server.mapping, &id, &suspend, Urgency::Urgent).await.unwrap();
@@ -353,7 +360,7 @@ async fn numbers_of_an_extension_are_written_as_numbers() {
 #[tokio::test]
 async fn the_mark_may_be_the_employee_number() {
     let server = Server::start().await;
-    let settings = Settings { mark: Mark::EmployeeNumber, ..server.settings() };
+    let settings = Settings { mark: MarkPlace::EmployeeNumber, ..server.settings() };
     let provider = server.connected(settings, bearer(TOKEN), true);
     let wanted = creation(&account("noa"), Access::Active);
     let made = provider.create(&server.mapping, &wanted, &Initial::default()).await.unwrap();

@@ -19,7 +19,7 @@ use bobsync::{
     provider::{
         Error, Initial, Key, Listing, Provider, Written,
         call::Hooks,
-        scim::{CATALOG, Mark, Scim, Tenant, Updates, Way, pacer},
+        scim::{CATALOG, MarkPlace, ScimServer, Tenant, UpdateMethod, Way, pacer},
     },
 };
 use serde_json::{Value, json};
@@ -84,20 +84,20 @@ impl Server {
         Self { base, process }
     }
 
-    fn connected(&self, updates: Updates) -> Scim {
+    fn connected(&self, updates: UpdateMethod) -> ScimServer {
         let tenant = Tenant {
             base: self.base.trim_end_matches('/').to_owned(),
             tokens: String::new(),
             scope: String::new(),
             updates,
-            mark: Mark::ExternalId,
+            mark: MarkPlace::ExternalId,
         };
         let hooks = Hooks {
             observer: Arc::new(|_, _| ()),
             gate: Arc::new(|| true),
             waits: Arc::new(|_| ()),
         };
-        Scim::new(tenant, Way::Bearer(Secret::new(TOKEN)), hooks, Arc::new(pacer()))
+        ScimServer::new(tenant, Way::Bearer(Secret::new(TOKEN)), hooks, Arc::new(pacer()))
             .expect("a client")
     }
 
@@ -139,7 +139,7 @@ fn write(values: &[(usize, Option<&str>)]) -> AccountWrite {
 }
 
 async fn update(
-    provider: &Scim,
+    provider: &ScimServer,
     mapping: &Mapping,
     id: &str,
     change: &AccountWrite,
@@ -150,7 +150,7 @@ async fn update(
     provider.update(mapping, id, &change, Urgency::Normal).await
 }
 
-async fn list(provider: &Scim, mapping: &Mapping) -> (Vec<Account<'static>>, Listing) {
+async fn list(provider: &ScimServer, mapping: &Mapping) -> (Vec<Account<'static>>, Listing) {
     let mut seen = Vec::new();
     let listing = provider.list(mapping, &mut |account| seen.push(account.into_owned())).await;
     (seen, listing.expect("a listing"))
@@ -181,7 +181,7 @@ fn creation(name: &str, access: Access) -> AccountWrite {
 }
 
 /// Makes, finds, lists, changes and suspends accounts.
-async fn judge(name: &str, updates: Updates) {
+async fn judge(name: &str, updates: UpdateMethod) {
     bobsync::cluster::connect::install_crypto();
     let server = Server::start(name);
     server.answers().await;
@@ -303,25 +303,25 @@ async fn judge(name: &str, updates: Updates) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_server_by_patch() {
-    judge("scim2-server", Updates::Auto).await;
+    judge("scim2-server", UpdateMethod::Auto).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_server_by_put() {
-    judge("scim2-server", Updates::Put).await;
+    judge("scim2-server", UpdateMethod::Put).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_python_server_with_cursors() {
-    judge("scim2-server-cursors", Updates::Auto).await;
+    judge("scim2-server-cursors", UpdateMethod::Auto).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_node_server_by_patch() {
-    judge("scimmy", Updates::Auto).await;
+    judge("scimmy", UpdateMethod::Auto).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_node_server_by_put() {
-    judge("scimmy", Updates::Put).await;
+    judge("scimmy", UpdateMethod::Put).await;
 }

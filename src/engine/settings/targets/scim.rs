@@ -6,7 +6,7 @@ use super::{ProviderPart, Stop, Target};
 use crate::{
     api::provider::scim::{MarkAttribute, Scim, Updates},
     engine::settings::{endpoints::AllowedEndpoints, rules::each_row},
-    provider::scim::{self, Mark, Tenant},
+    provider::scim::{self, MarkPlace, Tenant},
 };
 
 impl ProviderPart for Scim {
@@ -24,13 +24,13 @@ impl ProviderPart for Scim {
             tokens,
             scope: self.token_scope.clone(),
             updates: match self.updates {
-                Updates::Auto => scim::Updates::Auto,
-                Updates::Patch => scim::Updates::Patch,
-                Updates::Put => scim::Updates::Put,
+                Updates::Auto => scim::UpdateMethod::Auto,
+                Updates::Patch => scim::UpdateMethod::Patch,
+                Updates::Put => scim::UpdateMethod::Put,
             },
             mark: match self.mark_attribute {
-                MarkAttribute::ExternalId => Mark::ExternalId,
-                MarkAttribute::EmployeeNumber => Mark::EmployeeNumber,
+                MarkAttribute::ExternalId => MarkPlace::ExternalId,
+                MarkAttribute::EmployeeNumber => MarkPlace::EmployeeNumber,
             },
         };
         Ok(Target::new(tenant, &self.credentials_secret_ref))
