@@ -12,6 +12,7 @@ pub mod google;
 pub mod jumpcloud;
 pub mod okta;
 pub mod onelogin;
+pub mod scim;
 
 /// Hands the list of providers to a macro: for each one its description in the resource, its
 /// module (here, in `provider` and in `engine::settings::targets`), its field in Rust, its type,
@@ -30,6 +31,9 @@ macro_rules! providers {
             jumpcloud jump_cloud JumpCloud "jumpCloud";
             /// Okta. bobsync uses its management API, with a service app or an API token.
             okta okta Okta "okta";
+            /// Any SCIM 2.0 server. bobsync uses its `/Users`, with a credential that may manage
+            /// users.
+            scim scim Scim "scim";
         }
     };
 }

@@ -173,7 +173,8 @@ reasons! {
                  integration, or wait until a later answer says the same. If the only employee \
                  with a lifecycle status has really left Bob, request a sync of the EmployeeSync.";
         TargetSuspect: "Far too many recorded accounts are missing at the provider: in its listing \
-            and by their ids. bobsync does not act on which are missing.",
+            and by their ids. Or the pages of a SCIM server's listing do not fit together. bobsync \
+            does not act on which are missing.",
                 "Check which accounts the credential may see, and whether accounts were deleted at \
                  the provider. If they were really deleted, request a sync of the integration, or \
                  wait until a pass half an interval later finds the same. bobsync then creates \

@@ -12,7 +12,7 @@ use futures::FutureExt as _;
 use parking_lot::Mutex;
 use reqwest::{
     Method, RequestBuilder, Url,
-    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE},
+    header::{ACCEPT, CONTENT_LENGTH, CONTENT_TYPE, IF_MATCH},
 };
 use serde_json::{Map, Value};
 use tokio::time::Instant;
@@ -71,6 +71,11 @@ pub type Judged = Result<(), Error>;
 pub trait Dialect: Send + Sync {
     /// Returns scheme, host, port and a path prefix if any, without a trailing slash.
     fn base(&self) -> &str;
+
+    /// Returns the media types that calls accept, and the one of their bodies.
+    fn media_types(&self) -> (&'static str, &'static str) {
+        ("application/json", "application/json; charset=utf-8")
+    }
 
     /// Returns whether calls use tokens. If not, every call has a key instead.
     fn has_tokens(&self) -> bool {
@@ -151,6 +156,8 @@ pub struct Call<'a> {
     pub query: &'a [(&'a str, &'a str)],
     /// The JSON body.
     pub body: Option<Vec<u8>>,
+    /// The version that the account has to have, so that no other change is lost.
+    pub version: Option<&'a str>,
     /// What the call sends and must not come back in a text.
     pub sent: Sent<'a>,
 }
@@ -164,7 +171,8 @@ impl<'a> Call<'a> {
         query: &'a [(&'a str, &'a str)],
         sent: Sent<'a>,
     ) -> Self {
-        Self { route, urgency: Urgency::Urgent, method: Method::GET, path, query, body: None, sent }
+        let (urgency, method) = (Urgency::Urgent, Method::GET);
+        Self { route, urgency, method, path, query, body: None, version: None, sent }
     }
 
     /// Returns a write without a body.
@@ -176,7 +184,7 @@ impl<'a> Call<'a> {
         path: &'a str,
         sent: Sent<'a>,
     ) -> Self {
-        Self { route, urgency, method, path, query: &[], body: None, sent }
+        Self { route, urgency, method, path, query: &[], body: None, version: None, sent }
     }
 
     /// Returns the write that makes an account.
@@ -374,12 +382,14 @@ impl<D: Dialect> Service<D> {
         let url = url.map_err(|_| Error::Unavailable {
             said: "the provider's address is not a URL".to_owned(),
         })?;
-        let request =
-            self.http.request(call.method.clone(), url.as_str()).header(ACCEPT, "application/json");
+        let (accepted, content) = self.dialect.media_types();
+        let request = self.http.request(call.method.clone(), url.as_str()).header(ACCEPT, accepted);
+        let request = match call.version {
+            Some(version) => request.header(IF_MATCH, version),
+            None => request,
+        };
         Ok(match &call.body {
-            Some(body) => {
-                request.header(CONTENT_TYPE, "application/json; charset=utf-8").body(body.clone())
-            }
+            Some(body) => request.header(CONTENT_TYPE, content).body(body.clone()),
             // Some servers refuse a POST that does not say that it has no body.
             None if call.method == Method::POST => request.header(CONTENT_LENGTH, 0),
             None => request,
@@ -546,7 +556,7 @@ mod tests {
         let suspend = || {
             let (route, urgency, method, sent) =
                 (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
-            Call { route, urgency, method, path: "/7", query: &[], body: None, sent }
+            Call::write(route, urgency, method, "/7", sent)
         };
         let began = Instant::now();
         // The call takes the last turn of the hour, and its token needs one more.
@@ -635,9 +645,7 @@ mod tests {
         let calling = tokio::spawn(async move {
             let (route, urgency, method, sent) =
                 (Route::UPDATE, Urgency::Urgent, Method::PUT, Sent::Nothing);
-            service
-                .call(&Call { route, urgency, method, path: "/7", query: &[], body: None, sent })
-                .await
+            service.call(&Call::write(route, urgency, method, "/7", sent)).await
         });
         // Both calls are answered. After that only time passes.
         tokio::time::sleep(Duration::from_millis(300)).await;

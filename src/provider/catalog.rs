@@ -110,6 +110,12 @@ pub struct Capabilities {
     pub defined_attributes: bool,
     /// Whether a refusal because of the number of calls says when to come back.
     pub says_when: bool,
+    /// Whether the service says which tenant it is. If not, the settings alone tell tenants apart.
+    pub names_tenant: bool,
+    /// Whether a listing that is not whole is reported as suspect.
+    pub suspects_gaps: bool,
+    /// Whether a taken value is looked for by the mark too, if no account has the e-mail.
+    pub looks_twice: bool,
     /// Whether answers to writes have a request id, for the provider's support.
     pub request_ids: bool,
     /// Whether the provider says which accounts are administrators' accounts.
@@ -163,6 +169,9 @@ impl Capabilities {
         searches_marks: true,
         defined_attributes: false,
         says_when: false,
+        names_tenant: true,
+        suspects_gaps: false,
+        looks_twice: false,
         request_ids: false,
         tells_administrators: false,
         answers_changes: true,

@@ -13,7 +13,10 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::bursts::{Bursts, Slot};
+use super::{
+    bursts::{Bursts, Slot},
+    slowdown::Slowdown,
+};
 use crate::{
     domain::priority::Urgency,
     http::waits::{Wait, WaitReason},
@@ -76,6 +79,8 @@ struct State {
     /// How many refusals because of the number of calls came since a call was granted. Refusals
     /// that came together count once.
     refusals: u32,
+    /// The pace after refusals, if the provider publishes no limit.
+    slowdown: Option<Slowdown>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +118,7 @@ impl Pacer {
             admitted: 0,
             in_flight: 0,
             refusals: 0,
+            slowdown: None,
         };
         Self {
             length,
@@ -133,6 +139,15 @@ impl Pacer {
     #[must_use]
     pub fn backing_off_from(self, first_wait: Duration) -> Self {
         Self { first_wait: Some(first_wait), ..self }
+    }
+
+    /// Sets the pace, in calls a second, after the first refusal that does not say how long. It is
+    /// for a provider that publishes no limit: such a refusal makes callers slower and does not
+    /// stop them.
+    #[must_use]
+    pub fn slowing_to(self, calls: u32) -> Self {
+        self.lock().slowdown = Some(Slowdown::to(calls));
+        self
     }
 
     /// Sets a limit for a provider that takes at most `most` new accounts in any stretch of
@@ -194,6 +209,10 @@ impl Pacer {
     pub fn throttled(&self, wait: Option<Duration>) {
         let now = Instant::now();
         let mut state = self.lock();
+        // The ticket of the call has made all others slower.
+        if wait.is_none() && state.slowdown.is_some() {
+            return;
+        }
         // Calls that were under way together are refused together.
         if state.blocked_until.is_none_or(|until| until <= now) {
             state.refusals = state.refusals.saturating_add(1);
@@ -228,7 +247,11 @@ impl Pacer {
 
     /// Notes that a call was granted, so that the next refusal counts as the first.
     pub fn granted(&self) {
-        self.lock().refusals = 0;
+        let mut state = self.lock();
+        state.refusals = 0;
+        if let Some(slowdown) = &mut state.slowdown {
+            slowdown.granted(Instant::now());
+        }
     }
 
     /// Returns how many calls the window has left now.
@@ -291,6 +314,9 @@ impl Pacer {
         if urgency == Urgency::Normal && self.urgent_waiting.load(Ordering::Acquire) > 0 {
             return Turn::AfterUrgent;
         }
+        if let Some(at) = state.slowdown.as_ref().and_then(|slowdown| slowdown.ahead(now)) {
+            return Turn::At(at);
+        }
         let (limit, reserve) = (state.limit, state.reserve());
         let fresh =
             LimitWindow { began: now, ends: now + self.length, remaining: limit, spread_from: now };
@@ -312,6 +338,9 @@ impl Pacer {
             window.spread_from = now;
         }
         window.remaining -= 1;
+        if let Some(slowdown) = &mut state.slowdown {
+            slowdown.goes(now);
+        }
         let beside = state.in_flight;
         state.admitted += 1;
         state.in_flight += 1;
@@ -379,6 +408,16 @@ impl Ticket<'_> {
                     spread_from: now,
                 })
             }
+        }
+        drop(state);
+        self.pacer.changed.notify_waiters();
+    }
+
+    /// Learns that the provider has refused this call for the number of calls, and names no time.
+    pub fn slow_down(&self) {
+        let mut state = self.pacer.lock();
+        if let Some(slowdown) = &mut state.slowdown {
+            slowdown.refused(self.at, Instant::now());
         }
         drop(state);
         self.pacer.changed.notify_waiters();

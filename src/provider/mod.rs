@@ -13,8 +13,8 @@
 //! - `rules`: what a refusal means, by a table. `answers`: what an answer means before that.
 //! - `call`: one HTTP call, paced, with a token, judged, counted, repeated once with a fresh token
 //!   after a 401.
-//! - `limits`, `bursts`: which call is next. `token`: one caller asks for a token, and all wait for
-//!   it. `assertion`: signed requests for tokens.
+//! - `limits`, `bursts`, `slowdown`: which call is next. `token`: one caller asks for a token, and
+//!   all wait for it. `assertion`: signed requests for tokens.
 //! - `tries`: how often a call is tried, and how long the pauses are.
 //! - `lane`: writes that go together in one call.
 //! - `listing`: pages that failed or are too large, ids that come twice, listings that repeat
@@ -35,6 +35,7 @@ pub mod limits;
 pub mod okta;
 pub mod onelogin;
 pub mod passwords;
+pub mod scim;
 pub mod token;
 pub mod tries;
 
@@ -53,6 +54,7 @@ mod prelude;
 mod reader;
 mod remembered;
 mod rules;
+mod slowdown;
 mod table;
 mod writer;
 

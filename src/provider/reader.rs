@@ -102,7 +102,11 @@ impl<'m> UserReader<'m> {
         for field in self.table.fields {
             let places = self.places().map(|(_, place)| place).chain([self.mark]);
             for place in places.filter(|place| !place.member.is_empty()) {
-                let same = Place::of(field, field.target).outer == place.outer;
+                let same = if field.is_placed() {
+                    place.field.target == field.target
+                } else {
+                    Place::of(field, field.target).outer == place.outer
+                };
                 if same && !outers.contains(&place.outer) {
                     outers.push(place.outer);
                 }

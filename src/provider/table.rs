@@ -96,7 +96,13 @@ pub struct Field {
     dashes: bool,
     /// The rule of a name with a form of its own, and the same rule as a regular expression.
     named: Option<Named>,
+    /// The member of the user, the key and the member in it, if the target does not tell them by
+    /// its dots.
+    placed: Option<Placed>,
 }
+
+/// Returns the outer member, the key and the inner member of a target.
+pub(super) type Placed = for<'t> fn(&'t str) -> [&'t str; 3];
 
 /// The rule of a name.
 #[derive(Clone, Copy)]
@@ -183,6 +189,7 @@ impl Field {
             except: &[],
             dashes: false,
             named: None,
+            placed: None,
         }
     }
 
@@ -221,6 +228,16 @@ impl Field {
 
     pub(super) const fn labelled(self) -> Self {
         Self { labels: true, ..self }
+    }
+
+    pub(super) const fn placed(self, placed: Placed) -> Self {
+        Self { placed: Some(placed), ..self }
+    }
+
+    /// Returns whether the targets of the field have a form of their own, which need not be the
+    /// form of its name.
+    pub(super) const fn is_placed(&self) -> bool {
+        self.placed.is_some()
     }
 
     /// Returns whether the target has one fixed name.
@@ -311,6 +328,10 @@ impl<'t> Place<'t> {
     pub(super) fn of(field: &'static Field, target: &'t str) -> Self {
         if let At::Within(outer) = field.at {
             return Self { field, target, outer, key: "", member: target, listed: true };
+        }
+        if let Some(placed) = field.placed {
+            let [outer, key, member] = placed(target);
+            return Self { field, target, outer, key, member, listed: true };
         }
         let (outer, inner) = target.split_once('.').unwrap_or((target, ""));
         let (key, member) = match (field.at, inner.split_once('.')) {

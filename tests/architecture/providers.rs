@@ -98,19 +98,22 @@ fn a_provider_is_a_table_and_a_few_hooks() {
     let count = |folder: &String| lines_of(folder).iter().map(Vec::len).sum::<usize>();
     let mut lines: Vec<usize> = folders().iter().map(count).collect();
     lines.sort_unstable();
-    let largest = lines.pop().expect("a provider");
+    let large = lines.split_off(lines.len() - LARGE);
     let (rest, most) = (lines.iter().sum::<usize>(), MOST_LINES * lines.len());
-    assert!((2_000..=most).contains(&rest), "{rest} lines of code in the folders but the largest");
-    assert!(largest <= MOST_LINES_OF_ONE, "{largest} lines of code in one folder");
+    assert!((2_000..=most).contains(&rest), "{rest} lines of code in the folders that are small");
+    assert!(large.iter().all(|lines| *lines <= MOST_LINES_OF_ONE), "{large:?} lines in a folder");
 }
 
-/// The most lines of code of a folder, on average, without the largest folder. The first four had
+/// The most lines of code of a folder, on average, without the large folders. The first four had
 /// 6,300 lines together, of which every third one was in another folder too. A text that is broken
 /// at 100 columns counts as several lines.
 const MOST_LINES: usize = 750;
 
-/// The most lines of code of the largest folder. A provider whose accounts have a life cycle of
-/// many states takes more than the others.
+/// How many folders are large: a provider whose accounts have a life cycle of many states, and one
+/// for every server of a standard that servers keep differently.
+const LARGE: usize = 2;
+
+/// The most lines of code of a large folder.
 const MOST_LINES_OF_ONE: usize = 1_200;
 
 /// Lists of imports and modules, and lines without a word, are alike anyway.

@@ -22,6 +22,7 @@ mod okta;
 mod onelogin;
 mod passes;
 mod refusals;
+mod scim;
 mod table;
 mod tenant;
 mod values;

@@ -619,6 +619,84 @@ fn okta() -> Vec<Row> {
     ]
 }
 
+fn scim() -> Vec<Row> {
+    use Calls::{Creates, Reads, Updates};
+    let said = |status: u16, kind: &str, detail: &str| {
+        json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"],
+            "status": status.to_string(), "scimType": kind, "detail": detail})
+    };
+    vec![
+        row(
+            Updates,
+            400,
+            said(400, "invalidValue", "title has a wrong type"),
+            "the provider refused title: title has a wrong type",
+        ),
+        row(
+            Updates,
+            400,
+            said(400, "invalidValue", "Attribute 'department' does not take \"Ministry of Walks\""),
+            "the provider refused enterprise.department: Attribute … does not take …",
+        ),
+        row(
+            Updates,
+            400,
+            json!({"message": "badge B-17-X of kim.park@example.com is in use"}),
+            "the provider refused urn:example:params:scim:schemas:extension:company:2.0:User:badge: badge … of … is in use",
+        ),
+        row(
+            Updates,
+            403,
+            said(403, "", "You may not change 3332883894235038486"),
+            "the credential may not change this account: You may not change …",
+        ),
+        row(
+            Updates,
+            403,
+            json!(PAGE),
+            "the outcome of the write is unknown: HTTP 403 with an HTML page, such as a firewall, a proxy or a log-in sends",
+        ),
+        row(
+            Creates,
+            409,
+            said(409, "uniqueness", "userName noa.lind@example.com is taken"),
+            "another account has this userName",
+        ),
+        row(
+            Creates,
+            409,
+            said(409, "uniqueness", "User already exists in the database."),
+            "another account has this e-mail or username",
+        ),
+        row(
+            Creates,
+            404,
+            json!({"message": "Not Found"}),
+            "the provider is unavailable: HTTP 404 for /Users: spec.provider.scim.endpoint has to be the SCIM base URL, \
+             below which GET /Users answers a ListResponse, such as https://idp.example.com/scim/v2",
+        ),
+        row(
+            Reads,
+            401,
+            json!({"detail": format!("Bearer {KEY} is not valid")}),
+            "the provider refused the credential: Bearer … is not valid",
+        ),
+        row(
+            Reads,
+            200,
+            json!(PAGE),
+            "the provider is unavailable: an HTML page came from /Users: spec.provider.scim.endpoint has to be the SCIM \
+             base URL, below which GET /Users answers a ListResponse, such as https://idp.example.com/scim/v2",
+        ),
+        row(
+            Reads,
+            400,
+            said(400, "invalidValue", "startIndex must be a number"),
+            "the provider is unavailable: HTTP 400: startIndex must be a number",
+        ),
+    ]
+}
+
 pub async fn a_refusal_says_what_is_wrong_and_nothing_of_an_employee<T: Tenant>(tenant: &T) {
     let table = [
         ("OneLogin", onelogin()),
@@ -626,6 +704,7 @@ pub async fn a_refusal_says_what_is_wrong_and_nothing_of_an_employee<T: Tenant>(
         ("Microsoft Entra ID", entra()),
         ("JumpCloud", jumpcloud()),
         ("Okta", okta()),
+        ("SCIM", scim()),
     ];
     let (_, table) = table
         .into_iter()

@@ -97,7 +97,7 @@ fn admit(state: &mut State, call: &Call, route: &Route, now: Timestamp) -> Check
     let anonymous = call.header("authorization").is_none_or(str::is_empty);
     let open = *route == Route::About(About::Config) && anonymous;
     if !open && !state.access.admits(call, now) {
-        return Err(Refused::new(401, "The credentials are missing or wrong"));
+        return Err(Refused::new(401, "The credentials are missing or not valid"));
     }
     if !state.window.take(now).granted {
         return Err(Refused::new(429, "Too many requests"));

@@ -65,7 +65,7 @@ fn a_held_plan_is_shown_and_people_are_named_up_to_a_bound() {
         "22  EmployeeSyncs are Held, 3 Frozen",
         "onelogin-19",
         "and 5 more: kubectl get esync -n people --field-selector \
-         spec.integrationRef.name=onelogin,status.reason=PlanOnHold",
+         spec.integrationRef.name=onelogin,status.reason=Held",
     ] {
         assert!(text.contains(part), "{part} is not in {text}");
     }

@@ -98,6 +98,17 @@ pub struct Released {
     pub target_suspect: Option<String>,
 }
 
+/// Returns why a listing with gaps is not believed, if the provider's listings should have none.
+fn gaps(cx: &Guarding<'_>, listing: &Listing) -> Option<String> {
+    let capabilities = &cx.validated.target.catalog().capabilities;
+    (capabilities.suspects_gaps && !listing.whole && !cx.sort.is_partial).then(|| {
+        "The pages of the provider's listing do not fit together: accounts came or went in \
+         between, or pages are missing. bobsync creates no account only because it is missing from \
+         this listing"
+            .to_owned()
+    })
+}
+
 /// Looks at the whole plan, puts the ruling on each change, and removes frozen attributes.
 pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) -> Released {
     let dry_run = cx.validated.dry_run;
@@ -145,7 +156,8 @@ pub fn release(cx: &Guarding<'_>, planned: &mut Planned<'_>, listing: &Listing) 
         planned: stays,
         in_doubt: verdict == MissingAccounts::Unjudged,
         target_suspect: (suspect && !cx.sort.is_partial)
-            .then(|| missing_accounts(listing.accounts, lost, cx.known(planned.people))),
+            .then(|| missing_accounts(listing.accounts, lost, cx.known(planned.people)))
+            .or_else(|| gaps(cx, listing)),
     }
 }
 

@@ -7,6 +7,7 @@ mod google;
 mod jumpcloud;
 mod okta;
 mod onelogin;
+mod scim;
 
 use std::{fmt, sync::Arc};
 

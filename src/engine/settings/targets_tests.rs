@@ -38,7 +38,7 @@ fn admits(rules: &[Program], provider: &str, target: &str, field: &str) -> bool 
 
 /// Returns names that may be targets: parts of real names in new combinations.
 fn names(catalog: &Catalog) -> Vec<String> {
-    const PARTS: [&str; 34] = [
+    const PARTS: [&str; 40] = [
         "phones",
         "relations",
         "externalIds",
@@ -73,6 +73,12 @@ fn names(catalog: &Catalog) -> Vec<String> {
         "division",
         "extension_0123456789abcdef0123456789ABCDEF_cell",
         "extension_0123_cell",
+        "emails",
+        "enterprise",
+        "department",
+        "urn:x:y:badge",
+        "urn:x:badge",
+        "urn:ietf:params:scim:schemas:core:2",
     ];
     let mut state = 0x9E37_79B9_u64;
     let mut pick = |most: usize| {

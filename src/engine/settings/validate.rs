@@ -487,7 +487,13 @@ mod tests {
         for (_, catalog) in CATALOGS {
             let is_person =
                 |target: &&&str| catalog.compare(target).is_some_and(Compare::is_person);
-            let names = ["relations.manager", "manager_user_id", "manager", "managerId"];
+            let names = [
+                "relations.manager",
+                "manager_user_id",
+                "manager",
+                "managerId",
+                "enterprise.manager",
+            ];
             let target = *names.iter().find(is_person).expect("each provider has managers");
             let mut rows: Vec<MappingRow> = serde_json::from_str(catalog.default_map).unwrap();
             rows.retain(|row| row.target != target);

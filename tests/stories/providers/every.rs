@@ -288,8 +288,7 @@ pub async fn what_the_provider_cannot_do_is_refused_with_a_way_out_and_so_is_ano
     let other = if rules.field() == "oneLogin" { "jumpCloud" } else { "oneLogin" };
     both[other] = json!({"region": "US", "credentialsSecretRef": {"name": "other"}});
     refused((both, json!({}), "name exactly one provider"), "").await;
-    let required = tenant.catalog().required[0];
-    let alone = json!({"mapping": [{"target": required, "field": "root.email"}]});
+    let alone = json!({"mapping": [{"target": tenant.title(), "field": "work.title"}]});
     refused((rules.provider.clone(), alone, "requires the targets"), name).await;
     for target in tenant.unknown_targets() {
         refused(rules.row(target, "work.title", "has no such target"), name).await;

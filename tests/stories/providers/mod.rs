@@ -9,6 +9,7 @@ mod google;
 mod jumpcloud;
 mod okta;
 mod one_login;
+mod scim;
 
 use tenant::Tenant;
 
@@ -20,3 +21,4 @@ pub const GOOGLE: Provider = &google::Google;
 pub const ENTRA: Provider = &entra::Entra;
 pub const JUMPCLOUD: Provider = &jumpcloud::JumpCloud;
 pub const OKTA: Provider = &okta::Okta;
+pub const SCIM: Provider = &scim::Scim;

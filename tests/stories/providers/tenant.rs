@@ -362,6 +362,10 @@ impl Scene {
         let example: Value = serde_saphyr::from_str(&example).expect("YAML");
         let mut spec = example["spec"].clone();
         spec["mode"] = json!("Enforce");
+        // The simulated provider has an address of its own.
+        for part in spec["provider"].as_object_mut().into_iter().flatten() {
+            part.1.as_object_mut().map(|settings| settings.remove("endpoint"));
+        }
         spec
     }
 

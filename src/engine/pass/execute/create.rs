@@ -206,7 +206,15 @@ impl Run<'_, '_, '_> {
         };
         let (mut by_login, mut free) = (None, Vec::new());
         for key in [known, email, searches.then_some(marked)].into_iter().flatten() {
-            let found = self.look(index, Sort::Creation, key, Tries::all()).await?;
+            let found = match self.look(index, Sort::Creation, key, Tries::all()).await {
+                // This service has no search for marks, and the login has been looked up.
+                Err(CallEnd::Refused(Error::Rejected { .. }))
+                    if matches!(key, Key::Mark(_) | Key::MarkOrAddress(..)) && by_email =>
+                {
+                    Vec::new()
+                }
+                found => found?,
+            };
             let (mut own, others): (Vec<_>, Vec<_>) =
                 found.into_iter().partition(|account| account.mark.as_deref() == Some(mark));
             if own.len() > 1 {
@@ -273,9 +281,20 @@ impl Run<'_, '_, '_> {
         // If another value is taken, the account with that value may have another e-mail, so a
         // search by e-mail may not find it.
         let other = field.as_deref().filter(|field| **field != **target);
-        let mut found = self.by_email(index, &email, doubtful || other.is_none()).await?;
+        let twice = self.cx.provider.capabilities().looks_twice;
+        let sure = !twice && (doubtful || other.is_none());
+        let mut found = self.by_email(index, &email, sure).await?;
         if found.len() > 1 {
             return Err(CallEnd::Failed(Failure::Ambiguous));
+        }
+        if found.is_empty() && twice {
+            let mark = person.employee.id();
+            found = match self.look(index, Sort::Creation, Key::Mark(mark), Tries::all()).await {
+                // This service has no search for marks.
+                Err(CallEnd::Refused(Error::Rejected { .. })) => Vec::new(),
+                found => found?,
+            };
+            found.retain(|account| account.mark.as_deref() == Some(mark));
         }
         let Some(account) = found.pop() else {
             if doubtful && self.cx.provider.capabilities().lags {
