@@ -97,7 +97,7 @@ fn role(namespace: Option<&str>, rights: &[Right]) -> String {
 }
 
 /// The objects of one namespace or of all.
-pub struct Reader {
+pub struct ClusterReader {
     client: Client,
     /// Absent: all namespaces.
     namespace: Option<String>,
@@ -105,7 +105,7 @@ pub struct Reader {
     rights: Vec<Right>,
 }
 
-impl Reader {
+impl ClusterReader {
     /// Returns the reader of this namespace, or of all of them. Warns if the CRDs are older than
     /// this version.
     pub async fn new(
@@ -254,7 +254,7 @@ mod tests {
         ));
         let config = kube::Config::new(format!("http://{address}").parse().expect("an address"));
         let client = connect::with_settings(config).expect("a client");
-        let reader = Reader::new(client, None, &TO_READ, true).await;
+        let reader = ClusterReader::new(client, None, &TO_READ, true).await;
         let said = reader.each(None, |_: crate::api::EmployeeSync| {}).await.expect_err("refused");
         assert!(said.contains("bobsync crds | kubectl apply"), "{said}");
         server.abort();

@@ -8,8 +8,8 @@ use serde_json::{Value, json};
 
 use super::{
     connection, moment,
-    people::{Integration, Looking, Person, access_word, reason_of},
-    table::{self, Format, Page},
+    people::{Looking, NamedIntegration, ShownEmployee, access_word, reason_of},
+    table::{self, AnswerPage, Format},
 };
 use crate::{
     api::{
@@ -57,7 +57,7 @@ pub fn main(options: Options) -> Result<(), String> {
             return Err("give an e-mail or an employee id".to_owned());
         }
         let (reader, integrations) = options.looking.begin().await?;
-        let mut found: Vec<(Fit, Person)> = Vec::new();
+        let mut found: Vec<(Fit, ShownEmployee)> = Vec::new();
         options
             .looking
             .each(&reader, |person| {
@@ -75,7 +75,7 @@ pub fn main(options: Options) -> Result<(), String> {
 }
 
 /// Returns how well the name fits this employee.
-fn fit(person: &Person, who: &str) -> Option<Fit> {
+fn fit(person: &ShownEmployee, who: &str) -> Option<Fit> {
     let status = person.status();
     let object = person.0.metadata.name.as_deref();
     let account = status.account.map(|account| account.id);
@@ -92,14 +92,14 @@ fn fit(person: &Person, who: &str) -> Option<Fit> {
 }
 
 /// Returns the one employee who is meant, in every integration.
-fn meant(found: Vec<(Fit, Person)>, who: &str) -> Result<Vec<Person>, String> {
+fn meant(found: Vec<(Fit, ShownEmployee)>, who: &str) -> Result<Vec<ShownEmployee>, String> {
     let Some(best) = found.iter().map(|(fit, _)| *fit).max() else {
         return Err(format!(
             "no EmployeeSync fits `{who}`: give a username or part of it, Bob's employee id, the \
              name of the EmployeeSync, or the id of the account"
         ));
     };
-    let mut people: Vec<Person> =
+    let mut people: Vec<ShownEmployee> =
         found.into_iter().filter(|(fit, _)| *fit == best).map(|(_, person)| person).collect();
     people.sort_by_key(|person| (person.integration(), person.0.spec.employee_id.clone()));
     let names: BTreeMap<String, String> =
@@ -123,7 +123,7 @@ fn meant(found: Vec<(Fit, Person)>, who: &str) -> Result<Vec<Person>, String> {
 
 /// One step.
 #[derive(Clone, Debug, PartialEq)]
-struct Step {
+struct ExplainedStep {
     id: &'static str,
     outcome: String,
     says: String,
@@ -139,16 +139,20 @@ struct Explained {
     employee: String,
     access: String,
     reason: String,
-    steps: Vec<Step>,
+    steps: Vec<ExplainedStep>,
     todo: String,
     next: Option<String>,
 }
 
-fn step(id: &'static str, outcome: impl Into<String>, says: impl Into<String>) -> Step {
-    Step { id, outcome: outcome.into(), says: says.into(), fields: Vec::new() }
+fn step(id: &'static str, outcome: impl Into<String>, says: impl Into<String>) -> ExplainedStep {
+    ExplainedStep { id, outcome: outcome.into(), says: says.into(), fields: Vec::new() }
 }
 
-fn explained(person: &Person, integrations: &[Integration], at: Option<Timestamp>) -> Explained {
+fn explained(
+    person: &ShownEmployee,
+    integrations: &[NamedIntegration],
+    at: Option<Timestamp>,
+) -> Explained {
     let (name, reason, status) = (person.integration(), person.reason(), person.status());
     let of = integrations.iter().find(|(full, _)| *full == name).map(|(_, object)| object);
     let around = of.and_then(|object| object.status.clone()).unwrap_or_default();
@@ -217,7 +221,7 @@ fn explained(person: &Person, integrations: &[Integration], at: Option<Timestamp
 }
 
 /// Returns what is known of the read of Bob.
-fn bob(is_there: bool, around: &ProvisioningIntegrationStatus) -> Step {
+fn bob(is_there: bool, around: &ProvisioningIntegrationStatus) -> ExplainedStep {
     let connected = conditions::find(&around.conditions, conditions::Type::BobConnected);
     match connected {
         Some(connected) => step("bob", connected.reason.clone(), connected.message.clone()),
@@ -227,7 +231,7 @@ fn bob(is_there: bool, around: &ProvisioningIntegrationStatus) -> Step {
 }
 
 /// Returns whether the settings manage this employee.
-fn managed(person: &Person, reason: Option<EmployeeReason>) -> Step {
+fn managed(person: &ShownEmployee, reason: Option<EmployeeReason>) -> ExplainedStep {
     let spec = &person.0.spec;
     let mut pins: Vec<&str> = Vec::new();
     if spec.user_status.is_some() {
@@ -258,7 +262,7 @@ fn managed(person: &Person, reason: Option<EmployeeReason>) -> Step {
 }
 
 /// Returns what was decided and why.
-fn decision(person: &Person) -> Step {
+fn decision(person: &ShownEmployee) -> ExplainedStep {
     let since = person
         .access_since()
         .map_or_else(String::new, |since| format!(" The access is so since {since}."));
@@ -279,7 +283,7 @@ fn decision(person: &Person) -> Step {
 }
 
 /// Returns whether a guard is in the way, and when it opens.
-fn guard(reason: Option<EmployeeReason>, around: &ProvisioningIntegrationStatus) -> Step {
+fn guard(reason: Option<EmployeeReason>, around: &ProvisioningIntegrationStatus) -> ExplainedStep {
     let held = matches!(reason, Some(EmployeeReason::Held | EmployeeReason::Frozen));
     if !held {
         return step("guard", "none", "No guard holds a change of this employee.");
@@ -312,17 +316,17 @@ fn guard(reason: Option<EmployeeReason>, around: &ProvisioningIntegrationStatus)
     step("guard", word, format!("{says}{}", opens.concat()))
 }
 
-fn last_write(history: &[HistoryEntry]) -> Step {
+fn last_write(history: &[HistoryEntry]) -> ExplainedStep {
     history.first().map_or_else(
         || step("lastWrite", "none", "bobsync has written nothing to this account."),
         |line| written("lastWrite", line),
     )
 }
 
-fn written(id: &'static str, line: &HistoryEntry) -> Step {
+fn written(id: &'static str, line: &HistoryEntry) -> ExplainedStep {
     let plan = line.plan.as_ref().map(|plan| format!(", approved plan {plan}")).unwrap_or_default();
     let request = line.request_id.as_ref().map(|id| format!(", request {id}")).unwrap_or_default();
-    Step {
+    ExplainedStep {
         id,
         outcome: format!("{:?}", line.outcome),
         says: format!("{:?} at {}, by {:?}{plan}{request}", line.action, line.at.0, line.trigger),
@@ -331,7 +335,7 @@ fn written(id: &'static str, line: &HistoryEntry) -> Step {
 }
 
 /// Returns what access there is at a time, by the one date that a status has.
-fn then(access: Option<Access>, next: Option<&NextTransition>, at: Timestamp) -> Step {
+fn then(access: Option<Access>, next: Option<&NextTransition>, at: Timestamp) -> ExplainedStep {
     let due = next.filter(|next| {
         let instant: Option<Timestamp> = next.instant.as_ref().unwrap_or(&next.at).parse().ok();
         instant.is_some_and(|instant| instant <= at)
@@ -368,13 +372,13 @@ fn as_json(all: &[Explained]) -> String {
     format!("{:#}\n", json!({"format": "bobsync/explain/v1", "people": people}))
 }
 
-fn page(all: &[Explained]) -> Page {
+fn page(all: &[Explained]) -> AnswerPage {
     let several = all.len() > 1;
-    let mut page = Page {
+    let mut page = AnswerPage {
         name: "explain",
         columns: vec!["integration", "step", "outcome", "says", "fields"],
         grouped: true,
-        ..Page::default()
+        ..AnswerPage::default()
     };
     for one in all {
         page.head.push(format!(
@@ -403,7 +407,7 @@ mod tests {
     use super::*;
     use crate::api::EmployeeSync;
 
-    fn person(integration: &str, employee: &str, status: Value) -> Person {
+    fn person(integration: &str, employee: &str, status: Value) -> ShownEmployee {
         let object: EmployeeSync = serde_json::from_value(json!({
             "apiVersion": "bobsync.dev/v1alpha1", "kind": "EmployeeSync",
             "metadata": {"name": format!("{integration}-{employee}"), "namespace": "people"},
@@ -411,12 +415,12 @@ mod tests {
             "status": status,
         }))
         .expect("an EmployeeSync");
-        Person(object)
+        ShownEmployee(object)
     }
 
-    fn chosen(people: &[Person], who: &str) -> Result<Vec<String>, String> {
+    fn chosen(people: &[ShownEmployee], who: &str) -> Result<Vec<String>, String> {
         let found = people.iter().filter_map(|one| Some((fit(one, who)?, one.clone()))).collect();
-        meant(found, who).map(|people| people.iter().map(Person::integration).collect())
+        meant(found, who).map(|people| people.iter().map(ShownEmployee::integration).collect())
     }
 
     #[test]

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use kube::ResourceExt as _;
 
 use super::{
-    connection::{Connection, Reader, TO_READ},
+    connection::{ClusterReader, Connection, TO_READ},
     table::Format,
 };
 use crate::{
@@ -38,7 +38,7 @@ pub struct Looking {
 }
 
 /// An integration with its name and namespace.
-pub type Integration = (String, ProvisioningIntegration);
+pub type NamedIntegration = (String, ProvisioningIntegration);
 
 impl Looking {
     /// Connects, and reads the integrations that are meant.
@@ -46,10 +46,10 @@ impl Looking {
     /// # Errors
     /// A sentence for the person at the terminal: what cannot be read, or that there is no
     /// integration.
-    pub async fn begin(&self) -> Result<(Reader, Vec<Integration>), String> {
+    pub async fn begin(&self) -> Result<(ClusterReader, Vec<NamedIntegration>), String> {
         let (client, namespace) = self.connection.open().await?;
         let namespace = (!self.all_namespaces).then_some(namespace);
-        let reader = Reader::new(client, namespace, &TO_READ, self.quiet).await;
+        let reader = ClusterReader::new(client, namespace, &TO_READ, self.quiet).await;
         let (mut found, mut names) = (Vec::new(), Vec::new());
         reader
             .each(None, |object: Lenient<ProvisioningIntegration>| {
@@ -100,7 +100,11 @@ impl Looking {
     ///
     /// # Errors
     /// A sentence for the person at the terminal.
-    pub async fn each(&self, reader: &Reader, mut see: impl FnMut(Person)) -> Result<(), String> {
+    pub async fn each(
+        &self,
+        reader: &ClusterReader,
+        mut see: impl FnMut(ShownEmployee),
+    ) -> Result<(), String> {
         reader
             .each(self.selector.as_deref(), |object: Lenient<EmployeeSync>| {
                 let Ok(object) = object.0 else { return };
@@ -108,7 +112,7 @@ impl Looking {
                 // too.
                 let integration = &object.spec.integration_ref.name;
                 if self.integration.as_ref().is_none_or(|name| name == integration) {
-                    see(Person(object));
+                    see(ShownEmployee(object));
                 }
             })
             .await
@@ -122,9 +126,9 @@ fn full_name(namespace: Option<&str>, name: &str) -> String {
 
 /// One employee of one integration.
 #[derive(Clone, Debug)]
-pub struct Person(pub EmployeeSync);
+pub struct ShownEmployee(pub EmployeeSync);
 
-impl Person {
+impl ShownEmployee {
     pub fn status(&self) -> EmployeeSyncStatus {
         self.0.status.clone().unwrap_or_default()
     }
@@ -219,7 +223,7 @@ pub fn reason_of(word: &str) -> Option<EmployeeReason> {
 
 /// How an answer is shown.
 #[derive(Clone, Copy, Debug, Args)]
-pub struct Shown {
+pub struct ShownName {
     /// How the answer is shown.
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
     pub output: Format,

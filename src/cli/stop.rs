@@ -11,7 +11,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    connection::{self, Connection, Reader, Right, TIMEOUT},
+    connection::{self, ClusterReader, Connection, Right, TIMEOUT},
     table,
 };
 use crate::{
@@ -61,7 +61,8 @@ pub fn main(options: Options, suspend: bool) -> Result<(), String> {
     connection::run(async {
         let (client, namespace) = options.connection.open().await?;
         Crds::require_whole(client.clone()).await?;
-        let reader = Reader::new(client.clone(), Some(namespace.clone()), &RIGHTS, true).await;
+        let reader =
+            ClusterReader::new(client.clone(), Some(namespace.clone()), &RIGHTS, true).await;
         let mut all = Vec::new();
         reader
             .each(None, |object: Lenient<ProvisioningIntegration>| {
@@ -84,7 +85,7 @@ pub fn main(options: Options, suspend: bool) -> Result<(), String> {
             ));
         }
         let names = if options.all { all } else { options.integration.clone() };
-        let desk = Desk { client, namespace, options, suspend };
+        let desk = Switch { client, namespace, options, suspend };
         for name in &names {
             desk.write(name, &reader).await?;
         }
@@ -95,19 +96,19 @@ pub fn main(options: Options, suspend: bool) -> Result<(), String> {
     })
 }
 
-struct Desk {
+struct Switch {
     client: Client,
     namespace: String,
     options: Options,
     suspend: bool,
 }
 
-impl Desk {
+impl Switch {
     fn api(&self) -> Api<Lenient<ProvisioningIntegration>> {
         Api::namespaced(self.client.clone(), &self.namespace)
     }
 
-    async fn write(&self, name: &str, reader: &Reader) -> Result<(), String> {
+    async fn write(&self, name: &str, reader: &ClusterReader) -> Result<(), String> {
         let patch = Patch::Merge(json!({"spec": {"suspend": self.suspend}}));
         let params =
             PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };

@@ -39,37 +39,37 @@ pub enum Format {
 
 /// A value in a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Cell {
+pub enum TableCell {
     Text(String),
     Number(u64),
     Empty,
 }
 
-impl From<&str> for Cell {
+impl From<&str> for TableCell {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
     }
 }
 
-impl From<String> for Cell {
+impl From<String> for TableCell {
     fn from(text: String) -> Self {
         Self::Text(text)
     }
 }
 
-impl From<u64> for Cell {
+impl From<u64> for TableCell {
     fn from(number: u64) -> Self {
         Self::Number(number)
     }
 }
 
-impl<T: Into<Cell>> From<Option<T>> for Cell {
+impl<T: Into<TableCell>> From<Option<T>> for TableCell {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Empty, Into::into)
     }
 }
 
-impl Cell {
+impl TableCell {
     fn text(&self) -> String {
         match self {
             Self::Text(text) => text.clone(),
@@ -89,14 +89,14 @@ impl Cell {
 
 /// An answer: lines, a table, and lines.
 #[derive(Clone, Debug, Default)]
-pub struct Page {
+pub struct AnswerPage {
     /// The name of the JSON format, such as `who`.
     pub name: &'static str,
     /// What is said before the table.
     pub head: Vec<String>,
     /// The keys of the columns. A title is the key with blanks.
     pub columns: Vec<&'static str>,
-    pub rows: Vec<Vec<Cell>>,
+    pub rows: Vec<Vec<TableCell>>,
     /// The first column is a group: its rows follow each other below one heading.
     pub grouped: bool,
     /// What a heading says after the name of its group.
@@ -107,7 +107,7 @@ pub struct Page {
     pub next: Vec<String>,
 }
 
-impl Page {
+impl AnswerPage {
     /// Returns the page in this format. `width` is that of the terminal, if there is one.
     #[must_use]
     pub fn render(&self, format: Format, width: Option<usize>) -> String {
@@ -134,13 +134,13 @@ impl Page {
     }
 
     /// Returns the rows that are drawn, each with the heading that goes before it.
-    fn lines(&self) -> impl Iterator<Item = (Option<String>, &[Cell])> {
+    fn lines(&self) -> impl Iterator<Item = (Option<String>, &[TableCell])> {
         let mut group = None;
         self.rows.iter().map(move |row| {
             if !self.grouped {
                 return (None, row.as_slice());
             }
-            let name = row.first().map(Cell::text).unwrap_or_default();
+            let name = row.first().map(TableCell::text).unwrap_or_default();
             let heading = (group.as_ref() != Some(&name)).then(|| match self.headings.get(&name) {
                 Some(more) => format!("{name}  {more}"),
                 None => name.clone(),
@@ -276,7 +276,8 @@ impl Page {
     fn as_html(&self) -> String {
         let mut text = String::from(
             "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">\
-             <title>bobsync</title><style>body{font:14px sans-serif;margin:2em}table{border-collapse:collapse}\
+             <title>bobsync</title><style>body{font:14px sans-serif;margin:2em}\
+             table{border-collapse:collapse}\
              th,td{border-bottom:1px solid #999;padding:.3em .8em;text-align:left;\
              vertical-align:top;unicode-bidi:isolate}</style></head><body>\n",
         );
@@ -475,8 +476,8 @@ mod tests {
         "李小龍李小龍李小龍李小龍李小龍@example.com",
     ];
 
-    fn page() -> Page {
-        Page {
+    fn page() -> AnswerPage {
+        AnswerPage {
             name: "who",
             head: vec!["people/onelogin has 6 people, and this sentence is a long one".to_owned()],
             columns: vec!["integration", "employee", "people"],
@@ -485,7 +486,7 @@ mod tests {
                 .map(|name| vec!["people/onelogin".into(), (*name).into(), 7.into()])
                 .collect(),
             next: vec!["bobsync who --failing --with-more-words".to_owned()],
-            ..Page::default()
+            ..AnswerPage::default()
         }
     }
 
@@ -493,7 +494,7 @@ mod tests {
     fn no_line_is_wider_than_the_terminal_and_columns_are_aligned() {
         for width in [20, 40, 80, 200] {
             for grouped in [false, true] {
-                let text = Page { grouped, ..page() }.render(Format::Text, Some(width));
+                let text = AnswerPage { grouped, ..page() }.render(Format::Text, Some(width));
                 for line in text.lines() {
                     assert!(line.width() <= width, "{width}: {} {line}", line.width());
                 }
@@ -546,7 +547,7 @@ mod tests {
         let markdown = page().render(Format::Markdown, None);
         assert!(!markdown.contains("<b>") && markdown.contains("\\|x\\|"), "{markdown}");
         let rows = page().rows.into_iter().cycle().take(10_000).collect();
-        let long = Page { rows, ..page() }.render(Format::Markdown, None);
+        let long = AnswerPage { rows, ..page() }.render(Format::Markdown, None);
         assert!(long.len() < 60_000 && long.contains("more rows do not fit"), "{}", long.len());
         assert!(long.contains("<details>") && long.contains("</details>"));
     }
@@ -556,12 +557,12 @@ mod tests {
         let rows = [("a", "1"), ("a", "2"), ("b", "3")]
             .map(|(group, who)| vec![group.into(), who.into()])
             .to_vec();
-        let page = Page {
+        let page = AnswerPage {
             columns: vec!["reason", "employeeId"],
             rows,
             grouped: true,
             headings: [("a".to_owned(), "two of them".to_owned())].into(),
-            ..Page::default()
+            ..AnswerPage::default()
         };
         assert_eq!(
             page.render(Format::Text, None),

@@ -7,8 +7,8 @@ use jiff::{Timestamp, Zoned, tz::TimeZone};
 
 use super::{
     connection, moment,
-    people::{Integration, Looking, Person},
-    table::{self, Format, Page},
+    people::{Looking, NamedIntegration, ShownEmployee},
+    table::{self, AnswerPage, Format},
 };
 use crate::api::{
     conditions,
@@ -87,7 +87,7 @@ pub fn main(options: Options) -> Result<(), String> {
 }
 
 /// Returns the next date of an employee, if it is meant.
-fn coming(options: &Options, person: &Person) -> Option<Coming> {
+fn coming(options: &Options, person: &ShownEmployee) -> Option<Coming> {
     let next = person.0.status.as_ref()?.next_transition.as_ref()?;
     let at: Timestamp = next.instant.as_ref().unwrap_or(&next.at).parse().ok()?;
     let leave = matches!(next.because, Because::LeaveStart | Because::LeaveEnd);
@@ -112,7 +112,7 @@ impl Coming {
     }
 }
 
-fn page(all: &[Coming], integrations: &[Integration], now: Timestamp) -> Page {
+fn page(all: &[Coming], integrations: &[NamedIntegration], now: Timestamp) -> AnswerPage {
     let day = |one: &Coming| one.there().strftime("%a %d %b %Y").to_string();
     // Days are in the order of their first date. Rows of one day follow each other.
     let mut order: Vec<String> = Vec::new();
@@ -166,7 +166,7 @@ fn page(all: &[Coming], integrations: &[Integration], now: Timestamp) -> Page {
         let zones = conditions::find(&status.conditions, conditions::Type::TimeZonesComplete)?;
         (zones.status == "False").then(|| format!("{name}: {}", zones.message))
     }));
-    Page {
+    AnswerPage {
         name: "upcoming",
         columns: vec![
             "day",
@@ -184,12 +184,12 @@ fn page(all: &[Coming], integrations: &[Integration], now: Timestamp) -> Page {
         headings,
         foot,
         next: all.first().map(|one| format!("bobsync explain {}", one.who)).into_iter().collect(),
-        ..Page::default()
+        ..AnswerPage::default()
     }
 }
 
 /// Says how many suspensions there are in each integration, and how many its budget allows.
-fn budgets(ones: &[&Coming], integrations: &[Integration]) -> String {
+fn budgets(ones: &[&Coming], integrations: &[NamedIntegration]) -> String {
     let said = integrations.iter().filter_map(|(name, object)| {
         let count =
             ones.iter().filter(|one| one.integration == *name && one.access == "Suspended").count();

@@ -28,12 +28,12 @@ pub struct Options {
     pub connection: Connection,
     /// How the answer is shown.
     #[arg(long, short, value_enum, default_value = "text", value_name = "FORMAT")]
-    pub output: Form,
+    pub output: VersionForm,
 }
 
 /// How the versions are shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Form {
+pub enum VersionForm {
     Text,
     Json,
 }
@@ -87,8 +87,12 @@ async fn controllers(client: Client, namespace: Option<&str>) -> Vec<(String, St
     }
 }
 
-fn show(form: Form, crds: Option<&str>, controllers: &[(String, String)]) -> Result<(), String> {
-    if form == Form::Json {
+fn show(
+    form: VersionForm,
+    crds: Option<&str>,
+    controllers: &[(String, String)],
+) -> Result<(), String> {
+    if form == VersionForm::Json {
         let list: Vec<_> = controllers
             .iter()
             .map(|(name, version)| json!({"name": name, "version": version}))

@@ -8,8 +8,8 @@ use jiff::Timestamp;
 
 use super::{
     connection, moment,
-    people::{Integration, Looking, Person, Shown, access_word, reason_of},
-    table::{Cell, Page},
+    people::{Looking, NamedIntegration, ShownEmployee, ShownName, access_word, reason_of},
+    table::{AnswerPage, TableCell},
 };
 use crate::api::{
     conditions,
@@ -52,7 +52,7 @@ pub struct Options {
     #[command(flatten)]
     pub looking: Looking,
     #[command(flatten)]
-    pub shown: Shown,
+    pub shown: ShownName,
 }
 
 /// Access, as a person types it.
@@ -126,25 +126,25 @@ impl TriggerWord {
 pub fn main(options: Options) -> Result<(), String> {
     connection::run(async {
         let (reader, integrations) = options.looking.begin().await?;
-        let mut answer = Answer::of(&options);
+        let mut answer = WhoAnswer::of(&options);
         options.looking.each(&reader, |person| answer.see(&options, &person)).await?;
         answer.page(&options, &integrations).print(options.shown.output)
     })
 }
 
 /// What is collected while the employees go by.
-enum Answer {
+enum WhoAnswer {
     /// How many are in which state.
     Matrix(BTreeMap<(String, String, String), u64>),
     /// Employees.
-    List(Vec<Vec<Cell>>),
+    List(Vec<Vec<TableCell>>),
     /// Employees who fail: the reason, since when, and the row.
-    Failing(Vec<(String, Option<Timestamp>, Vec<Cell>)>),
+    Failing(Vec<(String, Option<Timestamp>, Vec<TableCell>)>),
     /// Changes: when, and the row; and how many histories may have lost older ones.
-    Changes(Vec<(Timestamp, Vec<Cell>)>, u64),
+    Changes(Vec<(Timestamp, Vec<TableCell>)>, u64),
 }
 
-impl Answer {
+impl WhoAnswer {
     fn of(options: &Options) -> Self {
         let Options { changed_by, since, until, access, because, failing, held, unmanaged, .. } =
             options;
@@ -159,7 +159,7 @@ impl Answer {
         }
     }
 
-    fn see(&mut self, options: &Options, person: &Person) {
+    fn see(&mut self, options: &Options, person: &ShownEmployee) {
         if let Self::Changes(rows, full) = self {
             return changes(options, person, rows, full);
         }
@@ -198,14 +198,14 @@ impl Answer {
         }
     }
 
-    fn page(self, options: &Options, integrations: &[Integration]) -> Page {
-        let page = Page {
+    fn page(self, options: &Options, integrations: &[NamedIntegration]) -> AnswerPage {
+        let page = AnswerPage {
             name: "who",
             head: integrations.iter().map(|(name, object)| head(name, object)).collect(),
-            ..Page::default()
+            ..AnswerPage::default()
         };
         match self {
-            Self::Matrix(counts) => Page {
+            Self::Matrix(counts) => AnswerPage {
                 columns: vec!["integration", "access", "reason", "people"],
                 rows: counts
                     .into_iter()
@@ -218,7 +218,7 @@ impl Answer {
             },
             Self::List(mut rows) => {
                 rows.sort_by_key(|row| row.iter().take(2).map(text).collect::<Vec<_>>());
-                Page {
+                AnswerPage {
                     foot: vec![counted(rows.len(), "employee", "employees")],
                     next: if options.held {
                         vec!["bobsync approve INTEGRATION".to_owned()]
@@ -254,7 +254,7 @@ impl Answer {
                         )
                     ));
                 }
-                Page {
+                AnswerPage {
                     columns: vec![
                         "at",
                         "integration",
@@ -276,15 +276,15 @@ impl Answer {
     }
 }
 
-fn text(cell: &Cell) -> String {
+fn text(cell: &TableCell) -> String {
     match cell {
-        Cell::Text(text) => text.clone(),
-        Cell::Number(_) | Cell::Empty => String::new(),
+        TableCell::Text(text) => text.clone(),
+        TableCell::Number(_) | TableCell::Empty => String::new(),
     }
 }
 
 /// Returns whether the options mean this employee.
-fn is_meant(options: &Options, person: &Person) -> bool {
+fn is_meant(options: &Options, person: &ShownEmployee) -> bool {
     let access = person.access();
     let reason = reason_of(&person.reason());
     let left_out =
@@ -299,8 +299,8 @@ fn is_meant(options: &Options, person: &Person) -> bool {
 /// Collects the changes of one employee.
 fn changes(
     options: &Options,
-    person: &Person,
-    rows: &mut Vec<(Timestamp, Vec<Cell>)>,
+    person: &ShownEmployee,
+    rows: &mut Vec<(Timestamp, Vec<TableCell>)>,
     full: &mut u64,
 ) {
     let history = person.0.status.as_ref().map(|status| &*status.history).unwrap_or_default();
@@ -334,7 +334,10 @@ fn changes(
 }
 
 /// Returns the page of those who fail: by reason, the oldest first.
-fn failing(page: Page, mut rows: Vec<(String, Option<Timestamp>, Vec<Cell>)>) -> Page {
+fn failing(
+    page: AnswerPage,
+    mut rows: Vec<(String, Option<Timestamp>, Vec<TableCell>)>,
+) -> AnswerPage {
     rows.sort_by(|a, b| (&a.0, a.1).cmp(&(&b.0, b.1)));
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     rows.iter().for_each(|(reason, ..)| *counts.entry(reason.clone()).or_default() += 1);
@@ -356,7 +359,7 @@ fn failing(page: Page, mut rows: Vec<(String, Option<Timestamp>, Vec<Cell>)>) ->
     }
     let next =
         if rows.is_empty() { Vec::new() } else { vec!["bobsync explain EMPLOYEE".to_owned()] };
-    Page {
+    AnswerPage {
         columns: vec!["reason", "integration", "who", "employeeId", "since", "message"],
         rows: rows.into_iter().map(|(.., row)| row).collect(),
         grouped: true,
