@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     budgets::leave,
-    providers::{ENTRA, GOOGLE, JUMPCLOUD, OKTA, ONE_LOGIN, Provider},
+    providers::{ENTRA, GOOGLE, JUMPCLOUD, OKTA, ONE_LOGIN, Provider, SCIM},
 };
 
 rows!(
@@ -39,6 +39,7 @@ rows!(
     provider_is_in_maintenance,
     provider_takes_one_call_at_once,
     provider_shows_changes_late,
+    provider_ignores_filters,
 );
 
 /// Sets a fault of the provider that ends by itself.
@@ -393,5 +394,17 @@ async fn provider_shows_changes_late(row: Row) -> Done {
     stage.people_move().await;
     let mut looked = stage.goes_as_the_row_says().await;
     looked.stage().story.simulated.put("/okta/quirks", json!({"searchLagSeconds": 10})).await;
+    looked.ends(Ends::ByItself).await
+}
+
+/// The totals of the pages do not fit together either, so a listing does not show who is missing.
+async fn provider_ignores_filters(row: Row) -> Done {
+    let mut stage = Stage::set(row, SCIM).await;
+    let quirks = json!({"filters": {"ignored": true}, "paging": {"totals": "page", "cap": 5}});
+    stage.story.simulated.put("/scim/quirks", quirks).await;
+    stage.people_move().await;
+    let mut looked = stage.goes_as_the_row_says().await;
+    let calm = json!({"filters": {"ignored": false}, "paging": {"totals": "all", "cap": 200}});
+    looked.stage().story.simulated.put("/scim/quirks", calm).await;
     looked.ends(Ends::ByItself).await
 }
