@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::{
     budgets::{leave, staff},
-    providers::{ENTRA, GOOGLE, JUMPCLOUD, ONE_LOGIN, Provider},
+    providers::{ENTRA, GOOGLE, JUMPCLOUD, OKTA, ONE_LOGIN, Provider, SCIM},
     support::{Controller, Moving, Story, condition, ready, until},
 };
 
@@ -141,6 +141,16 @@ async fn three_refused_accounts_silence_nothing_at_entra() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn three_refused_accounts_silence_nothing_at_jumpcloud() {
     Box::pin(three_refused_accounts_silence_nothing(JUMPCLOUD)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_refused_accounts_silence_nothing_at_okta() {
+    Box::pin(three_refused_accounts_silence_nothing(OKTA)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_refused_accounts_silence_nothing_at_scim() {
+    Box::pin(three_refused_accounts_silence_nothing(SCIM)).await;
 }
 
 /// Without the right to end sessions every leaver of a day is still disabled, and the right is

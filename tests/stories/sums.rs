@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     budgets::{leave, staff},
     counts::{agree, said, status},
-    providers::{ENTRA, GOOGLE, JUMPCLOUD, ONE_LOGIN, Provider, tenant::Account},
+    providers::{ENTRA, GOOGLE, JUMPCLOUD, OKTA, ONE_LOGIN, Provider, SCIM, tenant::Account},
     support::{Controller, Story, ready, until},
 };
 
@@ -187,4 +187,11 @@ macro_rules! worlds {
     };
 }
 
-worlds!(a_world_with_onelogin: ONE_LOGIN, a_world_with_google: GOOGLE, a_world_with_entra: ENTRA, a_world_with_jumpcloud: JUMPCLOUD);
+worlds!(
+    a_world_with_onelogin: ONE_LOGIN,
+    a_world_with_google: GOOGLE,
+    a_world_with_entra: ENTRA,
+    a_world_with_jumpcloud: JUMPCLOUD,
+    a_world_with_okta: OKTA,
+    a_world_with_scim: SCIM
+);
