@@ -146,7 +146,7 @@ pub const ONE_LOGIN: Provider = Provider {
 };
 
 /// The providers that are measured after [`ONE_LOGIN`].
-pub const OTHERS: [&Provider; 4] = [&GOOGLE_WORKSPACE, &ENTRA_ID, &JUMPCLOUD, &OKTA];
+pub const OTHERS: [&Provider; 5] = [&GOOGLE_WORKSPACE, &ENTRA_ID, &JUMPCLOUD, &OKTA, &SCIM];
 
 /// Google Workspace, with its published limits from the start.
 const GOOGLE_WORKSPACE: Provider = Provider {
@@ -206,6 +206,18 @@ pub const OKTA: Provider = Provider {
         let mark = json!({"custom": {"bobsyncEmployeeId": {"title": "Employee in Bob", "type": "string"}}});
         vec![("/okta/schema", mark)]
     },
+};
+
+/// A SCIM 2.0 server that takes PATCH. The standard has no limits.
+const SCIM: Provider = Provider {
+    name: "SCIM",
+    service: "scim",
+    create: "POST /scim/v2/Users",
+    page: 100,
+    spec: |url| json!({"scim": {"endpoint": format!("{url}/scim/v2"), "credentialsSecretRef": {"name": "scim"}}}),
+    address: World::scim_url,
+    secret: ("scim", "/clock", |_| json!({"token": "scim-token-1"})),
+    prepared: Vec::new,
 };
 
 /// One company, one provider, one namespace.

@@ -414,6 +414,11 @@ async fn a_value_that_breaks_the_provider_keeps_no_leaver_in_at_jumpcloud() {
     Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(JUMPCLOUD)).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_value_that_breaks_the_provider_keeps_no_leaver_in_at_scim() {
+    Box::pin(a_value_that_breaks_the_provider_keeps_no_leaver_in(SCIM)).await;
+}
+
 /// At Google a rename is written alone before the suspension, and may never succeed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_rename_that_never_gets_through_keeps_no_leaver_in() {
